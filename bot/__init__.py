@@ -1,0 +1,1 @@
+from .easel import EaselBot as EaselBot
