@@ -1,0 +1,34 @@
+"""The generator's own errors. Each carries an ``Error`` whose message may be shown to the person who typed."""
+
+from typing import Any
+
+from generator.api import Error
+
+
+class GeneratorError(Exception):
+    """Base: something was refused or failed, for a reason that can be said in a sentence."""
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        field: str | None = None,
+        value: Any = None,
+        limit: Any = None,
+        choices: tuple[str, ...] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.error = Error(code=code, message=message, field=field, value=value, limit=limit, choices=choices)
+
+
+class Refused(GeneratorError):
+    """A request that this generator will not draw; nothing was started."""
+
+
+class DrawingFailed(GeneratorError):
+    """A drawing that was started and gave no picture. The next one may work."""
+
+
+class WeightsMissing(DrawingFailed):
+    """The model's weights are not on this machine."""

@@ -1,0 +1,77 @@
+"""The generator's settings: one YAML file, checked once, with a default for everything."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from generator.cards import CardSettings
+
+
+class InvalidSettings(Exception):
+    """``str()`` names the file, the key and the rule, for the person who installs."""
+
+
+def runtime_dir() -> Path:
+    """The user's runtime directory (XDG), else a folder of the user's own below /tmp."""
+    return Path(os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/easel-{os.getuid()}")  # noqa: S108 - made with mode 0700
+
+
+def data_dir() -> Path:
+    """Where pictures and built models are kept (XDG_DATA_HOME)."""
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "easel"
+
+
+class Settings(BaseModel):
+    """Every setting of the generator; ``deploy/generator.yml`` has each with a comment."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    socket: Path = Field(default_factory=lambda: runtime_dir() / "easel" / "generator.sock")
+    socket_group: str | None = None
+    tcp_host: str | None = None
+    tcp_port: int = Field(7801, ge=1, le=65535)
+    tcp_allowed_hosts: tuple[str, ...] = ()
+    token_file: Path | None = None
+
+    pictures: Path = Field(default_factory=lambda: data_dir() / "pictures")
+    keep_pictures_days: int | None = Field(None, ge=1)
+    models_dir: Path = Field(default_factory=lambda: data_dir() / "models")
+
+    default_model: str = "auto"
+    models: dict[str, CardSettings] = Field(default_factory=dict)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    vae_tiling: Literal["auto", "always", "never"] = "auto"
+
+    max_queued_jobs: int = Field(100, ge=1)
+    # A step takes seconds even on an old card and a large picture.
+    step_timeout_s: float = Field(300, gt=0)
+    # From a cold disk, several gigabytes of weights.
+    load_timeout_s: float = Field(900, gt=0)
+    drain_timeout_s: float = Field(60, ge=0)
+
+    @model_validator(mode="after")
+    def _tcp_needs_a_token(self) -> "Settings":
+        if self.tcp_host is not None and self.token_file is None:
+            raise ValueError("tcp_host needs token_file, on loopback too: browsers can reach loopback")
+        return self
+
+
+def load_settings(path: Path | None) -> Settings:
+    """Read ``path``, or ``$EASEL_SETTINGS``, or take the defaults. Raises InvalidSettings."""
+    path = path or (Path(os.environ["EASEL_SETTINGS"]) if os.environ.get("EASEL_SETTINGS") else None)
+    if path is None:
+        return Settings()
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        return Settings.model_validate(raw)
+    except OSError as error:
+        raise InvalidSettings(f"{path} cannot be read: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise InvalidSettings(f"{path} is not YAML: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "settings"
+        raise InvalidSettings(f"{path}: {key}: {first['msg']}") from error
