@@ -1,0 +1,38 @@
+"""Which command a message is. Knows the two command words, not what follows them."""
+
+import re
+from dataclasses import dataclass
+
+_COMMAND = re.compile(r"\s*!(draw|easel)(?=\s|$)(.*)", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class DrawCommand:
+    """``!draw``; ``text`` is what follows, "" for a bare ``!draw``, which asks for help."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class EaselCommand:
+    """``!easel``; ``words`` are what follows, the first in lower case, ``("help",)`` for a bare ``!easel``."""
+
+    words: tuple[str, ...]
+
+
+Command = DrawCommand | EaselCommand
+
+
+def read_command(body: str) -> Command | None:
+    """The command that a message is, or None.
+
+    Phones capitalise first words and end lines where they like, so ``!Draw``, white space before the command, and a
+    newline right behind it are all fine; ``!drawing`` is another bot's.
+    """
+    match = _COMMAND.match(body)
+    if not match:
+        return None
+    if match[1].lower() == "draw":
+        return DrawCommand(match[2].strip())
+    first, *others = match[2].split() or ["help"]
+    return EaselCommand((first.lower(), *others))

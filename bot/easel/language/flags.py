@@ -1,0 +1,140 @@
+"""Every flag of ``!draw``, once: the parser, ``!easel help`` and the README all come from this table.
+
+Knows what a flag is called and which sort of value it takes, not how values are read.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from .request import SLOTS
+from .sentences import ParseError, nearest, quoted
+
+
+class Kind(Enum):
+    """What follows a flag. Terms and texts run to the next flag, ``|`` or line; the others are one word."""
+
+    TERMS = auto()
+    TEXT = auto()
+    WORD = auto()
+    WHOLE_NUMBER = auto()
+    NUMBER = auto()
+    SIZE = auto()
+    RATIO = auto()
+    SWITCH = auto()
+
+    @property
+    def runs_on(self) -> bool:
+        return self in (Kind.TERMS, Kind.TEXT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flag:
+    """One flag: the field of ``DrawRequest`` (or the slot) that it sets, and an example of its value.
+
+    A switch takes no value; ``example`` is then what it sets the field to.
+    """
+
+    name: str
+    field: str
+    kind: Kind
+    example: str
+    help: str
+    synonyms: tuple[str, ...] = ()
+
+    @property
+    def typed(self) -> str:
+        """As one types it: ``--seed``, ``-n``."""
+        return f"-{self.name}" if len(self.name) == 1 else f"--{self.name}"
+
+    @property
+    def usage(self) -> str:
+        """As help shows it: ``--seed 7``, ``--fast``."""
+        return self.typed if self.kind is Kind.SWITCH else f"{self.typed} {self.example}"
+
+
+_SLOT_EXAMPLES = {
+    "subject": ("otter, cowboy hat", "Who or what is in the picture", ()),
+    "outfit": ("boots, scarf", "What they wear and carry", ()),
+    "environment": ("city street", "Where it is", ("env",)),
+    "emotions": ("cozy, happy", "The mood", ("emotion",)),
+    "style": ("watercolor", "How it is made", ()),
+}
+
+FLAGS = (
+    *(
+        Flag(name=slot, field=slot, kind=Kind.TERMS, example=example, help=about, synonyms=synonyms)
+        for slot, (example, about, synonyms) in _SLOT_EXAMPLES.items()
+    ),
+    Flag(name="no", field="no", kind=Kind.TERMS, example="bokeh, text", help="What should not be in it, too"),
+    Flag(
+        name="negative",
+        field="negative_prompt",
+        kind=Kind.TEXT,
+        example="cars, ugly",
+        help="Replaces the default negative prompt",
+        synonyms=("neg", "negative-prompt"),
+    ),
+    Flag(name="seed", field="seed", kind=Kind.WHOLE_NUMBER, example="7", help="The same seed draws the same picture"),
+    Flag(
+        name="steps", field="steps", kind=Kind.WHOLE_NUMBER, example="30", help="More take longer", synonyms=("step",)
+    ),
+    Flag(
+        name="cfg",
+        field="guidance_scale",
+        kind=Kind.NUMBER,
+        example="12",
+        help="How closely it follows the words",
+        synonyms=("scale", "cfgscale", "cfg-scale", "guidance", "guidance-scale"),
+    ),
+    Flag(
+        name="size", field="size", kind=Kind.SIZE, example="768x1024", help="Or portrait, landscape, square; in pixels"
+    ),
+    Flag(
+        name="ar",
+        field="aspect_ratio",
+        kind=Kind.RATIO,
+        example="3:4",
+        help="Width to height",
+        synonyms=("aspect", "aspect-ratio"),
+    ),
+    Flag(name="model", field="model", kind=Kind.WORD, example="ssd-1b", help="Which model draws"),
+    Flag(name="sampler", field="sampler", kind=Kind.TEXT, example="unipc", help="Which sampler it uses"),
+    Flag(name="tier", field="tier", kind=Kind.WORD, example="balanced", help="How much work may be skipped"),
+    Flag(name="fast", field="tier", kind=Kind.SWITCH, example="fast", help="Short for --tier fast"),
+    Flag(name="draft", field="tier", kind=Kind.SWITCH, example="draft", help="Short for --tier draft"),
+    Flag(name="theme", field="theme", kind=Kind.TEXT, example="otters", help="The folder it is filed under"),
+    Flag(
+        name="n",
+        field="count",
+        kind=Kind.WHOLE_NUMBER,
+        example="4",
+        help="How many pictures",
+        synonyms=("count", "repeat"),
+    ),
+)
+
+_BY_NAME = {name: flag for flag in FLAGS for name in (flag.name, *flag.synonyms)}
+_SLOT_BY_NAME = {name: flag.field for name, flag in _BY_NAME.items() if flag.field in SLOTS}
+
+
+def find_flag(name: str) -> Flag:
+    """The flag called ``name`` (without dashes, any case, ``_`` for ``-``), or a sentence with the nearest one."""
+    if flag := _BY_NAME.get(name.lower().replace("_", "-")):
+        return flag
+    near = nearest(name, _BY_NAME)
+    hint = f"Did you mean {_typed(near)}?" if near else "!easel help lists them all."
+    raise ParseError(f"There is no flag {_typed(quoted(name)[1:-1])}. {hint}")
+
+
+def find_slot(label: str) -> str | None:
+    """The slot that ``label`` names (any case), if it is one."""
+    return _SLOT_BY_NAME.get(label.lower())
+
+
+def flag_like(word: str) -> str | None:
+    """The flag that a word would be with dashes, if it is one."""
+    return _typed(word.lower()) if word.lower() in _BY_NAME else None
+
+
+def _typed(name: str) -> str:
+    return f"-{name}" if len(name) == 1 else f"--{name}"

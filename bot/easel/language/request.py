@@ -1,0 +1,78 @@
+"""What a ``!draw`` asks for, once read. Knows no syntax, no models and no limits: the generator has those."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+
+from .sentences import ParseError
+
+Scalar = str | int | float | bool | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slots:
+    """A structured prompt: for each slot its terms, in compel's syntax. The order is that of the joined prompt."""
+
+    subject: tuple[str, ...] = ()
+    outfit: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
+    emotions: tuple[str, ...] = ()
+    style: tuple[str, ...] = ()
+
+    def joined(self) -> str:
+        """The flat prompt."""
+        return ", ".join(term for slot in SLOTS for term in getattr(self, slot))
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, slot) for slot in SLOTS)
+
+
+SLOTS = tuple(slot.name for slot in fields(Slots))
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlierFacts:
+    """What a pasted recipe says of its first drawing, for the generator to compare with its own plan."""
+
+    model_revision: str | None = None
+    plan: Mapping[str, Scalar] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawRequest:
+    """Everything that was said, and nothing that was not: ``None`` and ``()`` mean "not said".
+
+    ``negative_prompt`` replaces the model's default ("" means none at all); the terms of ``no`` are added to it, or to
+    the default. ``size`` is (width, height) in pixels or one of ``portrait``, ``landscape``, ``square``; never said
+    together with ``aspect_ratio`` (width, height). ``notes`` are sentences for the person: what was left out and why.
+    """
+
+    slots: Slots = Slots()
+    negative_prompt: str | None = None
+    no: tuple[str, ...] = ()
+    theme: str | None = None
+    model: str | None = None
+    seed: int | None = None
+    steps: int | None = None
+    guidance_scale: float | None = None
+    size: tuple[int, int] | str | None = None
+    aspect_ratio: tuple[int, int] | None = None
+    sampler: str | None = None
+    tier: str | None = None
+    count: int | None = None
+    facts: EarlierFacts | None = field(default=None, hash=False)
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.size is not None and self.aspect_ratio is not None:
+            raise ParseError("--size and --ar both set the shape of the picture. Keep one of them.")
+
+    def changed_by(self, later: "DrawRequest") -> "DrawRequest":
+        """This request with everything that ``later`` says instead: slot by slot, and field by field."""
+        slots = {slot: getattr(later.slots, slot) or getattr(self.slots, slot) for slot in SLOTS}
+        said = {name: value for name in _PLAIN_FIELDS if (value := getattr(later, name)) is not None}
+        if later.size is not None or later.aspect_ratio is not None:
+            said |= {"size": later.size, "aspect_ratio": later.aspect_ratio}
+        return replace(self, slots=Slots(**slots), no=self.no + later.no, notes=self.notes + later.notes, **said)
+
+
+_PLAIN_FIELDS = tuple(f.name for f in fields(DrawRequest) if f.name not in {"slots", "no", "notes"})

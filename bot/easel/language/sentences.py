@@ -1,0 +1,31 @@
+"""How the chat language says no: one error, and the phrases that its sentences share.
+
+Knows nothing of what is parsed.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+# Long enough to recognise what one typed, short enough for one line on a phone.
+MAX_ECHO_CHARS = 40
+
+
+class ParseError(Exception):
+    """What was typed cannot be read. ``str()`` is one or two sentences that may be shown to the person who typed it."""
+
+
+def quoted(text: str) -> str:
+    """``text`` as a sentence may show it: on one line, cut to ``MAX_ECHO_CHARS``, in quotation marks."""
+    line = " ".join(text.split())
+    return f"“{line}”" if len(line) <= MAX_ECHO_CHARS else f"“{line[:MAX_ECHO_CHARS].rstrip()}…”"
+
+
+def listed(words: Iterable[str]) -> str:
+    """``a, b and c``."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """The choice that ``word`` was probably meant to be, if any is near."""
+    return next(iter(get_close_matches(word[:MAX_ECHO_CHARS].lower(), list(choices), n=1)), None)
