@@ -148,7 +148,8 @@ class JobState(StrEnum):
 
 
 class JobStatus(Words):
-    """``position`` counts from 1 while queued; ``eta_s`` is until the last picture; ``waiting_for`` says why nothing moves."""
+    """Where a job is. ``position`` counts from 1 while queued, ``eta_s`` is until its last picture, in seconds;
+    ``waiting_for`` is a sentence when nothing moves."""
 
     id: str
     state: JobState

@@ -7,7 +7,7 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from generator.cards import CardSettings
+from generator.cards import CardSettings, built_in_cards
 
 
 class InvalidSettings(Exception):
@@ -56,6 +56,13 @@ class Settings(BaseModel):
     def _tcp_needs_a_token(self) -> "Settings":
         if self.tcp_host is not None and self.token_file is None:
             raise ValueError("tcp_host needs token_file, on loopback too: browsers can reach loopback")
+        return self
+
+    @model_validator(mode="after")
+    def _default_model_is_known(self) -> "Settings":
+        names = ("auto", *built_in_cards(), *self.models)
+        if self.default_model not in names:
+            raise ValueError(f"default_model is {self.default_model}; it can be {', '.join(names)}")
         return self
 
 

@@ -1,0 +1,94 @@
+"""Model cards: what the generator knows of each model, as data. Knows nothing of how a model is loaded or run."""
+
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from generator.api import CardDefaults, CardLimits, ModelCard, Size
+
+SAMPLERS = ("unipc",)
+TIERS = ("exact",)
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DefaultSettings(_Data):
+    steps: int = Field(30, ge=1)
+    guidance_scale: float = 7.0
+    sampler: Literal["unipc"] = "unipc"
+    tier: Literal["exact"] = "exact"
+    negative_prompt: str = ""
+
+
+class LimitSettings(_Data):
+    min_side: int = Field(256, ge=64)
+    max_side: int = Field(1536, le=4096)
+    max_pixels: int = 1024 * 1024
+    max_steps: int = Field(100, ge=1)
+    max_guidance_scale: float = 30.0
+    # Four of the text encoder's chunks of 75: attention grows with the text.
+    max_tokens: int = Field(300, ge=75)
+
+
+class CardSettings(_Data):
+    """One model as ``cards.yml`` or a settings file describes it; exactly one source."""
+
+    family: Literal["sdxl"]
+    repository: str | None = None
+    revision: str | None = None
+    variant: str | None = None
+    folder: Path | None = None
+    built_in: Literal["stand-in"] | None = None
+    licence: str = "unknown"
+    about: str = ""
+    draws_noise: bool = False
+    sizes: dict[Literal["square", "portrait", "landscape"], tuple[int, int]]
+    defaults: DefaultSettings = DefaultSettings()
+    limits: LimitSettings = LimitSettings()
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> "CardSettings":
+        if sum(source is not None for source in (self.repository, self.folder, self.built_in)) != 1:
+            raise ValueError("a model has exactly one of repository, folder and built_in")
+        if "square" not in self.sizes:
+            raise ValueError("sizes needs at least square")
+        return self
+
+    @property
+    def source(self) -> str:
+        return self.repository or str(self.folder or "built in")
+
+
+# The VAE makes one latent of 8 x 8 pixels.
+SIDE_MULTIPLE = 8
+
+
+@cache
+def built_in_cards() -> dict[str, CardSettings]:
+    """The cards of ``cards.yml``, by name."""
+    raw = yaml.safe_load((files("generator") / "cards.yml").read_text(encoding="utf-8"))
+    return {name: CardSettings.model_validate(card) for name, card in raw.items()}
+
+
+def model_card(name: str, card: CardSettings, *, available: bool) -> ModelCard:
+    """The card as ``GET /v1/capabilities`` tells it."""
+    width, height = card.sizes["square"]
+    return ModelCard(
+        name=name,
+        family=card.family,
+        source=card.source,
+        revision=card.revision,
+        licence=card.licence,
+        about=card.about,
+        draws_noise=card.draws_noise,
+        available=available,
+        sizes={key: Size(width=size[0], height=size[1]) for key, size in card.sizes.items()},
+        defaults=CardDefaults(width=width, height=height, **card.defaults.model_dump()),
+        limits=CardLimits(side_multiple=SIDE_MULTIPLE, min_guidance_scale=1.0, **card.limits.model_dump()),
+    )

@@ -1,0 +1,199 @@
+"""The denoising loop. Takes a recipe and gives a picture; knows neither jobs, nor sockets, nor who asks.
+
+All state of a drawing is in its ``Drawing``: the pipeline of diffusers keeps call state on itself and could not be
+stopped, resumed or shared between two drawings. The steps are those of diffusers' ``StableDiffusionXLPipeline``.
+"""
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers import UniPCMultistepScheduler
+from diffusers.image_processor import VaeImageProcessor
+
+from generator.api import EarlierFacts, Recipe
+from generator.capabilities import all_cards, default_model
+from generator.cards import SIDE_MULTIPLE
+from generator.errors import DrawingFailed
+from generator.lane import Draw, Drawn, Hello
+from generator.model import Model, load_model
+from generator.plan import Plan, make_plan, must_tile
+from generator.settings import Settings
+from generator.text import Conditioning, TextEncoding
+from generator.weights import locate
+
+log = logging.getLogger(__name__)
+
+SCHEDULERS = {"unipc": UniPCMultistepScheduler}
+
+# Half of SDXL's native side: one tile decodes in 0.75 GiB, for a third more work.
+TILE_PIXELS = 512
+
+
+@dataclass
+class Drawing:
+    """One picture on its way: everything that a step reads or changes."""
+
+    recipe: Recipe
+    earlier: EarlierFacts | None
+    model: Model
+    conditioning: Conditioning
+    time_ids: torch.Tensor
+    scheduler: Any
+    latents: torch.Tensor
+    seconds: float
+    step: int = 0
+
+    @property
+    def steps(self) -> int:
+        return len(self.scheduler.timesteps)
+
+
+class DiffusionEngine:
+    """Draws on one device with one model loaded at a time. Called from one thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._cards = all_cards(settings)
+        self._plan: Plan | None = None
+        self._model: Model | None = None
+        self._text: TextEncoding | None = None
+
+    def hello(self) -> Hello:
+        """Choose the plan and load the default model, if its weights are here: a drawing says so otherwise."""
+        plan = self._require_plan()
+        name = default_model(self._settings)
+        try:
+            self._load(name)
+        except DrawingFailed as error:
+            log.warning("%s is not loaded: %s", name, error)
+        return Hello(device=plan.device_name, models=self.models())
+
+    def models(self) -> tuple[str, ...]:
+        return (self._model.name,) if self._model else ()
+
+    @torch.inference_mode()
+    def start(self, draw: Draw) -> Drawing:
+        """Encode the text and make the noise."""
+        began = time.perf_counter()
+        recipe = draw.recipe
+        model = self._load(recipe.model)
+        plan = self._require_plan()
+        assert self._text is not None
+
+        # 1. Text. Row 0 is the negative prompt, row 1 the prompt.
+        conditioning = self._text.encode(recipe.prompt, recipe.negative_prompt)
+
+        # 2. Schedule. A new scheduler for each drawing: it keeps the outputs of earlier steps.
+        scheduler = SCHEDULERS[recipe.sampler].from_config(model.scheduler_config)
+        scheduler.set_timesteps(recipe.steps, device=plan.device)
+
+        # 3. Noise, always from the CPU's generator and in fp32: the same seed starts alike on every machine.
+        shape = (1, model.unet.config.in_channels, recipe.height // SIDE_MULTIPLE, recipe.width // SIDE_MULTIPLE)
+        noise = torch.randn(shape, generator=torch.Generator().manual_seed(recipe.seed), dtype=torch.float32)
+        latents = noise.to(plan.device) * scheduler.init_noise_sigma
+
+        # 4. SDXL's size conditioning: original size, no crop, target size.
+        size = (recipe.height, recipe.width)
+        time_ids = torch.tensor([[*size, 0, 0, *size]], dtype=plan.dtype, device=plan.device).repeat(2, 1)
+
+        return Drawing(
+            recipe, draw.earlier, model, conditioning, time_ids, scheduler, latents, time.perf_counter() - began
+        )
+
+    @torch.inference_mode()
+    def step(self, drawing: Drawing) -> None:
+        """One step of denoising with classifier-free guidance (Ho and Salimans, arXiv 2207.12598)."""
+        began = time.perf_counter()
+        recipe, scheduler, unet = drawing.recipe, drawing.scheduler, drawing.model.unet
+        timestep = scheduler.timesteps[drawing.step]
+        rows = slice(0, 2) if recipe.guidance_scale > 1 else slice(1, 2)
+
+        # 1. The UNet predicts the noise, once for each row.
+        latents = scheduler.scale_model_input(drawing.latents, timestep).to(unet.dtype)
+        predicted = unet(
+            latents.expand(rows.stop - rows.start, -1, -1, -1),
+            timestep,
+            encoder_hidden_states=drawing.conditioning.embeds[rows],
+            added_cond_kwargs={"text_embeds": drawing.conditioning.pooled[rows], "time_ids": drawing.time_ids[rows]},
+            return_dict=False,
+        )[0]
+
+        # 2. Away from the negative prompt, towards the prompt.
+        if len(predicted) == 2:
+            negative, positive = predicted.chunk(2)
+            predicted = negative + recipe.guidance_scale * (positive - negative)
+
+        # 3. The scheduler takes that much noise away.
+        drawing.latents = scheduler.step(predicted.float(), timestep, drawing.latents, return_dict=False)[0]
+        drawing.step += 1
+        drawing.seconds += time.perf_counter() - began
+
+    @torch.inference_mode()
+    def finish(self, drawing: Drawing) -> Drawn:
+        """Decode the latents to an image, in fp32 and in tiles when memory is short."""
+        began = time.perf_counter()
+        recipe, model, plan = drawing.recipe, drawing.model, self._require_plan()
+        if not torch.isfinite(drawing.latents).all():
+            raise DrawingFailed(
+                "not_finite",
+                "The drawing fell apart into numbers that are none. A lower guidance may help.",
+            )
+
+        tiled = must_tile(plan, pixels=recipe.width * recipe.height, vae_width=model.vae.config.block_out_channels[0])
+        model.vae.use_tiling = tiled
+        model.vae.tile_sample_min_size = TILE_PIXELS
+        model.vae.tile_latent_min_size = TILE_PIXELS // SIDE_MULTIPLE
+        decoded = model.vae.decode(drawing.latents / model.vae.config.scaling_factor, return_dict=False)[0]
+        image = VaeImageProcessor().postprocess(decoded, output_type="pil")[0]
+
+        seconds = drawing.seconds + time.perf_counter() - began
+        facts = plan.facts(tiled=tiled)
+        notes = (*_left_out(drawing.conditioning), *_differences(drawing.earlier, model.revision, facts))
+        return Drawn(image, round(seconds, 3), model.revision, facts, notes)
+
+    def _require_plan(self) -> Plan:
+        if self._plan is None:
+            self._plan = make_plan(self._settings.device, self._settings.vae_tiling)
+            # The same pixels for the same recipe: no algorithm is chosen by a race.
+            torch.backends.cudnn.benchmark = False
+            torch.backends.cudnn.deterministic = True
+            log.info("drawing on %s in %s", self._plan.device_name, self._plan.dtype)
+        return self._plan
+
+    def _load(self, name: str) -> Model:
+        if self._model is None or self._model.name != name:
+            plan = self._require_plan()
+            located = locate(name, self._cards[name], models_dir=self._settings.models_dir)
+            # Two models would not fit the card: the old one goes before the new one comes.
+            self._model = self._text = None
+            if plan.device.type == "cuda":
+                torch.cuda.empty_cache()
+            began = time.perf_counter()
+            self._model = load_model(name, self._cards[name], located, plan)
+            self._text = TextEncoding(self._model)
+            log.info("loaded %s, revision %s, in %.1f s", name, located.revision, time.perf_counter() - began)
+        return self._model
+
+
+def make_engine(settings: Settings) -> DiffusionEngine:
+    """The lane's engine factory: called in the lane's process."""
+    return DiffusionEngine(settings)
+
+
+def _left_out(conditioning: Conditioning) -> tuple[str, ...]:
+    return tuple(f"Too long for the model, left out: {text}" for text in conditioning.left_out)
+
+
+def _differences(
+    earlier: EarlierFacts | None, revision: str, plan: dict[str, str | int | float | bool | None]
+) -> tuple[str, ...]:
+    """Where this drawing's plan is not the one that a recipe file recorded, so that pixels may differ."""
+    if earlier is None:
+        return ()
+    now = {"model_revision": revision, **plan}
+    then = {**({"model_revision": earlier.model_revision} if earlier.model_revision else {}), **(earlier.plan or {})}
+    changed = [f"{key} was {value}, is {now.get(key)}" for key, value in then.items() if now.get(key) != value]
+    return (f"Pixels may differ from the first drawing: {'; '.join(changed)}.",) if changed else ()

@@ -1,0 +1,61 @@
+"""A model in memory: the parts of a diffusers pipeline, loaded from a folder in diffusers' own layout."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionModel
+from diffusers.utils import logging as diffusers_logging
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers.utils import logging as transformers_logging
+
+from generator.cards import CardSettings
+from generator.plan import Plan
+from generator.weights import Located
+
+# Their bars and their advice about other models are noise in a service's log.
+diffusers_logging.disable_progress_bar()
+transformers_logging.disable_progress_bar()
+transformers_logging.set_verbosity_error()
+
+
+@dataclass(frozen=True)
+class Model:
+    """The parts that draw. None of them keeps state of a drawing; schedulers are made anew for each."""
+
+    name: str
+    card: CardSettings
+    revision: str
+    unet: UNet2DConditionModel
+    vae: AutoencoderKL
+    text_encoder: CLIPTextModel
+    text_encoder_2: CLIPTextModelWithProjection
+    tokenizer: CLIPTokenizer
+    tokenizer_2: CLIPTokenizer
+    scheduler_config: dict[str, Any]
+    empty_negative_is_zeros: bool
+
+
+def load_model(name: str, card: CardSettings, located: Located, plan: Plan) -> Model:
+    """Load from local files, safetensors only, without remote code."""
+    pipeline = StableDiffusionXLPipeline.from_pretrained(
+        located.folder,
+        dtype={"default": plan.dtype, "vae": torch.float32},
+        variant=card.variant,
+        use_safetensors=True,
+        local_files_only=True,
+        add_watermarker=False,
+    ).to(plan.device)
+    return Model(
+        name=name,
+        card=card,
+        revision=located.revision,
+        unet=pipeline.unet.eval(),
+        vae=pipeline.vae.eval(),
+        text_encoder=pipeline.text_encoder.eval(),
+        text_encoder_2=pipeline.text_encoder_2.eval(),
+        tokenizer=pipeline.tokenizer,
+        tokenizer_2=pipeline.tokenizer_2,
+        scheduler_config=dict(pipeline.scheduler.config),
+        empty_negative_is_zeros=bool(pipeline.config.force_zeros_for_empty_prompt),
+    )

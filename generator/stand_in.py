@@ -1,0 +1,116 @@
+"""The stand-in: SSD-1B's architecture in miniature, with random weights, built on this machine without a network.
+
+It is saved in diffusers' own layout, so that the code that loads SSD-1B loads it. Its pictures are noise.
+"""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
+from tokenizers.pre_tokenizers import ByteLevel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+# Grows with every change to what is built below, so that an older folder is not taken for it.
+VERSION = 1
+
+_TEXT_WIDTH = 32
+_TIME_WIDTH = 8
+
+
+def build_stand_in(models_dir: Path) -> Path:
+    """The folder of the stand-in, built there unless it exists. The same weights on every machine with this torch."""
+    folder = models_dir / f"stand-in-{VERSION}"
+    if folder.is_dir():
+        return folder
+    models_dir.mkdir(parents=True, exist_ok=True)
+    unfinished = Path(tempfile.mkdtemp(dir=models_dir, prefix=".stand-in-"))
+    try:
+        _pipeline().save_pretrained(unfinished, safe_serialization=True)
+        unfinished.rename(folder)
+    except OSError:
+        # Another process was faster; its folder holds the same weights.
+        if not folder.is_dir():
+            raise
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return folder
+
+
+def _pipeline() -> StableDiffusionXLPipeline:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return StableDiffusionXLPipeline(
+            unet=_unet(),
+            vae=_vae(),
+            text_encoder=CLIPTextModel(_text_config(_tokenizer("<|endoftext|>"))),
+            text_encoder_2=CLIPTextModelWithProjection(_text_config(_tokenizer("!"))),
+            tokenizer=_tokenizer("<|endoftext|>"),
+            tokenizer_2=_tokenizer("!"),
+            # SSD-1B's own scheduler and schedule.
+            scheduler=EulerDiscreteScheduler(
+                beta_start=0.00085,
+                beta_end=0.012,
+                beta_schedule="scaled_linear",
+                steps_offset=1,
+                timestep_spacing="leading",
+            ),
+            add_watermarker=False,
+        )
+
+
+def _unet() -> UNet2DConditionModel:
+    """SSD-1B's block pattern: no attention in the middle, its own count of transformer layers up and down."""
+    return UNet2DConditionModel(
+        block_out_channels=(16, 32, 32),
+        norm_num_groups=8,
+        layers_per_block=2,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        mid_block_type="UNetMidBlock2D",
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        transformer_layers_per_block=[0, [2, 2], [4, 4]],
+        reverse_transformer_layers_per_block=[[4, 4, 10], [2, 1, 1], 1],
+        attention_head_dim=(2, 4, 4),
+        use_linear_projection=True,
+        cross_attention_dim=2 * _TEXT_WIDTH,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=_TIME_WIDTH,
+        projection_class_embeddings_input_dim=6 * _TIME_WIDTH + _TEXT_WIDTH,
+        sample_size=32,
+    )
+
+
+def _vae() -> AutoencoderKL:
+    return AutoencoderKL(
+        block_out_channels=(8, 16, 16, 16),
+        norm_num_groups=8,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        # As SSD-1B's: diffusers would not tile a decode below this size.
+        sample_size=1024,
+        scaling_factor=0.13025,
+        force_upcast=True,
+    )
+
+
+def _text_config(tokenizer: CLIPTokenizer) -> CLIPTextConfig:
+    return CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=_TEXT_WIDTH,
+        intermediate_size=2 * _TEXT_WIDTH,
+        projection_dim=_TEXT_WIDTH,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+
+
+def _tokenizer(pad_token: str) -> CLIPTokenizer:
+    """CLIP's tokenizer without merges: one token a byte, so that any text encodes. SDXL's second pads with ``!``."""
+    letters = sorted(ByteLevel.alphabet())
+    tokens = [*letters, *(letter + "</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    vocab = {token: n for n, token in enumerate(tokens)}
+    return CLIPTokenizer(vocab=vocab, merges=[], pad_token=pad_token, model_max_length=77)

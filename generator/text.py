@@ -1,0 +1,110 @@
+"""From two prompts to the embeddings that the UNet reads, through compel, for models with SDXL's two text encoders."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from compel import Compel, ReturnedEmbeddingsType
+
+from generator import prompt
+from generator.errors import DrawingFailed
+from generator.model import Model
+from generator.prompt import Fragment
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """Embeddings of the negative prompt (row 0) and the prompt (row 1).
+
+    ``embeds`` is (2, tokens, width), tokens a multiple of 77; ``pooled`` is (2, width). ``left_out`` is the text of
+    either prompt that did not fit the model's tokens.
+    """
+
+    embeds: torch.Tensor
+    pooled: torch.Tensor
+    left_out: tuple[str, ...]
+
+
+class TextEncoding:
+    """Encodes prompts for one model."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        hidden = ReturnedEmbeddingsType.PENULTIMATE_HIDDEN_STATES_NON_NORMALIZED
+        self._encoders = [
+            Compel(tokenizer, encoder, truncate_long_prompts=False, returned_embeddings_type=hidden)
+            for tokenizer, encoder in (
+                (model.tokenizer, model.text_encoder),
+                (model.tokenizer_2, model.text_encoder_2),
+            )
+        ]
+
+    @torch.inference_mode()
+    def encode(self, positive: str, negative: str) -> Conditioning:
+        """Both prompts, padded to the same length. Raises DrawingFailed for weights that compel cannot apply.
+
+        Without weights the result equals the pipeline's own ``encode_prompt``. An empty negative prompt is zeros where
+        the model was trained so (``force_zeros_for_empty_prompt``), else the encoded empty text, as in the pipeline.
+        """
+        kept, left_out = self._fitted(positive)
+        embeds, pooled = self._encoded(kept)
+        if not negative.strip() and self._model.empty_negative_is_zeros:
+            return Conditioning(
+                torch.cat([torch.zeros_like(embeds), embeds]), torch.cat([torch.zeros_like(pooled), pooled]), left_out
+            )
+        kept, left_out_negative = self._fitted(negative)
+        negative_embeds, negative_pooled = self._encoded(kept)
+        return Conditioning(
+            torch.cat(self._same_length(negative_embeds, embeds)),
+            torch.cat([negative_pooled, pooled]),
+            left_out + left_out_negative,
+        )
+
+    def _encoded(self, fragments: Sequence[Fragment]) -> tuple[torch.Tensor, torch.Tensor]:
+        """One row: embeddings (1, tokens, width) and pooled embedding (1, width)."""
+        texts, weights = [text for text, _ in fragments], [weight for _, weight in fragments]
+        providers: list[Any] = [encoder.conditioning_provider for encoder in self._encoders]
+        try:
+            halves = [
+                provider.get_embeddings_for_weighted_prompt_fragments([texts], [weights], device=provider.device)
+                for provider in providers
+            ]
+        except RuntimeError as error:
+            # compel looks for each weighted text among the tokens and gives up on a few odd ones.
+            if "token sequence" not in str(error):
+                raise
+            raise DrawingFailed("bad_weights", "The weights of this prompt cannot be applied to its words.") from error
+        # Pooled embeddings know no weights: they come from the plain text, without compel's signs.
+        pooled = providers[1].get_pooled_embeddings([" ".join(texts)])
+        return torch.cat(halves, dim=-1), pooled
+
+    def _same_length(self, *rows: torch.Tensor) -> list[torch.Tensor]:
+        empty = torch.cat([encoder.conditioning_provider.empty_z for encoder in self._encoders], dim=-1)
+        length = max(row.shape[1] for row in rows)
+        return [torch.cat([row, empty.repeat(1, (length - row.shape[1]) // empty.shape[1], 1)], dim=1) for row in rows]
+
+    def _fitted(self, text: str) -> tuple[tuple[Fragment, ...], tuple[str, ...]]:
+        """The fragments that fit the card's tokens, cut between two terms, and the text that was left out."""
+        fragments = prompt.parse(text)
+        room = self._model.card.limits.max_tokens
+        for n, (words, weight) in enumerate(fragments):
+            offsets = self._model.tokenizer(words, add_special_tokens=False, return_offsets_mapping=True)[
+                "offset_mapping"
+            ]
+            if len(offsets) > room:
+                cut = _last_gap(words, offsets[room][0])
+                rest = ", ".join([words[cut:], *(later for later, _ in fragments[n + 1 :])])
+                kept = (*fragments[:n], (words[:cut], weight))
+                return kept, (re.sub(r"[\s,]*,[\s,]*", ", ", rest).strip(" ,"),)
+            room -= len(offsets)
+        return fragments, ()
+
+
+def _last_gap(words: str, end: int) -> int:
+    """Where to cut ``words[:end]``: after its last comma, else its last space, else at ``end``."""
+    for gap in (",", " "):
+        if gap in words[:end]:
+            return words.rindex(gap, 0, end)
+    return end

@@ -1,0 +1,132 @@
+"""From what a client asked to a full recipe, or a refusal that names field, value, limit and choices.
+
+Everything is checked here, before a job is queued. Pure: knows neither aiohttp nor the card.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import TypeVar
+
+from generator import limits, prompt
+from generator.api import SLOTS, ModelCard, Recipe, RecipeRequest, Slots
+from generator.cards import SAMPLERS, TIERS
+from generator.errors import Refused
+
+Number = TypeVar("Number", int, float)
+
+
+def resolve(
+    request: RecipeRequest, *, cards: Mapping[str, ModelCard], default_model: str, job_id: str, n: int = 0
+) -> Recipe:
+    """Fill in what was not said and check all of it. Raises Refused.
+
+    A seed that was not said is made from the job's id, so that the same job submitted again is the same picture.
+    """
+    card = cards[_choice("model", request.model or default_model, tuple(cards))]
+    defaults, bounds = card.defaults, card.limits
+    width, height = _size(request, card)
+    slots = Slots(**{slot: tuple(prompt.from_a1111(term) for term in getattr(request.slots, slot)) for slot in SLOTS})
+    if not slots.joined():
+        raise Refused("empty_prompt", "The prompt is empty: say at least what the subject is.", field="slots")
+    negative = request.negative_prompt if request.negative_prompt is not None else defaults.negative_prompt
+    negative = prompt.from_a1111(negative)
+    for field, text in (("slots", slots.joined()), ("negative_prompt", negative)):
+        _text_is_drawable(field, text)
+    return Recipe(
+        slots=slots,
+        negative_prompt=negative,
+        theme=request.theme or _theme(slots),
+        model=card.name,
+        seed=_seed_of(job_id, n) if request.seed is None else request.seed,
+        width=width,
+        height=height,
+        steps=_bounded("steps", request.steps, defaults.steps, 1, bounds.max_steps),
+        guidance_scale=_bounded(
+            "guidance_scale",
+            request.guidance_scale,
+            defaults.guidance_scale,
+            bounds.min_guidance_scale,
+            bounds.max_guidance_scale,
+        ),
+        sampler=_choice("sampler", request.sampler or defaults.sampler, SAMPLERS),
+        tier=_choice("tier", request.tier or defaults.tier, TIERS),
+    )
+
+
+def _size(request: RecipeRequest, card: ModelCard) -> tuple[int, int]:
+    """Sides rounded to the multiple that the model draws, inside its limits."""
+    bounds, multiple = card.limits, card.limits.side_multiple
+    width, height = (
+        round(_bounded(field, asked, default, bounds.min_side, bounds.max_side) / multiple) * multiple
+        for field, asked, default in (
+            ("width", request.width, card.defaults.width),
+            ("height", request.height, card.defaults.height),
+        )
+    )
+    if width * height > bounds.max_pixels:
+        raise Refused(
+            "too_large",
+            f"{width}×{height} is {width * height:,} pixels; {card.name} draws at most {bounds.max_pixels:,}.",
+            field="width",
+            value=width * height,
+            limit=bounds.max_pixels,
+        )
+    return width, height
+
+
+def _bounded(field: str, asked: Number | None, default: Number, low: Number, high: Number) -> Number:
+    if asked is None:
+        return default
+    if not low <= asked <= high:
+        raise Refused(
+            "out_of_range",
+            f"{field} is {asked}; it can be {low} to {high}.",
+            field=field,
+            value=asked,
+            limit=[low, high],
+        )
+    return asked
+
+
+def _choice(field: str, asked: str, choices: tuple[str, ...]) -> str:
+    if asked in choices:
+        return asked
+    near = get_close_matches(asked.lower(), choices, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise Refused(
+        "unknown_choice",
+        f"There is no {field} “{asked[:80]}” here.{hint} There is: {', '.join(choices)}.",
+        field=field,
+        value=asked[:80],
+        choices=choices,
+    )
+
+
+def _text_is_drawable(field: str, text: str) -> None:
+    if len(text) > limits.MAX_PROMPT_CHARS:
+        raise Refused(
+            "too_long",
+            f"The {'prompt' if field == 'slots' else 'negative prompt'} has {len(text)} characters; "
+            f"it can have {limits.MAX_PROMPT_CHARS}.",
+            field=field,
+            value=len(text),
+            limit=limits.MAX_PROMPT_CHARS,
+        )
+    try:
+        prompt.parse(text)
+    except prompt.PromptError as error:
+        raise Refused(error.code, str(error), field=field, value=error.value, limit=error.limit) from error
+
+
+def _theme(slots: Slots) -> str:
+    """The first subject term, or the first of all terms, without its weights."""
+    first = next(term for slot in SLOTS for term in getattr(slots, slot))
+    plain = "".join(text for text, _ in prompt.parse(first)).strip()
+    return re.sub(r"\s+", " ", plain)[: limits.MAX_THEME_CHARS].strip() or "untitled"
+
+
+def _seed_of(job_id: str, n: int) -> int:
+    digest = hashlib.sha256(f"{job_id}/{n}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")

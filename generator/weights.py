@@ -1,0 +1,103 @@
+"""Where a model's weights are on this machine, which revision they are, and how they are fetched.
+
+Only ``fetch`` ever asks a network; everything that draws works from files that are here. Knows nothing of torch.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import LocalEntryNotFoundError
+
+from generator.cards import CardSettings
+from generator.errors import WeightsMissing
+
+# The parts of a pipeline that have weights; a text encoder that a family lacks is not in model_index.json.
+_WITH_WEIGHTS = ("unet", "vae", "text_encoder", "text_encoder_2")
+
+# The head of a safetensors file names its tensors, the tail is weights: together they tell two models apart in no time.
+_DIGEST_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Located:
+    """A pipeline in diffusers' layout. ``revision`` is the hub's commit, or a digest of the folder's files."""
+
+    folder: Path
+    revision: str
+
+
+def locate(name: str, card: CardSettings, *, models_dir: Path) -> Located:
+    """Find the weights of a card without a network. Raises WeightsMissing with what to do."""
+    if card.built_in:
+        # Imported here: building needs torch, and whoever only looks for downloaded weights does not.
+        from generator.stand_in import VERSION, build_stand_in
+
+        return Located(build_stand_in(models_dir), f"{name}-{VERSION}")
+    if card.repository:
+        folder = _cached(card)
+        advice = f"Whoever looks after it can fetch them: python -m generator fetch {name}"
+        revision = folder.name if folder else ""
+    else:
+        folder = card.folder
+        advice = f"They are expected in {card.folder}, in diffusers' layout, as safetensors."
+        revision = ""
+    if folder is None or not is_complete(folder, card.variant):
+        raise WeightsMissing("weights_missing", f"The weights of {name} are not on the drawing machine. {advice}")
+    return Located(folder, revision or _digest(folder))
+
+
+def is_here(card: CardSettings) -> bool:
+    """Whether ``locate`` would find the weights; quick, so that capabilities can be told at any time."""
+    if card.built_in:
+        return True
+    folder = _cached(card) if card.repository else card.folder
+    return folder is not None and is_complete(folder, card.variant)
+
+
+def fetch(card: CardSettings) -> Path:
+    """Download a card's weights with a progress bar, or finish a download that was broken off. Returns the folder."""
+    assert card.repository is not None
+    return Path(snapshot_download(card.repository, revision=card.revision, allow_patterns=_patterns(card)))
+
+
+def is_complete(folder: Path, variant: str | None) -> bool:
+    """Whether every part of the pipeline that has weights has them here, in the card's variant."""
+    try:
+        index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    suffix = f"*.{variant}.safetensors" if variant else "*.safetensors"
+    return all(any((folder / part).glob(suffix)) for part in _WITH_WEIGHTS if part in index)
+
+
+def _cached(card: CardSettings) -> Path | None:
+    assert card.repository is not None
+    try:
+        return Path(
+            snapshot_download(
+                card.repository, revision=card.revision, allow_patterns=_patterns(card), local_files_only=True
+            )
+        )
+    except LocalEntryNotFoundError:
+        return None
+
+
+def _patterns(card: CardSettings) -> list[str]:
+    """Configurations, tokenizers and the weights of one variant; never pickles, never code."""
+    weights = f"*/*.{card.variant}.safetensors" if card.variant else "*/*.safetensors"
+    return ["model_index.json", "*/*.json", "*/*.txt", weights]
+
+
+def _digest(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(folder.rglob("*.safetensors")):
+        size = file.stat().st_size
+        digest.update(f"{file.relative_to(folder)} {size}\n".encode())
+        with file.open("rb") as stream:
+            digest.update(stream.read(_DIGEST_BYTES))
+            stream.seek(max(0, size - _DIGEST_BYTES))
+            digest.update(stream.read())
+    return f"files-{digest.hexdigest()[:16]}"
