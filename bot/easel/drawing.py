@@ -1,0 +1,100 @@
+"""One drawing from the request to the pictures in the room. Says nothing of failures: it raises them."""
+
+from contextlib import aclosing
+from logging import Logger
+
+from .database import Store
+from .generator_client import GeneratorClient
+from .generator_errors import Cancelled, Failed
+from .generator_words import Capabilities, JobStatus, Picture, Position
+from .homeserver import Homeserver
+from .incoming import Message
+from .job import job_body, job_id
+from .language import DrawRequest
+from .outbox import Debt, Outbox, Outgoing, Priority
+from .picture_post import answer_content, caption, mark, picture_content, recipe_content
+
+# A picture and its recipe.
+EVENTS_PER_PICTURE = 2
+
+
+class Draughtsman:
+    """Has pictures drawn and brings them into the room."""
+
+    def __init__(
+        self, *, generator: GeneratorClient, store: Store, homeserver: Homeserver, outbox: Outbox, log: Logger
+    ) -> None:
+        self._generator, self._store = generator, store
+        self._homeserver, self._outbox, self._log = homeserver, outbox, log
+
+    async def draw(self, message: Message, request: DrawRequest, *, seed: int) -> None:
+        """Have drawn what was asked; returns when every picture is in the room.
+
+        ``seed`` is used unless one was asked for. Raises CannotAsk, GeneratorError, NotSent.
+        """
+        job = job_id(message.event_id)
+        with self._outbox.owing(EVENTS_PER_PICTURE * (request.count or 1)) as debt:
+            capabilities, answer = await self._generator.capabilities()
+            await self._store.keep_capabilities(answer)
+            body = job_body(request, capabilities, requester=message.sender, seed=seed)
+            await self._generator.submit(job, body)
+            self._log.info(f"{job}: {len(body['recipes'])} recipe(s) submitted")
+            await self._bring(job, message, request.notes, capabilities, debt)
+
+    async def _bring(
+        self, job: str, message: Message, notes: tuple[str, ...], capabilities: Capabilities, debt: Debt
+    ) -> None:
+        brought: set[int] = set()
+        told: set[str] = set()
+        async with aclosing(self._generator.follow(job)) as events:
+            async for event in events:
+                pictures = event.pictures if isinstance(event, JobStatus) else ()
+                for picture in (event,) if isinstance(event, Picture) else pictures:
+                    if picture.n not in brought:
+                        brought.add(picture.n)
+                        await self._post(job, message, picture, notes, capabilities, debt)
+                if isinstance(event, JobStatus | Position) and (reason := event.waiting_for) and reason not in told:
+                    told.add(reason)
+                    await self._tell(job, message, reason, len(told))
+                if isinstance(event, JobStatus) and event.state == "failed":
+                    raise Failed(event.error.message if event.error else None)
+                if isinstance(event, JobStatus) and event.state == "cancelled":
+                    raise Cancelled
+
+    async def _post(
+        self,
+        job: str,
+        message: Message,
+        picture: Picture,
+        notes: tuple[str, ...],
+        capabilities: Capabilities,
+        debt: Debt,
+    ) -> None:
+        """The picture first, then its recipe; both are uploaded before either is shown."""
+        room_id, relation, n = message.room_id, message.relation, picture.n
+        image = await self._generator.picture(job, n)
+        thumbnail = await self._generator.thumbnail(job, n)
+        recipe = await self._generator.recipe(job, n)
+        post = picture_content(
+            picture,
+            text=caption(picture, capabilities.card(picture.recipe.model), notes),
+            image=await self._homeserver.upload(room_id, image, picture.mimetype),
+            thumbnail=await self._homeserver.upload(room_id, thumbnail, picture.thumbnail_mimetype),
+            relation=relation,
+        )
+        file = recipe_content(
+            picture,
+            size=len(recipe),
+            recipe=await self._homeserver.upload(room_id, recipe, "application/yaml"),
+            relation=relation,
+        )
+        for kind, content, priority in (("picture", post, Priority.PICTURE), ("recipe", file, Priority.ANSWER)):
+            marked = {**content, **mark(job, kind, n)}
+            event = Outgoing(room_id=room_id, txn_id=f"{job}-{kind}-{n}", content=marked)
+            await self._outbox.send(event, priority)
+            debt.pay()
+        self._log.info(f"{job}: picture {n} is in {room_id}")
+
+    async def _tell(self, job: str, message: Message, reason: str, number: int) -> None:
+        content = {**answer_content(reason, message.relation), **mark(job, "waiting")}
+        await self._outbox.send(Outgoing(room_id=message.room_id, txn_id=f"{job}-waiting-{number}", content=content))

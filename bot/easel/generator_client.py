@@ -1,0 +1,240 @@
+"""The generator's HTTP API as the bot uses it. The one place that knows aiohttp's errors.
+
+Every call opens its own connection: the bot connects only when there is something to ask, and holds nothing meanwhile.
+Knows neither Matrix nor rooms.
+"""
+
+import asyncio
+import errno
+import json
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import aiohttp
+from yarl import URL
+
+from .generator_errors import (
+    CertificateRefused,
+    GeneratorAway,
+    GeneratorError,
+    Interrupted,
+    NotNow,
+    NotRunning,
+    NotUnderstood,
+    OtherVersion,
+    QueueFull,
+    Refused,
+    Restarted,
+    SocketForbidden,
+    SocketMissing,
+    TokenRefused,
+    TooMuch,
+)
+from .generator_words import Capabilities, Error, Health, JobEvent, JobStatus, NotTheContract, read, read_event
+from .settings import InvalidSettings, Settings
+
+T = TypeVar("T")
+
+# On the same machine a connection takes milliseconds; a machine that sleeps or a socket that wakes it takes longer.
+CONNECT_TIMEOUT_S = 10
+# A short answer, or 64 MiB over a slow wireless network.
+ANSWER_TIMEOUT_S = 60
+
+# A PNG of 4096 × 4096 pixels of noise is 50 MB.
+MAX_PICTURE_BYTES = 64 * 1024 * 1024
+# Capabilities with a hundred model cards are below 100 KB; a line of an events stream is a job of nine pictures.
+MAX_ANSWER_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a job's events may be missing, in seconds."""
+
+    # The generator says something at least every 10 s: after three of those it is gone.
+    silence_s: float = 30
+    # A service manager restarts a generator that died within seconds.
+    reconnect_for_s: float = 30
+    reconnect_every_s: float = 2
+
+
+class GeneratorClient:
+    """Asks one generator. Every method raises GeneratorError and nothing else."""
+
+    def __init__(self, settings: Settings, version: str, patience: Patience = Patience()) -> None:
+        """``version`` is the bot's own. Raises InvalidSettings when generator_ca_file cannot be read."""
+        self._url = URL(settings.generator_url)
+        self._token = settings.generator_token
+        self._version = version
+        self._patience = patience
+        try:
+            self._ssl = ssl.create_default_context(cafile=settings.generator_ca_file or None)
+        except (OSError, ssl.SSLError) as error:
+            raise InvalidSettings("generator_ca_file is no readable PEM file") from error
+
+    async def capabilities(self) -> tuple[Capabilities, str]:
+        """What the generator can do, and the answer as it came, for keeping."""
+        text = (await self._ask("GET", "capabilities")).decode(errors="replace")
+        data = _parsed(text)
+        self._compare_version(data)
+        return _read(Capabilities, data), text
+
+    async def health(self) -> Health:
+        """How the generator is."""
+        return _read(Health, _parsed(await self._ask("GET", "health")))
+
+    async def submit(self, job_id: str, body: dict[str, Any]) -> JobStatus:
+        """Ask for pictures; asking again with the same id and body is the same job."""
+        return _read(JobStatus, _parsed(await self._ask("PUT", f"jobs/{job_id}", body)))
+
+    async def follow(self, job_id: str) -> AsyncGenerator[JobEvent, None]:
+        """The job's events until its last, over as many connections as it takes; a picture may so come twice."""
+        now = asyncio.get_running_loop().time
+        give_up_at = now() + self._patience.reconnect_for_s
+        while True:
+            lines = 0
+            with suppress(GeneratorAway, NotNow):
+                async with aclosing(self._events(job_id)) as events:
+                    async for event in events:
+                        lines += 1
+                        if event is not None:
+                            yield event
+                        if isinstance(event, JobStatus) and event.is_final:
+                            return
+            # A stream that ends without its last event was cut off. Every stream begins with a state; only one that
+            # says more than that comes from a generator that lives.
+            if lines > 1:
+                give_up_at = now() + self._patience.reconnect_for_s
+            if now() >= give_up_at:
+                raise Interrupted
+            await asyncio.sleep(self._patience.reconnect_every_s)
+
+    async def picture(self, job_id: str, n: int) -> bytes:
+        return await self._ask("GET", f"jobs/{job_id}/pictures/{n}", limit=MAX_PICTURE_BYTES)
+
+    async def thumbnail(self, job_id: str, n: int) -> bytes:
+        return await self._ask("GET", f"jobs/{job_id}/pictures/{n}/thumbnail", limit=MAX_PICTURE_BYTES)
+
+    async def recipe(self, job_id: str, n: int) -> bytes:
+        """The recipe file, YAML."""
+        return await self._ask("GET", f"jobs/{job_id}/pictures/{n}/recipe")
+
+    async def _events(self, job_id: str) -> AsyncGenerator[JobEvent | None, None]:
+        """One connection's events; None for one that only shows life."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=self._patience.silence_s)
+        async with self._request("GET", f"jobs/{job_id}/events", timeout=timeout) as response:
+            if response.status == 404:
+                raise Restarted
+            await _refuse_bad_status(response)
+            while line := await response.content.readline():
+                yield _read_line(line)
+
+    async def _ask(
+        self, method: str, path: str, body: dict[str, Any] | None = None, *, limit: int = MAX_ANSWER_BYTES
+    ) -> bytes:
+        timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
+        async with self._request(method, path, json=body, timeout=timeout) as response:
+            await _refuse_bad_status(response)
+            return await _bounded(response, limit)
+
+    @asynccontextmanager
+    async def _request(self, method: str, path: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
+        """One request on a connection of its own, in which every failure of the network becomes one of ours."""
+        connector: aiohttp.BaseConnector
+        if self._url.scheme == "unix":
+            connector, base = aiohttp.UnixConnector(self._url.path), URL("http://generator")
+        else:
+            connector, base = aiohttp.TCPConnector(ssl=self._ssl), self._url
+        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        try:
+            async with (
+                aiohttp.ClientSession(connector=connector, headers=headers, read_bufsize=MAX_ANSWER_BYTES) as session,
+                session.request(method, base / "v1" / path, allow_redirects=False, **options) as response,
+            ):
+                yield response
+        except aiohttp.ClientConnectorError as error:
+            raise self._not_connected(error) from error
+        except (aiohttp.ClientResponseError, ValueError) as error:
+            # Not HTTP, or a line longer than any of ours.
+            raise NotUnderstood from error
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise GeneratorAway from error
+
+    def _not_connected(self, error: aiohttp.ClientConnectorError) -> GeneratorError:
+        if isinstance(error, aiohttp.ClientSSLError):
+            return CertificateRefused()
+        if self._url.scheme == "unix" and error.os_error.errno == errno.ENOENT:
+            return SocketMissing(self._url.path)
+        if error.os_error.errno == errno.EACCES:
+            return SocketForbidden(self._url.path)
+        return NotRunning()
+
+    def _compare_version(self, data: Any) -> None:
+        """While the contract may still grow, the same major and minor version is the same contract."""
+        theirs = data.get("version") if isinstance(data, dict) else None
+        if not isinstance(theirs, str):
+            raise NotUnderstood
+        ours_key, theirs_key = _major_minor(self._version), _major_minor(theirs)
+        if theirs_key < ours_key:
+            raise OtherVersion(ours=self._version, theirs=theirs, upgrade="the generator")
+        if theirs_key > ours_key:
+            raise OtherVersion(ours=self._version, theirs=theirs, upgrade="the plugin in maubot")
+
+
+def _major_minor(version: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in version.split(".")[:2])
+    except ValueError as error:
+        raise NotUnderstood from error
+
+
+async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    data = bytearray()
+    async for chunk in response.content.iter_chunked(64 * 1024):
+        data += chunk
+        if len(data) > limit:
+            raise TooMuch
+    return bytes(data)
+
+
+async def _refuse_bad_status(response: aiohttp.ClientResponse) -> None:
+    """Turn an answer that is none into the error that says so."""
+    if response.status in (200, 201, 202):
+        return
+    if response.status in (401, 403):
+        raise TokenRefused
+    answer = _parsed(await _bounded(response, MAX_ANSWER_BYTES))
+    error = _read(Error, answer.get("error") if isinstance(answer, dict) else None)
+    match response.status:
+        case 429:
+            wait = response.headers.get("Retry-After", "")
+            raise QueueFull(error.message, int(wait) if wait.isdecimal() else None)
+        case 503:
+            raise NotNow(error.message)
+        case status if 400 <= status < 500:
+            raise Refused(error.message)
+    raise GeneratorError(error.message)
+
+
+def _read_line(line: bytes) -> JobEvent | None:
+    try:
+        return read_event(_parsed(line))
+    except NotTheContract as error:
+        raise NotUnderstood from error
+
+
+def _read(kind: type[T], data: Any) -> T:
+    try:
+        return read(kind, data)
+    except NotTheContract as error:
+        raise NotUnderstood from error
+
+
+def _parsed(text: str | bytes) -> Any:
+    try:
+        return json.loads(text)
+    # A RecursionError is what deeply nested brackets become.
+    except (ValueError, RecursionError) as error:
+        raise NotUnderstood from error

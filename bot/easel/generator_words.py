@@ -1,0 +1,193 @@
+"""What the bot reads of the generator's answers, as frozen types. It checks shapes only; the generator validates.
+
+Names and meanings are those of the generator's ``/openapi.json``; what the bot does not use is not read.
+"""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from types import NoneType, UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+
+
+class NotTheContract(Exception):
+    """An answer that is not shaped as the contract says. ``str()`` names the place, for the log."""
+
+
+@dataclass(frozen=True)
+class Size:
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class CardDefaults:
+    width: int
+    height: int
+    steps: int
+    guidance_scale: float
+    sampler: str
+    negative_prompt: str
+
+
+@dataclass(frozen=True)
+class CardLimits:
+    min_side: int
+    max_side: int
+    max_pixels: int
+    side_multiple: int
+    max_steps: int
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    name: str
+    about: str
+    draws_noise: bool
+    available: bool
+    sizes: Mapping[str, Size]
+    defaults: CardDefaults
+    limits: CardLimits
+
+
+@dataclass(frozen=True)
+class RequestLimits:
+    max_recipes_per_job: int
+    max_seed: int
+    min_weight: float
+    max_weight: float
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    version: str
+    default_model: str
+    models: tuple[ModelCard, ...]
+    samplers: tuple[str, ...]
+    tiers: tuple[str, ...]
+    limits: RequestLimits
+
+    def card(self, name: str | None) -> ModelCard | None:
+        """The model of that name, or the default one; None when there is no such model."""
+        return next((card for card in self.models if card.name == (name or self.default_model)), None)
+
+
+@dataclass(frozen=True)
+class Health:
+    state: str
+    device: str | None
+    models: tuple[str, ...]
+    queued: int
+    running: int
+    steps_per_second: float | None
+    version: str
+
+
+@dataclass(frozen=True)
+class Recipe:
+    model: str
+    seed: int
+    width: int
+    height: int
+    steps: int
+    guidance_scale: float
+
+
+@dataclass(frozen=True)
+class Facts:
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Picture:
+    n: int
+    filename: str
+    mimetype: str
+    size: int
+    width: int
+    height: int
+    blurhash: str
+    thumbnail_width: int
+    thumbnail_height: int
+    thumbnail_size: int
+    thumbnail_mimetype: str
+    prompt: str
+    recipe: Recipe
+    facts: Facts
+
+
+@dataclass(frozen=True)
+class Error:
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """``state`` event, answer to a submission, and last event: everything that is known of a job."""
+
+    state: str
+    pictures: tuple[Picture, ...] = ()
+    position: int | None = None
+    waiting_for: str | None = None
+    error: Error | None = None
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in ("done", "failed", "cancelled")
+
+
+@dataclass(frozen=True)
+class Position:
+    position: int
+    waiting_for: str | None = None
+
+
+JobEvent = JobStatus | Position | Picture
+
+
+def read_event(line: Any) -> JobEvent | None:
+    """One line of an events stream; None for what the bot does not use. Raises NotTheContract."""
+    match line:
+        case {"event": "state" | "done" | "failed" | "cancelled", "job": job}:
+            return read(JobStatus, job)
+        case {"event": "position"}:
+            return read(Position, line)
+        case {"event": "picture", "picture": picture}:
+            return read(Picture, picture)
+        case {"event": str()}:
+            return None
+    raise NotTheContract("an event without a name")
+
+
+def read(kind: type[T], data: Any) -> T:
+    """``data``, JSON as parsed, as ``kind``; unknown keys are ignored. Raises NotTheContract."""
+    value: T = _read(kind, data, kind.__name__)
+    return value
+
+
+def _read(kind: Any, data: Any, place: str) -> Any:
+    if isinstance(kind, type) and is_dataclass(kind):
+        if not isinstance(data, dict):
+            raise NotTheContract(f"{place} is no object")
+        hints = get_type_hints(kind)
+        values = {}
+        for field in fields(kind):
+            if field.name in data:
+                values[field.name] = _read(hints[field.name], data[field.name], f"{place}.{field.name}")
+            elif field.default is MISSING:
+                raise NotTheContract(f"{place}.{field.name} is missing")
+        return kind(**values)
+    origin, args = get_origin(kind), get_args(kind)
+    if origin is UnionType:
+        return None if data is None and NoneType in args else _read(args[0], data, place)
+    if origin is tuple and isinstance(data, list):
+        return tuple(_read(args[0], item, place) for item in data)
+    if origin is Mapping and isinstance(data, dict):
+        return {key: _read(args[1], item, f"{place}.{key}") for key, item in data.items()}
+    # JSON writes 12.0 as 12 where it likes.
+    if origin is None and isinstance(data, (int, float) if kind is float else kind):
+        return data
+    raise NotTheContract(f"{place} is {type(data).__name__}")

@@ -1,0 +1,43 @@
+"""What Easel says of itself. The flags come from the language's own table."""
+
+from .language import FLAGS, SLOTS, nearest
+
+EXAMPLE = "!draw otter, cowboy hat | style: watercolor"
+
+HELLO = f"Hello, I am Easel. I draw what you type after !draw, for example: {EXAMPLE}"
+
+DRAW = f"""Type what you want to see after !draw, for example:
+{EXAMPLE}
+!easel help tells more."""
+
+_OVERVIEW = f"""!draw and your words, separated by commas, draw a picture; its recipe comes with it:
+{EXAMPLE}
+A recipe pasted after !draw draws that picture again.
+
+!easel help flags: seed, size, model and all the others
+!easel help slots: outfit, environment, emotions, style
+!easel help weights: more or less of something
+!easel status: whether the generator is there, and what it can draw"""
+
+_SLOTS = f"""A prompt has slots: {", ".join(SLOTS)}. Plain words are the subject. The others follow a | or stand on a \
+line of their own:
+!draw otter, cowboy hat | outfit: denim jacket | style: (watercolor)+
+Each is a flag, too: --outfit "boots, scarf\""""
+
+_WEIGHTS = """A + behind a word or brackets means more of it, a - means less, and several mean much more:
+!draw otter, (cowboy hat)++ | environment: crowd--
+(cowboy hat)1.3 says it in a number, and (cowboy hat:1.3) is understood as well."""
+
+
+def help_text(topic: str) -> str:
+    """The help on a topic, "" for the overview. An unknown topic gets the nearest one."""
+    topics = {"": _OVERVIEW, "draw": DRAW, "flags": _flags(), "slots": _SLOTS, "weights": _WEIGHTS}
+    if topic in topics:
+        return topics[topic]
+    near = nearest(topic, filter(None, topics))
+    hint = f"Did you mean !easel help {near}?" if near else f"There is: {', '.join(filter(None, topics))}."
+    return f"There is no help on “{topic[:40]}”. {hint}"
+
+
+def _flags() -> str:
+    return "\n".join(f"{flag.usage}: {flag.help}" for flag in FLAGS)

@@ -1,0 +1,82 @@
+"""The events that bring a picture into a room: image with caption, and recipe file. Pure: uploads nothing."""
+
+from typing import Any
+
+from .generator_words import ModelCard, Picture
+
+# Our key in an event's content, in which a later reply or reaction finds its job.
+EASEL_KEY = "household.easel"
+
+
+def mark(job: str, kind: str, n: int | None = None) -> dict[str, Any]:
+    """The content that says what an event of ours is."""
+    return {EASEL_KEY: {"job": job, "kind": kind, **({} if n is None else {"n": n})}}
+
+
+def caption(picture: Picture, card: ModelCard | None, notes: tuple[str, ...] = ()) -> str:
+    """The prompt, one line of facts, and whatever a person should know of this picture."""
+    recipe = picture.recipe
+    facts = (
+        f"seed {recipe.seed}",
+        recipe.model,
+        f"{recipe.steps} step{'' if recipe.steps == 1 else 's'}",
+        f"guidance {recipe.guidance_scale:g}",
+        f"{picture.width}×{picture.height}",
+        f"{picture.facts.seconds:.0f} s" if picture.facts.seconds >= 10 else f"{picture.facts.seconds:.1f} s",
+    )
+    noise = (f"This is noise: {card.name} has random weights.",) if card and card.draws_noise else ()
+    return "\n".join((picture.prompt, " · ".join(facts), *noise, *picture.facts.notes, *notes))
+
+
+def picture_content(
+    picture: Picture, *, text: str, image: dict[str, Any], thumbnail: dict[str, Any], relation: dict[str, Any]
+) -> dict[str, Any]:
+    """The ``m.image`` event. ``image`` and ``thumbnail`` are what uploading them gave, ``text`` is the caption."""
+    return {
+        "msgtype": "m.image",
+        "filename": picture.filename,
+        "body": text,
+        **image,
+        "info": {
+            "w": picture.width,
+            "h": picture.height,
+            "size": picture.size,
+            "mimetype": picture.mimetype,
+            **{f"thumbnail_{key}": value for key, value in thumbnail.items()},
+            "thumbnail_info": {
+                "w": picture.thumbnail_width,
+                "h": picture.thumbnail_height,
+                "size": picture.thumbnail_size,
+                "mimetype": picture.thumbnail_mimetype,
+            },
+            "xyz.amorgan.blurhash": picture.blurhash,
+            # Without it Element shows a GIF badge.
+            "org.matrix.msc4230.is_animated": False,
+        },
+        "m.mentions": {},
+        "m.relates_to": relation,
+    }
+
+
+def recipe_content(picture: Picture, *, size: int, recipe: dict[str, Any], relation: dict[str, Any]) -> dict[str, Any]:
+    """The ``m.file`` event; ``recipe`` is what uploading it gave, ``size`` its bytes."""
+    filename = picture.filename.rpartition(".")[0] + ".yml"
+    return {
+        "msgtype": "m.file",
+        "filename": filename,
+        "body": filename,
+        **recipe,
+        "info": {"mimetype": "application/yaml", "size": size},
+        "m.mentions": {},
+        "m.relates_to": relation,
+    }
+
+
+def answer_content(text: str, relation: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A notice in plain text: what people typed is never read as markup, and nobody is called."""
+    content: dict[str, Any] = {"msgtype": "m.notice", "body": text, "m.mentions": {}}
+    return content if relation is None else {**content, "m.relates_to": relation}
+
+
+def reaction_content(event_id: str, key: str) -> dict[str, Any]:
+    return {"m.relates_to": {"rel_type": "m.annotation", "event_id": event_id, "key": key}}

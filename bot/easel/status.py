@@ -1,0 +1,50 @@
+"""The answer to ``!easel status``. Pure."""
+
+import json
+
+from .generator_words import Capabilities, Health, ModelCard, NotTheContract, read
+
+_STATES = {
+    "ready": "is ready",
+    "loading": "is starting",
+    "paused": "is paused: its card is needed for something else",
+    "draining": "is stopping",
+}
+
+
+def status_text(generator: Health | str, capabilities: str | None, version: str) -> str:
+    """``generator`` is its health, or the sentence that says why it has none; ``capabilities`` its last answer."""
+    known = _read(capabilities)
+    lines = [generator if isinstance(generator, str) else _health(generator)]
+    if known is not None:
+        models = "; ".join(_model(card, known.default_model) for card in known.models)
+        lines.append(f"{'It last had' if isinstance(generator, str) else 'Models'}: {models}.")
+    theirs = "" if isinstance(generator, str) else f", the generator {generator.version}"
+    return "\n".join((*lines, f"I am version {version}{theirs}."))
+
+
+def _health(health: Health) -> str:
+    speed = f" at {health.steps_per_second:.2g} steps a second" if health.steps_per_second else ""
+    device = f" on {health.device}{speed}" if health.device else speed
+    return (
+        f"The generator {_STATES.get(health.state, health.state)}{device}. "
+        f"{health.running} being drawn, {health.queued} waiting."
+    )
+
+
+def _model(card: ModelCard, default: str) -> str:
+    facts = (
+        "default" if card.name == default else "",
+        "draws only noise" if card.draws_noise else "",
+        "" if card.available else "not fetched yet",
+    )
+    said = ", ".join(filter(None, facts))
+    return f"{card.name} ({said})" if said else card.name
+
+
+def _read(capabilities: str | None) -> Capabilities | None:
+    """An answer that an older plugin kept may not be what this one reads."""
+    try:
+        return read(Capabilities, json.loads(capabilities)) if capabilities else None
+    except (NotTheContract, ValueError):
+        return None
