@@ -1,7 +1,11 @@
-"""The chat language: text in, frozen values out. Knows no Matrix, no network and no generator; raises only ParseError."""
+"""The chat language: text in, frozen values out.
+
+Pure: knows no Matrix, no network and no generator, and raises nothing but ``ParseError``.
+"""
 
 from .commands import Command, DrawCommand, EaselCommand, read_command
 from .flags import FLAGS, Flag, Kind
+from .parse import parse_draw
 from .request import SLOTS, DrawRequest, EarlierFacts, Slots
 from .sentences import ParseError, nearest
 
@@ -18,5 +22,6 @@ __all__ = [
     "ParseError",
     "Slots",
     "nearest",
+    "parse_draw",
     "read_command",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from .request import SLOTS
-from .sentences import ParseError, nearest, quoted
+from .sentences import ParseError, brief, nearest
 
 
 class Kind(Enum):
@@ -119,11 +119,11 @@ _SLOT_BY_NAME = {name: flag.field for name, flag in _BY_NAME.items() if flag.fie
 
 def find_flag(name: str) -> Flag:
     """The flag called ``name`` (without dashes, any case, ``_`` for ``-``), or a sentence with the nearest one."""
-    if flag := _BY_NAME.get(name.lower().replace("_", "-")):
+    if flag := _BY_NAME.get(_spelled(name)):
         return flag
     near = nearest(name, _BY_NAME)
     hint = f"Did you mean {_typed(near)}?" if near else "!easel help lists them all."
-    raise ParseError(f"There is no flag {_typed(quoted(name)[1:-1])}. {hint}")
+    raise ParseError(f"There is no flag {_typed(brief(name))}. {hint}")
 
 
 def find_slot(label: str) -> str | None:
@@ -133,7 +133,12 @@ def find_slot(label: str) -> str | None:
 
 def flag_like(word: str) -> str | None:
     """The flag that a word would be with dashes, if it is one."""
-    return _typed(word.lower()) if word.lower() in _BY_NAME else None
+    name = _spelled(word)
+    return _typed(name) if name in _BY_NAME else None
+
+
+def _spelled(name: str) -> str:
+    return name.lower().replace("_", "-")
 
 
 def _typed(name: str) -> str:

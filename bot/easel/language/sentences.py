@@ -14,10 +14,15 @@ class ParseError(Exception):
     """What was typed cannot be read. ``str()`` is one or two sentences that may be shown to the person who typed it."""
 
 
-def quoted(text: str) -> str:
-    """``text`` as a sentence may show it: on one line, cut to ``MAX_ECHO_CHARS``, in quotation marks."""
+def brief(text: str) -> str:
+    """``text`` as a sentence may show it: on one line, cut to ``MAX_ECHO_CHARS``."""
     line = " ".join(text.split())
-    return f"“{line}”" if len(line) <= MAX_ECHO_CHARS else f"“{line[:MAX_ECHO_CHARS].rstrip()}…”"
+    return line if len(line) <= MAX_ECHO_CHARS else f"{line[:MAX_ECHO_CHARS].rstrip()}…"
+
+
+def quoted(text: str) -> str:
+    """``text``, brief and in quotation marks."""
+    return f"“{brief(text)}”"
 
 
 def listed(words: Iterable[str]) -> str:

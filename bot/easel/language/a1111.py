@@ -1,0 +1,93 @@
+"""The block that A1111 and its kin put under a picture: a prompt, ``Negative prompt: …``, ``Steps: 20, Seed: 1, …``.
+
+Its models and samplers are another program's and are not passed on; the request's notes say so.
+"""
+
+import re
+from typing import Any
+
+from . import values
+from .chat import first_flag, parse_chat
+from .nesting import split_outside
+from .request import DrawRequest, Slots
+from .sentences import ParseError, brief
+from .weights import read_terms, to_compel
+
+_NEGATIVE = re.compile(r"^Negative prompt:(?P<line>.*)", re.MULTILINE | re.IGNORECASE)
+_SETTINGS = re.compile(r"^Steps:[ \t]*\d.*", re.MULTILINE)
+_COMMA = re.compile(",")
+# A block of a picture that was scaled up has about this many settings that are of no use here.
+MAX_TOLD = 8
+
+# These say nothing about how the picture looks that the other settings do not say.
+_UNTOLD = re.compile(r"version|.*hash(es)?", re.IGNORECASE)
+
+
+def is_a1111(text: str) -> bool:
+    return bool(_NEGATIVE.search(text) or _SETTINGS.search(text))
+
+
+def parse_a1111(text: str) -> DrawRequest:
+    """Reads the block, and flags and slots behind it, which change it. Raises ParseError."""
+    settings = _SETTINGS.search(text)
+    if settings is None:
+        negative = _NEGATIVE.search(text)
+        return _parse_without_settings(text, negative) if negative else parse_chat(text)
+    words, below = text[: settings.start()], text[settings.end() :]
+    line, flags = _cut_at_flag(settings[0])
+    if first_flag(words) is not None:
+        raise ParseError("There is a flag in the pasted prompt. Put flags on a line of their own, below the block.")
+    prompt, negative_prompt = _split_words(words)
+    fields, notes = _read_settings(line)
+    block = DrawRequest(
+        slots=Slots(subject=read_terms(to_compel(prompt, bare_brackets_weigh=True))),
+        negative_prompt=negative_prompt,
+        notes=notes,
+        **fields,
+    )
+    return block.changed_by(parse_chat(f"{flags}\n{below}"))
+
+
+def _parse_without_settings(text: str, negative: re.Match[str]) -> DrawRequest:
+    """What one types, with a line ``Negative prompt: …`` somewhere in it."""
+    before, line, below = text[: negative.start()], negative["line"], text[negative.end() :]
+    words, flags = _cut_at_flag(line)
+    if not words.strip():
+        raise ParseError("“Negative prompt:” needs its words on the same line.")
+    block = DrawRequest(negative_prompt=" ".join(to_compel(words).split()))
+    return block.changed_by(parse_chat(f"{before}\n{flags}\n{below}"))
+
+
+def _cut_at_flag(line: str) -> tuple[str, str]:
+    at = first_flag(line)
+    return (line, "") if at is None else (line[:at], line[at:])
+
+
+def _split_words(words: str) -> tuple[str, str | None]:
+    label = _NEGATIVE.search(words)
+    if label is None:
+        return words, None
+    negative = to_compel(words[label.start("line") :], bare_brackets_weigh=True)
+    return words[: label.start()], " ".join(negative.split())
+
+
+def _read_settings(line: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The fields that mean the same here, and a note that names the settings that were not used."""
+    fields: dict[str, Any] = {}
+    unused = []
+    for setting in split_outside(line, _COMMA):
+        key, _, value = (part.strip() for part in setting.partition(":"))
+        match key:
+            case "Steps":
+                fields["steps"] = values.whole_number(key, value)
+            case "Seed":
+                fields["seed"] = values.whole_number(key, value)
+            case "CFG scale":
+                fields["guidance_scale"] = values.number(key, value)
+            case "Size":
+                fields["size"] = values.size(key, value)
+            case _ if key and not _UNTOLD.fullmatch(key):
+                unused.append(brief(f"{key} {value}"))
+    if len(unused) > MAX_TOLD:
+        unused[MAX_TOLD:] = ["…"]
+    return fields, (f"Not used of the pasted settings: {', '.join(unused)}.",) if unused else ()

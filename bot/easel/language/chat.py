@@ -1,0 +1,166 @@
+"""What one types after ``!draw``: plain terms, slots after ``|`` or on lines, flags. Knows no pasted recipes."""
+
+import re
+from itertools import zip_longest
+from typing import Any
+
+from . import values
+from .flags import Flag, Kind, find_flag, find_slot, flag_like
+from .nesting import quote_spans, split_outside
+from .phones import DASHES, as_typed
+from .request import SLOTS, DrawRequest, Slots
+from .sentences import ParseError, brief, listed, nearest, quoted
+from .weights import read_terms, to_compel
+
+_BREAK = re.compile(r"[|\n]")
+# A line that ends in a comma goes on in the next one, unless that has a label.
+_CONTINUED = re.compile(r",[ \t\r]*+\n(?![ \t]*+[^\W\d_][\w-]*+[ \t]*+:)")
+_DASHED = re.compile(rf"(?<![^\s,|])(?P<dashes>[{DASHES}]++)(?P<name>[^\W\d_][\w-]*+)")
+_SHORT_FLAG = re.compile(r"(?P<name>n)(?P<value>\d*)", re.IGNORECASE)
+# A word and its colon: `style: …` and `style:…`, but neither `https://…` nor `16:9`.
+_LABEL = re.compile(r"\s*(?P<word>[^\W\d_][\w-]*+)[ \t]*:(?!//)(?P<gap>\s|$)?")
+_QUOTED_VALUE = re.compile(r"""(?P<quote>["'])(?P<text>(?:(?!(?P=quote))[^\\]|\\.)*+)(?P=quote)(?=\s|$)""", re.DOTALL)
+
+
+def parse_chat(text: str) -> DrawRequest:
+    """Reads plain terms, slots and flags; nothing at all is an empty request. Raises ParseError."""
+    slots: dict[str, tuple[str, ...]] = dict.fromkeys(SLOTS, ())
+    fields: dict[str, Any] = {}
+    said: dict[str, Flag] = {}
+    for segment in split_outside(_CONTINUED.sub(", ", as_typed(text)), _BREAK):
+        words, flags = _take_flags(segment)
+        slot, words = _take_label(words)
+        slots[slot] += _plain_terms(words)
+        for flag, value in flags:
+            if earlier := said.get(flag.field):
+                raise ParseError(_twice(earlier.typed, flag.typed))
+            said[flag.field] = flag
+            if flag.field in slots:
+                slots[flag.field] += read_terms(value)
+            else:
+                fields[flag.field] = _converted(flag, value)
+    return DrawRequest(slots=Slots(**slots), **fields)
+
+
+def first_flag(text: str) -> int | None:
+    """Where in ``text`` the first flag starts, if there is one."""
+    return next((match.start() for match in _dashed(text) if match["dashes"] != "-"), None)
+
+
+def _dashed(text: str) -> list[re.Match[str]]:
+    """Words that start with dashes, outside quotes."""
+    matches, spans = list(_DASHED.finditer(text)), quote_spans(text)
+    found, at = [], 0
+    for match in matches:
+        while at < len(spans) and spans[at][1] <= match.start():
+            at += 1
+        if at == len(spans) or match.start() < spans[at][0]:
+            found.append(match)
+    return found
+
+
+def _take_flags(segment: str) -> tuple[str, list[tuple[Flag, str]]]:
+    """The segment without its flags, and those. What follows a complete value goes back to the segment's words."""
+    starts = _dashed(segment)
+    words = segment[: starts[0].start()] if starts else segment
+    flags = []
+    for match, following in zip_longest(starts, starts[1:]):
+        tail = segment[match.end() : following.start() if following else len(segment)]
+        flag, glued = _named(match)
+        value, rest = _take_value(flag, glued + tail)
+        flags.append((flag, value))
+        words = f"{words.rstrip()} {rest.lstrip()}" if rest.strip() else words
+    return words, flags
+
+
+def _named(match: re.Match[str]) -> tuple[Flag, str]:
+    """The flag that a dashed word names, and what of its value is glued on (``-n4``)."""
+    name = match["name"]
+    if match["dashes"] != "-":
+        return find_flag(name), ""
+    if short := _SHORT_FLAG.fullmatch(name):
+        return find_flag(short["name"]), short["value"]
+    if flag := flag_like(name):
+        raise ParseError(f"Flags start with two hyphens. Did you mean {flag}?")
+    raise ParseError(f"{quoted(match[0])} starts with one hyphen. To leave something out, write --no {brief(name)}.")
+
+
+def _take_value(flag: Flag, tail: str) -> tuple[str, str]:
+    """The flag's value at the start of ``tail``, and what is left behind it."""
+    explicit = tail.startswith(("=", ":"))
+    text = tail[explicit:].strip()
+    if flag.kind is Kind.SWITCH:
+        if explicit:
+            raise ParseError(f"{flag.typed} takes no value.")
+        return flag.example, tail
+    if match := _QUOTED_VALUE.match(text):
+        return match["text"], text[match.end() :]
+    if flag.kind.runs_on:
+        value, rest = text.strip(", \t\r\n"), ""
+    else:
+        word, *others = text.split(maxsplit=1) or [""]
+        value = word.rstrip(",")
+        rest = word[len(value) :] + (f" {others[0]}" if others else "")
+    if not value:
+        raise ParseError(f"{flag.typed} needs a value, such as {flag.usage}.")
+    return value, rest
+
+
+def _converted(flag: Flag, text: str) -> Any:
+    """The value of a flag that is no slot, as its field of ``DrawRequest`` holds it."""
+    what, text = flag.typed, " ".join(text.split())
+    match flag.kind:
+        case Kind.TERMS:
+            return read_terms(text)
+        case Kind.WHOLE_NUMBER:
+            return values.whole_number(what, text)
+        case Kind.NUMBER:
+            return values.number(what, text)
+        case Kind.SIZE:
+            return values.size(what, text)
+        case Kind.RATIO:
+            return values.ratio(what, text)
+        case Kind.TEXT if flag.field == "negative_prompt":
+            return to_compel(text)
+        case _ if not text:
+            raise ParseError(f"{what} needs a value, such as {flag.usage}.")
+        case _:
+            return text
+
+
+def _take_label(words: str) -> tuple[str, str]:
+    """The slot that a segment is for, and its words without the label."""
+    label = _LABEL.match(words)
+    if not label:
+        return "subject", words
+    if slot := find_slot(label["word"]):
+        return slot, words[label.end() :]
+    if label["gap"] is None:
+        return "subject", words
+    raise ParseError(_no_slot(label["word"], words[label.end() :]))
+
+
+def _plain_terms(words: str) -> tuple[str, ...]:
+    terms = read_terms(words)
+    for term in terms:
+        label = _LABEL.match(term)
+        if label and label["gap"] and find_slot(label["word"]):
+            raise ParseError(f"To start another slot, put “|” or a new line before {quoted(term)}.")
+    return terms
+
+
+def _no_slot(word: str, value: str) -> str:
+    near = nearest(word, SLOTS)
+    if flag := flag_like(word):
+        hint = f"Did you mean {flag} {brief(value)}".rstrip() + "?"
+    elif near:
+        hint = f"Did you mean {near}?"
+    else:
+        hint = f"The slots are {listed(SLOTS)}; to draw the words themselves, write “subject: {brief(word)}: …”."
+    return f"There is no slot {quoted(word)}. {hint}"
+
+
+def _twice(first: str, second: str) -> str:
+    if first == second:
+        return f"{first} stands there twice. Keep one of them."
+    return f"{first} and {second} set the same thing. Keep one of them."

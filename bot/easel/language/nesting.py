@@ -1,0 +1,59 @@
+r"""How far quotes and brackets reach, and splitting text outside of them. Knows nothing of slots, flags or weights.
+
+Only pairs count: the bracket of ``:(`` and the inches of ``5"`` reach nowhere. ``\(`` is a plain character. Everything
+here takes time in proportion to the text.
+"""
+
+import re
+from itertools import accumulate, pairwise
+
+# A quote opens at the start of a word and closes at the end of one, on the same line.
+_QUOTED = re.compile(r'(?<![^\s,|=:(\[{])"(?:[^"\\\n]|\\.)*+"(?![^\s,|)\]}+\-.:;!?\d])')
+_BRACKET = re.compile(r"\\.|[()\[\]{}]", re.DOTALL)
+_OPENS = {")": "(", "]": "[", "}": "{"}
+
+
+def quote_spans(text: str) -> list[tuple[int, int]]:
+    """Start and end (one past the closing quote) of each quoted piece."""
+    return [match.span() for match in _QUOTED.finditer(text)]
+
+
+def bracket_pairs(text: str) -> list[tuple[int, int]]:
+    """Positions of each bracket and its partner, in order of the closing one; quoted brackets are left out."""
+    quoted = _covered(len(text), quote_spans(text))
+    waiting: list[tuple[str, int]] = []
+    open_now = dict.fromkeys(_OPENS.values(), 0)
+    pairs = []
+    for match in _BRACKET.finditer(text):
+        bracket, at = match[0], match.start()
+        if quoted[at]:
+            continue
+        if bracket in open_now:
+            waiting.append((bracket, at))
+            open_now[bracket] += 1
+        elif open_now.get(_OPENS.get(bracket, ""), 0):
+            # What is still open inside has no partner.
+            while True:
+                opened, start = waiting.pop()
+                open_now[opened] -= 1
+                if opened == _OPENS[bracket]:
+                    break
+            pairs.append((start, at))
+    return pairs
+
+
+def split_outside(text: str, separators: re.Pattern[str]) -> list[str]:
+    """``text`` cut at each separator that stands in no quotes and no brackets."""
+    inside = _covered(len(text), quote_spans(text) + bracket_pairs(text))
+    cuts = [match.span() for match in separators.finditer(text) if not inside[match.start()]]
+    edges = [(0, 0), *cuts, (len(text), len(text))]
+    return [text[left[1] : right[0]] for left, right in pairwise(edges)]
+
+
+def _covered(length: int, spans: list[tuple[int, int]]) -> list[int]:
+    """For each position by how many of the spans (ends not counted) it is covered; one more at the end."""
+    steps = [0] * (length + 1)
+    for start, end in spans:
+        steps[start] += 1
+        steps[end] -= 1
+    return list(accumulate(steps))

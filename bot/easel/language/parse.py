@@ -1,0 +1,73 @@
+"""Which form a ``!draw`` has, and what it asks for. Knows the forms by name only; each is read in its own module."""
+
+import re
+from dataclasses import replace
+
+from .a1111 import is_a1111, parse_a1111
+from .chat import parse_chat
+from .phones import DASHES, straight_quotes
+from .recipes import read_recipe
+from .request import DrawRequest
+from .sentences import ParseError
+from .structured import read_json_start, read_yaml
+from .weights import without_loras
+
+# A recipe with the longest prompts and all its facts is below 8,000; Matrix itself ends at 64 KiB.
+MAX_MESSAGE_CHARS = 16_000
+
+_FENCE = re.compile(r"```(?:(?P<language>\w*)[ \t]*\n)?(?P<inside>.*?)(?:```|\Z)", re.DOTALL)
+_YAML_START = re.compile(r"(negative_)?prompt[ \t]*:", re.IGNORECASE)
+_KEY = re.compile(r"\s*(---\s+)?[\"']?\w+[\"']?[ \t]*:(\s|$)")
+_JSON_START = re.compile(r"""\{\s*["“„}]""")
+_FLAG_LINE = re.compile(rf"^[{DASHES}]++[^\W\d_]", re.MULTILINE)
+
+
+def parse_draw(text: str) -> DrawRequest:
+    """What follows ``!draw``, read. Raises ParseError, and nothing else, for whatever cannot be drawn from it."""
+    if len(text) > MAX_MESSAGE_CHARS:
+        raise ParseError(f"That is {len(text)} characters long; Easel reads at most {MAX_MESSAGE_CHARS}.")
+    text, notes = without_loras(text.strip())
+    fence = _FENCE.search(text)
+    request = _parse_fenced(text, fence) if fence else _parse_bare(text)
+    if not request.slots:
+        raise ParseError("There is nothing to draw yet. Say what should be in the picture, such as !draw otter.")
+    return replace(request, notes=notes + request.notes)
+
+
+def _parse_fenced(text: str, fence: re.Match[str]) -> DrawRequest:
+    """A fenced recipe, changed by what is said around it; other fenced text is read as if it had no fence."""
+    inside, around = fence["inside"].strip(), f"{text[: fence.start()]}\n{text[fence.end() :]}"
+    if (fence["language"] or "").lower() in {"yaml", "yml"} or (_KEY.match(inside) and not is_a1111(inside)):
+        return read_recipe(read_yaml(inside)).changed_by(parse_chat(around))
+    if _JSON_START.match(inside) or is_a1111(inside):
+        return _parse_bare(inside).changed_by(parse_chat(around))
+    return parse_chat(f"{text[: fence.start()]}\n{inside}\n{text[fence.end() :]}")
+
+
+def _parse_bare(text: str) -> DrawRequest:
+    if _JSON_START.match(text):
+        return _parse_json(text)
+    if _YAML_START.match(text):
+        return _parse_yaml(text)
+    if is_a1111(text):
+        return parse_a1111(text)
+    return parse_chat(text)
+
+
+def _parse_json(text: str) -> DrawRequest:
+    """A JSON recipe, changed by what is said behind it. Phones' curly quotes are straightened where they break it."""
+    try:
+        recipe, below = read_json_start(text)
+    except ParseError:
+        straight = straight_quotes(text)
+        if straight == text:
+            raise
+        recipe, below = read_json_start(straight)
+    return read_recipe(recipe).changed_by(parse_chat(below))
+
+
+def _parse_yaml(text: str) -> DrawRequest:
+    """A YAML recipe, changed by the flags from the first line that starts with one."""
+    flags = _FLAG_LINE.search(text)
+    recipe, below = (text[: flags.start()], text[flags.start() :]) if flags else (text, "")
+    return read_recipe(read_yaml(recipe)).changed_by(parse_chat(below))

@@ -1,0 +1,148 @@
+"""A recipe's keys, wherever they were pasted from. Knows neither YAML nor JSON: it gets plain values."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from . import values
+from .chat import first_flag
+from .request import SLOTS, DrawRequest, EarlierFacts, Scalar, Slots
+from .sentences import ParseError, listed, nearest, quoted
+from .structured import Unquoted, Value
+from .weights import read_terms, to_compel
+
+KEYS = (
+    "prompt",
+    "negative_prompt",
+    "slots",
+    *SLOTS,
+    *("theme", "model", "seed", "steps", "guidance_scale", "sampler", "width", "height", "tier", "facts"),
+)
+
+
+def read_recipe(recipe: Value) -> DrawRequest:
+    """What a recipe asks for. Of its facts only what ``EarlierFacts`` holds is taken. Raises ParseError."""
+    if not isinstance(recipe, Mapping):
+        raise ParseError("A recipe has lines such as “prompt: otter”.")
+    _check_keys("key", recipe, KEYS)
+    said = {key: value for key, value in recipe.items() if not _is_nothing(value)}
+    fields: dict[str, Any] = {
+        key: _text(key, said[key]) for key in ("theme", "model", "sampler", "tier") if key in said
+    }
+    fields |= {key: values.whole_number(key, _text(key, said[key])) for key in ("seed", "steps") if key in said}
+    if "guidance_scale" in said:
+        fields["guidance_scale"] = values.number("guidance_scale", _text("guidance_scale", said["guidance_scale"]))
+    if "negative_prompt" in recipe:
+        fields["negative_prompt"] = _negative_prompt(recipe["negative_prompt"])
+    return DrawRequest(slots=_slots(said), size=_size(said), facts=_facts(said.get("facts")), **fields)
+
+
+def _slots(said: Mapping[str, Value]) -> Slots:
+    """The slots; a flat prompt that no longer equals them wins, as the subject. Slots on the first level go on top."""
+    prompt, written = said.get("prompt"), said.get("slots")
+    if isinstance(prompt, Mapping):
+        if written is not None:
+            raise ParseError("The recipe has its slots twice, in “prompt” and in “slots”. Keep one of them.")
+        prompt, written = None, prompt
+    slots = _slot_terms({} if written is None else written)
+    if prompt is not None:
+        flat = " ".join(to_compel(_words("prompt", prompt)).split())
+        if flat != " ".join(Slots(**slots).joined().split()):
+            slots = {"subject": read_terms(flat)}
+    return Slots(**slots | _slot_terms({slot: said[slot] for slot in SLOTS if slot in said}))
+
+
+def _slot_terms(slots: Value) -> dict[str, tuple[str, ...]]:
+    if not isinstance(slots, Mapping):
+        raise ParseError(f"“slots” has a line for each slot: {listed(SLOTS)}.")
+    _check_keys("slot", slots, SLOTS)
+    return {slot: _terms(slot, terms) for slot, terms in slots.items() if not _is_nothing(terms)}
+
+
+def _terms(slot: str, terms: Value) -> tuple[str, ...]:
+    """A list's items are terms as they stand; a text is split at its commas."""
+    if isinstance(terms, str):
+        return read_terms(_words(slot, terms))
+    if not isinstance(terms, list):
+        raise ParseError(f"{slot} takes a list of terms.")
+    texts = (to_compel(_text(slot, term)).strip() for term in terms)
+    return tuple(text for text in texts if text)
+
+
+def _negative_prompt(value: Value) -> str | None:
+    if isinstance(value, list):
+        return ", ".join(_terms("negative_prompt", value))
+    if value is None or (isinstance(value, Unquoted) and _is_nothing(value)):
+        return None
+    return " ".join(to_compel(_words("negative_prompt", value)).split())
+
+
+def _size(said: Mapping[str, Value]) -> tuple[int, int] | None:
+    if "width" not in said and "height" not in said:
+        return None
+    if "width" not in said or "height" not in said:
+        raise ParseError("A recipe with a width needs a height as well, and the other way round.")
+    width, height = (values.whole_number(key, _text(key, said[key])) for key in ("width", "height"))
+    return width, height
+
+
+def _facts(facts: Value) -> EarlierFacts | None:
+    if facts is None:
+        return None
+    if not isinstance(facts, Mapping):
+        raise ParseError("“facts” has a line for each fact.")
+    revision, plan = facts.get("model_revision"), facts.get("plan")
+    if _is_nothing(plan):
+        read_plan = None
+    elif isinstance(plan, Mapping):
+        read_plan = {key: _scalar(key, value) for key, value in plan.items()}
+    else:
+        raise ParseError("“plan” has a line for each fact.")
+    return EarlierFacts(
+        model_revision=None if _is_nothing(revision) else _text("model_revision", revision), plan=read_plan
+    )
+
+
+def _scalar(key: str, value: Value) -> Scalar:
+    """A plan's value with the type that it had: numbers are compared as numbers."""
+    if value is None or isinstance(value, bool):
+        return value
+    text = _text(key, value)
+    if not isinstance(value, Unquoted):
+        return text
+    if _is_nothing(value):
+        return None
+    if text in {"true", "false"}:
+        return text == "true"
+    for convert in (values.whole_number, values.number):
+        try:
+            return convert(key, text)
+        except ParseError:
+            continue
+    return text
+
+
+def _words(key: str, value: Value) -> str:
+    """A prompt's text, which must not hide a flag."""
+    text = _text(key, value)
+    if first_flag(text) is not None:
+        raise ParseError(f"There is a flag in {key}. Put flags on a line of their own, below the recipe.")
+    return text
+
+
+def _text(key: str, value: Value) -> str:
+    if not isinstance(value, str):
+        raise ParseError(f"In a recipe, {key} takes one text or number.")
+    return str(value)
+
+
+def _is_nothing(value: Value) -> bool:
+    """Whether a recipe says nothing by this value: null, however it is written."""
+    return value is None or (isinstance(value, Unquoted) and value in {"", "~", "null"})
+
+
+def _check_keys(what: str, mapping: Mapping[str, Value], known: tuple[str, ...]) -> None:
+    for key in mapping:
+        if key not in known:
+            near = nearest(key, known)
+            hint = f"Did you mean {near}?" if near else f"There are {listed(known)}."
+            raise ParseError(f"A recipe has no {what} {quoted(key)}. {hint}")

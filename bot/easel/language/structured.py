@@ -1,0 +1,125 @@
+"""YAML and JSON as plain values, with every scalar the text that it was. Knows nothing of recipes.
+
+YAML is read from its events, so that there is nothing in it to construct, to expand or to resolve: ``no``, ``16:9`` and
+``1e3`` stay words, and aliases, anchors and tags are refused.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NoReturn
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import (
+    AliasEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    NodeEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+    StreamEndEvent,
+)
+
+from .sentences import ParseError, quoted
+
+# A recipe's deepest value is three levels down, one of the facts' plan.
+MAX_DEPTH = 5
+
+
+class Unquoted(str):
+    """A scalar that was written without quotes, so that it may mean a number, a truth value or nothing."""
+
+
+Value = str | bool | None | Sequence["Value"] | Mapping[str, "Value"]
+
+
+def read_yaml(text: str) -> Value:
+    """The one document in ``text``. Raises ParseError."""
+    events = YAML(typ="safe", pure=True).parse(text)
+    try:
+        next(events), next(events)  # the stream's start and, if it is not empty, the document's
+        value = _node(next(events, None), events, depth=0)
+        next(events)
+        if not isinstance(next(events), StreamEndEvent):
+            raise ParseError("A recipe is one YAML document, but there are several.")
+    except StopIteration:
+        raise ParseError("The recipe is empty.") from None
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        raise ParseError(f"The recipe cannot be read as YAML{where}. Texts with odd characters need quotes.") from error
+    _check_characters(value)
+    return value
+
+
+def read_json_start(text: str) -> tuple[Value, str]:
+    """The JSON value at the start of ``text``, and what follows it. Raises ParseError."""
+    try:
+        value, end = _JSON.raw_decode(text)
+    except json.JSONDecodeError as error:
+        raise ParseError(
+            f"The recipe cannot be read as JSON at line {error.lineno}, column {error.colno}: {error.msg.lower()}."
+        ) from error
+    except RecursionError:
+        _too_deep()
+    _check_characters(value)
+    return value, text[end:]
+
+
+def _node(event: Event | None, events: Iterator[Event], depth: int) -> Value:
+    if isinstance(event, AliasEvent) or (isinstance(event, NodeEvent) and event.anchor is not None):
+        raise ParseError("A recipe cannot have anchors (&) or aliases (*). Put quotes around such a text.")
+    if getattr(event, "tag", None) is not None:
+        raise ParseError("A recipe cannot have tags (!). Put quotes around such a text.")
+    if depth > MAX_DEPTH:
+        _too_deep()
+    match event:
+        case ScalarEvent():
+            return event.value if event.style else Unquoted(event.value)
+        case SequenceStartEvent():
+            items = []
+            while not isinstance(event := next(events), SequenceEndEvent):
+                items.append(_node(event, events, depth + 1))
+            return items
+        case MappingStartEvent():
+            pairs = []
+            while not isinstance(event := next(events), MappingEndEvent):
+                key = _node(event, events, depth + 1)
+                pairs.append((key, _node(next(events), events, depth + 1)))
+            return _mapping(pairs)
+        case _:
+            raise ParseError("The recipe is empty.")
+
+
+def _mapping(pairs: Sequence[tuple[Value, Value]]) -> dict[str, Value]:
+    mapping: dict[str, Value] = {}
+    for key, value in pairs:
+        if not isinstance(key, str):
+            raise ParseError("A key of a recipe is one word.")
+        if key in mapping:
+            raise ParseError(f"{quoted(key)} stands twice in the recipe. Keep one of them.")
+        mapping[str(key)] = value
+    return mapping
+
+
+def _check_characters(value: Value) -> None:
+    r"""Halves of characters (``"\ud83d"``) can be written in JSON and YAML, but not sent anywhere."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ParseError("The recipe has half a character in it, such as “\\ud83d”.") from None
+
+
+def _too_deep() -> NoReturn:
+    raise ParseError(f"A recipe is nested at most {MAX_DEPTH} levels deep.")
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Value]:
+    return _mapping(pairs)
+
+
+_JSON = json.JSONDecoder(
+    parse_int=Unquoted, parse_float=Unquoted, parse_constant=Unquoted, object_pairs_hook=_pairs, strict=False
+)

@@ -1,0 +1,70 @@
+"""A1111's weights in compel's syntax, and terms. Knows nothing of slots and flags.
+
+compel's own syntax passes unchanged, so what went through here once goes through again unchanged.
+"""
+
+import re
+
+from .nesting import bracket_pairs, split_outside
+from .sentences import ParseError, quoted
+
+# A colon between whole numbers is a ratio, as in (16:9); the sign is there to be refused.
+_WEIGHT = re.compile(r"(?:(?<!\d):\s*-?\d{1,3}|:\s*-?\d{0,3}\.\d{1,6})\s*$")
+_LORA = re.compile(r"<(?:lora|lyco|hypernet):[^<>]*+>", re.IGNORECASE)
+_COMMA = re.compile(",")
+
+# A weight, its colon and the white space around it.
+_MAX_WEIGHT_CHARS = 20
+
+
+def without_loras(text: str) -> tuple[str, tuple[str, ...]]:
+    """``text`` without ``<lora:name:weight>`` and its kin, and a note for each that was left out."""
+    names = dict.fromkeys(match[0] for match in _LORA.finditer(text))
+    return _LORA.sub("", text), tuple(f"There are no LoRAs here: {quoted(name)} was left out." for name in names)
+
+
+def to_compel(text: str, *, bare_brackets_weigh: bool = False) -> str:
+    """``(x:1.2)`` becomes ``(x)1.2`` and ``[x]`` becomes ``(x)-``.
+
+    ``bare_brackets_weigh``: ``(x)`` becomes ``(x)+``, as A1111 means it; compel and chat mean nothing by it.
+    Raises ParseError for A1111's words that change while drawing, and for a weight below 0, which compel cannot say.
+    """
+    edits: list[tuple[int, int, str]] = []
+    for start, end in bracket_pairs(text):
+        inside = text[start + 1 : end]
+        if text[start] == "{" or not inside.strip():
+            continue
+        weight = _WEIGHT.search(text, max(start + 1, end - _MAX_WEIGHT_CHARS), end)
+        weighs = weight and text[start + 1 : weight.start()].strip()
+        if text[start] == "[":
+            if weight or "|" in inside:
+                raise ParseError(f"Easel cannot change words while it draws: {quoted(text[start : end + 1])}.")
+            edits += [(start, start + 1, "("), (end, end + 1, ")-")]
+        elif weight and weighs:
+            edits.append((weight.start(), end + 1, f"){_number(weight[0])}{_gap(text, end + 1)}"))
+        elif bare_brackets_weigh:
+            edits.append((end, end + 1, ")+"))
+    pieces, done = [], 0
+    for start, end, new in sorted(edits):
+        pieces += [text[done:start], new]
+        done = end
+    return "".join(pieces) + text[done:]
+
+
+def read_terms(text: str) -> tuple[str, ...]:
+    """The comma-separated terms of ``text``, in compel's syntax; white space within them is one space."""
+    terms = (" ".join(term.split()) for term in split_outside(to_compel(text), _COMMA))
+    return tuple(term for term in terms if term)
+
+
+def _number(weight: str) -> str:
+    """``1.2`` from ``: 1.20``; compel reads no ``.5``."""
+    value = float(weight.strip(": \t\r\n"))
+    if value < 0:
+        raise ParseError(f"A weight cannot be below 0, but one is {value:g}.")
+    return f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def _gap(text: str, at: int) -> str:
+    """A space, where the text behind a weight would become a part of it."""
+    return " " if text[at : at + 1].isalnum() or text[at : at + 1] in {".", "+", "-"} else ""
