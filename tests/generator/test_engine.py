@@ -1,0 +1,175 @@
+"""The denoising loop against diffusers' own pipeline, with the same weights, in fp32 on the CPU."""
+
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusionXLPipeline, UniPCMultistepScheduler
+
+from generator.api import EarlierFacts, Recipe, Slots
+from generator.engine import DiffusionEngine
+from generator.errors import DrawingFailed, WeightsMissing
+from generator.lane import Draw
+from generator.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def pipeline(stand_in_folder):
+    pipeline = StableDiffusionXLPipeline.from_pretrained(stand_in_folder, use_safetensors=True, add_watermarker=False)
+    pipeline.scheduler = UniPCMultistepScheduler.from_config(pipeline.scheduler.config)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+@pytest.fixture(scope="module")
+def engine(models_dir):
+    return DiffusionEngine(Settings(models_dir=models_dir, device="cpu"))
+
+
+def recipe(**changes) -> Recipe:
+    return Recipe(
+        **{
+            "slots": Slots(subject=("otter", "cowboy hat")),
+            "negative_prompt": "ugly",
+            "theme": "otter",
+            "model": "stand-in",
+            "seed": 7,
+            "width": 64,
+            "height": 96,
+            "steps": 6,
+            "guidance_scale": 12.0,
+            "sampler": "unipc",
+            "tier": "exact",
+            **changes,
+        }
+    )
+
+
+def denoised(engine, drawn_recipe):
+    drawing = engine.start(Draw(drawn_recipe))
+    while drawing.step < drawing.steps:
+        engine.step(drawing)
+    return drawing
+
+
+@pytest.mark.parametrize(
+    ("changes", "negative"),
+    [
+        ({}, "ugly"),
+        ({"negative_prompt": ""}, None),
+        ({"guidance_scale": 1.0}, "ugly"),
+        ({"width": 128, "height": 64, "steps": 3, "seed": 2**53 - 1}, "ugly"),
+    ],
+    ids=["guided", "no negative prompt", "no guidance", "another size, schedule and seed"],
+)
+def test_the_loop_equals_the_stock_pipeline(engine, pipeline, changes, negative):
+    asked = recipe(**changes)
+    stock = pipeline(
+        prompt=asked.prompt,
+        negative_prompt=negative,
+        width=asked.width,
+        height=asked.height,
+        num_inference_steps=asked.steps,
+        guidance_scale=asked.guidance_scale,
+        generator=torch.Generator().manual_seed(asked.seed),
+        output_type="latent",
+    ).images
+
+    latents = denoised(engine, asked).latents
+
+    assert (latents - stock).abs().max() < 1e-4 * stock.std()
+
+
+def test_the_picture_equals_the_stock_pipelines(engine, pipeline):
+    stock = pipeline(
+        prompt="otter, cowboy hat",
+        negative_prompt="ugly",
+        width=64,
+        height=96,
+        num_inference_steps=6,
+        guidance_scale=12.0,
+        generator=torch.Generator().manual_seed(7),
+    ).images[0]
+
+    drawn = engine.finish(denoised(engine, recipe()))
+
+    assert drawn.image.size == (64, 96)
+    assert np.abs(np.asarray(drawn.image, dtype=int) - np.asarray(stock, dtype=int)).max() <= 1
+
+
+def test_two_drawings_at_once_do_not_touch_each_other(engine):
+    alone = [denoised(engine, recipe(seed=seed, steps=steps)).latents for seed, steps in ((1, 4), (2, 6))]
+    first, second = (engine.start(Draw(recipe(seed=seed, steps=steps))) for seed, steps in ((1, 4), (2, 6)))
+    while second.step < second.steps:
+        for drawing in (first, second):
+            if drawing.step < drawing.steps:
+                engine.step(drawing)
+    assert torch.equal(first.latents, alone[0])
+    assert torch.equal(second.latents, alone[1])
+
+
+def test_the_same_recipe_is_the_same_picture_and_another_seed_another(engine):
+    first, again, other = (engine.finish(denoised(engine, recipe(seed=seed))).image for seed in (7, 7, 8))
+    assert first.tobytes() == again.tobytes()
+    assert first.tobytes() != other.tobytes()
+
+
+@pytest.mark.parametrize("term", ["(cowboy hat)++", "(cowboy hat)--", "(cowboy hat)1.7"])
+def test_a_weight_changes_the_picture(engine, term):
+    plain, weighted = (
+        engine.finish(denoised(engine, recipe(slots=Slots(subject=("otter", words))))).image
+        for words in ("cowboy hat", term)
+    )
+    assert plain.tobytes() != weighted.tobytes()
+
+
+def test_what_does_not_fit_the_model_is_told(engine):
+    drawn = engine.finish(denoised(engine, recipe(slots=Slots(subject=("otter", "a" * 295, "left over")), steps=1)))
+    assert drawn.notes == ("Too long for the model, left out: left over",)
+
+
+def test_a_recipe_of_another_machine_is_drawn_and_the_difference_told(engine):
+    first = engine.finish(denoised(engine, recipe(steps=1)))
+    earlier = EarlierFacts(
+        model_revision=first.model_revision, plan={**first.plan, "device": "NVIDIA GeForce GTX 1070"}
+    )
+    drawing = engine.start(Draw(recipe(steps=1), earlier))
+    engine.step(drawing)
+    note = f"Pixels may differ from the first drawing: device was NVIDIA GeForce GTX 1070, is {first.plan['device']}."
+    assert engine.finish(drawing).notes == (note,)
+
+
+def test_the_recorded_plan_is_met_without_a_note(engine):
+    first = engine.finish(denoised(engine, recipe(steps=1)))
+    drawing = engine.start(Draw(recipe(steps=1), EarlierFacts(model_revision=first.model_revision, plan=first.plan)))
+    engine.step(drawing)
+    again = engine.finish(drawing)
+    assert again.notes == ()
+    assert again.image.tobytes() == first.image.tobytes()
+
+
+def test_latents_that_are_no_numbers_are_a_failed_drawing(engine):
+    drawing = denoised(engine, recipe())
+    drawing.latents = drawing.latents * float("nan")
+    with pytest.raises(DrawingFailed) as failed:
+        engine.finish(drawing)
+    assert failed.value.error.code == "not_finite"
+
+
+def test_missing_weights_are_a_sentence_that_says_what_to_do(engine, monkeypatch, tmp_path):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(WeightsMissing, match="python -m generator fetch ssd-1b"):
+        engine.start(Draw(recipe(model="ssd-1b")))
+
+
+def test_tiles_take_effect_below_the_vaes_own_sample_size(models_dir):
+    """diffusers by itself tiles only above 1024: the picture must differ, a little, from the untiled one."""
+    big = recipe(width=768, height=576, steps=1)
+    whole, tiled = (
+        (engine := DiffusionEngine(Settings(models_dir=models_dir, device="cpu", vae_tiling=tiling))).finish(
+            denoised(engine, big)
+        )
+        for tiling in ("never", "always")
+    )
+    assert (whole.plan["vae_tiling"], tiled.plan["vae_tiling"]) == (False, True)
+    assert whole.image.tobytes() != tiled.image.tobytes()
+    assert np.abs(np.asarray(whole.image, dtype=int) - np.asarray(tiled.image, dtype=int)).mean() < 16
