@@ -1,8 +1,16 @@
-"""What both sides' tests need: the stand-in model, built once."""
+"""What both sides' tests need: the stand-in model, built once, and the real generator around a small engine."""
 
+import sys
 from pathlib import Path
 
 import pytest
+
+# A lane's process finds the small engines by their module's name, and takes its path from here.
+sys.path.insert(0, str(Path(__file__).parent / "generator"))
+
+from running_generator import generator, slow_generator, start_generator
+
+__all__ = ["generator", "slow_generator", "start_generator"]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,95 @@
+"""Who may ask, and how errors are told: the middlewares of the HTTP side."""
+
+import hmac
+import logging
+import math
+from collections.abc import Awaitable, Callable, Collection
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from generator.api import Error, ErrorAnswer
+from generator.errors import GeneratorError
+from generator.jobs import QueueFull
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+
+_STATUSES = {
+    "bad_json": 400,
+    "unknown": 404,
+    "gone": 404,
+    "conflict": 409,
+    "not_ended": 409,
+    "queue_full": 429,
+    "draining": 503,
+}
+
+_HTTP_ERRORS = {
+    404: ("unknown", "There is no such address; GET /openapi.json lists them."),
+    405: ("wrong_method", "This address does not take this method; GET /openapi.json lists them."),
+    413: ("too_large", "The request is too large."),
+}
+
+
+@web.middleware
+async def tell_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every error is an `ErrorAnswer`; a bug is told in the log and as a 500."""
+    try:
+        return await handler(request)
+    except GeneratorError as error:
+        status = _STATUSES.get(error.error.code, 422)
+        headers = {"Retry-After": str(math.ceil(error.retry_after_s))} if isinstance(error, QueueFull) else {}
+        return _error(status, error.error, headers)
+    except web.HTTPException as error:
+        code, message = _HTTP_ERRORS.get(error.status, ("http", f"{error.reason}."))
+        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+        return _error(error.status, Error(code=code, message=message), headers)
+    except ConnectionError:
+        raise  # the client went away
+    except Exception:
+        log.exception("%s %s met a bug", request.method, request.path)
+        return _error(500, Error(code="internal", message="Something went wrong in the generator; its log says what."))
+
+
+def guard(*, token: str | None, allowed_hosts: Collection[str]) -> Middleware:
+    """Over TCP only those pass who name this host and know the token: browsers reach loopback too.
+
+    The UNIX socket has its file's permissions.
+    """
+    expected = f"Bearer {token}".encode() if token else None
+    hosts = {host.lower() for host in (*allowed_hosts, *LOOPBACK_NAMES)}
+
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if _is_unix(request):
+            return await handler(request)
+        if _host_name(request.headers.get("Host", "")) not in hosts:
+            return _error(403, Error(code="wrong_host", message="This generator does not go by this Host."))
+        given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+        if expected is None or not hmac.compare_digest(given, expected):
+            message = "This generator needs its token (Authorization: Bearer …)."
+            return _error(401, Error(code="unauthorized", message=message), {"WWW-Authenticate": "Bearer"})
+        return await handler(request)
+
+    return check
+
+
+def _is_unix(request: web.Request) -> bool:
+    # A UNIX socket's name is a path, another socket's a tuple.
+    name = request.transport.get_extra_info("sockname") if request.transport else None
+    return isinstance(name, str | bytes)
+
+
+def _host_name(host: str) -> str:
+    """The Host header without its port."""
+    name, colon, port = host.lower().rpartition(":")
+    return name if colon and port.isdigit() else host.lower()
+
+
+def _error(status: int, error: Error, headers: dict[str, str] | None = None) -> web.Response:
+    body = ErrorAnswer(error=error).model_dump_json()
+    return web.Response(body=body, status=status, content_type="application/json", headers=headers)

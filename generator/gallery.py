@@ -1,0 +1,188 @@
+"""The pictures on disk: ``<theme>/<date>-<time>-<slug>-<seed>-<job>-<n>.png``, each with its recipe beside it.
+
+The files are the only truth: nothing about them is remembered. Everything here blocks, so it is called in a thread.
+Knows neither jobs' states nor HTTP.
+"""
+
+import contextlib
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from PIL import Image
+
+from generator import encoding, recipe_file
+from generator.api import Facts, Picture, Recipe
+from generator.errors import DrawingFailed, Refused
+from generator.file_names import PictureName, job_and_n, words_name
+from generator.lane import Drawn
+
+log = logging.getLogger(__name__)
+
+_UNFINISHED = ".unfinished-"
+
+
+class Gone(Refused):
+    """The picture is not on disk any more."""
+
+
+class Gallery:
+    """One folder of pictures."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def save(self, drawn: Drawn, recipe: Recipe, job: str, n: int) -> Picture:
+        """Write picture and recipe, each whole or not at all. Raises DrawingFailed if it is no picture, and OSError."""
+        encoding.check(drawn.image, recipe)
+        when = datetime.now().astimezone().replace(microsecond=0)
+        facts = Facts(
+            job=job,
+            drawn=when.isoformat(),
+            seconds=round(drawn.seconds, 2),
+            model_revision=drawn.model_revision,
+            plan=drawn.plan,
+            notes=drawn.notes,
+        )
+        text = recipe_file.write(recipe, facts)
+        png = encoding.png(drawn.image, {"parameters": encoding.a1111_parameters(recipe), "easel": text})
+        name = PictureName(when, recipe.prompt, recipe.seed, job, n)
+        path = self._theme_folder(recipe.theme) / f"{name}.png"
+        # The picture is last: whoever sees it finds its recipe too.
+        _write(path.with_suffix(".yml"), text.encode())
+        _write(path, png)
+        return _picture(drawn.image, n, path, len(png), recipe, facts)
+
+    def restore(self, job: str, recipes: tuple[Recipe, ...]) -> tuple[Picture, ...]:
+        """The first pictures of a job, as far as they are on disk and were drawn from these very recipes."""
+        files = list(self._files_of(job))
+        pictures: list[Picture] = []
+        for n, recipe in enumerate(recipes):
+            found = (_restored(path, n, recipe) for path, number in files if number == n)
+            picture = next((picture for picture in found if picture is not None), None)
+            if picture is None:
+                break
+            pictures.append(picture)
+        return tuple(pictures)
+
+    def png(self, picture: Picture) -> bytes:
+        """Raises Gone."""
+        return self._read(picture, ".png")
+
+    def recipe(self, picture: Picture) -> bytes:
+        """Raises Gone."""
+        return self._read(picture, ".yml")
+
+    def thumbnail(self, picture: Picture) -> bytes:
+        """Made anew each time. Raises Gone."""
+        try:
+            with Image.open(self._path(picture)) as image:
+                return encoding.thumbnail(image)[0]
+        except OSError as error:
+            raise _gone(picture) from error
+
+    def forget(self, job: str) -> None:
+        """Delete all files of a job."""
+        for path, _ in self._files_of(job):
+            _delete(path)
+
+    def delete_older_than(self, days: int) -> None:
+        """Delete the pictures that were drawn more than ``days`` ago, and what was never finished."""
+        oldest = time.time() - days * 24 * 3600
+        for theme in self._themes():
+            for path in theme.iterdir():
+                is_ours = job_and_n(path.stem) is not None or path.name.startswith(_UNFINISHED)
+                if is_ours and path.lstat().st_mtime < oldest:
+                    path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                theme.rmdir()  # succeeds where nothing is left
+
+    def _path(self, picture: Picture) -> Path:
+        return self._folder / words_name(picture.recipe.theme) / picture.filename
+
+    def _read(self, picture: Picture, suffix: str) -> bytes:
+        try:
+            return self._path(picture).with_suffix(suffix).read_bytes()
+        except OSError as error:
+            raise _gone(picture) from error
+
+    def _theme_folder(self, theme: str) -> Path:
+        folder = self._folder / words_name(theme)
+        folder.mkdir(parents=True, exist_ok=True)
+        if folder.is_symlink():
+            raise DrawingFailed(
+                "not_written", f"The folder of the theme “{theme}” is a link, and Easel does not write through links."
+            )
+        return folder
+
+    def _themes(self) -> Iterator[Path]:
+        if self._folder.is_dir():
+            yield from (path for path in self._folder.iterdir() if path.is_dir() and not path.is_symlink())
+
+    def _files_of(self, job: str) -> Iterator[tuple[Path, int]]:
+        for theme in self._themes():
+            for path in theme.glob(f"*-{job}-*.png"):
+                if (whose := job_and_n(path.stem)) and whose[0] == job and not path.is_symlink():
+                    yield path, whose[1]
+
+
+def _picture(image: Image.Image, n: int, path: Path, size: int, recipe: Recipe, facts: Facts) -> Picture:
+    thumbnail, (thumbnail_width, thumbnail_height) = encoding.thumbnail(image)
+    return Picture(
+        n=n,
+        filename=path.name,
+        mimetype="image/png",
+        size=size,
+        width=image.width,
+        height=image.height,
+        blurhash=encoding.blurhash_of(image),
+        thumbnail_width=thumbnail_width,
+        thumbnail_height=thumbnail_height,
+        thumbnail_size=len(thumbnail),
+        thumbnail_mimetype=encoding.THUMBNAIL_MIMETYPE,
+        prompt=recipe.prompt,
+        recipe=recipe,
+        facts=facts,
+    )
+
+
+def _restored(path: Path, n: int, recipe: Recipe) -> Picture | None:
+    """The picture of a file, unless it was drawn from another recipe, or cannot be read."""
+    try:
+        text = path.with_suffix(".yml").read_text(encoding="utf-8")
+        facts = recipe_file.read_facts(text)
+        if recipe_file.write(recipe, facts) != text:
+            return None
+        with Image.open(path) as image:
+            return _picture(image.convert("RGB"), n, path, path.stat().st_size, recipe, facts)
+    except (OSError, ValueError, Refused) as error:
+        log.warning("%s is drawn again: %s", path, error)
+        return None
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file that is there whole or not at all, after a power cut too."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=_UNFINISHED, delete=False) as file:
+        try:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
+def _delete(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.with_suffix(".yml").unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        path.parent.rmdir()  # succeeds where nothing is left
+
+
+def _gone(picture: Picture) -> Gone:
+    return Gone("gone", "This picture is not kept any more.", field="n", value=picture.n)

@@ -1,0 +1,161 @@
+"""What each call of the API does: turn the request into values, ask once, answer. Decides nothing itself."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from aiohttp import web
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from generator import __version__, openapi
+from generator.api import Capabilities, Health, HeartbeatEvent, JobId, JobRequest, Picture, Recipe
+from generator.dispatcher import Dispatcher
+from generator.errors import Refused
+from generator.gallery import Gallery
+from generator.jobs import Job, Jobs
+from generator.metrics import Metrics
+from generator.refusals import refusal
+from generator.stream import JobEvent
+from generator.validation import resolve
+
+_JOB_ID: TypeAdapter[str] = TypeAdapter(JobId)
+
+
+class Handlers:
+    """One method for each route of `generator.openapi`, by name."""
+
+    def __init__(
+        self,
+        *,
+        jobs: Jobs,
+        dispatcher: Dispatcher,
+        gallery: Gallery,
+        metrics: Metrics,
+        capabilities: Callable[[], Capabilities],
+        heartbeat_s: float,
+    ) -> None:
+        self._jobs = jobs
+        self._dispatcher = dispatcher
+        self._gallery = gallery
+        self._metrics = metrics
+        self._capabilities = capabilities
+        self._heartbeat_s = heartbeat_s
+        self._document = openapi.document()
+
+    async def health(self, _: web.Request) -> web.Response:
+        return _answer(self._health())
+
+    async def capabilities(self, _: web.Request) -> web.Response:
+        return _answer(await asyncio.to_thread(self._capabilities))
+
+    async def submit(self, request: web.Request) -> web.Response:
+        if self._dispatcher.draining:
+            raise Refused("draining", "The generator is shutting down. Please try again in a moment.")
+        try:
+            job_id = _JOB_ID.validate_python(request.match_info["id"])
+            asked = JobRequest.model_validate_json(await request.read(), strict=True)
+        except ValidationError as error:
+            raise refusal(error) from error
+        known = self._known(job_id, asked)
+        if known is None:
+            recipes, pictures = await asyncio.to_thread(self._prepare, job_id, asked)
+            # The same job may have been submitted once more in the meantime.
+            known = self._known(job_id, asked)
+        if known is not None:
+            return _answer(self._jobs.status(known))
+        job = Job(job_id, asked, recipes, pictures)
+        self._jobs.add(job)
+        return _answer(self._jobs.status(job), status=201)
+
+    async def status(self, request: web.Request) -> web.Response:
+        return _answer(self._jobs.status(self._job(request)))
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        job = self._job(request)
+        self._dispatcher.cancel(job)
+        return _answer(self._jobs.status(job))
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        job = self._job(request)
+        response = web.StreamResponse(headers={"Content-Type": openapi.NDJSON, "Cache-Control": "no-store"})
+        await response.prepare(request)
+        with self._jobs.watch(job) as stream:
+            while True:
+                event: JobEvent | HeartbeatEvent | None = HeartbeatEvent()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._heartbeat_s):
+                        event = await stream.get()
+                if event is None:
+                    return response
+                await response.write(event.model_dump_json().encode() + b"\n")
+
+    async def picture(self, request: web.Request) -> web.Response:
+        return await self._bytes(request, self._gallery.png, openapi.PNG)
+
+    async def thumbnail(self, request: web.Request) -> web.Response:
+        return await self._bytes(request, self._gallery.thumbnail, openapi.JPEG)
+
+    async def recipe(self, request: web.Request) -> web.Response:
+        return await self._bytes(request, self._gallery.recipe, openapi.YAML)
+
+    async def forget(self, request: web.Request) -> web.Response:
+        job_id = request.match_info["id"]
+        job = self._jobs.find(job_id)
+        if job is not None and not job.state.is_final:
+            raise Refused("not_ended", f"This job is {job.state}; cancel it first.", field="id", value=job_id)
+        await asyncio.to_thread(self._gallery.forget, job_id)
+        self._jobs.forget(job_id)
+        return web.Response(status=204)
+
+    async def pause(self, _: web.Request) -> web.Response:
+        await self._dispatcher.pause()
+        return _answer(self._health())
+
+    async def resume(self, _: web.Request) -> web.Response:
+        await self._dispatcher.resume()
+        return _answer(self._health())
+
+    async def metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=self._metrics.text(), content_type=openapi.PROMETHEUS, charset="utf-8")
+
+    async def openapi(self, _: web.Request) -> web.Response:
+        return web.json_response(self._document)
+
+    # ---- inside
+
+    def _health(self) -> Health:
+        return self._dispatcher.health(__version__)
+
+    def _job(self, request: web.Request) -> Job:
+        job_id = request.match_info["id"]
+        job = self._jobs.find(job_id)
+        if job is None:
+            raise Refused("unknown", "There is no such job here; submit it again.", field="id", value=job_id[:64])
+        return job
+
+    def _known(self, job_id: str, asked: JobRequest) -> Job | None:
+        job = self._jobs.find(job_id)
+        if job is not None and job.request != asked:
+            raise Refused("conflict", "There is another job with this id.", field="id", value=job_id)
+        return job
+
+    def _prepare(self, job_id: str, asked: JobRequest) -> tuple[tuple[Recipe, ...], tuple[Picture, ...]]:
+        """The full recipes, and those of the pictures that are on disk already. Blocks: it parses and reads files."""
+        here = self._capabilities()
+        cards = {card.name: card for card in here.models}
+        recipes = tuple(
+            resolve(recipe, cards=cards, default_model=here.default_model, job_id=job_id, n=n)
+            for n, recipe in enumerate(asked.recipes)
+        )
+        return recipes, self._gallery.restore(job_id, recipes)
+
+    async def _bytes(self, request: web.Request, read: Callable[[Picture], bytes], mimetype: str) -> web.Response:
+        job, n = self._job(request), request.match_info["n"]
+        picture = next((picture for picture in job.pictures if str(picture.n) == n), None)
+        if picture is None:
+            raise Refused("unknown", "This job has no such picture.", field="n", value=n[:8])
+        return web.Response(body=await asyncio.to_thread(read, picture), content_type=mimetype)
+
+
+def _answer(words: BaseModel, *, status: int = 200) -> web.Response:
+    return web.Response(body=words.model_dump_json(), status=status, content_type=openapi.JSON)

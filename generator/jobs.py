@@ -1,0 +1,281 @@
+"""The jobs of this process: their states, their turns and what is told of them.
+
+Knows neither HTTP, nor files, nor how a picture is drawn; runs on the event loop only. The promise to draw is the
+client's to keep: what is forgotten here is submitted again.
+"""
+
+import asyncio
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from generator.api import (
+    EndEvent,
+    Error,
+    JobRequest,
+    JobState,
+    JobStatus,
+    Picture,
+    PictureEvent,
+    PositionEvent,
+    ProgressEvent,
+    Recipe,
+    StateEvent,
+)
+from generator.errors import Refused
+from generator.metrics import Metrics
+from generator.pace import Pace
+from generator.stream import Stream
+from generator.turns import Full, Place, Turns
+
+log = logging.getLogger(__name__)
+
+# Finished jobs are kept for clients that come back for the end of a stream; their pictures are on disk anyway.
+MAX_FINISHED_JOBS = 200
+FINISHED_JOB_KEPT_S = 3600.0
+
+# What a full queue asks a client to wait before it tries again, when no picture was measured yet.
+RETRY_AFTER_S = 30.0
+
+_MOVES = {
+    # A job whose pictures are all on disk already is done without running.
+    JobState.QUEUED: {JobState.RUNNING, JobState.CANCELLED, JobState.DONE},
+    JobState.RUNNING: {JobState.QUEUED, JobState.DONE, JobState.FAILED, JobState.CANCELLED},
+}
+
+
+class ImpossibleMove(Exception):
+    """A job was told to go from one state to another that does not follow it."""
+
+
+class QueueFull(Refused):
+    """As many jobs wait as may wait. ``retry_after_s`` is when one of them should have gone."""
+
+    def __init__(self, limit: int, retry_after_s: float) -> None:
+        super().__init__(
+            "queue_full",
+            f"{limit} jobs are waiting already, which is as many as may wait. Please try again later.",
+            limit=limit,
+        )
+        self.retry_after_s = retry_after_s
+
+
+class Job:
+    """One request and what has become of it. Only Jobs changes it."""
+
+    def __init__(self, job_id: str, request: JobRequest, recipes: tuple[Recipe, ...], pictures: tuple[Picture, ...]):
+        self.id = job_id
+        self.request = request
+        self.recipes = recipes
+        self.pictures = list(pictures)
+        self.state = JobState.QUEUED
+        self.error: Error | None = None
+        self.step = 0
+        self.started: float | None = None
+        self.ended: float | None = None
+        self.place: Place | None = None
+        self.told: PositionEvent | None = None
+        self.streams: set[Stream] = set()
+
+    @property
+    def steps_left(self) -> int:
+        return sum(recipe.steps for recipe in self.recipes[len(self.pictures) :]) - self.step
+
+    def move(self, state: JobState) -> None:
+        """Go to another state. Raises ImpossibleMove."""
+        if state not in _MOVES.get(self.state, ()):
+            raise ImpossibleMove(f"job {self.id} is {self.state} and cannot become {state}")
+        self.state = state
+
+
+class Jobs:
+    """All jobs, by id, and the queue of those that wait."""
+
+    def __init__(
+        self, *, max_queued: int, pace: Pace, metrics: Metrics, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._jobs: dict[str, Job] = {}
+        self._ended: OrderedDict[str, Job] = OrderedDict()
+        self._turns = Turns(limit=max_queued)
+        self._pace = pace
+        self._metrics = metrics
+        self._clock = clock
+        self._arrived = asyncio.Event()
+        self._waiting_for: str | None = None
+
+    # ---- what clients ask
+
+    def find(self, job_id: str) -> Job | None:
+        self._forget_old()
+        return self._jobs.get(job_id)
+
+    def add(self, job: Job) -> None:
+        """Queue a new job; one that has all its pictures is done at once. Raises QueueFull."""
+        if len(job.pictures) == len(job.recipes):
+            self._jobs[job.id] = job
+            self._end(job, JobState.DONE)
+            return
+        try:
+            self._turns.add(job.id, job.request.requester)
+        except Full as full:
+            raise QueueFull(int(str(full)), self._pace.eta_s(self._steps_ahead()[0]) or RETRY_AFTER_S) from full
+        self._jobs[job.id] = job
+        log.info("job %s accepted: %d pictures for %s", job.id, len(job.recipes), job.request.requester)
+        self._arrived.set()
+        self._tell_positions()
+
+    def cancel(self, job: Job) -> None:
+        """End a job that is queued or running; one that has ended stays as it is."""
+        if job.state.is_final:
+            return
+        self._turns.remove(job.id)
+        self._end(job, JobState.CANCELLED)
+
+    def forget(self, job_id: str) -> None:
+        """Drop an ended job, so that the same id is drawn anew."""
+        if job_id in self._ended:
+            del self._ended[job_id], self._jobs[job_id]
+
+    def status(self, job: Job) -> JobStatus:
+        position = self._turns.order().index(job.id) + 1 if job.state is JobState.QUEUED else None
+        return JobStatus(
+            id=job.id,
+            state=job.state,
+            position=position,
+            eta_s=self._eta_s(job),
+            waiting_for=self._waiting_for if position else None,
+            pictures=tuple(job.pictures),
+            error=job.error,
+        )
+
+    @contextmanager
+    def watch(self, job: Job) -> Iterator[Stream]:
+        """What happens to a job: its present state, what is new, its end. Reconnecting is always safe."""
+        stream = Stream()
+        stream.put(StateEvent(job=self.status(job)))
+        if job.state.is_final:
+            stream.put(self._end_event(job))
+            stream.close()
+        job.streams.add(stream)
+        try:
+            yield stream
+        finally:
+            job.streams.discard(stream)
+
+    # ---- what the dispatcher does
+
+    async def next(self) -> Job:
+        """Wait for the next job and start it."""
+        while (place := self._turns.take()) is None:
+            self._arrived.clear()
+            await self._arrived.wait()
+        job = self._jobs[place.job]
+        job.place = place
+        job.move(JobState.RUNNING)
+        job.started = job.started or self._clock()
+        job.told = None
+        log.info("job %s started", job.id)
+        self._tell_positions()
+        return job
+
+    def progress(self, job: Job, n: int, step: int) -> None:
+        """``step`` steps of picture ``n`` are done."""
+        if job.state.is_final:
+            return
+        job.step = step
+        self._tell(job, ProgressEvent(n=n, step=step, steps=job.recipes[n].steps, eta_s=self._eta_s(job)))
+
+    def picture(self, job: Job, picture: Picture) -> None:
+        """Another picture of the job is on disk; with the last one the job is done."""
+        if job.state.is_final:
+            return
+        job.pictures.append(picture)
+        job.step = 0
+        self._tell(job, PictureEvent(picture=picture))
+        if len(job.pictures) == len(job.recipes):
+            self._end(job, JobState.DONE)
+
+    def fail(self, job: Job, error: Error) -> None:
+        if not job.state.is_final:
+            job.error = error
+            self._end(job, JobState.FAILED)
+
+    def give_back(self, job: Job) -> None:
+        """A running job that was interrupted is next again; the pictures that it has are kept."""
+        if job.state.is_final:
+            return
+        assert job.place is not None
+        job.move(JobState.QUEUED)
+        job.step = 0
+        self._turns.give_back(job.place)
+        self._tell_positions()
+
+    def wait_for(self, reason: str | None) -> None:
+        """Say to all who wait why nothing moves; None when it moves again."""
+        self._waiting_for = reason
+        self._tell_positions()
+
+    def close(self) -> None:
+        """Cut all streams off, without a last event: the jobs have not ended."""
+        for job in self._jobs.values():
+            for stream in job.streams:
+                stream.close()
+
+    def count(self, state: JobState) -> int:
+        return sum(job.state is state for job in self._jobs.values())
+
+    # ---- inside
+
+    def _end(self, job: Job, state: JobState) -> None:
+        job.move(state)
+        job.step = 0
+        job.ended = self._clock()
+        self._ended[job.id] = job
+        self._metrics.job_ended(state)
+        seconds = job.ended - (job.started or job.ended)
+        log.info("job %s %s for %s after %.2f s", job.id, state, job.request.requester, seconds)
+        self._tell(job, self._end_event(job))
+        for stream in job.streams:
+            stream.close()
+        self._forget_old()
+        self._tell_positions()
+
+    def _end_event(self, job: Job) -> EndEvent:
+        return EndEvent.model_validate({"event": job.state.value, "job": self.status(job)})
+
+    def _forget_old(self) -> None:
+        oldest = self._clock() - FINISHED_JOB_KEPT_S
+        while self._ended:
+            job = next(iter(self._ended.values()))
+            if len(self._ended) <= MAX_FINISHED_JOBS and (job.ended or 0) > oldest:
+                return
+            self.forget(job.id)
+
+    def _steps_ahead(self) -> list[int]:
+        """For each place in the queue the steps until that job is done, those of the running job included."""
+        total = sum(job.steps_left for job in self._jobs.values() if job.state is JobState.RUNNING)
+        return [total := total + self._jobs[job_id].steps_left for job_id in self._turns.order()]
+
+    def _eta_s(self, job: Job) -> float | None:
+        if job.state is JobState.RUNNING:
+            return self._pace.eta_s(job.steps_left)
+        if job.state is JobState.QUEUED and self._waiting_for is None:
+            return self._pace.eta_s(self._steps_ahead()[self._turns.order().index(job.id)])
+        return None
+
+    def _tell(self, job: Job, event: PositionEvent | ProgressEvent | PictureEvent | EndEvent) -> None:
+        for stream in job.streams:
+            stream.put(event)
+
+    def _tell_positions(self) -> None:
+        """Tell those whose place has changed, or the reason why they wait."""
+        steps = self._steps_ahead()
+        for index, job_id in enumerate(self._turns.order()):
+            job = self._jobs[job_id]
+            eta_s = None if self._waiting_for else self._pace.eta_s(steps[index])
+            event = PositionEvent(position=index + 1, eta_s=eta_s, waiting_for=self._waiting_for)
+            if job.told is None or event.model_copy(update={"eta_s": None}) != job.told:
+                job.told = event.model_copy(update={"eta_s": None})
+                self._tell(job, event)

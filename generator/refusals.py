@@ -1,0 +1,59 @@
+"""What pydantic found wrong, as one sentence for the person who typed. Knows neither HTTP nor what was checked."""
+
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from generator.errors import Refused
+
+# What was typed is shown back; nobody reads more of it.
+MAX_SHOWN_CHARS = 80
+
+# pydantic's name of an error: the name of its limit in the context, and the sentence after the field's name.
+_SENTENCES: dict[str, tuple[str | None, str]] = {
+    "missing": (None, "is missing"),
+    "extra_forbidden": (None, "is not a field that this generator knows"),
+    "int_type": (None, "must be a whole number"),
+    "int_parsing": (None, "must be a whole number"),
+    "int_from_float": (None, "must be a whole number"),
+    "float_type": (None, "must be a number"),
+    "float_parsing": (None, "must be a number"),
+    "finite_number": (None, "must be a finite number"),
+    "string_type": (None, "must be a text"),
+    "string_unicode": (None, "holds characters that are not valid Unicode"),
+    "string_too_short": ("min_length", "must not be empty"),
+    "string_too_long": ("max_length", "can have at most {limit} characters"),
+    "string_pattern_mismatch": ("pattern", "can only have letters, digits, - and _"),
+    "too_short": ("min_length", "needs at least {limit}"),
+    "too_long": ("max_length", "can have at most {limit}"),
+    "greater_than_equal": ("ge", "must be at least {limit}"),
+    "less_than_equal": ("le", "can be at most {limit}"),
+    "tuple_type": (None, "must be a list"),
+    "dict_type": (None, "must be an object"),
+    "model_type": (None, "must be an object"),
+    "model_attributes_type": (None, "must be an object"),
+}
+
+
+def refusal(error: ValidationError) -> Refused:
+    """The first thing that is wrong, with field, value and limit."""
+    first = error.errors(include_url=False)[0]
+    if first["type"] == "json_invalid":
+        return Refused("bad_json", f"The request is not JSON: {first['ctx']['error']}.")
+    field = ".".join(str(part) for part in first["loc"]) or None
+    limit_name, sentence = _SENTENCES.get(first["type"], (None, "is not of the right kind"))
+    limit = first.get("ctx", {}).get(limit_name) if limit_name else None
+    # A person typed `steps`, not `recipes.0.steps`.
+    name = next((part for part in reversed(first["loc"]) if isinstance(part, str)), "The request")
+    message = f"{name} {sentence.format(limit=limit)}."
+    return Refused("invalid", message, field=field, value=_shown(first), limit=limit)
+
+
+def _shown(error: ErrorDetails) -> Any:
+    """The value, if it is short; of what is missing there is none."""
+    value = error["input"]
+    if error["type"] == "missing" or not isinstance(value, str | int | float | None):
+        return None
+    text = str(value)
+    return value if len(text) <= MAX_SHOWN_CHARS else text[: MAX_SHOWN_CHARS - 1] + "…"

@@ -1,0 +1,178 @@
+"""The generator as a service: its parts and how they are joined, from start to the end of a drain."""
+
+import asyncio
+import functools
+import logging
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from aiohttp import web
+
+from generator import limits, openapi
+from generator.access import guard, tell_errors
+from generator.api import Capabilities, JobState
+from generator.dispatcher import Dispatcher
+from generator.gallery import Gallery
+from generator.handlers import Handlers
+from generator.jobs import Jobs
+from generator.lane import Engine, EngineFactory, Lane
+from generator.lane_process import LaneProcess
+from generator.metrics import Metrics
+from generator.pace import Pace
+from generator.settings import InvalidSettings, Settings
+from generator.sockets import CannotListen, passed_sockets, tcp_socket, unix_socket
+
+log = logging.getLogger(__name__)
+
+# Well below the minute after which proxies and phones give a silent connection up.
+HEARTBEAT_S = 10.0
+
+# Pictures are kept for days; nobody notices an hour.
+TIDY_EVERY_S = 3600.0
+
+# What a client may take to read the rest of an answer at the end.
+LAST_ANSWERS_S = 5.0
+
+DISPATCHER = web.AppKey("dispatcher", Dispatcher)
+
+
+def create_app(
+    *,
+    lane: Lane,
+    gallery: Gallery,
+    capabilities: Callable[[], Capabilities],
+    max_queued_jobs: int,
+    keep_pictures_days: int | None = None,
+    token: str | None = None,
+    allowed_hosts: tuple[str, ...] = (),
+    heartbeat_s: float = HEARTBEAT_S,
+) -> web.Application:
+    """The whole service around one lane. It begins to draw when the app starts, and closes the lane when it ends."""
+    metrics = Metrics()
+    pace = Pace()
+    jobs = Jobs(max_queued=max_queued_jobs, pace=pace, metrics=metrics)
+    metrics.watch(queued=lambda: jobs.count(JobState.QUEUED), steps_per_second=lambda: pace.steps_per_second or 0)
+    dispatcher = Dispatcher(jobs=jobs, lane=lane, gallery=gallery, pace=pace, metrics=metrics)
+    handlers = Handlers(
+        jobs=jobs,
+        dispatcher=dispatcher,
+        gallery=gallery,
+        metrics=metrics,
+        capabilities=capabilities,
+        heartbeat_s=heartbeat_s,
+    )
+
+    async def draw(_: web.Application) -> AsyncIterator[None]:
+        await dispatcher.resume()
+        yield
+        await dispatcher.drain(timeout_s=0)
+
+    async def tidy(_: web.Application) -> AsyncIterator[None]:
+        task = asyncio.create_task(_tidy(gallery, keep_pictures_days), name="tidy")
+        yield
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+    async def cut_streams(_: web.Application) -> None:
+        jobs.close()
+
+    app = web.Application(
+        client_max_size=limits.MAX_REQUEST_BYTES,
+        middlewares=[tell_errors, guard(token=token, allowed_hosts=allowed_hosts)],
+    )
+    app[DISPATCHER] = dispatcher
+    app.cleanup_ctx.extend([draw, tidy])
+    app.on_shutdown.append(cut_streams)
+    for route in openapi.ROUTES:
+        app.router.add_route(route.method, route.path, getattr(handlers, route.name))
+    return app
+
+
+def serve(settings: Settings, engine: EngineFactory | None = None) -> int:
+    """Serve until SIGTERM or SIGINT; the exit status. A second signal does not wait for the running job."""
+    from generator.cards import capabilities
+
+    lane = LaneProcess(
+        engine or functools.partial(_real_engine, settings),
+        load_timeout_s=settings.load_timeout_s,
+        step_timeout_s=settings.step_timeout_s,
+    )
+    try:
+        token = _read_token(settings.token_file) if settings.tcp_host else None
+        app = create_app(
+            lane=lane,
+            gallery=Gallery(settings.pictures),
+            capabilities=functools.partial(capabilities, settings),
+            max_queued_jobs=settings.max_queued_jobs,
+            keep_pictures_days=settings.keep_pictures_days,
+            token=token,
+            allowed_hosts=settings.tcp_allowed_hosts,
+        )
+        with ExitStack() as stack:
+            listeners = [stack.enter_context(listener) for listener in passed_sockets()]
+            if not listeners:
+                listeners.append(stack.enter_context(unix_socket(settings.socket, settings.socket_group)))
+            if settings.tcp_host is not None:
+                listeners.append(stack.enter_context(tcp_socket(settings.tcp_host, settings.tcp_port)))
+            asyncio.run(_run(app, listeners, settings.drain_timeout_s))
+    except (CannotListen, InvalidSettings) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _run(app: web.Application, listeners: list[socket.socket], drain_timeout_s: float) -> None:
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=LAST_ANSWERS_S)
+    await runner.setup()
+    try:
+        for listener in listeners:
+            await web.SockSite(runner, listener).start()
+            log.info("listening on %s", listener.getsockname())
+        asked, hurried = asyncio.Event(), asyncio.Event()
+
+        def stop() -> None:
+            (hurried if asked.is_set() else asked).set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop)
+        await asked.wait()
+        # While the running job ends, what comes is still answered: with 503.
+        drain = asyncio.create_task(app[DISPATCHER].drain(drain_timeout_s))
+        hurry = asyncio.create_task(hurried.wait())
+        await asyncio.wait([drain, hurry], return_when=asyncio.FIRST_COMPLETED)
+        for task in (drain, hurry):
+            task.cancel()
+        await asyncio.gather(drain, hurry, return_exceptions=True)
+    finally:
+        await runner.cleanup()
+
+
+async def _tidy(gallery: Gallery, keep_days: int | None) -> None:
+    while keep_days is not None:
+        try:
+            await asyncio.to_thread(gallery.delete_older_than, keep_days)
+        except OSError as error:
+            log.warning("old pictures could not be deleted: %s", error)
+        await asyncio.sleep(TIDY_EVERY_S)
+
+
+def _read_token(path: Path | None) -> str:
+    try:
+        token = path.read_text(encoding="utf-8").strip() if path else ""
+    except (OSError, UnicodeError) as error:
+        raise InvalidSettings(f"The token file {path} cannot be read: {error}.") from error
+    if not token:
+        raise InvalidSettings(f"The token file {path} is empty.")
+    return token
+
+
+def _real_engine(settings: Settings) -> Engine:
+    """Called in the lane's process: only there torch is imported."""
+    from generator.engine import make_engine
+
+    return make_engine(settings)

@@ -1,0 +1,77 @@
+"""Whose turn it is: a bounded queue that serves requesters in turns and each one's jobs in order.
+
+Pure: knows ids, but neither what a job is nor when it is drawn.
+"""
+
+from dataclasses import dataclass, field, replace
+
+
+class Full(Exception):
+    """As many are waiting as may wait. ``str()`` is that number."""
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """A job's place in the queue: the round in which its requester is served, then first come first served."""
+
+    turn: int
+    arrival: int
+    requester: str = field(compare=False)
+    job: str = field(compare=False)
+
+
+class Turns:
+    """The queue. A job is overtaken by no more jobs of another requester than its own requester has before it."""
+
+    def __init__(self, *, limit: int) -> None:
+        self._limit = limit
+        self._places: list[Place] = []
+        self._turn = 0
+        self._arrivals = 0
+        # The last turn that each requester has taken or waits for; forgotten once it is past.
+        self._last_turns: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def order(self) -> list[str]:
+        """The jobs in the order in which they will be served, if nobody else comes."""
+        return [place.job for place in sorted(self._places)]
+
+    def add(self, job: str, requester: str) -> None:
+        """Take a place behind the requester's other jobs. Raises Full."""
+        if len(self._places) >= self._limit:
+            raise Full(self._limit)
+        turn = max(self._turn, self._last_turns.get(requester, -1) + 1)
+        self._last_turns[requester] = turn
+        self._arrivals += 1
+        self._places.append(Place(turn, self._arrivals, requester, job))
+
+    def take(self) -> Place | None:
+        """The next job's place, which is now free."""
+        if not self._places:
+            return None
+        place = min(self._places)
+        self._places.remove(place)
+        self._turn = place.turn
+        if self._places:
+            self._last_turns = {who: turn for who, turn in self._last_turns.items() if turn >= place.turn}
+        else:
+            self._last_turns = {place.requester: place.turn}
+        return place
+
+    def give_back(self, place: Place) -> None:
+        """Put back what was taken last, in front of everybody."""
+        self._places.append(replace(place, turn=self._turn, arrival=0))
+
+    def remove(self, job: str) -> None:
+        """Leave the queue; the requester's later jobs move up. Without such a job, do nothing."""
+        gone = next((place for place in self._places if place.job == job), None)
+        if gone is None:
+            return
+        self._places.remove(gone)
+        self._last_turns[gone.requester] -= 1
+        self._places = [
+            replace(place, turn=place.turn - 1) if place.requester == gone.requester and place > gone else place
+            for place in self._places
+        ]

@@ -1,0 +1,159 @@
+"""Engines for the real lane process: one good and fast, the others named by their sin.
+
+Each is a picklable factory of its own; none imports torch.
+"""
+
+import os
+import signal
+import time
+from dataclasses import dataclass, field
+
+from PIL import Image
+
+from generator.errors import DrawingFailed, WeightsMissing
+from generator.lane import Draw, Drawn, Hello
+
+# Long enough to be seen between two steps, short enough not to be felt.
+SLOW_STEP_S = 0.05
+
+
+@dataclass
+class Drawing:
+    draw: Draw
+    step: int = 0
+
+    @property
+    def steps(self) -> int:
+        return self.draw.recipe.steps
+
+
+@dataclass
+class Colour:
+    """Draws a gradient of the seed's colour, at once."""
+
+    loaded: tuple[str, ...] = field(default=())
+
+    def hello(self) -> Hello:
+        self.loaded = ("stand-in",)
+        return Hello(device="paint box", models=self.loaded)
+
+    def models(self) -> tuple[str, ...]:
+        return self.loaded
+
+    def start(self, draw: Draw) -> Drawing:
+        return Drawing(draw)
+
+    def step(self, drawing: Drawing) -> None:
+        drawing.step += 1
+
+    def finish(self, drawing: Drawing) -> Drawn:
+        return drawn(self.paint(drawing))
+
+    def paint(self, drawing: Drawing) -> Image.Image:
+        recipe = drawing.draw.recipe
+        red, green, blue = (recipe.seed >> shift & 255 for shift in (0, 8, 16))
+        grey = Image.linear_gradient("L").resize((recipe.width, recipe.height))
+        return Image.merge("RGB", [grey.point(lambda x, c=c: (x + c) % 256) for c in (red, green, blue)])
+
+
+def drawn(image: Image.Image) -> Drawn:
+    plan = {"device": "paint box", "dtype": "colour", "tiling": False, "rows": 1}
+    return Drawn(image, seconds=0.01, model_revision="1", plan=plan, notes=("Painted, not drawn.",))
+
+
+class Slow(Colour):
+    """Takes its time over every step."""
+
+    def step(self, drawing: Drawing) -> None:
+        time.sleep(SLOW_STEP_S)
+        super().step(drawing)
+
+
+class Raising(Colour):
+    """Has a bug that shows when the subject says so, else in the middle."""
+
+    def step(self, drawing: Drawing) -> None:
+        if "good" not in drawing.draw.recipe.prompt:
+            raise ZeroDivisionError("a bug in the engine, not for people to read")
+        super().step(drawing)
+
+
+class Failing(Colour):
+    """Says why it gives no picture."""
+
+    def finish(self, drawing: Drawing) -> Drawn:
+        raise DrawingFailed("not_a_number", "The picture came out as nothing. Another seed may work.")
+
+
+class Dying(Colour):
+    """Ends its process in the middle, unless the subject is good."""
+
+    def step(self, drawing: Drawing) -> None:
+        prompt = drawing.draw.recipe.prompt
+        if "exit" in prompt:
+            os._exit(3)
+        if "segfault" in prompt:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        super().step(drawing)
+
+
+class Hanging(Colour):
+    """Never comes back from a step, unless the subject is good."""
+
+    def step(self, drawing: Drawing) -> None:
+        while "good" not in drawing.draw.recipe.prompt:
+            time.sleep(1)
+        super().step(drawing)
+
+
+class Rubbish(Colour):
+    """Gives what the subject says: black, one colour, another size, another mode."""
+
+    def paint(self, drawing: Drawing) -> Image.Image:
+        recipe = drawing.draw.recipe
+        size = (recipe.width, recipe.height)
+        match recipe.prompt:
+            case "black":
+                return Image.new("RGB", size)
+            case "constant":
+                return Image.new("RGB", size, (120, 130, 140))
+            case "small":
+                return super().paint(drawing).resize((8, 8))
+            case "grey":
+                return super().paint(drawing).convert("L")
+        return super().paint(drawing)
+
+
+class OutOfMemoryError(RuntimeError):
+    """What torch's is called."""
+
+
+class Greedy(Colour):
+    """Runs out of the card's memory, unless the subject is good."""
+
+    def start(self, draw: Draw) -> Drawing:
+        if "good" not in draw.recipe.prompt:
+            raise OutOfMemoryError("CUDA out of memory. Tried to allocate 7 EiB")
+        return super().start(draw)
+
+
+class Deaf(Colour):
+    """Never gets ready."""
+
+    def hello(self) -> Hello:
+        time.sleep(3600)
+        return super().hello()
+
+
+class Unborn(Colour):
+    """Dies before its first word."""
+
+    def hello(self) -> Hello:
+        os._exit(4)
+
+
+class Weightless(Colour):
+    """Has nothing to draw with."""
+
+    def hello(self) -> Hello:
+        raise WeightsMissing("weights_missing", "The weights of stand-in are not on this machine.")

@@ -1,0 +1,131 @@
+"""The real generator for every test that needs one: the real server and lane process around a small engine."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from bad_engines import Colour, Slow
+
+from generator.api import Capabilities, RequestLimits
+from generator.cards import SAMPLERS, TIERS, built_in_cards, model_card
+from generator.gallery import Gallery
+from generator.lane import EngineFactory
+from generator.lane_process import LaneProcess
+from generator.server import create_app
+from generator.sockets import unix_socket
+
+MAX_QUEUED_JOBS = 5
+
+
+def stand_in_capabilities() -> Capabilities:
+    return Capabilities(
+        version="0.1.0",
+        default_model="stand-in",
+        models=(model_card("stand-in", built_in_cards()["stand-in"], available=True),),
+        samplers=SAMPLERS,
+        tiers=TIERS,
+        limits=RequestLimits(max_queued_jobs=MAX_QUEUED_JOBS),
+    )
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: Any
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class RunningGenerator:
+    """A generator that listens on ``socket``, and a small client of it."""
+
+    socket: Path
+    pictures: Path
+    lane: LaneProcess
+    session: aiohttp.ClientSession
+
+    async def call(self, method: str, path: str, **more: Any) -> Answer:
+        async with self.session.request(method, f"http://easel{path}", **more) as response:
+            return Answer(response.status, response.headers, await response.read())
+
+    async def submit(
+        self, job: str, subject: str = "otter", *, requester: str = "@ann:home", pictures: int = 1, **recipe: Any
+    ) -> Answer:
+        recipes = [{"slots": {"subject": [subject]}, "steps": 3, **recipe}] * pictures
+        return await self.call("PUT", f"/v1/jobs/{job}", json={"requester": requester, "recipes": recipes})
+
+    async def events(self, job: str) -> AsyncIterator[dict[str, Any]]:
+        """Every line until the stream ends."""
+        async with self.session.get(f"http://easel/v1/jobs/{job}/events") as response:
+            assert response.status == 200
+            async for line in response.content:
+                yield json.loads(line)
+
+    async def until(self, job: str, wanted: str) -> dict[str, Any]:
+        """The first event of that name."""
+        async for event in self.events(job):
+            if event["event"] == wanted:
+                return event
+        raise AssertionError(f"the stream of {job} ended without {wanted}")
+
+    async def end(self, job: str) -> dict[str, Any]:
+        """How the job ended."""
+        return [event async for event in self.events(job)][-1]["job"]
+
+
+StartGenerator = Callable[..., Awaitable[RunningGenerator]]
+
+
+@pytest.fixture
+async def start_generator(tmp_path: Path) -> AsyncIterator[StartGenerator]:
+    """Starts generators around an engine; all are stopped at the end."""
+    async with AsyncExitStack() as stack:
+
+        async def start(
+            engine: EngineFactory = Colour,
+            *,
+            socket: Path = tmp_path / "generator.sock",
+            step_timeout_s: float = 30,
+            load_timeout_s: float = 30,
+            **options: Any,
+        ) -> RunningGenerator:
+            lane = LaneProcess(engine, load_timeout_s=load_timeout_s, step_timeout_s=step_timeout_s)
+            pictures = tmp_path / "pictures"
+            app = create_app(
+                lane=lane,
+                gallery=Gallery(pictures),
+                capabilities=stand_in_capabilities,
+                **{"max_queued_jobs": MAX_QUEUED_JOBS, **options},
+            )
+            listener = stack.enter_context(unix_socket(socket, None))
+            runner = web.AppRunner(app, shutdown_timeout=1)
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            await web.SockSite(runner, listener).start()
+            session = aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(socket)))
+            await stack.enter_async_context(session)
+            return RunningGenerator(socket, pictures, lane, session)
+
+        yield start
+
+
+@pytest.fixture
+async def generator(start_generator: StartGenerator) -> RunningGenerator:
+    """A generator that draws colours, at once."""
+    return await start_generator()
+
+
+@pytest.fixture
+async def slow_generator(start_generator: StartGenerator) -> RunningGenerator:
+    """A generator that takes a moment over every step."""
+    return await start_generator(Slow)
