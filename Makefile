@@ -1,0 +1,41 @@
+PYTHON ?= python3
+TORCH ?= auto
+BIN := .venv/bin
+
+# What is typed after SAY= reaches the program as it stands: neither make nor a shell expands it.
+override SAY := $(value SAY)
+export SAY
+
+.PHONY: help setup run test lint plugin
+
+help:
+	@echo 'make setup    the environment in .venv (TORCH=auto, cpu, cu126, ... chooses the build of torch)'
+	@echo 'make run      a household on this machine: homeserver, bot, generator, and a chat in the terminal'
+	@echo "make run SAY='!draw otter, cowboy hat'    the same for one message: prints the paths of picture and recipe"
+	@echo 'make test     lint, then every test, with coverage'
+	@echo 'make lint     ruff and mypy'
+	@echo 'make plugin   the plugin for maubot, in dist/'
+
+setup: .venv/ready
+
+.venv/ready: pyproject.toml deploy/choose_torch.py
+	torch="$$($(PYTHON) deploy/choose_torch.py '$(TORCH)')" && \
+	$(PYTHON) -m venv .venv && \
+	$(BIN)/python -m pip install --quiet --upgrade pip && \
+	$(BIN)/python -m pip install $$torch && \
+	$(BIN)/python -m pip install --quiet --group household --group dev --editable .
+	@touch $@
+
+run: setup
+	@$(BIN)/python -m deploy.household
+
+test: lint
+	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+lint: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+plugin: setup
+	@$(BIN)/python -m deploy.plugin

@@ -1,0 +1,87 @@
+"""`make run`: a household on this machine, and a chat with its bot in the terminal.
+
+$SAY is one message to send, as it stands; the exit status then tells whether picture and recipe came. Without it the
+terminal is a chat. $EASEL_HOUSEHOLD is the folder of the household's state, else `.household` in the checkout.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+from deploy.household.chat import Chat
+from deploy.household.errors import HouseholdError
+from deploy.household.home import Household, household
+from deploy.household.person import Person
+from deploy.plugin import ROOT
+
+ROOM = "Easel"
+PERSON = "you"
+
+
+async def room_with_bot(home: Household, person: Person) -> str:
+    """The id of the encrypted room that the person and the bot share, made in the first run."""
+    room_id: str | None = home.memory.recall("room")
+    if room_id is None:
+        room_id = await person.make_room(ROOM, encrypted=True, invite=(home.bot.user_id,))
+        home.memory.remember("room", room_id)
+    await person.wait_for_member(room_id, home.bot.user_id)
+    return room_id
+
+
+async def draws_noise(home: Household) -> bool:
+    """Whether the model that draws by default has random weights."""
+    capabilities = await home.generator.capabilities()
+    return any(card["draws_noise"] for card in capabilities["models"] if card["name"] == capabilities["default_model"])
+
+
+async def live(folder: Path, say: str) -> bool:
+    """Start everything, then send ``say`` or chat; whether what was asked for came."""
+    print("Starting a homeserver, maubot and the generator ...", file=sys.stderr)
+    async with household(folder) as home:
+        person = await home.person(PERSON)
+        room_id = await room_with_bot(home, person)
+        chat = Chat(person, room_id=room_id, bot=home.bot.user_id, folder=folder / "pictures")
+        if await draws_noise(home):
+            print(
+                "There are no weights here that this machine can draw with, so the built-in stand-in draws: "
+                "its pictures are noise. `.venv/bin/python -m generator doctor` says what is missing.",
+                file=sys.stderr,
+            )
+        if say:
+            return await home.unless_it_fails(chat.say_once(say))
+        print(
+            f"Any Matrix client on this machine can log in:\n"
+            f"  homeserver  {home.url}\n"
+            f"  user        {person.account.user_id}\n"
+            f"  password    {person.account.password}\n"
+            f"The bot is {home.bot.user_id}; its recovery key is in {folder / 'recovery-key.txt'}\n"
+            f"Type a message, for example: !draw otter, cowboy hat (Ctrl-D ends)"
+        )
+        await home.unless_it_fails(chat.talk())
+        return True
+
+
+async def main() -> int:
+    """The exit status."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    for stop in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(stop, task.cancel)
+    # What a client library notes about keys and devices is no part of the chat.
+    logging.getLogger("nio").setLevel(logging.CRITICAL)
+    folder = Path(os.environ.get("EASEL_HOUSEHOLD") or ROOT / ".household")
+    try:
+        return 0 if await live(folder.absolute(), os.environ.get("SAY", "")) else 1
+    except HouseholdError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(asyncio.run(main()))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.exit(130)

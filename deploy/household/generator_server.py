@@ -1,0 +1,54 @@
+"""The generator in a process of its own, on a UNIX socket, with the settings that it is given."""
+
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import yaml
+
+from deploy.household.json_api import JsonApi
+from deploy.household.processes import Child
+
+
+class Generator:
+    """A generator that can be started, stopped and killed as often as one likes."""
+
+    def __init__(self, child: Child, api: JsonApi, socket: Path) -> None:
+        self.child = child
+        self.socket = socket
+        self._api = api
+
+    async def start(self) -> None:
+        """Return when it is ready to draw, its default model loaded."""
+        await self.child.start()
+        await self.child.wait_until(self._is_ready)
+
+    async def stop(self) -> int | None:
+        return await self.child.stop()
+
+    async def kill(self) -> int | None:
+        """End it without a word, as a power cut would."""
+        return await self.child.kill()
+
+    async def health(self) -> dict[str, Any]:
+        answer: dict[str, Any] = await self._api.call("GET", "/v1/health")
+        return answer
+
+    async def capabilities(self) -> dict[str, Any]:
+        answer: dict[str, Any] = await self._api.call("GET", "/v1/capabilities")
+        return answer
+
+    async def _is_ready(self) -> bool:
+        return await self._api.answers("/v1/health") and (await self.health())["state"] == "ready"
+
+
+def connect(socket: Path) -> JsonApi:
+    return JsonApi("http://generator", aiohttp.UnixConnector(str(socket)))
+
+
+def write_settings(folder: Path, socket: Path, **settings: Any) -> Path:
+    """The generator's settings: its socket, its pictures, and what else is given."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "settings.yml"
+    path.write_text(yaml.safe_dump({"socket": str(socket), "pictures": str(folder / "pictures"), **settings}))
+    return path

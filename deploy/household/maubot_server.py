@@ -1,0 +1,104 @@
+"""maubot in server mode, set up the way its management page does it: plugin uploaded, client, instance, keys."""
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from deploy.household.json_api import JsonApi, Refusal
+from deploy.household.memory import Memory, write_private
+from deploy.household.processes import Child
+from deploy.household.synapse import Account
+
+API = "/_matrix/maubot/v1"
+
+
+class Maubot:
+    """A running maubot, asked over its management API."""
+
+    def __init__(self, child: Child, api: JsonApi, memory: Memory, folder: Path) -> None:
+        self.child = child
+        self._api = api
+        self._memory = memory
+        self._folder = folder
+
+    async def start(self) -> None:
+        await self.child.start()
+        await self.child.wait_until(lambda: self._api.answers(f"{API}/features"))
+        login = {"username": "admin", "password": self._memory.secret("maubot_password")}
+        self._api.token = (await self._api.call("POST", f"{API}/auth/login", login))["token"]
+
+    async def upload(self, plugin: bytes) -> None:
+        """Install the plugin, or replace it: its instances restart with the new code."""
+        await self._api.call("POST", f"{API}/plugins/upload?allow_override=true", data=plugin)
+
+    async def set_client(self, account: Account, homeserver: str) -> None:
+        """Log the bot in, or tell maubot where its homeserver is by now."""
+        body = {
+            "homeserver": homeserver,
+            "access_token": account.access_token,
+            "device_id": account.device_id,
+            "enabled": True,
+            "started": True,
+            "sync": True,
+            "autojoin": True,
+            "online": False,
+            "displayname": "Easel",
+        }
+        await self._api.call("PUT", f"{API}/client/{account.user_id}", body)
+
+    async def set_instance(self, name: str, plugin_id: str, account: Account, settings: dict[str, Any]) -> None:
+        """Run the plugin as that account, with these settings in place of the defaults."""
+        body = {"type": plugin_id, "primary_user": account.user_id, "enabled": True, "started": True}
+        await self._api.call("PUT", f"{API}/instance/{name}", {**body, "config": yaml.safe_dump(settings)})
+
+    async def instance(self, name: str) -> dict[str, Any]:
+        """What maubot says of an instance: ``started``, ``config`` and more."""
+        answer: dict[str, Any] = await self._api.call("GET", f"{API}/instance/{name}")
+        return answer
+
+    async def cross_sign(self, account: Account) -> str | None:
+        """Sign the bot's device, so that clients show what it sends; the recovery key, or None if it was signed."""
+        try:
+            answer = await self._api.call("POST", f"{API}/client/{account.user_id}/generate_recovery_key")
+        except Refusal as refusal:
+            if refusal.status != 409:
+                raise
+            return None
+        return str(answer["recovery_key"])
+
+    async def listen(self, account: Account) -> None:
+        """Return when nothing that is sent from now on can get lost.
+
+        maubot drops what its first sync after a start brings, and that sync waits for news. So it is asked to sync
+        from the beginning, which is answered at once; its token on disk says that the answer has been dropped.
+        """
+        await self._api.call("POST", f"{API}/client/{account.user_id}/clearcache")
+        await self.child.wait_until(lambda: self._has_synced(account))
+
+    async def _has_synced(self, account: Account) -> bool:
+        with sqlite3.connect(f"file:{self._folder / 'maubot.db'}?mode=ro", uri=True) as database:
+            row = database.execute("SELECT next_batch FROM client WHERE id = ?", [account.user_id]).fetchone()
+        return bool(row[0])
+
+
+def write_config(folder: Path, memory: Memory, port: int) -> Path:
+    """maubot's settings: it fills in the rest by itself, and puts a hash in the password's place."""
+    for needed in ("plugins", "trash"):
+        (folder / needed).mkdir(parents=True, exist_ok=True)
+    settings = {
+        "database": "sqlite:maubot.db",
+        "plugin_directories": {"upload": "./plugins", "load": ["./plugins"], "trash": "delete"},
+        "server": {
+            "hostname": "127.0.0.1",
+            "port": port,
+            "public_url": f"http://127.0.0.1:{port}",
+            "unshared_secret": "generate",
+        },
+        "homeservers": {},
+        "admins": {"root": "", "admin": memory.secret("maubot_password")},
+    }
+    path = folder / "config.yaml"
+    write_private(path, yaml.safe_dump(settings, sort_keys=False))
+    return path

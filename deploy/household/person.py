@@ -1,0 +1,175 @@
+"""A person with a Matrix client: says things in rooms, hears what others say, fetches and decrypts files.
+
+Stands on matrix-nio and vodozemac, which share no code with the bot's libraries: what this client can read, others can.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import nio
+from nio.crypto.attachments import decrypt_attachment
+
+from deploy.household.errors import HouseholdError
+from deploy.household.synapse import Account
+
+# The homeserver answers a sync as soon as there is news, and after this time without.
+SYNC_MS = 30_000
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Heard:
+    """An event of a room as this person's client sees it, decrypted where it can be."""
+
+    room_id: str
+    event_id: str
+    sender: str
+    type: str
+    content: dict[str, Any]
+    was_encrypted: bool
+
+    @property
+    def body(self) -> str:
+        return str(self.content.get("body", ""))
+
+    @property
+    def reply_to(self) -> str | None:
+        """The event that this one answers."""
+        relation = self.content.get("m.relates_to", {})
+        event_id: str | None = relation.get("m.in_reply_to", {}).get("event_id")
+        return event_id
+
+    @property
+    def mark(self) -> dict[str, Any]:
+        """What the bot says of its own event: ``kind``, ``job``, and ``n`` of a picture."""
+        mark: dict[str, Any] = self.content.get("household.easel", {})
+        return mark
+
+
+class Person:
+    """Someone who is logged in. ``heard`` is everything since, in the order of arrival, their own words included."""
+
+    def __init__(self, account: Account, homeserver: str, folder: Path) -> None:
+        """``folder`` keeps the keys of this person's device; without it old messages cannot be read."""
+        folder.mkdir(parents=True, exist_ok=True)
+        config = nio.AsyncClientConfig(store_sync_tokens=True, encryption_enabled=True)
+        self.account = account
+        self.heard: list[Heard] = []
+        self._client = nio.AsyncClient(homeserver, account.user_id, store_path=str(folder), config=config)
+        self._client.restore_login(account.user_id, account.device_id, account.access_token)
+        self._client.add_event_callback(self._hear, None)  # None: every kind of event
+        self._client.add_response_callback(self._tell, nio.SyncResponse)
+        self._news = asyncio.Condition()
+        self._synced = False
+        self._syncing: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Return after the first sync: what is sent from now on will be heard."""
+        self._syncing = asyncio.create_task(self._sync(), name=f"sync of {self.account.user_id}")
+        await self.until(lambda: self._synced)
+
+    async def stop(self) -> None:
+        if self._syncing is not None:
+            self._syncing.cancel()
+            await asyncio.gather(self._syncing, return_exceptions=True)
+        await self._client.close()
+
+    async def make_room(self, name: str, *, encrypted: bool, invite: tuple[str, ...] = ()) -> str:
+        """A private room with those people invited; its id."""
+        encryption = [{"type": "m.room.encryption", "content": {"algorithm": "m.megolm.v1.aes-sha2"}}]
+        made = await self._client.room_create(
+            name=name,
+            preset=nio.RoomPreset.private_chat,
+            invite=list(invite),
+            initial_state=encryption if encrypted else [],
+        )
+        if not isinstance(made, nio.RoomCreateResponse):
+            raise HouseholdError(f"The room was not made: {made}")
+        return str(made.room_id)
+
+    async def join(self, room_id: str) -> None:
+        joined = await self._client.join(room_id)
+        if not isinstance(joined, nio.JoinResponse):
+            raise HouseholdError(f"{self.account.user_id} did not join the room: {joined}")
+
+    async def wait_for_member(self, room_id: str, user_id: str, *, timeout_s: float = 60) -> None:
+        """Return when that user is in the room."""
+
+        def is_there() -> bool:
+            room = self._client.rooms.get(room_id)
+            return room is not None and user_id in room.users and user_id not in room.invited_users
+
+        await self.until(is_there, timeout_s=timeout_s)
+
+    async def say(self, room_id: str, body: str, **content: Any) -> str:
+        """Send a text message; further ``content`` goes with it. Returns its event id."""
+        return await self.send(room_id, "m.room.message", {"msgtype": "m.text", "body": body, **content})
+
+    async def send(self, room_id: str, kind: str, content: dict[str, Any]) -> str:
+        """Send any event, encrypted where the room is, to the verified and the unverified devices in it."""
+        sent = await self._client.room_send(room_id, kind, content, ignore_unverified_devices=True)
+        if not isinstance(sent, nio.RoomSendResponse):
+            raise HouseholdError(f"The message was not sent: {sent}")
+        return str(sent.event_id)
+
+    async def until(self, found: Callable[[], T], *, timeout_s: float = 60) -> T:
+        """Wait until ``found()`` is true of what has arrived; its value. Raises TimeoutError."""
+        async with asyncio.timeout(timeout_s), self._news:
+            while not (value := found()):
+                if self._syncing is None or self._syncing.done():
+                    raise HouseholdError(f"The client of {self.account.user_id} has stopped")
+                await self._news.wait()
+            return value
+
+    async def hear(self, wanted: Callable[[Heard], bool], *, timeout_s: float = 60) -> Heard:
+        """The first event that is ``wanted``, already there or still to come. Raises TimeoutError."""
+        return (await self.until(lambda: [event for event in self.heard if wanted(event)], timeout_s=timeout_s))[0]
+
+    def sees_typing(self, room_id: str, user_id: str) -> bool:
+        return user_id in self._client.rooms[room_id].typing_users
+
+    def sees_read(self, room_id: str, user_id: str) -> str | None:
+        """The event up to which that user has read."""
+        receipt = self._client.rooms[room_id].read_receipts.get(user_id)
+        return receipt.event_id if receipt else None
+
+    async def fetch(self, content: dict[str, Any], *, thumbnail: bool = False) -> bytes:
+        """The file of a message or its thumbnail, decrypted if it was encrypted."""
+        holder, prefix = (content["info"], "thumbnail_") if thumbnail else (content, "")
+        file = holder.get(f"{prefix}file")
+        answer = await self._client.download(file["url"] if file else holder[f"{prefix}url"])
+        if not isinstance(answer, nio.MemoryDownloadResponse):
+            raise HouseholdError(f"The file could not be fetched: {answer}")
+        data: bytes = answer.body
+        if file is not None:
+            data = decrypt_attachment(data, file["key"]["k"], file["hashes"]["sha256"], file["iv"])
+        return data
+
+    async def _sync(self) -> None:
+        try:
+            await self._client.sync_forever(timeout=SYNC_MS, full_state=True)
+        finally:
+            async with self._news:
+                self._news.notify_all()
+
+    async def _hear(self, room: nio.MatrixRoom, event: nio.Event) -> None:
+        source = event.source
+        self.heard.append(
+            Heard(
+                room_id=room.room_id,
+                event_id=event.event_id,
+                sender=event.sender,
+                type=source["type"],
+                content=source["content"],
+                was_encrypted=getattr(event, "decrypted", False) or isinstance(event, nio.MegolmEvent),
+            )
+        )
+
+    async def _tell(self, response: nio.Response) -> None:
+        async with self._news:
+            self._synced = True
+            self._news.notify_all()
