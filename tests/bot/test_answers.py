@@ -1,0 +1,182 @@
+"""What the bot says, and what it does not read, through the front door."""
+
+import time
+
+import pytest
+from aiohttp import web
+
+from bot.easel.language import FLAGS
+
+ENCRYPTED = "!secret:example.com"
+EDIT = {"m.relates_to": {"rel_type": "m.replace", "event_id": "$x"}, "m.new_content": {"msgtype": "m.text"}}
+
+
+@pytest.mark.parametrize(
+    ("typed", "part"),
+    [
+        ("!draw", "!draw otter, cowboy hat | style: watercolor"),
+        ("!draw   ", "!easel help tells more"),
+        ("!easel", "!easel help weights"),
+        ("!easel help", "A recipe pasted after !draw"),
+        ("!easel help draw", "Type what you want to see"),
+        ("!easel help slots", "subject, outfit, environment, emotions, style"),
+        ("!easel help weights", "(cowboy hat)++"),
+        ("!easel help wieghts", "There is no help on “wieghts”. Did you mean !easel help weights?"),
+        ("!easel help zzz", "There is: draw, flags, slots, weights."),
+        ("!easel staus", "I do not know “staus”. Did you mean !easel status?"),
+        ("!easel zzz", "There is: help, status."),
+        ("!draw otter --sede 7", "--seed"),
+        ("> <@bob:example.com> hello\n\n!draw", "!draw otter"),
+    ],
+)
+async def test_answers(room, homeserver, typed, part):
+    reply = {"m.relates_to": {"m.in_reply_to": {"event_id": "$other"}}} if typed.startswith(">") else {}
+    event_id = await room.say(typed, **reply)
+    (answer,) = await homeserver.answers()
+    assert part in answer.content["body"]
+    assert answer.content["msgtype"] == "m.notice"
+    assert answer.content["m.mentions"] == {}
+    assert "formatted_body" not in answer.content
+    assert answer.content["m.relates_to"] == {"m.in_reply_to": {"event_id": event_id}}
+    assert homeserver.read == [event_id]
+
+
+async def test_help_on_flags_has_them_all(room, homeserver):
+    await room.say("!easel help flags")
+    answer = await homeserver.answer()
+    assert [line.split(": ")[0] for line in answer.splitlines()] == [flag.usage for flag in FLAGS]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"msgtype": "m.text", "body": "good morning"},
+        {"msgtype": "m.text", "body": ""},
+        {"msgtype": "m.text", "body": "!drawing is fun"},
+        {"msgtype": "m.notice", "body": "!draw otter"},
+        {"msgtype": "m.emote", "body": "!draw otter"},
+        {"msgtype": "m.image", "body": "!draw.png", "url": "mxc://x/y"},
+        {"msgtype": "m.image", "body": "!draw otter", "filename": "!draw otter", "url": "mxc://x/y"},
+        {"msgtype": "m.file", "body": "!draw otter", "filename": "x.txt", "url": "mxc://x/y"},
+        {"msgtype": "m.location", "body": "!draw otter", "geo_uri": "geo:0,0"},
+        {**EDIT, "msgtype": "m.text", "body": "* !draw otter", "m.new_content": {"msgtype": "m.text", "body": "!draw"}},
+        {},
+    ],
+)
+async def test_what_is_not_a_command_is_left_alone(room, homeserver, content):
+    await room.put(content)
+    # What comes next is answered, so what came before was not.
+    await room.say("!draw")
+    (answer,) = await homeserver.answers()
+    assert answer.content["m.relates_to"]["m.in_reply_to"]["event_id"] == "$said-2"
+    assert len(homeserver.events) == 1
+
+
+async def test_its_own_words_and_old_ones_are_left_alone(room, homeserver, maubot_test_bot):
+    await room.say("!draw", sender=maubot_test_bot.client.mxid)
+    await room.put({"msgtype": "m.text", "body": "!draw"}, age_s=7200)
+    await room.say("!draw")
+    (answer,) = await homeserver.answers()
+    assert answer.content["m.relates_to"]["m.in_reply_to"]["event_id"] == "$said-3"
+
+
+async def test_hello_on_joining(room, homeserver, maubot_test_bot):
+    me = maubot_test_bot.client.mxid
+    join = {"type": "m.room.member", "content": {"membership": "join"}}
+    await room.put(join["content"], type="m.room.member", state_key="@other:example.com")
+    await room.put(join["content"], type="m.room.member", state_key=me, age_s=7200)
+    await room.put(
+        {"membership": "join", "displayname": "Easel"},
+        type="m.room.member",
+        state_key=me,
+        unsigned={"prev_content": {"membership": "join"}},
+    )
+    await room.put({"membership": "leave"}, type="m.room.member", state_key=me)
+    await room.put(
+        join["content"], type="m.room.member", state_key=me, unsigned={"prev_content": {"membership": "invite"}}
+    )
+    await room.say("!draw")
+    answers = await homeserver.answers(2)
+    assert answers[0].content["body"].startswith("Hello, I am Easel.")
+    assert answers[0].kind == "hello"
+    assert len(answers) == 2
+
+
+async def test_a_command_in_plain_text_is_ignored_in_an_encrypted_room(room, homeserver, caplog):
+    homeserver.encrypted_rooms.add(ENCRYPTED)
+    await room.say("!draw", room_id=ENCRYPTED)
+    await room.say("!draw")
+    await homeserver.answers()
+    assert [event.room_id for event in homeserver.events] == ["!kitchen:example.com"]
+    assert "not encrypted, in the encrypted room" in caplog.text
+
+
+async def test_nothing_is_sent_in_plain_text_to_an_encrypted_room(room, homeserver, plugin, caplog):
+    homeserver.encrypted_rooms.add(ENCRYPTED)
+    # As it came encrypted, the command is obeyed; but this client cannot encrypt.
+    encrypted = {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x", "session_id": "s"}
+    await room.put(encrypted, type="m.room.encrypted", room_id=ENCRYPTED)
+    room._said -= 1
+    await room.say("!draw", room_id=ENCRYPTED)
+    await room.say("!draw")
+    await homeserver.answers()
+    assert [event.room_id for event in homeserver.events] == ["!kitchen:example.com"]
+    assert "this client has no encryption" in caplog.text
+
+
+async def test_status(drawing_room, homeserver):
+    await drawing_room.say("!easel status")
+    assert await homeserver.answer() == (
+        "The generator is ready on a card at 2 steps a second. 1 being drawn, 2 waiting.\n"
+        "Models: ssd-1b (default); stand-in (draws only noise); other (not fetched yet).\n"
+        "I am version 0.1.0, the generator 0.1.0."
+    )
+
+
+async def test_status_knows_the_last_models_when_the_generator_is_off(drawing_room, homeserver, serve, socket):
+    await drawing_room.say("!easel status")
+    await homeserver.answers()
+    await serve.stop_unix(socket)
+    await drawing_room.say("!easel status")
+    answer = (await homeserver.answers(2))[1].content["body"]
+    assert answer == (
+        f"The generator is not running: there is no socket at {socket}. Start it and ask me again.\n"
+        "It last had: ssd-1b (default); stand-in (draws only noise); other (not fetched yet).\n"
+        "I am version 0.1.0."
+    )
+
+
+async def test_status_without_any_generator_ever(room, homeserver):
+    await room.say("!easel status")
+    assert (await homeserver.answer()).endswith("I am version 0.1.0.")
+
+
+async def test_capabilities_kept_by_another_version_are_no_error(room, homeserver, plugin):
+    await plugin.database.execute("INSERT INTO capabilities (id, answer) VALUES (1, '{\"models\": 5}')")
+    await room.say("!easel status")
+    assert (await homeserver.answer()).endswith("I am version 0.1.0.")
+
+
+async def test_an_unexpected_error_is_said_and_logged(drawing_room, homeserver, plugin, caplog):
+    # The bot's own database is gone: nobody foresaw that.
+    await plugin.database.execute("DROP TABLE capabilities")
+    await drawing_room.say("!draw otter")
+    answer = await homeserver.answer()
+    assert answer.startswith("Something went wrong on my side")
+    assert "Traceback" in caplog.text
+    assert (await homeserver.marked("failed")).content["m.relates_to"]["key"] == "❌"
+
+
+async def test_a_picture_that_is_too_large_for_the_homeserver_is_said(drawing_room, homeserver):
+    homeserver.upload_sins.append(
+        web.json_response({"errcode": "M_TOO_LARGE", "error": "Upload request body is too large"}, status=413)
+    )
+    await drawing_room.say("!draw otter")
+    assert await homeserver.answer() == "I could not bring the picture here. maubot's log says why."
+
+
+async def test_help_comes_within_a_second(room, homeserver):
+    began = time.monotonic()
+    await room.say("!draw")
+    await homeserver.answers()
+    assert time.monotonic() - began < 1

@@ -1,0 +1,124 @@
+"""`!draw` from the words to what arrives in the room, over HTTP on both sides."""
+
+import pytest
+
+
+async def test_a_picture_and_its_recipe_arrive(drawing_room, homeserver, generator):
+    event_id = await drawing_room.say("!draw otter, cowboy hat --seed 7")
+    recipe = (await homeserver.files())[0]
+    picture = await homeserver.marked("picture")
+
+    (job,) = generator.jobs
+    content = picture.content
+    assert content["msgtype"] == "m.image"
+    assert content["filename"] == "otter-7.png"
+    assert content["body"] == "otter, cowboy hat\nseed 7 · ssd-1b · 30 steps · guidance 12 · 768×768 · 4.2 s"
+    assert homeserver.uploads[content["url"]] == b"PNG"
+    assert content["info"]["w"] == content["info"]["h"] == 768
+    assert content["info"]["size"] == 3
+    assert content["info"]["mimetype"] == "image/png"
+    assert homeserver.uploads[content["info"]["thumbnail_url"]] == b"thumb"
+    assert content["info"]["thumbnail_info"] == {"w": 96, "h": 96, "size": 5, "mimetype": "image/webp"}
+    assert content["info"]["xyz.amorgan.blurhash"]
+    assert content["info"]["org.matrix.msc4230.is_animated"] is False
+    assert content["m.mentions"] == {}
+    assert content["m.relates_to"] == {"m.in_reply_to": {"event_id": event_id}}
+    assert content["household.easel"] == {"job": job, "kind": "picture", "n": 0}
+
+    assert recipe.content["body"] == "otter-7.yml"
+    assert recipe.content["info"] == {"mimetype": "application/yaml", "size": 14}
+    assert homeserver.uploads[recipe.content["url"]] == b"prompt: otter\n"
+    assert recipe.content["m.relates_to"] == {"m.in_reply_to": {"event_id": event_id}}
+    assert homeserver.events.index(picture) < homeserver.events.index(recipe)
+
+
+async def test_it_is_acknowledged(drawing_room, homeserver):
+    event_id = await drawing_room.say("!draw otter")
+    await homeserver.files()
+    reaction = await homeserver.marked("working")
+    assert reaction.content["m.relates_to"] == {"rel_type": "m.annotation", "event_id": event_id, "key": "🎨"}
+    assert homeserver.read == [event_id]
+    await homeserver.until(lambda: not homeserver.typing[-1])
+    assert homeserver.typing == [True, False]
+
+
+async def test_the_requester_is_the_person_and_the_seed_is_always_said(drawing_room, homeserver, generator):
+    await drawing_room.say("!draw otter")
+    await homeserver.files()
+    (request,) = generator.jobs.values()
+    assert request.requester == "@ada:example.com"
+    assert request.recipes[0].seed is not None
+
+
+async def test_three_pictures_come_with_three_recipes(drawing_room, homeserver, generator):
+    await drawing_room.say("!draw otter -n 3 --seed 5")
+    files = await homeserver.files(3)
+    assert [file.content["body"] for file in files] == ["otter-5.yml", "otter-6.yml", "otter-7.yml"]
+
+
+async def test_an_answer_in_a_thread_stays_there(drawing_room, homeserver):
+    in_thread = {"rel_type": "m.thread", "event_id": "$root", "is_falling_back": True}
+    event_id = await drawing_room.say(
+        "!draw otter", **{"m.relates_to": {**in_thread, "m.in_reply_to": {"event_id": "$last"}}}
+    )
+    recipe = (await homeserver.files())[0]
+    picture = await homeserver.marked("picture")
+    assert picture.content["m.relates_to"] == recipe.content["m.relates_to"]
+    assert recipe.content["m.relates_to"] == {
+        "rel_type": "m.thread",
+        "event_id": "$root",
+        "is_falling_back": False,
+        "m.in_reply_to": {"event_id": event_id},
+    }
+
+
+async def test_noise_is_called_noise(drawing_room, homeserver):
+    await drawing_room.say("!draw otter --model stand-in")
+    picture = await homeserver.marked("picture")
+    assert "This is noise: stand-in has random weights." in picture.content["body"]
+
+
+async def test_notes_of_the_generator_are_told(drawing_room, homeserver, generator):
+    generator.notes = ("The last 20 words were left out.",)
+    await drawing_room.say("!draw otter")
+    picture = await homeserver.marked("picture")
+    assert picture.content["body"].endswith("\nThe last 20 words were left out.")
+
+
+async def test_why_a_job_waits_is_told_once(drawing_room, homeserver, generator):
+    generator.waiting_for = "The card is needed for a game."
+    await drawing_room.say("!draw otter")
+    await homeserver.files()
+    assert [event.content["body"] for event in await homeserver.answers()] == ["The card is needed for a game."]
+
+
+async def test_a_caption_draws_and_says_what_it_did_not_use(drawing_room, homeserver):
+    await drawing_room.put({"msgtype": "m.image", "body": "!draw otter", "filename": "IMG_1.jpg", "url": "mxc://x/y"})
+    picture = await homeserver.marked("picture")
+    assert "cannot draw from a photo yet" in picture.content["body"]
+
+
+async def test_several_people_are_served_at_once(drawing_room, homeserver, generator):
+    for person in ("@ada:example.com", "@bob:example.com", "@cleo:example.com"):
+        await drawing_room.say("!draw otter", sender=person)
+    await homeserver.files(3)
+    assert {job.requester for job in generator.jobs.values()} == {
+        "@ada:example.com",
+        "@bob:example.com",
+        "@cleo:example.com",
+    }
+
+
+async def test_the_same_event_twice_is_one_job(drawing_room, homeserver, generator, maubot_test_bot):
+    await drawing_room.say("!draw otter")
+    drawing_room._said -= 1
+    await drawing_room.say("!draw otter")
+    await homeserver.files()
+    assert len(generator.jobs) == 1
+
+
+@pytest.mark.parametrize("number", [0, 10])
+async def test_a_number_out_of_range_is_refused(drawing_room, homeserver, generator, number):
+    await drawing_room.say(f"!draw otter -n {number}")
+    assert await homeserver.answer() == f"-n is {number}; it can be 1 to 9."
+    assert not generator.jobs

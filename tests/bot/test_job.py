@@ -1,0 +1,124 @@
+"""From a request to the job's JSON, by tables."""
+
+import json
+
+import pytest
+
+from bot.easel.generator_words import Capabilities, read
+from bot.easel.job import CannotAsk, job_body, job_id
+from bot.easel.language import DrawRequest, EarlierFacts, Slots
+from generator import api
+
+OTTER = Slots(subject=("otter",))
+
+
+@pytest.fixture
+def known(generator) -> Capabilities:
+    return read(Capabilities, json.loads(generator.capabilities.model_dump_json()))
+
+
+def body(known: Capabilities, **said):
+    job = job_body(DrawRequest(slots=OTTER, **said), known, requester="@ada:example.com", seed=41)
+    # Whatever the bot makes of it, the contract holds.
+    api.JobRequest.model_validate(json.loads(json.dumps(job)))
+    return job
+
+
+def test_only_what_was_said_is_sent(known):
+    assert body(known) == {
+        "requester": "@ada:example.com",
+        "recipes": [
+            {
+                "slots": {"subject": ("otter",), "outfit": (), "environment": (), "emotions": (), "style": ()},
+                "model": "ssd-1b",
+                "seed": 41,
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("said", "sent"),
+    [
+        ({"steps": 12, "guidance_scale": 7.5, "sampler": "x", "tier": "fast"}, None),
+        ({"theme": "otters", "model": "stand-in"}, None),
+        ({"negative_prompt": "cars"}, None),
+        ({"negative_prompt": ""}, None),
+        ({"no": ("bokeh", "cars")}, {"negative_prompt": "ugly, text, bokeh, cars"}),
+        ({"no": ("bokeh",), "negative_prompt": "cars"}, {"negative_prompt": "cars, bokeh"}),
+        ({"no": ("bokeh",), "negative_prompt": ""}, {"negative_prompt": "bokeh"}),
+        ({"size": (512, 640)}, {"width": 512, "height": 640}),
+        ({"size": "portrait"}, {"width": 640, "height": 896}),
+        ({"size": "landscape"}, {"width": 896, "height": 640}),
+        ({"size": "square"}, {"width": 768, "height": 768}),
+        ({"aspect_ratio": (1, 1)}, {"width": 768, "height": 768}),
+        ({"aspect_ratio": (3, 4)}, {"width": 664, "height": 888}),
+        ({"aspect_ratio": (16, 9)}, {"width": 1024, "height": 576}),
+        ({"aspect_ratio": (4, 1)}, {"width": 1536, "height": 384}),
+        ({"aspect_ratio": (6, 1)}, {"width": 1536, "height": 256}),
+        (
+            {"facts": EarlierFacts(model_revision="r", plan={"dtype": "fp16"})},
+            {"facts": {"model_revision": "r", "plan": {"dtype": "fp16"}}},
+        ),
+    ],
+)
+def test_what_was_said_is_sent(known, said, sent):
+    (recipe,) = body(known, **said)["recipes"]
+    expected = said if sent is None else sent
+    assert {key: recipe[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "seeds"),
+    [
+        ({}, [41]),
+        ({"count": 3}, [41, 42, 43]),
+        ({"seed": 7, "count": 2}, [7, 8]),
+        ({"seed": 2**53 - 1, "count": 2}, [2**53 - 1, 0]),
+    ],
+)
+def test_every_picture_has_a_seed_of_its_own(known, said, seeds):
+    assert [recipe["seed"] for recipe in body(known, **said)["recipes"]] == seeds
+
+
+@pytest.mark.parametrize("count", [0, -1, 10, 10**12])
+def test_a_count_out_of_range_is_refused_before_anything_is_built(known, count):
+    with pytest.raises(CannotAsk, match=rf"-n is {count}; it can be 1 to 9"):
+        job_body(DrawRequest(slots=OTTER, count=count), known, requester="x", seed=1)
+
+
+@pytest.mark.parametrize("ratio", [(7, 1), (1, 100), (10**9, 1)])
+def test_a_ratio_too_narrow_is_refused(known, ratio):
+    with pytest.raises(CannotAsk, match=rf"--ar {ratio[0]}:{ratio[1]} is too narrow for ssd-1b"):
+        body(known, aspect_ratio=ratio)
+
+
+@pytest.mark.parametrize("width", range(1, 12))
+@pytest.mark.parametrize("height", range(1, 12))
+def test_every_ratio_keeps_the_models_limits(known, width, height):
+    try:
+        (recipe,) = body(known, aspect_ratio=(width, height))["recipes"]
+    except CannotAsk:
+        assert max(width, height) / min(width, height) > 6
+        return
+    sides = recipe["width"], recipe["height"]
+    assert all(256 <= side <= 1536 and side % 8 == 0 for side in sides)
+    assert recipe["width"] * recipe["height"] <= 1024 * 1024
+    assert sides[0] / sides[1] == pytest.approx(width / height, rel=0.03)
+
+
+def test_a_model_that_is_unknown_is_the_generators_to_refuse(known):
+    (recipe,) = body(known, model="nope", size="portrait", no=("cars",))["recipes"]
+    assert recipe["model"] == "nope"
+    assert "width" not in recipe
+
+
+def test_a_size_that_the_model_lacks_is_refused(known):
+    with pytest.raises(CannotAsk, match="ssd-1b has no size “huge”. It has: square, portrait, landscape"):
+        body(known, size="huge")
+
+
+def test_a_message_is_always_the_same_job():
+    assert job_id("$a:example.com") == job_id("$a:example.com") != job_id("$b:example.com")
+    assert len(job_id("$a")) == 32
+    assert set(job_id("$a")) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
