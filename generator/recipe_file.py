@@ -27,6 +27,7 @@ MAX_DEPTH = 6
 
 _INTEGERS = ("seed", "width", "height", "steps")
 _TEXTS = ("negative_prompt", "theme", "model", "sampler", "tier")
+_FIELDS = ("prompt", "slots", *_TEXTS, *_INTEGERS, "guidance_scale", "facts")
 
 
 def write(recipe: Recipe, facts: Facts) -> str:
@@ -56,6 +57,8 @@ def read(text: str) -> RecipeRequest:
     A flat ``prompt`` that is not what the slots say was edited by a person, and is the whole subject then.
     """
     fields = _mapping(_parse(text), "the recipe")
+    for key in fields.keys() - set(_FIELDS):
+        raise Refused("bad_recipe", f"“{key[:80]}” is not a line of a recipe.", field=key[:80], choices=_FIELDS)
     try:
         return RecipeRequest(
             slots=_slots(fields),
@@ -119,12 +122,12 @@ def _parse(text: str) -> yaml.Node:
 
 def _mapping(node: yaml.Node | None, name: str) -> dict[str, yaml.Node]:
     if not isinstance(node, yaml.MappingNode):
-        raise _refused(f"{name.capitalize()} must be lines of `name: value`.", None)
+        raise _refused(f"{name.capitalize()} must be lines of “name: value”.", None)
     fields: dict[str, yaml.Node] = {}
     for key, value in node.value:
         word = _scalar(key, "a name") or ""
         if word in fields:
-            raise _refused(f"`{word[:80]}` is there twice.", word[:80], field=word[:80])
+            raise _refused(f"“{word[:80]}” is there twice.", word[:80], field=word[:80])
         fields[word] = value
     return fields
 
@@ -133,7 +136,11 @@ def _scalar(node: yaml.Node, field: str) -> str | None:
     """The text as it stands; None where nothing stands."""
     if not isinstance(node, yaml.ScalarNode):
         raise _refused(f"{field} must be a single value.", None, field=field)
-    return None if node.style is None and node.value == "" else str(node.value)
+    return None if _is_blank(node) else str(node.value)
+
+
+def _is_blank(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and node.style is None and node.value == ""
 
 
 def _number(node: yaml.Node, field: str, kind: type[int] | type[float]) -> int | float | None:
@@ -150,7 +157,7 @@ def _number(node: yaml.Node, field: str, kind: type[int] | type[float]) -> int |
 
 def _slots(fields: Mapping[str, yaml.Node]) -> Slots:
     slots = Slots()
-    if "slots" in fields:
+    if "slots" in fields and not _is_blank(fields["slots"]):
         slots = Slots(**{slot: _terms(node, slot) for slot, node in _mapping(fields["slots"], "slots").items()})
     prompt = _scalar(fields["prompt"], "prompt") if "prompt" in fields else None
     return slots if prompt is None or prompt == slots.joined() else Slots(subject=(prompt,))

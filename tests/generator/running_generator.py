@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from bad_engines import Colour, Slow
 
-from generator.api import Capabilities, RequestLimits
+from generator.api import Capabilities, Recipe, RequestLimits, Slots
 from generator.cards import SAMPLERS, TIERS, built_in_cards, model_card
 from generator.gallery import Gallery
 from generator.lane import EngineFactory
@@ -129,3 +129,20 @@ async def generator(start_generator: StartGenerator) -> RunningGenerator:
 async def slow_generator(start_generator: StartGenerator) -> RunningGenerator:
     """A generator that takes a moment over every step."""
     return await start_generator(Slow)
+
+
+def recipe_of(**slots: tuple[str, ...]) -> Recipe:
+    """A full recipe, for what needs no generator."""
+    return Recipe(
+        slots=Slots(**slots),
+        negative_prompt="ugly",
+        theme="otter",
+        model="stand-in",
+        seed=7,
+        width=64,
+        height=96,
+        steps=3,
+        guidance_scale=12,
+        sampler="unipc",
+        tier="exact",
+    )

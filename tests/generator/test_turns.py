@@ -1,0 +1,127 @@
+"""Whose turn it is."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from generator.turns import Full, Place, Turns
+
+PEOPLE = ("ann", "bob", "cat")
+
+
+def queue(*jobs: str) -> Turns:
+    """A queue of jobs that are named by their requester's initial."""
+    turns = Turns(limit=100)
+    for job in jobs:
+        turns.add(job, requester=job[0])
+    return turns
+
+
+@pytest.mark.parametrize(
+    ("jobs", "order"),
+    [
+        ((), []),
+        (("a1", "a2", "a3"), ["a1", "a2", "a3"]),
+        (("a1", "a2", "a3", "b1"), ["a1", "b1", "a2", "a3"]),
+        (("a1", "a2", "b1", "b2", "c1"), ["a1", "b1", "c1", "a2", "b2"]),
+    ],
+)
+def test_requesters_are_served_in_turns(jobs, order):
+    assert queue(*jobs).order() == order
+
+
+def test_who_was_just_served_lets_the_others_go_first():
+    turns = queue("a1")
+    turns.take()
+    for job in ("a2", "b1", "a3", "c1"):
+        turns.add(job, requester=job[0])
+    assert turns.order() == ["b1", "c1", "a2", "a3"]
+
+
+def test_a_removed_job_gives_its_turn_to_the_next_of_its_requester():
+    turns = queue("a1", "b1", "a2", "b2", "a3")
+    turns.remove("a1")
+    assert turns.order() == ["b1", "a2", "b2", "a3"]
+
+
+def test_a_full_queue_takes_no_more_but_takes_back():
+    turns = Turns(limit=1)
+    turns.add("a1", "a")
+    place = turns.take()
+    turns.add("a2", "a")
+    with pytest.raises(Full, match="1"):
+        turns.add("b1", "b")
+    turns.give_back(place)
+    assert turns.order() == ["a1", "a2"]
+
+
+@given(st.lists(st.sampled_from(PEOPLE), max_size=30), st.integers(0, 29))
+def test_nobody_is_overtaken_twice_by_the_same(people, index):
+    """Before a job that is the k-th of its requester's, at most k of any other's are served."""
+    if index >= len(people):
+        return
+    turns = Turns(limit=100)
+    for number, person in enumerate(people):
+        turns.add(str(number), person)
+    before = turns.order()[: turns.order().index(str(index))]
+    own = people[: index + 1].count(people[index])
+    for other in set(PEOPLE) - {people[index]}:
+        assert sum(people[int(job)] == other for job in before) <= own
+
+
+class AnyUse(RuleBasedStateMachine):
+    """Whatever happens: no job is lost or doubled, and each requester's own jobs keep their order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turns = Turns(limit=1000)
+        self.waiting: dict[str, list[int]] = {person: [] for person in PEOPLE}
+        self.count = 0
+        self.taken: Place | None = None
+
+    @rule(person=st.sampled_from(PEOPLE))
+    def add(self, person):
+        self.count += 1
+        self.turns.add(str(self.count), person)
+        self.waiting[person].append(self.count)
+
+    @rule()
+    def take(self):
+        promised = self.turns.order()
+        self.taken = self.turns.take()
+        assert (self.taken.job if self.taken else None) == (promised[0] if promised else None)
+        if self.taken:
+            self.waiting[self.taken.requester].remove(int(self.taken.job))
+
+    @precondition(lambda self: self.taken)
+    @rule()
+    def give_back(self):
+        self.turns.give_back(self.taken)
+        assert self.turns.order()[0] == self.taken.job
+        self.waiting[self.taken.requester].insert(0, int(self.taken.job))
+        self.taken = None
+
+    @precondition(lambda self: any(self.waiting.values()))
+    @rule(data=st.data())
+    def remove(self, data):
+        job = data.draw(st.sampled_from(sorted(sum(self.waiting.values(), []))))
+        self.turns.remove(str(job))
+        for jobs in self.waiting.values():
+            if job in jobs:
+                jobs.remove(job)
+
+    @rule()
+    def remove_what_is_not_there(self):
+        self.turns.remove("nobody's")
+
+    @invariant()
+    def all_wait_in_order(self):
+        order = [int(job) for job in self.turns.order()]
+        assert len(self.turns) == len(order)
+        for jobs in self.waiting.values():
+            assert [job for job in order if job in jobs] == jobs
+        assert sorted(order) == sorted(sum(self.waiting.values(), []))
+
+
+TestAnyUse = AnyUse.TestCase
