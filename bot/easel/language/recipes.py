@@ -33,6 +33,9 @@ def read_recipe(recipe: Value) -> DrawRequest:
         fields["guidance_scale"] = values.number("guidance_scale", _text("guidance_scale", said["guidance_scale"]))
     if "negative_prompt" in recipe:
         fields["negative_prompt"] = _negative_prompt(recipe["negative_prompt"])
+        if "slots" not in said:
+            # Typed by a person; what Easel itself wrote is taken as it is.
+            _without_flags("negative_prompt", fields["negative_prompt"] or "")
     return DrawRequest(slots=_slots(said), size=_size(said), facts=_facts(said.get("facts")), **fields)
 
 
@@ -45,9 +48,9 @@ def _slots(said: Mapping[str, Value]) -> Slots:
         prompt, written = None, prompt
     slots = _slot_terms({} if written is None else written)
     if prompt is not None:
-        flat = " ".join(to_compel(_words("prompt", prompt)).split())
+        flat = " ".join(to_compel(_text("prompt", prompt)).split())
         if flat != " ".join(Slots(**slots).joined().split()):
-            slots = {"subject": read_terms(flat)}
+            slots = {"subject": read_terms(_without_flags("prompt", flat))}
     return Slots(**slots | _slot_terms({slot: said[slot] for slot in SLOTS if slot in said}))
 
 
@@ -61,7 +64,7 @@ def _slot_terms(slots: Value) -> dict[str, tuple[str, ...]]:
 def _terms(slot: str, terms: Value) -> tuple[str, ...]:
     """A list's items are terms as they stand; a text is split at its commas."""
     if isinstance(terms, str):
-        return read_terms(_words(slot, terms))
+        return read_terms(_without_flags(slot, terms))
     if not isinstance(terms, list):
         raise ParseError(f"{slot} takes a list of terms.")
     texts = (to_compel(_text(slot, term)).strip() for term in terms)
@@ -73,7 +76,7 @@ def _negative_prompt(value: Value) -> str | None:
         return ", ".join(_terms("negative_prompt", value))
     if value is None or (isinstance(value, Unquoted) and _is_nothing(value)):
         return None
-    return " ".join(to_compel(_words("negative_prompt", value)).split())
+    return " ".join(to_compel(_text("negative_prompt", value)).split())
 
 
 def _size(said: Mapping[str, Value]) -> tuple[int, int] | None:
@@ -121,9 +124,8 @@ def _scalar(key: str, value: Value) -> Scalar:
     return text
 
 
-def _words(key: str, value: Value) -> str:
-    """A prompt's text, which must not hide a flag."""
-    text = _text(key, value)
+def _without_flags(key: str, text: str) -> str:
+    """What someone typed into a recipe, which must not hide a flag."""
     if first_flag(text) is not None:
         raise ParseError(f"There is a flag in {key}. Put flags on a line of their own, below the recipe.")
     return text

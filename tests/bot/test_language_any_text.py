@@ -1,0 +1,251 @@
+"""No text whatever makes the language fail: it answers with a request or with a sentence, and soon."""
+
+import json
+import time
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.easel.language import (
+    FLAGS,
+    SLOTS,
+    DrawCommand,
+    DrawRequest,
+    EaselCommand,
+    ParseError,
+    parse_draw,
+    read_command,
+)
+from bot.easel.language.parse import MAX_MESSAGE_CHARS
+from generator import recipe_file
+from generator.api import Facts, Recipe
+
+# What the language knows, and what is easily taken for it.
+PIECES = st.sampled_from(
+    [
+        *(f"{dashes}{name}" for flag in FLAGS for name in (flag.name, *flag.synonyms) for dashes in ("--", "—", "-")),
+        *(f"{slot}:" for slot in SLOTS),
+        *(
+            "prompt:",
+            "negative_prompt:",
+            "slots:",
+            "seed:",
+            "facts:",
+            "plan:",
+            "Negative prompt:",
+            "Steps: 20,",
+            "Size:",
+        ),
+        *("(", ")", "[", "]", "{", "}", "((", "))", r"\(", "\\", '"', "'", "“", "”", "‘", "’"),
+        *("|", ",", "\n", "\n  ", " ", "=", ":", ":1.2)", ":-1)", "++", "--", "—", "–", "-", "<lora:a:1>", "<lora:"),
+        *(
+            "```",
+            "```yaml\n",
+            "```json\n",
+            "---",
+            "&a",
+            "*a",
+            "!!x",
+            "!",
+            "~",
+            "null",
+            "- ",
+            "#",
+            "%YAML 1.1\n",
+            "{}",
+            "[]",
+        ),
+        *(
+            "7",
+            "-1",
+            "1e999",
+            "nan",
+            "3:4",
+            "768x1024",
+            "portrait",
+            "otter",
+            "cowboy hat",
+            "ö",
+            "猫",
+            "🦦",
+            "\u00a0",
+            "\x00",
+        ),
+    ]
+)
+MIXED = st.lists(PIECES | st.text(max_size=4), max_size=40).map("".join) | st.lists(PIECES, max_size=40).map(" ".join)
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | MIXED,
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from([*SLOTS, "prompt", "negative_prompt", "slots", "seed", "plan"]), inner, max_size=4
+        )
+    ),
+    max_leaves=12,
+)
+RECIPES = st.fixed_dictionaries(
+    {"prompt": JSON_VALUES},
+    optional={
+        key: JSON_VALUES
+        for key in ("negative_prompt", "slots", "theme", "seed", "steps", "guidance_scale", "width", "height", "facts")
+    },
+)
+
+
+def read(text: str) -> DrawRequest | None:
+    """What is drawn; a refusal must be a sentence of a length that one reads."""
+    try:
+        return parse_draw(text)
+    except ParseError as refusal:
+        sentence = str(refusal)
+        assert sentence.endswith((".", "?")), sentence
+        assert sentence[0].isupper() or sentence[0] in "“-" or sentence.split()[0].islower(), sentence
+        assert "\n" not in sentence and len(sentence) <= 400, sentence
+        return None
+
+
+def check(text: str) -> None:
+    drawn = read(text)
+    if drawn is not None:
+        terms = [term for slot in SLOTS for term in getattr(drawn.slots, slot)]
+        assert terms and all(term.strip() == term != "" for term in terms)
+        assert json.dumps([*terms, drawn.negative_prompt, drawn.no, drawn.theme, drawn.notes]).isascii()
+
+
+@settings(deadline=None)
+@given(st.text(max_size=300))
+def test_any_text(text):
+    check(text)
+
+
+@settings(max_examples=500, deadline=None)
+@given(MIXED)
+def test_any_mixture_of_what_the_language_knows(text):
+    check(text)
+
+
+@settings(deadline=None)
+@given(RECIPES, MIXED)
+def test_any_json(recipe, behind):
+    check(json.dumps(recipe))
+    check(json.dumps(recipe, ensure_ascii=False) + behind)
+
+
+@settings(deadline=None)
+@given(RECIPES, MIXED)
+def test_any_yaml(recipe, behind):
+    check(yaml.safe_dump(recipe))
+    check(f"```yaml\n{yaml.safe_dump(recipe, allow_unicode=True)}\n```{behind}")
+
+
+@settings(deadline=None)
+@given(MIXED, MIXED, MIXED)
+def test_any_a1111_block(prompt, negative_prompt, more):
+    check(f"{prompt}\nNegative prompt: {negative_prompt}\nSteps: 20, Seed: 1, {more}")
+
+
+@settings(deadline=None)
+@given(st.sampled_from(["!draw", "!Draw", "!easel", " !draw", ""]), st.text(max_size=50))
+def test_any_body_is_a_command_or_none(word, text):
+    assert isinstance(read_command(word + text), DrawCommand | EaselCommand | None)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *(
+            "(",
+            "[",
+            "{",
+            ")",
+            '"',
+            ' "',
+            "(a:1.2",
+            "(a)",
+            "[a",
+            '\\"',
+            ' "\\"',
+            "\\",
+            "`",
+            "<lora:",
+            "<lora:a",
+            ":",
+            " :",
+            "'",
+        ),
+        *(
+            "-",
+            "--",
+            " --",
+            "—",
+            " —",
+            " --a",
+            "a--",
+            "|",
+            ",",
+            ",\n",
+            " ",
+            "\n",
+            "\t\n",
+            "a:\n",
+            "a: ",
+            "[a:",
+            "a: [",
+            "? ",
+        ),
+        *(
+            "Steps: 1\n",
+            "Negative prompt:",
+            "Steps: ",
+            '{"a":',
+            '"a',
+            "- ",
+            "&a ",
+            "*a ",
+            "!a ",
+            "```",
+            "`` ",
+            "é",
+            "{{",
+            "1" * 9,
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    "start", ["", "otter ", "prompt: ", '{"prompt":', "```yaml\n", "--no ", '--no "', "otter\nSteps: 20, "]
+)
+def test_the_longest_message_is_read_at_once(start, piece):
+    text = (start + piece * MAX_MESSAGE_CHARS)[:MAX_MESSAGE_CHARS]
+    started = time.process_time()
+    read(text)
+    # Most take a hundredth of a second; backtracking would take minutes.
+    assert time.process_time() - started < 5
+
+
+@settings(deadline=None)
+@given(MIXED)
+def test_what_was_drawn_draws_again_from_its_recipe_file(text):
+    drawn = read(text)
+    if drawn is None:
+        return
+    recipe = Recipe.model_construct(
+        slots=drawn.slots,
+        negative_prompt="cars, ugly",
+        theme="no",
+        model="ssd-1b",
+        seed=7,
+        width=64,
+        height=96,
+        steps=9,
+        guidance_scale=7.5,
+        sampler="unipc",
+        tier="exact",
+    )
+    facts = Facts(job="a", drawn="now", seconds=1.5, model_revision="1e3", plan={"rows": 1, "torch": "2.13", "x": None})
+    written = parse_draw(f"```yaml\n{recipe_file.write(recipe, facts)}```")
+    assert written.slots == drawn.slots
+    assert (written.theme, written.seed, written.size, written.guidance_scale) == ("no", 7, (64, 96), 7.5)
+    assert (written.facts.model_revision, written.facts.plan) == (facts.model_revision, facts.plan)

@@ -1,0 +1,325 @@
+"""What one types after !draw: terms, slots, flags, and what phones make of them."""
+
+import dataclasses
+
+import pytest
+
+from bot.easel.language import FLAGS, SLOTS, DrawRequest, Kind, ParseError, Slots, nearest, parse_draw
+
+
+def request(subject="otter", *, no=(), notes=(), **said):
+    """What is said in one prompt: slots as texts, split at plain commas."""
+    slots = {slot: said.pop(slot) for slot in SLOTS if slot in said} | ({"subject": subject} if subject else {})
+    terms = {slot: tuple(text.split(", ")) for slot, text in slots.items()}
+    return DrawRequest(slots=Slots(**terms), no=no, notes=notes, **said)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("otter, cowboy hat", request("otter, cowboy hat")),
+        (
+            "otter, (cowboy hat)++ | outfit: denim jacket | style: (watercolor)+ --no bokeh, text --seed 7 --ar 3:4",
+            request(
+                "otter, (cowboy hat)++",
+                outfit="denim jacket",
+                style="(watercolor)+",
+                no=("bokeh", "text"),
+                seed=7,
+                aspect_ratio=(3, 4),
+            ),
+        ),
+        (
+            "subject: owl, anthropomorphic\noutfit: groceries, (headphones)++\n"
+            "environment: (sunset)++, busy city street\nemotions: normcore, cozy, happy\n"
+            "style: (pointillism)+, backlit, high quality",
+            request(
+                "owl, anthropomorphic",
+                outfit="groceries, (headphones)++",
+                environment="(sunset)++, busy city street",
+                emotions="normcore, cozy, happy",
+                style="(pointillism)+, backlit, high quality",
+            ),
+        ),
+    ],
+    ids=["plain", "slots and flags", "lines"],
+)
+def test_the_examples_of_the_design(text, expected):
+    assert parse_draw(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("otter | hat", request("otter, hat")),
+        ("otter\nhat", request("otter, hat")),
+        ("otter,\nhat", request("otter, hat")),
+        ("style: ink |otter", request(style="ink")),
+        ("Style:ink\nOTTER", request("OTTER", style="ink")),
+        ("otter | style: ink, \n backlit", request(style="ink, backlit")),
+        ("otter | style: ink,\noutfit: hat,\n", request(style="ink", outfit="hat")),
+        ("otter | style: ink | style: backlit", request(style="ink, backlit")),
+        ("otter | style:", request()),
+        ("otter | emotion: happy | env: city", request(emotions="happy", environment="city")),
+        ("  otter ,, fluffy   cat , ", request("otter, fluffy cat")),
+        ("otter {a|b} | style: {ink|oil}", request("otter {a|b}", style="{ink|oil}")),
+        ("(otter | cat)+ | style: ink", request("(otter | cat)+", style="ink")),
+        ('"a | b" | style: ink', request('"a | b"', style="ink")),
+        ("otter :( sad | style: ink", request("otter :( sad", style="ink")),
+        ("otter) hat | style: ink", request("otter) hat", style="ink")),
+        ('5" otter --seed 7, 6" hat', request('5" otter, 6" hat', seed=7)),
+        ("subject: zelda: the game", request("zelda: the game")),
+        ("Re:Zero, 16:9, ratio 3:4", request("Re:Zero, 16:9, ratio 3:4")),
+        ("https://example.org/a, b", request("https://example.org/a, b")),
+        ("a sign that says: hello", request("a sign that says: hello")),
+        ("otter | 16:9", request("otter, 16:9")),
+        (r"otter \(animal\)", request(r"otter \(animal\)")),
+    ],
+)
+def test_slots(text, expected):
+    assert parse_draw(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("(owl, cat)++, hat", ("(owl, cat)++", "hat")),
+        ("{red, blue} owl, hat", ("{red, blue} owl", "hat")),
+        ('"owl, cat"++, hat', ('"owl, cat"++', "hat")),
+        ("(owl, (cat, {dog, fox})+)++, hat", ("(owl, (cat, {dog, fox})+)++", "hat")),
+        (r"owl \(a, b\), hat", (r"owl \(a", r"b\)", "hat")),
+        ("(owl, hat", ("(owl", "hat")),
+        ("(owl], hat), cat", ("(owl], hat)", "cat")),
+        ("(a,\nb)+, c", ("(a, b)+", "c")),
+    ],
+)
+def test_terms_are_split_outside_of_brackets_and_quotes(text, terms):
+    assert parse_draw(text).slots.subject == terms
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("--seed 7", {"seed": 7}),
+        ("--seed=7", {"seed": 7}),
+        ("--SEED 7", {"seed": 7}),
+        ("--seed: 7", {"seed": 7}),
+        ('--seed "7"', {"seed": 7}),
+        ("--seed -1", {"seed": -1}),
+        ("--steps 30", {"steps": 30}),
+        ("--cfg 7", {"guidance_scale": 7.0}),
+        ("--scale 7.5", {"guidance_scale": 7.5}),
+        ("--cfgscale .5", {"guidance_scale": 0.5}),
+        ("--guidance_scale=7", {"guidance_scale": 7.0}),
+        ("--size 768x1024", {"size": (768, 1024)}),
+        ("--size 768×1024", {"size": (768, 1024)}),
+        ("--size Portrait", {"size": "portrait"}),
+        ("--ar 3:4", {"aspect_ratio": (3, 4)}),
+        ("--aspect 16/9", {"aspect_ratio": (16, 9)}),
+        ("--model ssd-1b", {"model": "ssd-1b"}),
+        ("--sampler DPM++ 2M", {"sampler": "DPM++ 2M"}),
+        ("--tier balanced", {"tier": "balanced"}),
+        ("--fast", {"tier": "fast"}),
+        ("--draft", {"tier": "draft"}),
+        ("--theme my otters", {"theme": "my otters"}),
+        ("--theme 'tis the season", {"theme": "'tis the season"}),
+        ("-n 4", {"count": 4}),
+        ("-n4", {"count": 4}),
+        ("-n=4", {"count": 4}),
+        ("–n 4", {"count": 4}),
+        ("--count 4", {"count": 4}),
+        ("--no bokeh, text", {"no": ("bokeh", "text")}),
+        ("--no (a, b)+, text", {"no": ("(a, b)+", "text")}),
+        ("--negative cars, (ugly:1.2)", {"negative_prompt": "cars, (ugly)1.2"}),
+        ("--neg cars --no text", {"negative_prompt": "cars", "no": ("text",)}),
+        ('--negative ""', {"negative_prompt": ""}),
+        ("--style two words, backlit", {"style": "two words, backlit"}),
+        ('--outfit "boots, scarf"', {"outfit": "boots, scarf"}),
+        ("--outfit 'boots, scarf'", {"outfit": "boots, scarf"}),
+        ('--outfit="boots, scarf"', {"outfit": "boots, scarf"}),
+        ("--outfit “boots, scarf”", {"outfit": "boots, scarf"}),
+        ('--outfit "blue boots"++', {"outfit": '"blue boots"++'}),
+        ('--outfit "blue boots", "red scarf"', {"outfit": '"blue boots", "red scarf"'}),
+        ('--outfit "no --seed 7 here"', {"outfit": "no --seed 7 here"}),
+        ("--style ink | style: backlit", {"style": "ink, backlit"}),
+        ("--no fog-- --seed 5", {"no": ("fog--",), "seed": 5}),
+    ],
+)
+def test_flags(said, expected):
+    assert parse_draw(f"otter {said}") == request(**expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("--seed 7 otter", request(seed=7)),
+        ("otter --seed 7, hat", request("otter, hat", seed=7)),
+        ("otter --draft, hat", request("otter, hat", tier="draft")),
+        ('--style "ink wash" otter --seed 7', request(style="ink wash", seed=7)),
+        ("otter | style: ink --seed 7 wash", request(style="ink wash", seed=7)),
+        ("--ar 3:4 style: ink\notter", request(style="ink", aspect_ratio=(3, 4))),
+        ("--no bokeh\notter", request(no=("bokeh",))),
+        ("--no bokeh,\ntext | otter", request(no=("bokeh", "text"))),
+        ("otter,--seed 7", request(seed=7)),
+    ],
+)
+def test_what_follows_a_complete_value_is_not_lost(text, expected):
+    assert parse_draw(text) == expected
+
+
+DASHES = "\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2e3a\u2e3b\ufe58\ufe63\uff0d"
+
+
+@pytest.mark.parametrize("dash", DASHES, ids=[f"U+{ord(dash):04X}" for dash in DASHES])
+@pytest.mark.parametrize("count", [1, 2])
+def test_any_longer_dash_makes_a_flag(dash, count):
+    assert parse_draw(f"otter {dash * count}seed 5") == request(seed=5)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("fog-- --seed 5", request("fog--", seed=5)),
+        ("fog- --seed 5", request("fog-", seed=5)),
+        ("(crowd)-- —seed 5", request("(crowd)--", seed=5)),
+        ("(crowd)— —seed 5", request("(crowd)--", seed=5)),
+        ("(crowd)– –seed 5", request("(crowd)--", seed=5)),
+        ("(crowd)−, fog—, hat", request("(crowd)-, fog--, hat")),
+        ("fog—— hat", request("fog---- hat")),
+        ("“city fog”— hat", request('"city fog"-- hat')),
+        ("((crowd)— fog)+", request("((crowd)-- fog)+")),
+        ("well–lit otter, half-open door", request("well–lit otter, half-open door")),
+        ("otter — cowboy", request("otter — cowboy")),
+        ("otter - cowboy -- hat", request("otter - cowboy -- hat")),
+        ("otter -5 degrees, --5", request("otter -5 degrees, --5")),
+        ("the cat’s hat", request("the cat's hat")),
+        ("a “big red” hat", request('a "big red" hat')),
+    ],
+)
+def test_dashes_and_quotes_of_phones(text, expected):
+    assert parse_draw(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("(x:1.2)", ("(x)1.2",)),
+        ("(x: 1.20 ), y", ("(x)1.2", "y")),
+        ("(x:.5)", ("(x)0.5",)),
+        ("(x:2)", ("(x)2",)),
+        ("(x, y:1.2) z", ("(x, y)1.2 z",)),
+        ("((x:1.2) y:0.8)", ("((x)1.2 y)0.8",)),
+        ("(x:1.2)y", ("(x)1.2 y",)),
+        ("(re: x:1.1)", ("(re: x)1.1",)),
+        (r"(x \(y\):1.2)", (r"(x \(y\))1.2",)),
+        ("[x]", ("(x)-",)),
+        ("[[x]]", ("((x)-)-",)),
+        ("((x)), (y)", ("((x))", "(y)")),
+        ("(16:9), (x:y), (:1.2), (x:1.2", ("(16:9)", "(x:y)", "(:1.2)", "(x:1.2")),
+        ("(x)1.2, y++, (z)--", ("(x)1.2", "y++", "(z)--")),
+        ("[], ()", ("[]", "()")),
+        (r"\[x\]", (r"\[x\]",)),
+    ],
+)
+def test_a1111_weights_become_compels_and_stay_so(text, terms):
+    assert parse_draw(text).slots.subject == terms
+    assert parse_draw(", ".join(terms)).slots.subject == terms
+
+
+def test_loras_are_left_out_with_a_note():
+    drawn = parse_draw("otter, <lora:fluffy:0.8>, hat <LoRA:b:1>")
+    assert drawn == request(
+        "otter, hat",
+        notes=(
+            "There are no LoRAs here: “<lora:fluffy:0.8>” was left out.",
+            "There are no LoRAs here: “<LoRA:b:1>” was left out.",
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("otter --sed 7", "There is no flag --sed. Did you mean --seed?"),
+        ("otter —sed 7", "There is no flag --sed. Did you mean --seed?"),
+        ("otter --seed7", "There is no flag --seed7. Did you mean --seed?"),
+        ("otter --xyzzy", "There is no flag --xyzzy. !easel help lists them all."),
+        ("otter --steps many", "--steps takes a whole number, not “many”."),
+        ("otter --steps 7.5", "--steps takes a whole number, not “7.5”."),
+        ("otter --cfg 7,5", "--cfg takes a number, not “7,5”."),
+        ("otter --cfg nan", "--cfg takes a number, not “nan”."),
+        ("otter --cfg 1e999", "--cfg takes a number, not “1e999”."),
+        ("otter --seed", "--seed needs a value, such as --seed 7."),
+        ("otter --seed --steps 3", "--seed needs a value, such as --seed 7."),
+        ("otter --no , | hat", "--no needs a value, such as --no bokeh, text."),
+        ('otter --theme ""', "--theme needs a value, such as --theme otters."),
+        ("otter --fast=yes", "--fast takes no value."),
+        ("otter --size big", "--size takes portrait, landscape, square or pixels such as 768x1024, not “big”."),
+        ("otter --size 0x64", "--size takes portrait, landscape, square or pixels such as 768x1024, not “0x64”."),
+        ("otter --ar wide", "--ar takes width to height such as 3:4, not “wide”."),
+        ("otter --ar 0:4", "--ar takes width to height such as 3:4, not “0:4”."),
+        ("otter --seed 7 --seed 8", "--seed stands there twice. Keep one of them."),
+        ("otter --no a --no b", "--no stands there twice. Keep one of them."),
+        ("otter --fast --draft", "--fast and --draft set the same thing. Keep one of them."),
+        ("otter --size square --ar 3:4", "--size and --ar both set the shape of the picture. Keep one of them."),
+        ("otter -hat", "“-hat” starts with one hyphen. To leave something out, write --no hat."),
+        ("otter -seed 7", "Flags start with two hyphens. Did you mean --seed?"),
+        ("(otter --seed 7)", "--seed takes a whole number, not “7)”."),
+        (
+            "otter | hat: cowboy",
+            "There is no slot “hat”. The slots are subject, outfit, environment, emotions and style; "
+            "to draw the words themselves, write “subject: hat: …”.",
+        ),
+        ("otter\nstile: ink", "There is no slot “stile”. Did you mean style?"),
+        ("otter\nsteps: 20", "There is no slot “steps”. Did you mean --steps 20?"),
+        ("otter, style: ink", "To start another slot, put “|” or a new line before “style: ink”."),
+        ("(x:-1)", "A weight cannot be below 0, but one is -1."),
+        ("a [cat:dog:0.5]", "Easel cannot change words while it draws: “[cat:dog:0.5]”."),
+        ("a [cat|dog]", "Easel cannot change words while it draws: “[cat|dog]”."),
+        ("--seed 7", "There is nothing to draw yet. Say what should be in the picture, such as !draw otter."),
+        ("", "There is nothing to draw yet. Say what should be in the picture, such as !draw otter."),
+        (
+            "<lora:x:1>",
+            "There is nothing to draw yet. Say what should be in the picture, such as !draw otter.",
+        ),
+        ("otter " + "x" * 20_000, "That is 20006 characters long; Easel reads at most 16000."),
+        (
+            "otter --seed " + "x" * 50,
+            "--seed takes a whole number, not “xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…”.",
+        ),
+    ],
+)
+def test_sentences(text, sentence):
+    with pytest.raises(ParseError) as refusal:
+        parse_draw(text)
+    assert str(refusal.value) == sentence
+
+
+@pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)
+def test_every_flag_and_its_synonyms_work_as_help_shows_them(flag):
+    drawn = parse_draw(f"{flag.usage} | otter")
+    assert drawn != request()
+    for synonym in flag.synonyms:
+        value = "" if flag.kind is Kind.SWITCH else flag.example
+        assert parse_draw(f"--{synonym} {value} | otter") == drawn
+
+
+def test_the_table_of_flags_names_nothing_twice_and_fits_the_request():
+    names = [name for flag in FLAGS for name in (flag.name, *flag.synonyms)]
+    assert len(names) == len(set(names))
+    assert {flag.field for flag in FLAGS} == {field.name for field in dataclasses.fields(DrawRequest)} - {
+        "slots",
+        "facts",
+        "notes",
+    } | set(SLOTS)
+
+
+def test_nearest():
+    assert nearest("SEEED", ["steps", "seed"]) == "seed"
+    assert nearest("xyzzy", ["steps", "seed"]) is None
+
+
+def test_values_do_not_change():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        parse_draw("otter").seed = 7
+    assert hash(parse_draw("otter --seed 7")) == hash(parse_draw("--seed 7 otter"))
