@@ -15,8 +15,9 @@ from itertools import count
 from logging import Logger
 from typing import Any, Protocol
 
-# A homeserver that restarts is back within minutes; after this many tries, the last ones a minute apart, it is not.
-MAX_TRIES = 12
+# A homeserver that restarts is back within minutes. The pauses double from a second to a minute: five minutes in all.
+MAX_TRIES = 10
+FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 
 
@@ -119,9 +120,11 @@ class _Waiting:
 class Outbox:
     """One worker, ``run``, sends what ``send`` was given."""
 
-    def __init__(self, sender: Sender, rate_limit: RateLimit, log: Logger) -> None:
+    def __init__(
+        self, sender: Sender, rate_limit: RateLimit, log: Logger, *, first_pause_s: float = FIRST_PAUSE_S
+    ) -> None:
         self._sender, self._log = sender, log
-        self.rate_limit = rate_limit
+        self.rate_limit, self._first_pause_s = rate_limit, first_pause_s
         self._waiting: list[_Waiting] = []
         self._numbers = count()
         self._news = asyncio.Event()
@@ -176,8 +179,8 @@ class Outbox:
             if waiting.tries >= MAX_TRIES:
                 self._give_up(waiting, NotSent(f"{error}, {MAX_TRIES} times"))
                 return
-            pause_s = min(LONGEST_PAUSE_S, 2.0 ** (waiting.tries - 1))
-            self._log.warning(f"Sending {waiting.event.txn_id} failed, next try in {pause_s:.0f} s: {error}")
+            pause_s = min(LONGEST_PAUSE_S, self._first_pause_s * 2 ** (waiting.tries - 1))
+            self._log.warning(f"Sending {waiting.event.txn_id} failed, next try in {pause_s:.1f} s: {error}")
             self._again(waiting, pause_s)
         except NotSent as error:
             self._give_up(waiting, error)

@@ -13,15 +13,18 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from maubot.matrix import MaubotMessageEvent
 from mautrix.client.state_store import MemoryStateStore
 from mautrix.types import Event, EventType
-from maubot.matrix import MaubotMessageEvent
+from mautrix.util.config import RecursiveDict
+from ruamel.yaml import YAML
 
 from bot import EaselBot
 from bot.easel.database import upgrade_table
 from bot.easel.settings import Config
 from generator import api
 
+BASE_CONFIG = Path(__file__).parents[2] / "base-config.yaml"
 ROOM = "!kitchen:example.com"
 PERSON = "@ada:example.com"
 BOT = "@botname:example.com"
@@ -334,7 +337,7 @@ class Serve:
 
     async def stop_unix(self, path: Path) -> None:
         await self._sites.pop(path).stop()
-        path.unlink(missing_ok=True)
+        await asyncio.to_thread(path.unlink)
 
     async def tcp(self, app: web.Application, **options: Any) -> int:
         runner = await self._runner(app)
@@ -390,11 +393,6 @@ def maubot_plugin_class() -> type[EaselBot]:
 
 
 @pytest.fixture
-def maubot_plugin_config_class() -> type[Config]:
-    return Config
-
-
-@pytest.fixture
 def maubot_upgrade_table() -> Any:
     return upgrade_table
 
@@ -402,6 +400,14 @@ def maubot_upgrade_table() -> Any:
 @pytest.fixture
 def maubot_plugin_config_dict(socket: Path) -> dict[str, Any]:
     return {"generator_url": f"unix://{socket}"}
+
+
+@pytest.fixture
+def maubot_plugin_config(maubot_plugin_config_dict: Any, maubot_plugin_config_overrides: Any) -> Config:
+    """As maubot's server makes it: every update starts from a fresh copy of the base."""
+    base = RecursiveDict(YAML().load(BASE_CONFIG))
+    maubot_plugin_config_dict |= maubot_plugin_config_overrides
+    return Config(load=lambda: maubot_plugin_config_dict, load_base=base.clone, save=lambda config: None)
 
 
 @pytest.fixture
@@ -447,9 +453,7 @@ class Room:
         event: Any = Event.deserialize(raw)
         if event.type == EventType.ROOM_MESSAGE:
             event = MaubotMessageEvent(event, self._client)
-        await asyncio.gather(
-            *self._client.dispatch_manual_event(event.type, event, force_synchronous=True)
-        )
+        await asyncio.gather(*self._client.dispatch_manual_event(event.type, event, force_synchronous=True))
         return event_id
 
 

@@ -114,7 +114,7 @@ def test_a_model_that_is_unknown_is_the_generators_to_refuse(known):
 
 
 def test_a_size_that_the_model_lacks_is_refused(known):
-    with pytest.raises(CannotAsk, match="ssd-1b has no size “huge”. It has: square, portrait, landscape"):
+    with pytest.raises(CannotAsk, match=r"ssd-1b has no size “huge”\. It has: square, portrait, landscape"):
         body(known, size="huge")
 
 

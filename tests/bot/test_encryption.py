@@ -1,0 +1,106 @@
+"""Encrypted rooms, with mautrix's real crypto: what leaves the bot, and what its own keys make of it."""
+
+from typing import Any
+
+import pytest
+from aiohttp import web
+from mautrix.crypto import OlmMachine
+from mautrix.crypto.attachments import decrypt_attachment
+from mautrix.crypto.store import MemoryCryptoStore
+from mautrix.types import EncryptionAlgorithm, Event, RoomEncryptionStateEventContent
+
+SECRET = "!secret:example.com"
+
+# mautrix reads the field that it warns of, when it has no key for a message.
+pytestmark = pytest.mark.filterwarnings("ignore:The sender_key field:DeprecationWarning")
+
+
+@pytest.fixture
+async def maubot_test_bot(maubot_test_bot: Any, homeserver, serve):
+    """The bot with a device of its own, in one encrypted room with a person who has none."""
+    app = homeserver.app()
+    app.add_routes(
+        [
+            web.post("/_matrix/client/v3/keys/{what}", _no_keys),
+            web.get("/_matrix/client/v3/rooms/{room}/joined_members", _members),
+        ]
+    )
+    client = maubot_test_bot.client
+    client.api.base_url = client.api.base_url.with_port(await serve.tcp(app))
+    client.device_id = "EASEL"
+    store = MemoryCryptoStore(client.mxid, "pickle")
+    client.crypto = OlmMachine(client, store, client.state_store)
+    await client.crypto.load()
+    await client.crypto.share_keys()
+    encryption = RoomEncryptionStateEventContent(algorithm=EncryptionAlgorithm.MEGOLM_V1)
+    await client.state_store.set_encryption_info(SECRET, encryption)
+    homeserver.encrypted_rooms.add(SECRET)
+    return maubot_test_bot
+
+
+async def _no_keys(request: web.Request) -> web.Response:
+    return web.json_response({"device_keys": {}, "one_time_keys": {}, "one_time_key_counts": {"signed_curve25519": 50}})
+
+
+async def _members(request: web.Request) -> web.Response:
+    return web.json_response({"joined": {"@ada:example.com": {}}})
+
+
+async def say_encrypted(room, body: str) -> None:
+    """A message that was encrypted: maubot sees it come, then mautrix hands it over decrypted."""
+    await room.put(
+        {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x", "session_id": "s"},
+        type="m.room.encrypted",
+        room_id=SECRET,
+    )
+    room._said -= 1
+    await room.say(body, room_id=SECRET)
+
+
+async def decrypted(client, sent) -> dict[str, Any]:
+    event = {
+        "type": sent.type,
+        "room_id": sent.room_id,
+        "event_id": f"$sent-{sent.txn_id}",
+        "sender": client.mxid,
+        "origin_server_ts": 1,
+        "content": sent.content,
+    }
+    return (await client.crypto.decrypt_megolm_event(Event.deserialize(event))).content.serialize()
+
+
+async def test_picture_and_recipe_are_encrypted(drawing_room, homeserver, maubot_test_bot):
+    await say_encrypted(drawing_room, "!draw otter --seed 7")
+    sent = await homeserver.until(
+        lambda: len(found := [event for event in homeserver.events if event.type == "m.room.encrypted"]) == 2 and found
+    )
+    # Reactions are not encrypted, in any client; nothing else is readable.
+    assert {event.type for event in homeserver.events} == {"m.room.encrypted", "m.reaction"}
+    picture, recipe = [await decrypted(maubot_test_bot.client, event) for event in sent]
+    assert picture["msgtype"] == "m.image"
+    assert picture["body"].startswith("otter\nseed 7")
+    assert picture["household.easel"]["kind"] == "picture"
+    assert sent[0].content["m.relates_to"] == picture["m.relates_to"]
+    assert not {"url", "thumbnail_url"} & (set(picture) | set(picture["info"]))
+    assert _plain(homeserver, picture["file"]) == b"PNG"
+    assert _plain(homeserver, picture["info"]["thumbnail_file"]) == b"thumb"
+    assert _plain(homeserver, recipe["file"]) == b"prompt: otter\n"
+    assert not {b"PNG", b"thumb", b"prompt: otter\n"} & set(homeserver.uploads.values())
+
+
+async def test_answers_are_encrypted(room, homeserver, maubot_test_bot):
+    await say_encrypted(room, "!draw")
+    (sent,) = await homeserver.until(lambda: homeserver.events)
+    assert sent.type == "m.room.encrypted"
+    assert "!draw otter" in (await decrypted(maubot_test_bot.client, sent))["body"]
+
+
+async def test_an_encrypted_event_is_sent_again_as_the_same_transaction(room, homeserver):
+    homeserver.sins.append(web.json_response({"errcode": "M_UNKNOWN", "error": "away"}, status=502))
+    await say_encrypted(room, "!draw")
+    (sent,) = await homeserver.until(lambda: homeserver.events)
+    assert homeserver.refused == [sent.txn_id]
+
+
+def _plain(homeserver, file: dict[str, Any]) -> bytes:
+    return decrypt_attachment(homeserver.uploads[file["url"]], file["key"]["k"], file["hashes"]["sha256"], file["iv"])

@@ -1,0 +1,100 @@
+"""The ways to the generator: UNIX socket, TCP with a token, TLS with a certificate of one's own."""
+
+import os
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bot.easel.generator_client import GeneratorClient
+from bot.easel.generator_errors import CertificateRefused, NotRunning, SocketForbidden, TokenRefused
+from bot.easel.settings import Settings
+
+
+def client(url: str, token: str, ca_file: str = "") -> GeneratorClient:
+    settings = Settings(
+        generator_url=url,
+        generator_token=token,
+        generator_ca_file=ca_file,
+        rate_limit_burst=10,
+        rate_limit_per_second=0.2,
+    )
+    return GeneratorClient(settings, "0.1.0")
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate of one's own, made as the README says."""
+    folder = tmp_path_factory.mktemp("tls")
+    key, cert = folder / "key.pem", folder / "cert.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
+            *("-days", "9", "-subj", "/CN=card", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", key, "-out", cert),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return key, cert
+
+
+async def test_tcp_sends_the_token(generator, serve):
+    port = await serve.tcp(generator.app())
+    health = await client(f"http://127.0.0.1:{port}", "secret").health()
+    assert health.device == "a card"
+    assert generator.tokens == ["Bearer secret"]
+
+
+async def test_a_unix_socket_needs_no_token(generator, serve, socket):
+    await serve.unix(generator.app(), socket)
+    known, answer = await client(f"unix://{socket}", "").capabilities()
+    assert known.default_model == "ssd-1b"
+    assert '"default_model":"ssd-1b"' in answer
+    assert generator.tokens == [None]
+
+
+async def test_tls_with_a_certificate_of_ones_own(generator, serve, certificate):
+    key, cert = certificate
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(cert, key)
+    port = await serve.tcp(generator.app(), ssl_context=context)
+    url = f"https://127.0.0.1:{port}"
+    assert (await client(url, "secret", str(cert)).health()).state == "ready"
+    with pytest.raises(CertificateRefused):
+        await client(url, "secret").health()
+
+
+async def test_nobody_listens(unused_tcp_port):
+    with pytest.raises(NotRunning):
+        await client(f"http://127.0.0.1:{unused_tcp_port}", "secret").health()
+
+
+async def test_a_refused_token(generator, serve, refusal):
+    generator.sins["health"] = refusal(401, "no")
+    with pytest.raises(TokenRefused):
+        await client(f"http://127.0.0.1:{await serve.tcp(generator.app())}", "wrong").health()
+
+
+@pytest.fixture
+def nobody() -> Iterator[None]:
+    """Root may open everything; a test of what is forbidden needs to be somebody else."""
+    me = os.geteuid()
+    if me == 0:
+        os.seteuid(65534)
+    yield
+    os.seteuid(me)
+
+
+@pytest.fixture
+async def closed_socket(generator, serve, socket) -> Path:
+    await serve.unix(generator.app(), socket)
+    socket.chmod(0)
+    return socket
+
+
+async def test_a_socket_of_someone_else(closed_socket, nobody):
+    with pytest.raises(SocketForbidden, match=r"generator\.sock"):
+        await client(f"unix://{closed_socket}", "").health()

@@ -1,0 +1,86 @@
+"""What the bot does when the homeserver limits it, fails or refuses, over HTTP."""
+
+import logging
+
+import pytest
+from aiohttp import web
+
+from bot.easel.homeserver import Homeserver
+from bot.easel.outbox import NotSent, Outgoing, SlowDown, Unreachable
+
+EVENT = Outgoing(room_id="!room:example.com", txn_id="t", content={"msgtype": "m.notice", "body": "hello"})
+
+
+@pytest.fixture
+def way(maubot_test_bot) -> Homeserver:
+    return Homeserver(maubot_test_bot.client, logging.getLogger("test"))
+
+
+def limited(headers=None, **body) -> web.Response:
+    return web.json_response({"errcode": "M_LIMIT_EXCEEDED", **body}, status=429, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("answer", "wait_s"),
+    [
+        (limited(retry_after_ms=3692), 3.692),
+        (limited(retry_after_ms=3692, headers={"Retry-After": "4"}), 3.692),
+        (limited(headers={"Retry-After": "4"}), 4),
+        (limited(headers={"Retry-After": "soon"}), None),
+        (limited(), None),
+        (web.Response(status=429, text="a proxy's own page"), None),
+    ],
+)
+async def test_how_long_a_limit_lasts_is_read(way, homeserver, answer, wait_s):
+    homeserver.sins.append(answer)
+    with pytest.raises(SlowDown) as error:
+        await way.send(EVENT)
+    assert error.value.wait_s == wait_s
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (web.json_response({"errcode": "M_FORBIDDEN", "error": "You are not in the room"}, status=403), NotSent),
+        (web.Response(status=502, text="Bad gateway"), Unreachable),
+        (web.Response(status=200, text="no JSON"), Unreachable),
+        (web.json_response([]), Unreachable),
+        (web.json_response({}), Unreachable),
+    ],
+)
+async def test_what_went_wrong_is_told_apart(way, homeserver, answer, error):
+    homeserver.sins.append(answer)
+    with pytest.raises(error):
+        await way.send(EVENT)
+
+
+async def test_no_homeserver_at_all(way, maubot_test_bot, unused_tcp_port):
+    client = maubot_test_bot.client
+    client.api.base_url = client.api.base_url.with_port(unused_tcp_port)
+    with pytest.raises(Unreachable):
+        await way.send(EVENT)
+    # Courtesies fail without a word.
+    await way.mark_read("!room:example.com", "$event")
+    await way.set_typing("!room:example.com", 30)
+
+
+async def test_whether_a_room_is_encrypted_is_asked_once(way, homeserver):
+    assert not await way.is_encrypted("!room:example.com")
+    homeserver.encrypted_rooms.add("!room:example.com")
+    # That it was turned on since comes with the sync, not from here.
+    assert not await way.is_encrypted("!room:example.com")
+    assert not await way.is_encrypted("!other:example.com")
+
+
+async def test_a_redaction_has_its_own_transaction(way, homeserver):
+    event_id = await way.send(Outgoing(room_id="!room:example.com", txn_id="t", redacts="$x"))
+    (sent,) = homeserver.events
+    assert (sent.type, sent.txn_id, sent.content) == ("m.room.redaction", "t", {"redacts": "$x"})
+    assert event_id == "$sent-t"
+
+
+@pytest.mark.parametrize("sin", [limited(), web.Response(status=500, text="no")])
+async def test_an_upload_is_tried_again(way, homeserver, sin):
+    homeserver.upload_sins.append(sin)
+    uploaded = await way.upload("!room:example.com", b"data", "image/png")
+    assert homeserver.uploads == {uploaded["url"]: b"data"}
