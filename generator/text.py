@@ -88,23 +88,27 @@ class TextEncoding:
     def _fitted(self, text: str) -> tuple[tuple[Fragment, ...], tuple[str, ...]]:
         """The fragments that fit the card's tokens, cut between two terms, and the text that was left out."""
         fragments = prompt.parse(text)
+        kept: list[Fragment] = []
         room = self._model.card.limits.max_tokens
         for n, (words, weight) in enumerate(fragments):
-            offsets = self._model.tokenizer(words, add_special_tokens=False, return_offsets_mapping=True)[
-                "offset_mapping"
-            ]
-            if len(offsets) > room:
-                cut = _last_gap(words, offsets[room][0])
+            tokens = self._model.tokenizer(words, add_special_tokens=False, return_offsets_mapping=True)
+            starts = [start for start, _ in tokens["offset_mapping"]]
+            if len(starts) > room:
+                cut = _last_gap(words, starts[room], otherwise=0 if kept else starts[room])
+                if words[:cut].strip():
+                    kept.append((words[:cut], weight))
                 rest = ", ".join([words[cut:], *(later for later, _ in fragments[n + 1 :])])
-                kept = (*fragments[:n], (words[:cut], weight))
-                return kept, (re.sub(r"[\s,]*,[\s,]*", ", ", rest).strip(" ,"),)
-            room -= len(offsets)
-        return fragments, ()
+                return tuple(kept), (re.sub(r"[\s,]*,[\s,]*", ", ", rest).strip(" ,"),)
+            # compel cannot weaken a fragment without tokens.
+            if starts:
+                kept.append((words, weight))
+            room -= len(starts)
+        return tuple(kept) or (("", 1.0),), ()
 
 
-def _last_gap(words: str, end: int) -> int:
-    """Where to cut ``words[:end]``: after its last comma, else its last space, else at ``end``."""
+def _last_gap(words: str, end: int, *, otherwise: int) -> int:
+    """Where to cut ``words[:end]``: at its last comma, else at its last space, else ``otherwise``."""
     for gap in (",", " "):
         if gap in words[:end]:
             return words.rindex(gap, 0, end)
-    return end
+    return otherwise

@@ -123,7 +123,7 @@ def test_a_weight_changes_the_picture(engine, term):
 
 
 def test_what_does_not_fit_the_model_is_told(engine):
-    drawn = engine.finish(denoised(engine, recipe(slots=Slots(subject=("otter", "a" * 295, "left over")), steps=1)))
+    drawn = engine.finish(denoised(engine, recipe(slots=Slots(subject=("otter", "a" * 290, "left over")), steps=1)))
     assert drawn.notes == ("Too long for the model, left out: left over",)
 
 
