@@ -152,6 +152,10 @@ def test_slots_behind_a_recipe_replace_its_own():
         ("prompt: otter\nstyle: ink, oil", DrawRequest(slots=Slots(subject=("otter",), style=("ink", "oil")))),
         ("```\nsubject: otter\nstyle: (ink)+\n```", DrawRequest(slots=Slots(subject=("otter",), style=("(ink)+",)))),
         ("```\notter\n``` --seed 7", otter(seed=7)),
+        ("```prompt: otter``` --seed 7", otter(seed=7)),
+        ("```\nprompt: otter``` --seed 7", otter(seed=7)),
+        ("```\nprompt: otter", otter()),
+        ("```yaml\nprompt: a ``` b\n```", DrawRequest(slots=Slots(subject=("a ``` b",)))),
         ("```\notter --seed 7\n```", otter(seed=7)),
     ],
 )

@@ -15,7 +15,8 @@ from .weights import without_loras
 # A recipe with the longest prompts and all its facts is below 8,000; Matrix itself ends at 64 KiB.
 MAX_MESSAGE_CHARS = 16_000
 
-_FENCE = re.compile(r"```(?:(?P<language>\w*)[ \t]*\n)?(?P<inside>.*?)(?:```|\Z)", re.DOTALL)
+_FENCE = re.compile(r"```(?:(?P<language>\w*)[ \t]*\n)?")
+_CLOSING_FENCE = re.compile(r"^```", re.MULTILINE)
 _YAML_START = re.compile(r"(negative_)?prompt[ \t]*:", re.IGNORECASE)
 _KEY = re.compile(r"\s*(---\s+)?[\"']?\w+[\"']?[ \t]*:(\s|$)")
 _JSON_START = re.compile(r"""\{\s*["“„}]""")
@@ -36,12 +37,22 @@ def parse_draw(text: str) -> DrawRequest:
 
 def _parse_fenced(text: str, fence: re.Match[str]) -> DrawRequest:
     """A fenced recipe, changed by what is said around it; other fenced text is read as if it had no fence."""
-    inside, around = fence["inside"].strip(), f"{text[: fence.start()]}\n{text[fence.end() :]}"
+    before, inside, after = _cut_at_fences(text, fence)
+    around = f"{before}\n{after}"
     if (fence["language"] or "").lower() in {"yaml", "yml"} or (_KEY.match(inside) and not is_a1111(inside)):
         return read_recipe(read_yaml(inside)).changed_by(parse_chat(around))
     if _JSON_START.match(inside) or is_a1111(inside):
         return _parse_bare(inside).changed_by(parse_chat(around))
-    return parse_chat(f"{text[: fence.start()]}\n{inside}\n{text[fence.end() :]}")
+    return parse_chat(f"{before}\n{inside}\n{after}")
+
+
+def _cut_at_fences(text: str, fence: re.Match[str]) -> tuple[str, str, str]:
+    """What stands before, inside and after. A fence closes on a line of its own, else at the last backticks."""
+    closing = _CLOSING_FENCE.search(text, fence.end())
+    end = closing.start() if closing else text.rfind("```", fence.end())
+    if end < 0:
+        end = len(text)
+    return text[: fence.start()], text[fence.end() : end].strip(), text[end + 3 :]
 
 
 def _parse_bare(text: str) -> DrawRequest:
