@@ -48,8 +48,6 @@ async def tell_errors(request: web.Request, handler: Handler) -> web.StreamRespo
         code, message = _HTTP_ERRORS.get(error.status, ("http", f"{error.reason}."))
         headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
         return _error(error.status, Error(code=code, message=message), headers)
-    except ConnectionError:
-        raise  # the client went away
     except Exception:
         log.exception("%s %s met a bug", request.method, request.path)
         return _error(500, Error(code="internal", message="Something went wrong in the generator; its log says what."))

@@ -127,9 +127,14 @@ class Dispatcher:
         """Draw every picture that the job has not yet. Whatever goes wrong is the end of this job only."""
         try:
             for n in range(len(job.pictures), len(job.recipes)):
-                drawn = await self._draw_one(job, n)
-                await self._saved()
-                if drawn is None or job.state.is_final:
+                try:
+                    drawn = await self._draw_one(job, n)
+                finally:
+                    # The picture before this one is told of before anything that ends the job.
+                    await self._saved()
+                if isinstance(drawn, Error):
+                    self._jobs.fail(job, drawn)
+                if not isinstance(drawn, Drawn) or job.state.is_final:
                     return
                 self._saving = asyncio.create_task(self._save(job, n, drawn), name=f"save {job.id}/{n}")
         except LaneDied as died:
@@ -145,12 +150,12 @@ class Dispatcher:
             self._forget_lane()
             self._jobs.fail(job, Error(code="internal", message=BUG))
 
-    async def _draw_one(self, job: Job, n: int) -> Drawn | None:
-        """One picture; None when the job has ended instead. Raises LaneDied and GeneratorError."""
+    async def _draw_one(self, job: Job, n: int) -> Drawn | Error | None:
+        """One picture, or why there is none; None if the job was cancelled. Raises LaneDied and GeneratorError."""
         await self._greet()
         if job.state.is_final:
             return None
-        drawn = None
+        outcome: Drawn | Error | None = None
         before = time.monotonic()
         async for event in self._lane.run(Draw(job.recipes[n], job.request.recipes[n].facts)):
             match event:
@@ -162,12 +167,12 @@ class Dispatcher:
                     self._jobs.progress(job, n, step)
                 case Drawn():
                     self._metrics.picture_drawn(event.seconds)
-                    drawn = event
+                    outcome = event
                 case Failed(error):
-                    self._jobs.fail(job, error)
+                    outcome = error
                 case Cancelled():
                     log.info("job %s left the card", job.id)
-        return drawn
+        return outcome
 
     async def _saved(self) -> None:
         """The picture that is being written, if any, is on disk. Being cancelled here does not cancel the writing."""

@@ -79,15 +79,17 @@ class Handlers:
         job = self._job(request)
         response = web.StreamResponse(headers={"Content-Type": openapi.NDJSON, "Cache-Control": "no-store"})
         await response.prepare(request)
-        with self._jobs.watch(job) as stream:
+        # A client that hangs up is no error: it may come back.
+        with suppress(ConnectionResetError), self._jobs.watch(job) as stream:
             while True:
                 event: JobEvent | HeartbeatEvent | None = HeartbeatEvent()
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._heartbeat_s):
                         event = await stream.get()
                 if event is None:
-                    return response
+                    break
                 await response.write(event.model_dump_json().encode() + b"\n")
+        return response
 
     async def picture(self, request: web.Request) -> web.Response:
         return await self._bytes(request, self._gallery.png, openapi.PNG)

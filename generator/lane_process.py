@@ -40,6 +40,10 @@ class _Child:
         loop = asyncio.get_running_loop()
         Thread(target=_read, args=(self._pipe, loop, self._said), name="lane-reader", daemon=True).start()
 
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid
+
     def send(self, message: Draw | Cancel) -> None:
         try:
             self._pipe.send(message)
@@ -98,6 +102,11 @@ class LaneProcess:
         self._step_timeout_s = step_timeout_s
         self._child: _Child | None = None
         self._hello: Hello | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The child's process, while there is one."""
+        return self._child.pid if self._child else None
 
     async def hello(self) -> Hello:
         """Start the child if there is none. Raises LaneDied, and DrawingFailed when the engine says why it cannot."""

@@ -15,6 +15,7 @@ from aiohttp import web
 from generator import limits, openapi
 from generator.access import guard, tell_errors
 from generator.api import Capabilities, JobState
+from generator.capabilities import capabilities
 from generator.dispatcher import Dispatcher
 from generator.gallery import Gallery
 from generator.handlers import Handlers
@@ -95,8 +96,6 @@ def create_app(
 
 def serve(settings: Settings, engine: EngineFactory | None = None) -> int:
     """Serve until SIGTERM or SIGINT; the exit status. A second signal does not wait for the running job."""
-    from generator.cards import capabilities
-
     lane = LaneProcess(
         engine or functools.partial(_real_engine, settings),
         load_timeout_s=settings.load_timeout_s,

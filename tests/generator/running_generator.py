@@ -53,6 +53,7 @@ class RunningGenerator:
     pictures: Path
     lane: LaneProcess
     session: aiohttp.ClientSession
+    runner: web.AppRunner
 
     async def call(self, method: str, path: str, **more: Any) -> Answer:
         async with self.session.request(method, f"http://easel{path}", **more) as response:
@@ -114,7 +115,7 @@ async def start_generator(tmp_path: Path) -> AsyncIterator[StartGenerator]:
             await web.SockSite(runner, listener).start()
             session = aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(socket)))
             await stack.enter_async_context(session)
-            return RunningGenerator(socket, pictures, lane, session)
+            return RunningGenerator(socket, pictures, lane, session, runner)
 
         yield start
 

@@ -1,6 +1,8 @@
 """Whose turn it is."""
 
 import pytest
+from itertools import chain
+
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -105,7 +107,7 @@ class AnyUse(RuleBasedStateMachine):
     @precondition(lambda self: any(self.waiting.values()))
     @rule(data=st.data())
     def remove(self, data):
-        job = data.draw(st.sampled_from(sorted(sum(self.waiting.values(), []))))
+        job = data.draw(st.sampled_from(sorted(chain(*self.waiting.values()))))
         self.turns.remove(str(job))
         for jobs in self.waiting.values():
             if job in jobs:
@@ -121,7 +123,7 @@ class AnyUse(RuleBasedStateMachine):
         assert len(self.turns) == len(order)
         for jobs in self.waiting.values():
             assert [job for job in order if job in jobs] == jobs
-        assert sorted(order) == sorted(sum(self.waiting.values(), []))
+        assert sorted(order) == sorted(chain(*self.waiting.values()))
 
 
 TestAnyUse = AnyUse.TestCase

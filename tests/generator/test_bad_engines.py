@@ -1,0 +1,133 @@
+"""Whatever an engine does, the job ends with a sentence, the server lives, and the next job works."""
+
+import os
+import signal
+
+import bad_engines
+import pytest
+
+
+async def fails(generator, subject: str = "otter", job: str = "job-1") -> dict:
+    await generator.submit(job, subject, width=64, height=64)
+    ended = await generator.end(job)
+    assert ended["state"] == "failed"
+    assert ended["error"]["message"].endswith(".")
+    return ended["error"]
+
+
+async def works(generator, job: str = "next") -> None:
+    await generator.submit(job, "good otter", width=64, height=64)
+    assert (await generator.end(job))["state"] == "done"
+
+
+@pytest.mark.parametrize(
+    ("engine", "code", "words"),
+    [
+        (bad_engines.Raising, "engine_error", "generator's log"),
+        (bad_engines.Greedy, "out_of_memory", "smaller size"),
+    ],
+)
+async def test_an_error_is_a_sentence_and_the_lane_lives_on(start_generator, engine, code, words, capfd):
+    generator = await start_generator(engine)
+    error = await fails(generator)
+    assert error["code"] == code
+    assert words in error["message"]
+    assert "bug in the engine" not in error["message"]
+    pid = generator.lane.pid
+    await works(generator)
+    assert generator.lane.pid == pid
+
+
+async def test_the_traceback_is_on_the_servers_stderr(start_generator, capfd):
+    generator = await start_generator(bad_engines.Raising)
+    await fails(generator)
+    assert "ZeroDivisionError: a bug in the engine" in capfd.readouterr().err
+
+
+async def test_the_engines_own_reason_is_told(start_generator):
+    generator = await start_generator(bad_engines.Failing)
+    error = await fails(generator)
+    assert error["code"] == "not_a_number"
+    assert error["message"] == "The picture came out as nothing. Another seed may work."
+
+
+@pytest.mark.parametrize(("how", "words"), [("exit", "status 3"), ("segfault", "SIGSEGV")])
+async def test_a_dying_lane_fails_its_job_and_is_started_again(start_generator, how, words):
+    generator = await start_generator(bad_engines.Dying)
+    error = await fails(generator, how)
+    assert error["code"] == "lane_died"
+    assert words in error["message"]
+    assert (await generator.call("GET", "/v1/health")).json["state"] == "loading"
+    await works(generator)
+    assert "easel_lane_deaths_total 1.0" in (await generator.call("GET", "/metrics")).body.decode()
+
+
+async def test_a_hanging_step_is_killed_after_its_limit(start_generator):
+    generator = await start_generator(bad_engines.Hanging, step_timeout_s=0.3)
+    await works(generator, "before")
+    hung = generator.lane.pid
+    error = await fails(generator)
+    assert error["code"] == "lane_died"
+    assert "nothing for 0.3 s" in error["message"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(hung, 0)
+    await works(generator)
+
+
+async def test_a_lane_that_is_killed_while_idle_is_started_again(generator):
+    await works(generator, "before")
+    os.kill(generator.lane.pid, signal.SIGKILL)
+    await generator.submit("job-1")
+    assert (await generator.end("job-1"))["state"] in ("done", "failed")
+    await works(generator)
+
+
+@pytest.mark.parametrize("engine", [bad_engines.Deaf, bad_engines.Unborn])
+async def test_a_lane_that_does_not_start_fails_each_job(start_generator, engine):
+    generator = await start_generator(engine, load_timeout_s=1)
+    assert (await fails(generator))["code"] == "lane_died"
+    assert (await fails(generator, job="job-2"))["code"] == "lane_died"
+
+
+async def test_missing_weights_are_told(start_generator):
+    generator = await start_generator(bad_engines.Weightless)
+    assert (await fails(generator))["code"] == "weights_missing"
+
+
+@pytest.mark.parametrize(
+    ("rubbish", "words"), [("black", "single colour"), ("constant", "single colour"), ("small", "8×8"), ("grey", " L,")]
+)
+async def test_rubbish_is_no_picture(start_generator, rubbish, words):
+    generator = await start_generator(bad_engines.Rubbish)
+    error = await fails(generator, rubbish)
+    assert error["code"] == "bad_picture"
+    assert words in error["message"]
+    assert not list(generator.pictures.rglob("*.*"))
+    await works(generator)
+
+
+async def test_a_job_that_fails_halfway_keeps_what_it_has(start_generator):
+    generator = await start_generator(bad_engines.Dying)
+    recipes = [{"slots": {"subject": [subject]}, "steps": 1} for subject in ("good", "exit", "never drawn")]
+    await generator.call("PUT", "/v1/jobs/job-1", json={"requester": "@ann:home", "recipes": recipes})
+    ended = await generator.end("job-1")
+    assert ended["state"] == "failed"
+    assert [picture["prompt"] for picture in ended["pictures"]] == ["good"]
+
+
+async def test_a_disk_that_cannot_be_written_fails_the_job(generator):
+    generator.pictures.write_text("in the way")
+    error = await fails(generator)
+    assert error["code"] == "internal"
+    generator.pictures.unlink()
+    await works(generator)
+
+
+async def test_a_theme_folder_that_is_a_link_is_not_followed(generator, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    generator.pictures.mkdir()
+    (generator.pictures / "otter").symlink_to(elsewhere)
+    error = await fails(generator)
+    assert "is a link" in error["message"]
+    assert not list(elsewhere.iterdir())

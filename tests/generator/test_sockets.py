@@ -1,0 +1,120 @@
+"""Where the generator listens, and who may ask there."""
+
+import os
+import socket
+import stat
+
+import aiohttp
+import pytest
+from aiohttp import web
+from running_generator import RunningGenerator
+
+from generator.sockets import CannotListen, tcp_socket, unix_socket
+
+TOKEN = "correct horse battery staple"
+
+
+def test_a_missing_folder_is_made_for_its_owner_alone(tmp_path):
+    path = tmp_path / "run" / "easel" / "generator.sock"
+    with unix_socket(path, None):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+        assert {stat.S_IMODE(folder.stat().st_mode) for folder in (path.parent, path.parent.parent)} == {0o700}
+    assert not path.exists()
+
+
+def test_a_folder_that_is_there_keeps_its_mode(tmp_path):
+    tmp_path.chmod(0o750)
+    with unix_socket(tmp_path / "generator.sock", None):
+        assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o750
+
+
+def test_a_stale_socket_is_replaced(tmp_path):
+    path = tmp_path / "generator.sock"
+    with socket.socket(socket.AF_UNIX) as crashed:
+        crashed.bind(str(path))
+    with unix_socket(path, None) as listener:
+        listener.listen()
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+
+
+def test_a_live_socket_is_left_alone(tmp_path):
+    path = tmp_path / "generator.sock"
+    with unix_socket(path, None) as listener:
+        listener.listen()
+        with pytest.raises(CannotListen, match="is listening on"), unix_socket(path, None):
+            pass
+        assert path.is_socket()
+
+
+def test_another_file_in_its_place_is_left_alone(tmp_path):
+    path = tmp_path / "generator.sock"
+    path.write_text("mine")
+    with pytest.raises(CannotListen, match="cannot be listened on"), unix_socket(path, None):
+        pass
+    assert path.read_text() == "mine"
+
+
+def test_an_unknown_group_is_a_sentence(tmp_path):
+    with pytest.raises(CannotListen, match="no-such-group"), unix_socket(tmp_path / "s", "no-such-group"):
+        pass
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make another user's folder")
+def test_a_folder_of_another_user_is_not_trusted(tmp_path):
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    os.chown(folder, 12345, -1)
+    with pytest.raises(CannotListen, match="belongs to another user"), unix_socket(folder / "s", None):
+        pass
+
+
+def test_a_port_that_is_taken_is_a_sentence():
+    with tcp_socket("127.0.0.1", 0) as taken, pytest.raises(CannotListen, match="in use"):
+        tcp_socket("127.0.0.1", taken.getsockname()[1])
+
+
+@pytest.fixture
+async def tcp_address(start_generator) -> str:
+    """A generator on a UNIX socket and on TCP."""
+    generator: RunningGenerator = await start_generator(token=TOKEN, allowed_hosts=("studio.home",))
+    listener = tcp_socket("127.0.0.1", 0)
+    await web.SockSite(generator.runner, listener).start()
+    assert (await generator.call("GET", "/v1/health")).status == 200, "the UNIX socket needs no token"
+    return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Authorization": f"Bearer {TOKEN}"}, 200),
+        ({"Authorization": f"Bearer {TOKEN}", "Host": "localhost:7801"}, 200),
+        ({"Authorization": f"Bearer {TOKEN}", "Host": "[::1]:7801"}, 200),
+        ({"Authorization": f"Bearer {TOKEN}", "Host": "Studio.Home"}, 200),
+        ({}, 401),
+        ({"Authorization": "Bearer wrong"}, 401),
+        ({"Authorization": f"Basic {TOKEN}"}, 401),
+        ({"Authorization": f"Bearer {TOKEN}x"}, 401),
+        ({"Authorization": "Bearer"}, 401),
+        ({"Authorization": "Bearer é"}, 401),
+        ({"Authorization": f"Bearer {TOKEN}", "Host": "evil.example"}, 403),
+        ({"Authorization": f"Bearer {TOKEN}", "Host": "localhost.evil.example:7801"}, 403),
+        ({"Host": "evil.example"}, 403),
+    ],
+)
+@pytest.mark.parametrize("path", ["/v1/health", "/metrics", "/openapi.json"])
+async def test_over_tcp_host_and_token_are_checked(tcp_address, headers, status, path):
+    async with aiohttp.request("GET", f"{tcp_address}{path}", headers=headers) as response:
+        assert response.status == status
+        if status != 200:
+            assert (await response.json())["error"]["code"] in ("unauthorized", "wrong_host")
+
+
+async def test_without_a_token_nobody_enters_over_tcp(start_generator):
+    generator = await start_generator()
+    listener = tcp_socket("127.0.0.1", 0)
+    await web.SockSite(generator.runner, listener).start()
+    for headers in ({}, {"Authorization": "Bearer "}, {"Authorization": "Bearer None"}):
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/v1/health"
+        async with aiohttp.request("GET", address, headers=headers) as response:
+            assert response.status == 401
