@@ -80,7 +80,7 @@ class Gallery:
     def thumbnail(self, picture: Picture) -> bytes:
         """Made anew each time. Raises Gone."""
         try:
-            with Image.open(self._path(picture)) as image:
+            with Image.open(self.path(picture)) as image:
                 return encoding.thumbnail(image)[0]
         except OSError as error:
             raise _gone(picture) from error
@@ -101,12 +101,13 @@ class Gallery:
             with contextlib.suppress(OSError):
                 theme.rmdir()  # succeeds where nothing is left
 
-    def _path(self, picture: Picture) -> Path:
+    def path(self, picture: Picture) -> Path:
+        """Where the picture is, or was."""
         return self._folder / words_name(picture.recipe.theme) / picture.filename
 
     def _read(self, picture: Picture, suffix: str) -> bytes:
         try:
-            return self._path(picture).with_suffix(suffix).read_bytes()
+            return self.path(picture).with_suffix(suffix).read_bytes()
         except OSError as error:
             raise _gone(picture) from error
 
