@@ -161,6 +161,7 @@ def test_flags(said, expected):
         ("--no bokeh\notter", request(no=("bokeh",))),
         ("--no bokeh,\ntext | otter", request(no=("bokeh", "text"))),
         ("otter,--seed 7", request(seed=7)),
+        ('--theme "my otters", otter', request(theme="my otters")),
     ],
 )
 def test_what_follows_a_complete_value_is_not_lost(text, expected):
@@ -272,7 +273,19 @@ def test_loras_are_left_out_with_a_note():
         ),
         ("otter\nstile: ink", "There is no slot “stile”. Did you mean style?"),
         ("otter\nsteps: 20", "There is no slot “steps”. Did you mean --steps 20?"),
-        ("otter, style: ink", "To start another slot, put “|” or a new line before “style: ink”."),
+        (
+            "otter, style: ink",
+            "To start another slot, put “|” or a new line before “style: ink”, outside of brackets.",
+        ),
+        (
+            "(otter | style: ink)",
+            "To start another slot, put “|” or a new line before “style: ink)”, outside of brackets.",
+        ),
+        (
+            "a, b: c, style: ink",
+            "To start another slot, put “|” or a new line before “style: ink”, outside of brackets.",
+        ),
+        ("otter --w 3", "There is no flag --w. !easel help lists them all."),
         ("(x:-1)", "A weight cannot be below 0, but one is -1."),
         ("a [cat:dog:0.5]", "Easel cannot change words while it draws: “[cat:dog:0.5]”."),
         ("a [cat|dog]", "Easel cannot change words while it draws: “[cat|dog]”."),

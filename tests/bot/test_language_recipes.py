@@ -68,6 +68,8 @@ DRAWN = DrawRequest(
     ),
 )
 
+NUMBERS = EarlierFacts(model_revision="1e3", plan={"a": 0.5, "b": ".5", "c": "x"})
+
 AUTHORS_EXAMPLE = (
     '{"theme": "owl", "prompt": {"subject": ["owl", "anthropomorphic"], "outfit": ["groceries", "(headphones)++"], '
     '"environment": ["(sunset)++", "busy city street"], "emotions": ["normcore", "cozy", "happy"], '
@@ -135,6 +137,8 @@ def test_slots_behind_a_recipe_replace_its_own():
     ("text", "expected"),
     [
         ("prompt: otter", otter()),
+        ("Prompt: otter\nSeed: 7", otter(seed=7)),
+        ("prompt: otter\nfacts: {model_revision: 1e3, plan: {a: .5, b: '.5', c: x}}", otter(facts=NUMBERS)),
         ("prompt: “otter”\nseed: 7", DrawRequest(slots=Slots(subject=("“otter”",)), seed=7)),
         ("negative_prompt: cars, (ugly:1.2)\nprompt: otter", otter(negative_prompt="cars, (ugly)1.2")),
         ("prompt: otter\nseed:\nmodel: null\ntheme: ~\nnegative_prompt:", otter()),
@@ -202,6 +206,7 @@ def test_the_edited_example_of_a_recipe():
         ("prompt: otter\nfacts: x", "“facts” has a line for each fact."),
         ("prompt: otter\nfacts: {plan: x}", "“plan” has a line for each fact."),
         ("prompt: otter\nprompt: owl", "“prompt” stands twice in the recipe. Keep one of them."),
+        ("Prompt: otter\nprompt: owl", "“prompt” stands twice in the recipe. Keep one of them."),
         ('{"prompt": "otter", "prompt": "owl"}', "“prompt” stands twice in the recipe. Keep one of them."),
         ("prompt: otter\n[a, b]: c", "A key of a recipe is one word."),
         ("prompt: &a otter", "A recipe cannot have anchors (&) or aliases (*). "),

@@ -10,7 +10,7 @@ from .nesting import quote_spans, split_outside
 from .phones import DASHES, as_typed
 from .request import SLOTS, DrawRequest, Slots
 from .sentences import ParseError, brief, listed, nearest, quoted
-from .weights import read_terms, to_compel
+from .weights import read_terms
 
 _BREAK = re.compile(r"[|\n]")
 # A line that ends in a comma goes on in the next one, unless that has a label.
@@ -19,7 +19,11 @@ _DASHED = re.compile(rf"(?<![^\s,|])(?P<dashes>[{DASHES}]++)(?P<name>[^\W\d_][\w
 _SHORT_FLAG = re.compile(r"(?P<name>n)(?P<value>\d*)", re.IGNORECASE)
 # A word and its colon: `style: …` and `style:…`, but neither `https://…` nor `16:9`.
 _LABEL = re.compile(r"\s*(?P<word>[^\W\d_][\w-]*+)[ \t]*:(?!//)(?P<gap>\s|$)?")
-_QUOTED_VALUE = re.compile(r"""(?P<quote>["'])(?P<text>(?:(?!(?P=quote))[^\\]|\\.)*+)(?P=quote)(?=\s|$)""", re.DOTALL)
+_QUOTED_VALUE = re.compile(
+    r"""(?P<quote>["'])(?P<text>(?:(?!(?P=quote))[^\\]|\\.)*+)(?P=quote)(?=[\s,]|$)""", re.DOTALL
+)
+# A slot's label where none can stand: behind a comma, or in brackets.
+_STRAY_LABEL = re.compile(r"[,|\n][ \t]*+(?P<word>[^\W\d_][\w-]*+)[ \t]*+:\s")
 
 
 def parse_chat(text: str) -> DrawRequest:
@@ -93,7 +97,9 @@ def _take_value(flag: Flag, tail: str) -> tuple[str, str]:
         if explicit:
             raise ParseError(f"{flag.typed} takes no value.")
         return flag.example, tail
-    if match := _QUOTED_VALUE.match(text):
+    match = _QUOTED_VALUE.match(text)
+    # Terms may be quoted one by one: "red boots", "blue scarf".
+    if match and not (flag.kind is Kind.TERMS and text.startswith(",", match.end())):
         return match["text"], text[match.end() :]
     if flag.kind.runs_on:
         value, rest = text.strip(", \t\r\n"), ""
@@ -111,7 +117,8 @@ def _converted(flag: Flag, text: str) -> Any:
     what, text = flag.typed, " ".join(text.split())
     match flag.kind:
         case Kind.TERMS:
-            return read_terms(text)
+            terms = read_terms(text)
+            return ", ".join(terms) if flag.field == "negative_prompt" else terms
         case Kind.WHOLE_NUMBER:
             return values.whole_number(what, text)
         case Kind.NUMBER:
@@ -120,8 +127,6 @@ def _converted(flag: Flag, text: str) -> Any:
             return values.size(what, text)
         case Kind.RATIO:
             return values.ratio(what, text)
-        case Kind.TEXT if flag.field == "negative_prompt":
-            return to_compel(text)
         case _ if not text:
             raise ParseError(f"{what} needs a value, such as {flag.usage}.")
         case _:
@@ -141,12 +146,11 @@ def _take_label(words: str) -> tuple[str, str]:
 
 
 def _plain_terms(words: str) -> tuple[str, ...]:
-    terms = read_terms(words)
-    for term in terms:
-        label = _LABEL.match(term)
-        if label and label["gap"] and find_slot(label["word"]):
-            raise ParseError(f"To start another slot, put “|” or a new line before {quoted(term)}.")
-    return terms
+    for label in _STRAY_LABEL.finditer(words):
+        if find_slot(label["word"]):
+            slot = quoted(words[label.start("word") :])
+            raise ParseError(f"To start another slot, put “|” or a new line before {slot}, outside of brackets.")
+    return read_terms(words)
 
 
 def _no_slot(word: str, value: str) -> str:

@@ -69,7 +69,7 @@ FLAGS = (
     Flag(
         name="negative",
         field="negative_prompt",
-        kind=Kind.TEXT,
+        kind=Kind.TERMS,
         example="cars, ugly",
         help="Replaces the default negative prompt",
         synonyms=("neg", "negative-prompt"),
@@ -123,7 +123,7 @@ def find_flag(name: str) -> Flag:
         return flag
     near = nearest(name, _BY_NAME)
     hint = f"Did you mean {_typed(near)}?" if near else "!easel help lists them all."
-    raise ParseError(f"There is no flag {_typed(brief(name))}. {hint}")
+    raise ParseError(f"There is no flag --{brief(name)}. {hint}")
 
 
 def find_slot(label: str) -> str | None:

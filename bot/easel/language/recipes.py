@@ -23,7 +23,7 @@ def read_recipe(recipe: Value) -> DrawRequest:
     """What a recipe asks for. Of its facts only what ``EarlierFacts`` holds is taken. Raises ParseError."""
     if not isinstance(recipe, Mapping):
         raise ParseError("A recipe has lines such as “prompt: otter”.")
-    _check_keys("key", recipe, KEYS)
+    recipe = _checked("key", recipe, KEYS)
     said = {key: value for key, value in recipe.items() if not _is_nothing(value)}
     fields: dict[str, Any] = {
         key: _text(key, said[key]) for key in ("theme", "model", "sampler", "tier") if key in said
@@ -57,7 +57,7 @@ def _slots(said: Mapping[str, Value]) -> Slots:
 def _slot_terms(slots: Value) -> dict[str, tuple[str, ...]]:
     if not isinstance(slots, Mapping):
         raise ParseError(f"“slots” has a line for each slot: {listed(SLOTS)}.")
-    _check_keys("slot", slots, SLOTS)
+    slots = _checked("slot", slots, SLOTS)
     return {slot: _terms(slot, terms) for slot, terms in slots.items() if not _is_nothing(terms)}
 
 
@@ -142,9 +142,16 @@ def _is_nothing(value: Value) -> bool:
     return value is None or (isinstance(value, Unquoted) and value in {"", "~", "null"})
 
 
-def _check_keys(what: str, mapping: Mapping[str, Value], known: tuple[str, ...]) -> None:
-    for key in mapping:
+def _checked(what: str, mapping: Mapping[str, Value], known: tuple[str, ...]) -> dict[str, Value]:
+    """The mapping with its keys in lower case (phones capitalise), each of them known and there once."""
+    checked: dict[str, Value] = {}
+    for typed, value in mapping.items():
+        key = typed.lower()
         if key not in known:
             near = nearest(key, known)
             hint = f"Did you mean {near}?" if near else f"There are {listed(known)}."
-            raise ParseError(f"A recipe has no {what} {quoted(key)}. {hint}")
+            raise ParseError(f"A recipe has no {what} {quoted(typed)}. {hint}")
+        if key in checked:
+            raise ParseError(f"{quoted(key)} stands twice in the recipe. Keep one of them.")
+        checked[key] = value
+    return checked
