@@ -14,6 +14,8 @@ from .language import DrawRequest
 from .outbox import Debt, Outbox, Outgoing, Priority
 from .picture_post import answer_content, caption, mark, picture_content, recipe_content
 
+STARTING = "The generator is still starting. Your picture comes as soon as it is ready."
+
 # A picture and its recipe.
 EVENTS_PER_PICTURE = 2
 
@@ -39,6 +41,8 @@ class Draughtsman:
             body = job_body(request, capabilities, requester=message.sender, seed=seed)
             await self._generator.submit(job, body)
             self._log.info(f"{job}: {len(body['recipes'])} recipe(s) submitted")
+            if (await self._generator.health()).state == "loading":
+                await self._tell(job, message, STARTING, "starting")
             await self._bring(job, message, request.notes, capabilities, debt)
 
     async def _bring(
@@ -55,7 +59,7 @@ class Draughtsman:
                         await self._post(job, message, picture, notes, capabilities, debt)
                 if isinstance(event, JobStatus | Position) and (reason := event.waiting_for) and reason not in told:
                     told.add(reason)
-                    await self._tell(job, message, reason, len(told))
+                    await self._tell(job, message, reason, f"waiting-{len(told)}")
                 if isinstance(event, JobStatus) and event.state == "failed":
                     raise Failed(event.error.message if event.error else None)
                 if isinstance(event, JobStatus) and event.state == "cancelled":
@@ -95,6 +99,6 @@ class Draughtsman:
             debt.pay()
         self._log.info(f"{job}: picture {n} is in {room_id}")
 
-    async def _tell(self, job: str, message: Message, reason: str, number: int) -> None:
+    async def _tell(self, job: str, message: Message, reason: str, kind: str) -> None:
         content = {**answer_content(reason, message.relation), **mark(job, "waiting")}
-        await self._outbox.send(Outgoing(room_id=message.room_id, txn_id=f"{job}-waiting-{number}", content=content))
+        await self._outbox.send(Outgoing(room_id=message.room_id, txn_id=f"{job}-{kind}", content=content))

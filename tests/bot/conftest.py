@@ -189,6 +189,7 @@ class Generator:
     capabilities: api.Capabilities = field(default_factory=capabilities)
     sins: dict[str, Answer] = field(default_factory=dict)
     jobs: dict[str, api.JobRequest] = field(default_factory=dict)
+    state: api.ServiceState = api.ServiceState.READY
     waiting_for: str | None = None
     notes: tuple[str, ...] = ()
     asked: list[str] = field(default_factory=list)
@@ -270,7 +271,7 @@ class Generator:
 
     async def _health(self, request: web.Request) -> web.Response:
         health = api.Health(
-            state=api.ServiceState.READY,
+            state=self.state,
             device="a card",
             models=("ssd-1b",),
             queued=2,

@@ -92,6 +92,13 @@ async def test_why_a_job_waits_is_told_once(drawing_room, homeserver, generator)
     assert [event.content["body"] for event in await homeserver.answers()] == ["The card is needed for a game."]
 
 
+async def test_a_generator_that_starts_is_told_of(drawing_room, homeserver, generator):
+    generator.state = "loading"
+    await drawing_room.say("!draw otter")
+    await homeserver.files()
+    assert await homeserver.answer() == "The generator is still starting. Your picture comes as soon as it is ready."
+
+
 async def test_a_caption_draws_and_says_what_it_did_not_use(drawing_room, homeserver):
     await drawing_room.put({"msgtype": "m.image", "body": "!draw otter", "filename": "IMG_1.jpg", "url": "mxc://x/y"})
     picture = await homeserver.marked("picture")

@@ -1,0 +1,246 @@
+"""The bot's own client against the real server, its lane process included: what one says, the other understands."""
+
+import asyncio
+import io
+from dataclasses import fields
+
+import pytest
+import yaml
+from bad_engines import Dying, Failing, Greedy, Hanging, Raising, Rubbish, Slow, Unborn, Weightless
+from PIL import Image
+
+from bot.easel import generator_words as words
+from bot.easel.generator_client import GeneratorClient, Patience
+from bot.easel.generator_errors import GeneratorError, Interrupted, NotNow, QueueFull, Refused, Restarted, SocketMissing
+from bot.easel.job import job_body
+from bot.easel.language import parse_draw
+from bot.easel.settings import Settings
+from generator import __version__, api
+
+IMPATIENT = Patience(silence_s=5, reconnect_for_s=0.5, reconnect_every_s=0.05)
+
+
+def client(socket) -> GeneratorClient:
+    settings = Settings(
+        generator_url=f"unix://{socket}",
+        generator_token="",
+        generator_ca_file="",
+        rate_limit_burst=10,
+        rate_limit_per_second=0.2,
+    )
+    return GeneratorClient(settings, __version__, IMPATIENT)
+
+
+async def submit(
+    client: GeneratorClient, typed: str, job: str = "job", requester: str = "@ada:home"
+) -> words.JobStatus:
+    """What the bot does with a command, as far as the wall between the two."""
+    known, _ = await client.capabilities()
+    body = job_body(parse_draw(f"{typed} --steps 3"), known, requester=requester, seed=41)
+    return await client.submit(job, body)
+
+
+async def follow(client: GeneratorClient, job: str = "job") -> list[words.JobEvent]:
+    async with asyncio.timeout(20):
+        return [event async for event in client.follow(job)]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        (api.Size, words.Size),
+        (api.CardDefaults, words.CardDefaults),
+        (api.CardLimits, words.CardLimits),
+        (api.ModelCard, words.ModelCard),
+        (api.RequestLimits, words.RequestLimits),
+        (api.Capabilities, words.Capabilities),
+        (api.Health, words.Health),
+        (api.Recipe, words.Recipe),
+        (api.Facts, words.Facts),
+        (api.Picture, words.Picture),
+        (api.Error, words.Error),
+        (api.JobStatus, words.JobStatus),
+        (api.PositionEvent, words.Position),
+    ],
+)
+def test_the_bot_reads_nothing_that_the_contract_does_not_say(theirs, ours):
+    assert {field.name for field in fields(ours)} <= set(theirs.model_fields)
+
+
+async def test_health_and_capabilities(generator):
+    bot = client(generator.socket)
+    health = await bot.health()
+    assert health.state in set(api.ServiceState)
+    known, answer = await bot.capabilities()
+    assert api.Capabilities.model_validate_json(answer).default_model == known.default_model == "stand-in"
+    assert known.card(None).draws_noise
+
+
+async def test_a_command_becomes_a_picture(generator):
+    bot = client(generator.socket)
+    status = await submit(bot, "otter, (cowboy hat)++ | style: watercolor --seed 7 --size 64x96 --no bokeh")
+    assert not status.is_final
+    events = await follow(bot)
+    (picture,) = [event for event in events if isinstance(event, words.Picture)]
+    assert isinstance(events[-1], words.JobStatus)
+    assert events[-1].state == "done"
+    assert events[-1].pictures == (picture,)
+    assert (picture.recipe.seed, picture.width, picture.height) == (7, 64, 96)
+
+    png = await bot.picture("job", 0)
+    assert len(png) == picture.size
+    assert Image.open(io.BytesIO(png)).size == (64, 96)
+    assert len(await bot.thumbnail("job", 0)) == picture.thumbnail_size
+    recipe = yaml.safe_load(await bot.recipe("job", 0))
+    assert recipe["slots"]["subject"] == ["otter", "(cowboy hat)++"]
+    assert recipe["slots"]["style"] == ["watercolor"]
+    assert recipe["negative_prompt"] == "ugly, poor quality, bokeh"
+
+
+async def test_a_recipe_file_pasted_into_the_chat_is_drawn_again(generator):
+    bot = client(generator.socket)
+    await submit(bot, "otter, cowboy hat | outfit: denim jacket --theme rivers --seed 7 --size 64x96")
+    await follow(bot)
+    pasted = parse_draw((await bot.recipe("job", 0)).decode())
+    known, _ = await bot.capabilities()
+    await bot.submit("again", job_body(pasted, known, requester="@bob:home", seed=1))
+    await follow(bot, "again")
+    assert _pixels(await bot.picture("again", 0)) == _pixels(await bot.picture("job", 0))
+    first, second = [yaml.safe_load(await bot.recipe(job, 0)) for job in ("job", "again")]
+    assert {key: first[key] for key in first if key != "facts"} == {
+        key: second[key] for key in second if key != "facts"
+    }
+
+
+async def test_three_pictures(generator):
+    bot = client(generator.socket)
+    await submit(bot, "otter -n 3")
+    pictures = [event for event in await follow(bot) if isinstance(event, words.Picture)]
+    assert [(picture.n, picture.recipe.seed) for picture in pictures] == [(0, 41), (1, 42), (2, 43)]
+
+
+async def test_asking_twice_is_one_job_and_coming_back_later_is_fine(generator):
+    bot = client(generator.socket)
+    await submit(bot, "otter")
+    await follow(bot)
+    assert (await submit(bot, "otter")).state == "done"
+    (last,) = await follow(bot)
+    assert isinstance(last, words.JobStatus)
+    assert len(last.pictures) == 1
+
+
+@pytest.mark.parametrize(
+    ("typed", "parts"),
+    [
+        ("otter --model ssd-1c", ["ssd-1c", "stand-in"]),
+        ("otter --model standin", ["Did you mean stand-in?"]),
+        ("otter --sampler euler", ["euler", "unipc"]),
+        ("otter --fast", ["fast", "exact"]),
+        ("otter --size 8x64", ["8", "64", "1024"]),
+        ("otter --size 9000x64", ["9000", "1024"]),
+        ("otter --cfg 99", ["99", "30"]),
+        ("(" * 20 + "otter" + ")" * 20, ["8"]),
+        (f"otter, {'very ' * 600} big", ["2000"]),
+        (f"otter --theme {'x' * 70}", ["64"]),
+    ],
+)
+async def test_refusals_are_sentences_that_name_value_limit_and_choices(generator, typed, parts):
+    with pytest.raises(GeneratorError) as error:
+        await submit(client(generator.socket), typed)
+    assert type(error.value) is Refused
+    said = str(error.value)
+    assert said[0].isupper() or said.split()[0].isidentifier()
+    assert said.endswith((".", "?"))
+    assert len(said) < 300
+    for part in parts:
+        assert part in said
+
+
+async def test_a_full_queue(slow_generator):
+    bot = client(slow_generator.socket)
+    with pytest.raises(QueueFull, match=r"Try again in \d+ s\."):
+        for n in range(20):
+            await submit(bot, "otter", f"job-{n}")
+
+
+@pytest.mark.parametrize(
+    ("engine", "typed"),
+    [
+        (Raising, "bad"),
+        (Failing, "bad"),
+        (Dying, "exit"),
+        (Dying, "segfault"),
+        (Rubbish, "black"),
+        (Greedy, "bad"),
+        (Unborn, "otter"),
+        (Weightless, "otter"),
+    ],
+)
+async def test_a_bad_engine_ends_in_a_sentence(start_generator, engine, typed):
+    bot = client((await start_generator(engine)).socket)
+    await submit(bot, typed)
+    last = (await follow(bot))[-1]
+    assert isinstance(last, words.JobStatus)
+    assert last.state == "failed"
+    assert last.error.message[0].isupper()
+    assert last.error.message.endswith(".")
+    assert "Traceback" not in last.error.message
+
+
+async def test_an_engine_that_hangs(start_generator):
+    bot = client((await start_generator(Hanging, step_timeout_s=0.5)).socket)
+    await submit(bot, "otter")
+    last = (await follow(bot))[-1]
+    assert isinstance(last, words.JobStatus)
+    assert last.state == "failed"
+
+
+async def test_a_pause_is_told(start_generator):
+    generator = await start_generator(Slow)
+    await generator.call("POST", "/v1/pause")
+    bot = client(generator.socket)
+    await submit(bot, "otter")
+    assert (await bot.health()).state == "paused"
+    reasons = set()
+    async for event in bot.follow("job"):
+        if not isinstance(event, words.Picture):
+            reasons.add(event.waiting_for)
+        if reasons - {None} and (await bot.health()).state == "paused":
+            await generator.call("POST", "/v1/resume")
+    assert any(reason and reason.endswith(".") for reason in reasons)
+
+
+async def test_a_job_cancelled_by_someone_else(slow_generator):
+    bot = client(slow_generator.socket)
+    await submit(bot, "otter")
+    await slow_generator.call("DELETE", "/v1/jobs/job")
+    last = (await follow(bot))[-1]
+    assert isinstance(last, words.JobStatus)
+    assert last.state == "cancelled"
+
+
+async def test_a_generator_that_stops_and_does_not_come_back(slow_generator):
+    bot = client(slow_generator.socket)
+    await submit(bot, "otter")
+    with pytest.raises(Interrupted):
+        async for _ in bot.follow("job"):
+            await slow_generator.runner.cleanup()
+    with pytest.raises((SocketMissing, NotNow)):
+        await bot.health()
+
+
+async def test_a_generator_that_is_restarted_in_the_middle(start_generator):
+    first = await start_generator(Slow)
+    bot = client(first.socket)
+    await submit(bot, "otter -n 9")
+    events = bot.follow("job")
+    await anext(events)
+    await first.runner.cleanup()
+    await start_generator(Slow, socket=first.socket)
+    with pytest.raises(Restarted):
+        async for _ in events:
+            pass
+
+
+def _pixels(png: bytes) -> bytes:
+    return Image.open(io.BytesIO(png)).tobytes()
