@@ -152,6 +152,14 @@ def test_slots_behind_a_recipe_replace_its_own():
             '{"prompt": "otter", "seed": 7, "guidance_scale": 7.5, "steps": "9"}',
             otter(seed=7, guidance_scale=7.5, steps=9),
         ),
+        (
+            '{"prompt": "otter", "facts": {"model_revision": "1e3", "plan": {"a": 0.5, "b": ".5", "c": "x"}}}',
+            otter(facts=NUMBERS),
+        ),
+        (
+            '{"prompt": "otter", "facts": {"plan": {"a": true, "b": null}}}',
+            otter(facts=EarlierFacts(plan={"a": True, "b": None})),
+        ),
         ('{"prompt": "otter", "seed": null, "width": 64, "height": 96} --theme x', otter(size=(64, 96), theme="x")),
         ("prompt: otter\nstyle: ink, oil", DrawRequest(slots=Slots(subject=("otter",), style=("ink", "oil")))),
         ("```\nsubject: otter\nstyle: (ink)+\n```", DrawRequest(slots=Slots(subject=("otter",), style=("(ink)+",)))),

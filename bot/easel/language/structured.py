@@ -14,7 +14,6 @@ from ruamel.yaml.events import (
     AliasEvent,
     Event,
     MappingEndEvent,
-    MappingStartEvent,
     NodeEvent,
     ScalarEvent,
     SequenceEndEvent,
@@ -39,9 +38,9 @@ def read_yaml(text: str) -> Value:
     """The one document in ``text``. Raises ParseError."""
     events = YAML(typ="safe", pure=True).parse(text)
     try:
-        next(events), next(events)  # the stream's start and, if it is not empty, the document's
-        value = _node(next(events, None), events, depth=0)
-        next(events)
+        next(events), next(events)  # the start of the stream and of the document; an empty stream has only its own
+        value = _node(next(events), events, depth=0)
+        next(events)  # the end of the document
         if not isinstance(next(events), StreamEndEvent):
             raise ParseError("A recipe is one YAML document, but there are several.")
     except StopIteration:
@@ -68,29 +67,25 @@ def read_json_start(text: str) -> tuple[Value, str]:
     return value, text[end:]
 
 
-def _node(event: Event | None, events: Iterator[Event], depth: int) -> Value:
+def _node(event: Event, events: Iterator[Event], depth: int) -> Value:
     if isinstance(event, AliasEvent) or (isinstance(event, NodeEvent) and event.anchor is not None):
         raise ParseError("A recipe cannot have anchors (&) or aliases (*). Put quotes around such a text.")
     if getattr(event, "tag", None) is not None:
         raise ParseError("A recipe cannot have tags (!). Put quotes around such a text.")
     if depth > MAX_DEPTH:
         _too_deep()
-    match event:
-        case ScalarEvent():
-            return event.value if event.style else Unquoted(event.value)
-        case SequenceStartEvent():
-            items = []
-            while not isinstance(event := next(events), SequenceEndEvent):
-                items.append(_node(event, events, depth + 1))
-            return items
-        case MappingStartEvent():
-            pairs = []
-            while not isinstance(event := next(events), MappingEndEvent):
-                key = _node(event, events, depth + 1)
-                pairs.append((key, _node(next(events), events, depth + 1)))
-            return _mapping(pairs)
-        case _:
-            raise ParseError("The recipe is empty.")
+    if isinstance(event, ScalarEvent):
+        return event.value if event.style else Unquoted(event.value)
+    if isinstance(event, SequenceStartEvent):
+        items = []
+        while not isinstance(event := next(events), SequenceEndEvent):
+            items.append(_node(event, events, depth + 1))
+        return items
+    pairs = []
+    while not isinstance(event := next(events), MappingEndEvent):
+        key = _node(event, events, depth + 1)
+        pairs.append((key, _node(next(events), events, depth + 1)))
+    return _mapping(pairs)
 
 
 def _mapping(pairs: Sequence[tuple[Value, Value]]) -> dict[str, Value]:
