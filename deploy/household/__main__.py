@@ -19,6 +19,7 @@ from deploy.plugin import ROOT
 
 ROOM = "Easel"
 PERSON = "you"
+FOLDER = Path(os.environ.get("EASEL_HOUSEHOLD") or ROOT / ".household").absolute()
 
 
 async def room_with_bot(home: Household, person: Person) -> str:
@@ -72,9 +73,8 @@ async def main() -> int:
         loop.add_signal_handler(stop, task.cancel)
     # What a client library notes about keys and devices is no part of the chat.
     logging.getLogger("nio").setLevel(logging.CRITICAL)
-    folder = Path(os.environ.get("EASEL_HOUSEHOLD") or ROOT / ".household")
     try:
-        return 0 if await live(folder.absolute(), os.environ.get("SAY", "")) else 1
+        return 0 if await live(FOLDER, os.environ.get("SAY", "")) else 1
     except HouseholdError as error:
         print(error, file=sys.stderr)
         return 1

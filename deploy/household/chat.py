@@ -48,7 +48,7 @@ class Chat:
 
     async def talk(self) -> None:
         """Until the end of the input: each line typed is a message, each event of the bot's is shown."""
-        showing = asyncio.create_task(self._show(len(self._person.heard)), name="show what is heard")
+        showing = asyncio.create_task(self._show(), name="show what is heard")
         try:
             async for line in typed_lines():
                 if line.strip():
@@ -63,12 +63,8 @@ class Chat:
         except HouseholdError as error:
             print(error, file=sys.stderr)
 
-    async def _show(self, shown: int) -> None:
-        heard = self._person.heard
-        while True:
-            await self._person.until(lambda: len(heard) > shown, timeout_s=float("inf"))
-            event = heard[shown]
-            shown += 1
+    async def _show(self) -> None:
+        async for event in self._person.listen():
             if event.room_id == self._room_id and event.sender == self._bot:
                 await self._show_event(event)
 

@@ -30,16 +30,24 @@ class Generator:
         """End it without a word, as a power cut would."""
         return await self.child.kill()
 
-    async def health(self) -> dict[str, Any]:
-        answer: dict[str, Any] = await self._api.call("GET", "/v1/health")
-        return answer
+    async def health(self) -> Any:
+        return await self._api.call("GET", "/v1/health")
 
-    async def capabilities(self) -> dict[str, Any]:
-        answer: dict[str, Any] = await self._api.call("GET", "/v1/capabilities")
-        return answer
+    async def capabilities(self) -> Any:
+        return await self._api.call("GET", "/v1/capabilities")
+
+    async def pause(self) -> None:
+        await self._api.call("POST", "/v1/pause")
+
+    async def resume(self) -> None:
+        await self._api.call("POST", "/v1/resume")
+
+    async def answers(self) -> bool:
+        """Whether anything answers on the socket, ready or not."""
+        return await self._api.answers("/v1/health")
 
     async def _is_ready(self) -> bool:
-        return await self._api.answers("/v1/health") and (await self.health())["state"] == "ready"
+        return await self.answers() and (await self.health())["state"] == "ready"
 
 
 def connect(socket: Path) -> JsonApi:
@@ -50,5 +58,6 @@ def write_settings(folder: Path, socket: Path, **settings: Any) -> Path:
     """The generator's settings: its socket, its pictures, and what else is given."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "settings.yml"
-    path.write_text(yaml.safe_dump({"socket": str(socket), "pictures": str(folder / "pictures"), **settings}))
+    own = {"socket": str(socket), "pictures": str(folder / "pictures"), "drain_timeout_s": 20}
+    path.write_text(yaml.safe_dump(own | settings))
     return path

@@ -4,8 +4,10 @@ Stands on matrix-nio and vodozemac, which share no code with the bot's libraries
 """
 
 import asyncio
-from collections.abc import Callable
+import itertools
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -116,7 +118,7 @@ class Person:
             raise HouseholdError(f"The message was not sent: {sent}")
         return str(sent.event_id)
 
-    async def until(self, found: Callable[[], T], *, timeout_s: float = 60) -> T:
+    async def until(self, found: Callable[[], T], *, timeout_s: float | None = 60) -> T:
         """Wait until ``found()`` is true of what has arrived; its value. Raises TimeoutError."""
         async with asyncio.timeout(timeout_s), self._news:
             while not (value := found()):
@@ -128,6 +130,12 @@ class Person:
     async def hear(self, wanted: Callable[[Heard], bool], *, timeout_s: float = 60) -> Heard:
         """The first event that is ``wanted``, already there or still to come. Raises TimeoutError."""
         return (await self.until(lambda: [event for event in self.heard if wanted(event)], timeout_s=timeout_s))[0]
+
+    async def listen(self) -> AsyncIterator[Heard]:
+        """Every event from now on, as it comes; never ends."""
+        for index in itertools.count(len(self.heard)):
+            await self.until(partial(self._has_heard, index), timeout_s=None)
+            yield self.heard[index]
 
     def sees_typing(self, room_id: str, user_id: str) -> bool:
         return user_id in self._client.rooms[room_id].typing_users
@@ -148,6 +156,9 @@ class Person:
         if file is not None:
             data = decrypt_attachment(data, file["key"]["k"], file["hashes"]["sha256"], file["iv"])
         return data
+
+    def _has_heard(self, index: int) -> bool:
+        return len(self.heard) > index
 
     async def _sync(self) -> None:
         try:

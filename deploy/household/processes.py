@@ -17,8 +17,8 @@ from deploy.household.errors import HouseholdError
 # A first start writes databases and may build a model on a slow disk.
 START_LIMIT_S = 300
 
-# The generator gives its running job this long at most; the others need a second or two.
-STOP_LIMIT_S = 20
+# The generator gives its running job 20 s at most (see its settings); the others need a second or two.
+STOP_LIMIT_S = 30
 
 # Between two looks at a process that is starting: short beside its start, long beside the look.
 LOOK_EVERY_S = 0.1

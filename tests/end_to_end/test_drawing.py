@@ -1,0 +1,158 @@
+"""From a command typed in a room to the picture and the recipe that another client fetches and reads."""
+
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from deploy.household.json_api import JsonApi
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SMALL = "--steps 2 --size 64x72"
+OTTER = f"!draw otter, (cowboy hat)++ | style: watercolor --no bokeh --cfg 7.5 --seed 7 {SMALL}"
+
+
+async def test_a_picture_and_its_recipe(talk):
+    drawn = await talk.draw(OTTER)
+    image = Image.open(BytesIO(drawn.png))
+    thumbnail = Image.open(BytesIO(await talk.person.fetch(drawn.picture.content, thumbnail=True)))
+    content, info = drawn.picture.content, drawn.picture.content["info"]
+
+    assert (image.format, image.size) == ("PNG", (64, 72))
+    assert (info["w"], info["h"], info["size"], info["mimetype"]) == (64, 72, len(drawn.png), "image/png")
+    assert thumbnail.size == (info["thumbnail_info"]["w"], info["thumbnail_info"]["h"])
+    assert info["xyz.amorgan.blurhash"]
+    assert info["org.matrix.msc4230.is_animated"] is False
+
+    assert content["msgtype"] == "m.image"
+    assert content["filename"].endswith(".png") and content["filename"] != content["body"]
+    assert content["body"].startswith("otter, (cowboy hat)++, watercolor\n")
+    assert all(fact in content["body"] for fact in ("seed 7", "stand-in", "2 steps", "guidance 7.5", "64×72", "noise"))
+    assert drawn.recipe.content["msgtype"] == "m.file" and drawn.recipe.content["filename"].endswith(".yml")
+    for event in (drawn.picture, drawn.recipe):
+        assert event.reply_to == drawn.command and event.content["m.mentions"] == {}
+        assert event.was_encrypted == talk.is_encrypted
+        assert ("file" in event.content, "url" in event.content) == (talk.is_encrypted, not talk.is_encrypted)
+    assert ("thumbnail_file" in info, "thumbnail_url" in info) == (talk.is_encrypted, not talk.is_encrypted)
+
+
+async def test_the_recipe_says_what_was_asked(talk):
+    drawn = await talk.draw(OTTER)
+    asked = {
+        "prompt": "otter, (cowboy hat)++, watercolor",
+        "theme": "otter",
+        "model": "stand-in",
+        "seed": 7,
+        "steps": 2,
+        "guidance_scale": 7.5,
+        "width": 64,
+        "height": 72,
+    }
+    assert drawn.record.items() >= asked.items()
+    assert drawn.record["slots"]["subject"] == ["otter", "(cowboy hat)++"]
+    assert drawn.record["slots"]["style"] == ["watercolor"]
+    assert drawn.record["negative_prompt"].endswith(", bokeh")
+
+
+async def test_a_recipe_draws_the_same_pixels_again(talk):
+    first = await talk.draw(OTTER)
+    pasted = await talk.draw(f"!draw {first.yaml}")
+    fenced = await talk.draw(f"!draw\n```yaml\n{first.yaml}```")
+    assert first.pixels == pasted.pixels == fenced.pixels
+    other = await talk.draw(OTTER.replace("--seed 7", "--seed 8"))
+    assert other.pixels != first.pixels
+
+
+async def test_slots_on_lines_of_their_own(talk):
+    drawn = await talk.draw(f"!draw\nsubject: owl, anthropomorphic\noutfit: (headphones)++\n{SMALL}")
+    assert drawn.record["prompt"] == "owl, anthropomorphic, (headphones)++"
+
+
+async def test_the_authors_own_example(talk):
+    drawn = await talk.draw(
+        '!draw {"theme": "owl", "prompt": {"subject": ["owl", "anthropomorphic"], "outfit": ["groceries", '
+        '"(headphones)++"], "environment": ["(sunset)++", "busy city street"], "emotions": ["normcore", "cozy", '
+        '"happy"], "style": ["(pointillism)+", "backlit", "high quality"]}, "negative_prompt": '
+        '"cars, ugly, poor quality"}'
+    )
+    assert drawn.record["theme"] == "owl" and drawn.record["negative_prompt"] == "cars, ugly, poor quality"
+    assert drawn.record["slots"]["emotions"] == ["normcore", "cozy", "happy"]
+    assert drawn.record["seed"] == int(drawn.picture.content["body"].split("seed ")[1].split(" ")[0])
+
+
+async def test_a_thread_is_followed(talk):
+    root = await talk.say("look at these")
+    drawn = await talk.draw(f"!draw otter {SMALL}", **{"m.relates_to": {"rel_type": "m.thread", "event_id": root}})
+    for event in (drawn.picture, drawn.recipe):
+        relation = event.content["m.relates_to"]
+        assert (relation["rel_type"], relation["event_id"]) == ("m.thread", root)
+        assert event.reply_to == drawn.command
+
+
+async def test_a_command_is_acknowledged(talk):
+    command = await talk.say(f"!draw otter {SMALL}")
+    reaction = await talk.reply(command, "working")
+    assert reaction.type == "m.reaction" and reaction.content["m.relates_to"]["key"].startswith("🎨")
+    await talk.drawn(command)
+    seen = await talk.person.until(lambda: talk.person.sees_read(talk.room_id, talk.home.bot.user_id))
+    heard = [event.event_id for event in talk.person.heard]
+    assert heard.index(seen) >= heard.index(command)
+    await talk.person.until(lambda: not talk.person.sees_typing(talk.room_id, talk.home.bot.user_id))
+
+
+async def test_several_pictures_in_one_command(talk):
+    command = await talk.say(f"!draw otter -n 3 --seed 7 {SMALL}")
+    await talk.person.until(lambda: len(talk.replies(command, "recipe")) == 3)
+    pictures = talk.replies(command, "picture")
+    assert [event.mark["n"] for event in pictures] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("!draw", ["!draw otter, cowboy hat"]),
+        ("!draw otter --stesp 5", ["stesp", "--steps"]),
+        ("!draw otter --steps 9999", ["9999", "100"]),
+        ("!draw otter --size 65x64", ["65", "8"]),
+        ("!draw otter --model dall-e", ["dall-e", "stand-in"]),
+        ("!draw otter --sampler magic", ["magic", "unipc"]),
+        ("!draw ((((((((((((otter))))))))))))", ["8"]),
+        ("!easel hlep", ["hlep", "help"]),
+        ("!easel help", ["!draw"]),
+        ("!easel status", ["stand-in"]),
+    ],
+)
+async def test_words_for_an_answer(encrypted, said, words):
+    answer = await encrypted.answer(said)
+    assert all(word in answer for word in words), answer
+
+
+async def test_an_answer_is_a_quiet_reply(talk):
+    command = await talk.say("!draw otter --stesp 5")
+    answer = await talk.reply(command, "answer")
+    assert (answer.content["msgtype"], answer.content["m.mentions"]) == ("m.notice", {})
+    assert answer.reply_to == command and answer.was_encrypted == talk.is_encrypted
+
+
+async def test_it_says_hello_when_it_joins(talk):
+    hello = await talk.person.hear(lambda event: event.room_id == talk.room_id and event.mark.get("kind") == "hello")
+    assert "\n" not in hello.body and "!draw" in hello.body and hello.was_encrypted == talk.is_encrypted
+
+
+async def test_plain_words_in_an_encrypted_room_are_not_read(encrypted):
+    async with JsonApi(encrypted.home.url) as api:
+        api.token = encrypted.person.account.access_token
+        path = f"/_matrix/client/v3/rooms/{encrypted.room_id}/send/m.room.message/in-clear"
+        sent = await api.call("PUT", path, {"msgtype": "m.text", "body": f"!draw otter {SMALL}"})
+    await encrypted.draw(f"!draw otter {SMALL}")
+    assert encrypted.replies(sent["event_id"]) == []
+
+
+async def test_notices_and_its_own_words_are_not_read(plain):
+    notice = await plain.say(f"!draw otter {SMALL}", msgtype="m.notice")
+    # The caption of this one begins like a command.
+    own = await plain.draw(f"!draw subject: !draw otter {SMALL}")
+    assert own.picture.body.startswith("!draw otter")
+    await plain.draw(f"!draw otter {SMALL}")
+    assert plain.replies(notice) == plain.replies(own.picture.event_id) == []
