@@ -62,7 +62,7 @@ class Household:
             done, _ = await asyncio.wait({working, *endings}, return_when=asyncio.FIRST_COMPLETED)
             if working in done:
                 return working.result()
-            child = endings[done.pop()]
+            child = next(child for ending, child in endings.items() if ending in done)
             raise HouseholdError(f"The {child.name} has ended by itself. Why is at the end of {child.log}")
         finally:
             for task in (working, *endings):
