@@ -34,7 +34,7 @@ class Gallery:
     """One folder of pictures."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
 
     def save(self, drawn: Drawn, recipe: Recipe, job: str, n: int) -> Picture:
         """Write picture and recipe, each whole or not at all. Raises DrawingFailed if it is no picture, and OSError."""
@@ -53,8 +53,8 @@ class Gallery:
         name = PictureName(when, recipe.prompt, recipe.seed, job, n)
         path = self._theme_folder(recipe.theme) / f"{name}.png"
         # The picture is last: whoever sees it finds its recipe too.
-        _write(path.with_suffix(".yml"), text.encode())
-        _write(path, png)
+        write_whole(path.with_suffix(".yml"), text.encode())
+        write_whole(path, png)
         return _picture(drawn.image, n, path, len(png), recipe, facts)
 
     def restore(self, job: str, recipes: tuple[Recipe, ...]) -> tuple[Picture, ...]:
@@ -103,7 +103,7 @@ class Gallery:
 
     def path(self, picture: Picture) -> Path:
         """Where the picture is, or was."""
-        return self._folder / words_name(picture.recipe.theme) / picture.filename
+        return self.folder / words_name(picture.recipe.theme) / picture.filename
 
     def _read(self, picture: Picture, suffix: str) -> bytes:
         try:
@@ -112,7 +112,7 @@ class Gallery:
             raise _gone(picture) from error
 
     def _theme_folder(self, theme: str) -> Path:
-        folder = self._folder / words_name(theme)
+        folder = self.folder / words_name(theme)
         folder.mkdir(parents=True, exist_ok=True)
         if folder.is_symlink():
             raise DrawingFailed(
@@ -121,8 +121,8 @@ class Gallery:
         return folder
 
     def _themes(self) -> Iterator[Path]:
-        if self._folder.is_dir():
-            yield from (path for path in self._folder.iterdir() if path.is_dir() and not path.is_symlink())
+        if self.folder.is_dir():
+            yield from (path for path in self.folder.iterdir() if path.is_dir() and not path.is_symlink())
 
     def _files_of(self, job: str) -> Iterator[tuple[Path, int]]:
         for theme in self._themes():
@@ -165,7 +165,7 @@ def _restored(path: Path, n: int, recipe: Recipe) -> Picture | None:
         return None
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes) -> None:
     """Write a file that is there whole or not at all, after a power cut too."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=_UNFINISHED, delete=False) as file:
         try:

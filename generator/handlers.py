@@ -51,8 +51,8 @@ class Handlers:
     async def submit(self, request: web.Request) -> web.Response:
         if self._dispatcher.draining:
             raise Refused("draining", "The generator is shutting down. Please try again in a moment.")
+        job_id = _job_id(request)
         try:
-            job_id = _JOB_ID.validate_python(request.match_info["id"])
             asked = JobRequest.model_validate_json(await request.read(), strict=True)
         except ValidationError as error:
             raise refusal(error) from error
@@ -101,7 +101,7 @@ class Handlers:
         return await self._bytes(request, self._gallery.recipe, openapi.YAML)
 
     async def forget(self, request: web.Request) -> web.Response:
-        job_id = request.match_info["id"]
+        job_id = _job_id(request)
         job = self._jobs.find(job_id)
         if job is not None and not job.state.is_final:
             raise Refused("not_ended", f"This job is {job.state}; cancel it first.", field="id", value=job_id)
@@ -157,6 +157,14 @@ class Handlers:
         if picture is None:
             raise Refused("unknown", "This job has no such picture.", field="n", value=n[:8])
         return web.Response(body=await asyncio.to_thread(read, picture), content_type=mimetype)
+
+
+def _job_id(request: web.Request) -> str:
+    """An id that may become part of a file's name. Raises Refused."""
+    try:
+        return _JOB_ID.validate_python(request.match_info["id"])
+    except ValidationError as error:
+        raise refusal(error) from error
 
 
 def _answer(words: BaseModel, *, status: int = 200) -> web.Response:

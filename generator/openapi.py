@@ -64,7 +64,7 @@ ROUTES = (
     Route("GET", _PICTURE, "picture", "A picture", {200: PNG}, (404,)),
     Route("GET", _PICTURE + "/thumbnail", "thumbnail", "A small copy of a picture", {200: JPEG}, (404,)),
     Route("GET", _PICTURE + "/recipe", "recipe", "All that is needed to draw a picture again", {200: YAML}, (404,)),
-    Route("DELETE", _JOB + "/pictures", "forget", "Delete the files of a job that has ended", {204: None}, (409,)),
+    Route("DELETE", _JOB + "/pictures", "forget", "Delete the files of a job that has ended", {204: None}, (409, 422)),
     Route("POST", "/v1/pause", "pause", "Free the card at once", {200: Health}, (503,)),
     Route("POST", "/v1/resume", "resume", "Draw again", {200: Health}, (503,)),
     Route("GET", "/metrics", "metrics", "For Prometheus", {200: PROMETHEUS}),
@@ -81,7 +81,7 @@ _DESCRIPTIONS = {
     404: "There is no such thing",
     409: "It is not in the state for this",
     413: "The body is too large",
-    422: "It cannot be drawn",
+    422: "It is not understood, or cannot be drawn",
     429: "The queue is full; Retry-After says when to try again",
     503: "Shutting down",
 }

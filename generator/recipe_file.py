@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from generator import limits
 from generator.api import SLOTS, EarlierFacts, Facts, Recipe, RecipeRequest, Slots
 from generator.errors import Refused
+from generator.prompt import split_terms
 from generator.refusals import refusal
 
 # Prose is read comfortably at this width, and a prompt is prose.
@@ -160,7 +161,7 @@ def _slots(fields: Mapping[str, yaml.Node]) -> Slots:
     if "slots" in fields and not _is_blank(fields["slots"]):
         slots = Slots(**{slot: _terms(node, slot) for slot, node in _mapping(fields["slots"], "slots").items()})
     prompt = _scalar(fields["prompt"], "prompt") if "prompt" in fields else None
-    return slots if prompt is None or prompt == slots.joined() else Slots(subject=(prompt,))
+    return slots if prompt is None or prompt == slots.joined() else Slots(subject=split_terms(prompt))
 
 
 def _terms(node: yaml.Node, slot: str) -> tuple[str, ...]:

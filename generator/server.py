@@ -126,19 +126,19 @@ def serve(settings: Settings, engine: EngineFactory | None = None) -> int:
 
 
 async def _run(app: web.Application, listeners: list[socket.socket], drain_timeout_s: float) -> None:
+    asked, hurried = asyncio.Event(), asyncio.Event()
+
+    def stop() -> None:
+        (hurried if asked.is_set() else asked).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=LAST_ANSWERS_S)
     await runner.setup()
     try:
         for listener in listeners:
             await web.SockSite(runner, listener).start()
             log.info("listening on %s", listener.getsockname())
-        asked, hurried = asyncio.Event(), asyncio.Event()
-
-        def stop() -> None:
-            (hurried if asked.is_set() else asked).set()
-
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop)
         await asked.wait()
         # While the running job ends, what comes is still answered: with 503.
         drain = asyncio.create_task(app[DISPATCHER].drain(drain_timeout_s))
@@ -146,7 +146,7 @@ async def _run(app: web.Application, listeners: list[socket.socket], drain_timeo
         await asyncio.wait([drain, hurry], return_when=asyncio.FIRST_COMPLETED)
         for task in (drain, hurry):
             task.cancel()
-        await asyncio.gather(drain, hurry, return_exceptions=True)
+        await app[DISPATCHER].drain(timeout_s=0)
     finally:
         await runner.cleanup()
 

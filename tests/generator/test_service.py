@@ -267,6 +267,14 @@ async def test_the_files_of_a_running_job_are_not_deleted(slow_generator):
     assert (answer.status, answer.json["error"]["code"]) == (409, "not_ended")
 
 
+@pytest.mark.parametrize("job", ["*", "**", "a%2F..", "%2e%2e%2f", "a b"])
+async def test_only_an_id_can_be_forgotten(generator, job):
+    await generator.submit("job-1")
+    await generator.end("job-1")
+    assert (await generator.call("DELETE", f"/v1/jobs/{job}/pictures")).status in (404, 422)
+    assert len(list(generator.pictures.rglob("*.png"))) == 1
+
+
 async def test_a_picture_whose_file_is_gone_is_a_sentence(generator):
     await generator.submit("job-1")
     await generator.end("job-1")
@@ -348,7 +356,7 @@ async def test_a_job_that_waits_through_a_pause_can_be_cancelled(generator):
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "status", "code", "field"),
+    ("job", "body", "status", "code", "field"),
     [
         ("job-1", b"{", 400, "bad_json", None),
         ("job-1", b"", 400, "bad_json", None),
@@ -387,8 +395,8 @@ async def test_a_job_that_waits_through_a_pause_can_be_cancelled(generator):
         ("job-1", b" " * (MAX_REQUEST_BYTES + 1), 413, "too_large", None),
     ],
 )
-async def test_what_cannot_be_drawn_is_refused_in_one_shape(generator, path, body, status, code, field):
-    answer = await generator.call("PUT", f"/v1/jobs/{path}", data=body)
+async def test_what_cannot_be_drawn_is_refused_in_one_shape(generator, job, body, status, code, field):
+    answer = await generator.call("PUT", f"/v1/jobs/{job}", data=body)
     error = answer.json["error"]
     assert (answer.status, error["code"], error["field"]) == (status, code, field)
     assert error["message"].endswith(".")

@@ -1,8 +1,8 @@
 """Whose turn it is."""
 
-import pytest
 from itertools import chain
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule

@@ -1,0 +1,246 @@
+"""The whole process: `serve` from its start to its exit status, with real signals."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import yaml
+
+from generator.client import NotRunning, call
+from generator.settings import Settings
+
+SCRIPT = """
+import logging, sys
+from pathlib import Path
+import bad_engines
+from generator.server import serve
+from generator.settings import load_settings
+if __name__ == "__main__":
+    logging.basicConfig(level="INFO")
+    sys.exit(serve(load_settings(Path(sys.argv[1])), getattr(bad_engines, sys.argv[2])))
+"""
+
+START_S = 20
+PUT = {"requester": "@ann:home", "recipes": [{"slots": {"subject": ["otter"]}, "steps": 20, "width": 64, "height": 64}]}
+
+
+@dataclass
+class Service:
+    process: asyncio.subprocess.Process
+    settings: Settings
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession("http://easel", connector=aiohttp.UnixConnector(str(self.settings.socket)))
+
+    async def ended(self) -> tuple[int, str]:
+        """Exit status and stderr."""
+        _, err = await asyncio.wait_for(self.process.communicate(), START_S)
+        return self.process.returncode, err.decode()
+
+
+Serve = Callable[..., Any]
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Serve:
+    """Starts `serve` as a process of its own; what still runs at the end of the block is killed."""
+
+    @asynccontextmanager
+    async def start(engine: str = "Slow", *, env: dict[str, str] | None = None, **more: Any) -> AsyncIterator[Service]:
+        keys = {"socket": str(tmp_path / "run/generator.sock"), "pictures": str(tmp_path / "pictures"), **more}
+        (tmp_path / "settings.yml").write_text(yaml.safe_dump({"device": "cpu", **keys}))
+        (tmp_path / "serve_with.py").write_text(SCRIPT)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(tmp_path / "serve_with.py"),
+            str(tmp_path / "settings.yml"),
+            engine,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **(env or {})},
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            yield Service(process, Settings(**keys))
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.communicate()
+
+    return start
+
+
+async def eventually(check: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for what no event tells: a process that listens, a signal that arrived, an orphan's end."""
+    async with asyncio.timeout(START_S):
+        while not await check():
+            # Asked twenty times a second.
+            await asyncio.sleep(0.05)  # noqa: ASYNC110
+
+
+async def ready(service: Service) -> None:
+    async def is_ready() -> bool:
+        assert service.process.returncode is None, "serve ended"
+        with suppress(NotRunning):
+            return (await call(service.settings, "GET", "/v1/health"))[1]["state"] == "ready"
+        return False
+
+    await eventually(is_ready)
+
+
+async def start_job(session: aiohttp.ClientSession, job: str = "job-1", **recipe: Any) -> aiohttp.ClientResponse:
+    """The job's stream, when its first step is done."""
+    await session.put(f"/v1/jobs/{job}", json={**PUT, "recipes": [PUT["recipes"][0] | recipe]})
+    stream = await session.get(f"/v1/jobs/{job}/events")
+    async for line in stream.content:
+        if json.loads(line)["event"] == "progress":
+            return stream
+    raise AssertionError("the stream ended")
+
+
+async def rest_of(stream: aiohttp.ClientResponse) -> list[str]:
+    return [json.loads(line)["event"] async for line in stream.content]
+
+
+async def test_sigterm_lets_the_running_job_end_and_takes_no_more(serve, tmp_path):
+    async with serve() as service, service.session as session:
+        await ready(service)
+        stream = await start_job(session)
+        await session.put("/v1/jobs/waiting", json=PUT)
+        waiting = await session.get("/v1/jobs/waiting/events")
+        service.process.send_signal(signal.SIGTERM)
+        await eventually(lambda: is_draining(session))
+        refused = await session.put("/v1/jobs/late", json=PUT)
+        assert refused.status == 503
+        assert (await refused.json())["error"]["message"].startswith("The generator is shutting down")
+        assert (await rest_of(stream))[-1] == "done"
+        assert set(await rest_of(waiting)) <= {"state", "position"}
+        status, _ = await service.ended()
+        assert status == 0
+        assert len(list((tmp_path / "pictures").rglob("*.png"))) == 1
+        assert not service.settings.socket.exists()
+
+
+@pytest.mark.parametrize("second", [False, True], ids=["after the drain's limit", "at a second signal"])
+async def test_a_job_that_takes_too_long_is_given_back(serve, second):
+    async with serve(drain_timeout_s=60 if second else 0.2) as service, service.session as session:
+        await ready(service)
+        stream = await start_job(session, steps=100)
+        service.process.send_signal(signal.SIGTERM)
+        if second:
+            service.process.send_signal(signal.SIGINT)
+        events = await rest_of(stream)
+        assert "position" in events
+        assert not {"done", "failed", "cancelled"} & set(events)
+        assert (await service.ended())[0] == 0
+
+
+async def test_an_idle_service_ends_at_once(serve):
+    async with serve() as service:
+        await ready(service)
+        service.process.send_signal(signal.SIGINT)
+        assert (await service.ended())[0] == 0
+
+
+async def test_a_second_generator_on_the_same_socket_says_so_and_ends(serve):
+    async with serve() as first:
+        await ready(first)
+        async with serve() as second:
+            status, err = await second.ended()
+            assert status == 1
+            assert "A generator is listening on" in err
+        assert (await call(first.settings, "GET", "/v1/health"))[0] == 200
+
+
+async def test_after_a_crash_the_socket_is_taken_over_and_the_lane_is_gone(serve):
+    async with serve() as crashed, crashed.session as session:
+        await ready(crashed)
+        await start_job(session, steps=100)
+        lane = lane_of(crashed.process.pid)
+        crashed.process.kill()
+        await crashed.process.wait()
+        await eventually(lambda: has_ended(lane))
+    async with serve() as service:
+        await ready(service)
+
+
+async def is_draining(session: aiohttp.ClientSession) -> bool:
+    async with session.get("/v1/health") as answer:
+        return (await answer.json())["state"] == "draining"
+
+
+async def has_ended(pid: int) -> bool:
+    # A zombie has a process id and no program.
+    return not await asyncio.to_thread(Path(f"/proc/{pid}/exe").exists)
+
+
+def lane_of(pid: int) -> int:
+    """The child of the server that is not multiprocessing's own helper."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return next(int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes())
+
+
+@pytest.mark.parametrize(("content", "words"), [(None, "cannot be read"), ("\n", "is empty")])
+async def test_tcp_needs_a_token_file_with_a_token(serve, tmp_path, content, words):
+    if content is not None:
+        (tmp_path / "token").write_text(content)
+    async with serve(tcp_host="127.0.0.1", token_file=str(tmp_path / "token")) as service:
+        status, err = await service.ended()
+        assert status == 1
+        assert words in err
+
+
+async def test_tcp_and_the_socket_at_once(serve, tmp_path):
+    (tmp_path / "token").write_text("secret\n")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    async with serve(tcp_host="127.0.0.1", tcp_port=port, token_file=str(tmp_path / "token")) as service:
+        await ready(service)
+        address = f"http://127.0.0.1:{port}/v1/health"
+        async with aiohttp.request("GET", address, headers={"Authorization": "Bearer secret"}) as answer:
+            assert answer.status == 200
+        service.process.send_signal(signal.SIGTERM)
+        status, err = await service.ended()
+        assert status == 0
+        assert "secret" not in err
+
+
+async def test_a_socket_that_systemd_holds_is_used(tmp_path):
+    """As `systemd-socket-activate` does it: descriptor 3, LISTEN_FDS, and LISTEN_PID of the process itself."""
+    path = tmp_path / "systemd.sock"
+    (tmp_path / "serve_with.py").write_text(SCRIPT)
+    (tmp_path / "settings.yml").write_text(yaml.safe_dump({"pictures": str(tmp_path / "pictures"), "device": "cpu"}))
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        os.set_inheritable(listener.fileno(), True)
+        move = f"exec 3<&{listener.fileno()} && LISTEN_FDS=1 LISTEN_PID=$$ exec"
+        process = await asyncio.create_subprocess_exec(
+            "/bin/bash",
+            "-c",
+            f"{move} {sys.executable} serve_with.py settings.yml Colour",
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            pass_fds=[listener.fileno()],
+        )
+        try:
+            status, health = await call(Settings(socket=path), "GET", "/v1/health")
+            assert (status, health["running"]) == (200, 0)
+        finally:
+            process.terminate()
+            assert await process.wait() == 0
+        assert path.exists(), "it is systemd's, and stays"
+
+
+async def test_the_clients_sentence_when_nobody_listens(tmp_path):
+    with pytest.raises(NotRunning, match=r"No generator answers on .*s\.sock"):
+        await call(Settings(socket=tmp_path / "s.sock"), "GET", "/v1/health")
