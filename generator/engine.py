@@ -62,14 +62,12 @@ class DiffusionEngine:
         self._text: TextEncoding | None = None
 
     def hello(self) -> Hello:
-        """Choose the plan and load the default model, if its weights are here: a drawing says so otherwise."""
-        plan = self._require_plan()
-        name = default_model(self._settings)
+        """Choose the plan and load the default model. What cannot be done is logged here and told by every drawing."""
         try:
-            self._load(name)
+            self._load(default_model(self._settings))
         except DrawingFailed as error:
-            log.warning("%s is not loaded: %s", name, error)
-        return Hello(device=plan.device_name, models=self.models())
+            log.error("not ready to draw: %s", error)
+        return Hello(device=self._plan.device_name if self._plan else "no usable card", models=self.models())
 
     def models(self) -> tuple[str, ...]:
         return (self._model.name,) if self._model else ()

@@ -32,3 +32,7 @@ class DrawingFailed(GeneratorError):
 
 class WeightsMissing(DrawingFailed):
     """The model's weights are not on this machine."""
+
+
+class FetchFailed(GeneratorError):
+    """Weights could not be downloaded; what came so far is kept and the next try goes on from there."""

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 
 from generator.errors import DrawingFailed
+from generator.torch_build import card_problem
 
 # Measured on SSD-1B's VAE, decoding in fp32 without tiles: 1.7 GiB at 768 x 768, and it grows with the area.
 DECODE_BYTES_PER_PIXEL = 3200
@@ -41,11 +42,11 @@ class Plan:
 
 
 def make_plan(device: Literal["auto", "cpu", "cuda"], vae_tiling: Literal["auto", "always", "never"]) -> Plan:
-    """Choose the device and the dtypes. Raises DrawingFailed when a card is asked for that torch cannot use."""
+    """Choose the device and the dtypes. Raises DrawingFailed for a card that torch cannot use."""
+    if device != "cpu" and (problem := card_problem()):
+        raise DrawingFailed("unusable_card", problem)
     if device == "cuda" and not torch.cuda.is_available():
-        raise DrawingFailed(
-            "no_card", f"torch {torch.__version__} sees no card on this machine: python -m generator doctor says why."
-        )
+        raise DrawingFailed("no_card", "The settings say device: cuda, and there is no NVIDIA card on this machine.")
     if device == "cpu" or not torch.cuda.is_available():
         return Plan(torch.device("cpu"), f"cpu, {platform.machine()}", torch.float32, vae_tiling)
     return Plan(torch.device("cuda"), torch.cuda.get_device_name(), torch.float16, vae_tiling)

@@ -49,6 +49,17 @@ def parse(text: str) -> tuple[Fragment, ...]:
     return fragments or (("", 1.0),)
 
 
+def split_terms(text: str) -> tuple[str, ...]:
+    """The terms of a comma-separated text; a comma inside brackets does not separate."""
+    terms, depth, start = [], 0, 0
+    for match in re.finditer(r"\\.|[(),]", text):
+        depth = max(0, depth + {"(": 1, ")": -1}.get(match[0], 0))
+        if match[0] == "," and depth == 0:
+            terms.append(text[start : match.start()])
+            start = match.end()
+    return tuple(term.strip() for term in (*terms, text[start:]) if term.strip())
+
+
 def from_a1111(text: str) -> str:
     """Weights as AUTOMATIC1111's web UI spells them, in compel's spelling.
 

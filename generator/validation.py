@@ -27,17 +27,17 @@ def resolve(
     card = cards[_choice("model", request.model or default_model, tuple(cards))]
     defaults, bounds = card.defaults, card.limits
     width, height = _size(request, card)
-    slots = Slots(**{slot: tuple(prompt.from_a1111(term) for term in getattr(request.slots, slot)) for slot in SLOTS})
+    slots = Slots(**{slot: tuple(map(_one_line, getattr(request.slots, slot))) for slot in SLOTS})
     if not slots.joined():
         raise Refused("empty_prompt", "The prompt is empty: say at least what the subject is.", field="slots")
     negative = request.negative_prompt if request.negative_prompt is not None else defaults.negative_prompt
-    negative = prompt.from_a1111(negative)
+    negative = _one_line(negative)
     for field, text in (("slots", slots.joined()), ("negative_prompt", negative)):
         _text_is_drawable(field, text)
     return Recipe(
         slots=slots,
         negative_prompt=negative,
-        theme=request.theme or _theme(slots),
+        theme=_one_line(request.theme or "") or _theme(slots),
         model=card.name,
         seed=_seed_of(job_id, n) if request.seed is None else request.seed,
         width=width,
@@ -53,6 +53,11 @@ def resolve(
         sampler=_choice("sampler", request.sampler or defaults.sampler, SAMPLERS),
         tier=_choice("tier", request.tier or defaults.tier, TIERS),
     )
+
+
+def _one_line(text: str) -> str:
+    """The text in compel's spelling, with one space for every run of white space and line ends."""
+    return prompt.from_a1111(" ".join(text.split()))
 
 
 def _size(request: RecipeRequest, card: ModelCard) -> tuple[int, int]:

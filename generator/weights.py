@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import LocalEntryNotFoundError
+from huggingface_hub.errors import LocalEntryNotFoundError, RevisionResolutionError
 
 from generator.cards import CardSettings
-from generator.errors import WeightsMissing
+from generator.errors import FetchFailed, WeightsMissing
 
 # The parts of a pipeline that have weights; a text encoder that a family lacks is not in model_index.json.
 _WITH_WEIGHTS = ("unet", "vae", "text_encoder", "text_encoder_2")
@@ -57,10 +57,21 @@ def is_here(card: CardSettings) -> bool:
     return folder is not None and is_complete(folder, card.variant)
 
 
-def fetch(card: CardSettings) -> Path:
-    """Download a card's weights with a progress bar, or finish a download that was broken off. Returns the folder."""
+def fetch(name: str, card: CardSettings) -> Path:
+    """Download a card's weights with a progress bar, or finish a download that was broken off. Returns the folder.
+
+    Raises FetchFailed when the hub cannot be reached or does not have them.
+    """
     assert card.repository is not None
-    return Path(snapshot_download(card.repository, revision=card.revision, allow_patterns=_patterns(card)))
+    try:
+        folder = Path(snapshot_download(card.repository, revision=card.revision, allow_patterns=_patterns(card)))
+    except (OSError, RevisionResolutionError) as error:
+        raise FetchFailed(
+            "fetch_failed", f"{name} could not be fetched from {card.repository}: {str(error).splitlines()[0]}"
+        ) from error
+    if not is_complete(folder, card.variant):
+        raise FetchFailed("fetch_failed", f"{card.repository} has no complete set of safetensors for {name}.")
+    return folder
 
 
 def is_complete(folder: Path, variant: str | None) -> bool:

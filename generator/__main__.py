@@ -1,0 +1,166 @@
+"""The command line: ``python -m generator --help``."""
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import secrets
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from generator import __version__, prompt, recipe_file
+from generator.api import SLOTS, RecipeRequest, Slots
+from generator.capabilities import all_cards, capabilities
+from generator.client import NotRunning, call
+from generator.errors import GeneratorError, Refused
+from generator.settings import InvalidSettings, Settings, load_settings
+from generator.validation import resolve
+
+# Beside what a command prints for people, Easel's own log lines go to stderr.
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+_MARKS = {"ok": "✓", "warning": "!", "problem": "✗"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is 0 when it did what was asked."""
+    asked = _parser().parse_args(arguments)
+    # transformers advises at import, on stderr, of image processors that nothing here uses.
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    logging.basicConfig(level=logging.INFO if asked.run is _serve else logging.WARNING, format=LOG_FORMAT)
+    try:
+        return int(asked.run(asked, load_settings(asked.settings)))
+    except (InvalidSettings, GeneratorError, NotRunning) as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m generator", description="Easel's generator: draws pictures.")
+    parser.add_argument(
+        "--settings", type=Path, metavar="FILE", help="YAML; without it $EASEL_SETTINGS or the defaults"
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    commands.add_parser("serve", help="answer the bot on a socket").set_defaults(run=_serve)
+
+    draw = commands.add_parser("draw", help="draw one picture, or a recipe again")
+    draw.add_argument("subject", nargs="?", help="terms with commas between: 'otter, (cowboy hat)++'")
+    draw.add_argument(
+        "--slot", action="append", default=[], metavar="SLOT=TERMS", help=f"{', '.join(SLOTS)}; may be given again"
+    )
+    draw.add_argument("--recipe", type=Path, metavar="FILE.yml", help="draw this recipe; other options change it")
+    draw.add_argument("--negative-prompt", metavar="TEXT", help="what to keep out; without it the model's own")
+    for name, kind in {"seed": int, "steps": int, "width": int, "height": int, "guidance-scale": float}.items():
+        draw.add_argument(f"--{name}", type=kind, metavar="NUMBER")
+    for name in ("theme", "model", "sampler", "tier"):
+        draw.add_argument(f"--{name}", metavar="NAME")
+    draw.add_argument("--out", type=Path, metavar="DIR", help="where to write; without it the settings' pictures")
+    draw.set_defaults(run=_draw)
+
+    fetch = commands.add_parser("fetch", help="download a model's weights")
+    fetch.add_argument("model", help="for example ssd-1b")
+    fetch.set_defaults(run=_fetch)
+
+    doctor = commands.add_parser("doctor", help="say whether this machine can draw, and what to do if not")
+    doctor.add_argument("--json", action="store_true", help="for programs")
+    doctor.set_defaults(run=_doctor)
+
+    commands.add_parser("pause", help="free the card at once; jobs wait").set_defaults(run=_pause_or_resume("pause"))
+    commands.add_parser("resume", help="go on drawing").set_defaults(run=_pause_or_resume("resume"))
+    return parser
+
+
+def _serve(_: argparse.Namespace, settings: Settings) -> int:
+    from generator.server import serve
+
+    return serve(settings)
+
+
+def _draw(asked: argparse.Namespace, settings: Settings) -> int:
+    here = capabilities(settings)
+    job = f"cli-{secrets.token_hex(6)}"
+    request = _request(asked)
+    recipe = resolve(
+        request, cards={card.name: card for card in here.models}, default_model=here.default_model, job_id=job
+    )
+
+    from generator.drawing_alone import draw_alone
+
+    path, notes = draw_alone(settings, recipe, request.facts, folder=asked.out or settings.pictures, job=job)
+    for note in notes:
+        print(note, file=sys.stderr)
+    if next(card for card in here.models if card.name == recipe.model).draws_noise:
+        print(f"{recipe.model} has random weights: the picture is noise.", file=sys.stderr)
+    print(path)
+    print(path.with_suffix(".yml"))
+    return 0
+
+
+def _request(asked: argparse.Namespace) -> RecipeRequest:
+    """The recipe file, if one is named, with what the options say instead."""
+    fields = RecipeRequest.model_fields.keys() - {"slots", "facts"}
+    said = {field: getattr(asked, field) for field in fields if getattr(asked, field) is not None}
+    request = _read_recipe(asked.recipe) if asked.recipe else RecipeRequest(slots=Slots())
+    slots = request.slots.model_dump()
+    if asked.subject is not None:
+        slots["subject"] = prompt.split_terms(asked.subject)
+    for option in asked.slot:
+        slot, equals, terms = option.partition("=")
+        if slot not in SLOTS or not equals:
+            raise Refused(
+                "unknown_choice", f"--slot takes SLOT=TERMS with a slot of {', '.join(SLOTS)}, not “{option}”."
+            )
+        slots[slot] = prompt.split_terms(terms)
+    return RecipeRequest.model_validate({**request.model_dump(), **said, "slots": slots})
+
+
+def _read_recipe(path: Path) -> RecipeRequest:
+    try:
+        return recipe_file.read(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeError) as error:
+        raise Refused("bad_recipe", f"{path} cannot be read: {error}.") from error
+
+
+def _fetch(asked: argparse.Namespace, settings: Settings) -> int:
+    from generator.weights import fetch
+
+    cards = all_cards(settings)
+    fetchable = tuple(name for name, card in cards.items() if card.repository)
+    if asked.model not in fetchable:
+        message = f"“{asked.model}” is not a model to fetch. There is: {', '.join(fetchable)}."
+        raise Refused("unknown_choice", message, choices=fetchable)
+    print(fetch(asked.model, cards[asked.model]))
+    return 0
+
+
+def _doctor(asked: argparse.Namespace, settings: Settings) -> int:
+    from generator.doctor import can_draw, examine
+
+    findings = examine(settings)
+    well = can_draw(findings)
+    if asked.json:
+        print(json.dumps({"can_draw": well, "findings": [vars(finding) for finding in findings]}, indent=2))
+        return 0 if well else 1
+    for finding in findings:
+        print(f"{_MARKS[finding.level]} {finding.name}: {finding.message}")
+        if finding.advice:
+            print(f"    {finding.advice}")
+    print("This machine can draw." if well else "This machine cannot draw yet.")
+    return 0 if well else 1
+
+
+def _pause_or_resume(what: str) -> Callable[[argparse.Namespace, Settings], int]:
+    def run(_asked: argparse.Namespace, settings: Settings) -> int:
+        _, health = asyncio.run(call(settings, "POST", f"/v1/{what}"))
+        print({"paused": "Paused: the card is free, jobs wait."}.get(health["state"], "Drawing goes on."))
+        return 0
+
+    return run
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+"""Whether this build of torch can use this machine's card, and what to do if not."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+# The last builds with code for Pascal and older cards.
+OLD_CARDS_BUILD = "cu126"
+
+
+def card_problem() -> str | None:
+    """Why the card of this machine cannot be used, with what to do; None if it can, or if there is no card."""
+    if not Path("/proc/driver/nvidia/version").exists():
+        return None
+    if not torch.cuda.is_available():
+        return (
+            f"This machine has an NVIDIA card, but torch {torch.__version__} cannot use it. "
+            "Install a build for the card: make setup TORCH=auto."
+        )
+    return mismatch(torch.cuda.get_device_name(), torch.cuda.get_device_capability(), torch.cuda.get_arch_list())
+
+
+def mismatch(card: str, capability: tuple[int, int], architectures: Sequence[str]) -> str | None:
+    """Why a build with code for ``architectures`` does not run on a card of that compute capability, or None.
+
+    Machine code (``sm_61``) runs on the same major version from its minor version on, PTX (``compute_90``) on
+    everything newer (CUDA C++ Programming Guide, "Compatibility").
+    """
+    for architecture in architectures:
+        kind, _, digits = architecture.rstrip("af").partition("_")
+        built = (int(digits[:-1]), int(digits[-1]))
+        if kind == "compute" and built <= capability:
+            return None
+        if kind == "sm" and built[0] == capability[0] and built <= capability:
+            return None
+    return (
+        f"{card} has compute capability {capability[0]}.{capability[1]}, for which this build of torch has no code "
+        f"({', '.join(architectures) or 'none'}). Install one that has: make setup TORCH={OLD_CARDS_BUILD}."
+    )

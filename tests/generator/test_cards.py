@@ -1,0 +1,82 @@
+"""Cards and settings: data, checked once, with a sentence that names file, key and rule."""
+
+import pytest
+
+from generator.capabilities import capabilities, default_model
+from generator.cards import built_in_cards
+from generator.settings import InvalidSettings, load_settings
+
+FIVE_LINES = """
+models:
+  my-model:
+    family: sdxl
+    folder: /models/mine
+    sizes: {square: [1024, 1024]}
+"""
+
+
+def test_ssd_1b_is_drawn_as_its_first_user_did():
+    card = built_in_cards()["ssd-1b"]
+    assert (card.repository, card.variant, card.sizes["square"]) == ("segmind/SSD-1B", "fp16", (768, 768))
+    assert (card.defaults.steps, card.defaults.guidance_scale, card.defaults.sampler) == (30, 12.0, "unipc")
+    assert card.defaults.negative_prompt == (
+        "ugly, poor quality, bad anatomy, bad hands, text, error, missing fingers, extra digit, fewer digits, cropped, "
+        "worst quality, low quality, jpeg artifacts, signature, watermark, username, artist name"
+    )
+
+
+def test_every_size_of_a_card_is_inside_its_limits():
+    for card in built_in_cards().values():
+        for width, height in card.sizes.values():
+            assert card.limits.min_side <= min(width, height) <= max(width, height) <= card.limits.max_side
+            assert width * height <= card.limits.max_pixels
+            assert width % 8 == height % 8 == 0
+
+
+def test_a_settings_file_adds_a_model_in_five_lines(tmp_path):
+    file = tmp_path / "generator.yml"
+    file.write_text(FIVE_LINES)
+    here = capabilities(load_settings(file))
+    added = next(card for card in here.models if card.name == "my-model")
+    assert (added.source, added.available, added.defaults.width) == ("/models/mine", False, 1024)
+
+
+def test_without_card_and_weights_the_default_is_the_stand_in_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    file = tmp_path / "generator.yml"
+    file.write_text("device: cpu")
+    settings = load_settings(file)
+    assert default_model(settings) == "stand-in"
+    assert next(card for card in capabilities(settings).models if card.name == "stand-in").draws_noise
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("colour: red", "generator.yml: colour: Extra inputs are not permitted"),
+        ("max_queued_jobs: 0", "generator.yml: max_queued_jobs: Input should be greater than or equal to 1"),
+        ("tcp_host: 127.0.0.1", "tcp_host needs token_file, on loopback too"),
+        ("default_model: nonesuch", "default_model is nonesuch; it can be auto, ssd-1b, stand-in"),
+        ("models: {x: {family: sdxl, sizes: {square: [512, 512]}}}", "exactly one of repository, folder and built_in"),
+        ("models: {x: {family: sdxl, folder: /x, sizes: {portrait: [512, 640]}}}", "sizes needs at least square"),
+        ("a: [", "generator.yml is not YAML"),
+        ("- a", "Input should be a valid dictionary"),
+    ],
+)
+def test_a_bad_settings_file_is_told_with_key_and_rule(tmp_path, text, sentence):
+    file = tmp_path / "generator.yml"
+    file.write_text(text)
+    with pytest.raises(InvalidSettings) as invalid:
+        load_settings(file)
+    assert sentence in str(invalid.value)
+
+
+def test_a_settings_file_that_is_not_there(tmp_path):
+    with pytest.raises(InvalidSettings, match="cannot be read: No such file"):
+        load_settings(tmp_path / "none.yml")
+
+
+def test_the_environment_names_the_settings_file(tmp_path, monkeypatch):
+    (tmp_path / "g.yml").write_text("max_queued_jobs: 3")
+    monkeypatch.setenv("EASEL_SETTINGS", str(tmp_path / "g.yml"))
+    assert load_settings(None).max_queued_jobs == 3

@@ -1,0 +1,106 @@
+"""Compel's syntax, bounded: what is taken, what is refused, and that nothing hangs."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from generator import limits, prompt
+
+
+@pytest.mark.parametrize(
+    ("text", "fragments"),
+    [
+        ("otter, cowboy hat", [("otter, cowboy hat", 1)]),
+        ("otter, (cowboy hat)++", [("otter,", 1), ("cowboy hat", 1.21)]),
+        ("fog--", [("fog", 0.81)]),
+        ("(hat)----", [("hat", 0.6561)]),
+        ("(hat)1.5 otter", [("hat", 1.5), ("otter", 1)]),
+        ("((a)++ b)--", [("a", 0.9801), ("b", 0.81)]),
+        ('a "big" hat, 16:9', [('a "big" hat, 16:9', 1)]),
+        (r"hat \(red\)", [("hat (red)", 1)]),
+        ("(unbalanced", [("(unbalanced", 1)]),
+        ("", [("", 1)]),
+        ("()", [("", 1)]),
+    ],
+)
+def test_fragments(text, fragments):
+    assert [(words, pytest.approx(weight)) for words, weight in fragments] == list(prompt.parse(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "value"),
+    [
+        ("(" * 9 + "a" + ")" * 9, "too_nested", 9),
+        ("(a)99999", "weight_out_of_range", 99999),
+        ("a" + "+" * 8, "weight_out_of_range", 2.143589),
+        ("((a)1.5)1.5", "weight_out_of_range", 2.25),
+        ('("a", "b").blend(1, 1)', "unsupported_syntax", ".blend()"),
+        ('("a", "b").and()', "unsupported_syntax", ".and()"),
+        ("cat.swap(dog)", "unsupported_syntax", ".swap()"),
+        ("withLora(x, 1)", "unsupported_syntax", "withLora()"),
+    ],
+)
+def test_what_is_refused(text, code, value):
+    with pytest.raises(prompt.PromptError) as refused:
+        prompt.parse(text)
+    assert (refused.value.code, refused.value.value) == (code, value)
+    assert str(refused.value).endswith(".")
+
+
+def test_brackets_up_to_the_limit_are_read():
+    depth = limits.MAX_NESTING
+    assert prompt.parse("(" * depth + "a" + ")" * depth) == (("a", 1.0),)
+
+
+@given(st.text(alphabet='ab (),.+-0123456789"\\:[]é猫', max_size=200) | st.text(max_size=200))
+def test_any_text_is_read_or_refused_with_a_sentence(text):
+    try:
+        assert all(limits.MIN_WEIGHT <= weight <= limits.MAX_WEIGHT for _, weight in prompt.parse(text))
+    except prompt.PromptError as error:
+        assert str(error).endswith(".")
+
+
+def test_nesting_costs_no_exponential_time():
+    """Without packrat, six brackets take five seconds, and each further one four times as long."""
+    began = time.monotonic()
+    prompt.parse("(" * 8 + "a" + ")" * 8 + " (b)++" * 50)
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("a1111", "compel"),
+    [
+        ("(x:1.2)", "(x)1.2"),
+        ("otter, (cowboy hat: 0.8), boots", "otter, (cowboy hat)0.8, boots"),
+        ("((x:1.2) y:1.1)", "((x)1.2 y)1.1"),
+        ("[x]", "(x)-"),
+        ("[[x]]", "((x)-)-"),
+        ("(ratio 16:9)++", "(ratio 16:9)++"),
+        (r"\(a:1.2\)", r"\(a:1.2\)"),
+        ("(cowboy hat)++", "(cowboy hat)++"),
+        ("at 16:9", "at 16:9"),
+    ],
+)
+def test_a1111_weights(a1111, compel):
+    assert prompt.from_a1111(a1111) == compel
+
+
+@given(st.text(alphabet="ab(),:[]1.+-\\ ", max_size=100))
+def test_converting_twice_is_converting_once(text):
+    assert prompt.from_a1111(prompt.from_a1111(text)) == prompt.from_a1111(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("otter, cowboy hat", ("otter", "cowboy hat")),
+        (" , otter,,", ("otter",)),
+        ("(red hat, blue boots)++, scarf", ("(red hat, blue boots)++", "scarf")),
+        (r"hat \(red, scarf", (r"hat \(red", "scarf")),
+        ("", ()),
+    ],
+)
+def test_split_terms(text, terms):
+    assert prompt.split_terms(text) == terms

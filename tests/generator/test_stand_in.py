@@ -1,0 +1,49 @@
+"""The stand-in has SSD-1B's architecture, in diffusers' own layout."""
+
+import json
+
+import pytest
+from safetensors.torch import load_file
+
+from generator.stand_in import build_stand_in
+
+
+def test_it_is_laid_out_as_a_pipeline_with_safetensors_only(stand_in_folder):
+    index = json.loads((stand_in_folder / "model_index.json").read_text())
+    assert index["_class_name"] == "StableDiffusionXLPipeline"
+    assert {file.name for file in stand_in_folder.glob("*/*.safetensors")} == {
+        "model.safetensors",
+        "diffusion_pytorch_model.safetensors",
+    }
+    assert not list(stand_in_folder.rglob("*.bin"))
+
+
+def test_its_unet_has_ssd_1bs_block_pattern(stand_in_folder):
+    config = json.loads((stand_in_folder / "unet/config.json").read_text())
+    assert config["mid_block_type"] == "UNetMidBlock2D"
+    assert config["transformer_layers_per_block"] == [0, [2, 2], [4, 4]]
+    assert config["reverse_transformer_layers_per_block"] == [[4, 4, 10], [2, 1, 1], 1]
+    weights = load_file(stand_in_folder / "unet/diffusion_pytorch_model.safetensors")
+    transformer_blocks = {name.split(".attn1.")[0] for name in weights if ".attn1." in name}
+    assert len(transformer_blocks) == 34
+    assert not any(name.startswith("mid_block.attentions") for name in weights)
+
+
+def test_it_is_built_once_and_is_the_same_everywhere(stand_in_folder, tmp_path):
+    again = build_stand_in(tmp_path)
+    before = again.stat().st_mtime_ns
+    assert build_stand_in(tmp_path) == again
+    assert again.stat().st_mtime_ns == before
+    first, second = (
+        load_file(folder / "unet/diffusion_pytorch_model.safetensors") for folder in (stand_in_folder, again)
+    )
+    assert all((first[name] == second[name]).all() for name in first)
+    assert [path.name for path in tmp_path.iterdir()] == [again.name]
+
+
+def test_a_build_that_fails_leaves_nothing(tmp_path):
+    (tmp_path / "models").mkdir(mode=0o500)
+    (tmp_path / "models/stand-in-1").touch(exist_ok=True)
+    with pytest.raises(OSError):
+        build_stand_in(tmp_path / "models")
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["stand-in-1"]

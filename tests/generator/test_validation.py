@@ -1,0 +1,119 @@
+"""From a request to a full recipe: defaults, rounding, and a refusal for every limit."""
+
+import pytest
+
+from generator import limits
+from generator.api import RecipeRequest, Slots
+from generator.capabilities import capabilities
+from generator.errors import Refused
+from generator.settings import Settings
+from generator.validation import resolve
+
+CAPABILITIES = capabilities(Settings(device="cpu", default_model="ssd-1b"))
+CARDS = {card.name: card for card in CAPABILITIES.models}
+OTTER = Slots(subject=("otter", "cowboy hat"))
+
+
+def resolved(job_id="job", n=0, **fields):
+    request = RecipeRequest(**{"slots": OTTER, **fields})
+    return resolve(request, cards=CARDS, default_model=CAPABILITIES.default_model, job_id=job_id, n=n)
+
+
+def test_what_was_not_said_comes_from_the_models_card():
+    recipe = resolved()
+    assert (recipe.model, recipe.width, recipe.height, recipe.steps) == ("ssd-1b", 768, 768, 30)
+    assert (recipe.guidance_scale, recipe.sampler, recipe.tier) == (12.0, "unipc", "exact")
+    assert recipe.negative_prompt.startswith("ugly, poor quality, bad anatomy")
+    assert recipe.theme == "otter"
+    assert recipe.prompt == "otter, cowboy hat"
+
+
+def test_what_was_said_stands():
+    said = {"model": "stand-in", "seed": 7, "width": 512, "height": 640, "steps": 12, "guidance_scale": 5.5}
+    recipe = resolved(negative_prompt="", theme="hats", **said)
+    assert recipe.model_dump(include=said.keys()) == said
+    assert (recipe.negative_prompt, recipe.theme) == ("", "hats")
+
+
+def test_the_prompt_is_the_slots_in_their_order():
+    slots = Slots(
+        style=("watercolor",), subject=("otter",), emotions=("cozy",), environment=("beach",), outfit=("boots",)
+    )
+    assert resolved(slots=slots).prompt == "otter, boots, beach, cozy, watercolor"
+
+
+def test_a1111_weights_are_converted_in_both_prompts():
+    recipe = resolved(slots=Slots(subject=("(otter:1.2)",)), negative_prompt="[text]")
+    assert (recipe.prompt, recipe.negative_prompt) == ("(otter)1.2", "(text)-")
+
+
+def test_white_space_of_every_kind_is_one_space():
+    recipe = resolved(
+        slots=Slots(subject=("cowboy \n\t hat\u2028otter",)), negative_prompt=" a\x85b ", theme="my\nhats"
+    )
+    assert (recipe.prompt, recipe.negative_prompt, recipe.theme) == ("cowboy hat otter", "a b", "my hats")
+
+
+def test_sides_are_rounded_to_what_the_model_draws():
+    recipe = resolved(width=513, height=700)
+    assert (recipe.width, recipe.height) == (512, 704)
+
+
+def test_a_seed_that_was_not_said_belongs_to_the_job():
+    assert resolved(job_id="a").seed == resolved(job_id="a").seed
+    assert len({resolved(job_id=job, n=n).seed for job in "ab" for n in (0, 1)}) == 4
+
+
+@pytest.mark.parametrize(
+    ("slots", "theme"),
+    [
+        (Slots(subject=("(otter)++", "hat")), "otter"),
+        (Slots(style=("pop art",)), "pop art"),
+        (Slots(subject=("x" * 100,)), "x" * limits.MAX_THEME_CHARS),
+        (Slots(subject=("()",), style=("pop art",)), "untitled"),
+    ],
+)
+def test_the_theme_is_the_first_term_without_its_weight(slots, theme):
+    assert resolved(slots=slots).theme == theme
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "message"),
+    [
+        ({"slots": Slots()}, "slots", "The prompt is empty: say at least what the subject is."),
+        (
+            {"model": "ssd1b"},
+            "model",
+            "There is no model “ssd1b” here. Did you mean ssd-1b? There is: ssd-1b, stand-in.",
+        ),
+        ({"sampler": "euler_a"}, "sampler", "There is no sampler “euler_a” here. There is: unipc."),
+        ({"tier": "draft"}, "tier", "There is no tier “draft” here. There is: exact."),
+        ({"steps": 0}, "steps", "steps is 0; it can be 1 to 100."),
+        ({"steps": 101}, "steps", "steps is 101; it can be 1 to 100."),
+        ({"guidance_scale": 0.5}, "guidance_scale", "guidance_scale is 0.5; it can be 1.0 to 30.0."),
+        ({"guidance_scale": 31.0}, "guidance_scale", "guidance_scale is 31.0; it can be 1.0 to 30.0."),
+        ({"width": 8}, "width", "width is 8; it can be 256 to 1536."),
+        ({"height": 4096}, "height", "height is 4096; it can be 256 to 1536."),
+        (
+            {"width": 1536, "height": 1536},
+            "width",
+            "1536×1536 is 2,359,296 pixels; ssd-1b draws at most 1,048,576.",
+        ),
+        (
+            {"slots": Slots(subject=("a" * 1500, "b" * 1500))},
+            "slots",
+            "The prompt has 3002 characters; it can have 2000.",
+        ),
+        ({"slots": Slots(subject=("(a)9",))}, "slots", "The weight of “a” is 9; it can be 0 to 2."),
+        ({"negative_prompt": "(a)9"}, "negative_prompt", "The weight of “a” is 9; it can be 0 to 2."),
+        (
+            {"negative_prompt": "(" * 9},
+            "negative_prompt",
+            "The prompt has more than 8 brackets inside each other.",
+        ),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused_with_value_and_limit(fields, field, message):
+    with pytest.raises(Refused) as refused:
+        resolved(**fields)
+    assert (refused.value.error.field, refused.value.error.message) == (field, message)

@@ -1,0 +1,118 @@
+"""The real loading code: fetched from a hub, found again without one, in the right variant, never half a model."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from model_hub import COMMIT, model_hub
+
+from generator.cards import CardSettings
+from generator.errors import WeightsMissing
+from generator.weights import is_complete, locate
+
+REPOSITORY = "someone/tiny-sdxl"
+
+
+@pytest.fixture(scope="module")
+def fp16_folder(stand_in_folder, tmp_path_factory) -> Path:
+    """The stand-in named as hubs name a variant, with files beside it that must stay where they are."""
+    folder = tmp_path_factory.mktemp("hub") / "repository"
+    shutil.copytree(stand_in_folder, folder)
+    for weights in folder.glob("*/*.safetensors"):
+        weights.rename(weights.with_suffix(".fp16.safetensors"))
+    (folder / "unet/diffusion_pytorch_model.safetensors").write_bytes(b"the variant that was not asked for")
+    (folder / "unet/diffusion_pytorch_model.bin").write_bytes(b"a pickle")
+    (folder / "unet/model.py").write_text("raise SystemExit('remote code')")
+    (folder / "README.md").write_text("# Tiny")
+    return folder
+
+
+@pytest.fixture
+def settings_file(tmp_path) -> Path:
+    file = tmp_path / "generator.yml"
+    card = {"family": "sdxl", "repository": REPOSITORY, "variant": "fp16", "sizes": {"square": [64, 64]}}
+    card["limits"] = {"min_side": 64}
+    file.write_text(yaml.safe_dump({"models": {"tiny": card}, "device": "cpu", "pictures": str(tmp_path / "pictures")}))
+    return file
+
+
+def generator(*arguments: str, settings: Path, hub: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "HF_ENDPOINT": hub, "HF_HOME": str(settings.parent / "hub"), "HF_HUB_DISABLE_XET": "1"}
+    command = [sys.executable, "-m", "generator", "--settings", str(settings), *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def test_fetched_once_then_drawn_without_a_network(settings_file, fp16_folder):
+    before = generator(
+        "draw", "otter", "--model", "tiny", "--steps", "1", settings=settings_file, hub="http://127.0.0.1:9"
+    )
+    assert (before.returncode, before.stdout) == (1, "")
+    assert "python -m generator fetch tiny" in before.stderr
+
+    with model_hub(REPOSITORY, fp16_folder) as hub:
+        fetched = generator("fetch", "tiny", settings=settings_file, hub=hub)
+    assert fetched.returncode == 0, fetched.stderr
+    folder = Path(fetched.stdout.strip())
+    assert folder.name == COMMIT
+    assert not [file for file in folder.rglob("*") if file.suffix in (".bin", ".py", ".md")]
+    assert not (folder / "unet/diffusion_pytorch_model.safetensors").exists()
+
+    drawn = generator(
+        "draw", "otter", "--model", "tiny", "--steps", "1", settings=settings_file, hub="http://127.0.0.1:9"
+    )
+    assert drawn.returncode == 0, drawn.stderr
+    picture, recipe = map(Path, drawn.stdout.split())
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert yaml.safe_load(recipe.read_text())["facts"]["model_revision"] == COMMIT
+
+
+def test_a_hub_that_does_not_have_it_is_a_sentence(settings_file, fp16_folder):
+    with model_hub("someone/else", fp16_folder) as hub:
+        refused = generator("fetch", "tiny", settings=settings_file, hub=hub)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith(f"tiny could not be fetched from {REPOSITORY}: ")
+
+
+def test_a_repository_without_safetensors_is_a_sentence(settings_file, fp16_folder, tmp_path):
+    shutil.copytree(fp16_folder, tmp_path / "pickles", ignore=shutil.ignore_patterns("*.safetensors"))
+    with model_hub(REPOSITORY, tmp_path / "pickles") as hub:
+        refused = generator("fetch", "tiny", settings=settings_file, hub=hub)
+    assert (refused.returncode, refused.stderr.splitlines()[-1]) == (
+        1,
+        f"{REPOSITORY} has no complete set of safetensors for tiny.",
+    )
+
+
+def test_only_a_hubs_model_can_be_fetched(settings_file):
+    refused = generator("fetch", "stand-in", settings=settings_file, hub="http://127.0.0.1:9")
+    assert (refused.returncode, refused.stderr) == (
+        1,
+        "“stand-in” is not a model to fetch. There is: ssd-1b, tiny.\n",
+    )
+
+
+def card(folder: Path) -> CardSettings:
+    return CardSettings(family="sdxl", folder=folder, sizes={"square": (64, 64)})
+
+
+def test_a_local_folder_has_a_digest_of_its_weights_as_revision(stand_in_folder, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(stand_in_folder, copy)
+    revision = locate("mine", card(stand_in_folder), models_dir=tmp_path).revision
+    assert locate("mine", card(copy), models_dir=tmp_path).revision == revision
+    weights = copy / "unet/diffusion_pytorch_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"\x7f")
+    assert locate("mine", card(copy), models_dir=tmp_path).revision != revision
+
+
+def test_half_a_folder_is_no_model(stand_in_folder, tmp_path):
+    half = tmp_path / "half"
+    shutil.copytree(stand_in_folder, half, ignore=shutil.ignore_patterns("diffusion_pytorch_model.safetensors"))
+    assert not is_complete(half, None)
+    assert not is_complete(tmp_path / "none", None)
+    with pytest.raises(WeightsMissing, match=r"expected in .*half, in diffusers' layout, as safetensors"):
+        locate("mine", card(half), models_dir=tmp_path)
