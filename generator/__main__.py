@@ -10,11 +10,14 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from generator import __version__, prompt, recipe_file
 from generator.api import SLOTS, RecipeRequest, Slots
 from generator.capabilities import all_cards, capabilities
 from generator.client import NotRunning, call
 from generator.errors import GeneratorError, Refused
+from generator.refusals import refusal
 from generator.settings import InvalidSettings, Settings, load_settings
 from generator.validation import resolve
 
@@ -115,14 +118,19 @@ def _request(asked: argparse.Namespace) -> RecipeRequest:
                 "unknown_choice", f"--slot takes SLOT=TERMS with a slot of {', '.join(SLOTS)}, not “{option}”."
             )
         slots[slot] = prompt.split_terms(terms)
-    return RecipeRequest.model_validate({**request.model_dump(), **said, "slots": slots})
+    try:
+        return RecipeRequest.model_validate({**request.model_dump(), **said, "slots": slots})
+    except ValidationError as error:
+        raise refusal(error) from error
 
 
 def _read_recipe(path: Path) -> RecipeRequest:
     try:
         return recipe_file.read(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeError) as error:
-        raise Refused("bad_recipe", f"{path} cannot be read: {error}.") from error
+    except OSError as error:
+        raise Refused("bad_recipe", f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeError as error:
+        raise Refused("bad_recipe", f"{path} is not a recipe: it is no text in UTF-8.") from error
 
 
 def _fetch(asked: argparse.Namespace, settings: Settings) -> int:

@@ -1,0 +1,109 @@
+"""The command line as a person uses it: real processes, the real engine with the stand-in."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+
+@pytest.fixture
+def easel(tmp_path, models_dir, stand_in_folder):
+    """Run ``python -m generator`` with everything of it below ``tmp_path``."""
+    settings = tmp_path / "generator.yml"
+    settings.write_text(
+        yaml.safe_dump(
+            {
+                "device": "cpu",
+                "default_model": "stand-in",
+                "models_dir": str(models_dir),
+                "pictures": str(tmp_path / "pictures"),
+                "socket": str(tmp_path / "generator.sock"),
+            }
+        )
+    )
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "EASEL_SETTINGS": str(settings)}
+        command = [sys.executable, "-m", "generator", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+
+    return run
+
+
+def written(process: subprocess.CompletedProcess[str]) -> tuple[Path, dict]:
+    assert process.returncode == 0, process.stderr
+    picture, recipe = map(Path, process.stdout.split("\n")[:2])
+    return picture, yaml.safe_load(recipe.read_text())
+
+
+def test_draw_writes_picture_and_recipe_and_draws_it_again_and_says_that_it_is_noise(easel, tmp_path):
+    small = ("--steps", "2", "--width", "64", "--height", "64")
+    drawn = easel(
+        "draw",
+        "otter, (red, wide hat)++",
+        "--slot",
+        "outfit=denim jacket",
+        "--seed",
+        "7",
+        *small,
+        "--out",
+        str(tmp_path),
+    )
+    picture, recipe = written(drawn)
+    assert recipe["slots"] == {"subject": ["otter", "(red, wide hat)++"], "outfit": ["denim jacket"]}
+    assert (recipe["seed"], recipe["steps"], recipe["model"]) == (7, 2, "stand-in")
+    assert picture.parent == tmp_path / "otter"
+    assert "2/2" in drawn.stderr
+    assert "stand-in has random weights: the picture is noise." in drawn.stderr
+
+    again, recipe_again = written(easel("draw", "--recipe", str(picture.with_suffix(".yml"))))
+    assert again.parent == tmp_path / "pictures/otter"
+    assert Image.open(again).tobytes() == Image.open(picture).tobytes()
+    assert recipe_again["facts"]["notes"] == []
+
+    other, changed = written(easel("draw", "--recipe", str(picture.with_suffix(".yml")), "--slot", "outfit=boots"))
+    assert changed["prompt"] == "otter, (red, wide hat)++, boots"
+    assert Image.open(other).tobytes() != Image.open(picture).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("draw",), "The prompt is empty: say at least what the subject is."),
+        (("draw", "otter", "--steps", "1000"), "steps is 1000; it can be 1 to 100."),
+        (("draw", "otter", "--seed", "-1"), "seed must be at least 0."),
+        (("draw", "otter", "--slot", "hat=red"), "--slot takes SLOT=TERMS with a slot of subject, outfit, environment, "
+         "emotions, style, not “hat=red”."),
+        (("draw", "--recipe", "nowhere.yml"), "nowhere.yml cannot be read: No such file or directory."),
+        (("--settings", "nowhere.yml", "draw", "x"), "nowhere.yml cannot be read: No such file or directory"),
+        (("fetch", "ssd1b"), "“ssd1b” is not a model to fetch. There is: ssd-1b."),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_done_is_one_sentence_and_a_status(easel, arguments, sentence):
+    refused = easel(*arguments)
+    assert (refused.returncode, refused.stdout, refused.stderr) == (1, "", f"{sentence}\n")
+
+
+@pytest.mark.parametrize("command", ["pause", "resume"])
+def test_without_a_generator_pause_says_so(easel, tmp_path, command):
+    refused = easel(command)
+    assert (refused.returncode, refused.stderr) == (1, f"No generator answers on {tmp_path}/generator.sock.\n")
+
+
+def test_the_doctor_tells_in_words_and_in_json(easel):
+    told = easel("doctor")
+    assert told.returncode == 0
+    assert "There is no NVIDIA card here" in told.stdout or "The settings say device: cpu" in told.stdout
+    assert "stand-in draws noise." in told.stdout
+    assert "python -m generator fetch ssd-1b" in told.stdout
+    assert told.stdout.endswith("This machine can draw.\n")
+
+    in_json = json.loads(easel("doctor", "--json").stdout)
+    assert in_json["can_draw"] is True
+    names = [finding["name"] for finding in in_json["findings"]]
+    assert names == ["python", "torch", "card", "memory", "weights", "disk", "socket"]

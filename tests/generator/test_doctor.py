@@ -1,0 +1,75 @@
+"""What the doctor finds wrong, and the advice for it."""
+
+import asyncio
+
+import pytest
+
+from generator.cards import CardSettings
+from generator.doctor import GIB, Level, _card_memory, can_draw, examine
+from generator.settings import Settings
+from generator.torch_build import mismatch
+
+CU126 = ["sm_50", "sm_60", "sm_61", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90"]
+CU130 = ["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"]
+
+
+@pytest.mark.parametrize(
+    ("capability", "architectures", "runs"),
+    [
+        ((6, 1), CU126, True),
+        ((6, 1), CU130, False),
+        ((6, 2), ["sm_60"], True),
+        ((6, 0), ["sm_61"], False),
+        ((8, 9), CU130, True),
+        ((12, 0), CU130, True),
+        ((12, 1), ["sm_90", "compute_90"], True),
+        ((9, 0), ["sm_90a"], True),
+        ((9, 0), [], False),
+    ],
+)
+def test_the_build_is_compared_with_the_card(capability, architectures, runs):
+    problem = mismatch("GTX 1070", capability, architectures)
+    assert (problem is None) is runs
+
+
+def test_a_card_without_code_is_told_with_what_to_install():
+    assert mismatch("NVIDIA GeForce GTX 1070", (6, 1), ["sm_75", "sm_80"]) == (
+        "NVIDIA GeForce GTX 1070 has compute capability 6.1, for which this build of torch has no code (sm_75, sm_80). "
+        "Install one that has: make setup TORCH=cu126."
+    )
+
+
+@pytest.mark.parametrize(
+    ("free", "total", "level", "advice"),
+    [
+        (7.5, 8, Level.OK, ""),
+        (1, 8, Level.WARNING, "Another program holds the memory: close it, or wait until it ends."),
+        (1.5, 2, Level.PROBLEM, "SSD-1B needs 4 GiB. Set device: cpu, or use another card."),
+    ],
+)
+def test_memory_of_the_card(free, total, level, advice):
+    finding = _card_memory("GTX 1070", int(free * GIB), int(total * GIB))
+    assert (finding.level, finding.advice) == (level, advice)
+
+
+def test_missing_weights_are_a_problem_with_the_command_that_fetches_them(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    findings = examine(Settings(device="cpu", default_model="ssd-1b", pictures=tmp_path, socket=tmp_path / "none.sock"))
+    weights = next(finding for finding in findings if finding.name == "weights")
+    assert (weights.level, weights.advice) == (Level.PROBLEM, "Run python -m generator fetch ssd-1b")
+    assert not can_draw(findings)
+
+
+def test_a_folder_without_weights_is_named(tmp_path):
+    card = CardSettings(family="sdxl", folder=tmp_path / "mine", sizes={"square": (64, 64)})
+    settings = Settings(device="cpu", default_model="mine", models={"mine": card}, socket=tmp_path / "none.sock")
+    weights = next(finding for finding in examine(settings) if finding.name == "weights")
+    assert weights.advice == f"Put them into {tmp_path / 'mine'}, in diffusers' layout, as safetensors."
+
+
+async def test_a_running_generator_is_found(generator, tmp_path):
+    settings = Settings(device="cpu", default_model="stand-in", socket=generator.socket, pictures=tmp_path)
+    findings = await asyncio.to_thread(examine, settings)
+    socket = next(finding for finding in findings if finding.name == "socket")
+    assert socket.level is Level.OK
+    assert socket.message.startswith(f"A generator answers on {generator.socket}; it is ")
