@@ -61,13 +61,18 @@ class Acknowledgement:
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
-        """React at once, without waiting for it. The reaction stays after the end; ``failed`` takes it back."""
+        """React at once, without waiting for it. It stays after the end; ``failed`` takes it back."""
         self._reaction = asyncio.create_task(self._react(WORKING, "working"), name=f"reaction of {self._job}")
         try:
             yield
-        except asyncio.CancelledError:
+        except Exception:
+            # It may be on its way; ``failed`` waits for it, to take it back.
+            raise
+        except BaseException:
             self._reaction.cancel()
             raise
+        # Where the picture is, a reaction that still waits for room says nothing.
+        self._reaction.cancel()
 
     async def failed(self) -> None:
         """The message's last word is a failure."""

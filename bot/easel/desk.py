@@ -11,7 +11,6 @@ from .database import Store
 from .drawing import Draughtsman
 from .generator_client import GeneratorClient
 from .generator_errors import GeneratorError
-from .homeserver import Homeserver
 from .incoming import Message
 from .job import SEED_CHOICES, CannotAsk, job_id
 from .language import Command, DrawCommand, ParseError, nearest, parse_draw
@@ -33,15 +32,13 @@ class Desk:
         generator: GeneratorClient,
         draughtsman: Draughtsman,
         store: Store,
-        homeserver: Homeserver,
         outbox: Outbox,
         typing: TypingNotices,
         version: str,
         log: Logger,
     ) -> None:
         self._generator, self._draughtsman, self._store = generator, draughtsman, store
-        self._homeserver, self._outbox, self._typing = homeserver, outbox, typing
-        self._version, self._log = version, log
+        self._outbox, self._typing, self._version, self._log = outbox, typing, version, log
         self._easel: dict[str, Callable[[tuple[str, ...]], Awaitable[str]]] = {
             "help": self._help,
             "status": self._status,
@@ -51,7 +48,6 @@ class Desk:
         """Do what a message asks. Raises nothing: the room gets a sentence, the log the rest."""
         acknowledgement = Acknowledgement(message, self._outbox)
         try:
-            await self._homeserver.mark_read(message.room_id, message.event_id)
             if not isinstance(command, DrawCommand):
                 await self._answer(message, await self._answer_to(command.words))
             elif not command.text:

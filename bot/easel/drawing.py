@@ -1,5 +1,7 @@
 """One drawing from the request to the pictures in the room. Says nothing of failures: it raises them."""
 
+import asyncio
+from collections import defaultdict
 from contextlib import aclosing
 from logging import Logger
 
@@ -28,6 +30,7 @@ class Draughtsman:
     ) -> None:
         self._generator, self._store = generator, store
         self._homeserver, self._outbox, self._log = homeserver, outbox, log
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def draw(self, message: Message, request: DrawRequest, *, seed: int) -> None:
         """Have drawn what was asked; returns when every picture is in the room.
@@ -35,12 +38,14 @@ class Draughtsman:
         ``seed`` is used unless one was asked for. Raises CannotAsk, GeneratorError, NotSent.
         """
         job = job_id(message.event_id)
-        with self._outbox.owing(EVENTS_PER_PICTURE * (request.count or 1)) as debt:
-            capabilities, answer = await self._generator.capabilities()
-            await self._store.keep_capabilities(answer)
-            body = job_body(request, capabilities, requester=message.sender, seed=seed)
-            await self._generator.submit(job, body)
+        with self._outbox.owing(EVENTS_PER_PICTURE * max(1, request.count or 1)) as debt:
+            # The generator keeps the order of one person's jobs, so they must reach it in the order of the commands.
+            async with self._turns[message.sender]:
+                capabilities, answer = await self._generator.capabilities()
+                body = job_body(request, capabilities, requester=message.sender, seed=seed)
+                await self._generator.submit(job, body)
             self._log.info(f"{job}: {len(body['recipes'])} recipe(s) submitted")
+            await self._store.keep_capabilities(answer)
             if (await self._generator.health()).state == "loading":
                 await self._tell(job, message, STARTING, "starting")
             await self._bring(job, message, request.notes, capabilities, debt)

@@ -40,8 +40,9 @@ T = TypeVar("T")
 
 # On the same machine a connection takes milliseconds; a machine that sleeps or a socket that wakes it takes longer.
 CONNECT_TIMEOUT_S = 10
-# A short answer, or 64 MiB over a slow wireless network.
-ANSWER_TIMEOUT_S = 60
+ANSWER_TIMEOUT_S = 15
+# 64 MiB over a slow wireless network.
+DOWNLOAD_TIMEOUT_S = 60
 
 # A PNG of 4096 × 4096 pixels of noise is 50 MB.
 MAX_PICTURE_BYTES = 64 * 1024 * 1024
@@ -112,10 +113,10 @@ class GeneratorClient:
             await asyncio.sleep(self._patience.reconnect_every_s)
 
     async def picture(self, job_id: str, n: int) -> bytes:
-        return await self._ask("GET", f"jobs/{job_id}/pictures/{n}", limit=MAX_PICTURE_BYTES)
+        return await self._download(f"jobs/{job_id}/pictures/{n}")
 
     async def thumbnail(self, job_id: str, n: int) -> bytes:
-        return await self._ask("GET", f"jobs/{job_id}/pictures/{n}/thumbnail", limit=MAX_PICTURE_BYTES)
+        return await self._download(f"jobs/{job_id}/pictures/{n}/thumbnail")
 
     async def recipe(self, job_id: str, n: int) -> bytes:
         """The recipe file, YAML."""
@@ -131,13 +132,17 @@ class GeneratorClient:
             while line := await response.content.readline():
                 yield _read_line(line)
 
-    async def _ask(
-        self, method: str, path: str, body: dict[str, Any] | None = None, *, limit: int = MAX_ANSWER_BYTES
-    ) -> bytes:
+    async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
         timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
         async with self._request(method, path, json=body, timeout=timeout) as response:
             await _refuse_bad_status(response)
-            return await _bounded(response, limit)
+            return await _bounded(response, MAX_ANSWER_BYTES)
+
+    async def _download(self, path: str) -> bytes:
+        timeout = aiohttp.ClientTimeout(total=DOWNLOAD_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
+        async with self._request("GET", path, timeout=timeout) as response:
+            await _refuse_bad_status(response)
+            return await _bounded(response, MAX_PICTURE_BYTES)
 
     @asynccontextmanager
     async def _request(self, method: str, path: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:

@@ -95,7 +95,6 @@ class EaselBot(Plugin):
             generator=generator,
             draughtsman=draughtsman,
             store=store,
-            homeserver=self.homeserver,
             outbox=self.outbox,
             typing=self._typing,
             version=self._version,
@@ -126,6 +125,8 @@ class EaselBot(Plugin):
             if message.event_id not in self._seen_encrypted and await self.homeserver.is_encrypted(message.room_id):
                 self.log.warning(f"Left out {message.event_id}: not encrypted, in the encrypted room {message.room_id}")
                 return
+            # Not before the command: commands must reach the desk in the order in which they were typed.
+            self._start(self.homeserver.mark_read(message.room_id, message.event_id), f"receipt {message.event_id}")
             await self.desk.serve(message, command)
         except (NotSent, SlowDown, Unreachable) as error:
             self.log.error(f"Left out {message.event_id}: whether {message.room_id} is encrypted is unknown: {error}")

@@ -118,7 +118,9 @@ class Homeserver:
         return web.json_response({})
 
     async def _put_receipt(self, request: web.Request) -> web.Response:
-        self.read.append(request.match_info["event"])
+        async with self.news:
+            self.read.append(request.match_info["event"])
+            self.news.notify_all()
         return web.json_response({})
 
     async def _encryption(self, request: web.Request) -> web.Response:

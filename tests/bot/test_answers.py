@@ -38,7 +38,7 @@ async def test_answers(room, homeserver, typed, part):
     assert answer.content["m.mentions"] == {}
     assert "formatted_body" not in answer.content
     assert answer.content["m.relates_to"] == {"m.in_reply_to": {"event_id": event_id}}
-    assert homeserver.read == [event_id]
+    assert await homeserver.until(lambda: homeserver.read) == [event_id]
 
 
 async def test_help_on_flags_has_them_all(room, homeserver):

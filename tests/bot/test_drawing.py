@@ -37,7 +37,7 @@ async def test_it_is_acknowledged(drawing_room, homeserver):
     await homeserver.files()
     reaction = await homeserver.marked("working")
     assert reaction.content["m.relates_to"] == {"rel_type": "m.annotation", "event_id": event_id, "key": "🎨"}
-    assert homeserver.read == [event_id]
+    assert await homeserver.until(lambda: homeserver.read) == [event_id]
     await homeserver.until(lambda: not homeserver.typing[-1])
     assert homeserver.typing == [True, False]
 
@@ -122,6 +122,13 @@ async def test_the_same_event_twice_is_one_job(drawing_room, homeserver, generat
     await drawing_room.say("!draw otter")
     await homeserver.files()
     assert len(generator.jobs) == 1
+
+
+async def test_one_persons_commands_are_submitted_in_their_order(drawing_room, homeserver, generator):
+    for n in range(8):
+        await drawing_room.say(f"!draw otter --seed {n}")
+    await homeserver.until(lambda: len([event for event in homeserver.events if event.kind == "picture"]) == 8)
+    assert [job.recipes[0].seed for job in generator.jobs.values()] == list(range(8))
 
 
 @pytest.mark.parametrize("number", [0, 10])
