@@ -17,7 +17,7 @@ from deploy.household.memory import Memory, write_private
 from deploy.household.person import Person
 from deploy.household.processes import Child, claim
 from deploy.household.synapse import Account, Synapse
-from deploy.plugin import build_plugin
+from deploy.plugin import ROOT, build_plugin
 
 INSTANCE = "easel"
 PLUGIN_ID = "household.easel"
@@ -101,9 +101,8 @@ async def household(
         memory = Memory(folder / "memory.json")
         socket = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="easel-")), "generator.sock")
 
-        def child(name: str, module: str, *arguments: str) -> Child:
-            log = logs / f"{name}.log"
-            return Child(name, module, *arguments, folder=folder / name, log=log, lock=lock, env=env or {})
+        def child(name: str, module: str, *arguments: str, where: Path) -> Child:
+            return Child(name, module, *arguments, folder=where, log=logs / f"{name}.log", lock=lock, env=env or {})
 
         async def server(port: int) -> JsonApi:
             return await stack.enter_async_context(JsonApi(f"http://127.0.0.1:{port}"))
@@ -111,17 +110,17 @@ async def household(
         port = memory.port("homeserver")
         url = f"http://127.0.0.1:{port}"
         config = synapse.write_config(folder / "homeserver", memory, port)
-        process = child("homeserver", "synapse.app.homeserver", "--config-path", str(config))
+        process = child("homeserver", "synapse.app.homeserver", "--config-path", str(config), where=folder)
         homeserver = Synapse(process, await stack.enter_async_context(JsonApi(url)), memory)
 
         port = memory.port("maubot")
         config = maubot_server.write_config(folder / "maubot", memory, port)
-        process = child("maubot", "maubot", "--config", str(config))
+        process = child("maubot", "maubot", "--config", str(config), where=folder / "maubot")
         api = await stack.enter_async_context(JsonApi(f"http://127.0.0.1:{port}"))
         maubot = Maubot(process, api, memory, folder / "maubot")
 
         config = generator_server.write_settings(folder / "generator", socket, **(generator_settings or {}))
-        process = child("generator", "generator", "--settings", str(config), "serve")
+        process = child("generator", "generator", "--settings", str(config), "serve", where=ROOT)
         generator = Generator(process, await stack.enter_async_context(generator_server.connect(socket)), socket)
 
         async def matrix() -> None:

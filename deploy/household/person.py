@@ -63,7 +63,7 @@ class Person:
         self.heard: list[Heard] = []
         self._client = nio.AsyncClient(homeserver, account.user_id, store_path=str(folder), config=config)
         self._client.restore_login(account.user_id, account.device_id, account.access_token)
-        self._client.add_event_callback(self._hear, None)  # None: every kind of event
+        self._client.add_event_callback(self._hear, (nio.Event, nio.BadEvent, nio.UnknownBadEvent))
         self._client.add_response_callback(self._tell, nio.SyncResponse)
         self._news = asyncio.Condition()
         self._synced = False
@@ -122,8 +122,10 @@ class Person:
         """Wait until ``found()`` is true of what has arrived; its value. Raises TimeoutError."""
         async with asyncio.timeout(timeout_s), self._news:
             while not (value := found()):
-                if self._syncing is None or self._syncing.done():
-                    raise HouseholdError(f"The client of {self.account.user_id} has stopped")
+                if self._syncing is None:
+                    raise HouseholdError(f"The client of {self.account.user_id} is not started")
+                if self._syncing.done():
+                    self._syncing.result()
                 await self._news.wait()
             return value
 

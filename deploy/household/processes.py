@@ -46,7 +46,6 @@ class Child:
         return self._process is not None and self._process.returncode is None
 
     async def start(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,

@@ -67,8 +67,10 @@ class Talk:
         return (await self.person.until(lambda: self.replies(event_id, *kinds), timeout_s=LONG_S))[0]
 
     async def answer(self, text: str) -> str:
-        """Say it; the words that come back."""
-        return (await self.reply(await self.say(text), "answer")).body
+        """Say it; the words that come back. A picture instead fails the test."""
+        event = await self.reply(await self.say(text), "answer", "recipe")
+        assert event.mark["kind"] == "answer"
+        return event.body
 
     async def draw(self, text: str, **content: Any) -> Drawn:
         """Say it; the picture and the recipe that come back. An answer in words instead fails the test."""
@@ -83,10 +85,15 @@ class Talk:
         return Drawn(command, picture, recipe, png, text.decode())
 
 
-async def talk_in_new_room(home: Household, person: Person, *, encrypted: bool) -> Talk:
-    """A new room with that person and the bot in it."""
-    room_id = await person.make_room("a room", encrypted=encrypted, invite=(home.bot.user_id,))
-    await person.wait_for_member(room_id, home.bot.user_id)
+async def talk_in_new_room(home: Household, person: Person, *, encrypted: bool, guest: Person | None = None) -> Talk:
+    """A new room with that person, the bot, and the guest in it."""
+    invited = (home.bot.user_id, *([guest.account.user_id] if guest else []))
+    room_id = await person.make_room("a room", encrypted=encrypted, invite=invited)
+    if guest:
+        await guest.join(room_id)
+    for one in (person, guest):
+        for user_id in invited if one else ():
+            await one.wait_for_member(room_id, user_id)
     return Talk(home, person, room_id, encrypted)
 
 

@@ -112,9 +112,9 @@ async def test_several_pictures_in_one_command(talk):
     ("said", "words"),
     [
         ("!draw", ["!draw otter, cowboy hat"]),
-        ("!draw otter --stesp 5", ["stesp", "--steps"]),
+        ("!draw otter --stesp 5", ["stesp", "--step"]),
         ("!draw otter --steps 9999", ["9999", "100"]),
-        ("!draw otter --size 65x64", ["65", "8"]),
+        ("!draw otter --size 9x64", ["9", "64"]),
         ("!draw otter --model dall-e", ["dall-e", "stand-in"]),
         ("!draw otter --sampler magic", ["magic", "unipc"]),
         ("!draw ((((((((((((otter))))))))))))", ["8"]),

@@ -66,7 +66,6 @@ async def test_paused_at_work(encrypted, generator):
     command = await encrypted.say(LONG)
     await at_work(encrypted, generator, command)
     await generator.pause()
-    waiting = await encrypted.reply(command, "waiting")
-    assert "paused" in waiting.body.lower()
+    assert "in use for something else" in (await encrypted.reply(command, "waiting")).body
     await generator.resume()
     await encrypted.drawn(command)
