@@ -36,7 +36,8 @@ class Plan:
             "dtype": _dtype_name(self.dtype),
             "vae_dtype": "float32",
             "vae_tiling": tiled,
-            "torch": torch.__version__,
+            # Not a plain str: to unpickle it, the server's process would import torch.
+            "torch": str(torch.__version__),
             **{package: version(package) for package in ("diffusers", "transformers", "compel")},
         }
 
