@@ -132,7 +132,9 @@ class Homeserver:
         if self.upload_sins:
             return self.upload_sins.pop(0)
         uri = f"mxc://example.com/{len(self.uploads)}"
-        self.uploads[uri] = await request.read()
+        async with self.news:
+            self.uploads[uri] = await request.read()
+            self.news.notify_all()
         return web.json_response({"content_uri": uri})
 
 

@@ -127,7 +127,7 @@ async def test_the_same_event_twice_is_one_job(drawing_room, homeserver, generat
 async def test_one_persons_commands_are_submitted_in_their_order(drawing_room, homeserver, generator):
     for n in range(8):
         await drawing_room.say(f"!draw otter --seed {n}")
-    await homeserver.until(lambda: len([event for event in homeserver.events if event.kind == "picture"]) == 8)
+    await homeserver.until(lambda: len(generator.jobs) == 8)
     assert [job.recipes[0].seed for job in generator.jobs.values()] == list(range(8))
 
 
