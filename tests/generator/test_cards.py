@@ -1,10 +1,13 @@
 """Cards and settings: data, checked once, with a sentence that names file, key and rule."""
 
+from pathlib import Path
+
 import pytest
+import yaml
 
 from generator.capabilities import capabilities, default_model
 from generator.cards import built_in_cards
-from generator.settings import InvalidSettings, load_settings
+from generator.settings import InvalidSettings, Settings, load_settings
 
 FIVE_LINES = """
 models:
@@ -80,3 +83,9 @@ def test_the_environment_names_the_settings_file(tmp_path, monkeypatch):
     (tmp_path / "g.yml").write_text("max_queued_jobs: 3")
     monkeypatch.setenv("EASEL_SETTINGS", str(tmp_path / "g.yml"))
     assert load_settings(None).max_queued_jobs == 3
+
+
+def test_the_settings_file_that_ships_has_every_setting_and_is_valid():
+    shipped = Path(__file__).parents[2] / "deploy/generator.yml"
+    assert yaml.safe_load(shipped.read_text()).keys() == Settings.model_fields.keys()
+    assert load_settings(shipped).max_queued_jobs == Settings().max_queued_jobs

@@ -1,0 +1,41 @@
+"""The README and the code say the same."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bot.easel.language import FLAGS
+from bot.easel.settings import Settings
+from generator import __version__
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)
+def test_every_flag_is_in_the_readme_with_its_help_and_synonyms(flag):
+    synonyms = ", ".join(f"`--{synonym}`" for synonym in flag.synonyms)
+    assert f"| `{flag.usage}` | {flag.help} | {synonyms} |" in README
+
+
+def test_every_setting_of_the_bot_is_in_the_readme_and_in_base_config():
+    settings = set(Settings.__dataclass_fields__)
+    assert set(yaml.safe_load((ROOT / "base-config.yaml").read_text())) == settings
+    assert set(re.findall(r"^\| `([a-z_]+)` \|", README, flags=re.MULTILINE)) == settings
+
+
+def test_the_version_is_the_same_everywhere():
+    project = (ROOT / "pyproject.toml").read_text()
+    plugin = yaml.safe_load((ROOT / "maubot.yaml").read_text())
+    assert plugin["version"] == __version__
+    assert f'version = "{__version__}"' in project
+    assert f"-v{__version__}.mbp" in README
+    assert f"## {__version__}\n" in (ROOT / "CHANGELOG.md").read_text()
+
+
+def test_every_file_that_the_readme_links_is_there():
+    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
