@@ -23,12 +23,17 @@ Result = TypeVar("Result")
 
 
 def main(pipe: Connection, factory: EngineFactory, log_level: int) -> None:
-    """Serve until the server closes its end of the pipe, or is gone."""
+    """What the process runs."""
     logging.basicConfig(level=log_level, format="%(levelname)s %(name)s: %(message)s")
     # The server decides when a lane ends, also where a terminal or a service manager signals the whole group.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
+    converse(pipe, factory)
+
+
+def converse(pipe: Connection, factory: EngineFactory) -> None:
+    """Say hello, then draw what is asked, until the other end of the pipe is closed."""
     engines: list[Engine] = []
     hello = _or_failed(lambda: _start(factory, engines))
     pipe.send(hello)

@@ -49,7 +49,7 @@ def write(recipe: Recipe, facts: Facts) -> str:
         "tier": recipe.tier,
         "facts": facts.model_dump(mode="json"),
     }
-    return yaml.safe_dump(document, sort_keys=False, width=WIDTH, allow_unicode=True)
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=WIDTH, allow_unicode=True)
 
 
 def read(text: str) -> RecipeRequest:
@@ -80,6 +80,16 @@ def read_facts(text: str) -> Facts:
         return Facts.model_validate(_typed(_mapping(_parse(text), "the recipe").get("facts")))
     except ValidationError as error:
         raise refusal(error) from error
+
+
+class _Dumper(yaml.SafeDumper):
+    """Escapes the line break that YAML reads as a newline, and PyYAML would write as it is."""
+
+    def represent_text(self, text: str) -> yaml.Node:
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style='"' if "\x85" in text else None)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
 
 
 class _Loader(yaml.SafeLoader):

@@ -78,6 +78,22 @@ class Raising(Colour):
         super().step(drawing)
 
 
+class Babbling(Colour):
+    """Counts its steps in words, unless the subject is good."""
+
+    def step(self, drawing: Drawing) -> None:
+        super().step(drawing)
+        if "good" not in drawing.draw.recipe.prompt:
+            drawing.step = Words(drawing.step)
+
+
+class Words(int):
+    """A number that cannot be sent: what the server gets is no number."""
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        return (str, ("one",))
+
+
 class Failing(Colour):
     """Says why it gives no picture."""
 

@@ -1,5 +1,6 @@
 """The real generator for every test that needs one: the real server and lane process around a small engine."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -84,6 +85,14 @@ class RunningGenerator:
         return [event async for event in self.events(job)][-1]["job"]
 
 
+async def eventually(check: Callable[[], Awaitable[bool]], *, within_s: float = 60) -> None:
+    """Wait for what no event tells: a process that listens, a signal that arrived, an orphan's end."""
+    async with asyncio.timeout(within_s):
+        # An asyncio.Event cannot cross processes.
+        while not await check():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
 StartGenerator = Callable[..., Awaitable[RunningGenerator]]
 
 
@@ -105,8 +114,7 @@ async def start_generator(tmp_path: Path) -> AsyncIterator[StartGenerator]:
             app = create_app(
                 lane=lane,
                 gallery=Gallery(pictures),
-                capabilities=stand_in_capabilities,
-                **{"max_queued_jobs": MAX_QUEUED_JOBS, **options},
+                **{"capabilities": stand_in_capabilities, "max_queued_jobs": MAX_QUEUED_JOBS, **options},
             )
             listener = stack.enter_context(unix_socket(socket, None))
             runner = web.AppRunner(app, shutdown_timeout=1)

@@ -44,6 +44,12 @@ async def test_the_traceback_is_on_the_servers_stderr(start_generator, capfd):
     assert "ZeroDivisionError: a bug in the engine" in capfd.readouterr().err
 
 
+async def test_a_bug_in_between_is_the_end_of_its_job_only(start_generator):
+    generator = await start_generator(bad_engines.Babbling)
+    assert (await fails(generator))["code"] == "internal"
+    await works(generator)
+
+
 async def test_the_engines_own_reason_is_told(start_generator):
     generator = await start_generator(bad_engines.Failing)
     error = await fails(generator)

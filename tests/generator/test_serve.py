@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 import yaml
+from running_generator import eventually
 
 from generator.client import NotRunning, call
 from generator.settings import Settings
@@ -78,14 +79,6 @@ def serve(tmp_path: Path) -> Serve:
             await process.communicate()
 
     return start
-
-
-async def eventually(check: Callable[[], Awaitable[bool]]) -> None:
-    """Wait for what no event tells: a process that listens, a signal that arrived, an orphan's end."""
-    async with asyncio.timeout(START_S):
-        # An asyncio.Event cannot cross processes.
-        while not await check():  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
 
 
 async def ready(service: Service) -> None:

@@ -2,12 +2,14 @@
 
 import asyncio
 import io
+import os
 
 import aiohttp
 import pytest
 import yaml
 from bad_engines import SLOW_STEP_S
 from PIL import Image
+from running_generator import eventually
 
 from generator.api import JobStatus
 from generator.jobs import MAX_FINISHED_JOBS
@@ -448,6 +450,17 @@ async def test_a_picture_that_the_job_has_not_is_not_found(generator):
         assert (await generator.call("GET", f"/v1/jobs/job-1/pictures/{n}")).status == 404
 
 
+async def test_a_bug_is_a_500_in_the_same_shape(start_generator, caplog):
+    def broken():
+        raise ZeroDivisionError("a bug")
+
+    generator = await start_generator(capabilities=broken)
+    answer = await generator.call("GET", "/v1/capabilities")
+    assert (answer.status, answer.json["error"]["code"]) == (500, "internal")
+    assert "a bug" not in answer.json["error"]["message"]
+    assert "ZeroDivisionError" in caplog.text
+
+
 # ---- the rest
 
 
@@ -472,6 +485,20 @@ async def test_prompts_are_not_in_the_log(generator, caplog):
         assert f"job job-1 {word}" in caplog.text
     assert "@ann:home" in caplog.text
     assert "secret" not in caplog.text
+
+
+async def test_old_pictures_are_deleted_from_the_start(start_generator, tmp_path):
+    before = await start_generator()
+    await before.submit("job-1")
+    await before.end("job-1")
+    for path in before.pictures.rglob("*.*"):
+        os.utime(path, (0, 0))
+
+    async def is_empty() -> bool:
+        return not list(before.pictures.rglob("*.*"))
+
+    await start_generator(socket=tmp_path / "after.sock", keep_pictures_days=30)
+    await eventually(is_empty)
 
 
 async def test_streams_are_cut_off_without_a_last_event_when_the_generator_ends(start_generator, tmp_path):
