@@ -50,21 +50,24 @@ class Homeserver:
         self._client, self._log = client, log
         # When encryption is turned on in one of these, the sync tells the state store.
         self._known_plain: set[str] = set()
+        self._asking = asyncio.Lock()
 
     async def is_encrypted(self, room_id: str) -> bool:
         """Whether the room is; asked of the homeserver where that is not known. Raises as ``send``."""
         store = self._client.state_store
-        if store is not None and await store.is_encrypted(RoomID(room_id)):
-            return True
-        if room_id in self._known_plain:
-            return False
-        with _homeserver_errors():
-            try:
-                await self._client.get_state_event(RoomID(room_id), EventType.ROOM_ENCRYPTION)
-            except MNotFound:
-                self._known_plain.add(room_id)
+        # Whoever asks first is answered first, which keeps commands in order, and one question answers all.
+        async with self._asking:
+            if store is not None and await store.is_encrypted(RoomID(room_id)):
+                return True
+            if room_id in self._known_plain:
                 return False
-        return True
+            with _homeserver_errors():
+                try:
+                    await self._client.get_state_event(RoomID(room_id), EventType.ROOM_ENCRYPTION)
+                except MNotFound:
+                    self._known_plain.add(room_id)
+                    return False
+            return True
 
     async def send(self, event: Outgoing) -> str:
         """Bring one event to the homeserver, encrypted where the room is. Raises NotSent, SlowDown, Unreachable."""
