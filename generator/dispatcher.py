@@ -113,13 +113,10 @@ class Dispatcher:
     async def _wake(self) -> None:
         """Load the model before the first job asks; if that fails, the first job tries again and says why."""
         try:
-            await self._greet()
+            self._hello = await self._lane.hello()
         except (LaneDied, GeneratorError) as error:
             log.error("the lane does not start: %s", error)
-
-    async def _greet(self) -> None:
-        if self._hello is None:
-            self._hello = await self._lane.hello()
+        else:
             self._models = self._hello.models
             log.info("ready on %s", self._hello.device)
 
@@ -152,7 +149,7 @@ class Dispatcher:
 
     async def _draw_one(self, job: Job, n: int) -> Drawn | Error | None:
         """One picture, or why there is none; None if the job was cancelled. Raises LaneDied and GeneratorError."""
-        await self._greet()
+        self._hello = await self._lane.hello()
         if job.state.is_final:
             return None
         outcome: Drawn | Error | None = None

@@ -82,7 +82,7 @@ class Lane(Protocol):
     """What the server asks of anything that draws."""
 
     async def hello(self) -> Hello:
-        """Start, and return when ready to draw. Raises LaneDied."""
+        """Start if need be, and return when ready to draw. Raises LaneDied, and DrawingFailed with the reason."""
 
     def run(self, draw: Draw) -> AsyncIterator[LaneEvent]:
         """Draw one recipe; the last event is Drawn, Failed or Cancelled. Raises LaneDied."""

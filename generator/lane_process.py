@@ -44,6 +44,10 @@ class _Child:
     def pid(self) -> int | None:
         return self._process.pid
 
+    @property
+    def is_alive(self) -> bool:
+        return self._process.is_alive()
+
     def send(self, message: Draw | Cancel) -> None:
         try:
             self._pipe.send(message)
@@ -109,9 +113,10 @@ class LaneProcess:
         return self._child.pid if self._child else None
 
     async def hello(self) -> Hello:
-        """Start the child if there is none. Raises LaneDied, and DrawingFailed when the engine says why it cannot."""
-        if self._hello is not None:
+        """Start the child if none lives. Raises LaneDied, and DrawingFailed when the engine says why it cannot."""
+        if self._hello is not None and self._child is not None and self._child.is_alive:
             return self._hello
+        await self.close()
         self._child = _Child(self._factory)
         try:
             match await self._child.listen(self._load_timeout_s):

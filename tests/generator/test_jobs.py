@@ -1,0 +1,62 @@
+"""States that follow each other, and what is remembered for how long. The rest is tested over the socket."""
+
+import itertools
+
+import pytest
+from running_generator import recipe_of
+
+from generator.api import JobRequest, JobState, RecipeRequest, Slots
+from generator.jobs import FINISHED_JOB_KEPT_S, ImpossibleMove, Job, Jobs
+from generator.metrics import Metrics
+from generator.pace import MEASURED_STEPS, Pace
+
+POSSIBLE = {
+    ("queued", "running"),
+    ("queued", "cancelled"),
+    ("queued", "done"),
+    ("running", "queued"),
+    ("running", "done"),
+    ("running", "failed"),
+    ("running", "cancelled"),
+}
+
+
+def a_job(job_id: str = "job-1") -> Job:
+    request = JobRequest(requester="@ann:home", recipes=(RecipeRequest(slots=Slots(subject=("otter",))),))
+    return Job(job_id, request, (recipe_of(subject=("otter",)),), ())
+
+
+@pytest.mark.parametrize(("before", "after"), sorted(itertools.product(JobState, repeat=2)))
+def test_no_state_follows_that_cannot(before, after):
+    job = a_job()
+    job.state = before
+    if (before, after) in POSSIBLE:
+        job.move(after)
+        assert job.state is after
+    else:
+        with pytest.raises(ImpossibleMove, match=f"job-1 is {before} and cannot become {after}"):
+            job.move(after)
+
+
+async def test_an_ended_job_is_forgotten_after_its_time_and_a_queued_one_is_not():
+    now = 0.0
+    jobs = Jobs(max_queued=10, pace=Pace(), metrics=Metrics(), clock=lambda: now)
+    ended, queued = a_job("ended"), a_job("queued")
+    jobs.add(ended)
+    jobs.add(queued)
+    jobs.cancel(ended)
+    now = FINISHED_JOB_KEPT_S - 1
+    assert jobs.find("ended") is ended
+    now = FINISHED_JOB_KEPT_S + 1
+    assert jobs.find("ended") is None
+    assert jobs.find("queued") is queued
+
+
+def test_the_pace_is_that_of_the_last_steps():
+    pace = Pace()
+    assert (pace.steps_per_second, pace.eta_s(10)) == (None, None)
+    for _ in range(MEASURED_STEPS):
+        pace.note(100)
+    for _ in range(MEASURED_STEPS):
+        pace.note(0.5)
+    assert (pace.steps_per_second, pace.eta_s(10)) == (2.0, 5.0)
