@@ -1,0 +1,139 @@
+"""What the way around the drawing costs, on loopback: ``python -m benchmarks.whole_way [--json]``.
+
+A real homeserver, maubot and generator with the stand-in, a second Matrix client as the person, an encrypted room.
+
+- R7, the service: from submitting a job to its last event, beside the drawing's own seconds.
+- The whole way: from the command to its recipe in the room, beside the drawing's own seconds.
+- R10: from the command to the read receipt, and to the reaction, as the person's client sees them, while a job runs.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import platform
+import secrets
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import yaml
+
+from deploy.household.home import Household, household
+from deploy.household.person import Person
+
+REPEATS = 20
+WARM_UP = 2
+
+# About one second and seven of drawing, on two cores.
+SHORT_STEPS = 10
+LONG_STEPS = 60
+
+
+async def service(home: Household, steps: int) -> tuple[float, float]:
+    """Wall seconds of one job over the socket, and its seconds on the card."""
+    job = f"/v1/jobs/{secrets.token_hex(8)}"
+    body = {"requester": "bench", "recipes": [{"slots": {"subject": ["otter"]}, "steps": steps}]}
+    async with aiohttp.ClientSession(
+        "http://easel", connector=aiohttp.UnixConnector(str(home.generator.socket))
+    ) as http:
+        began = time.perf_counter()
+        async with http.put(job, json=body) as answer:
+            answer.raise_for_status()
+        async with http.get(f"{job}/events") as events:
+            *_, last = [json.loads(line) async for line in events.content]
+        wall = time.perf_counter() - began
+    return wall, last["job"]["pictures"][0]["facts"]["seconds"]
+
+
+async def whole_way(person: Person, room: str, steps: int) -> tuple[float, float]:
+    """Wall seconds from the command to its recipe in the room, and the seconds on the card."""
+    began = time.perf_counter()
+    command = await person.say(room, f"!draw otter --steps {steps}")
+    recipe = await person.hear(
+        lambda heard: heard.reply_to == command and heard.mark.get("kind") == "recipe", timeout_s=600
+    )
+    wall = time.perf_counter() - began
+    return wall, yaml.safe_load(await person.fetch(recipe.content))["facts"]["seconds"]
+
+
+async def acknowledgement(person: Person, room: str, bot: str) -> tuple[float, float]:
+    """Seconds from the command to the receipt and to the reaction."""
+
+    def is_reaction(heard: Any) -> bool:
+        return bool(heard.type == "m.reaction" and heard.content["m.relates_to"]["event_id"] == command)
+
+    began = time.perf_counter()
+    command = await person.say(room, "!draw otter --steps 1 --size 64x64")
+    await person.until(lambda: person.sees_read(room, bot) == command)
+    receipt = time.perf_counter() - began
+    await person.hear(is_reaction)
+    return receipt, time.perf_counter() - began
+
+
+async def is_drawing(home: Household) -> bool:
+    return bool((await home.generator.health())["running"])
+
+
+def told(seconds: list[float]) -> dict[str, float]:
+    """Median and 95th percentile, in seconds."""
+    return {
+        "p50_s": round(statistics.median(seconds), 4),
+        "p95_s": round(statistics.quantiles(seconds, n=20, method="inclusive")[-1], 4),
+    }
+
+
+def overhead(pairs: list[tuple[float, float]]) -> dict[str, Any]:
+    """What the way adds to the drawing, in seconds and as a ratio."""
+    counted = pairs[WARM_UP:]
+    return {
+        "drawing_s": round(statistics.median(drawn for _, drawn in counted), 3),
+        "ratio": round(statistics.median(wall / drawn for wall, drawn in counted), 3),
+        "more": told([wall - drawn for wall, drawn in counted]),
+    }
+
+
+async def measure(folder: Path) -> dict[str, Any]:
+    settings = {"default_model": "stand-in", "device": "cpu"}
+    async with household(folder, generator_settings=settings) as home:
+        person, other = await home.person("person"), await home.person("other")
+        bot = home.bot.user_id
+        room = await person.make_room("Bench", encrypted=True, invite=(bot, other.account.user_id))
+        await other.join(room)
+        await person.wait_for_member(room, bot)
+
+        results: dict[str, Any] = {}
+        for name, steps, count in (("short", SHORT_STEPS, REPEATS), ("long", LONG_STEPS, REPEATS // 4)):
+            results[f"R7 service, {name}"] = overhead([await service(home, steps) for _ in range(count + WARM_UP)])
+            results[f"whole way, {name}"] = overhead(
+                [await whole_way(person, room, steps) for _ in range(count + WARM_UP)]
+            )
+
+        await other.say(room, "!draw otter --steps 100 --size 1024x1024")
+        await home.generator.child.wait_until(lambda: is_drawing(home))
+        pairs = [await acknowledgement(person, room, bot) for _ in range(REPEATS + WARM_UP)][WARM_UP:]
+        results["R10 receipt, a job running"] = told([receipt for receipt, _ in pairs])
+        results["reaction, a job running"] = told([reaction for _, reaction in pairs])
+        return results
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args()
+    logging.getLogger("nio").setLevel(logging.CRITICAL)
+    with tempfile.TemporaryDirectory() as folder:
+        results = asyncio.run(measure(Path(folder)))
+    results["machine"] = f"{platform.machine()}, {platform.python_implementation()} {platform.python_version()}"
+    if asked.json:
+        print(json.dumps(results, indent=2))
+        return
+    for name, result in results.items():
+        print(f"{name}: {result}")
+
+
+if __name__ == "__main__":
+    main()
