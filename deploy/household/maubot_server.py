@@ -51,12 +51,8 @@ class Maubot:
     async def set_instance(self, name: str, plugin_id: str, account: Account, settings: dict[str, Any]) -> None:
         """Run the plugin as that account, with these settings in place of the defaults."""
         body = {"type": plugin_id, "primary_user": account.user_id, "enabled": True, "started": True}
-        await self._api.call("PUT", f"{API}/instance/{name}", {**body, "config": yaml.safe_dump(settings)})
-
-    async def instance(self, name: str) -> dict[str, Any]:
-        """What maubot says of an instance: ``started``, ``config`` and more."""
-        answer: dict[str, Any] = await self._api.call("GET", f"{API}/instance/{name}")
-        return answer
+        body["config"] = yaml.safe_dump(settings)
+        await self._api.call("PUT", f"{API}/instance/{name}", body)
 
     async def cross_sign(self, account: Account) -> str | None:
         """Sign the bot's device, so that clients show what it sends; the recovery key, or None if it was signed."""

@@ -1,0 +1,77 @@
+"""`make run`, as a person types it in a terminal."""
+
+import asyncio
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+
+from deploy.household.processes import claim
+from deploy.plugin import ROOT
+
+# The environment that runs this test will do: make is told that it is up to date.
+MAKE = ["make", "--silent", "--old-file=.venv/ready", "run"]
+
+# Every character that make or a shell would like to read in its own way.
+RAW = """!draw
+subject: owl, "it's" `date` $5 $(HOME) $$ #1
+--steps 2 --size 64x64 --seed 3"""
+
+
+@pytest.fixture(scope="module")
+def surroundings(tmp_path_factory: pytest.TempPathFactory, models_dir: Path, env: dict[str, str]) -> dict[str, str]:
+    """Environment variables of a household that starts from nothing, and is the same in all tests here."""
+    folder = tmp_path_factory.mktemp("run")
+    return {**os.environ, **env, "EASEL_HOUSEHOLD": str(folder / "household"), "XDG_DATA_HOME": str(folder / "data")}
+
+
+def test_say_arrives_as_typed(surroundings: dict[str, str]) -> None:
+    result = subprocess.run([*MAKE, f"SAY={RAW}"], cwd=ROOT, env=surroundings, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    picture, recipe = (Path(line) for line in result.stdout.splitlines())
+    with Image.open(picture) as image:
+        assert image.size == (64, 64)
+    record = yaml.safe_load(recipe.read_text())
+    assert record["prompt"] == 'owl, "it\'s" `date` $5 $(HOME) $$ #1'
+    assert (record["seed"], record["steps"]) == (3, 2)
+    assert "noise" in result.stderr
+
+
+def test_say_from_the_environment_that_draws_nothing(surroundings: dict[str, str]) -> None:
+    environment = {**surroundings, "SAY": "!draw otter --colour `$5`"}
+    result = subprocess.run(MAKE, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert result.returncode != 0 and result.stdout == ""
+    assert "--colour" in result.stderr
+
+
+async def test_nothing_outlives_a_chat_that_is_killed(surroundings: dict[str, str]) -> None:
+    chat = await asyncio.create_subprocess_exec(
+        ROOT / ".venv/bin/python", "-m", "deploy.household",
+        cwd=ROOT, env=surroundings, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert chat.stdin is not None and chat.stdout is not None
+    async with asyncio.timeout(120):
+        shown = await read_until(chat.stdout, "Type a message")
+        assert "http://127.0.0.1:" in shown and "@you:localhost" in shown and "password" in shown
+        chat.stdin.write(b"!easel help\n!draw otter --steps 2 --size 64x64\n")
+        shown = await read_until(chat.stdout, ".yml")
+        assert "Easel: " in shown and ".png" in shown
+        chat.send_signal(signal.SIGKILL)
+        await chat.wait()
+        # Each process of the household holds this lock as long as it lives.
+        lock = Path(surroundings["EASEL_HOUSEHOLD"], "processes")
+        (await claim(lock, wait_s=60, otherwise="something still runs")).close()
+
+
+async def read_until(stream: asyncio.StreamReader, mark: str) -> str:
+    """Whole lines, up to the one that holds ``mark``."""
+    lines: list[str] = []
+    while not lines or mark not in lines[-1]:
+        line = await stream.readline()
+        assert line, "".join(lines)
+        lines.append(line.decode())
+    return "".join(lines)
