@@ -3,12 +3,14 @@
 import re
 from dataclasses import dataclass
 
-_COMMAND = re.compile(r"\s*!(draw|easel)(?=\s|$)(.*)", re.IGNORECASE | re.DOTALL)
+from .phones import as_seen
+
+_COMMAND = re.compile(r"\s*!(draw|easel)[.,:]?(?=\s|$)(.*)", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True)
 class DrawCommand:
-    """``!draw``; ``text`` is what follows, "" for a bare ``!draw``, which asks for help."""
+    """``!draw``; ``text`` is what follows, as it looks, "" for a bare ``!draw``, which asks for help."""
 
     text: str
 
@@ -26,10 +28,10 @@ Command = DrawCommand | EaselCommand
 def read_command(body: str) -> Command | None:
     """The command that a message is, or None.
 
-    Phones capitalise first words and end lines where they like, so ``!Draw``, white space before the command, and a
-    newline right behind it are all fine; ``!drawing`` is another bot's.
+    Phones capitalise first words, make ". " of two spaces and end lines where they like, so ``!Draw. ``, white space
+    before the command, and a newline right behind it are all fine; ``!drawing`` is another bot's.
     """
-    match = _COMMAND.match(body)
+    match = _COMMAND.match(as_seen(body))
     if not match:
         return None
     if match[1].lower() == "draw":

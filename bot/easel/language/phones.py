@@ -1,6 +1,16 @@
-"""What phones do to text: curly quotes, and long dashes for hyphens. Knows which dashes are a weight, not the flags."""
+"""What phones do to text: what one cannot see, curly quotes, long dashes for hyphens.
+
+Knows which dashes are a weight, not the flags.
+"""
 
 import re
+
+# Marks that autocorrect, translators and copying leave behind: zero-width space, soft hyphen, text direction and the
+# like. The joiners stay: emoji and some scripts are written with them.
+_INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+_LINE_END = re.compile("\r\n?|[\v\f\u0085\u2028\u2029]")
+# French phones put these before `:` and `?`; YAML and JSON know only the plain one.
+_SPACE = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
 
 # Single hyphens in other shapes, then what stands for two of them. At a token's start all of them make a flag.
 _HYPHENS = "\u2010\u2011\u2212\ufe63\uff0d"
@@ -12,6 +22,11 @@ _STRAIGHT_DASHES = str.maketrans({**dict.fromkeys(_HYPHENS, "-"), **dict.fromkey
 
 # Glued to a word, a quote or a bracket, with nothing glued behind: in `well–lit` the dash is a part of the word.
 _WEIGHT = re.compile(rf"""(?<=[\w)\]}}"'])[{DASHES}]++(?![^\s,|)\]}}"'])""")
+
+
+def as_seen(text: str) -> str:
+    """``text`` as it looks: without what cannot be seen, with plain spaces and line ends."""
+    return _SPACE.sub(" ", _LINE_END.sub("\n", _INVISIBLE.sub("", text)))
 
 
 def straight_quotes(text: str) -> str:
