@@ -93,7 +93,9 @@ def otter(**said):
     return DrawRequest(slots=Slots(subject=("otter",)), **said)
 
 
-@pytest.mark.parametrize("text", [RECIPE, f"```yaml\n{RECIPE}```", f"```\n{RECIPE}\n```", f"```yml\n{RECIPE}"])
+@pytest.mark.parametrize(
+    "text", [RECIPE, f"```yaml\n{RECIPE}```", f"```\n{RECIPE}\n```", f"``` yaml\n{RECIPE}```", f"```yml\n{RECIPE}"]
+)
 def test_a_recipe_file_draws_again(text):
     assert parse_draw(text) == DRAWN
 
@@ -200,8 +202,11 @@ def test_the_edited_example_of_a_recipe():
         ("prompt: otter\nsed: 7", "A recipe has no key “sed”. Did you mean seed?"),
         ("prompt: otter\nseed: many", "seed takes a whole number, not “many”."),
         ("prompt: otter\nseed: 1e3", "seed takes a whole number, not “1e3”."),
-        ("prompt: otter\nguidance_scale: .nan", "guidance_scale takes a number, not “.nan”."),
-        ('{"prompt": "otter", "guidance_scale": Infinity}', "guidance_scale takes a number, not “Infinity”."),
+        ("prompt: otter\nguidance_scale: .nan", "guidance_scale takes a number such as 7.5, not “.nan”."),
+        (
+            '{"prompt": "otter", "guidance_scale": Infinity}',
+            "guidance_scale takes a number such as 7.5, not “Infinity”.",
+        ),
         ('{"prompt": "otter", "seed": true}', "In a recipe, seed takes one text or number."),
         ("prompt: otter\ntheme: [a]", "In a recipe, theme takes one text or number."),
         ("prompt: [otter]", "In a recipe, prompt takes one text or number."),
@@ -301,7 +306,7 @@ def test_long_settings_are_cut_in_the_note():
     [
         ("otter --seed 8\nSteps: 20, Seed: 1", "There is a flag in the pasted prompt. "),
         ("otter\nSteps: 20, Seed: x", "Seed takes a whole number, not “x”."),
-        ("otter\nSteps: 20, CFG scale: x", "CFG scale takes a number, not “x”."),
+        ("otter\nSteps: 20, CFG scale: x", "CFG scale takes a number such as 7.5, not “x”."),
         ("otter\nSteps: 20, Size: huge", "Size takes portrait, landscape, square or pixels such as 768x1024"),
         ("otter\nNegative prompt:\ncars", "“Negative prompt:” needs its words on the same line."),
         ("Negative prompt: cars\nSteps: 20", "There is nothing to draw yet. "),

@@ -16,6 +16,11 @@ _BREAK = re.compile(r"[|\n]")
 # A line that ends in a comma goes on in the next one, unless that has a label.
 _CONTINUED = re.compile(r",[ \t\r]*+\n(?![ \t]*+[^\W\d_][\w-]*+[ \t]*+:)")
 _DASHED = re.compile(rf"(?<![^\s,|])(?P<dashes>[{DASHES}]++)(?P<name>[^\W\d_][\w-]*+)")
+_EQUALS = re.compile(r"[ \t]*[=:]")
+# `768 x 1024`, as autocorrect likes to write it.
+_SIDES = re.compile(r"\d+\s*[xX×*:/]\s*\d+")
+# What may end a sentence is no part of a number or a name; phones make a full stop of two spaces.
+_STOPS = ",.;!?"
 _SHORT_FLAG = re.compile(r"(?P<name>n)(?P<value>\d*)", re.IGNORECASE)
 # A word and its colon: `style: …` and `style:…`, but neither `https://…` nor `16:9`.
 _LABEL = re.compile(r"\s*(?P<word>[^\W\d_][\w-]*+)[ \t]*:(?!//)(?P<gap>\s|$)?")
@@ -91,12 +96,12 @@ def _named(match: re.Match[str]) -> tuple[Flag, str]:
 
 def _take_value(flag: Flag, tail: str) -> tuple[str, str]:
     """The flag's value at the start of ``tail``, and what is left behind it."""
-    explicit = tail.startswith(("=", ":"))
-    text = tail[explicit:].strip()
+    equals = _EQUALS.match(tail)
     if flag.kind is Kind.SWITCH:
-        if explicit:
+        if equals:
             raise ParseError(f"{flag.typed} takes no value.")
-        return flag.example, tail
+        return flag.example, _without_stops(tail)
+    text = tail[equals.end() if equals else 0 :].strip()
     match = _QUOTED_VALUE.match(text)
     # Terms may be quoted one by one: "red boots", "blue scarf".
     if match and not (flag.kind is Kind.TERMS and text.startswith(",", match.end())):
@@ -104,12 +109,20 @@ def _take_value(flag: Flag, tail: str) -> tuple[str, str]:
     if flag.kind.runs_on:
         value, rest = text.strip(", \t\r\n"), ""
     else:
-        word, *others = text.split(maxsplit=1) or [""]
-        value = word.rstrip(",")
-        rest = word[len(value) :] + (f" {others[0]}" if others else "")
+        if flag.kind in (Kind.SIZE, Kind.RATIO) and (sides := _SIDES.match(text)):
+            text = "".join(sides[0].split()) + text[sides.end() :]
+        word = text.split(maxsplit=1)[0] if text else ""
+        value = word.rstrip(_STOPS)
+        rest = _without_stops(text[len(value) :])
     if not value:
         raise ParseError(f"{flag.typed} needs a value, such as {flag.usage}.")
     return value, rest
+
+
+def _without_stops(rest: str) -> str:
+    """What follows a value, without the end of a sentence; a comma stays, as it parts terms."""
+    text = rest.lstrip(_STOPS)
+    return f",{text}" if "," in rest[: len(rest) - len(text)] else text
 
 
 def _converted(flag: Flag, text: str) -> Any:

@@ -65,13 +65,13 @@ FLAGS = (
         Flag(name=slot, field=slot, kind=Kind.TERMS, example=example, help=about, synonyms=synonyms)
         for slot, (example, about, synonyms) in _SLOT_EXAMPLES.items()
     ),
-    Flag(name="no", field="no", kind=Kind.TERMS, example="bokeh, text", help="What should not be in it, too"),
+    Flag(name="no", field="no", kind=Kind.TERMS, example="bokeh, text", help="What should not be in it"),
     Flag(
         name="negative",
         field="negative_prompt",
         kind=Kind.TERMS,
         example="cars, ugly",
-        help="Replaces the default negative prompt",
+        help="The same, in place of what is usually left out",
         synonyms=("neg", "negative-prompt"),
     ),
     Flag(name="seed", field="seed", kind=Kind.WHOLE_NUMBER, example="7", help="The same seed draws the same picture"),
@@ -83,11 +83,11 @@ FLAGS = (
         field="guidance_scale",
         kind=Kind.NUMBER,
         example="12",
-        help="How closely it follows the words",
+        help="Guidance: how closely it follows the words",
         synonyms=("scale", "cfgscale", "cfg-scale", "guidance", "guidance-scale"),
     ),
     Flag(
-        name="size", field="size", kind=Kind.SIZE, example="768x1024", help="Or portrait, landscape, square; in pixels"
+        name="size", field="size", kind=Kind.SIZE, example="768x1024", help="In pixels, or portrait, landscape, square"
     ),
     Flag(
         name="ar",
@@ -122,7 +122,7 @@ def find_flag(name: str) -> Flag:
     if flag := _BY_NAME.get(_spelled(name)):
         return flag
     near = nearest(name, _BY_NAME)
-    hint = f"Did you mean {_typed(near)}?" if near else "!easel help lists them all."
+    hint = f"Did you mean {_typed(near)}?" if near else "!easel help flags lists them all."
     raise ParseError(f"There is no flag --{brief(name)}. {hint}")
 
 

@@ -15,7 +15,7 @@ from .weights import without_loras
 # A recipe with the longest prompts and all its facts is below 8,000; Matrix itself ends at 64 KiB.
 MAX_MESSAGE_CHARS = 16_000
 
-_FENCE = re.compile(r"```(?:(?P<language>\w*)[ \t]*\n)?")
+_FENCE = re.compile(r"```(?:[ \t]*(?P<language>\w*)[ \t]*\n)?")
 _CLOSING_FENCE = re.compile(r"^```", re.MULTILINE)
 _YAML_START = re.compile(r"(negative_)?prompt[ \t]*:", re.IGNORECASE)
 _KEY = re.compile(r"\s*(---\s+)?[\"']?\w+[\"']?[ \t]*:(\s|$)")

@@ -25,7 +25,7 @@ def whole_number(what: str, text: str) -> int:
 
 def number(what: str, text: str) -> float:
     if not _NUMBER.fullmatch(text) or not math.isfinite(value := float(text)):
-        raise ParseError(f"{what} takes a number, not {quoted(text)}.")
+        raise ParseError(f"{what} takes a number such as 7.5, not {quoted(text)}.")
     return value
 
 
