@@ -64,7 +64,8 @@ class _Child:
         if isinstance(said, _End):
             await asyncio.to_thread(self._process.join, LAST_WORDS_S)
             raise LaneDied(f"the drawing process {_ending(self._process.exitcode)}")
-        assert isinstance(said, Hello | LaneEvent)
+        if not isinstance(said, Hello | LaneEvent):
+            raise LaneDied(f"the drawing process said something that is no word of a lane: {type(said).__name__}")
         return said
 
     async def kill(self) -> None:
@@ -88,7 +89,8 @@ def _read(pipe: Connection, loop: asyncio.AbstractEventLoop, said: asyncio.Queue
     while more:
         try:
             message = pipe.recv()
-        except (EOFError, OSError):
+        except Exception as error:  # its end, or bytes from which no object can be made: that is an end, too
+            log.debug("the lane's pipe has ended: %r", error)
             message, more = _End(), False
         try:
             loop.call_soon_threadsafe(said.put_nowait, message)

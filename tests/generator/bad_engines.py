@@ -168,8 +168,31 @@ class Unborn(Colour):
         os._exit(4)
 
 
+class Mumbling(Colour):
+    """Greets with something that is no greeting."""
+
+    def hello(self) -> Hello:
+        return Words(1)  # type: ignore[return-value]  # its sin
+
+
+class Alien(Colour):
+    """Greets with something that exists in its own process only."""
+
+    def hello(self) -> Hello:
+        return Elsewhere()  # type: ignore[return-value]  # its sin
+
+
+class Elsewhere:
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        return (int, ("no number",))
+
+
 class Weightless(Colour):
     """Has nothing to draw with."""
 
     def hello(self) -> Hello:
         raise WeightsMissing("weights_missing", "The weights of stand-in are not on this machine.")
+
+
+# Cannot be sent to a process of its own: the bug is in the server, not in an engine.
+Unsendable = lambda: Colour()  # noqa: E731 - a function with a name could be sent

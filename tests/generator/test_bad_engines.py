@@ -90,7 +90,7 @@ async def test_a_lane_that_is_killed_while_idle_is_started_again(generator):
     assert generator.lane.pid != killed
 
 
-@pytest.mark.parametrize("engine", [bad_engines.Deaf, bad_engines.Unborn])
+@pytest.mark.parametrize("engine", [bad_engines.Deaf, bad_engines.Unborn, bad_engines.Mumbling, bad_engines.Alien])
 async def test_a_lane_that_does_not_start_fails_each_job(start_generator, engine):
     generator = await start_generator(engine, load_timeout_s=1)
     assert (await fails(generator))["code"] == "lane_died"
