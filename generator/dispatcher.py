@@ -7,7 +7,6 @@ while the next is drawn.
 import asyncio
 import logging
 import time
-from contextlib import suppress
 
 from generator.api import Error, Health, JobState, ServiceState
 from generator.errors import GeneratorError
@@ -40,6 +39,8 @@ class Dispatcher:
         self._saving: asyncio.Task[None] | None = None
         self._switch = asyncio.Lock()
         self.draining = False
+        # Set when the loop has met a bug: nothing is drawn any more, and the service must end.
+        self.broken = asyncio.Event()
 
     async def resume(self) -> None:
         """Begin to draw, or go on."""
@@ -47,6 +48,7 @@ class Dispatcher:
             if self._work is None and not self.draining:
                 self._jobs.wait_for(None)
                 self._work = asyncio.create_task(self._draw_jobs(), name="dispatcher")
+                self._work.add_done_callback(self._ended)
 
     async def pause(self) -> None:
         """Free the card at once: the running job is next again, and all are told why they wait."""
@@ -87,11 +89,15 @@ class Dispatcher:
             return ServiceState.PAUSED
         return ServiceState.READY if self._hello else ServiceState.LOADING
 
+    def _ended(self, work: asyncio.Task[None]) -> None:
+        if not work.cancelled() and (bug := work.exception()):
+            log.critical("the dispatcher met a bug, nothing is drawn any more", exc_info=bug)
+            self.broken.set()
+
     async def _stop(self) -> None:
         if self._work is not None:
             self._work.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._work
+            await asyncio.wait([self._work])
             self._work = None
         await self._lane.close()
         self._forget_lane()

@@ -6,9 +6,10 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -95,7 +96,10 @@ def create_app(
 
 
 def serve(settings: Settings, engine: EngineFactory | None = None) -> int:
-    """Serve until SIGTERM or SIGINT; the exit status. A second signal does not wait for the running job."""
+    """Serve until SIGTERM or SIGINT; the exit status. A second signal does not wait for the running job.
+
+    After a bug that stops the drawing for good the status is 1, so that a service manager starts it again.
+    """
     lane = LaneProcess(
         engine or functools.partial(_real_engine, settings),
         load_timeout_s=settings.load_timeout_s,
@@ -118,14 +122,14 @@ def serve(settings: Settings, engine: EngineFactory | None = None) -> int:
                 listeners.append(stack.enter_context(unix_socket(settings.socket, settings.socket_group)))
             if settings.tcp_host is not None:
                 listeners.append(stack.enter_context(tcp_socket(settings.tcp_host, settings.tcp_port)))
-            asyncio.run(_run(app, listeners, settings.drain_timeout_s))
+            return asyncio.run(_run(app, listeners, settings.drain_timeout_s))
     except (CannotListen, InvalidSettings) as error:
         print(error, file=sys.stderr)
         return 1
-    return 0
 
 
-async def _run(app: web.Application, listeners: list[socket.socket], drain_timeout_s: float) -> None:
+async def _run(app: web.Application, listeners: list[socket.socket], drain_timeout_s: float) -> int:
+    dispatcher = app[DISPATCHER]
     asked, hurried = asyncio.Event(), asyncio.Event()
 
     def stop() -> None:
@@ -139,16 +143,21 @@ async def _run(app: web.Application, listeners: list[socket.socket], drain_timeo
         for listener in listeners:
             await web.SockSite(runner, listener).start()
             log.info("listening on %s", listener.getsockname())
-        await asked.wait()
+        await _first(asked.wait(), dispatcher.broken.wait())
         # While the running job ends, what comes is still answered: with 503.
-        drain = asyncio.create_task(app[DISPATCHER].drain(drain_timeout_s))
-        hurry = asyncio.create_task(hurried.wait())
-        await asyncio.wait([drain, hurry], return_when=asyncio.FIRST_COMPLETED)
-        for task in (drain, hurry):
-            task.cancel()
-        await app[DISPATCHER].drain(timeout_s=0)
+        await _first(dispatcher.drain(drain_timeout_s), hurried.wait())
+        await dispatcher.drain(timeout_s=0)
     finally:
         await runner.cleanup()
+    return 1 if dispatcher.broken.is_set() else 0
+
+
+async def _first(*waits: Coroutine[Any, Any, object]) -> None:
+    """Wait until one of them has ended, and give up the others."""
+    tasks = [asyncio.create_task(wait) for wait in waits]
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
 
 
 async def _tidy(gallery: Gallery, keep_days: int | None) -> None:

@@ -178,6 +178,15 @@ async def test_after_a_crash_the_socket_is_taken_over_and_the_lane_is_gone(serve
         await ready(service)
 
 
+async def test_a_bug_that_stops_the_drawing_ends_the_service(serve):
+    """Systemd starts it again; a service that answers and never draws would be worse."""
+    async with serve("Unsendable") as service:
+        status, err = await service.ended()
+        assert status == 1
+        assert "the dispatcher met a bug" in err
+        assert not service.settings.socket.exists()
+
+
 async def is_draining(session: aiohttp.ClientSession) -> bool:
     async with session.get("/v1/health") as answer:
         return (await answer.json())["state"] == "draining"
