@@ -71,6 +71,11 @@ class Dispatcher:
         if job is self._current:
             self._lane.cancel()
 
+    async def saved(self) -> None:
+        """Wait until no picture is being written. Being cancelled here does not cancel the writing."""
+        if self._saving is not None:
+            await asyncio.wait([self._saving])
+
     def health(self, version: str) -> Health:
         return Health(
             state=self._state(),
@@ -111,7 +116,7 @@ class Dispatcher:
                 self._current = None
         finally:
             # A picture that was drawn before the interruption is kept, so that it need not be drawn again.
-            await self._saved()
+            await self.saved()
             if self._current is not None:
                 self._jobs.give_back(self._current)
                 self._current = None
@@ -134,7 +139,7 @@ class Dispatcher:
                     drawn = await self._draw_one(job, n)
                 finally:
                     # The picture before this one is told of before anything that ends the job.
-                    await self._saved()
+                    await self.saved()
                 if isinstance(drawn, Error):
                     self._jobs.fail(job, drawn)
                 if not isinstance(drawn, Drawn) or job.state.is_final:
@@ -176,11 +181,6 @@ class Dispatcher:
                 case Cancelled():
                     log.info("job %s left the card", job.id)
         return outcome
-
-    async def _saved(self) -> None:
-        """The picture that is being written, if any, is on disk. Being cancelled here does not cancel the writing."""
-        if self._saving is not None:
-            await asyncio.wait([self._saving])
 
     async def _save(self, job: Job, n: int, drawn: Drawn) -> None:
         """Write a picture and tell of it; what cannot be written, or is no picture, fails the job."""

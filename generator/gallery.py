@@ -8,6 +8,7 @@ import contextlib
 import logging
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -35,9 +36,11 @@ class Gallery:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        # A theme's folder goes with its last file, and must not go between its making and its first file.
+        self._folders = threading.Lock()
 
     def save(self, drawn: Drawn, recipe: Recipe, job: str, n: int) -> Picture:
-        """Write picture and recipe, each whole or not at all. Raises DrawingFailed if it is no picture, and OSError."""
+        """Write picture and recipe, each whole or not at all. Raises DrawingFailed."""
         encoding.check(drawn.image, recipe)
         when = datetime.now().astimezone().replace(microsecond=0)
         facts = Facts(
@@ -51,10 +54,16 @@ class Gallery:
         text = recipe_file.write(recipe, facts)
         png = encoding.png(drawn.image, {"parameters": encoding.a1111_parameters(recipe), "easel": text})
         name = PictureName(when, recipe.prompt, recipe.seed, job, n)
-        path = self._theme_folder(recipe.theme) / f"{name}.png"
-        # The picture is last: whoever sees it finds its recipe too.
-        write_whole(path.with_suffix(".yml"), text.encode())
-        write_whole(path, png)
+        try:
+            with self._folders:
+                path = self._theme_folder(recipe.theme) / f"{name}.png"
+                # The picture is last: whoever sees it finds its recipe too.
+                write_whole(path.with_suffix(".yml"), text.encode())
+                write_whole(path, png)
+        except OSError as error:
+            raise DrawingFailed(
+                "not_written", f"The picture could not be written to disk: {error.strerror}."
+            ) from error
         return _picture(drawn.image, n, path, len(png), recipe, facts)
 
     def restore(self, job: str, recipes: tuple[Recipe, ...]) -> tuple[Picture, ...]:
@@ -87,19 +96,20 @@ class Gallery:
 
     def forget(self, job: str) -> None:
         """Delete all files of a job."""
-        for path, _ in self._files_of(job):
-            _delete(path)
+        with self._folders:
+            for path, _ in self._files_of(job):
+                _delete(path)
 
     def delete_older_than(self, days: int) -> None:
         """Delete the pictures that were drawn more than ``days`` ago, and what was never finished."""
         oldest = time.time() - days * 24 * 3600
-        for theme in self._themes():
-            for path in theme.iterdir():
-                is_ours = job_and_n(path.stem) is not None or path.name.startswith(_UNFINISHED)
-                if is_ours and path.lstat().st_mtime < oldest:
-                    path.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):
-                theme.rmdir()  # succeeds where nothing is left
+        with self._folders:
+            for theme in self._themes():
+                for path in theme.iterdir():
+                    is_ours = job_and_n(path.stem) is not None or path.name.startswith(_UNFINISHED)
+                    if is_ours and path.lstat().st_mtime < oldest:
+                        path.unlink()
+                _remove_if_empty(theme)
 
     def path(self, picture: Picture) -> Path:
         """Where the picture is, or was."""
@@ -125,10 +135,11 @@ class Gallery:
             yield from (path for path in self.folder.iterdir() if path.is_dir() and not path.is_symlink())
 
     def _files_of(self, job: str) -> Iterator[tuple[Path, int]]:
+        """A job's pictures, by their recipes: those are written first and deleted last."""
         for theme in self._themes():
-            for path in theme.glob(f"*-{job}-*.png"):
+            for path in theme.glob(f"*-{job}-*.yml"):
                 if (whose := job_and_n(path.stem)) and whose[0] == job and not path.is_symlink():
-                    yield path, whose[1]
+                    yield path.with_suffix(".png"), whose[1]
 
 
 def _picture(image: Image.Image, n: int, path: Path, size: int, recipe: Recipe, facts: Facts) -> Picture:
@@ -181,8 +192,12 @@ def write_whole(path: Path, data: bytes) -> None:
 def _delete(path: Path) -> None:
     path.unlink(missing_ok=True)
     path.with_suffix(".yml").unlink(missing_ok=True)
+    _remove_if_empty(path.parent)
+
+
+def _remove_if_empty(folder: Path) -> None:
     with contextlib.suppress(OSError):
-        path.parent.rmdir()  # succeeds where nothing is left
+        folder.rmdir()
 
 
 def _gone(picture: Picture) -> Gone:

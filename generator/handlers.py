@@ -105,6 +105,8 @@ class Handlers:
         job = self._jobs.find(job_id)
         if job is not None and not job.state.is_final:
             raise Refused("not_ended", f"This job is {job.state}; cancel it first.", field="id", value=job_id)
+        # A job that was cancelled may have a picture on its way to the disk.
+        await self._dispatcher.saved()
         await asyncio.to_thread(self._gallery.forget, job_id)
         self._jobs.forget(job_id)
         return web.Response(status=204)

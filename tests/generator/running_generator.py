@@ -111,11 +111,12 @@ async def start_generator(tmp_path: Path) -> AsyncIterator[StartGenerator]:
         ) -> RunningGenerator:
             lane = LaneProcess(engine, load_timeout_s=load_timeout_s, step_timeout_s=step_timeout_s)
             pictures = tmp_path / "pictures"
-            app = create_app(
-                lane=lane,
-                gallery=Gallery(pictures),
-                **{"capabilities": stand_in_capabilities, "max_queued_jobs": MAX_QUEUED_JOBS, **options},
-            )
+            defaults = {
+                "gallery": Gallery(pictures),
+                "capabilities": stand_in_capabilities,
+                "max_queued_jobs": MAX_QUEUED_JOBS,
+            }
+            app = create_app(lane=lane, **{**defaults, **options})
             listener = stack.enter_context(unix_socket(socket, None))
             runner = web.AppRunner(app, shutdown_timeout=1)
             await runner.setup()

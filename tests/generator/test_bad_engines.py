@@ -123,11 +123,15 @@ async def test_a_job_that_fails_halfway_keeps_what_it_has(start_generator):
     assert [picture["prompt"] for picture in ended["pictures"]] == ["good"]
 
 
-async def test_a_disk_that_cannot_be_written_fails_the_job(generator):
-    generator.pictures.write_text("in the way")
+@pytest.mark.parametrize("place", [".", "otter"])
+async def test_a_disk_that_cannot_be_written_fails_the_job(generator, place):
+    in_the_way = generator.pictures / place
+    in_the_way.parent.mkdir(exist_ok=True)
+    in_the_way.write_text("in the way")
     error = await fails(generator)
-    assert error["code"] == "internal"
-    generator.pictures.unlink()
+    assert error["code"] == "not_written"
+    assert error["message"].startswith("The picture could not be written to disk: ")
+    in_the_way.unlink()
     await works(generator)
 
 

@@ -1,6 +1,7 @@
 """Pictures on disk: whole or not at all, found by their job, gone after their time."""
 
 import os
+import threading
 import time
 
 import pytest
@@ -85,6 +86,30 @@ def test_an_empty_gallery_has_nothing(gallery):
         with pytest.raises(Gone):
             read(picture)
     assert gallery.restore("job-1", (recipe,)) == ()
+
+
+def test_a_recipe_whose_picture_was_not_written_is_forgotten_too(gallery):
+    save(gallery)
+    next(gallery.folder.rglob("*.png")).unlink()
+    gallery.forget("job-1")
+    assert files(gallery) == set()
+
+
+def test_a_folder_that_is_emptied_when_a_picture_comes_is_there_for_it(tmp_path):
+    class Meeting(Gallery):
+        def _theme_folder(self, theme):
+            folder = super()._theme_folder(theme)
+            self.forgetting = threading.Thread(target=self.forget, args=("old",))
+            self.forgetting.start()
+            self.forgetting.join(0.2)  # as long as a thread needs that nothing holds
+            return folder
+
+    gallery = Meeting(tmp_path / "pictures")
+    save(gallery, "old")
+    recipe, picture = save(gallery, "new")
+    gallery.forgetting.join()
+    assert gallery.restore("new", (recipe,)) == (picture,)
+    assert len(files(gallery)) == 2
 
 
 def test_old_pictures_go_with_their_recipes_and_empty_folders(gallery):

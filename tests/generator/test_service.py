@@ -3,6 +3,7 @@
 import asyncio
 import io
 import os
+import threading
 
 import aiohttp
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 from running_generator import eventually
 
 from generator.api import JobStatus
+from generator.gallery import Gallery
 from generator.jobs import MAX_FINISHED_JOBS
 from generator.limits import MAX_REQUEST_BYTES
 
@@ -261,6 +263,27 @@ async def test_the_files_of_a_job_are_deleted_on_request(generator):
     assert not list(generator.pictures.rglob("*job-1*"))
     assert (await generator.call("GET", "/v1/jobs/job-1/pictures/0")).status == 404
     assert (await generator.submit("job-1")).json["state"] == "queued"
+
+
+async def test_a_picture_that_was_on_its_way_to_the_disk_is_forgotten_too(start_generator, tmp_path):
+    class SlowDisk(Gallery):
+        begun, go_on = threading.Event(), threading.Event()
+
+        def save(self, *picture):
+            self.begun.set()
+            assert self.go_on.wait(10)
+            return super().save(*picture)
+
+    disk = SlowDisk(tmp_path / "pictures")
+    generator = await start_generator(gallery=disk)
+    await generator.submit("job-1")
+    assert await asyncio.to_thread(disk.begun.wait, 10)
+    await generator.call("DELETE", "/v1/jobs/job-1")
+    forgetting = asyncio.create_task(generator.call("DELETE", "/v1/jobs/job-1/pictures"))
+    await generator.call("GET", "/v1/health")
+    disk.go_on.set()
+    assert (await forgetting).status == 204
+    assert not list(generator.pictures.rglob("*.*"))
 
 
 async def test_the_files_of_a_running_job_are_not_deleted(slow_generator):
