@@ -267,12 +267,14 @@ async def test_the_files_of_a_job_are_deleted_on_request(generator):
 
 async def test_a_picture_that_was_on_its_way_to_the_disk_is_forgotten_too(start_generator, tmp_path):
     class SlowDisk(Gallery):
-        begun, go_on = threading.Event(), threading.Event()
+        begun, go_on, written = threading.Event(), threading.Event(), threading.Event()
 
         def save(self, *picture):
             self.begun.set()
             assert self.go_on.wait(10)
-            return super().save(*picture)
+            saved = super().save(*picture)
+            self.written.set()
+            return saved
 
     disk = SlowDisk(tmp_path / "pictures")
     generator = await start_generator(gallery=disk)
@@ -280,9 +282,10 @@ async def test_a_picture_that_was_on_its_way_to_the_disk_is_forgotten_too(start_
     assert await asyncio.to_thread(disk.begun.wait, 10)
     await generator.call("DELETE", "/v1/jobs/job-1")
     forgetting = asyncio.create_task(generator.call("DELETE", "/v1/jobs/job-1/pictures"))
-    await generator.call("GET", "/v1/health")
+    await asyncio.wait([forgetting], timeout=0.2)  # as long as it needs that waits for nothing
     disk.go_on.set()
     assert (await forgetting).status == 204
+    assert await asyncio.to_thread(disk.written.wait, 10)
     assert not list(generator.pictures.rglob("*.*"))
 
 
