@@ -1,0 +1,197 @@
+"""A generator that answers with the generator's own types, and sins where a test says so. Speaks HTTP."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+from generator import api
+
+Answer = Callable[[web.Request], Any]
+
+
+def card(name: str = "ssd-1b", *, draws_noise: bool = False, available: bool = True) -> api.ModelCard:
+    return api.ModelCard(
+        name=name,
+        family="sdxl",
+        source="here",
+        revision=None,
+        licence="free",
+        about="",
+        draws_noise=draws_noise,
+        available=available,
+        sizes={
+            "square": api.Size(width=768, height=768),
+            "portrait": api.Size(width=640, height=896),
+            "landscape": api.Size(width=896, height=640),
+        },
+        defaults=api.CardDefaults(
+            width=768,
+            height=768,
+            steps=30,
+            guidance_scale=12,
+            sampler="unipc",
+            tier="exact",
+            negative_prompt="ugly, text",
+        ),
+        limits=api.CardLimits(
+            min_side=256,
+            max_side=1536,
+            max_pixels=1024 * 1024,
+            side_multiple=8,
+            max_steps=100,
+            min_guidance_scale=1,
+            max_guidance_scale=30,
+            max_tokens=300,
+        ),
+    )
+
+
+def capabilities(version: str = "0.1.0", *cards: api.ModelCard) -> api.Capabilities:
+    return api.Capabilities(
+        version=version,
+        default_model="ssd-1b",
+        models=cards or (card(), card("stand-in", draws_noise=True), card("other", available=False)),
+        samplers=("unipc",),
+        tiers=("exact",),
+        limits=api.RequestLimits(max_queued_jobs=100),
+    )
+
+
+@dataclass
+class Generator:
+    """A generator that answers well. A test replaces single answers, by path, with sins."""
+
+    capabilities: api.Capabilities = field(default_factory=capabilities)
+    sins: dict[str, Answer] = field(default_factory=dict)
+    jobs: dict[str, api.JobRequest] = field(default_factory=dict)
+    state: api.ServiceState = api.ServiceState.READY
+    waiting_for: str | None = None
+    notes: tuple[str, ...] = ()
+    asked: list[str] = field(default_factory=list)
+    tokens: list[str | None] = field(default_factory=list)
+
+    def app(self) -> web.Application:
+        app = web.Application()
+        job = "/v1/jobs/{job}"
+        picture = job + "/pictures/{n}"
+        app.add_routes(
+            [
+                web.get("/v1/health", self._or_sin("health", self._health)),
+                web.get("/v1/capabilities", self._or_sin("capabilities", self._capabilities)),
+                web.put(job, self._or_sin("submit", self._submit)),
+                web.get(job + "/events", self._or_sin("events", self._events)),
+                web.get(picture, self._or_sin("picture", self._bytes(b"PNG"))),
+                web.get(picture + "/thumbnail", self._or_sin("thumbnail", self._bytes(b"thumb"))),
+                web.get(picture + "/recipe", self._or_sin("recipe", self._bytes(b"prompt: otter\n"))),
+            ]
+        )
+        return app
+
+    def picture(self, job: str, n: int) -> api.Picture:
+        asked = self.jobs[job].recipes[n]
+        defaults = self.capabilities.models[0].defaults
+        recipe = api.Recipe(
+            slots=asked.slots,
+            negative_prompt=asked.negative_prompt or defaults.negative_prompt,
+            theme=asked.theme or "otter",
+            model=asked.model or "ssd-1b",
+            seed=asked.seed or 0,
+            width=asked.width or defaults.width,
+            height=asked.height or defaults.height,
+            steps=asked.steps or defaults.steps,
+            guidance_scale=asked.guidance_scale or defaults.guidance_scale,
+            sampler="unipc",
+            tier="exact",
+        )
+        return api.Picture(
+            n=n,
+            filename=f"otter-{recipe.seed}.png",
+            mimetype="image/png",
+            size=3,
+            width=recipe.width,
+            height=recipe.height,
+            blurhash="LEHV6nWB2yk8pyo0adR*.7kCMdnj",
+            thumbnail_width=96,
+            thumbnail_height=96,
+            thumbnail_size=5,
+            thumbnail_mimetype="image/webp",
+            prompt=recipe.prompt,
+            recipe=recipe,
+            facts=api.Facts(
+                job=job, drawn="2026-01-01T00:00:00+00:00", seconds=4.2, model_revision="r", plan={}, notes=self.notes
+            ),
+        )
+
+    def status(self, job: str, state: str, **more: Any) -> api.JobStatus:
+        return api.JobStatus(id=job, state=api.JobState(state), **more)
+
+    def lines(self, job: str) -> list[api.Words]:
+        pictures = tuple(self.picture(job, n) for n in range(len(self.jobs[job].recipes)))
+        return [
+            api.StateEvent(job=self.status(job, "queued", position=1)),
+            api.PositionEvent(position=1, waiting_for=self.waiting_for),
+            api.HeartbeatEvent(),
+            api.ProgressEvent(n=0, step=1, steps=30),
+            *(api.PictureEvent(picture=picture) for picture in pictures),
+            api.EndEvent(event="done", job=self.status(job, "done", pictures=pictures)),
+        ]
+
+    def _or_sin(self, path: str, answer: Answer) -> Answer:
+        async def handler(request: web.Request) -> web.StreamResponse:
+            self.asked.append(path)
+            self.tokens.append(request.headers.get("Authorization"))
+            return await self.sins.get(path, answer)(request)
+
+        return handler
+
+    async def _health(self, request: web.Request) -> web.Response:
+        health = api.Health(
+            state=self.state,
+            device="a card",
+            models=("ssd-1b",),
+            queued=2,
+            running=1,
+            steps_per_second=2.0,
+            version=self.capabilities.version,
+        )
+        return _json(health)
+
+    async def _capabilities(self, request: web.Request) -> web.Response:
+        return _json(self.capabilities)
+
+    async def _submit(self, request: web.Request) -> web.Response:
+        job = request.match_info["job"]
+        self.jobs[job] = api.JobRequest.model_validate_json(await request.read())
+        return _json(self.status(job, "queued", position=1))
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        return await self.stream(request, self.lines(request.match_info["job"]))
+
+    async def stream(self, request: web.Request, lines: list[api.Words]) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+        await response.prepare(request)
+        for line in lines:
+            await response.write(line.model_dump_json().encode() + b"\n")
+        return response
+
+    def _bytes(self, data: bytes) -> Answer:
+        async def answer(request: web.Request) -> web.Response:
+            return web.Response(body=data)
+
+        return answer
+
+
+def _json(words: api.Words, status: int = 200) -> web.Response:
+    return web.Response(text=words.model_dump_json(), content_type="application/json", status=status)
+
+
+def refuse(status: int, message: str, **headers: str) -> Answer:
+    """An answer that refuses as the contract says."""
+
+    async def answer(request: web.Request) -> web.Response:
+        body = api.ErrorAnswer(error=api.Error(code="no", message=message)).model_dump_json()
+        return web.Response(text=body, status=status, headers=headers)
+
+    return answer

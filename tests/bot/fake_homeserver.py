@@ -1,0 +1,114 @@
+"""A homeserver that keeps what it is sent, and sins where a test says so. Speaks HTTP."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+
+@dataclass
+class Sent:
+    """An event as the homeserver got it."""
+
+    room_id: str
+    type: str
+    txn_id: str
+    content: dict[str, Any]
+
+    @property
+    def kind(self) -> str | None:
+        return self.content.get("household.easel", {}).get("kind")
+
+
+@dataclass
+class Homeserver:
+    """Takes events, uploads, receipts and typing. ``sins`` are answers to give to the next events instead."""
+
+    events: list[Sent] = field(default_factory=list)
+    uploads: dict[str, bytes] = field(default_factory=dict)
+    typing: list[bool] = field(default_factory=list)
+    read: list[str] = field(default_factory=list)
+    encrypted_rooms: set[str] = field(default_factory=set)
+    sins: list[web.Response] = field(default_factory=list)
+    upload_sins: list[web.Response] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    news: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    def app(self) -> web.Application:
+        app = web.Application(client_max_size=2**26)
+        room = "/_matrix/client/v3/rooms/{room}"
+        app.add_routes(
+            [
+                web.put(room + "/send/{type}/{txn}", self._put_event),
+                web.put(room + "/redact/{redacts}/{txn}", self._put_event),
+                web.put(room + "/typing/{user}", self._put_typing),
+                web.post(room + "/receipt/m.read/{event}", self._put_receipt),
+                web.get(room + "/state/m.room.encryption/", self._encryption),
+                web.get(room + "/state/m.room.encryption", self._encryption),
+                web.post("/_matrix/media/v3/upload", self._upload),
+            ]
+        )
+        return app
+
+    async def until(self, done: Callable[[], Any]) -> Any:
+        """Wait until ``done()`` is true of what came in, and return it."""
+        async with asyncio.timeout(10), self.news:
+            await self.news.wait_for(lambda: bool(done()))
+            return done()
+
+    async def answers(self, number: int = 1) -> list[Sent]:
+        """The first notices, as soon as there are so many."""
+        return await self.until(lambda: self._of("m.notice") if len(self._of("m.notice")) >= number else None)
+
+    async def answer(self) -> str:
+        return (await self.answers())[0].content["body"]
+
+    async def files(self, number: int = 1) -> list[Sent]:
+        return await self.until(lambda: self._of("m.file") if len(self._of("m.file")) >= number else None)
+
+    async def marked(self, kind: str) -> Sent:
+        return (await self.until(lambda: [event for event in self.events if event.kind == kind]))[0]
+
+    def _of(self, msgtype: str) -> list[Sent]:
+        return [event for event in self.events if event.content.get("msgtype") == msgtype]
+
+    async def _put_event(self, request: web.Request) -> web.Response:
+        info = request.match_info
+        if self.sins:
+            self.refused.append(info["txn"])
+            return self.sins.pop(0)
+        content = await request.json()
+        if "redacts" in info:
+            content = {"redacts": info["redacts"]}
+        async with self.news:
+            self.events.append(Sent(info["room"], info.get("type", "m.room.redaction"), info["txn"], content))
+            self.news.notify_all()
+        return web.json_response({"event_id": f"$sent-{info['txn']}"})
+
+    async def _put_typing(self, request: web.Request) -> web.Response:
+        async with self.news:
+            self.typing.append((await request.json())["typing"])
+            self.news.notify_all()
+        return web.json_response({})
+
+    async def _put_receipt(self, request: web.Request) -> web.Response:
+        async with self.news:
+            self.read.append(request.match_info["event"])
+            self.news.notify_all()
+        return web.json_response({})
+
+    async def _encryption(self, request: web.Request) -> web.Response:
+        if request.match_info["room"] in self.encrypted_rooms:
+            return web.json_response({"algorithm": "m.megolm.v1.aes-sha2"})
+        return web.json_response({"errcode": "M_NOT_FOUND", "error": "no"}, status=404)
+
+    async def _upload(self, request: web.Request) -> web.Response:
+        if self.upload_sins:
+            return self.upload_sins.pop(0)
+        uri = f"mxc://example.com/{len(self.uploads)}"
+        async with self.news:
+            self.uploads[uri] = await request.read()
+            self.news.notify_all()
+        return web.json_response({"content_uri": uri})
