@@ -42,6 +42,8 @@ def unix_socket(path: Path, group: str | None) -> Iterator[socket.socket]:
         listener.bind(str(path))
         if group is not None:
             shutil.chown(path, group=group)
+        # At once: until then another generator would take the file for a stale one.
+        listener.listen()
     except (OSError, LookupError) as error:
         listener.close()
         raise CannotListen(f"{path} cannot be listened on: {error}.") from error

@@ -40,8 +40,7 @@ def test_a_stale_socket_is_replaced(tmp_path):
 
 def test_a_live_socket_is_left_alone(tmp_path):
     path = tmp_path / "generator.sock"
-    with unix_socket(path, None) as listener:
-        listener.listen()
+    with unix_socket(path, None):
         with pytest.raises(CannotListen, match="is listening on"), unix_socket(path, None):
             pass
         assert path.is_socket()
@@ -77,7 +76,7 @@ def test_a_port_that_is_taken_is_a_sentence():
 @pytest.fixture
 async def tcp_address(start_generator) -> str:
     """A generator on a UNIX socket and on TCP."""
-    generator: RunningGenerator = await start_generator(token=TOKEN, allowed_hosts=("studio.home",))
+    generator: RunningGenerator = await start_generator(token=TOKEN, allowed_hosts=("studio.home", "fe80::1"))
     listener = tcp_socket("127.0.0.1", 0)
     await web.SockSite(generator.runner, listener).start()
     assert (await generator.call("GET", "/v1/health")).status == 200, "the UNIX socket needs no token"
@@ -91,6 +90,7 @@ async def tcp_address(start_generator) -> str:
         ({"Authorization": f"Bearer {TOKEN}", "Host": "localhost:7801"}, 200),
         ({"Authorization": f"Bearer {TOKEN}", "Host": "[::1]:7801"}, 200),
         ({"Authorization": f"Bearer {TOKEN}", "Host": "Studio.Home"}, 200),
+        ({"Authorization": f"Bearer {TOKEN}", "Host": "[fe80::1]:7801"}, 200),
         ({}, 401),
         ({"Authorization": "Bearer wrong"}, 401),
         ({"Authorization": f"Basic {TOKEN}"}, 401),
