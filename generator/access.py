@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 _STATUSES = {
     "bad_json": 400,
@@ -59,7 +59,7 @@ def guard(*, token: str | None, allowed_hosts: Collection[str]) -> Middleware:
     The UNIX socket has its file's permissions.
     """
     expected = f"Bearer {token}".encode() if token else None
-    hosts = {host.lower() for host in (*allowed_hosts, *LOOPBACK_NAMES)}
+    hosts = {host.lower().strip("[]") for host in (*allowed_hosts, *LOOPBACK_NAMES)}
 
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -83,9 +83,9 @@ def _is_unix(request: web.Request) -> bool:
 
 
 def _host_name(host: str) -> str:
-    """The Host header without its port."""
+    """The Host header without its port, and without the brackets of an IPv6 address."""
     name, colon, port = host.lower().rpartition(":")
-    return name if colon and port.isdigit() else host.lower()
+    return (name if colon and port.isdigit() else host.lower()).strip("[]")
 
 
 def _error(status: int, error: Error, headers: dict[str, str] | None = None) -> web.Response:

@@ -114,7 +114,7 @@ def serve(settings: Settings, engine: EngineFactory | None = None) -> int:
             max_queued_jobs=settings.max_queued_jobs,
             keep_pictures_days=settings.keep_pictures_days,
             token=token,
-            allowed_hosts=settings.tcp_allowed_hosts,
+            allowed_hosts=(*settings.tcp_allowed_hosts, settings.tcp_host or "localhost"),
         )
         with ExitStack() as stack:
             listeners = [stack.enter_context(listener) for listener in passed_sockets()]

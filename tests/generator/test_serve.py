@@ -218,12 +218,13 @@ async def test_tcp_needs_a_token_file_with_a_token(serve, tmp_path, content, wor
 
 
 async def test_tcp_and_the_socket_at_once(serve, tmp_path):
+    """An address that is not localhost's is allowed as Host because it is the one that is listened on."""
     (tmp_path / "token").write_text("secret\n")
-    with socket.create_server(("127.0.0.1", 0)) as free:
+    with socket.create_server(("127.0.0.2", 0)) as free:
         port = free.getsockname()[1]
-    async with serve(tcp_host="127.0.0.1", tcp_port=port, token_file=str(tmp_path / "token")) as service:
+    async with serve(tcp_host="127.0.0.2", tcp_port=port, token_file=str(tmp_path / "token")) as service:
         await ready(service)
-        address = f"http://127.0.0.1:{port}/v1/health"
+        address = f"http://127.0.0.2:{port}/v1/health"
         async with aiohttp.request("GET", address, headers={"Authorization": "Bearer secret"}) as answer:
             assert answer.status == 200
         service.process.send_signal(signal.SIGTERM)
