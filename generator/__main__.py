@@ -163,8 +163,11 @@ def _doctor(asked: argparse.Namespace, settings: Settings) -> int:
 
 def _pause_or_resume(what: str) -> Callable[[argparse.Namespace, Settings], int]:
     def run(_asked: argparse.Namespace, settings: Settings) -> int:
-        _, health = asyncio.run(call(settings, "POST", f"/v1/{what}"))
-        print({"paused": "Paused: the card is free, jobs wait."}.get(health["state"], "Drawing goes on."))
+        status, answer = asyncio.run(call(settings, "POST", f"/v1/{what}"))
+        if status != 200:
+            print(answer["error"]["message"], file=sys.stderr)
+            return 1
+        print("Paused: the card is free, jobs wait." if answer["state"] == "paused" else "Drawing goes on.")
         return 0
 
     return run

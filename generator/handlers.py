@@ -49,8 +49,7 @@ class Handlers:
         return _answer(await asyncio.to_thread(self._capabilities))
 
     async def submit(self, request: web.Request) -> web.Response:
-        if self._dispatcher.draining:
-            raise Refused("draining", "The generator is shutting down. Please try again in a moment.")
+        self._not_draining()
         job_id = _job_id(request)
         try:
             asked = JobRequest.model_validate_json(await request.read(), strict=True)
@@ -112,10 +111,12 @@ class Handlers:
         return web.Response(status=204)
 
     async def pause(self, _: web.Request) -> web.Response:
+        self._not_draining()
         await self._dispatcher.pause()
         return _answer(self._health())
 
     async def resume(self, _: web.Request) -> web.Response:
+        self._not_draining()
         await self._dispatcher.resume()
         return _answer(self._health())
 
@@ -129,6 +130,10 @@ class Handlers:
 
     def _health(self) -> Health:
         return self._dispatcher.health(__version__)
+
+    def _not_draining(self) -> None:
+        if self._dispatcher.draining:
+            raise Refused("draining", "The generator is shutting down. Please try again in a moment.")
 
     def _job(self, request: web.Request) -> Job:
         job_id = request.match_info["id"]

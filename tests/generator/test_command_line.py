@@ -1,5 +1,6 @@
 """The command line as a person uses it: real processes, the real engine with the stand-in."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -11,6 +12,7 @@ import yaml
 from PIL import Image
 
 from generator.__main__ import main
+from generator.server import DISPATCHER
 
 
 @pytest.fixture
@@ -93,6 +95,16 @@ def test_what_cannot_be_done_is_one_sentence_and_a_status(settings_file, capsys,
 def test_without_a_generator_pause_says_so(settings_file, tmp_path, capsys, command):
     assert main(["--settings", str(settings_file), command]) == 1
     assert capsys.readouterr().err == f"No generator answers on {tmp_path}/generator.sock.\n"
+
+
+async def test_pause_and_resume_say_what_the_generator_does(generator, settings_file, capsys):
+    async def told(command: str) -> tuple[int, str, str]:
+        return await asyncio.to_thread(main, ["--settings", str(settings_file), command]), *capsys.readouterr()
+
+    assert await told("pause") == (0, "Paused: the card is free, jobs wait.\n", "")
+    assert await told("resume") == (0, "Drawing goes on.\n", "")
+    generator.runner.app[DISPATCHER].draining = True
+    assert await told("pause") == (1, "", "The generator is shutting down. Please try again in a moment.\n")
 
 
 def test_the_doctor_tells_in_words_and_in_json(easel):

@@ -116,6 +116,8 @@ async def test_sigterm_lets_the_running_job_end_and_takes_no_more(serve, tmp_pat
         refused = await session.put("/v1/jobs/late", json=PUT)
         assert refused.status == 503
         assert (await refused.json())["error"]["message"].startswith("The generator is shutting down")
+        for command in ("pause", "resume"):
+            assert (await session.post(f"/v1/{command}")).status == 503
         assert (await rest_of(stream))[-1] == "done"
         assert set(await rest_of(waiting)) <= {"state", "position"}
         status, _ = await service.ended()
