@@ -32,6 +32,9 @@ def parse(text: str) -> tuple[Fragment, ...]:
     Text without weights or brackets comes back as it was typed, so that it is encoded as the pipeline itself would.
     Raises PromptError for nesting or weights beyond their limits and for syntax that is not taken.
     """
+    if not re.search(r"[-+()\\]", text):
+        # compel's parser takes seconds for a long text, and finds nothing in this one.
+        return ((text, 1.0),)
     _nesting_is_bounded(text)
     try:
         conjunction = _compel_parser().parse_conjunction(text)

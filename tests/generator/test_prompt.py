@@ -69,6 +69,12 @@ def test_nesting_costs_no_exponential_time():
     assert time.monotonic() - began < 5
 
 
+def test_a_long_plain_text_costs_nothing():
+    began = time.monotonic()
+    prompt.parse('"a" ' * 500)
+    assert time.monotonic() - began < 0.1
+
+
 @pytest.mark.parametrize(
     ("a1111", "compel"),
     [
