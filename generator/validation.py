@@ -27,11 +27,11 @@ def resolve(
     card = cards[_choice("model", request.model or default_model, tuple(cards))]
     defaults, bounds = card.defaults, card.limits
     width, height = _size(request, card)
-    slots = Slots(**{slot: tuple(map(_one_line, getattr(request.slots, slot))) for slot in SLOTS})
+    slots = _slots(request.slots)
     if not slots.joined():
         raise Refused("empty_prompt", "The prompt is empty: say at least what the subject is.", field="slots")
     negative = request.negative_prompt if request.negative_prompt is not None else defaults.negative_prompt
-    negative = _one_line(negative)
+    negative = _prompt(negative)
     for field, text in (("slots", slots.joined()), ("negative_prompt", negative)):
         _text_is_drawable(field, text)
     return Recipe(
@@ -55,9 +55,21 @@ def resolve(
     )
 
 
+def _slots(asked: Slots) -> Slots:
+    """The terms in compel's spelling, without those that were nothing but white space."""
+    terms = {slot: tuple(filter(None, map(_prompt, getattr(asked, slot)))) for slot in SLOTS}
+    # Not checked again: a converted term may be a little longer than what a client may send.
+    return asked.model_copy(update=terms)
+
+
+def _prompt(text: str) -> str:
+    """The text on one line, in compel's spelling."""
+    return prompt.from_a1111(_one_line(text))
+
+
 def _one_line(text: str) -> str:
-    """The text in compel's spelling, with one space for every run of white space and line ends."""
-    return prompt.from_a1111(" ".join(text.split()))
+    """One space for every run of white space and control characters, which no PNG may carry."""
+    return re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", text).strip()
 
 
 def _size(request: RecipeRequest, card: ModelCard) -> tuple[int, int]:
@@ -128,7 +140,10 @@ def _text_is_drawable(field: str, text: str) -> None:
 def _theme(slots: Slots) -> str:
     """The first subject term, or the first of all terms, without its weights."""
     first = next(term for slot in SLOTS for term in getattr(slots, slot))
-    plain = "".join(text for text, _ in prompt.parse(first)).strip()
+    try:
+        plain = "".join(text for text, _ in prompt.parse(first)).strip()
+    except prompt.PromptError:  # brackets that go on into the next term
+        plain = first
     return re.sub(r"\s+", " ", plain)[: limits.MAX_THEME_CHARS].strip() or "untitled"
 
 

@@ -54,6 +54,15 @@ def test_white_space_of_every_kind_is_one_space():
     assert (recipe.prompt, recipe.negative_prompt, recipe.theme) == ("cowboy hat otter", "a b", "my hats")
 
 
+def test_control_characters_are_space_too():
+    recipe = resolved(slots=Slots(subject=("\0otter\x1b[31m\x9f",)), theme="\x07hats")
+    assert (recipe.prompt, recipe.theme) == ("otter [31m", "hats")
+
+
+def test_a_theme_is_no_prompt():
+    assert resolved(theme="[wip] hats").theme == "[wip] hats"
+
+
 def test_sides_are_rounded_to_what_the_model_draws():
     recipe = resolved(width=513, height=700)
     assert (recipe.width, recipe.height) == (512, 704)
@@ -71,6 +80,7 @@ def test_a_seed_that_was_not_said_belongs_to_the_job():
         (Slots(style=("pop art",)), "pop art"),
         (Slots(subject=("x" * 100,)), "x" * limits.MAX_THEME_CHARS),
         (Slots(subject=("()",), style=("pop art",)), "untitled"),
+        (Slots(subject=("((a) (b)3", "c)0.5")), "((a) (b)3"),
     ],
 )
 def test_the_theme_is_the_first_term_without_its_weight(slots, theme):
@@ -81,6 +91,8 @@ def test_the_theme_is_the_first_term_without_its_weight(slots, theme):
     ("fields", "field", "message"),
     [
         ({"slots": Slots()}, "slots", "The prompt is empty: say at least what the subject is."),
+        ({"slots": Slots(subject=("\x1c", "\0"))}, "slots", "The prompt is empty: say at least what the subject is."),
+        ({"slots": Slots(subject=("[a]" * 600,))}, "slots", "The prompt has 2400 characters; it can have 2000."),
         (
             {"model": "ssd1b"},
             "model",
