@@ -14,6 +14,7 @@ from generator import limits
 SLOTS = ("subject", "outfit", "environment", "emotions", "style")
 
 JobId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$", max_length=limits.MAX_ID_CHARS)]
+ShortText = Annotated[str, StringConstraints(max_length=limits.MAX_FACT_CHARS)]
 Term = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=limits.MAX_PROMPT_CHARS)]
 
 
@@ -42,8 +43,8 @@ class EarlierFacts(BaseModel):
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    model_revision: str | None = Field(None, max_length=200)
-    plan: dict[str, str | int | float | bool | None] | None = Field(None, max_length=40)
+    model_revision: ShortText | None = None
+    plan: dict[ShortText, ShortText | int | float | bool | None] | None = Field(None, max_length=40)
 
 
 class RecipeRequest(Words):

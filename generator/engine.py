@@ -188,10 +188,13 @@ def _left_out(conditioning: Conditioning) -> tuple[str, ...]:
 def _differences(
     earlier: EarlierFacts | None, revision: str, plan: dict[str, str | int | float | bool | None]
 ) -> tuple[str, ...]:
-    """Where this drawing's plan is not the one that a recipe file recorded, so that pixels may differ."""
+    """Where this drawing's plan is not the one that a recipe file recorded, so that pixels may differ.
+
+    What the file leaves out, or what this version does not know, is not compared.
+    """
     if earlier is None:
         return ()
+    then = {"model_revision": earlier.model_revision or revision, **(earlier.plan or {})}
     now = {"model_revision": revision, **plan}
-    then = {**({"model_revision": earlier.model_revision} if earlier.model_revision else {}), **(earlier.plan or {})}
-    changed = [f"{key} was {value}, is {now.get(key)}" for key, value in then.items() if now.get(key) != value]
+    changed = [f"{key} was {then[key]}, is {value}" for key, value in now.items() if then.get(key, value) != value]
     return (f"Pixels may differ from the first drawing: {'; '.join(changed)}.",) if changed else ()

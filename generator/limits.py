@@ -21,5 +21,8 @@ MAX_SEED = 2**53 - 1
 # The theme is a folder's name.
 MAX_THEME_CHARS = 64
 
+# A fact of an earlier drawing may be told again, in a note: a card's name, a version.
+MAX_FACT_CHARS = 200
+
 MAX_ID_CHARS = 64
 MAX_REQUESTER_CHARS = 255

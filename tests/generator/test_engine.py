@@ -130,7 +130,8 @@ def test_what_does_not_fit_the_model_is_told(engine):
 def test_a_recipe_of_another_machine_is_drawn_and_the_difference_told(engine):
     first = engine.finish(denoised(engine, recipe(steps=1)))
     earlier = EarlierFacts(
-        model_revision=first.model_revision, plan={**first.plan, "device": "NVIDIA GeForce GTX 1070"}
+        model_revision=first.model_revision,
+        plan={**first.plan, "device": "NVIDIA GeForce GTX 1070", "a later version's": "x" * 200},
     )
     drawing = engine.start(Draw(recipe(steps=1), earlier))
     engine.step(drawing)
