@@ -151,6 +151,7 @@ class Dispatcher:
             self._forget_lane()
             self._jobs.fail(job, Error(code="lane_died", message=f"This picture could not be drawn: {died}."))
         except GeneratorError as error:
+            self._forget_lane()
             self._jobs.fail(job, error.error)
         except Exception:
             log.exception("job %s met a bug", job.id)

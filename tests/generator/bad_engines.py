@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from PIL import Image
 
@@ -192,6 +193,16 @@ class Weightless(Colour):
 
     def hello(self) -> Hello:
         raise WeightsMissing("weights_missing", "The weights of stand-in are not on this machine.")
+
+
+@dataclass(kw_only=True)
+class Forsaken(Colour):
+    """Loses its weights while it is idle."""
+
+    weights: Path
+
+    def hello(self) -> Hello:
+        return super().hello() if self.weights.exists() else Weightless().hello()
 
 
 # Cannot be sent to a process of its own: the bug is in the server, not in an engine.
