@@ -1,17 +1,22 @@
 """A model in memory: the parts of a diffusers pipeline, loaded from a folder in diffusers' own layout."""
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionModel
 from diffusers.utils import logging as diffusers_logging
+from safetensors import SafetensorError
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 from transformers.utils import logging as transformers_logging
 
 from generator.cards import CardSettings
+from generator.errors import DrawingFailed
 from generator.plan import Plan
 from generator.weights import Located
+
+log = logging.getLogger(__name__)
 
 # Their bars and their advice about other models are noise in a service's log.
 diffusers_logging.disable_progress_bar()
@@ -37,15 +42,21 @@ class Model:
 
 
 def load_model(name: str, card: CardSettings, located: Located, plan: Plan) -> Model:
-    """Load from local files, safetensors only, without remote code."""
-    pipeline = StableDiffusionXLPipeline.from_pretrained(
-        located.folder,
-        dtype={"default": plan.dtype, "vae": torch.float32},
-        variant=card.variant,
-        use_safetensors=True,
-        local_files_only=True,
-        add_watermarker=False,
-    ).to(plan.device)
+    """Load from local files, safetensors only, without remote code. Raises DrawingFailed for broken files."""
+    try:
+        pipeline = StableDiffusionXLPipeline.from_pretrained(
+            located.folder,
+            dtype={"default": plan.dtype, "vae": torch.float32},
+            variant=card.variant,
+            use_safetensors=True,
+            local_files_only=True,
+            add_watermarker=False,
+        ).to(plan.device)
+    except (OSError, ValueError, SafetensorError) as error:
+        log.error("%s cannot be loaded from %s: %s", name, located.folder, error)
+        raise DrawingFailed(
+            "weights_broken", f"The weights of {name} on the drawing machine are broken; its log says where."
+        ) from error
     return Model(
         name=name,
         card=card,

@@ -35,7 +35,11 @@ def locate(name: str, card: CardSettings, *, models_dir: Path) -> Located:
         # Imported here: building needs torch, and whoever only looks for downloaded weights does not.
         from generator.stand_in import VERSION, build_stand_in
 
-        return Located(build_stand_in(models_dir), f"{name}-{VERSION}")
+        try:
+            return Located(build_stand_in(models_dir), f"{name}-{VERSION}")
+        except OSError as error:
+            message = f"{name} cannot be built in {models_dir}: {error.strerror}."
+            raise WeightsMissing("weights_missing", message) from error
     if card.repository:
         folder = _cached(card)
         advice = f"Whoever looks after it can fetch them: python -m generator fetch {name}"

@@ -9,9 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 from model_hub import COMMIT, model_hub
+from running_generator import recipe_of
 
-from generator.cards import CardSettings
-from generator.errors import WeightsMissing
+from generator.cards import CardSettings, built_in_cards
+from generator.engine import DiffusionEngine
+from generator.errors import DrawingFailed, WeightsMissing
+from generator.lane import Draw
+from generator.settings import Settings
 from generator.weights import is_complete, locate
 
 REPOSITORY = "someone/tiny-sdxl"
@@ -116,3 +120,21 @@ def test_half_a_folder_is_no_model(stand_in_folder, tmp_path):
     assert not is_complete(tmp_path / "none", None)
     with pytest.raises(WeightsMissing, match=r"expected in .*half, in diffusers' layout, as safetensors"):
         locate("mine", card(half), models_dir=tmp_path)
+
+
+@pytest.mark.parametrize("part", ["unet/diffusion_pytorch_model", "text_encoder/model"])
+def test_a_broken_file_is_a_sentence_and_named_in_the_log(stand_in_folder, tmp_path, part, caplog):
+    copy = tmp_path / "copy"
+    shutil.copytree(stand_in_folder, copy)
+    weights = copy / f"{part}.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    engine = DiffusionEngine(Settings(device="cpu", models={"mine": card(copy)}))
+    with pytest.raises(DrawingFailed, match="The weights of mine on the drawing machine are broken"):
+        engine.start(Draw(recipe_of(subject=("otter",)).model_copy(update={"model": "mine"})))
+    assert str(copy) in caplog.text
+
+
+def test_a_stand_in_that_cannot_be_built_is_a_sentence(tmp_path):
+    (tmp_path / "models").write_text("in the way")
+    with pytest.raises(WeightsMissing, match=r"stand-in cannot be built in .*models: "):
+        locate("stand-in", built_in_cards()["stand-in"], models_dir=tmp_path / "models")
