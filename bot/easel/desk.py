@@ -95,6 +95,7 @@ class Desk:
                 self._log.warning(f"{job_id(message.event_id)}: {error!r}, {error.__cause__!r}")
                 return str(error)
             case NotSent():
+                self._log.error(f"{job_id(message.event_id)}: not brought: {error}")
                 return NOT_BROUGHT
         self._log.error(f"{job_id(message.event_id)}: unexpected", exc_info=error)
         return UNEXPECTED

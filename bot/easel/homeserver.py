@@ -6,10 +6,13 @@ for redactions, and without crypto it would send plain text into an encrypted ro
 
 import asyncio
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
 from logging import Logger
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 from maubot.matrix import MaubotMatrixClient
@@ -17,7 +20,6 @@ from mautrix.api import Path
 from mautrix.errors import (
     EncryptionError,
     MatrixConnectionError,
-    MatrixError,
     MatrixRequestError,
     MatrixResponseError,
     MLimitExceeded,
@@ -29,95 +31,96 @@ from yarl import URL
 
 from .outbox import NotSent, Outgoing, SlowDown, Unreachable
 
+T = TypeVar("T")
+
 try:
     from mautrix.crypto.attachments import async_inplace_encrypt_attachment
 except ImportError:
     # A maubot without the encryption extra: it has no crypto either, so nothing asks for this.
     async_inplace_encrypt_attachment = None  # type: ignore[assignment]
 
-# Sending takes milliseconds; a room with many devices needs its keys shared first.
-SEND_TIMEOUT_S = 60
-# A picture is a few megabytes. When the homeserver does not take it, these are the pauses between the tries.
-UPLOAD_PAUSES_S = (1, 2, 4, 8, 16, 32)
-# Courtesies must not hold up a drawing.
-COURTESY_TIMEOUT_S = 10
+
+@dataclass(frozen=True)
+class Patience:
+    """How long an answer may take, and the pauses between the tries of what is no event; all in seconds."""
+
+    # Sending takes milliseconds; a room with many devices needs its keys shared first.
+    send_s: float = 60
+    # A picture is a few megabytes, and the way up from a home is narrow.
+    upload_s: float = 120
+    # Courtesies must not hold up a drawing.
+    courtesy_s: float = 10
+    # A homeserver that restarts is back within a minute.
+    pauses_s: tuple[float, ...] = (1, 2, 4, 8, 16, 32)
 
 
 class Homeserver:
     """What the bot does there, with the account that maubot gave it."""
 
-    def __init__(self, client: MaubotMatrixClient, log: Logger) -> None:
-        self._client, self._log = client, log
+    def __init__(self, client: MaubotMatrixClient, log: Logger, patience: Patience = Patience()) -> None:
+        self._client, self._log, self._patience = client, log, patience
         # When encryption is turned on in one of these, the sync tells the state store.
         self._known_plain: set[str] = set()
-        self._asking = asyncio.Lock()
+        self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def is_encrypted(self, room_id: str) -> bool:
-        """Whether the room is; asked of the homeserver where that is not known. Raises as ``send``."""
-        store = self._client.state_store
+        """Whether the room is; asked of the homeserver where that is not known. Raises NotSent."""
         # Whoever asks first is answered first, which keeps commands in order, and one question answers all.
-        async with self._asking:
-            if store is not None and await store.is_encrypted(RoomID(room_id)):
-                return True
-            if room_id in self._known_plain:
-                return False
-            with _homeserver_errors():
-                try:
-                    await self._client.get_state_event(RoomID(room_id), EventType.ROOM_ENCRYPTION)
-                except MNotFound:
-                    self._known_plain.add(room_id)
-                    return False
-            return True
+        async with self._asking[room_id]:
+            return await self._patiently(partial(self._is_encrypted, room_id), self._patience.send_s)
 
     async def send(self, event: Outgoing) -> str:
         """Bring one event to the homeserver, encrypted where the room is. Raises NotSent, SlowDown, Unreachable."""
-        if event.redacts is not None:
-            path = Path.v3.rooms[event.room_id].redact[event.redacts][event.txn_id]
-            return await self._put(path, event.content)
-        event_type = EventType.find(event.event_type, EventType.Class.MESSAGE)
-        content: Any = event.content
-        # Reactions are never encrypted, in any client.
-        if event_type not in self._client.encryption_blacklist and await self._must_encrypt(event.room_id):
-            with _homeserver_errors():
+        async with _homeserver_errors(self._patience.send_s):
+            if event.redacts is not None:
+                path = Path.v3.rooms[event.room_id].redact[event.redacts][event.txn_id]
+                return await self._put(path, event.content)
+            event_type = EventType.find(event.event_type, EventType.Class.MESSAGE)
+            content: Any = event.content
+            # Reactions are never encrypted, in any client.
+            if event_type not in self._client.encryption_blacklist and await self._must_encrypt(event.room_id):
                 encrypted = await self._client.encrypt(RoomID(event.room_id), event_type, content)
-            event_type, content = EventType.ROOM_ENCRYPTED, encrypted.serialize()
-        return await self._put(Path.v3.rooms[event.room_id].send[event_type.t][event.txn_id], content)
+                event_type, content = EventType.ROOM_ENCRYPTED, encrypted.serialize()
+            return await self._put(Path.v3.rooms[event.room_id].send[event_type.t][event.txn_id], content)
 
     async def upload(self, room_id: str, data: bytes, mimetype: str) -> dict[str, Any]:
         """Put a file where the room's people can fetch it; ``{"url": …}``, or ``{"file": …}`` in an encrypted room.
 
         Raises NotSent.
         """
-        for pause_s in (*UPLOAD_PAUSES_S, None):
-            try:
-                with _homeserver_errors():
-                    if not await self._must_encrypt(room_id):
-                        return {"url": await self._client.upload_media(data, mimetype)}
-                    ciphertext = bytearray(data)
-                    file = await async_inplace_encrypt_attachment(ciphertext)
-                    file.url = await self._client.upload_media(ciphertext, "application/octet-stream")
-                    return {"file": file.serialize()}
-            except (SlowDown, Unreachable) as error:
-                if pause_s is None:
-                    raise NotSent(f"the upload failed: {error}") from error
-                self._log.warning(f"The upload failed, next try in {pause_s} s: {error}")
-                await asyncio.sleep(pause_s)
-        raise AssertionError("unreachable")
+        return await self._patiently(partial(self._upload, room_id, data, mimetype), self._patience.upload_s)
 
     async def mark_read(self, room_id: str, event_id: str) -> None:
         """Show that a message was seen. A courtesy: never raises."""
-        with self._courtesy():
-            async with asyncio.timeout(COURTESY_TIMEOUT_S):
-                await self._client.send_receipt(RoomID(room_id), EventID(event_id))
+        await self._courtesy(self._client.send_receipt(RoomID(room_id), EventID(event_id)))
 
     async def set_typing(self, room_id: str, for_s: int) -> None:
         """Show "Easel is typing"; 0 ends it. A courtesy: never raises."""
-        with self._courtesy():
-            async with asyncio.timeout(COURTESY_TIMEOUT_S):
-                await self._client.set_typing(RoomID(room_id), timeout=for_s * 1000)
+        await self._courtesy(self._client.set_typing(RoomID(room_id), timeout=for_s * 1000))
+
+    async def _is_encrypted(self, room_id: str) -> bool:
+        store = self._client.state_store
+        if store is not None and await store.is_encrypted(RoomID(room_id)):
+            return True
+        if room_id in self._known_plain:
+            return False
+        try:
+            await self._client.get_state_event(RoomID(room_id), EventType.ROOM_ENCRYPTION)
+        except MNotFound:
+            self._known_plain.add(room_id)
+            return False
+        return True
+
+    async def _upload(self, room_id: str, data: bytes, mimetype: str) -> dict[str, Any]:
+        if not await self._must_encrypt(room_id):
+            return {"url": await self._client.upload_media(data, mimetype)}
+        ciphertext = bytearray(data)
+        file = await async_inplace_encrypt_attachment(ciphertext)
+        file.url = await self._client.upload_media(ciphertext, "application/octet-stream")
+        return {"file": file.serialize()}
 
     async def _must_encrypt(self, room_id: str) -> bool:
-        if not await self.is_encrypted(room_id):
+        if not await self._is_encrypted(room_id):
             return False
         if not self._client.crypto_enabled:
             raise NotSent("the room is encrypted and this client has no encryption: give it a device id in maubot")
@@ -126,10 +129,9 @@ class Homeserver:
     async def _put(self, path: Any, content: dict[str, Any]) -> str:
         api = self._client.api
         url = URL(f"{str(api.base_url).rstrip('/')}/{path}", encoded=True)
-        headers, timeout = {"Authorization": f"Bearer {api.token}"}, aiohttp.ClientTimeout(total=SEND_TIMEOUT_S)
-        with _homeserver_errors():
-            async with api.session.put(url, json=content, headers=headers, timeout=timeout) as response:
-                status, text = response.status, await response.text()
+        headers = {"Authorization": f"Bearer {api.token}"}
+        async with api.session.put(url, json=content, headers=headers) as response:
+            status, text = response.status, await response.text()
         answer = {}
         with suppress(ValueError):
             answer = json.loads(text)
@@ -141,11 +143,24 @@ class Homeserver:
             raise NotSent(f"the homeserver said {status}: {text[:200]}")
         raise Unreachable(f"the homeserver said {status}")
 
-    @contextmanager
-    def _courtesy(self) -> Iterator[None]:
+    async def _patiently(self, ask: Callable[[], Awaitable[T]], timeout_s: float) -> T:
+        """Ask until the homeserver answers, for about a minute. Raises NotSent."""
+        for pause_s in (*self._patience.pauses_s, None):
+            try:
+                async with _homeserver_errors(timeout_s):
+                    return await ask()
+            except (SlowDown, Unreachable) as error:
+                if pause_s is None:
+                    raise NotSent(str(error)) from error
+                self._log.warning(f"The homeserver did not take a request, next try in {pause_s} s: {error}")
+                await asyncio.sleep(pause_s)
+        raise AssertionError("unreachable")
+
+    async def _courtesy(self, request: Awaitable[object]) -> None:
         try:
-            yield
-        except (MatrixError, aiohttp.ClientError, TimeoutError) as error:
+            async with _homeserver_errors(self._patience.courtesy_s):
+                await request
+        except (NotSent, SlowDown, Unreachable) as error:
             self._log.debug(f"A receipt or typing notice was not sent: {error}")
 
 
@@ -156,11 +171,12 @@ def _wait_s(answer: Any, retry_after: str | None) -> float | None:
     return float(retry_after) if retry_after and retry_after.isdecimal() else None
 
 
-@contextmanager
-def _homeserver_errors() -> Iterator[None]:
-    """mautrix's and aiohttp's errors become the outbox's three."""
+@asynccontextmanager
+async def _homeserver_errors(timeout_s: float) -> AsyncIterator[None]:
+    """mautrix's and aiohttp's errors, and an answer that does not come, become the outbox's three."""
     try:
-        yield
+        async with asyncio.timeout(timeout_s):
+            yield
     except MLimitExceeded as error:
         raise SlowDown(None) from error
     except MatrixRequestError as error:
@@ -170,5 +186,6 @@ def _homeserver_errors() -> Iterator[None]:
     except (EncryptionError, SessionShareError) as error:
         # Keys of other people's devices come from their homeservers, which may be away for a moment.
         raise Unreachable(f"encryption failed: {error}") from error
-    except (MatrixConnectionError, MatrixResponseError, aiohttp.ClientError, TimeoutError, OSError) as error:
+    # A ValueError is an answer that is no JSON.
+    except (MatrixConnectionError, MatrixResponseError, aiohttp.ClientError, OSError, ValueError) as error:
         raise Unreachable(str(error) or type(error).__name__) from error

@@ -20,7 +20,7 @@ from .homeserver import Homeserver
 from .incoming import MAX_AGE_MS, Message, SeenEncrypted, read_message
 from .job import job_id
 from .language import Command, read_command
-from .outbox import NotSent, Outbox, Outgoing, RateLimit, SlowDown, Unreachable
+from .outbox import NotSent, Outbox, Outgoing, RateLimit
 from .picture_post import answer_content, mark
 from .settings import Config, InvalidSettings, Settings
 
@@ -128,7 +128,7 @@ class EaselBot(Plugin):
             # Not before the command: commands must reach the desk in the order in which they were typed.
             self._start(self.homeserver.mark_read(message.room_id, message.event_id), f"receipt {message.event_id}")
             await self.desk.serve(message, command)
-        except (NotSent, SlowDown, Unreachable) as error:
+        except NotSent as error:
             self.log.error(f"Left out {message.event_id}: whether {message.room_id} is encrypted is unknown: {error}")
         finally:
             self._serving.discard(message.event_id)

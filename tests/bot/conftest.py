@@ -55,7 +55,7 @@ class Serve:
         return runner.addresses[0][1]
 
     async def _runner(self, app: web.Application) -> web.AppRunner:
-        self._runners.append(runner := web.AppRunner(app, shutdown_timeout=0))
+        self._runners.append(runner := web.AppRunner(app, shutdown_timeout=0.01))
         await runner.setup()
         return runner
 

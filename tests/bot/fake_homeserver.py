@@ -24,7 +24,10 @@ class Sent:
 
 @dataclass
 class Homeserver:
-    """Takes events, uploads, receipts and typing. ``sins`` are answers to give to the next events instead."""
+    """Takes events, uploads, receipts and typing.
+
+    ``sins`` are answers to give to the next events instead; of the rooms ``in_silence`` nothing is said at all.
+    """
 
     events: list[Sent] = field(default_factory=list)
     uploads: dict[str, bytes] = field(default_factory=dict)
@@ -33,6 +36,9 @@ class Homeserver:
     encrypted_rooms: set[str] = field(default_factory=set)
     sins: list[web.Response] = field(default_factory=list)
     upload_sins: list[web.Response] = field(default_factory=list)
+    encryption_sins: list[web.Response] = field(default_factory=list)
+    courtesy_sins: list[web.Response] = field(default_factory=list)
+    in_silence: set[str] = field(default_factory=set)
     refused: list[str] = field(default_factory=list)
     news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -76,6 +82,7 @@ class Homeserver:
 
     async def _put_event(self, request: web.Request) -> web.Response:
         info = request.match_info
+        await self._stay_silent(info["room"])
         if self.sins:
             self.refused.append(info["txn"])
             return self.sins.pop(0)
@@ -88,6 +95,8 @@ class Homeserver:
         return web.json_response({"event_id": f"$sent-{info['txn']}"})
 
     async def _put_typing(self, request: web.Request) -> web.Response:
+        if self.courtesy_sins:
+            return self.courtesy_sins.pop(0)
         async with self.news:
             self.typing.append((await request.json())["typing"])
             self.news.notify_all()
@@ -100,9 +109,16 @@ class Homeserver:
         return web.json_response({})
 
     async def _encryption(self, request: web.Request) -> web.Response:
+        await self._stay_silent(request.match_info["room"])
+        if self.encryption_sins:
+            return self.encryption_sins.pop(0)
         if request.match_info["room"] in self.encrypted_rooms:
             return web.json_response({"algorithm": "m.megolm.v1.aes-sha2"})
         return web.json_response({"errcode": "M_NOT_FOUND", "error": "no"}, status=404)
+
+    async def _stay_silent(self, room_id: str) -> None:
+        async with self.news:
+            await self.news.wait_for(lambda: room_id not in self.in_silence)
 
     async def _upload(self, request: web.Request) -> web.Response:
         if self.upload_sins:

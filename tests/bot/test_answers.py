@@ -111,6 +111,20 @@ async def test_a_command_in_plain_text_is_ignored_in_an_encrypted_room(room, hom
     assert "not encrypted, in the encrypted room" in caplog.text
 
 
+async def test_a_room_of_which_nothing_is_known_loses_no_command(room, homeserver):
+    homeserver.encryption_sins.append(web.Response(status=502, text="Bad gateway"))
+    await room.say("!draw")
+    await homeserver.answers()
+
+
+async def test_a_room_that_the_homeserver_is_silent_about_holds_up_no_other(room, homeserver):
+    homeserver.in_silence.add("!silent:example.com")
+    await room.say("!draw", room_id="!silent:example.com")
+    await room.say("!draw")
+    (answer,) = await homeserver.answers()
+    assert answer.room_id == "!kitchen:example.com"
+
+
 async def test_nothing_is_sent_in_plain_text_to_an_encrypted_room(room, homeserver, plugin, caplog):
     homeserver.encrypted_rooms.add(ENCRYPTED)
     # As it came encrypted, the command is obeyed; but this client cannot encrypt.
@@ -167,12 +181,13 @@ async def test_an_unexpected_error_is_said_and_logged(drawing_room, homeserver, 
     assert (await homeserver.marked("failed")).content["m.relates_to"]["key"] == "❌"
 
 
-async def test_a_picture_that_is_too_large_for_the_homeserver_is_said(drawing_room, homeserver):
+async def test_a_picture_that_is_too_large_for_the_homeserver_is_said(drawing_room, homeserver, caplog):
     homeserver.upload_sins.append(
         web.json_response({"errcode": "M_TOO_LARGE", "error": "Upload request body is too large"}, status=413)
     )
     await drawing_room.say("!draw otter")
     assert await homeserver.answer() == "I could not bring the picture here. maubot's log says why."
+    assert "Upload request body is too large" in caplog.text
 
 
 async def test_help_comes_within_a_second(room, homeserver):

@@ -5,15 +5,19 @@ import logging
 import pytest
 from aiohttp import web
 
-from bot.easel.homeserver import Homeserver
+from bot.easel.homeserver import Homeserver, Patience
 from bot.easel.outbox import NotSent, Outgoing, SlowDown, Unreachable
 
 EVENT = Outgoing(room_id="!room:example.com", txn_id="t", content={"msgtype": "m.notice", "body": "hello"})
 
 
+IMPATIENT = Patience(send_s=0.1, upload_s=5, courtesy_s=0.1, pauses_s=(0, 0))
+NO_JSON = {"content_type": "application/json", "text": "no JSON"}
+
+
 @pytest.fixture
 def way(maubot_test_bot) -> Homeserver:
-    return Homeserver(maubot_test_bot.client, logging.getLogger("test"))
+    return Homeserver(maubot_test_bot.client, logging.getLogger("test"), IMPATIENT)
 
 
 def limited(headers=None, **body) -> web.Response:
@@ -79,8 +83,42 @@ async def test_a_redaction_has_its_own_transaction(way, homeserver):
     assert event_id == "$sent-t"
 
 
-@pytest.mark.parametrize("sin", [limited(), web.Response(status=500, text="no")])
+async def test_a_homeserver_that_never_answers(way, homeserver):
+    homeserver.in_silence.add(EVENT.room_id)
+    with pytest.raises(Unreachable):
+        await way.send(EVENT)
+
+
+SINS = {
+    "limited": lambda: limited(),
+    "failing": lambda: web.Response(status=500, text="no"),
+    "a proxy's page": lambda: web.Response(status=502, text="<html>Bad gateway</html>", content_type="text/html"),
+    "no JSON": lambda: web.Response(**NO_JSON),
+}
+
+
+@pytest.mark.parametrize("sin", SINS.values(), ids=SINS)
 async def test_an_upload_is_tried_again(way, homeserver, sin):
-    homeserver.upload_sins.append(sin)
+    homeserver.upload_sins += [sin(), sin()]
     uploaded = await way.upload("!room:example.com", b"data", "image/png")
     assert homeserver.uploads == {uploaded["url"]: b"data"}
+
+
+async def test_but_not_for_ever(way, homeserver):
+    homeserver.upload_sins += [limited(), limited(), limited()]
+    with pytest.raises(NotSent):
+        await way.upload("!room:example.com", b"data", "image/png")
+
+
+@pytest.mark.parametrize("sin", SINS.values(), ids=SINS)
+async def test_whether_a_room_is_encrypted_is_asked_again(way, homeserver, sin):
+    homeserver.encrypted_rooms.add("!room:example.com")
+    homeserver.encryption_sins += [sin(), sin()]
+    assert await way.is_encrypted("!room:example.com")
+
+
+@pytest.mark.parametrize("sin", SINS.values(), ids=SINS)
+async def test_courtesies_fail_without_a_word(way, homeserver, sin):
+    homeserver.courtesy_sins.append(sin())
+    await way.set_typing("!room:example.com", 30)
+    assert not homeserver.courtesy_sins
