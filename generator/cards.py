@@ -1,17 +1,26 @@
 """Model cards: what the generator knows of each model, as data. Knows nothing of how a model is loaded or run."""
 
+import os
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from generator.api import CardDefaults, CardLimits, ModelCard, Size
 
 SAMPLERS = ("unipc",)
 TIERS = ("exact",)
+
+
+# A path in a settings file; `~` is the home of the generator's user.
+UserPath = Annotated[Path, AfterValidator(lambda path: Path(os.path.expanduser(path)))]  # noqa: PTH111 - never raises
+
+
+# What a hub takes as a name: words with single dots and hyphens between them.
+_WORDS = "[A-Za-z0-9_]+([.-][A-Za-z0-9_]+)*"
 
 
 class _Data(BaseModel):
@@ -40,10 +49,10 @@ class CardSettings(_Data):
     """One model as ``cards.yml`` or a settings file describes it; exactly one source."""
 
     family: Literal["sdxl"]
-    repository: str | None = None
+    repository: str | None = Field(None, pattern=f"^({_WORDS}/)?{_WORDS}$", max_length=96)
     revision: str | None = None
     variant: str | None = None
-    folder: Path | None = None
+    folder: UserPath | None = None
     built_in: Literal["stand-in"] | None = None
     licence: str = "unknown"
     about: str = ""
@@ -58,6 +67,12 @@ class CardSettings(_Data):
             raise ValueError("a model has exactly one of repository, folder and built_in")
         if "square" not in self.sizes:
             raise ValueError("sizes needs at least square")
+        low, high = self.limits.min_side, self.limits.max_side
+        for name, (width, height) in self.sizes.items():
+            if not low <= min(width, height) <= max(width, height) <= high or width * height > self.limits.max_pixels:
+                raise ValueError(f"{name} is {width}x{height}, which is outside of the model's own limits")
+        if self.defaults.steps > self.limits.max_steps:
+            raise ValueError(f"defaults.steps is {self.defaults.steps}, limits.max_steps is {self.limits.max_steps}")
         return self
 
     @property

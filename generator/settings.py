@@ -7,7 +7,7 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from generator.cards import CardSettings, built_in_cards
+from generator.cards import CardSettings, UserPath, built_in_cards
 
 
 class InvalidSettings(Exception):
@@ -29,16 +29,16 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    socket: Path = Field(default_factory=lambda: runtime_dir() / "easel" / "generator.sock")
+    socket: UserPath = Field(default_factory=lambda: runtime_dir() / "easel" / "generator.sock")
     socket_group: str | None = None
-    tcp_host: str | None = None
+    tcp_host: str | None = Field(None, min_length=1)
     tcp_port: int = Field(7801, ge=1, le=65535)
     tcp_allowed_hosts: tuple[str, ...] = ()
-    token_file: Path | None = None
+    token_file: UserPath | None = None
 
-    pictures: Path = Field(default_factory=lambda: data_dir() / "pictures")
+    pictures: UserPath = Field(default_factory=lambda: data_dir() / "pictures")
     keep_pictures_days: int | None = Field(None, ge=1)
-    models_dir: Path = Field(default_factory=lambda: data_dir() / "models")
+    models_dir: UserPath = Field(default_factory=lambda: data_dir() / "models")
 
     default_model: str = "auto"
     models: dict[str, CardSettings] = Field(default_factory=dict)
@@ -76,7 +76,7 @@ def load_settings(path: Path | None) -> Settings:
         return Settings.model_validate(raw)
     except OSError as error:
         raise InvalidSettings(f"{path} cannot be read: {error.strerror}") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeError) as error:
         raise InvalidSettings(f"{path} is not YAML: {error}") from error
     except ValidationError as error:
         first = error.errors()[0]

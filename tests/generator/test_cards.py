@@ -62,16 +62,30 @@ def test_without_card_and_weights_the_default_is_the_stand_in_and_says_so(tmp_pa
         ("default_model: nonesuch", "default_model is nonesuch; it can be auto, ssd-1b, stand-in"),
         ("models: {x: {family: sdxl, sizes: {square: [512, 512]}}}", "exactly one of repository, folder and built_in"),
         ("models: {x: {family: sdxl, folder: /x, sizes: {portrait: [512, 640]}}}", "sizes needs at least square"),
+        ("models: {x: {family: sdxl, folder: /x, sizes: {square: [9999, 64]}}}", "square is 9999x64, which is outside"),
+        (
+            "models: {x: {family: sdxl, folder: /x, sizes: {square: [512, 512]}, defaults: {steps: 101}}}",
+            "defaults.steps is 101, limits.max_steps is 100",
+        ),
+        ("models: {x: {family: sdxl, repository: a b/c, sizes: {square: [512, 512]}}}", "models.x.repository: "),
+        ("tcp_host: ''", "generator.yml: tcp_host: "),
+        ("a: \udcff", "generator.yml is not YAML"),
         ("a: [", "generator.yml is not YAML"),
         ("- a", "Input should be a valid dictionary"),
     ],
 )
 def test_a_bad_settings_file_is_told_with_key_and_rule(tmp_path, text, sentence):
     file = tmp_path / "generator.yml"
-    file.write_text(text)
+    file.write_text(text, errors="surrogateescape")
     with pytest.raises(InvalidSettings) as invalid:
         load_settings(file)
     assert sentence in str(invalid.value)
+
+
+def test_a_tilde_is_the_home_of_the_user(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "g.yml").write_text("pictures: ~/pictures")
+    assert load_settings(tmp_path / "g.yml").pictures == tmp_path / "pictures"
 
 
 def test_a_settings_file_that_is_not_there(tmp_path):
