@@ -2,12 +2,12 @@
 
 import asyncio
 from collections import defaultdict
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from logging import Logger
 
 from .database import Store
 from .generator_client import GeneratorClient
-from .generator_errors import Cancelled, Failed
+from .generator_errors import Cancelled, Failed, GeneratorError
 from .generator_words import Capabilities, JobStatus, Picture, Position
 from .homeserver import Homeserver
 from .incoming import Message
@@ -46,8 +46,10 @@ class Draughtsman:
                 await self._generator.submit(job, body)
             self._log.info(f"{job}: {len(body['recipes'])} recipe(s) submitted")
             await self._store.keep_capabilities(answer)
-            if (await self._generator.health()).state == "loading":
-                await self._tell(job, message, STARTING, "starting")
+            # The job is there, whether this is answered or not.
+            with suppress(GeneratorError):
+                if (await self._generator.health()).state == "loading":
+                    await self._tell(job, message, STARTING, "starting")
             await self._bring(job, message, request.notes, capabilities, debt)
 
     async def _bring(

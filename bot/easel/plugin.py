@@ -110,6 +110,7 @@ class EaselBot(Plugin):
         message = read_message(evt, own_id=self.client.mxid, now_ms=_now_ms())
         command = read_command(message.body) if message else None
         if message and command and message.event_id not in self._serving:
+            self._serving.add(message.event_id)
             self._start(self._serve(message, command), f"command {message.event_id}")
 
     @on(EventType.ROOM_MEMBER)
@@ -120,7 +121,6 @@ class EaselBot(Plugin):
             self._start(self._hello(evt), f"hello in {evt.room_id}")
 
     async def _serve(self, message: Message, command: Command) -> None:
-        self._serving.add(message.event_id)
         try:
             if message.event_id not in self._seen_encrypted and await self.homeserver.is_encrypted(message.room_id):
                 self.log.warning(f"Left out {message.event_id}: not encrypted, in the encrypted room {message.room_id}")

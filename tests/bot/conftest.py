@@ -135,8 +135,11 @@ class Room:
         self._client = client
         self._said = 0
 
-    async def say(self, body: str, *, room_id: str = ROOM, sender: str = PERSON, **more: Any) -> str:
-        return await self.put({"msgtype": "m.text", "body": body, **more}, room_id=room_id, sender=sender)
+    async def say(
+        self, body: str, *, room_id: str = ROOM, sender: str = PERSON, event_id: str | None = None, **more: Any
+    ) -> str:
+        content = {"msgtype": "m.text", "body": body, **more}
+        return await self.put(content, room_id=room_id, sender=sender, event_id=event_id)
 
     async def put(
         self,
@@ -145,12 +148,13 @@ class Room:
         type: str = "m.room.message",
         room_id: str = ROOM,
         sender: str = PERSON,
+        event_id: str | None = None,
         age_s: float = 0,
         **more: Any,
     ) -> str:
         """An event, as the sync would bring it; returns its id."""
         self._said += 1
-        event_id = f"$said-{self._said}"
+        event_id = event_id or f"$said-{self._said}"
         raw = {
             "type": type,
             "room_id": room_id,

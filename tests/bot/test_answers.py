@@ -129,9 +129,8 @@ async def test_nothing_is_sent_in_plain_text_to_an_encrypted_room(room, homeserv
     homeserver.encrypted_rooms.add(ENCRYPTED)
     # As it came encrypted, the command is obeyed; but this client cannot encrypt.
     encrypted = {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x", "session_id": "s"}
-    await room.put(encrypted, type="m.room.encrypted", room_id=ENCRYPTED)
-    room._said -= 1
-    await room.say("!draw", room_id=ENCRYPTED)
+    event_id = await room.put(encrypted, type="m.room.encrypted", room_id=ENCRYPTED)
+    await room.say("!draw", room_id=ENCRYPTED, event_id=event_id)
     await room.say("!draw")
     await homeserver.answers()
     assert [event.room_id for event in homeserver.events] == ["!kitchen:example.com"]

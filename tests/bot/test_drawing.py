@@ -1,5 +1,7 @@
 """`!draw` from the words to what arrives in the room, over HTTP on both sides."""
 
+import asyncio
+
 import pytest
 
 
@@ -99,6 +101,14 @@ async def test_a_generator_that_starts_is_told_of(drawing_room, homeserver, gene
     assert await homeserver.answer() == "The generator is still starting. Your picture comes as soon as it is ready."
 
 
+async def test_a_job_that_is_there_is_brought_whether_the_generators_health_is_known_or_not(
+    drawing_room, homeserver, generator, refusal
+):
+    generator.sins["health"] = refusal(500, "The generator had a problem.")
+    await drawing_room.say("!draw otter")
+    await homeserver.files()
+
+
 async def test_a_caption_draws_and_says_what_it_did_not_use(drawing_room, homeserver):
     await drawing_room.put({"msgtype": "m.image", "body": "!draw otter", "filename": "IMG_1.jpg", "url": "mxc://x/y"})
     picture = await homeserver.marked("picture")
@@ -116,12 +126,10 @@ async def test_several_people_are_served_at_once(drawing_room, homeserver, gener
     }
 
 
-async def test_the_same_event_twice_is_one_job(drawing_room, homeserver, generator, maubot_test_bot):
-    await drawing_room.say("!draw otter")
-    drawing_room._said -= 1
-    await drawing_room.say("!draw otter")
+async def test_the_same_event_twice_is_served_once(drawing_room, homeserver, generator):
+    await asyncio.gather(*(drawing_room.say("!draw otter", event_id="$one") for _ in range(2)))
     await homeserver.files()
-    assert len(generator.jobs) == 1
+    assert generator.asked.count("submit") == 1
 
 
 async def test_one_persons_commands_are_submitted_in_their_order(drawing_room, homeserver, generator):

@@ -48,13 +48,12 @@ async def _members(request: web.Request) -> web.Response:
 
 async def say_encrypted(room, body: str) -> None:
     """A message that was encrypted: maubot sees it come, then mautrix hands it over decrypted."""
-    await room.put(
+    event_id = await room.put(
         {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x", "session_id": "s"},
         type="m.room.encrypted",
         room_id=SECRET,
     )
-    room._said -= 1
-    await room.say(body, room_id=SECRET)
+    await room.say(body, room_id=SECRET, event_id=event_id)
 
 
 async def decrypted(client, sent) -> dict[str, Any]:
