@@ -43,7 +43,9 @@ class TypingNotices:
                 keeper.cancel()
                 with suppress(asyncio.CancelledError):
                     await keeper
-                await self._set_typing(room_id, 0)
+                # Meanwhile the room's next job may have begun.
+                if room_id not in self._jobs:
+                    await self._set_typing(room_id, 0)
 
     async def _keep(self, room_id: str) -> None:
         while True:

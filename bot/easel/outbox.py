@@ -171,7 +171,8 @@ class Outbox:
         try:
             event_id = await self._sender.send(waiting.event)
         except SlowDown as error:
-            pause_s = self.rate_limit.pause_s() if error.wait_s is None else error.wait_s
+            # A homeserver that asks for no pause at all would be asked without end.
+            pause_s = self.rate_limit.pause_s() if error.wait_s is None else max(error.wait_s, self._first_pause_s)
             self._log.info(f"The homeserver wants {pause_s:.1f} s of quiet before {waiting.event.txn_id}")
             self._again(waiting, pause_s)
         except Unreachable as error:

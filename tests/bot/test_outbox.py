@@ -53,8 +53,11 @@ class Homeserver:
 async def start():
     tasks = []
 
-    def start(homeserver: Homeserver, burst: int = 10, per_second: float = 0.01) -> Outbox:
-        outbox = Outbox(homeserver, RateLimit(burst, per_second, time.monotonic), LOG, first_pause_s=0.0001)
+    def start(
+        homeserver: Homeserver, burst: int = 10, per_second: float = 0.01, first_pause_s: float = 0.0001
+    ) -> Outbox:
+        limit = RateLimit(burst, per_second, time.monotonic)
+        outbox = Outbox(homeserver, limit, LOG, first_pause_s=first_pause_s)
         tasks.append(asyncio.create_task(outbox.run()))
         return outbox
 
@@ -109,6 +112,14 @@ async def test_a_homeserver_that_counts_more_strictly_loses_nothing(start):
     await asyncio.gather(*(outbox.send(event(f"e{n}")) for n in range(12)))
     assert homeserver.sent == [f"e{n}" for n in range(12)]
     assert len(homeserver.tried) > 12
+
+
+async def test_a_homeserver_that_asks_for_no_pause_gets_one(start):
+    homeserver = Homeserver(sins=[SlowDown(0), SlowDown(-1)])
+    outbox = start(homeserver, first_pause_s=0.02)
+    began = time.monotonic()
+    await outbox.send(event("a"))
+    assert time.monotonic() - began >= 2 * 0.02
 
 
 async def test_a_picture_overtakes_what_waits_for_the_limit(start):
