@@ -6,8 +6,10 @@ from tqdm import tqdm
 
 from generator.api import EarlierFacts, Recipe
 from generator.engine import DiffusionEngine
+from generator.errors import DrawingFailed
 from generator.gallery import Gallery
-from generator.lane import Draw
+from generator.lane import Draw, Drawn, Failed
+from generator.lane_child import or_failed
 from generator.settings import Settings
 
 
@@ -15,12 +17,17 @@ def draw_alone(
     settings: Settings, recipe: Recipe, earlier: EarlierFacts | None, *, folder: Path, job: str
 ) -> tuple[Path, tuple[str, ...]]:
     """Where the picture was written, its recipe beside it, and what is to be told of it. Raises DrawingFailed."""
-    engine = DiffusionEngine(settings)
-    drawing = engine.start(Draw(recipe, earlier))
+    drawn = or_failed(lambda: _draw(DiffusionEngine(settings), Draw(recipe, earlier)))
+    if isinstance(drawn, Failed):
+        raise DrawingFailed(drawn.error.code, drawn.error.message)
+    gallery = Gallery(folder)
+    return gallery.path(gallery.save(drawn, recipe, job, 0)), drawn.notes
+
+
+def _draw(engine: DiffusionEngine, draw: Draw) -> Drawn:
+    drawing = engine.start(draw)
     with tqdm(total=drawing.steps, unit="step") as bar:
         while drawing.step < drawing.steps:
             engine.step(drawing)
             bar.update()
-    drawn = engine.finish(drawing)
-    gallery = Gallery(folder)
-    return gallery.path(gallery.save(drawn, recipe, job, 0)), drawn.notes
+    return engine.finish(drawing)

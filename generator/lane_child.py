@@ -35,7 +35,7 @@ def main(pipe: Connection, factory: EngineFactory, log_level: int) -> None:
 def converse(pipe: Connection, factory: EngineFactory) -> None:
     """Say hello, then draw what is asked, until the other end of the pipe is closed."""
     engines: list[Engine] = []
-    hello = _or_failed(lambda: _start(factory, engines))
+    hello = or_failed(lambda: _start(factory, engines))
     pipe.send(hello)
     if isinstance(hello, Failed):
         return
@@ -65,10 +65,10 @@ def _draw(engine: Engine, draw: Draw, pipe: Connection) -> Drawn | Cancelled | F
             pipe.send(Progress(drawing.step, drawing.steps, engine.models()))
         return Cancelled() if _cancelled(pipe) else engine.finish(drawing)
 
-    return _or_failed(steps)
+    return or_failed(steps)
 
 
-def _or_failed(work: Callable[[], Result]) -> Result | Failed:
+def or_failed(work: Callable[[], Result]) -> Result | Failed:
     """The result of ``work``, or Failed with a sentence; what is no sentence goes to the log."""
     try:
         return work()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -43,7 +44,9 @@ def written(process: subprocess.CompletedProcess[str]) -> tuple[Path, dict]:
     return picture, yaml.safe_load(recipe.read_text())
 
 
-def test_draw_writes_picture_and_recipe_and_draws_it_again_and_says_that_it_is_noise(easel, tmp_path):
+def test_draw_writes_picture_and_recipe_and_draws_it_again_and_says_that_it_is_noise(
+    easel, settings_file, tmp_path, capsys
+):
     small = ("--steps", "2", "--width", "64", "--height", "64")
     drawn = easel(
         "draw",
@@ -63,12 +66,17 @@ def test_draw_writes_picture_and_recipe_and_draws_it_again_and_says_that_it_is_n
     assert "2/2" in drawn.stderr
     assert "stand-in has random weights: the picture is noise." in drawn.stderr
 
-    again, recipe_again = written(easel("draw", "--recipe", str(picture.with_suffix(".yml"))))
+    def drawn_again(*options: str) -> tuple[Path, dict]:
+        # In this process, since each new one imports torch for seconds.
+        arguments = ["--settings", str(settings_file), "draw", "--recipe", str(picture.with_suffix(".yml")), *options]
+        return written(subprocess.CompletedProcess(arguments, main(arguments), *capsys.readouterr()))
+
+    again, recipe_again = drawn_again()
     assert again.parent == tmp_path / "pictures/otter"
     assert Image.open(again).tobytes() == Image.open(picture).tobytes()
     assert recipe_again["facts"]["notes"] == []
 
-    other, changed = written(easel("draw", "--recipe", str(picture.with_suffix(".yml")), "--slot", "outfit=boots"))
+    other, changed = drawn_again("--slot", "outfit=boots")
     assert changed["prompt"] == "otter, (red, wide hat)++, boots"
     assert Image.open(other).tobytes() != Image.open(picture).tobytes()
 
@@ -89,6 +97,22 @@ def test_draw_writes_picture_and_recipe_and_draws_it_again_and_says_that_it_is_n
 def test_what_cannot_be_done_is_one_sentence_and_a_status(settings_file, capsys, arguments, sentence):
     assert main(["--settings", str(settings_file), *arguments]) == 1
     assert capsys.readouterr() == ("", f"{sentence}\n")
+
+
+def test_a_bug_of_the_engine_is_a_sentence_too(settings_file, stand_in_folder, tmp_path, capsys, caplog):
+    """Tensors of another shape than the configuration says get as far as the first step."""
+    broken = tmp_path / "broken"
+    shutil.copytree(stand_in_folder, broken)
+    index = json.loads((broken / "unet/config.json").read_text())
+    (broken / "unet/config.json").write_text(json.dumps({**index, "addition_time_embed_dim": 16}))
+    card = {"family": "sdxl", "folder": str(broken), "sizes": {"square": [64, 64]}, "limits": {"min_side": 64}}
+    settings = yaml.safe_load(settings_file.read_text())
+    settings_file.write_text(yaml.safe_dump({**settings, "models": {"mine": card}}))
+    assert main(["--settings", str(settings_file), "draw", "otter", "--model", "mine"]) == 1
+    assert capsys.readouterr().err.endswith(
+        "\nDrawing this picture went wrong; the reason is in the generator's log.\n"
+    )
+    assert "the engine failed" in caplog.text
 
 
 @pytest.mark.parametrize("command", ["pause", "resume"])
