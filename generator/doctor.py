@@ -119,10 +119,13 @@ def _how_to_get(name: str, card: CardSettings) -> str:
 
 
 def _disk(pictures: Path) -> Finding:
-    folder = next(path for path in (pictures, *pictures.absolute().parents) if path.exists())
-    free = shutil.disk_usage(folder).free
-    if not os.access(folder, os.W_OK):
+    # lexists, since a folder that may not be entered and a broken link are in the way, too.
+    folder = next(path for path in (pictures, *pictures.absolute().parents) if os.path.lexists(path))
+    if not os.path.isdir(folder):  # noqa: PTH112 - as above
+        return Finding("disk", Level.PROBLEM, f"{folder} is no folder.", "Move it away, or set pictures.")
+    if not os.access(folder, os.W_OK | os.X_OK):
         return Finding("disk", Level.PROBLEM, f"{folder} cannot be written to.", "Change its owner, or set pictures.")
+    free = shutil.disk_usage(folder).free
     if free < DISK_NEEDS_BYTES:
         told = f"{free / GIB:.1f} GiB are free for pictures in {folder}."
         return Finding("disk", Level.WARNING, told, "Delete old pictures, or set keep_pictures_days.")

@@ -61,10 +61,19 @@ def test_missing_weights_are_a_problem_with_the_command_that_fetches_them(tmp_pa
 
 
 def test_a_folder_without_weights_is_named(tmp_path):
-    card = CardSettings(family="sdxl", folder=tmp_path / "mine", sizes={"square": (64, 64)})
+    card = CardSettings(family="sdxl", folder=tmp_path / "mine", sizes={"square": (512, 512)})
     settings = Settings(device="cpu", default_model="mine", models={"mine": card}, socket=tmp_path / "none.sock")
     weights = next(finding for finding in examine(settings) if finding.name == "weights")
     assert weights.advice == f"Put them into {tmp_path / 'mine'}, in diffusers' layout, as safetensors."
+
+
+@pytest.mark.parametrize("pictures", ["file", "file/pictures", "link"])
+def test_something_in_the_way_of_the_pictures_is_a_problem(tmp_path, pictures):
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("nowhere")
+    settings = Settings(device="cpu", default_model="stand-in", pictures=tmp_path / pictures, socket=tmp_path / "s")
+    disk = next(finding for finding in examine(settings) if finding.name == "disk")
+    assert (disk.level, disk.advice) == (Level.PROBLEM, "Move it away, or set pictures.")
 
 
 async def test_a_running_generator_is_found(generator, tmp_path):

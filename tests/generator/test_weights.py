@@ -100,7 +100,7 @@ def test_only_a_hubs_model_can_be_fetched(settings_file):
 
 
 def card(folder: Path) -> CardSettings:
-    return CardSettings(family="sdxl", folder=folder, sizes={"square": (64, 64)})
+    return CardSettings(family="sdxl", folder=folder, sizes={"square": (512, 512)})
 
 
 def test_a_local_folder_has_a_digest_of_its_weights_as_revision(stand_in_folder, tmp_path):
