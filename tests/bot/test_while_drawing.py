@@ -1,0 +1,74 @@
+"""What may happen while a picture is being drawn: the plugin stops, its settings change, other rooms ask."""
+
+import asyncio
+
+import pytest
+from fake_generator import Generator
+
+
+@pytest.fixture
+async def drawn(generator) -> asyncio.Event:
+    """Until this is set, the generator is drawing."""
+    drawn = asyncio.Event()
+
+    async def draw_until_then(request):
+        response = await generator.stream(request, generator.lines(request.match_info["job"])[:2])
+        await drawn.wait()
+        for line in generator.lines(request.match_info["job"])[2:]:
+            await response.write(line.model_dump_json().encode() + b"\n")
+        return response
+
+    generator.sins["events"] = draw_until_then
+    return drawn
+
+
+def our_tasks() -> list[str]:
+    """Every task that the bot starts has a name; the fake servers' have none."""
+    return [name for task in asyncio.all_tasks() if not (name := task.get_name()).startswith("Task-")]
+
+
+async def test_stopping_leaves_nothing_behind(drawing_room, homeserver, plugin, drawn, caplog):
+    await drawing_room.say("!draw otter")
+    await homeserver.marked("working")
+    await homeserver.until(lambda: homeserver.typing)
+    assert {"outbox", "command $said-1", "typing in !kitchen:example.com"} <= set(our_tasks())
+    await plugin.internal_stop()
+    assert our_tasks() == []
+    assert homeserver.typing[-1] is False
+    assert [event.kind for event in homeserver.events] == ["working"]
+    assert not [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
+
+
+async def test_stopping_before_anything_is_sent(drawing_room, homeserver, plugin, drawn):
+    homeserver.in_silence.add("!kitchen:example.com")
+    await drawing_room.say("!draw otter")
+    await plugin.internal_stop()
+    assert our_tasks() == []
+    assert not homeserver.events
+
+
+async def test_what_is_under_way_keeps_the_generator_that_it_began_with(
+    drawing_room, homeserver, generator, plugin, drawn, serve, tmp_path, maubot_plugin_config_dict
+):
+    await drawing_room.say("!draw otter --seed 1")
+    await homeserver.marked("working")
+    other = Generator()
+    await serve.unix(other.app(), tmp_path / "other.sock")
+    maubot_plugin_config_dict["generator_url"] = f"unix://{tmp_path}/other.sock"
+    await plugin.on_external_config_update()
+    await drawing_room.say("!draw otter --seed 2")
+    assert [file.content["body"] for file in await homeserver.files()] == ["otter-2.yml"]
+    drawn.set()
+    assert [file.content["body"] for file in await homeserver.files(2)] == ["otter-2.yml", "otter-1.yml"]
+    assert len(generator.jobs) == len(other.jobs) == 1
+
+
+async def test_each_room_gets_its_own_picture(drawing_room, homeserver, drawn):
+    rooms = [f"!room{n}:example.com" for n in range(3)]
+    for seed, room_id in enumerate(rooms):
+        await drawing_room.say(f"!draw otter --seed {seed}", room_id=room_id)
+    drawn.set()
+    files = await homeserver.files(3)
+    assert {file.room_id: file.content["body"] for file in files} == {
+        room_id: f"otter-{seed}.yml" for seed, room_id in enumerate(rooms)
+    }
