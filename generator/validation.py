@@ -99,12 +99,17 @@ def _bounded(field: str, asked: Number | None, default: Number, low: Number, hig
     if not low <= asked <= high:
         raise Refused(
             "out_of_range",
-            f"{field} is {asked}; it can be {low} to {high}.",
+            f"{field.replace('_', ' ')} is {_plain(asked)}; it can be {_plain(low)} to {_plain(high)}.",
             field=field,
             value=asked,
             limit=[low, high],
         )
     return asked
+
+
+def _plain(number: float) -> str:
+    """As a person writes it: 30, not 30.0."""
+    return f"{number:g}" if isinstance(number, float) else str(number)
 
 
 def _choice(field: str, asked: str, choices: tuple[str, ...]) -> str:

@@ -102,8 +102,8 @@ def test_the_theme_is_the_first_term_without_its_weight(slots, theme):
         ({"tier": "draft"}, "tier", "There is no tier “draft” here. There is: exact."),
         ({"steps": 0}, "steps", "steps is 0; it can be 1 to 100."),
         ({"steps": 101}, "steps", "steps is 101; it can be 1 to 100."),
-        ({"guidance_scale": 0.5}, "guidance_scale", "guidance_scale is 0.5; it can be 1.0 to 30.0."),
-        ({"guidance_scale": 31.0}, "guidance_scale", "guidance_scale is 31.0; it can be 1.0 to 30.0."),
+        ({"guidance_scale": 0.5}, "guidance_scale", "guidance scale is 0.5; it can be 1 to 30."),
+        ({"guidance_scale": 31.0}, "guidance_scale", "guidance scale is 31; it can be 1 to 30."),
         ({"width": 8}, "width", "width is 8; it can be 256 to 1536."),
         ({"height": 4096}, "height", "height is 4096; it can be 256 to 1536."),
         (
