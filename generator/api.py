@@ -90,6 +90,10 @@ class Recipe(Words):
     def prompt(self) -> str:
         return self.slots.joined()
 
+    @property
+    def pixels(self) -> int:
+        return self.width * self.height
+
 
 class Facts(Words):
     """How and when a picture was drawn. ``plan`` is what this machine chose: device, dtype, tiling, versions."""

@@ -171,7 +171,7 @@ class Dispatcher:
                 case Progress(step, _, models):
                     now = time.monotonic()
                     if step > 0:
-                        self._pace.note(now - before)
+                        self._pace.note(now - before, job.recipes[n].pixels)
                     before, self._models = now, models
                     self._jobs.progress(job, n, step)
                 case Drawn():

@@ -80,8 +80,12 @@ class Job:
         self.streams: set[Stream] = set()
 
     @property
-    def steps_left(self) -> int:
-        return sum(recipe.steps for recipe in self.recipes[len(self.pictures) :]) - self.step
+    def work_left(self) -> int:
+        """Pixels yet to draw, each counted once a step."""
+        left = self.recipes[len(self.pictures) :]
+        return sum(recipe.steps * recipe.pixels for recipe in left) - sum(
+            self.step * recipe.pixels for recipe in left[:1]
+        )
 
     def move(self, state: JobState) -> None:
         """Go to another state. Raises ImpossibleMove."""
@@ -120,7 +124,7 @@ class Jobs:
         try:
             self._turns.add(job.id, job.request.requester)
         except Full as full:
-            raise QueueFull(int(str(full)), self._pace.eta_s(self._steps_ahead()[0]) or RETRY_AFTER_S) from full
+            raise QueueFull(int(str(full)), self._pace.eta_s(self._work_ahead()[0]) or RETRY_AFTER_S) from full
         self._jobs[job.id] = job
         log.info("job %s accepted: %d pictures for %s", job.id, len(job.recipes), job.request.requester)
         self._arrived.set()
@@ -253,16 +257,16 @@ class Jobs:
                 return
             self.forget(job.id)
 
-    def _steps_ahead(self) -> list[int]:
-        """For each place in the queue the steps until that job is done, those of the running job included."""
-        total = sum(job.steps_left for job in self._jobs.values() if job.state is JobState.RUNNING)
-        return [total := total + self._jobs[job_id].steps_left for job_id in self._turns.order()]
+    def _work_ahead(self) -> list[int]:
+        """For each place in the queue the work until that job is done, that of the running job included."""
+        total = sum(job.work_left for job in self._jobs.values() if job.state is JobState.RUNNING)
+        return [total := total + self._jobs[job_id].work_left for job_id in self._turns.order()]
 
     def _eta_s(self, job: Job) -> float | None:
         if job.state is JobState.RUNNING:
-            return self._pace.eta_s(job.steps_left)
+            return self._pace.eta_s(job.work_left)
         if job.state is JobState.QUEUED and self._waiting_for is None:
-            return self._pace.eta_s(self._steps_ahead()[self._turns.order().index(job.id)])
+            return self._pace.eta_s(self._work_ahead()[self._turns.order().index(job.id)])
         return None
 
     def _tell(self, job: Job, event: PositionEvent | ProgressEvent | PictureEvent | EndEvent) -> None:
@@ -271,10 +275,10 @@ class Jobs:
 
     def _tell_positions(self) -> None:
         """Tell those whose place has changed, or the reason why they wait."""
-        steps = self._steps_ahead()
+        work = self._work_ahead()
         for index, job_id in enumerate(self._turns.order()):
             job = self._jobs[job_id]
-            eta_s = None if self._waiting_for else self._pace.eta_s(steps[index])
+            eta_s = None if self._waiting_for else self._pace.eta_s(work[index])
             event = PositionEvent(position=index + 1, eta_s=eta_s, waiting_for=self._waiting_for)
             if job.told is None or event.model_copy(update={"eta_s": None}) != job.told:
                 job.told = event.model_copy(update={"eta_s": None})

@@ -2,26 +2,26 @@
 
 from collections import deque
 
-# About three pictures: long enough to be steady, short enough to follow a change of size.
+# About three pictures: long enough to be steady, short enough to follow a change of model.
 MEASURED_STEPS = 100
 
 
 class Pace:
-    """Seconds a step, averaged over the last ones."""
+    """The last steps. Work is counted in pixels, each once a step, since that is what takes time."""
 
     def __init__(self) -> None:
-        self._seconds: deque[float] = deque(maxlen=MEASURED_STEPS)
+        self._steps: deque[tuple[float, int]] = deque(maxlen=MEASURED_STEPS)
 
-    def note(self, seconds: float) -> None:
-        """One step took ``seconds``."""
-        self._seconds.append(seconds)
+    def note(self, seconds: float, pixels: int) -> None:
+        """One step of a picture with that many pixels took ``seconds``."""
+        self._steps.append((seconds, pixels))
 
     @property
     def steps_per_second(self) -> float | None:
-        total = sum(self._seconds)
-        return len(self._seconds) / total if total > 0 else None
+        seconds = sum(seconds for seconds, _ in self._steps)
+        return len(self._steps) / seconds if seconds > 0 else None
 
-    def eta_s(self, steps: int) -> float | None:
-        """Seconds that ``steps`` will take; None before anything was measured."""
-        rate = self.steps_per_second
-        return None if rate is None else round(steps / rate, 1)
+    def eta_s(self, work: int) -> float | None:
+        """Seconds that ``work`` pixels will take, each counted once a step; None before anything was measured."""
+        done = sum(pixels for _, pixels in self._steps)
+        return round(work * sum(seconds for seconds, _ in self._steps) / done, 1) if done else None

@@ -56,7 +56,17 @@ def test_the_pace_is_that_of_the_last_steps():
     pace = Pace()
     assert (pace.steps_per_second, pace.eta_s(10)) == (None, None)
     for _ in range(MEASURED_STEPS):
-        pace.note(100)
+        pace.note(100, 64)
     for _ in range(MEASURED_STEPS):
-        pace.note(0.5)
-    assert (pace.steps_per_second, pace.eta_s(10)) == (2.0, 5.0)
+        pace.note(0.5, 64)
+    assert (pace.steps_per_second, pace.eta_s(10 * 64)) == (2.0, 5.0)
+
+
+def test_a_larger_picture_takes_longer():
+    pace = Pace()
+    pace.note(0.5, 64)
+    large = a_job().recipes[0].model_copy(update={"width": 128, "height": 128, "steps": 10})
+    job = Job("large", a_job().request, (large, large), ())
+    job.step = 4
+    assert job.work_left == 16 * 128 * 128
+    assert pace.eta_s(job.work_left) == 16 * 0.5 * 128 * 128 / 64
