@@ -94,6 +94,8 @@ def _cancelled(pipe: Connection) -> bool:
 def _free_card() -> None:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
+        # Raises where the error has lost the card for this process: it ends, and the next drawing gets a new one.
+        torch.cuda.synchronize()
         torch.cuda.empty_cache()
 
 
