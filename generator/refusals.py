@@ -27,8 +27,8 @@ _SENTENCES: dict[str, tuple[str | None, str]] = {
     "string_pattern_mismatch": ("pattern", "can only have letters, digits, - and _"),
     "too_short": ("min_length", "needs at least {limit}"),
     "too_long": ("max_length", "can have at most {limit}"),
-    "greater_than_equal": ("ge", "must be at least {limit}"),
-    "less_than_equal": ("le", "can be at most {limit}"),
+    "greater_than_equal": ("ge", "is {value}; it must be at least {limit}"),
+    "less_than_equal": ("le", "is {value}; it can be at most {limit}"),
     "tuple_type": (None, "must be a list"),
     "dict_type": (None, "must be an object"),
     "model_type": (None, "must be an object"),
@@ -46,7 +46,7 @@ def refusal(error: ValidationError) -> Refused:
     limit = first.get("ctx", {}).get(limit_name) if limit_name else None
     # A person typed `steps`, not `recipes.0.steps`.
     name = next((part for part in reversed(first["loc"]) if isinstance(part, str)), "The request")
-    message = f"{name} {sentence.format(limit=limit)}."
+    message = f"{name} {sentence.format(limit=limit, value=_shown(first))}."
     return Refused("invalid", message, field=field, value=_shown(first), limit=limit)
 
 

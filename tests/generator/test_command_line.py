@@ -86,7 +86,7 @@ def test_draw_writes_picture_and_recipe_and_draws_it_again_and_says_that_it_is_n
     [
         (("draw",), "The prompt is empty: say at least what the subject is."),
         (("draw", "otter", "--steps", "1000"), "steps is 1000; it can be 1 to 100."),
-        (("draw", "otter", "--seed", "-1"), "seed must be at least 0."),
+        (("draw", "otter", "--seed", "-1"), "seed is -1; it must be at least 0."),
         (("draw", "otter", "--slot", "hat=red"), "--slot takes SLOT=TERMS with a slot of subject, outfit, environment, "
          "emotions, style, not “hat=red”."),
         (("draw", "--recipe", "nowhere.yml"), "nowhere.yml cannot be read: No such file or directory."),
