@@ -7,6 +7,7 @@ from aiohttp import web
 
 from bot.easel.language import FLAGS
 
+BOT = "@botname:example.com"
 ENCRYPTED = "!secret:example.com"
 EDIT = {"m.relates_to": {"rel_type": "m.replace", "event_id": "$x"}, "m.new_content": {"msgtype": "m.text"}}
 
@@ -115,6 +116,19 @@ async def test_a_room_of_which_nothing_is_known_loses_no_command(room, homeserve
     homeserver.encryption_sins.append(web.Response(status=502, text="Bad gateway"))
     await room.say("!draw")
     await homeserver.answers()
+
+
+async def test_a_room_that_refuses_the_bot_is_logged(room, homeserver, caplog):
+    forbidden = {"errcode": "M_FORBIDDEN", "error": "You are not in the room"}
+    homeserver.encryption_sins.append(web.json_response(forbidden, status=403))
+    await room.say("!draw")
+    homeserver.sins.append(web.json_response(forbidden, status=403))
+    join = {"type": "m.room.member", "state_key": BOT, "unsigned": {"prev_content": {"membership": "invite"}}}
+    await room.put({"membership": "join"}, **join)
+    await room.say("!draw", room_id="!other:example.com")
+    await homeserver.answers()
+    assert "Left out $said-1" in caplog.text
+    assert "No hello in !kitchen:example.com: the homeserver said 403" in caplog.text
 
 
 async def test_a_room_that_the_homeserver_is_silent_about_holds_up_no_other(room, homeserver):
