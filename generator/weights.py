@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from httpx2 import HTTPError
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError, RevisionResolutionError
 
@@ -69,10 +70,9 @@ def fetch(name: str, card: CardSettings) -> Path:
     assert card.repository is not None
     try:
         folder = Path(snapshot_download(card.repository, revision=card.revision, allow_patterns=_patterns(card)))
-    except (OSError, RevisionResolutionError) as error:
-        raise FetchFailed(
-            "fetch_failed", f"{name} could not be fetched from {card.repository}: {str(error).splitlines()[0]}"
-        ) from error
+    except (OSError, HTTPError, RevisionResolutionError) as error:
+        why = str(error).partition("\n")[0]
+        raise FetchFailed("fetch_failed", f"{name} could not be fetched from {card.repository}: {why}") from error
     if not is_complete(folder, card.variant):
         raise FetchFailed("fetch_failed", f"{card.repository} has no complete set of safetensors for {name}.")
     return folder

@@ -12,8 +12,8 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 @contextmanager
-def model_hub(repository: str, folder: Path) -> Iterator[str]:
-    """The hub's address while it serves ``folder`` as the ``main`` revision of ``repository``."""
+def model_hub(repository: str, folder: Path, *, breaks_off: bool = False) -> Iterator[str]:
+    """The hub's address while it serves ``folder`` as the ``main`` revision of ``repository``, or half of each file."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
 
     class Hub(BaseHTTPRequestHandler):
@@ -36,15 +36,16 @@ def model_hub(repository: str, folder: Path) -> Iterator[str]:
 
         def _file(self, file: Path) -> None:
             headers = {"ETag": f'"{_blob_id(file, folder)}"', "X-Repo-Commit": COMMIT}
-            self._send(file.read_bytes(), 200, headers)
+            body = file.read_bytes()
+            self._send(body, 200, headers, sent=len(body) // 2 if breaks_off else None)
 
-        def _send(self, body: bytes, status: int, headers: dict[str, str]) -> None:
+        def _send(self, body: bytes, status: int, headers: dict[str, str], sent: int | None = None) -> None:
             self.send_response(status)
             for name, value in {**headers, "Content-Length": str(len(body))}.items():
                 self.send_header(name, value)
             self.end_headers()
             if self.command == "GET":
-                self.wfile.write(body)
+                self.wfile.write(body[:sent])
 
         def log_message(self, *_: object) -> None:
             pass
