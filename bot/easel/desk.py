@@ -13,7 +13,7 @@ from .generator_client import GeneratorClient
 from .generator_errors import GeneratorError
 from .incoming import Message
 from .job import SEED_CHOICES, CannotAsk, job_id
-from .language import Command, DrawCommand, ParseError, nearest, parse_draw
+from .language import Command, DrawCommand, ParseError, nearest, parse_draw, quoted
 from .outbox import NotSent, Outbox, Outgoing
 from .picture_post import answer_content, mark
 from .status import status_text
@@ -71,7 +71,7 @@ class Desk:
             return await self._easel[word](tuple(others))
         near = nearest(word, self._easel)
         hint = f"Did you mean !easel {near}?" if near else f"There is: {', '.join(self._easel)}."
-        return f"I do not know “{word[:40]}”. {hint}"
+        return f"I do not know {quoted(word)}. {hint}"
 
     async def _help(self, words: tuple[str, ...]) -> str:
         return help_texts.help_text(" ".join(words).lower())

@@ -1,6 +1,6 @@
 """What Easel says of itself. The flags come from the language's own table."""
 
-from .language import FLAGS, SLOTS, nearest
+from .language import FLAGS, SLOTS, nearest, quoted
 
 EXAMPLE = "!draw otter, cowboy hat | style: watercolor"
 
@@ -36,7 +36,7 @@ def help_text(topic: str) -> str:
         return topics[topic]
     near = nearest(topic, filter(None, topics))
     hint = f"Did you mean !easel help {near}?" if near else f"There is: {', '.join(filter(None, topics))}."
-    return f"There is no help on “{topic[:40]}”. {hint}"
+    return f"There is no help on {quoted(topic)}. {hint}"
 
 
 def _flags() -> str:

@@ -7,7 +7,7 @@ from .commands import Command, DrawCommand, EaselCommand, read_command
 from .flags import FLAGS, Flag, Kind
 from .parse import parse_draw
 from .request import SLOTS, DrawRequest, EarlierFacts, Slots
-from .sentences import ParseError, nearest
+from .sentences import ParseError, nearest, quoted
 
 __all__ = [
     "FLAGS",
@@ -23,5 +23,6 @@ __all__ = [
     "Slots",
     "nearest",
     "parse_draw",
+    "quoted",
     "read_command",
 ]
