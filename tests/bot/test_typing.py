@@ -1,0 +1,28 @@
+"""Typing is shown in a room for as long as one of its jobs is open."""
+
+import asyncio
+
+from bot.easel.acknowledgement import TYPING_FOR_S, TypingNotices
+
+
+async def test_a_job_that_begins_as_another_ends_goes_on_typing():
+    said = []
+    done = asyncio.Event()
+
+    async def set_typing(room_id: str, for_s: int) -> None:
+        said.append(for_s)
+
+    async def draw() -> None:
+        async with notices.shown_in("!kitchen:example.com"):
+            await done.wait()
+
+    notices = TypingNotices(set_typing)
+    async with notices.shown_in("!kitchen:example.com"):
+        await asyncio.sleep(0)
+        other = asyncio.create_task(draw())
+    # The first has ended; the other began while it did.
+    await asyncio.sleep(0)
+    assert said == [TYPING_FOR_S, TYPING_FOR_S]
+    done.set()
+    await other
+    assert said == [TYPING_FOR_S, TYPING_FOR_S, 0]
