@@ -32,9 +32,8 @@ class Chat:
             ]
 
         def has_ended() -> bool:
-            # Typing is shown until the last of several pictures is in the room.
-            last_word = bool(replies(ANSWER)) or len(replies(PICTURE)) == len(replies(RECIPE)) > 0
-            return last_word and not self._person.sees_typing(self._room_id, self._bot)
+            recipes = replies(RECIPE)
+            return bool(replies(ANSWER)) or (bool(recipes) and len(recipes) == recipes[0].mark["count"])
 
         try:
             await self._person.until(has_ended, timeout_s=PICTURE_LIMIT_S)

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import aiohttp
 import nio
 from nio.crypto.attachments import decrypt_attachment
 
@@ -19,6 +20,9 @@ from deploy.household.synapse import Account
 
 # The homeserver answers a sync as soon as there is news, and after this time without.
 SYNC_MS = 30_000
+
+# A homeserver on the same machine is back soon, or not at all.
+RETRY_AFTER_S = 1
 
 T = TypeVar("T")
 
@@ -58,15 +62,15 @@ class Person:
     def __init__(self, account: Account, homeserver: str, folder: Path) -> None:
         """``folder`` keeps the keys of this person's device; without it old messages cannot be read."""
         folder.mkdir(parents=True, exist_ok=True)
-        config = nio.AsyncClientConfig(store_sync_tokens=True, encryption_enabled=True)
+        # A request that times out raises: nio would repeat it for ever, also when it is to be cancelled.
+        config = nio.AsyncClientConfig(store_sync_tokens=True, encryption_enabled=True, max_timeouts=0)
         self.account = account
         self.heard: list[Heard] = []
         self._client = nio.AsyncClient(homeserver, account.user_id, store_path=str(folder), config=config)
         self._client.restore_login(account.user_id, account.device_id, account.access_token)
         self._client.add_event_callback(self._hear, (nio.Event, nio.BadEvent, nio.UnknownBadEvent))
-        self._client.add_response_callback(self._tell, nio.SyncResponse)
         self._news = asyncio.Condition()
-        self._synced = False
+        self._synced = self._stopping = False
         self._syncing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -75,6 +79,7 @@ class Person:
         await self.until(lambda: self._synced)
 
     async def stop(self) -> None:
+        self._stopping = True
         if self._syncing is not None:
             self._syncing.cancel()
             await asyncio.gather(self._syncing, return_exceptions=True)
@@ -163,11 +168,36 @@ class Person:
         return len(self.heard) > index
 
     async def _sync(self) -> None:
+        """Listen until stopped, and keep the keys in order."""
         try:
-            await self._client.sync_forever(timeout=SYNC_MS, full_state=True)
+            while not self._stopping:
+                try:
+                    await self._sync_once()
+                except (aiohttp.ClientError, TimeoutError):
+                    await asyncio.sleep(RETRY_AFTER_S)
         finally:
-            async with self._news:
-                self._news.notify_all()
+            await self._tell()
+
+    async def _sync_once(self) -> None:
+        """What nio's own loop does in a round, but in requests that end when they are cancelled."""
+        client, first = self._client, not self._synced
+        response = await client.sync(0 if first else SYNC_MS, full_state=first)
+        if isinstance(response, nio.SyncError):
+            raise HouseholdError(f"{self.account.user_id} cannot listen any more: {response}")
+        await client.send_to_device_messages()
+        if client.should_upload_keys:
+            await client.keys_upload()
+        if client.should_query_keys:
+            await client.keys_query()
+        if client.should_claim_keys:
+            await client.keys_claim(client.get_users_for_key_claiming())
+        self._synced = True
+        await self._tell()
+
+    async def _tell(self) -> None:
+        """Wake whoever waits for something to arrive."""
+        async with self._news:
+            self._news.notify_all()
 
     async def _hear(self, room: nio.MatrixRoom, event: nio.Event) -> None:
         source = event.source
@@ -181,8 +211,3 @@ class Person:
                 was_encrypted=getattr(event, "decrypted", False) or isinstance(event, nio.MegolmEvent),
             )
         )
-
-    async def _tell(self, response: nio.Response) -> None:
-        async with self._news:
-            self._synced = True
-            self._news.notify_all()
