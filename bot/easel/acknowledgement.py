@@ -4,7 +4,7 @@ Typing is not counted by rate limits; reactions are progress, which the outbox d
 """
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -21,12 +21,22 @@ WORKING, FAILED = "🎨", "❌"
 
 
 class TypingNotices:
-    """Typing is shown in a room while any of its jobs is open."""
+    """Typing is shown in a room while any of its jobs is open.
+
+    Element takes any event of someone as the end of their typing, and a homeserver passes on only changes: after each
+    event of ours typing ends and begins anew.
+    """
 
     def __init__(self, set_typing: Callable[[str, int], Awaitable[None]]) -> None:
         self._set_typing = set_typing
         self._jobs: Counter[str] = Counter()
         self._keepers: dict[str, asyncio.Task[None]] = {}
+        self._interrupted: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+
+    def interrupted(self, room_id: str) -> None:
+        """An event of ours is in the room."""
+        if room_id in self._keepers:
+            self._interrupted[room_id].set()
 
     @asynccontextmanager
     async def shown_in(self, room_id: str) -> AsyncIterator[None]:
@@ -40,6 +50,7 @@ class TypingNotices:
             if not self._jobs[room_id]:
                 del self._jobs[room_id]
                 keeper = self._keepers.pop(room_id)
+                self._interrupted.pop(room_id, None)
                 keeper.cancel()
                 with suppress(asyncio.CancelledError):
                     await keeper
@@ -50,7 +61,11 @@ class TypingNotices:
     async def _keep(self, room_id: str) -> None:
         while True:
             await self._set_typing(room_id, TYPING_FOR_S)
-            await asyncio.sleep(TYPING_AGAIN_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TYPING_AGAIN_S):
+                    await self._interrupted[room_id].wait()
+                self._interrupted[room_id].clear()
+                await self._set_typing(room_id, 0)
 
 
 class Acknowledgement:

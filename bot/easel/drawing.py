@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from contextlib import aclosing, suppress
+from dataclasses import dataclass
 from logging import Logger
 
 from .database import Store
@@ -20,6 +21,17 @@ STARTING = "The generator is still starting. Your picture comes as soon as it is
 
 # A picture and its recipe.
 EVENTS_PER_PICTURE = 2
+
+
+@dataclass(frozen=True)
+class Order:
+    """A job that the generator has taken, and what its pictures are told with."""
+
+    job: str
+    message: Message
+    pictures: int
+    notes: tuple[str, ...]
+    capabilities: Capabilities
 
 
 class Draughtsman:
@@ -44,51 +56,42 @@ class Draughtsman:
                 capabilities, answer = await self._generator.capabilities()
                 body = job_body(request, capabilities, requester=message.sender, seed=seed)
                 await self._generator.submit(job, body)
-            self._log.info(f"{job}: {len(body['recipes'])} recipe(s) submitted")
+            order = Order(job, message, len(body["recipes"]), request.notes, capabilities)
+            self._log.info(f"{job}: {order.pictures} recipe(s) submitted")
             await self._store.keep_capabilities(answer)
             # The job is there, whether this is answered or not.
             with suppress(GeneratorError):
                 if (await self._generator.health()).state == "loading":
-                    await self._tell(job, message, STARTING, "starting")
-            await self._bring(job, message, request.notes, capabilities, debt)
+                    await self._tell(order, STARTING, "starting")
+            await self._bring(order, debt)
 
-    async def _bring(
-        self, job: str, message: Message, notes: tuple[str, ...], capabilities: Capabilities, debt: Debt
-    ) -> None:
+    async def _bring(self, order: Order, debt: Debt) -> None:
         brought: set[int] = set()
         told: set[str] = set()
-        async with aclosing(self._generator.follow(job)) as events:
+        async with aclosing(self._generator.follow(order.job)) as events:
             async for event in events:
                 pictures = event.pictures if isinstance(event, JobStatus) else ()
                 for picture in (event,) if isinstance(event, Picture) else pictures:
                     if picture.n not in brought:
                         brought.add(picture.n)
-                        await self._post(job, message, picture, notes, capabilities, debt)
+                        await self._post(order, picture, debt)
                 if isinstance(event, JobStatus | Position) and (reason := event.waiting_for) and reason not in told:
                     told.add(reason)
-                    await self._tell(job, message, reason, f"waiting-{len(told)}")
+                    await self._tell(order, reason, f"waiting-{len(told)}")
                 if isinstance(event, JobStatus) and event.state == "failed":
                     raise Failed(event.error.message if event.error else None)
                 if isinstance(event, JobStatus) and event.state == "cancelled":
                     raise Cancelled
 
-    async def _post(
-        self,
-        job: str,
-        message: Message,
-        picture: Picture,
-        notes: tuple[str, ...],
-        capabilities: Capabilities,
-        debt: Debt,
-    ) -> None:
+    async def _post(self, order: Order, picture: Picture, debt: Debt) -> None:
         """The picture first, then its recipe; both are uploaded before either is shown."""
-        room_id, relation, n = message.room_id, message.relation, picture.n
+        job, room_id, relation, n = order.job, order.message.room_id, order.message.relation, picture.n
         image = await self._generator.picture(job, n)
         thumbnail = await self._generator.thumbnail(job, n)
         recipe = await self._generator.recipe(job, n)
         post = picture_content(
             picture,
-            text=caption(picture, capabilities.card(picture.recipe.model), notes),
+            text=caption(picture, order.capabilities.card(picture.recipe.model), order.notes),
             image=await self._homeserver.upload(room_id, image, picture.mimetype),
             thumbnail=await self._homeserver.upload(room_id, thumbnail, picture.thumbnail_mimetype),
             relation=relation,
@@ -100,12 +103,13 @@ class Draughtsman:
             relation=relation,
         )
         for kind, content, priority in (("picture", post, Priority.PICTURE), ("recipe", file, Priority.ANSWER)):
-            marked = {**content, **mark(job, kind, n)}
+            marked = {**content, **mark(job, kind, n=n, count=order.pictures)}
             event = Outgoing(room_id=room_id, txn_id=f"{job}-{kind}-{n}", content=marked)
             await self._outbox.send(event, priority)
             debt.pay()
         self._log.info(f"{job}: picture {n} is in {room_id}")
 
-    async def _tell(self, job: str, message: Message, reason: str, kind: str) -> None:
-        content = {**answer_content(reason, message.relation), **mark(job, "waiting")}
-        await self._outbox.send(Outgoing(room_id=message.room_id, txn_id=f"{job}-{kind}", content=content))
+    async def _tell(self, order: Order, reason: str, kind: str) -> None:
+        content = {**answer_content(reason, order.message.relation), **mark(order.job, "waiting")}
+        room_id, txn_id = order.message.room_id, f"{order.job}-{kind}"
+        await self._outbox.send(Outgoing(room_id=room_id, txn_id=txn_id, content=content))

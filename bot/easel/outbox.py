@@ -121,9 +121,16 @@ class Outbox:
     """One worker, ``run``, sends what ``send`` was given."""
 
     def __init__(
-        self, sender: Sender, rate_limit: RateLimit, log: Logger, *, first_pause_s: float = FIRST_PAUSE_S
+        self,
+        sender: Sender,
+        rate_limit: RateLimit,
+        log: Logger,
+        *,
+        first_pause_s: float = FIRST_PAUSE_S,
+        sent_to: Callable[[str], None] = lambda room_id: None,
     ) -> None:
-        self._sender, self._log = sender, log
+        """``sent_to`` is called with the room of each event that was sent."""
+        self._sender, self._log, self._sent_to = sender, log, sent_to
         self.rate_limit, self._first_pause_s = rate_limit, first_pause_s
         self._waiting: list[_Waiting] = []
         self._numbers = count()
@@ -191,6 +198,7 @@ class Outbox:
             self._give_up(waiting, NotSent(f"an unexpected {type(error).__name__}"))
         else:
             self.rate_limit.take()
+            self._sent_to(waiting.event.room_id)
             if not waiting.sent.done():
                 waiting.sent.set_result(event_id)
 

@@ -8,9 +8,9 @@ from .generator_words import ModelCard, Picture
 EASEL_KEY = "household.easel"
 
 
-def mark(job: str, kind: str, n: int | None = None) -> dict[str, Any]:
-    """The content that says what an event of ours is."""
-    return {EASEL_KEY: {"job": job, "kind": kind, **({} if n is None else {"n": n})}}
+def mark(job: str, kind: str, **more: int) -> dict[str, Any]:
+    """The content that says what an event of ours is: of a picture and its recipe also ``n``, from 0, of ``count``."""
+    return {EASEL_KEY: {"job": job, "kind": kind, **more}}
 
 
 def caption(picture: Picture, card: ModelCard | None, notes: tuple[str, ...] = ()) -> str:

@@ -64,7 +64,7 @@ class EaselBot(Plugin):
             self.log.error(f"{error}. Until that is corrected, every setting has its default")
             settings = self._config.defaults()
             generator = GeneratorClient(settings, self._version)
-        self.outbox = Outbox(self.homeserver, _rate_limit(settings), self.log)
+        self.outbox = Outbox(self.homeserver, _rate_limit(settings), self.log, sent_to=self._typing.interrupted)
         self._use(settings, generator)
         self._start(self.outbox.run(), "outbox")
 

@@ -26,3 +26,22 @@ async def test_a_job_that_begins_as_another_ends_goes_on_typing():
     done.set()
     await other
     assert said == [TYPING_FOR_S, TYPING_FOR_S, 0]
+
+
+async def test_after_each_event_of_ours_typing_begins_anew():
+    """Element ends the notice at any event of the one who types, and a homeserver passes on only changes."""
+    said: asyncio.Queue[int] = asyncio.Queue()
+
+    async def set_typing(room_id: str, for_s: int) -> None:
+        said.put_nowait(for_s)
+
+    notices = TypingNotices(set_typing)
+    notices.interrupted("!kitchen:example.com")
+    async with notices.shown_in("!kitchen:example.com"):
+        assert await said.get() == TYPING_FOR_S
+        for _ in range(2):
+            notices.interrupted("!kitchen:example.com")
+            notices.interrupted("!attic:example.com")
+            assert [await said.get(), await said.get()] == [0, TYPING_FOR_S]
+    assert await said.get() == 0
+    assert said.empty()
