@@ -129,8 +129,7 @@ async def test_a_stream_that_is_cut_is_taken_up_again(drawing_room, impatient, h
 
     generator.sins["events"] = cut_once
     await drawing_room.say("!draw otter")
-    await homeserver.marked("recipe")
-    assert generator.asked.count("events") == 2
+    await homeserver.until(lambda: generator.asked.count("events") == 2 and homeserver.typing[-1:] == [False])
     assert len(await homeserver.files()) == 1
     assert not [event for event in homeserver.events if event.content.get("msgtype") == "m.notice"]
 
