@@ -97,9 +97,12 @@ class Child:
 
 
 def end_with_parent() -> None:
-    """Called in the child: should the parent die without a word, the kernel asks the child to stop (Linux only)."""
+    """Called in the child: should the parent die without a word, the kernel ends the child too (Linux only).
+
+    Not asked but ended: maubot, asked at the wrong moment, stays for ever. Databases and pictures survive that.
+    """
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 async def claim(path: Path, *, wait_s: float, otherwise: str) -> IO[str]:
