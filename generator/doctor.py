@@ -63,7 +63,7 @@ def _torch_and_card(settings: Settings) -> Iterator[Finding]:
     try:
         import torch
 
-        from generator.torch_build import card_problem
+        from generator.drawing.torch_build import card_problem
     except ImportError as error:
         yield Finding("torch", Level.PROBLEM, f"torch cannot be imported: {error}.", "Run make setup.")
         return

@@ -34,7 +34,7 @@ def locate(name: str, card: CardSettings, *, models_dir: Path) -> Located:
     """Find the weights of a card without a network. Raises WeightsMissing with what to do."""
     if card.built_in:
         # Imported here: building needs torch, and whoever only looks for downloaded weights does not.
-        from generator.stand_in import VERSION, build_stand_in
+        from generator.drawing.stand_in import VERSION, build_stand_in
 
         try:
             return Located(build_stand_in(models_dir), f"{name}-{VERSION}")

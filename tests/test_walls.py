@@ -39,7 +39,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     [
         pytest.param("bot", f"generator,yaml,pydantic,PIL,blurhash,prometheus_client,{DRAWING}", id="bot"),
         pytest.param("generator", f"bot,{MATRIX}", id="generator"),
-        pytest.param("generator.server,generator.lane_process", f"bot,{MATRIX},{DRAWING}", id="the server's process"),
+        pytest.param("generator.service", f"bot,{MATRIX},{DRAWING}", id="the server's process"),
         pytest.param("generator.api", f"bot,aiohttp,PIL,{MATRIX},{DRAWING}", id="the contract"),
     ],
 )

@@ -15,11 +15,11 @@ from bad_engines import Colour, Slow
 
 from generator.api import Capabilities, Recipe, RequestLimits, Slots
 from generator.cards import SAMPLERS, TIERS, built_in_cards, model_card
-from generator.gallery import Gallery
 from generator.lane import EngineFactory
-from generator.lane_process import LaneProcess
-from generator.server import create_app
-from generator.sockets import unix_socket
+from generator.service.gallery import Gallery
+from generator.service.lane_process import LaneProcess
+from generator.service.server import create_app
+from generator.service.sockets import unix_socket
 
 MAX_QUEUED_JOBS = 5
 

@@ -13,7 +13,7 @@ import yaml
 from PIL import Image
 
 from generator.__main__ import main
-from generator.server import DISPATCHER
+from generator.service.server import DISPATCHER
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 
 from generator.cards import CardSettings
 from generator.doctor import GIB, Level, _card_memory, can_draw, examine
+from generator.drawing.torch_build import mismatch
 from generator.settings import Settings
-from generator.torch_build import mismatch
 
 CU126 = ["sm_50", "sm_60", "sm_61", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90"]
 CU130 = ["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"]

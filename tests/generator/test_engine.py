@@ -6,7 +6,7 @@ import torch
 from diffusers import StableDiffusionXLPipeline, UniPCMultistepScheduler
 
 from generator.api import EarlierFacts, Recipe, Slots
-from generator.engine import DiffusionEngine
+from generator.drawing.diffusion import DiffusionEngine
 from generator.errors import DrawingFailed, WeightsMissing
 from generator.lane import Draw
 from generator.settings import Settings

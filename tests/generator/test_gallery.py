@@ -9,7 +9,7 @@ from bad_engines import drawn
 from PIL import Image
 from running_generator import recipe_of
 
-from generator.gallery import Gallery, Gone, write_whole
+from generator.service.gallery import Gallery, Gone, write_whole
 
 DAY_S = 24 * 3600
 

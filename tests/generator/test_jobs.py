@@ -6,9 +6,9 @@ import pytest
 from running_generator import recipe_of
 
 from generator.api import JobRequest, JobState, RecipeRequest, Slots
-from generator.jobs import FINISHED_JOB_KEPT_S, ImpossibleMove, Job, Jobs
-from generator.metrics import Metrics
-from generator.pace import MEASURED_STEPS, Pace
+from generator.service.jobs import FINISHED_JOB_KEPT_S, ImpossibleMove, Job, Jobs
+from generator.service.metrics import Metrics
+from generator.service.pace import MEASURED_STEPS, Pace
 
 POSSIBLE = {
     ("queued", "running"),

@@ -10,9 +10,9 @@ import bad_engines
 import pytest
 from running_generator import recipe_of
 
-from generator import lane_child
 from generator.errors import DrawingFailed
 from generator.lane import Cancel, Cancelled, Draw, Drawn, EngineFactory, Failed, Hello, Progress
+from generator.service import lane_child
 
 DRAW = Draw(recipe_of(subject=("otter",)))
 GOOD = Draw(recipe_of(subject=("good otter",)))

@@ -24,7 +24,7 @@ SCRIPT = """
 import logging, sys
 from pathlib import Path
 import bad_engines
-from generator.server import serve
+from generator.service.server import serve
 from generator.settings import load_settings
 if __name__ == "__main__":
     logging.basicConfig(level="INFO")

@@ -13,9 +13,9 @@ from PIL import Image
 from running_generator import eventually
 
 from generator.api import JobStatus
-from generator.gallery import Gallery
-from generator.jobs import MAX_FINISHED_JOBS
 from generator.limits import MAX_REQUEST_BYTES
+from generator.service.gallery import Gallery
+from generator.service.jobs import MAX_FINISHED_JOBS
 
 
 async def test_a_job_becomes_a_picture_with_all_that_belongs_to_it(generator):

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from running_generator import RunningGenerator
 
-from generator.sockets import CannotListen, tcp_socket, unix_socket
+from generator.service.sockets import CannotListen, tcp_socket, unix_socket
 
 TOKEN = "correct horse battery staple"
 

@@ -5,7 +5,7 @@ import json
 import pytest
 from safetensors.torch import load_file
 
-from generator.stand_in import build_stand_in
+from generator.drawing.stand_in import build_stand_in
 
 
 def test_it_is_laid_out_as_a_pipeline_with_safetensors_only(stand_in_folder):

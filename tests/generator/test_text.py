@@ -5,9 +5,9 @@ import torch
 from diffusers import StableDiffusionXLPipeline
 
 from generator.cards import built_in_cards
-from generator.model import load_model
-from generator.plan import make_plan
-from generator.text import TextEncoding
+from generator.drawing.model import load_model
+from generator.drawing.plan import make_plan
+from generator.drawing.text import TextEncoding
 from generator.weights import Located
 
 

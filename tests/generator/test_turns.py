@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from generator.turns import Full, Place, Turns
+from generator.service.turns import Full, Place, Turns
 
 PEOPLE = ("ann", "bob", "cat")
 

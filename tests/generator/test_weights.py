@@ -12,7 +12,7 @@ from model_hub import COMMIT, model_hub
 from running_generator import recipe_of
 
 from generator.cards import CardSettings, built_in_cards
-from generator.engine import DiffusionEngine
+from generator.drawing.diffusion import DiffusionEngine
 from generator.errors import DrawingFailed, WeightsMissing
 from generator.lane import Draw
 from generator.settings import Settings

@@ -25,10 +25,10 @@ from generator.api import (
     StateEvent,
 )
 from generator.errors import Refused
-from generator.metrics import Metrics
-from generator.pace import Pace
-from generator.stream import Stream
-from generator.turns import Full, Place, Turns
+from generator.service.metrics import Metrics
+from generator.service.pace import Pace
+from generator.service.stream import Stream
+from generator.service.turns import Full, Place, Turns
 
 log = logging.getLogger(__name__)
 

@@ -10,11 +10,11 @@ import time
 
 from generator.api import Error, Health, JobState, ServiceState
 from generator.errors import GeneratorError
-from generator.gallery import Gallery
-from generator.jobs import Job, Jobs
 from generator.lane import Cancelled, Draw, Drawn, Failed, Hello, Lane, LaneDied, Progress
-from generator.metrics import Metrics
-from generator.pace import Pace
+from generator.service.gallery import Gallery
+from generator.service.jobs import Job, Jobs
+from generator.service.metrics import Metrics
+from generator.service.pace import Pace
 
 log = logging.getLogger(__name__)
 

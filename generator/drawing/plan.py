@@ -7,8 +7,8 @@ from typing import Literal
 
 import torch
 
+from generator.drawing.torch_build import card_problem
 from generator.errors import DrawingFailed
-from generator.torch_build import card_problem
 
 # Measured on SSD-1B's VAE, decoding in fp32 without tiles: 1.7 GiB at 768 x 768, and it grows with the area.
 DECODE_BYTES_PER_PIXEL = 3200

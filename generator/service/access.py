@@ -10,7 +10,7 @@ from aiohttp.typedefs import Middleware
 
 from generator.api import Error, ErrorAnswer
 from generator.errors import GeneratorError
-from generator.jobs import QueueFull
+from generator.service.jobs import QueueFull
 
 log = logging.getLogger(__name__)
 

@@ -7,22 +7,23 @@ from contextlib import suppress
 from aiohttp import web
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from generator import __version__, openapi
+from generator import __version__
 from generator.api import Capabilities, Health, HeartbeatEvent, JobId, JobRequest, Picture, Recipe
-from generator.dispatcher import Dispatcher
 from generator.errors import Refused
-from generator.gallery import Gallery
-from generator.jobs import Job, Jobs
-from generator.metrics import Metrics
 from generator.refusals import refusal
-from generator.stream import JobEvent
+from generator.service import openapi
+from generator.service.dispatcher import Dispatcher
+from generator.service.gallery import Gallery
+from generator.service.jobs import Job, Jobs
+from generator.service.metrics import Metrics
+from generator.service.stream import JobEvent
 from generator.validation import resolve
 
 _JOB_ID: TypeAdapter[str] = TypeAdapter(JobId)
 
 
 class Handlers:
-    """One method for each route of `generator.openapi`, by name."""
+    """One method for each route of `generator.service.openapi`, by name."""
 
     def __init__(
         self,

@@ -13,20 +13,21 @@ from typing import Any
 
 from aiohttp import web
 
-from generator import limits, openapi
-from generator.access import guard, tell_errors
+from generator import limits
 from generator.api import Capabilities, JobState
 from generator.capabilities import capabilities
-from generator.dispatcher import Dispatcher
-from generator.gallery import Gallery
-from generator.handlers import Handlers
-from generator.jobs import Jobs
 from generator.lane import Engine, EngineFactory, Lane
-from generator.lane_process import LaneProcess
-from generator.metrics import Metrics
-from generator.pace import Pace
+from generator.service import openapi
+from generator.service.access import guard, tell_errors
+from generator.service.dispatcher import Dispatcher
+from generator.service.gallery import Gallery
+from generator.service.handlers import Handlers
+from generator.service.jobs import Jobs
+from generator.service.lane_process import LaneProcess
+from generator.service.metrics import Metrics
+from generator.service.pace import Pace
+from generator.service.sockets import CannotListen, passed_sockets, tcp_socket, unix_socket
 from generator.settings import InvalidSettings, Settings
-from generator.sockets import CannotListen, passed_sockets, tcp_socket, unix_socket
 
 log = logging.getLogger(__name__)
 
@@ -181,6 +182,6 @@ def _read_token(path: Path | None) -> str:
 
 def _real_engine(settings: Settings) -> Engine:
     """Called in the lane's process: only there torch is imported."""
-    from generator.engine import make_engine
+    from generator.drawing.diffusion import make_engine
 
     return make_engine(settings)

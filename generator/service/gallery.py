@@ -16,11 +16,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from generator import encoding, recipe_file
+from generator import recipe_file
 from generator.api import Facts, Picture, Recipe
 from generator.errors import DrawingFailed, Refused
-from generator.file_names import PictureName, job_and_n, words_name
 from generator.lane import Drawn
+from generator.service import encoding
+from generator.service.file_names import PictureName, job_and_n, words_name
 
 log = logging.getLogger(__name__)
 

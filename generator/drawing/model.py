@@ -12,8 +12,8 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 from transformers.utils import logging as transformers_logging
 
 from generator.cards import CardSettings
+from generator.drawing.plan import Plan
 from generator.errors import DrawingFailed
-from generator.plan import Plan
 from generator.weights import Located
 
 log = logging.getLogger(__name__)

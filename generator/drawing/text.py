@@ -9,8 +9,8 @@ import torch
 from compel import Compel, ReturnedEmbeddingsType
 
 from generator import prompt
+from generator.drawing.model import Model
 from generator.errors import DrawingFailed
-from generator.model import Model
 from generator.prompt import Fragment
 
 

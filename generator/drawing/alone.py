@@ -5,11 +5,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from generator.api import EarlierFacts, Recipe
-from generator.engine import DiffusionEngine
+from generator.drawing.diffusion import DiffusionEngine
 from generator.errors import DrawingFailed
-from generator.gallery import Gallery
 from generator.lane import Draw, Drawn, Failed
-from generator.lane_child import or_failed
+from generator.service.gallery import Gallery
+from generator.service.lane_child import or_failed
 from generator.settings import Settings
 
 

@@ -1,6 +1,6 @@
 """The routes of the API in one table, and the OpenAPI document made from it and from the types of `generator.api`.
 
-The same table feeds the router (see `generator.server`), so that what is described is what is served.
+The same table feeds the router (see `generator.service.server`), so that what is described is what is served.
 """
 
 from dataclasses import dataclass

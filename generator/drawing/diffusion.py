@@ -16,12 +16,12 @@ from diffusers.image_processor import VaeImageProcessor
 from generator.api import EarlierFacts, Recipe
 from generator.capabilities import all_cards, default_model
 from generator.cards import SIDE_MULTIPLE
+from generator.drawing.model import Model, load_model
+from generator.drawing.plan import Plan, make_plan, must_tile
+from generator.drawing.text import Conditioning, TextEncoding
 from generator.errors import DrawingFailed
 from generator.lane import Draw, Drawn, Hello
-from generator.model import Model, load_model
-from generator.plan import Plan, make_plan, must_tile
 from generator.settings import Settings
-from generator.text import Conditioning, TextEncoding
 from generator.weights import locate
 
 log = logging.getLogger(__name__)

@@ -1,6 +1,7 @@
 """A lane in a child process of its own, so that killing it frees the card at once, whatever it is doing.
 
-The server's half runs on the event loop and never waits for the card; the child's half is in `generator.lane_child`.
+The server's half runs on the event loop and never waits for the card; the child's half is in
+`generator.service.lane_child`.
 """
 
 import asyncio
@@ -11,9 +12,9 @@ from collections.abc import AsyncIterator
 from multiprocessing.connection import Connection
 from threading import Thread
 
-from generator import lane_child
 from generator.errors import DrawingFailed
 from generator.lane import Cancel, Draw, EngineFactory, Failed, Hello, LaneDied, LaneEvent, Progress
+from generator.service import lane_child
 
 log = logging.getLogger(__name__)
 
