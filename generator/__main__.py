@@ -91,7 +91,7 @@ def _draw(asked: argparse.Namespace, settings: Settings) -> int:
         request, cards={card.name: card for card in here.models}, default_model=here.default_model, job_id=job
     )
 
-    from generator.drawing.alone import draw_alone
+    from generator.drawing_alone import draw_alone
 
     path, notes = draw_alone(settings, recipe, request.facts, folder=asked.out or settings.pictures, job=job)
     for note in notes:
