@@ -149,7 +149,7 @@ def _theme(slots: Slots) -> str:
         plain = "".join(text for text, _ in prompt.parse(first)).strip()
     except prompt.PromptError:  # brackets that go on into the next term
         plain = first
-    return re.sub(r"\s+", " ", plain)[: limits.MAX_THEME_CHARS].strip() or "untitled"
+    return _one_line(plain)[: limits.MAX_THEME_CHARS].strip() or "untitled"
 
 
 def _seed_of(job_id: str, n: int) -> int:

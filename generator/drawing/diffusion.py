@@ -140,7 +140,7 @@ class DiffusionEngine:
                 "The drawing fell apart into numbers that are none. A lower guidance may help.",
             )
 
-        tiled = must_tile(plan, pixels=recipe.width * recipe.height, vae_width=model.vae.config.block_out_channels[0])
+        tiled = must_tile(plan, pixels=recipe.pixels, vae_width=model.vae.config.block_out_channels[0])
         model.vae.use_tiling = tiled
         model.vae.tile_sample_min_size = TILE_PIXELS
         model.vae.tile_latent_min_size = TILE_PIXELS // SIDE_MULTIPLE
