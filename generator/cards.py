@@ -80,7 +80,7 @@ class CardSettings(_Data):
         return self.repository or str(self.folder or "built in")
 
 
-# The VAE makes one latent of 8 x 8 pixels.
+# What one latent of SDXL's VAE stands for; a VAE that halves less often divides it as well.
 SIDE_MULTIPLE = 8
 
 

@@ -24,3 +24,32 @@ def stand_in_folder(models_dir: Path) -> Path:
     from generator.drawing.stand_in import build_stand_in
 
     return build_stand_in(models_dir)
+
+
+@pytest.fixture(scope="session")
+def v_prediction_folder(stand_in_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stand-in with a VAE of 4 x 4 pixels a latent, trained (it seems) by v-prediction from pure noise."""
+    import torch
+    from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLPipeline
+
+    pipeline = StableDiffusionXLPipeline.from_pretrained(stand_in_folder, use_safetensors=True, add_watermarker=False)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        pipeline.vae = AutoencoderKL(
+            block_out_channels=(8, 16, 16),
+            norm_num_groups=8,
+            down_block_types=("DownEncoderBlock2D",) * 3,
+            up_block_types=("UpDecoderBlock2D",) * 3,
+            sample_size=64,
+        )
+    pipeline.scheduler = DDIMScheduler(
+        beta_schedule="scaled_linear",
+        beta_start=0.00085,
+        beta_end=0.012,
+        prediction_type="v_prediction",
+        rescale_betas_zero_snr=True,
+        timestep_spacing="trailing",
+    )
+    folder = tmp_path_factory.mktemp("v-prediction")
+    pipeline.save_pretrained(folder, safe_serialization=True)
+    return folder

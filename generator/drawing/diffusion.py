@@ -15,7 +15,6 @@ from diffusers.image_processor import VaeImageProcessor
 
 from generator.api import EarlierFacts, Recipe
 from generator.capabilities import all_cards, default_model
-from generator.cards import SIDE_MULTIPLE
 from generator.drawing.model import Model, load_model
 from generator.drawing.plan import Plan, make_plan, must_tile
 from generator.drawing.text import Conditioning, TextEncoding
@@ -89,7 +88,8 @@ class DiffusionEngine:
         scheduler.set_timesteps(recipe.steps, device=plan.device)
 
         # 3. Noise, always from the CPU's generator and in fp32: the same seed starts alike on every machine.
-        shape = (1, model.unet.config.in_channels, recipe.height // SIDE_MULTIPLE, recipe.width // SIDE_MULTIPLE)
+        sides = (recipe.height // model.pixels_per_latent, recipe.width // model.pixels_per_latent)
+        shape = (1, model.unet.config.in_channels, *sides)
         noise = torch.randn(shape, generator=torch.Generator().manual_seed(recipe.seed), dtype=torch.float32)
         latents = noise.to(plan.device) * scheduler.init_noise_sigma
 
@@ -143,7 +143,7 @@ class DiffusionEngine:
         tiled = must_tile(plan, pixels=recipe.pixels, vae_width=model.vae.config.block_out_channels[0])
         model.vae.use_tiling = tiled
         model.vae.tile_sample_min_size = TILE_PIXELS
-        model.vae.tile_latent_min_size = TILE_PIXELS // SIDE_MULTIPLE
+        model.vae.tile_latent_min_size = TILE_PIXELS // model.pixels_per_latent
         decoded = model.vae.decode(drawing.latents / model.vae.config.scaling_factor, return_dict=False)[0]
         image = VaeImageProcessor().postprocess(decoded, output_type="pil")[0]
 

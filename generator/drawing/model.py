@@ -40,6 +40,11 @@ class Model:
     scheduler_config: dict[str, Any]
     empty_negative_is_zeros: bool
 
+    @property
+    def pixels_per_latent(self) -> int:
+        """The side of the square that one latent becomes: every block of the VAE but one doubles it."""
+        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+
 
 def load_model(name: str, card: CardSettings, located: Located, plan: Plan) -> Model:
     """Load from local files, safetensors only, without remote code. Raises DrawingFailed for broken files."""

@@ -6,6 +6,7 @@ import torch
 from diffusers import StableDiffusionXLPipeline, UniPCMultistepScheduler
 
 from generator.api import EarlierFacts, Recipe, Slots
+from generator.cards import CardSettings
 from generator.drawing.diffusion import DiffusionEngine
 from generator.errors import DrawingFailed, WeightsMissing
 from generator.lane import Draw
@@ -23,6 +24,12 @@ def pipeline(stand_in_folder):
 @pytest.fixture(scope="module")
 def engine(models_dir):
     return DiffusionEngine(Settings(models_dir=models_dir, device="cpu"))
+
+
+@pytest.fixture(scope="module")
+def small_engine(v_prediction_folder):
+    card = CardSettings(family="sdxl", folder=v_prediction_folder, sizes={"square": (64, 64)}, limits={"min_side": 64})
+    return DiffusionEngine(Settings(device="cpu", models={"small": card}))
 
 
 def recipe(**changes) -> Recipe:
@@ -94,6 +101,24 @@ def test_the_picture_equals_the_stock_pipelines(engine, pipeline):
 
     assert drawn.image.size == (64, 96)
     assert np.abs(np.asarray(drawn.image, dtype=int) - np.asarray(stock, dtype=int)).max() <= 1
+
+
+def test_latents_and_schedule_are_the_models_own(small_engine, v_prediction_folder):
+    """A VAE of another factor than SDXL's, v-prediction, no signal in the last step, trailing spacing."""
+    pipeline = StableDiffusionXLPipeline.from_pretrained(v_prediction_folder, add_watermarker=False)
+    pipeline.scheduler = UniPCMultistepScheduler.from_config(pipeline.scheduler.config)
+    pipeline.set_progress_bar_config(disable=True)
+    asked = {"width": 64, "height": 96, "num_inference_steps": 6, "guidance_scale": 3.0}
+    stock = pipeline("otter", negative_prompt="ugly", generator=torch.Generator().manual_seed(7), **asked).images[0]
+
+    drawing = denoised(small_engine, recipe(model="small", slots=Slots(subject=("otter",)), guidance_scale=3.0))
+
+    assert drawing.latents.shape == (1, 4, 24, 16)
+    assert drawing.scheduler.config.prediction_type == "v_prediction"
+    assert drawing.scheduler.timesteps[0] == 999
+    assert drawing.scheduler.alphas_cumprod[-1] < 1e-6
+    drawn = small_engine.finish(drawing).image
+    assert np.abs(np.asarray(drawn, dtype=int) - np.asarray(stock, dtype=int)).max() <= 1
 
 
 def test_two_drawings_at_once_do_not_touch_each_other(engine):
