@@ -107,7 +107,10 @@ class Facts(Words):
 
 
 class Picture(Words):
-    """A result. The bytes are at ``/v1/jobs/{id}/pictures/{n}``, with ``/thumbnail`` and ``/recipe`` beside them."""
+    """A result. The bytes are at ``/v1/jobs/{id}/pictures/{n}``, with ``/thumbnail`` and ``/recipe`` beside them.
+
+    Width and height are those of the bytes; the recipe's are smaller where the card enlarges.
+    """
 
     n: int
     filename: str
@@ -262,6 +265,7 @@ class ModelCard(Words):
     about: str
     draws_noise: bool = Field(description="True of random weights: whatever shows such a picture says so")
     available: bool
+    enlarge: int = Field(description="A picture's sides are this many times those of its recipe")
     sizes: dict[str, Size] = Field(description="square, portrait and landscape")
     defaults: CardDefaults
     limits: CardLimits

@@ -19,6 +19,10 @@ TIERS = ("exact",)
 UserPath = Annotated[Path, AfterValidator(lambda path: Path(os.path.expanduser(path)))]  # noqa: PTH111 - never raises
 
 
+# What a browser and a phone still show; every reader of pictures has a limit near it.
+MAX_SIDE = 4096
+
+
 # What a hub takes as a name: words with single dots and hyphens between them.
 _WORDS = "[A-Za-z0-9_]+([.-][A-Za-z0-9_]+)*"
 
@@ -37,7 +41,7 @@ class DefaultSettings(_Data):
 
 class LimitSettings(_Data):
     min_side: int = Field(256, ge=64)
-    max_side: int = Field(1536, le=4096)
+    max_side: int = Field(1536, le=MAX_SIDE)
     max_pixels: int = 1024 * 1024
     max_steps: int = Field(100, ge=1)
     max_guidance_scale: float = 30.0
@@ -58,6 +62,8 @@ class CardSettings(_Data):
     about: str = ""
     draws_noise: bool = False
     sizes: dict[Literal["square", "portrait", "landscape"], tuple[int, int]]
+    # A small model's pictures are kept and shown this many times as large as they are drawn.
+    enlarge: int = Field(1, ge=1)
     defaults: DefaultSettings = DefaultSettings()
     limits: LimitSettings = LimitSettings()
 
@@ -71,6 +77,8 @@ class CardSettings(_Data):
         for name, (width, height) in self.sizes.items():
             if not low <= min(width, height) <= max(width, height) <= high or width * height > self.limits.max_pixels:
                 raise ValueError(f"{name} is {width}x{height}, which is outside of the model's own limits")
+        if high * self.enlarge > MAX_SIDE:
+            raise ValueError(f"limits.max_side enlarged is {high * self.enlarge}; it can be {MAX_SIDE}")
         if self.defaults.steps > self.limits.max_steps:
             raise ValueError(f"defaults.steps is {self.defaults.steps}, limits.max_steps is {self.limits.max_steps}")
         return self
@@ -103,6 +111,7 @@ def model_card(name: str, card: CardSettings, *, available: bool) -> ModelCard:
         about=card.about,
         draws_noise=card.draws_noise,
         available=available,
+        enlarge=card.enlarge,
         sizes={key: Size(width=size[0], height=size[1]) for key, size in card.sizes.items()},
         defaults=CardDefaults(width=width, height=height, **card.defaults.model_dump()),
         limits=CardLimits(side_multiple=SIDE_MULTIPLE, min_guidance_scale=1.0, **card.limits.model_dump()),

@@ -50,13 +50,17 @@ class Progress:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A finished picture: an RGB image and the facts that only the lane knows."""
+    """A finished picture: an RGB image as it was drawn, and the facts that only the lane knows.
+
+    ``enlarge`` is how many times as large it is to be kept and shown.
+    """
 
     image: Image
     seconds: float
     model_revision: str
     plan: dict[str, str | int | float | bool | None]
     notes: tuple[str, ...]
+    enlarge: int = 1
 
 
 @dataclass(frozen=True)

@@ -21,11 +21,17 @@ def caption(picture: Picture, card: ModelCard | None, notes: tuple[str, ...] = (
         recipe.model,
         f"{recipe.steps} step{'' if recipe.steps == 1 else 's'}",
         f"guidance {recipe.guidance_scale:g}",
-        f"{picture.width}×{picture.height}",
+        _size(picture),
         f"{picture.facts.seconds:.0f} s" if picture.facts.seconds >= 10 else f"{picture.facts.seconds:.1f} s",
     )
     noise = (f"This is noise: {card.name} has random weights.",) if card and card.draws_noise else ()
     return "\n".join((picture.prompt, " · ".join(facts), *noise, *picture.facts.notes, *notes))
+
+
+def _size(picture: Picture) -> str:
+    """Both sizes of an enlarged picture: only the drawn one can be asked for."""
+    shown, drawn = f"{picture.width}×{picture.height}", f"{picture.recipe.width}×{picture.recipe.height}"
+    return shown if shown == drawn else f"{drawn} enlarged to {shown}"
 
 
 def picture_content(

@@ -148,9 +148,9 @@ class DiffusionEngine:
         image = VaeImageProcessor().postprocess(decoded, output_type="pil")[0]
 
         seconds = drawing.seconds + time.perf_counter() - began
-        facts = plan.facts(tiled=tiled)
+        facts = plan.facts(tiled=tiled, enlarge=model.card.enlarge)
         notes = (*_left_out(drawing.conditioning), *_differences(drawing.earlier, model.revision, facts))
-        return Drawn(image, round(seconds, 3), model.revision, facts, notes)
+        return Drawn(image, round(seconds, 3), model.revision, facts, notes, model.card.enlarge)
 
     def _require_plan(self) -> Plan:
         if self._plan is None:

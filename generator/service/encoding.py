@@ -38,6 +38,11 @@ def check(image: Image, recipe: Recipe) -> None:
         raise DrawingFailed("bad_picture", "What came out is a single colour and no picture. Another seed may work.")
 
 
+def enlarged(image: Image, times: int) -> Image:
+    """The picture that many times as large, softly; the same picture always gives the same pixels."""
+    return image if times == 1 else image.resize((image.width * times, image.height * times), Resampling.LANCZOS)
+
+
 def png(image: Image, texts: dict[str, str]) -> bytes:
     """The picture with text chunks; iTXt where a text is more than Latin-1."""
     chunks = PngInfo()
@@ -64,8 +69,8 @@ def blurhash_of(image: Image) -> str:
     return str(blurhash.encode(pixels, *BLURHASH_COMPONENTS))
 
 
-def a1111_parameters(recipe: Recipe) -> str:
-    """The recipe as AUTOMATIC1111's web UI writes it, which other tools read."""
+def a1111_parameters(recipe: Recipe, *, enlarged: int = 1) -> str:
+    """The recipe as AUTOMATIC1111's web UI writes it, which other tools read: its Size is what was drawn."""
     settings = {
         "Steps": recipe.steps,
         "Sampler": recipe.sampler,
@@ -74,6 +79,8 @@ def a1111_parameters(recipe: Recipe) -> str:
         "Size": f"{recipe.width}x{recipe.height}",
         "Model": recipe.model,
     }
+    if enlarged > 1:
+        settings |= {"Postprocess upscale by": enlarged, "Postprocess upscaler": "Lanczos"}
     lines = [recipe.prompt, f"Negative prompt: {recipe.negative_prompt}" if recipe.negative_prompt else None]
     lines.append(", ".join(f"{key}: {value}" for key, value in settings.items()))
     return "\n".join(line for line in lines if line is not None)

@@ -43,6 +43,7 @@ class Gallery:
     def save(self, drawn: Drawn, recipe: Recipe, job: str, n: int) -> Picture:
         """Write picture and recipe, each whole or not at all. Raises DrawingFailed."""
         encoding.check(drawn.image, recipe)
+        image = encoding.enlarged(drawn.image, drawn.enlarge)
         when = datetime.now().astimezone().replace(microsecond=0)
         facts = Facts(
             job=job,
@@ -53,7 +54,8 @@ class Gallery:
             notes=drawn.notes,
         )
         text = recipe_file.write(recipe, facts)
-        png = encoding.png(drawn.image, {"parameters": encoding.a1111_parameters(recipe), "easel": text})
+        parameters = encoding.a1111_parameters(recipe, enlarged=drawn.enlarge)
+        png = encoding.png(image, {"parameters": parameters, "easel": text})
         name = PictureName(when, recipe.prompt, recipe.seed, job, n)
         try:
             with self._folders:
@@ -65,7 +67,7 @@ class Gallery:
             raise DrawingFailed(
                 "not_written", f"The picture could not be written to disk: {error.strerror}."
             ) from error
-        return _picture(drawn.image, n, path, len(png), recipe, facts)
+        return _picture(image, n, path, len(png), recipe, facts)
 
     def restore(self, job: str, recipes: tuple[Recipe, ...]) -> tuple[Picture, ...]:
         """The first pictures of a job, as far as they are on disk and were drawn from these very recipes."""

@@ -11,7 +11,7 @@ from generator import api
 Answer = Callable[[web.Request], Any]
 
 
-def card(name: str = "ssd-1b", *, draws_noise: bool = False, available: bool = True) -> api.ModelCard:
+def card(name: str = "ssd-1b", *, draws_noise: bool = False, available: bool = True, enlarge: int = 1) -> api.ModelCard:
     return api.ModelCard(
         name=name,
         family="sdxl",
@@ -21,6 +21,7 @@ def card(name: str = "ssd-1b", *, draws_noise: bool = False, available: bool = T
         about="",
         draws_noise=draws_noise,
         available=available,
+        enlarge=enlarge,
         sizes={
             "square": api.Size(width=768, height=768),
             "portrait": api.Size(width=640, height=896),
@@ -91,7 +92,8 @@ class Generator:
 
     def picture(self, job: str, n: int) -> api.Picture:
         asked = self.jobs[job].recipes[n]
-        defaults = self.capabilities.models[0].defaults
+        model = self.capabilities.models[0]
+        defaults = model.defaults
         recipe = api.Recipe(
             slots=asked.slots,
             negative_prompt=asked.negative_prompt or defaults.negative_prompt,
@@ -110,8 +112,8 @@ class Generator:
             filename=f"otter-{recipe.seed}.png",
             mimetype="image/png",
             size=3,
-            width=recipe.width,
-            height=recipe.height,
+            width=recipe.width * model.enlarge,
+            height=recipe.height * model.enlarge,
             blurhash="LEHV6nWB2yk8pyo0adR*.7kCMdnj",
             thumbnail_width=96,
             thumbnail_height=96,

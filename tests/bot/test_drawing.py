@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from fake_generator import capabilities, card
 
 
 async def test_a_picture_and_its_recipe_arrive(drawing_room, homeserver, generator):
@@ -78,6 +79,14 @@ async def test_noise_is_called_noise(drawing_room, homeserver):
     await drawing_room.say("!draw otter --model stand-in")
     picture = await homeserver.marked("picture")
     assert "This is noise: stand-in has random weights." in picture.content["body"]
+
+
+async def test_an_enlarged_picture_has_its_own_size_and_tells_both(drawing_room, homeserver, generator):
+    generator.capabilities = capabilities("0.1.0", card(enlarge=2))
+    await drawing_room.say("!draw otter --size 64x96")
+    picture = await homeserver.marked("picture")
+    assert (picture.content["info"]["w"], picture.content["info"]["h"]) == (128, 192)
+    assert " · 64×96 enlarged to 128×192 · " in picture.content["body"]
 
 
 async def test_notes_of_the_generator_are_told(drawing_room, homeserver, generator):

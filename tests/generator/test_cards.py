@@ -67,6 +67,10 @@ def test_without_card_and_weights_the_default_is_the_stand_in_and_says_so(tmp_pa
             "models: {x: {family: sdxl, folder: /x, sizes: {square: [512, 512]}, defaults: {steps: 101}}}",
             "defaults.steps is 101, limits.max_steps is 100",
         ),
+        (
+            "models: {x: {family: sdxl, folder: /x, sizes: {square: [512, 512]}, enlarge: 3}}",
+            "limits.max_side enlarged is 4608; it can be 4096",
+        ),
         ("models: {x: {family: sdxl, repository: a b/c, sizes: {square: [512, 512]}}}", "models.x.repository: "),
         ("tcp_host: ''", "generator.yml: tcp_host: "),
         ("a: \udcff", "generator.yml is not YAML"),

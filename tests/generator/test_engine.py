@@ -28,7 +28,8 @@ def engine(models_dir):
 
 @pytest.fixture(scope="module")
 def small_engine(v_prediction_folder):
-    card = CardSettings(family="sdxl", folder=v_prediction_folder, sizes={"square": (64, 64)}, limits={"min_side": 64})
+    sizes, limits = {"square": (64, 64)}, {"min_side": 64}
+    card = CardSettings(family="sdxl", folder=v_prediction_folder, sizes=sizes, limits=limits, enlarge=2)
     return DiffusionEngine(Settings(device="cpu", models={"small": card}))
 
 
@@ -117,8 +118,9 @@ def test_latents_and_schedule_are_the_models_own(small_engine, v_prediction_fold
     assert drawing.scheduler.config.prediction_type == "v_prediction"
     assert drawing.scheduler.timesteps[0] == 999
     assert drawing.scheduler.alphas_cumprod[-1] < 1e-6
-    drawn = small_engine.finish(drawing).image
-    assert np.abs(np.asarray(drawn, dtype=int) - np.asarray(stock, dtype=int)).max() <= 1
+    drawn = small_engine.finish(drawing)
+    assert (drawn.image.size, drawn.enlarge, drawn.plan["enlarged"]) == ((64, 96), 2, 2)
+    assert np.abs(np.asarray(drawn.image, dtype=int) - np.asarray(stock, dtype=int)).max() <= 1
 
 
 def test_two_drawings_at_once_do_not_touch_each_other(engine):

@@ -3,6 +3,8 @@
 import os
 import threading
 import time
+from dataclasses import replace
+from io import BytesIO
 
 import pytest
 from bad_engines import drawn
@@ -110,6 +112,23 @@ def test_a_folder_that_is_emptied_when_a_picture_comes_is_there_for_it(tmp_path)
     gallery.forgetting.join()
     assert gallery.restore("new", (recipe,)) == (picture,)
     assert len(files(gallery)) == 2
+
+
+def test_an_enlarged_picture_is_told_and_kept_in_its_own_size_and_its_recipe_in_the_drawn_one(gallery):
+    recipe = recipe_of(subject=("otter",))
+    image = Image.merge("RGB", [Image.linear_gradient("L").resize((recipe.width, recipe.height))] * 3)
+    picture = gallery.save(replace(drawn(image), enlarge=10), recipe, "job-1", 0)
+
+    assert (picture.width, picture.height) == (640, 960)
+    assert (picture.thumbnail_width, picture.thumbnail_height) == (533, 800)
+    assert (picture.recipe.width, picture.recipe.height) == (64, 96)
+    with Image.open(BytesIO(gallery.png(picture))) as png:
+        assert png.size == (640, 960)
+        assert png.text["parameters"].endswith(
+            "Size: 64x96, Model: stand-in, Postprocess upscale by: 10, Postprocess upscaler: Lanczos"
+        )
+    assert b"\nwidth: 64\nheight: 96\n" in gallery.recipe(picture)
+    assert gallery.restore("job-1", (recipe,)) == (picture,)
 
 
 def test_old_pictures_go_with_their_recipes_and_empty_folders(gallery):
