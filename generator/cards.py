@@ -57,7 +57,7 @@ class CardSettings(_Data):
     revision: str | None = None
     variant: str | None = None
     folder: UserPath | None = None
-    built_in: Literal["stand-in"] | None = None
+    built_in: Literal["pocket", "stand-in"] | None = None
     licence: str = "unknown"
     about: str = ""
     draws_noise: bool = False

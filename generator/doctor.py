@@ -12,10 +12,9 @@ from pathlib import Path
 import psutil
 
 from generator.capabilities import all_cards, default_model, has_card
-from generator.cards import CardSettings
 from generator.client import NotRunning, call
 from generator.settings import Settings
-from generator.weights import is_here
+from generator.weights import how_to_get, is_here
 
 GIB = 1024**3
 
@@ -104,18 +103,12 @@ def _weights(settings: Settings) -> Finding:
     name = default_model(settings)
     card = all_cards(settings)[name]
     if not is_here(card):
-        return Finding("weights", Level.PROBLEM, f"The weights of {name} are not here.", _how_to_get(name, card))
+        return Finding("weights", Level.PROBLEM, f"The weights of {name} are not here.", how_to_get(name, card))
     if card.draws_noise:
         return Finding(
             "weights", Level.WARNING, f"{name} draws noise.", "For real pictures: python -m generator fetch ssd-1b"
         )
     return Finding("weights", Level.OK, f"The weights of {name} are here.")
-
-
-def _how_to_get(name: str, card: CardSettings) -> str:
-    if card.repository:
-        return f"Run python -m generator fetch {name}"
-    return f"Put them into {card.folder}, in diffusers' layout, as safetensors."
 
 
 def _disk(pictures: Path) -> Finding:

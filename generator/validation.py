@@ -97,9 +97,10 @@ def _bounded(field: str, asked: Number | None, default: Number, low: Number, hig
     if asked is None:
         return default
     if not low <= asked <= high:
+        allowed = f"{_plain(low)} to {_plain(high)}" if low < high else f"{_plain(low)} only"
         raise Refused(
             "out_of_range",
-            f"{field.replace('_', ' ')} is {_plain(asked)}; it can be {_plain(low)} to {_plain(high)}.",
+            f"{field.replace('_', ' ')} is {_plain(asked)}; it can be {allowed}.",
             field=field,
             value=asked,
             limit=[low, high],

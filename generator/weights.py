@@ -6,6 +6,7 @@ Only ``fetch`` ever asks a network; everything that draws works from files that 
 import hashlib
 import json
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 
 from httpx2 import HTTPError
@@ -32,7 +33,7 @@ class Located:
 
 def locate(name: str, card: CardSettings, *, models_dir: Path) -> Located:
     """Find the weights of a card without a network. Raises WeightsMissing with what to do."""
-    if card.built_in:
+    if card.built_in == "stand-in":
         # Imported here: building needs torch, and whoever only looks for downloaded weights does not.
         from generator.drawing.stand_in import VERSION, build_stand_in
 
@@ -41,25 +42,25 @@ def locate(name: str, card: CardSettings, *, models_dir: Path) -> Located:
         except OSError as error:
             message = f"{name} cannot be built in {models_dir}: {error.strerror}."
             raise WeightsMissing("weights_missing", message) from error
-    if card.repository:
-        folder = _cached(card)
-        advice = f"Whoever looks after it can fetch them: python -m generator fetch {name}"
-        revision = folder.name if folder else ""
-    else:
-        folder = card.folder
-        advice = f"They are expected in {card.folder}, in diffusers' layout, as safetensors."
-        revision = ""
-    if folder is None or not is_complete(folder, card.variant):
-        raise WeightsMissing("weights_missing", f"The weights of {name} are not on the drawing machine. {advice}")
-    return Located(folder, revision or _digest(folder))
+    folder = _folder(card)
+    if folder is None:
+        message = f"The weights of {name} are not on the drawing machine. {how_to_get(name, card)}"
+        raise WeightsMissing("weights_missing", message)
+    return Located(folder, folder.name if card.repository else _digest(folder))
 
 
 def is_here(card: CardSettings) -> bool:
     """Whether ``locate`` would find the weights; quick, so that capabilities can be told at any time."""
+    return card.built_in == "stand-in" or _folder(card) is not None
+
+
+def how_to_get(name: str, card: CardSettings) -> str:
+    """What whoever looks after this machine can do when a card's weights are not here."""
+    if card.repository:
+        return f"Run python -m generator fetch {name}"
     if card.built_in:
-        return True
-    folder = _cached(card) if card.repository else card.folder
-    return folder is not None and is_complete(folder, card.variant)
+        return f"Run python -m generator.{card.built_in}.train"
+    return f"Put them into {card.folder}, in diffusers' layout, as safetensors."
 
 
 def fetch(name: str, card: CardSettings) -> Path:
@@ -86,6 +87,18 @@ def is_complete(folder: Path, variant: str | None) -> bool:
         return False
     suffix = f"*.{variant}.safetensors" if variant else "*.safetensors"
     return all(any((folder / part).glob(suffix)) for part in _WITH_WEIGHTS if part in index)
+
+
+def _folder(card: CardSettings) -> Path | None:
+    """The folder with all weights of a card, or None."""
+    if card.repository:
+        folder = _cached(card)
+    elif card.built_in:
+        # A package of ours has its weights beside its modules, as plain files.
+        folder = Path(str(files("generator") / card.built_in / "weights"))
+    else:
+        folder = card.folder
+    return folder if folder is not None and is_complete(folder, card.variant) else None
 
 
 def _cached(card: CardSettings) -> Path | None:

@@ -43,7 +43,7 @@ class Model:
     @property
     def pixels_per_latent(self) -> int:
         """The side of the square that one latent becomes: every block of the VAE but one doubles it."""
-        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+        return int(2 ** (len(self.vae.config.block_out_channels) - 1))
 
 
 def load_model(name: str, card: CardSettings, located: Located, plan: Plan) -> Model:

@@ -96,7 +96,7 @@ def test_the_theme_is_the_first_term_without_its_weight(slots, theme):
         (
             {"model": "ssd1b"},
             "model",
-            "There is no model “ssd1b” here. Did you mean ssd-1b? There is: ssd-1b, stand-in.",
+            "There is no model “ssd1b” here. Did you mean ssd-1b? There is: ssd-1b, pocket, stand-in.",
         ),
         ({"sampler": "euler_a"}, "sampler", "There is no sampler “euler_a” here. There is: unipc."),
         ({"tier": "draft"}, "tier", "There is no tier “draft” here. There is: exact."),
@@ -105,6 +105,7 @@ def test_the_theme_is_the_first_term_without_its_weight(slots, theme):
         ({"guidance_scale": 0.5}, "guidance_scale", "guidance scale is 0.5; it can be 1 to 30."),
         ({"guidance_scale": 31.0}, "guidance_scale", "guidance scale is 31; it can be 1 to 30."),
         ({"width": 8}, "width", "width is 8; it can be 256 to 1536."),
+        ({"model": "pocket", "width": 512}, "width", "width is 512; it can be 64 only."),
         ({"height": 4096}, "height", "height is 4096; it can be 256 to 1536."),
         (
             {"width": 1536, "height": 1536},

@@ -16,7 +16,7 @@ from generator.drawing.diffusion import DiffusionEngine
 from generator.errors import DrawingFailed, WeightsMissing
 from generator.lane import Draw
 from generator.settings import Settings
-from generator.weights import is_complete, locate
+from generator.weights import is_complete, is_here, locate
 
 REPOSITORY = "someone/tiny-sdxl"
 
@@ -126,8 +126,19 @@ def test_half_a_folder_is_no_model(stand_in_folder, tmp_path):
     shutil.copytree(stand_in_folder, half, ignore=shutil.ignore_patterns("diffusion_pytorch_model.safetensors"))
     assert not is_complete(half, None)
     assert not is_complete(tmp_path / "none", None)
-    with pytest.raises(WeightsMissing, match=r"expected in .*half, in diffusers' layout, as safetensors"):
+    with pytest.raises(WeightsMissing, match=r"Put them into .*half, in diffusers' layout, as safetensors"):
         locate("mine", card(half), models_dir=tmp_path)
+
+
+def test_a_built_in_model_is_found_in_its_package_or_told_with_what_makes_it(stand_in_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("generator.weights.files", {"generator": tmp_path}.__getitem__)
+    pocket = built_in_cards()["pocket"]
+    assert not is_here(pocket)
+    with pytest.raises(WeightsMissing, match=r"weights of pocket are not .* Run python -m generator\.pocket\.train$"):
+        locate("pocket", pocket, models_dir=tmp_path)
+    shutil.copytree(stand_in_folder, tmp_path / "pocket/weights")
+    assert is_here(pocket)
+    assert locate("pocket", pocket, models_dir=tmp_path).revision.startswith("files-")
 
 
 @pytest.mark.parametrize("part", ["unet/diffusion_pytorch_model", "text_encoder/model"])
