@@ -28,7 +28,7 @@ def stand_in_folder(models_dir: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def v_prediction_folder(stand_in_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The stand-in with a VAE of 4 x 4 pixels a latent, trained (it seems) by v-prediction from pure noise."""
+    """The stand-in with a VAE of 4 x 4 pixels a latent, trained (it seems) by v-prediction on two words."""
     import torch
     from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLPipeline
 
@@ -52,4 +52,5 @@ def v_prediction_folder(stand_in_folder: Path, tmp_path_factory: pytest.TempPath
     )
     folder = tmp_path_factory.mktemp("v-prediction")
     pipeline.save_pretrained(folder, safe_serialization=True)
+    (folder / "words.txt").write_text("hat\notter\n")
     return folder

@@ -13,6 +13,7 @@ import torch
 from diffusers import UniPCMultistepScheduler
 from diffusers.image_processor import VaeImageProcessor
 
+from generator import known_words
 from generator.api import EarlierFacts, Recipe
 from generator.capabilities import all_cards, default_model
 from generator.drawing.model import Model, load_model
@@ -149,7 +150,11 @@ class DiffusionEngine:
 
         seconds = drawing.seconds + time.perf_counter() - began
         facts = plan.facts(tiled=tiled, enlarge=model.card.enlarge)
-        notes = (*_left_out(drawing.conditioning), *_differences(drawing.earlier, model.revision, facts))
+        notes = (
+            *_left_out(drawing.conditioning),
+            *_not_known(recipe, model),
+            *_differences(drawing.earlier, model.revision, facts),
+        )
         return Drawn(image, round(seconds, 3), model.revision, facts, notes, model.card.enlarge)
 
     def _require_plan(self) -> Plan:
@@ -183,6 +188,15 @@ def make_engine(settings: Settings) -> DiffusionEngine:
 
 def _left_out(conditioning: Conditioning) -> tuple[str, ...]:
     return tuple(f"Too long for the model, left out: {text}" for text in conditioning.left_out)
+
+
+def _not_known(recipe: Recipe, model: Model) -> tuple[str, ...]:
+    """What a model that was taught few words does not know of what was typed; its own negative prompt was not."""
+    if model.known_words is None:
+        return ()
+    known = model.known_words.union(known_words.words(model.card.defaults.negative_prompt))
+    unknown = known_words.unknown_words((recipe.prompt, recipe.negative_prompt), known)
+    return (known_words.note(model.name, unknown),) if unknown else ()
 
 
 def _differences(

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -39,6 +40,8 @@ class Model:
     tokenizer_2: CLIPTokenizer
     scheduler_config: dict[str, Any]
     empty_negative_is_zeros: bool
+    # Of a model that was taught few words, all of them; None of one that reads anything.
+    known_words: frozenset[str] | None
 
     @property
     def pixels_per_latent(self) -> int:
@@ -57,6 +60,7 @@ def load_model(name: str, card: CardSettings, located: Located, plan: Plan) -> M
             local_files_only=True,
             add_watermarker=False,
         ).to(plan.device)
+        known_words = _known_words(located.folder)
     except (OSError, ValueError, SafetensorError) as error:
         log.error("%s cannot be loaded from %s: %s", name, located.folder, error)
         raise DrawingFailed(
@@ -74,4 +78,10 @@ def load_model(name: str, card: CardSettings, located: Located, plan: Plan) -> M
         tokenizer_2=pipeline.tokenizer_2,
         scheduler_config=dict(pipeline.scheduler.config),
         empty_negative_is_zeros=bool(pipeline.config.force_zeros_for_empty_prompt),
+        known_words=known_words,
     )
+
+
+def _known_words(folder: Path) -> frozenset[str] | None:
+    file = folder / "words.txt"
+    return frozenset(file.read_text(encoding="utf-8").split()) if file.exists() else None

@@ -29,7 +29,14 @@ def engine(models_dir):
 @pytest.fixture(scope="module")
 def small_engine(v_prediction_folder):
     sizes, limits = {"square": (64, 64)}, {"min_side": 64}
-    card = CardSettings(family="sdxl", folder=v_prediction_folder, sizes=sizes, limits=limits, enlarge=2)
+    card = CardSettings(
+        family="sdxl",
+        folder=v_prediction_folder,
+        sizes=sizes,
+        limits=limits,
+        enlarge=2,
+        defaults={"negative_prompt": "ugly"},
+    )
     return DiffusionEngine(Settings(device="cpu", models={"small": card}))
 
 
@@ -121,6 +128,18 @@ def test_latents_and_schedule_are_the_models_own(small_engine, v_prediction_fold
     drawn = small_engine.finish(drawing)
     assert (drawn.image.size, drawn.enlarge, drawn.plan["enlarged"]) == ((64, 96), 2, 2)
     assert np.abs(np.asarray(drawn.image, dtype=int) - np.asarray(stock, dtype=int)).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("subject", "negative", "notes"),
+    [
+        (("otter", "hat"), "ugly", ()),
+        (("otter", "(spaceship)++"), "ugly, hat, (moonbase)-", ("small does not know: spaceship, moonbase",)),
+    ],
+)
+def test_what_a_model_of_few_words_does_not_know_is_told(small_engine, subject, negative, notes):
+    asked = recipe(model="small", slots=Slots(subject=subject), negative_prompt=negative, steps=1)
+    assert small_engine.finish(denoised(small_engine, asked)).notes == notes
 
 
 def test_two_drawings_at_once_do_not_touch_each_other(engine):
