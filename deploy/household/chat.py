@@ -23,7 +23,10 @@ class Chat:
         self._person, self._room_id, self._bot, self._folder = person, room_id, bot, folder
 
     async def say_once(self, text: str) -> bool:
-        """Send one message and print the paths of its pictures and recipes; False, the reply printed, if none came."""
+        """Send one message and print the paths of its pictures and recipes, captions and other words on stderr.
+
+        False if no picture came.
+        """
         message = await self._person.say(self._room_id, text)
 
         def replies(*kinds: str) -> list[Heard]:
@@ -39,7 +42,7 @@ class Chat:
             await self._person.until(has_ended, timeout_s=PICTURE_LIMIT_S)
         except TimeoutError:
             print(f"No answer within {PICTURE_LIMIT_S // 60} minutes.", file=sys.stderr)
-        for event in replies(ANSWER):
+        for event in replies(ANSWER, PICTURE):
             print(event.body, file=sys.stderr)
         for event in replies(PICTURE, RECIPE):
             print(await self._save(event))

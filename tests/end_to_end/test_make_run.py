@@ -38,7 +38,7 @@ def test_say_arrives_as_typed(surroundings: dict[str, str]) -> None:
     record = yaml.safe_load(recipe.read_text())
     assert record["prompt"] == 'owl, "it\'s" `date` $5 $(HOME) $$ #1'
     assert (record["seed"], record["steps"]) == (3, 2)
-    assert "noise" in result.stderr
+    assert f"{record['prompt']}\nseed 3 · {record['model']} · 2 steps · " in result.stderr
 
 
 def test_say_from_the_environment_that_draws_nothing(surroundings: dict[str, str]) -> None:

@@ -64,6 +64,7 @@ def test_draw_writes_picture_and_recipe_and_draws_it_again_and_says_that_it_is_n
     assert (recipe["seed"], recipe["steps"], recipe["model"]) == (7, 2, "stand-in")
     assert picture.parent == tmp_path / "otter"
     assert "2/2" in drawn.stderr
+    assert "Drawn by stand-in.\n" in drawn.stderr
     assert "stand-in has random weights: the picture is noise." in drawn.stderr
 
     def drawn_again(*options: str) -> tuple[Path, dict]:
