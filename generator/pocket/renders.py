@@ -1,0 +1,42 @@
+"""The training pictures: so many scenes drawn once and kept in a folder, since drawing costs as much as learning."""
+
+import os
+import random
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from generator.pocket.canvas import SIDE
+from generator.pocket.render import render
+from generator.pocket.scene import Scene, is_held_out, random_scene
+
+
+def training_scenes(count: int, *, seed: int) -> list[Scene]:
+    """Scenes to learn from; none of them held out."""
+    rng = random.Random(seed)
+    scenes: list[Scene] = []
+    while len(scenes) < count:
+        scene = random_scene(rng)
+        if not is_held_out(scene):
+            scenes.append(scene)
+    return scenes
+
+
+def training_pictures(folder: Path, scenes: list[Scene], *, seed: int) -> np.ndarray:
+    """(n, 64, 64, 3) bytes, read from ``folder`` or drawn on all cores and kept there. Picture n has the seed n."""
+    file = folder / f"renders-{len(scenes)}-{seed}.npy"
+    if not file.exists():
+        pictures = np.empty((len(scenes), SIDE, SIDE, 3), dtype=np.uint8)
+        with ProcessPoolExecutor(os.cpu_count()) as pool:
+            for n, picture in enumerate(pool.map(_rendered, scenes, range(len(scenes)), chunksize=256)):
+                pictures[n] = picture
+        unfinished = file.with_suffix(".part.npy")
+        np.save(unfinished, pictures)
+        unfinished.rename(file)
+    loaded: np.ndarray = np.load(file, mmap_mode="r")
+    return loaded
+
+
+def _rendered(scene: Scene, seed: int) -> np.ndarray:
+    return np.asarray(render(scene, seed))

@@ -1,0 +1,107 @@
+"""From an empty folder to the shipped weights: ``python -m generator.pocket.train --device cpu``.
+
+Draws the pictures, trains the VAE, then the UNet with its text encoders, and writes a pipeline in diffusers' layout.
+Started again it goes on from its last checkpoint; with more ``--unet-steps`` it makes a finished training longer.
+"""
+
+import argparse
+import logging
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL, StableDiffusionXLPipeline
+
+from generator.pocket.architecture import make_scheduler
+from generator.pocket.captions import known_words
+from generator.pocket.renders import training_pictures, training_scenes
+from generator.pocket.train_unet import Networks, train_unet
+from generator.pocket.train_vae import to_tensor, train_vae
+
+log = logging.getLogger(__name__)
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+# What the shipped weights were made with.
+PICTURES = 48_000
+VAE_STEPS = 4_200
+UNET_STEPS = 8_000
+SEED = 1
+
+_ENCODED_AT_ONCE = 64
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m generator.pocket.train", description=__doc__.partition("\n")[0])
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--folder", type=Path, default=Path("pocket-training"), help="for pictures and checkpoints")
+    parser.add_argument("--out", type=Path, default=WEIGHTS, help="where the weights go")
+    parser.add_argument("--vae-steps", type=int, default=VAE_STEPS)
+    parser.add_argument("--unet-steps", type=int, default=UNET_STEPS)
+    parser.add_argument("--pictures", type=int, default=PICTURES)
+    parser.add_argument("--seed", type=int, default=SEED)
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    train(
+        device=torch.device(given.device),
+        folder=given.folder,
+        out=given.out,
+        vae_steps=given.vae_steps,
+        unet_steps=given.unet_steps,
+        pictures=given.pictures,
+        seed=given.seed,
+    )
+
+
+def train(
+    *, device: torch.device, folder: Path, out: Path, vae_steps: int, unet_steps: int, pictures: int, seed: int
+) -> None:
+    began = time.perf_counter()
+    folder.mkdir(parents=True, exist_ok=True)
+
+    # 1. Pictures of the small world.
+    scenes = training_scenes(pictures, seed=seed)
+    renders = training_pictures(folder, scenes, seed=seed)
+    log.info("%d pictures after %.0f s", len(renders), time.perf_counter() - began)
+
+    # 2. The VAE, and the pictures as its latents, scaled to unit variance as SDXL's are.
+    vae = train_vae(renders, folder, steps=vae_steps, device=device, seed=seed)
+    latents = _latents(vae, renders, device)
+    vae.register_to_config(scaling_factor=round(1 / latents.std().item(), 5))
+    latents *= vae.config.scaling_factor
+    log.info("latents after %.0f s, scaled by %s", time.perf_counter() - began, vae.config.scaling_factor)
+
+    # 3. The UNet and the text encoders.
+    networks = train_unet(latents, scenes, folder, steps=unet_steps, device=device, seed=seed)
+
+    # 4. The pipeline that everyone loads.
+    save(networks, vae, out)
+    log.info("%s after %.0f s", out, time.perf_counter() - began)
+
+
+def save(networks: Networks, vae: AutoencoderKL, out: Path) -> None:
+    """A pipeline in diffusers' layout, fp16, with ``words.txt``, the words that the captions were made of."""
+    pipeline = StableDiffusionXLPipeline(
+        unet=networks.unet,
+        vae=vae,
+        text_encoder=networks.text_encoder,
+        text_encoder_2=networks.text_encoder_2,
+        tokenizer=networks.tokenizer,
+        tokenizer_2=networks.tokenizer_2,
+        scheduler=make_scheduler(),
+        force_zeros_for_empty_prompt=True,
+        add_watermarker=False,
+    )
+    pipeline.to("cpu", torch.float16).save_pretrained(out, safe_serialization=True)
+    (out / "words.txt").write_text("\n".join(known_words()) + "\n", encoding="utf-8")
+
+
+@torch.no_grad()
+def _latents(vae: AutoencoderKL, pictures: np.ndarray, device: torch.device) -> torch.Tensor:
+    batches = np.array_split(pictures, max(1, len(pictures) // _ENCODED_AT_ONCE))
+    return torch.cat([vae.encode(to_tensor(batch).to(device)).latent_dist.mode().cpu() for batch in batches])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""First part of the training: the VAE. It bounds everything after it, so it is trained before anything else."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from diffusers.models.resnet import ResnetBlock2D
+from diffusers.training_utils import EMAModel
+
+from generator.pocket import checkpoint
+from generator.pocket.architecture import make_vae
+from generator.pocket.canvas import SIDE
+from generator.pocket.schedule import learning_rate_factor
+
+log = logging.getLogger(__name__)
+
+# Pieces of pictures: the network sees no further, and a step costs a quarter.
+_BATCH = 16
+_PIECE = 32
+_LEARNING_RATE = 1.5e-3
+
+# Weak enough that the latents keep what a picture needs; with more of it, or a wider start, they collapsed.
+_KL_WEIGHT = 3e-5
+_FIRST_LOG_VARIANCE = -6.0
+
+_SAVE_EVERY = 500
+
+
+def train_vae(pictures: np.ndarray, folder: Path, *, steps: int, device: torch.device, seed: int) -> AutoencoderKL:
+    """An AutoencoderKL (Kingma and Welling, arXiv 1312.6114) that reads and writes the pictures, (n, 64, 64, 3) bytes.
+
+    Goes on from the last checkpoint in ``folder``.
+    """
+    torch.manual_seed(seed)
+    vae = make_vae().to(device)
+    with torch.no_grad():
+        # Every residual block starts as nothing but its shortcut, which learns several times faster.
+        for block in vae.modules():
+            if isinstance(block, ResnetBlock2D):
+                block.conv2.weight.zero_()
+        vae.quant_conv.bias[vae.config.latent_channels :] = _FIRST_LOG_VARIANCE
+    optimizer = torch.optim.AdamW(vae.parameters(), lr=_LEARNING_RATE, betas=(0.9, 0.99), weight_decay=1e-4)
+    average = EMAModel(vae.parameters(), decay=0.998, use_ema_warmup=True, power=3 / 4)
+    file = folder / "vae.pt"
+    step = 0
+    if state := checkpoint.load(file):
+        vae.load_state_dict(state["vae"])
+        optimizer.load_state_dict(state["optimizer"])
+        average.load_state_dict(state["average"])
+        step = state["step"]
+
+    while step < steps:
+        # 1. Pieces of a batch of pictures, the same ones for the same step.
+        rng = np.random.default_rng((seed, step))
+        chosen = rng.integers(len(pictures), size=_BATCH)
+        top, left = 4 * rng.integers((SIDE - _PIECE) // 4 + 1, size=2)
+        target = to_tensor(pictures[chosen, top : top + _PIECE, left : left + _PIECE]).to(device)
+
+        # 2. How far the picture is from itself after the way there and back, and the latents from a normal distribution.
+        latents = vae.encode(target).latent_dist
+        drawn = vae.decode(latents.sample()).sample
+        error = (drawn - target).square().mean() + 0.3 * (drawn - target).abs().mean()
+        loss = error + _KL_WEIGHT * latents.kl().mean() / latents.mean[0].numel()
+
+        # 3. A step against it.
+        for group in optimizer.param_groups:
+            group["lr"] = _LEARNING_RATE * learning_rate_factor(step / steps)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+        optimizer.step()
+        average.step(vae.parameters())
+        step += 1
+
+        if step % 100 == 0:
+            log.info("vae %d of %d: error %.5f, PSNR %.1f dB", step, steps, error.item(), _psnr(drawn, target))
+        if step % _SAVE_EVERY == 0 or step == steps:
+            state = {"vae": vae.state_dict(), "optimizer": optimizer.state_dict(), "average": average.state_dict()}
+            checkpoint.save({**state, "step": step}, file)
+
+    average.copy_to(vae.parameters())
+    return vae.eval()
+
+
+def to_tensor(pictures: np.ndarray) -> torch.Tensor:
+    """Bytes (n, height, width, 3) as floats (n, 3, height, width), -1 to 1."""
+    return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+
+
+def _psnr(drawn: torch.Tensor, target: torch.Tensor) -> float:
+    """Peak signal-to-noise ratio in decibels; the values span 2."""
+    return float(10 * torch.log10(4 / (drawn.detach() - target).square().mean()))
