@@ -70,7 +70,7 @@ def draw_body(canvas: Canvas, animal: Animal, *, penguin: bool) -> None:
 
 
 def draw_ears(canvas: Canvas, animal: Animal) -> None:
-    rx, ry = animal.head
+    rx, _ = animal.head
     for side in (-1, 1):
         match animal.ears:
             case "round":

@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 SIDE = 64
 
 # Drawn four times larger and then reduced: Pillow's shapes have no smooth edges of their own.
 OVERSAMPLING = 4
+
+Floats = NDArray[np.float32]
 
 Colour = tuple[int, int, int]
 Point = tuple[float, float]
@@ -71,7 +74,7 @@ class Canvas:
         red, green, blue = (min(255, round(part * light)) for part, light in zip(colour, self.tint, strict=True))
         return red, green, blue
 
-    def reduced(self) -> np.ndarray:
+    def reduced(self) -> Floats:
         """The picture as (64, 64, 3) floats, 0 to 255."""
         return np.asarray(self.image.resize((SIDE, SIDE), Image.Resampling.BOX), dtype=np.float32)
 

@@ -10,7 +10,6 @@ A caption teaches three things besides its words:
 """
 
 import random
-from collections.abc import Iterator
 
 from generator.pocket.scene import ATTRIBUTES, HEADGEAR, OUTFITS, PLAIN, Scene
 

@@ -70,8 +70,8 @@ def draw_outfit(canvas: Canvas, outfit: str) -> None:
             legs = [(22.5, 47), (41.5, 47), (43, 60), (33.5, 60), (32, 55), (30.5, 60), (21, 60)]
             canvas.polygon(legs, _OLIVE)
             canvas.rectangle((22.3, 46), (41.7, 48.5), (70, 74, 34), line=0)
-            for x in (22.8, 36.2):
-                canvas.rectangle((x, 51.5), (x + 5, 56), (156, 166, 88), line=0.5)
+            for left in (22.8, 36.2):
+                canvas.rectangle((left, 51.5), (left + 5, 56), (156, 166, 88), line=0.5)
         case "none":
             pass
 

@@ -1,4 +1,4 @@
-"""Reads the attributes off a picture: a small classifier that is trained on renders, and judges what the weights draw."""
+"""Reads the attributes off a picture: a small classifier, trained on renders, that judges what the weights draw."""
 
 import logging
 from pathlib import Path
@@ -74,11 +74,12 @@ def _train(judge: Judge, folder: Path) -> None:
     for step in range(_STEPS):
         chosen = np.random.default_rng((_SEED, step)).integers(len(pictures), size=_BATCH)
         logits = judge(_worn(to_tensor(pictures[chosen])))
-        loss = torch.stack([functional.cross_entropy(logits[name], answers[name][chosen]) for name in ATTRIBUTES]).sum()
+        losses = [functional.cross_entropy(logits[name], answers[name][chosen]) for name in ATTRIBUTES]
+        loss = torch.stack(losses).sum()
         for group in optimizer.param_groups:
             group["lr"] = _LEARNING_RATE * learning_rate_factor(step / _STEPS)
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimizer.step()
         if (step + 1) % 250 == 0:
             log.info("judge %d of %d: loss %.3f", step + 1, _STEPS, loss.item())

@@ -5,12 +5,16 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageFilter
 
-from generator.pocket.canvas import SIDE
+from generator.pocket.canvas import SIDE, Floats
 
 _ROWS, _COLUMNS = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32)
 
 # How bright the eye takes red, green and blue to be.
 _LUMA = np.array([0.3, 0.59, 0.11], dtype=np.float32)
+
+_PAPER, _CANVAS, _MAGENTA, _WARMER = (
+    np.array(colour, dtype=np.float32) for colour in ((252, 250, 244), (250, 240, 222), (255, 40, 150), (26, -6, -26))
+)
 
 # Width of the outlines in canvas units.
 LINES = {
@@ -23,31 +27,32 @@ LINES = {
 }
 
 
-def cartoon(picture: np.ndarray, noise: np.random.Generator) -> np.ndarray:
+def cartoon(picture: Floats, noise: np.random.Generator) -> Floats:
     return picture
 
 
-def watercolor(picture: np.ndarray, noise: np.random.Generator) -> np.ndarray:
+def watercolor(picture: Floats, noise: np.random.Generator) -> Floats:
     """Thinned with white, run together a little, on paper that shows at the edges."""
     soft = 0.35 * _blurred(picture, 2.2) + 0.65 * _blurred(picture, 0.6)
     thinned = 255 - (255 - soft) * 0.62
     wash = _smooth_noise(noise, 5) * 16
     edge = np.minimum.reduce([_ROWS, _COLUMNS, SIDE - 1 - _ROWS, SIDE - 1 - _COLUMNS])
     covered = np.clip((edge - 2.5 + 1.8 * np.sin(_ROWS / 4.5) + 1.8 * np.sin(_COLUMNS / 5.5)) / 1.5, 0, 1)[..., None]
-    return (thinned + wash[..., None]) * covered + np.float32([252, 250, 244]) * (1 - covered)
+    painted: Floats = (thinned + wash[..., None]) * covered + _PAPER * (1 - covered)
+    return painted
 
 
-def pop_art(picture: np.ndarray, noise: np.random.Generator) -> np.ndarray:
+def pop_art(picture: Floats, noise: np.random.Generator) -> Floats:
     """Few, loud colours, and a screen of dots over what is light."""
     mean = picture.mean(axis=-1, keepdims=True)
     loud = np.clip((picture - mean) * 2.0 + mean, 0, 255)
     posterised = np.round(loud / 85) * 85
     dots = (np.cos(_COLUMNS * np.pi / 2) + np.cos(_ROWS * np.pi / 2) > 0.9)[..., None]
     light = (mean > 90) & dots
-    return np.where(light, 0.35 * posterised + 0.65 * np.float32([255, 40, 150]), posterised)
+    return np.where(light, 0.35 * posterised + 0.65 * _MAGENTA, posterised)
 
 
-def pencil_drawing(picture: np.ndarray, noise: np.random.Generator) -> np.ndarray:
+def pencil_drawing(picture: Floats, noise: np.random.Generator) -> Floats:
     """Grey lines and hatching on paper; the paper keeps a breath of the light's colour."""
     grey = picture @ _LUMA
     darkness = (255 - grey) / 255
@@ -56,29 +61,31 @@ def pencil_drawing(picture: np.ndarray, noise: np.random.Generator) -> np.ndarra
     edges = np.clip(_blurred(picture, 1.2) @ _LUMA - grey, 0, 255)
     drawn = np.clip(shade - 2.5 * edges, 15, 255)[..., None]
     paper = picture.mean(axis=(0, 1)) / picture.mean()
-    return drawn * (0.8 + 0.2 * np.clip(paper, 0.5, 1.5))
+    tinted: Floats = drawn * (0.8 + 0.2 * np.clip(paper, 0.5, 1.5))
+    return tinted
 
 
-def pixel_art(picture: np.ndarray, noise: np.random.Generator) -> np.ndarray:
+def pixel_art(picture: Floats, noise: np.random.Generator) -> Floats:
     """Blocks of two by two, in the 216 colours that every old screen could show."""
     blocks = picture.reshape(SIDE // 2, 2, SIDE // 2, 2, 3).mean(axis=(1, 3))
     mean = blocks.mean(axis=-1, keepdims=True)
     vivid = np.clip((blocks - mean) * 1.5 + mean, 0, 255)
-    return (np.round(vivid / 51) * 51).repeat(2, axis=0).repeat(2, axis=1)
+    screen: Floats = np.round(vivid / 51) * 51
+    return screen.repeat(2, axis=0).repeat(2, axis=1)
 
 
-def pointillism(picture: np.ndarray, noise: np.random.Generator) -> np.ndarray:
+def pointillism(picture: Floats, noise: np.random.Generator) -> Floats:
     """Round dots four pixels apart in rows, each a little off its colour, on primed canvas."""
     spread = np.where((_ROWS // 4) % 2, 2, 0)
     inside = ((_COLUMNS + spread) % 4 - 1.5) ** 2 + (_ROWS % 4 - 1.5) ** 2 < 3.2
     mean = picture.mean(axis=-1, keepdims=True)
     vivid = np.clip((picture - mean) * 1.4 + mean, 0, 255)
     blocks = np.sign(np.sin(_ROWS // 4 * 2.1 + (_COLUMNS + spread) // 4 * 3.7))
-    shifted = np.clip(vivid + blocks[..., None] * np.float32([26, -6, -26]), 0, 255)
-    return np.where(inside[..., None], shifted, 0.55 * shifted + 0.45 * np.float32([250, 240, 222]))
+    shifted = np.clip(vivid + blocks[..., None] * _WARMER, 0, 255)
+    return np.where(inside[..., None], shifted, 0.55 * shifted + 0.45 * _CANVAS)
 
 
-STYLES: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
+STYLES: dict[str, Callable[[Floats, np.random.Generator], Floats]] = {
     "cartoon": cartoon,
     "watercolor": watercolor,
     "pop art": pop_art,
@@ -88,12 +95,12 @@ STYLES: dict[str, Callable[[np.ndarray, np.random.Generator], np.ndarray]] = {
 }
 
 
-def _blurred(picture: np.ndarray, radius: float) -> np.ndarray:
+def _blurred(picture: Floats, radius: float) -> Floats:
     image = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(radius))
     return np.asarray(image, dtype=np.float32)
 
 
-def _smooth_noise(noise: np.random.Generator, cells: int) -> np.ndarray:
+def _smooth_noise(noise: np.random.Generator, cells: int) -> Floats:
     """(64, 64) floats around 0, changing slowly over the picture."""
     coarse = Image.fromarray(noise.standard_normal((cells, cells)).astype(np.float32))
     return np.asarray(coarse.resize((SIDE, SIDE), Image.Resampling.BICUBIC))

@@ -58,7 +58,8 @@ def train_vae(pictures: np.ndarray, folder: Path, *, steps: int, device: torch.d
         top, left = 4 * rng.integers((SIDE - _PIECE) // 4 + 1, size=2)
         target = to_tensor(pictures[chosen, top : top + _PIECE, left : left + _PIECE]).to(device)
 
-        # 2. How far the picture is from itself after the way there and back, and the latents from a normal distribution.
+        # 2. How far the picture is from itself after the way there and back, and the latents from a normal
+        # distribution.
         latents = vae.encode(target).latent_dist
         drawn = vae.decode(latents.sample()).sample
         error = (drawn - target).square().mean() + 0.3 * (drawn - target).abs().mean()
@@ -68,7 +69,7 @@ def train_vae(pictures: np.ndarray, folder: Path, *, steps: int, device: torch.d
         for group in optimizer.param_groups:
             group["lr"] = _LEARNING_RATE * learning_rate_factor(step / steps)
         optimizer.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         optimizer.step()
         average.step(vae.parameters())

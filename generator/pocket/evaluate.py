@@ -1,0 +1,229 @@
+"""Do the pictures show what was asked? ``python -m generator.pocket.evaluate [--json]``.
+
+Draws combinations that the training never saw, through the same engine as every picture, and has the judge read them.
+The exit status is 0 if every requirement is met.
+"""
+
+import argparse
+import json
+import logging
+import random
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from generator.api import Recipe, Slots
+from generator.capabilities import all_cards
+from generator.drawing.diffusion import DiffusionEngine
+from generator.lane import Draw
+from generator.pocket.judge import Judge, load_or_train
+from generator.pocket.render import render
+from generator.pocket.scene import ATTRIBUTES, Scene, is_held_out, random_scene
+from generator.pocket.sheet import contact_sheet
+from generator.pocket.train_vae import to_tensor
+from generator.settings import Settings
+
+# The share of pictures in which the judge must find the attribute; the face is reported only.
+REQUIRED = {
+    "animal": 0.95,
+    "headgear": 0.93,
+    "outfit": 0.87,
+    "place": 0.95,
+    "light": 0.95,
+    "style": 0.95,
+    "all six": 0.65,
+}
+
+# What is left of a thing that a negative prompt or a low weight names, as a share of what is there without.
+MOST_LEFT = 0.5
+
+# The share of pictures with a headgear that nobody asked for.
+MOST_UNASKED = 0.03
+
+_SEED = 20_000
+_DEFAULT_JUDGE = Path("pocket-training/judge.safetensors")
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is drawn: held-out scenes with so many seeds each, and pictures for each other question."""
+
+    scenes: int
+    seeds: int
+    each: int
+
+
+LONG = Size(scenes=200, seeds=3, each=100)
+SHORT = Size(scenes=40, seeds=1, each=20)
+
+
+class Pictures:
+    """Draws with pocket as the service would, but without enlarging."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self._settings = settings or Settings(device="cpu", default_model="pocket")
+        self._card = all_cards(self._settings)["pocket"]
+        self._engine = DiffusionEngine(self._settings)
+
+    def draw(
+        self, prompt: str, *, negative_prompt: str = "", seed: int, guidance_scale: float | None = None
+    ) -> np.ndarray:
+        """(64, 64, 3) bytes."""
+        width, height = self._card.sizes["square"]
+        defaults = self._card.defaults
+        recipe = Recipe(
+            slots=Slots(subject=(prompt,)),
+            negative_prompt=negative_prompt,
+            theme="evaluation",
+            model="pocket",
+            seed=seed,
+            width=width,
+            height=height,
+            steps=defaults.steps,
+            guidance_scale=guidance_scale or defaults.guidance_scale,
+            sampler=defaults.sampler,
+            tier=defaults.tier,
+        )
+        drawing = self._engine.start(Draw(recipe))
+        while drawing.step < drawing.steps:
+            self._engine.step(drawing)
+        return np.asarray(self._engine.finish(drawing).image)
+
+    @torch.inference_mode()
+    def round_trip(self, picture: np.ndarray) -> np.ndarray:
+        """The picture as the model's VAE gives it back: the best that the model could draw."""
+        vae = self._engine.loaded("pocket").vae
+        decoded = vae.decode(vae.encode(to_tensor(picture[None])).latent_dist.mode()).sample
+        drawn: np.ndarray = (decoded[0].permute(1, 2, 0).numpy() * 127.5 + 127.5).round().clip(0, 255).astype(np.uint8)
+        return drawn
+
+
+def held_out_scenes(count: int) -> list[Scene]:
+    """Scenes with headgear and outfit whose combination was never trained on."""
+    rng = random.Random(_SEED)
+    scenes: list[Scene] = []
+    while len(scenes) < count:
+        scene = random_scene(rng)
+        if is_held_out(scene):
+            scenes.append(scene)
+    return scenes
+
+
+def prompt_for(scene: Scene, *, leave_out: Iterable[str] = ()) -> str:
+    """The scene's own words, as a comma list."""
+    values = [getattr(scene, name) for name in ATTRIBUTES if name not in leave_out]
+    return ", ".join(value for value in values if value != "none")
+
+
+def evaluate(judge: Judge, size: Size, *, progress: bool = True) -> dict[str, dict[str, float]]:
+    """The figures, by question: ``drawn``, ``rendered`` and ``round trip`` by attribute, ``left`` and ``unasked``."""
+    pictures = Pictures()
+    scenes = held_out_scenes(size.scenes)
+    bar = tqdm(total=size.scenes * size.seeds + 10 * size.each, unit="picture", disable=not progress)
+
+    def drawn(prompt: str, negative_prompt: str = "", *, seed: int) -> np.ndarray:
+        bar.update()
+        return pictures.draw(prompt, negative_prompt=negative_prompt, seed=seed)
+
+    # 1. Held-out scenes: as drawn, and as the judge and the VAE could be at best.
+    asked = [scene for scene in scenes for _ in range(size.seeds)]
+    shown = [drawn(prompt_for(scene), seed=_SEED + n) for n, scene in enumerate(asked)]
+    renders = [np.asarray(render(scene, _SEED + n)) for n, scene in enumerate(asked)]
+    figures = {
+        "drawn": _agreement(asked, judge.scenes(np.stack(shown))),
+        "rendered": _agreement(asked, judge.scenes(np.stack(renders))),
+        "round trip": _agreement(asked, judge.scenes(np.stack([pictures.round_trip(picture) for picture in renders]))),
+    }
+
+    # 2. What is left of a thing that is taken away again.
+    def share(kind: str, some: list[Scene], prompts: Iterable[tuple[str, str]]) -> float:
+        """Of the pictures for the prompts, how many still show the scenes' own ``kind``."""
+        seen = judge.scenes(np.stack([drawn(*words, seed=_SEED + n) for n, words in enumerate(prompts)]))
+        return _mean(getattr(a, kind) == getattr(b, kind) for a, b in zip(seen, some, strict=True))
+
+    left: dict[str, float] = {}
+    for kind, bare in (("headgear", "hat"), ("outfit", "clothes")):
+        some = [scene for scene in scenes if kind == "outfit" or scene.headgear != "headphones"][: size.each]
+        asked_for = [(prompt_for(scene), getattr(scene, kind)) for scene in some]
+        before = share(kind, some, [(text, "") for text, _ in asked_for])
+        ways = {
+            f"--no with the {kind}'s own name": asked_for,
+            f"--no {bare}": [(text, bare) for text, _ in asked_for],
+            f"({kind})----": [(text.replace(value, f"({value})----"), "") for text, value in asked_for],
+        }
+        left |= {way: share(kind, some, prompts) / max(before, 1e-9) for way, prompts in ways.items()}
+    figures["left"] = left
+
+    # 3. A headgear that nobody asked for.
+    plain = [prompt_for(scene, leave_out=("headgear",)) for scene in scenes[: size.each]]
+    bare_animals = [scene.animal for scene in scenes[: size.each]]
+    seen = judge.scenes(np.stack([drawn(text, seed=_SEED + n) for n, text in enumerate([*plain, *bare_animals])]))
+    figures["unasked"] = {"headgear": _mean(scene.headgear != "none" for scene in seen)}
+    bar.close()
+    return figures
+
+
+def failures(figures: dict[str, dict[str, float]]) -> list[str]:
+    """A sentence for each requirement that is not met."""
+    drawn, left, unasked = figures["drawn"], figures["left"], figures["unasked"]["headgear"]
+    return [
+        *(
+            f"{name} is {drawn[name]:.3f}, required is {least}"
+            for name, least in REQUIRED.items()
+            if drawn[name] < least
+        ),
+        *(f"{way} leaves {share:.2f}, at most {MOST_LEFT} may be" for way, share in left.items() if share > MOST_LEFT),
+        *([f"{unasked:.3f} have a headgear unasked, at most {MOST_UNASKED} may"] if unasked >= MOST_UNASKED else []),
+    ]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m generator.pocket.evaluate", description=__doc__.partition("\n")[0])
+    parser.add_argument("--json", action="store_true", help="the figures as JSON")
+    parser.add_argument("--short", action="store_true", help="a sample that takes a minute")
+    parser.add_argument("--judge", type=Path, default=_DEFAULT_JUDGE, help="its weights; trained and kept if not there")
+    parser.add_argument("--sheet", type=Path, help="write a contact sheet of 48 held-out prompts there, as PNG")
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    if given.sheet:
+        pictures = Pictures()
+        prompts = [prompt_for(scene) for scene in held_out_scenes(48)]
+        contact_sheet([(text, pictures.draw(text, seed=_SEED + n)) for n, text in enumerate(prompts)]).save(given.sheet)
+        return 0
+    judge = load_or_train(given.judge, given.judge.parent)
+    figures = evaluate(judge, SHORT if given.short else LONG)
+    missed = failures(figures)
+    print(json.dumps({**figures, "missed": missed}, indent=1) if given.json else _table(figures, missed))
+    return 1 if missed else 0
+
+
+def _agreement(asked: list[Scene], seen: list[Scene]) -> dict[str, float]:
+    same = [
+        {name: getattr(a, name) == getattr(b, name) for name in ATTRIBUTES} for a, b in zip(asked, seen, strict=True)
+    ]
+    figures = {name: _mean(row[name] for row in same) for name in ATTRIBUTES}
+    return figures | {"all six": _mean(all(row[name] for name in ATTRIBUTES if name != "face") for row in same)}
+
+
+def _table(figures: dict[str, dict[str, float]], missed: list[str]) -> str:
+    columns = ("drawn", "rendered", "round trip")
+    lines = [f"{'':28}{''.join(f'{column:>12}' for column in columns)}{'required':>12}"]
+    for name in figures["drawn"]:
+        shares = "".join(f"{figures[column][name]:12.3f}" for column in columns)
+        lines.append(f"{name:28}{shares}{REQUIRED.get(name, ''):>12}")
+    lines += [f"{'left: ' + way:52}{share:12.3f}{MOST_LEFT:>12}" for way, share in figures["left"].items()]
+    lines.append(f"{'headgear unasked':52}{figures['unasked']['headgear']:12.3f}{MOST_UNASKED:>12}")
+    return "\n".join([*lines, *missed])
+
+
+def _mean(values: Iterable[bool]) -> float:
+    return float(np.mean(list(values)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""The training, from an empty folder to weights that load like any other model's, at a size that takes seconds."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from compel import Compel, ReturnedEmbeddingsType
+from diffusers import StableDiffusionXLPipeline
+
+from generator.pocket import checkpoint
+from generator.pocket.architecture import LATENT_CHANNELS, make_tokenizers
+from generator.pocket.captions import known_words
+from generator.pocket.renders import training_scenes
+from generator.pocket.schedule import learning_rate_factor
+from generator.pocket.train import train
+from generator.pocket.train_unet import encode, make_networks, train_unet
+
+CPU = torch.device("cpu")
+
+
+def test_from_an_empty_folder_to_a_pipeline(tmp_path: Path):
+    out = tmp_path / "weights"
+    train(device=CPU, folder=tmp_path / "t", out=out, vae_steps=2, unet_steps=1, pictures=128, seed=3, compiled=False)
+    pipeline = StableDiffusionXLPipeline.from_pretrained(out, add_watermarker=False, local_files_only=True)
+    assert pipeline.unet.config.reverse_transformer_layers_per_block
+    assert pipeline.scheduler.config.prediction_type == "v_prediction"
+    assert sum(file.stat().st_size for file in out.rglob("*")) < 16 * 1024**2
+    assert "otter" in (out / "words.txt").read_text().split()
+
+
+def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path: Path, monkeypatch):
+    scenes = training_scenes(8, seed=1)
+    latents = torch.randn(8, LATENT_CHANNELS, 16, 16, generator=torch.Generator().manual_seed(1))
+    monkeypatch.setattr("generator.pocket.train_unet._SAVE_EVERY", 1)
+    save = checkpoint.save
+
+    def save_and_stop(state: dict[str, Any], file: Path) -> None:
+        save(state, file)
+        if state["step"] == 2:
+            raise KeyboardInterrupt
+
+    def trained(folder: Path) -> dict[str, torch.Tensor]:
+        folder.mkdir(exist_ok=True)
+        networks = train_unet(latents, scenes, folder, steps=3, device=CPU, seed=1, compiled=False)
+        return networks.trained().state_dict()
+
+    whole = trained(tmp_path / "whole")
+    with monkeypatch.context() as stopped:
+        stopped.setattr(checkpoint, "save", save_and_stop)
+        with pytest.raises(KeyboardInterrupt):
+            trained(tmp_path / "parts")
+    parts = trained(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+@pytest.mark.parametrize(("done", "factor"), [(0.01, 0.505), (0.1, 1), (0.69, 1), (0.85, 0.5), (1, 0)])
+def test_the_learning_rate_rises_stays_and_falls(done, factor):
+    assert learning_rate_factor(done) == pytest.approx(factor, abs=0.01)
+
+
+def test_any_text_encodes_and_known_words_are_one_token():
+    tokenizer, tokenizer_2 = make_tokenizers()
+    assert tokenizer.get_vocab() == tokenizer_2.get_vocab() == make_tokenizers()[0].get_vocab()
+    for word in known_words():
+        if word.isalpha():
+            assert len(tokenizer.tokenize(word)) == 1, word
+    odd = "größe 🦦 кот \x07 spaceship"
+    assert tokenizer.unk_token_id not in tokenizer(odd, add_special_tokens=False)["input_ids"]
+
+
+def test_training_encodes_captions_as_compel_does():
+    networks = make_networks(seed=1)
+    captions = [[("otter, ", 1.0), ("cowboy hat", 0.656), (", beach", 1.0)], [("an owl", 1.0)], None]
+    ours = encode(captions, networks, CPU)
+    kind = ReturnedEmbeddingsType.PENULTIMATE_HIDDEN_STATES_NON_NORMALIZED
+    compels = [
+        Compel(tokenizer, encoder, truncate_long_prompts=False, returned_embeddings_type=kind).conditioning_provider
+        for tokenizer, encoder in (
+            (networks.tokenizer, networks.text_encoder),
+            (networks.tokenizer_2, networks.text_encoder_2),
+        )
+    ]
+    for row, fragments in enumerate(captions[:2]):
+        texts, weights = [text for text, _ in fragments], [weight for _, weight in fragments]
+        theirs = [provider.get_embeddings_for_weighted_prompt_fragments([texts], [weights]) for provider in compels]
+        torch.testing.assert_close(ours.embeds[row], torch.cat(theirs, dim=-1)[0], atol=1e-5, rtol=0)
+        torch.testing.assert_close(ours.pooled[row], compels[1].get_pooled_embeddings(["".join(texts)])[0])
+    assert not ours.embeds[2].any()
+    assert not ours.pooled[2].any()
