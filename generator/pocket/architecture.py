@@ -65,7 +65,7 @@ def _text_config(tokenizer: CLIPTokenizer) -> CLIPTextConfig:
     return CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=TEXT_WIDTH,
-        intermediate_size=4 * TEXT_WIDTH,
+        intermediate_size=2 * TEXT_WIDTH,
         projection_dim=TEXT_WIDTH,
         num_hidden_layers=3,
         num_attention_heads=4,

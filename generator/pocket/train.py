@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL, StableDiffusionXLPipeline
 
+from generator.pocket import checkpoint
 from generator.pocket.architecture import make_scheduler
 from generator.pocket.captions import known_words
 from generator.pocket.renders import training_pictures, training_scenes
@@ -26,7 +27,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 # What the shipped weights were made with.
 PICTURES = 48_000
 VAE_STEPS = 6_000
-UNET_STEPS = 7_600
+UNET_STEPS = 6_400
 SEED = 1
 
 _ENCODED_AT_ONCE = 64
@@ -41,7 +42,6 @@ def main() -> None:
     parser.add_argument("--unet-steps", type=int, default=UNET_STEPS)
     parser.add_argument("--pictures", type=int, default=PICTURES)
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--compile", action="store_true", help="torch.compile: minutes to start, then faster steps")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     train(
@@ -52,7 +52,6 @@ def main() -> None:
         unet_steps=given.unet_steps,
         pictures=given.pictures,
         seed=given.seed,
-        compiled=given.compile,
     )
 
 
@@ -65,7 +64,6 @@ def train(
     unet_steps: int,
     pictures: int,
     seed: int,
-    compiled: bool,
 ) -> None:
     began = time.perf_counter()
     folder.mkdir(parents=True, exist_ok=True)
@@ -77,13 +75,13 @@ def train(
 
     # 2. The VAE, and the pictures as its latents, scaled to unit variance as SDXL's are.
     vae = train_vae(renders, folder, steps=vae_steps, device=device, seed=seed)
-    latents = _latents(vae, renders, device)
+    latents = _latents(vae, renders, folder / f"latents-{vae_steps}-{pictures}-{seed}.pt", device)
     vae.register_to_config(scaling_factor=round(1 / latents.std().item(), 5))
     latents *= vae.config.scaling_factor
     log.info("latents after %.0f s, scaled by %s", time.perf_counter() - began, vae.config.scaling_factor)
 
     # 3. The UNet and the text encoders.
-    networks = train_unet(latents, scenes, folder, steps=unet_steps, device=device, seed=seed, compiled=compiled)
+    networks = train_unet(latents, scenes, folder, steps=unet_steps, device=device, seed=seed)
 
     # 4. The pipeline that everyone loads.
     save(networks, vae, out)
@@ -108,9 +106,16 @@ def save(networks: Networks, vae: AutoencoderKL, out: Path) -> None:
 
 
 @torch.no_grad()
-def _latents(vae: AutoencoderKL, pictures: np.ndarray, device: torch.device) -> torch.Tensor:
-    batches = np.array_split(pictures, max(1, len(pictures) // _ENCODED_AT_ONCE))
-    return torch.cat([vae.encode(to_tensor(batch).to(device)).latent_dist.mode().cpu() for batch in batches])
+def _latents(vae: AutoencoderKL, pictures: np.ndarray, file: Path, device: torch.device) -> torch.Tensor:
+    """(n, channels, 16, 16) floats, read from ``file`` or made and kept there."""
+    if not file.exists():
+        batches = np.array_split(pictures, max(1, len(pictures) // _ENCODED_AT_ONCE))
+        modes = [vae.encode(to_tensor(batch).to(device)).latent_dist.mode().cpu() for batch in batches]
+        checkpoint.save({"latents": torch.cat(modes)}, file)
+    state = checkpoint.load(file)
+    assert state is not None
+    latents: torch.Tensor = state["latents"]
+    return latents
 
 
 if __name__ == "__main__":

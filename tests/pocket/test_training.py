@@ -21,7 +21,7 @@ CPU = torch.device("cpu")
 
 def test_from_an_empty_folder_to_a_pipeline(tmp_path: Path):
     out = tmp_path / "weights"
-    train(device=CPU, folder=tmp_path / "t", out=out, vae_steps=2, unet_steps=1, pictures=128, seed=3, compiled=False)
+    train(device=CPU, folder=tmp_path / "t", out=out, vae_steps=2, unet_steps=1, pictures=128, seed=3)
     pipeline = StableDiffusionXLPipeline.from_pretrained(out, add_watermarker=False, local_files_only=True)
     assert pipeline.unet.config.reverse_transformer_layers_per_block
     assert pipeline.scheduler.config.prediction_type == "v_prediction"
@@ -42,7 +42,7 @@ def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path: Pat
 
     def trained(folder: Path) -> dict[str, torch.Tensor]:
         folder.mkdir(exist_ok=True)
-        networks = train_unet(latents, scenes, folder, steps=3, device=CPU, seed=1, compiled=False)
+        networks = train_unet(latents, scenes, folder, steps=3, device=CPU, seed=1)
         return networks.trained().state_dict()
 
     whole = trained(tmp_path / "whole")
