@@ -1,6 +1,6 @@
 """What the way around the drawing costs, on loopback: ``python -m benchmarks.whole_way [--json]``.
 
-A real homeserver, maubot and generator with the stand-in, a second Matrix client as the person, an encrypted room.
+A real homeserver, maubot and generator with pocket, a second Matrix client as the person, an encrypted room.
 
 - R7, the service: from submitting a job to its last event, beside the drawing's own seconds.
 - The whole way: from the command to its recipe in the room, beside the drawing's own seconds.
@@ -31,9 +31,9 @@ WARM_UP = 2
 # The drawing leaves the other cores to homeserver, maubot and client, as where a card draws.
 ONE_CORE = {"OMP_NUM_THREADS": "1"}
 
-# About one second and six of drawing.
-SHORT_STEPS = 10
-LONG_STEPS = 60
+# About one second of drawing, and as many as a picture can have.
+SHORT_STEPS = 32
+LONG_STEPS = 100
 
 
 async def service(home: Household, steps: int) -> tuple[float, float]:
@@ -70,7 +70,7 @@ async def acknowledgement(person: Person, room: str, bot: str) -> tuple[float, f
         return bool(heard.type == "m.reaction" and heard.content["m.relates_to"]["event_id"] == command)
 
     began = time.perf_counter()
-    command = await person.say(room, "!draw otter --steps 1 --size 64x64")
+    command = await person.say(room, "!draw otter --steps 1")
     await person.until(lambda: person.sees_read(room, bot) == command)
     receipt = time.perf_counter() - began
     await person.hear(is_reaction)
@@ -100,7 +100,7 @@ def overhead(pairs: list[tuple[float, float]]) -> dict[str, Any]:
 
 
 async def measure(folder: Path) -> dict[str, Any]:
-    settings = {"default_model": "stand-in", "device": "cpu"}
+    settings = {"default_model": "pocket", "device": "cpu"}
     async with household(folder, generator_settings=settings, env=ONE_CORE) as home:
         person, other = await home.person("person"), await home.person("other")
         bot = home.bot.user_id
@@ -115,7 +115,7 @@ async def measure(folder: Path) -> dict[str, Any]:
                 [await whole_way(person, room, steps) for _ in range(count + WARM_UP)]
             )
 
-        for when, command in (("nothing running", None), ("a job running", "!draw otter --steps 100 --size 1024x1024")):
+        for when, command in (("nothing running", None), ("a job running", "!draw otter --steps 100 -n 9")):
             if command:
                 await other.say(room, command)
                 await home.generator.child.wait_until(lambda: is_drawing(home))

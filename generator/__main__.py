@@ -96,8 +96,6 @@ def _draw(asked: argparse.Namespace, settings: Settings) -> int:
     path, notes = draw_alone(settings, recipe, request.facts, folder=asked.out or settings.pictures, job=job)
     for note in (f"Drawn by {recipe.model}.", *notes):
         print(note, file=sys.stderr)
-    if next(card for card in here.models if card.name == recipe.model).draws_noise:
-        print(f"{recipe.model} has random weights: the picture is noise.", file=sys.stderr)
     print(path)
     print(path.with_suffix(".yml"))
     return 0

@@ -263,7 +263,6 @@ class ModelCard(Words):
     revision: str | None
     licence: str
     about: str
-    draws_noise: bool = Field(description="True of random weights: whatever shows such a picture says so")
     available: bool
     enlarge: int = Field(description="A picture's sides are this many times those of its recipe")
     sizes: dict[str, Size] = Field(description="square, portrait and landscape")

@@ -8,8 +8,8 @@ from generator.cards import SAMPLERS, TIERS, CardSettings, built_in_cards, model
 from generator.settings import Settings
 from generator.weights import is_here
 
-_REAL_MODEL = "ssd-1b"
-_WITHOUT_WEIGHTS = "stand-in"
+_LARGE_MODEL = "ssd-1b"
+_SMALL_MODEL = "pocket"
 
 
 def all_cards(settings: Settings) -> dict[str, CardSettings]:
@@ -21,12 +21,12 @@ def default_model(settings: Settings) -> str:
     """The model of a request that names none.
 
     ``auto`` is SSD-1B wherever it could run: where there is a card, or its weights were fetched. A machine with neither
-    draws with the stand-in; one with a card and no weights says what to fetch rather than draw noise.
+    draws with pocket; one with a card and no weights says what to fetch rather than draw less than it could.
     """
     if settings.default_model != "auto":
         return settings.default_model
-    can_run = has_card(settings) or is_here(all_cards(settings)[_REAL_MODEL])
-    return _REAL_MODEL if can_run else _WITHOUT_WEIGHTS
+    can_run = has_card(settings) or is_here(all_cards(settings)[_LARGE_MODEL])
+    return _LARGE_MODEL if can_run else _SMALL_MODEL
 
 
 def has_card(settings: Settings) -> bool:

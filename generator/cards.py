@@ -57,10 +57,9 @@ class CardSettings(_Data):
     revision: str | None = None
     variant: str | None = None
     folder: UserPath | None = None
-    built_in: Literal["pocket", "stand-in"] | None = None
+    built_in: Literal["pocket"] | None = None
     licence: str = "unknown"
     about: str = ""
-    draws_noise: bool = False
     sizes: dict[Literal["square", "portrait", "landscape"], tuple[int, int]]
     # A small model's pictures are kept and shown this many times as large as they are drawn.
     enlarge: int = Field(1, ge=1)
@@ -109,7 +108,6 @@ def model_card(name: str, card: CardSettings, *, available: bool) -> ModelCard:
         revision=card.revision,
         licence=card.licence,
         about=card.about,
-        draws_noise=card.draws_noise,
         available=available,
         enlarge=card.enlarge,
         sizes={key: Size(width=size[0], height=size[1]) for key, size in card.sizes.items()},

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from generator.capabilities import all_cards, default_model, has_card
+from generator.cards import CardSettings
 from generator.client import NotRunning, call
 from generator.settings import Settings
 from generator.weights import how_to_get, is_here
@@ -28,6 +29,9 @@ RAM_NEEDS_BYTES = 12 * GIB
 DISK_NEEDS_BYTES = 1 * GIB
 
 
+_MORE = "For large pictures of anything: python -m generator fetch ssd-1b"
+
+
 class Level(StrEnum):
     OK = "ok"
     WARNING = "warning"
@@ -36,7 +40,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at. ``advice`` is what to do, empty where nothing is wrong."""
+    """One thing that was looked at. ``advice`` is what to do, if anything."""
 
     name: str
     level: Level
@@ -70,8 +74,9 @@ def _torch_and_card(settings: Settings) -> Iterator[Finding]:
 
     if not has_card(settings):
         why = "The settings say device: cpu." if settings.device == "cpu" else "There is no NVIDIA card here."
-        yield Finding("card", Level.WARNING, f"{why} Drawing on the CPU takes minutes for a picture with a real model.")
-        yield _memory(default_model(settings))
+        yield Finding("card", Level.WARNING, f"{why} A large model takes minutes for a picture on the CPU.")
+        name = default_model(settings)
+        yield _memory(name, all_cards(settings)[name])
     elif problem := card_problem():
         message, _, advice = problem.partition("Install ")
         yield Finding("card", Level.PROBLEM, message.strip(), f"Install {advice}")
@@ -91,11 +96,11 @@ def _card_memory(card: str, free: int, total: int) -> Finding:
     return Finding("card", Level.OK, told)
 
 
-def _memory(model: str) -> Finding:
+def _memory(name: str, card: CardSettings) -> Finding:
     available = psutil.virtual_memory().available
     told = f"{available / GIB:.1f} GiB of memory are free."
-    if model != "stand-in" and available < RAM_NEEDS_BYTES:
-        return Finding("memory", Level.WARNING, told, f"{model} on the CPU may need {RAM_NEEDS_BYTES / GIB:.0f} GiB.")
+    if not card.built_in and available < RAM_NEEDS_BYTES:
+        return Finding("memory", Level.WARNING, told, f"{name} on the CPU may need {RAM_NEEDS_BYTES / GIB:.0f} GiB.")
     return Finding("memory", Level.OK, told)
 
 
@@ -104,10 +109,8 @@ def _weights(settings: Settings) -> Finding:
     card = all_cards(settings)[name]
     if not is_here(card):
         return Finding("weights", Level.PROBLEM, f"The weights of {name} are not here.", how_to_get(name, card))
-    if card.draws_noise:
-        return Finding(
-            "weights", Level.WARNING, f"{name} draws noise.", "For real pictures: python -m generator fetch ssd-1b"
-        )
+    if card.built_in:
+        return Finding("weights", Level.OK, f"{name} draws here: small pictures, few words.", _MORE)
     return Finding("weights", Level.OK, f"The weights of {name} are here.")
 
 

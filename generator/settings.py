@@ -20,7 +20,7 @@ def runtime_dir() -> Path:
 
 
 def data_dir() -> Path:
-    """Where pictures and built models are kept (XDG_DATA_HOME)."""
+    """Where pictures are kept (XDG_DATA_HOME)."""
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "easel"
 
 
@@ -38,7 +38,6 @@ class Settings(BaseModel):
 
     pictures: UserPath = Field(default_factory=lambda: data_dir() / "pictures")
     keep_pictures_days: int | None = Field(None, ge=1)
-    models_dir: UserPath = Field(default_factory=lambda: data_dir() / "models")
 
     default_model: str = "auto"
     models: dict[str, CardSettings] = Field(default_factory=dict)

@@ -31,17 +31,8 @@ class Located:
     revision: str
 
 
-def locate(name: str, card: CardSettings, *, models_dir: Path) -> Located:
+def locate(name: str, card: CardSettings) -> Located:
     """Find the weights of a card without a network. Raises WeightsMissing with what to do."""
-    if card.built_in == "stand-in":
-        # Imported here: building needs torch, and whoever only looks for downloaded weights does not.
-        from generator.drawing.stand_in import VERSION, build_stand_in
-
-        try:
-            return Located(build_stand_in(models_dir), f"{name}-{VERSION}")
-        except OSError as error:
-            message = f"{name} cannot be built in {models_dir}: {error.strerror}."
-            raise WeightsMissing("weights_missing", message) from error
     folder = _folder(card)
     if folder is None:
         message = f"The weights of {name} are not on the drawing machine. {how_to_get(name, card)}"
@@ -51,7 +42,7 @@ def locate(name: str, card: CardSettings, *, models_dir: Path) -> Located:
 
 def is_here(card: CardSettings) -> bool:
     """Whether ``locate`` would find the weights; quick, so that capabilities can be told at any time."""
-    return card.built_in == "stand-in" or _folder(card) is not None
+    return _folder(card) is not None
 
 
 def how_to_get(name: str, card: CardSettings) -> str:

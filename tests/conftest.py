@@ -14,16 +14,13 @@ __all__ = ["generator", "slow_generator", "start_generator"]
 
 
 @pytest.fixture(scope="session")
-def models_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("models")
-
-
-@pytest.fixture(scope="session")
-def stand_in_folder(models_dir: Path) -> Path:
+def stand_in_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # Here, so that tests of the bot alone do not wait for torch.
-    from generator.drawing.stand_in import build_stand_in
+    from stand_in_weights import save_stand_in
 
-    return build_stand_in(models_dir)
+    folder = tmp_path_factory.mktemp("stand-in")
+    save_stand_in(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

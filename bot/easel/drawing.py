@@ -9,7 +9,7 @@ from logging import Logger
 from .database import Store
 from .generator_client import GeneratorClient
 from .generator_errors import Cancelled, Failed, GeneratorError
-from .generator_words import Capabilities, JobStatus, Picture, Position
+from .generator_words import JobStatus, Picture, Position
 from .homeserver import Homeserver
 from .incoming import Message
 from .job import job_body, job_id
@@ -31,7 +31,6 @@ class Order:
     message: Message
     pictures: int
     notes: tuple[str, ...]
-    capabilities: Capabilities
 
 
 class Draughtsman:
@@ -56,7 +55,7 @@ class Draughtsman:
                 capabilities, answer = await self._generator.capabilities()
                 body = job_body(request, capabilities, requester=message.sender, seed=seed)
                 await self._generator.submit(job, body)
-            order = Order(job, message, len(body["recipes"]), request.notes, capabilities)
+            order = Order(job, message, len(body["recipes"]), request.notes)
             self._log.info(f"{job}: {order.pictures} recipe(s) submitted")
             await self._store.keep_capabilities(answer)
             # The job is there, whether this is answered or not.
@@ -91,7 +90,7 @@ class Draughtsman:
         recipe = await self._generator.recipe(job, n)
         post = picture_content(
             picture,
-            text=caption(picture, order.capabilities.card(picture.recipe.model), order.notes),
+            text=caption(picture, order.notes),
             image=await self._homeserver.upload(room_id, image, picture.mimetype),
             thumbnail=await self._homeserver.upload(room_id, thumbnail, picture.thumbnail_mimetype),
             relation=relation,

@@ -44,7 +44,6 @@ class CardLimits:
 class ModelCard:
     name: str
     about: str
-    draws_noise: bool
     available: bool
     sizes: Mapping[str, Size]
     defaults: CardDefaults

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .generator_words import ModelCard, Picture
+from .generator_words import Picture
 
 # Our key in an event's content, in which a later reply or reaction finds its job.
 EASEL_KEY = "household.easel"
@@ -13,7 +13,7 @@ def mark(job: str, kind: str, **more: int) -> dict[str, Any]:
     return {EASEL_KEY: {"job": job, "kind": kind, **more}}
 
 
-def caption(picture: Picture, card: ModelCard | None, notes: tuple[str, ...] = ()) -> str:
+def caption(picture: Picture, notes: tuple[str, ...] = ()) -> str:
     """The prompt, one line of facts, and whatever a person should know of this picture."""
     recipe = picture.recipe
     facts = (
@@ -24,8 +24,7 @@ def caption(picture: Picture, card: ModelCard | None, notes: tuple[str, ...] = (
         _size(picture),
         f"{picture.facts.seconds:.0f} s" if picture.facts.seconds >= 10 else f"{picture.facts.seconds:.1f} s",
     )
-    noise = (f"This is noise: {card.name} has random weights.",) if card and card.draws_noise else ()
-    return "\n".join((picture.prompt, " · ".join(facts), *noise, *picture.facts.notes, *notes))
+    return "\n".join((picture.prompt, " · ".join(facts), *picture.facts.notes, *notes))
 
 
 def _size(picture: Picture) -> str:

@@ -35,7 +35,6 @@ def _health(health: Health) -> str:
 def _model(card: ModelCard, default: str) -> str:
     facts = (
         "default" if card.name == default else "",
-        "draws only noise" if card.draws_noise else "",
         "" if card.available else "not fetched yet",
     )
     said = ", ".join(filter(None, facts))

@@ -32,10 +32,11 @@ async def room_with_bot(home: Household, person: Person) -> str:
     return room_id
 
 
-async def draws_noise(home: Household) -> bool:
-    """Whether the model that draws by default has random weights."""
+async def who_draws(home: Household) -> str:
+    """The model that draws by default, and what it is."""
     capabilities = await home.generator.capabilities()
-    return any(card["draws_noise"] for card in capabilities["models"] if card["name"] == capabilities["default_model"])
+    card = next(card for card in capabilities["models"] if card["name"] == capabilities["default_model"])
+    return f"{card['name']} draws here: {card['about']}." if card["about"] else f"{card['name']} draws here."
 
 
 async def live(folder: Path, say: str) -> bool:
@@ -45,12 +46,7 @@ async def live(folder: Path, say: str) -> bool:
         person = await home.person(PERSON)
         room_id = await room_with_bot(home, person)
         chat = Chat(person, room_id=room_id, bot=home.bot.user_id, folder=folder / "pictures")
-        if await draws_noise(home):
-            print(
-                "There are no weights here that this machine can draw with, so the built-in stand-in draws: "
-                "its pictures are noise. `.venv/bin/python -m generator doctor` says what is missing.",
-                file=sys.stderr,
-            )
+        print(await who_draws(home), file=sys.stderr)
         if say:
             return await home.unless_it_fails(chat.say_once(say))
         print(

@@ -64,7 +64,7 @@ class DiffusionEngine:
     def hello(self) -> Hello:
         """Choose the plan and load the default model. What cannot be done is logged here and told by every drawing."""
         try:
-            self._load(default_model(self._settings))
+            self.loaded(default_model(self._settings))
         except DrawingFailed as error:
             log.error("not ready to draw: %s", error)
         return Hello(device=self._plan.device_name if self._plan else "no usable card", models=self.models())
@@ -72,12 +72,27 @@ class DiffusionEngine:
     def models(self) -> tuple[str, ...]:
         return (self._model.name,) if self._model else ()
 
+    def loaded(self, name: str) -> Model:
+        """The model in memory; another one goes before it comes. Raises DrawingFailed."""
+        if self._model is None or self._model.name != name:
+            plan = self._require_plan()
+            located = locate(name, self._cards[name])
+            # Two models would not fit the card.
+            self._model = self._text = None
+            if plan.device.type == "cuda":
+                torch.cuda.empty_cache()
+            began = time.perf_counter()
+            self._model = load_model(name, self._cards[name], located, plan)
+            self._text = TextEncoding(self._model)
+            log.info("loaded %s, revision %s, in %.1f s", name, located.revision, time.perf_counter() - began)
+        return self._model
+
     @torch.inference_mode()
     def start(self, draw: Draw) -> Drawing:
         """Encode the text and make the noise."""
         began = time.perf_counter()
         recipe = draw.recipe
-        model = self._load(recipe.model)
+        model = self.loaded(recipe.model)
         plan = self._require_plan()
         assert self._text is not None
 
@@ -165,20 +180,6 @@ class DiffusionEngine:
             torch.backends.cudnn.deterministic = True
             log.info("drawing on %s in %s", self._plan.device_name, self._plan.dtype)
         return self._plan
-
-    def _load(self, name: str) -> Model:
-        if self._model is None or self._model.name != name:
-            plan = self._require_plan()
-            located = locate(name, self._cards[name], models_dir=self._settings.models_dir)
-            # Two models would not fit the card: the old one goes before the new one comes.
-            self._model = self._text = None
-            if plan.device.type == "cuda":
-                torch.cuda.empty_cache()
-            began = time.perf_counter()
-            self._model = load_model(name, self._cards[name], located, plan)
-            self._text = TextEncoding(self._model)
-            log.info("loaded %s, revision %s, in %.1f s", name, located.revision, time.perf_counter() - began)
-        return self._model
 
 
 def make_engine(settings: Settings) -> DiffusionEngine:

@@ -11,7 +11,7 @@ from generator import api
 Answer = Callable[[web.Request], Any]
 
 
-def card(name: str = "ssd-1b", *, draws_noise: bool = False, available: bool = True, enlarge: int = 1) -> api.ModelCard:
+def card(name: str = "ssd-1b", *, available: bool = True, enlarge: int = 1) -> api.ModelCard:
     return api.ModelCard(
         name=name,
         family="sdxl",
@@ -19,7 +19,6 @@ def card(name: str = "ssd-1b", *, draws_noise: bool = False, available: bool = T
         revision=None,
         licence="free",
         about="",
-        draws_noise=draws_noise,
         available=available,
         enlarge=enlarge,
         sizes={
@@ -53,7 +52,7 @@ def capabilities(version: str = "0.1.0", *cards: api.ModelCard) -> api.Capabilit
     return api.Capabilities(
         version=version,
         default_model="ssd-1b",
-        models=cards or (card(), card("stand-in", draws_noise=True), card("other", available=False)),
+        models=cards or (card(), card("pocket"), card("other", available=False)),
         samplers=("unipc",),
         tiers=("exact",),
         limits=api.RequestLimits(max_queued_jobs=100),

@@ -155,7 +155,7 @@ async def test_status(drawing_room, homeserver):
     await drawing_room.say("!easel status")
     assert await homeserver.answer() == (
         "The generator is ready on a card at 2 steps a second. 1 being drawn, 2 waiting.\n"
-        "Models: ssd-1b (default); stand-in (draws only noise); other (not fetched yet).\n"
+        "Models: ssd-1b (default); pocket; other (not fetched yet).\n"
         "I am version 0.1.0, the generator 0.1.0."
     )
 
@@ -168,7 +168,7 @@ async def test_status_knows_the_last_models_when_the_generator_is_off(drawing_ro
     answer = (await homeserver.answers(2))[1].content["body"]
     assert answer == (
         f"The generator is not running: there is no socket at {socket}. Start it and ask me again.\n"
-        "It last had: ssd-1b (default); stand-in (draws only noise); other (not fetched yet).\n"
+        "It last had: ssd-1b (default); pocket; other (not fetched yet).\n"
         "I am version 0.1.0."
     )
 

@@ -75,12 +75,6 @@ async def test_an_answer_in_a_thread_stays_there(drawing_room, homeserver):
     }
 
 
-async def test_noise_is_called_noise(drawing_room, homeserver):
-    await drawing_room.say("!draw otter --model stand-in")
-    picture = await homeserver.marked("picture")
-    assert "This is noise: stand-in has random weights." in picture.content["body"]
-
-
 async def test_an_enlarged_picture_has_its_own_size_and_tells_both(drawing_room, homeserver, generator):
     generator.capabilities = capabilities("0.1.0", card(enlarge=2))
     await drawing_room.say("!draw otter --size 64x96")

@@ -41,7 +41,7 @@ def test_only_what_was_said_is_sent(known):
     ("said", "sent"),
     [
         ({"steps": 12, "guidance_scale": 7.5, "sampler": "x", "tier": "fast"}, None),
-        ({"theme": "otters", "model": "stand-in"}, None),
+        ({"theme": "otters", "model": "pocket"}, None),
         ({"negative_prompt": "cars"}, None),
         ({"negative_prompt": ""}, None),
         ({"no": ("bokeh", "cars")}, {"negative_prompt": "ugly, text, bokeh, cars"}),

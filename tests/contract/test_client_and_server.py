@@ -71,7 +71,7 @@ async def test_health_and_capabilities(generator):
     assert health.state in set(api.ServiceState)
     known, answer = await bot.capabilities()
     assert api.Capabilities.model_validate_json(answer).default_model == known.default_model == "stand-in"
-    assert known.card(None).draws_noise
+    assert known.card(None).name == "stand-in"
 
 
 async def test_a_command_becomes_a_picture(generator):

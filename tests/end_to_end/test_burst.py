@@ -12,8 +12,8 @@ from deploy.household.home import Household, household
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-SMALL = "--steps 2 --size 64x64"
-HOLDING = "--steps 40 --size 256x256"
+SMALL = "--steps 2"
+HOLDING = "--steps 100"
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

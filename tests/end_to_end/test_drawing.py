@@ -9,7 +9,7 @@ from deploy.household.json_api import JsonApi
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-SMALL = "--steps 2 --size 64x72"
+SMALL = "--steps 2"
 OTTER = f"!draw otter, (cowboy hat)++ | style: watercolor --no bokeh --cfg 7.5 --seed 7 {SMALL}"
 
 
@@ -19,8 +19,8 @@ async def test_a_picture_and_its_recipe(talk):
     thumbnail = Image.open(BytesIO(await talk.person.fetch(drawn.picture.content, thumbnail=True)))
     content, info = drawn.picture.content, drawn.picture.content["info"]
 
-    assert (image.format, image.size) == ("PNG", (64, 72))
-    assert (info["w"], info["h"], info["size"], info["mimetype"]) == (64, 72, len(drawn.png), "image/png")
+    assert (image.format, image.size) == ("PNG", (512, 512))
+    assert (info["w"], info["h"], info["size"], info["mimetype"]) == (512, 512, len(drawn.png), "image/png")
     assert thumbnail.size == (info["thumbnail_info"]["w"], info["thumbnail_info"]["h"])
     assert info["xyz.amorgan.blurhash"]
     assert info["org.matrix.msc4230.is_animated"] is False
@@ -28,7 +28,8 @@ async def test_a_picture_and_its_recipe(talk):
     assert content["msgtype"] == "m.image"
     assert content["filename"].endswith(".png") and content["filename"] != content["body"]
     assert content["body"].startswith("otter, (cowboy hat)++, watercolor\n")
-    assert all(fact in content["body"] for fact in ("seed 7", "stand-in", "2 steps", "guidance 7.5", "64×72", "noise"))
+    facts = ("seed 7", "pocket", "2 steps", "guidance 7.5", "64×64 enlarged to 512×512", "pocket does not know: bokeh")
+    assert all(fact in content["body"] for fact in facts)
     assert drawn.recipe.content["msgtype"] == "m.file" and drawn.recipe.content["filename"].endswith(".yml")
     for event in (drawn.picture, drawn.recipe):
         assert event.reply_to == drawn.command and event.content["m.mentions"] == {}
@@ -42,17 +43,17 @@ async def test_the_recipe_says_what_was_asked(talk):
     asked = {
         "prompt": "otter, (cowboy hat)++, watercolor",
         "theme": "otter",
-        "model": "stand-in",
+        "model": "pocket",
         "seed": 7,
         "steps": 2,
         "guidance_scale": 7.5,
         "width": 64,
-        "height": 72,
+        "height": 64,
     }
     assert drawn.record.items() >= asked.items()
     assert drawn.record["slots"]["subject"] == ["otter", "(cowboy hat)++"]
     assert drawn.record["slots"]["style"] == ["watercolor"]
-    assert drawn.record["negative_prompt"].endswith(", bokeh")
+    assert drawn.record["negative_prompt"] == "bokeh"
 
 
 async def test_a_recipe_draws_the_same_pixels_again(talk):
@@ -115,12 +116,12 @@ async def test_several_pictures_in_one_command(talk):
         ("!draw otter --stesp 5", ["stesp", "--step"]),
         ("!draw otter --steps 9999", ["9999", "100"]),
         ("!draw otter --size 9x64", ["9", "64"]),
-        ("!draw otter --model dall-e", ["dall-e", "stand-in"]),
+        ("!draw otter --model dall-e", ["dall-e", "pocket"]),
         ("!draw otter --sampler magic", ["magic", "unipc"]),
         ("!draw ((((((((((((otter))))))))))))", ["8"]),
         ("!easel hlep", ["hlep", "help"]),
         ("!easel help", ["!draw"]),
-        ("!easel status", ["stand-in"]),
+        ("!easel status", ["pocket"]),
     ],
 )
 async def test_words_for_an_answer(encrypted, said, words):

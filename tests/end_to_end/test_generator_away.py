@@ -5,9 +5,9 @@ import pytest_asyncio
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-SMALL = "!draw otter --steps 2 --size 64x64"
+SMALL = "!draw otter --steps 2"
 # Long enough to be caught at work, and short enough to wait for.
-LONG = "!draw otter --steps 60 --size 256x256"
+LONG = "!draw otter --steps 100"
 
 
 @pytest_asyncio.fixture(loop_scope="session")

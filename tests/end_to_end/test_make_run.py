@@ -19,11 +19,11 @@ MAKE = ["make", "--silent", "--old-file=.venv/ready", "run"]
 # Every character that make or a shell would like to read in its own way.
 RAW = """!draw
 subject: owl, "it's" `date` $5 $(HOME) $$ #1
---steps 2 --size 64x64 --seed 3"""
+--steps 2 --seed 3"""
 
 
 @pytest.fixture(scope="module")
-def surroundings(tmp_path_factory: pytest.TempPathFactory, models_dir: Path, env: dict[str, str]) -> dict[str, str]:
+def surroundings(tmp_path_factory: pytest.TempPathFactory, env: dict[str, str]) -> dict[str, str]:
     """Environment variables of a household that starts from nothing, and is the same in all tests here."""
     folder = tmp_path_factory.mktemp("run")
     return {**os.environ, **env, "EASEL_HOUSEHOLD": str(folder / "household"), "XDG_DATA_HOME": str(folder / "data")}
@@ -34,11 +34,12 @@ def test_say_arrives_as_typed(surroundings: dict[str, str]) -> None:
     assert result.returncode == 0, result.stderr
     picture, recipe = (Path(line) for line in result.stdout.splitlines())
     with Image.open(picture) as image:
-        assert image.size == (64, 64)
+        assert image.size == (512, 512)
     record = yaml.safe_load(recipe.read_text())
     assert record["prompt"] == 'owl, "it\'s" `date` $5 $(HOME) $$ #1'
     assert (record["seed"], record["steps"]) == (3, 2)
-    assert f"{record['prompt']}\nseed 3 · {record['model']} · 2 steps · " in result.stderr
+    assert f"{record['prompt']}\nseed 3 · pocket · 2 steps · " in result.stderr
+    assert "\npocket does not know: " in result.stderr
 
 
 def test_say_from_the_environment_that_draws_nothing(surroundings: dict[str, str]) -> None:
@@ -57,7 +58,7 @@ async def test_nothing_outlives_a_chat_that_is_killed(surroundings: dict[str, st
     async with asyncio.timeout(120):
         shown = await read_until(chat.stdout, "Type a message")
         assert "http://127.0.0.1:" in shown and "@you:localhost" in shown and "password" in shown
-        chat.stdin.write(b"!easel help\n!draw otter --steps 2 --size 64x64\n")
+        chat.stdin.write(b"!easel help\n!draw otter --steps 2\n")
         shown = await read_until(chat.stdout, ".yml")
         assert "Easel: " in shown and ".png" in shown
         chat.send_signal(signal.SIGKILL)

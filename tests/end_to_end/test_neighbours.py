@@ -9,7 +9,7 @@ from deploy.plugin import ROOT, build_plugin
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-SMALL = "!draw otter --steps 2 --size 64x64"
+SMALL = "!draw otter --steps 2"
 
 
 def archive(folder: Path) -> bytes:

@@ -10,11 +10,12 @@ from typing import Any
 
 import aiohttp
 import pytest
+import stand_in
 from aiohttp import web
 from bad_engines import Colour, Slow
 
 from generator.api import Capabilities, Recipe, RequestLimits, Slots
-from generator.cards import SAMPLERS, TIERS, built_in_cards, model_card
+from generator.cards import SAMPLERS, TIERS, model_card
 from generator.lane import EngineFactory
 from generator.service.gallery import Gallery
 from generator.service.lane_process import LaneProcess
@@ -27,8 +28,8 @@ MAX_QUEUED_JOBS = 5
 def stand_in_capabilities() -> Capabilities:
     return Capabilities(
         version="0.1.0",
-        default_model="stand-in",
-        models=(model_card("stand-in", built_in_cards()["stand-in"], available=True),),
+        default_model=stand_in.NAME,
+        models=(model_card(stand_in.NAME, stand_in.stand_in_card(), available=True),),
         samplers=SAMPLERS,
         tiers=TIERS,
         limits=RequestLimits(max_queued_jobs=MAX_QUEUED_JOBS),
@@ -147,7 +148,7 @@ def recipe_of(**slots: tuple[str, ...]) -> Recipe:
         slots=Slots(**slots),
         negative_prompt="ugly",
         theme="otter",
-        model="stand-in",
+        model=stand_in.NAME,
         seed=7,
         width=64,
         height=96,

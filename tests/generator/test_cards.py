@@ -44,13 +44,12 @@ def test_a_settings_file_adds_a_model_in_five_lines(tmp_path):
     assert (added.source, added.available, added.defaults.width) == ("/models/mine", False, 1024)
 
 
-def test_without_card_and_weights_the_default_is_the_stand_in_and_says_so(tmp_path, monkeypatch):
+def test_without_card_and_weights_the_default_is_the_model_that_comes_with_the_generator(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     file = tmp_path / "generator.yml"
     file.write_text("device: cpu")
     settings = load_settings(file)
-    assert default_model(settings) == "stand-in"
-    assert next(card for card in capabilities(settings).models if card.name == "stand-in").draws_noise
+    assert default_model(settings) == capabilities(settings).default_model == "pocket"
 
 
 @pytest.mark.parametrize(
@@ -59,7 +58,7 @@ def test_without_card_and_weights_the_default_is_the_stand_in_and_says_so(tmp_pa
         ("colour: red", "generator.yml: colour: Extra inputs are not permitted"),
         ("max_queued_jobs: 0", "generator.yml: max_queued_jobs: Input should be greater than or equal to 1"),
         ("tcp_host: 127.0.0.1", "tcp_host needs token_file, on loopback too"),
-        ("default_model: nonesuch", "default_model is nonesuch; it can be auto, ssd-1b, pocket, stand-in"),
+        ("default_model: nonesuch", "default_model is nonesuch; it can be auto, ssd-1b, pocket"),
         ("models: {x: {family: sdxl, sizes: {square: [512, 512]}}}", "exactly one of repository, folder and built_in"),
         ("models: {x: {family: sdxl, folder: /x, sizes: {portrait: [512, 640]}}}", "sizes needs at least square"),
         ("models: {x: {family: sdxl, folder: /x, sizes: {square: [9999, 64]}}}", "square is 9999x64, which is outside"),

@@ -11,23 +11,23 @@ from pathlib import Path
 import pytest
 import yaml
 from PIL import Image
+from stand_in import stand_in_settings
 
 from generator.__main__ import main
 from generator.service.server import DISPATCHER
 
 
 @pytest.fixture
-def settings_file(tmp_path, models_dir) -> Path:
+def settings_file(tmp_path, stand_in_folder) -> Path:
     """Settings with everything below ``tmp_path`` but the stand-in, which is built once for all tests."""
     file = tmp_path / "generator.yml"
-    places = {"models_dir": models_dir, "pictures": tmp_path / "pictures", "socket": tmp_path / "generator.sock"}
-    settings = {"device": "cpu", "default_model": "stand-in", **{key: str(path) for key, path in places.items()}}
-    file.write_text(yaml.safe_dump(settings))
+    places = {"pictures": str(tmp_path / "pictures"), "socket": str(tmp_path / "generator.sock")}
+    file.write_text(yaml.safe_dump({"device": "cpu", **places, **stand_in_settings(stand_in_folder)}))
     return file
 
 
 @pytest.fixture
-def easel(settings_file, stand_in_folder):
+def easel(settings_file):
     """Run ``python -m generator`` as a process."""
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -44,9 +44,7 @@ def written(process: subprocess.CompletedProcess[str]) -> tuple[Path, dict]:
     return picture, yaml.safe_load(recipe.read_text())
 
 
-def test_draw_writes_picture_and_recipe_and_draws_it_again_and_says_that_it_is_noise(
-    easel, settings_file, tmp_path, capsys
-):
+def test_draw_writes_picture_and_recipe_and_draws_it_again_and_says_who_drew(easel, settings_file, tmp_path, capsys):
     small = ("--steps", "2", "--width", "64", "--height", "64")
     drawn = easel(
         "draw",
@@ -65,7 +63,6 @@ def test_draw_writes_picture_and_recipe_and_draws_it_again_and_says_that_it_is_n
     assert picture.parent == tmp_path / "otter"
     assert "2/2" in drawn.stderr
     assert "Drawn by stand-in.\n" in drawn.stderr
-    assert "stand-in has random weights: the picture is noise." in drawn.stderr
 
     def drawn_again(*options: str) -> tuple[Path, dict]:
         # In this process, since each new one imports torch for seconds.
@@ -108,8 +105,8 @@ def test_a_bug_of_the_engine_is_a_sentence_too(settings_file, stand_in_folder, t
     (broken / "unet/config.json").write_text(json.dumps({**index, "addition_time_embed_dim": 16}))
     card = {"family": "sdxl", "folder": str(broken), "sizes": {"square": [64, 64]}, "limits": {"min_side": 64}}
     settings = yaml.safe_load(settings_file.read_text())
-    settings_file.write_text(yaml.safe_dump({**settings, "models": {"mine": card}}))
-    assert main(["--settings", str(settings_file), "draw", "otter", "--model", "mine"]) == 1
+    settings_file.write_text(yaml.safe_dump({**settings, "default_model": "mine", "models": {"mine": card}}))
+    assert main(["--settings", str(settings_file), "draw", "otter"]) == 1
     assert capsys.readouterr().err.endswith(
         "\nDrawing this picture went wrong; the reason is in the generator's log.\n"
     )
@@ -136,8 +133,7 @@ def test_the_doctor_tells_in_words_and_in_json(easel):
     told = easel("doctor")
     assert told.returncode == 0
     assert "There is no NVIDIA card here" in told.stdout or "The settings say device: cpu" in told.stdout
-    assert "stand-in draws noise." in told.stdout
-    assert "python -m generator fetch ssd-1b" in told.stdout
+    assert "The weights of stand-in are here." in told.stdout
     assert told.stdout.endswith("This machine can draw.\n")
 
     in_json = json.loads(easel("doctor", "--json").stdout)

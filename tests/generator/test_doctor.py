@@ -71,13 +71,13 @@ def test_a_folder_without_weights_is_named(tmp_path):
 def test_something_in_the_way_of_the_pictures_is_a_problem(tmp_path, pictures):
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to("nowhere")
-    settings = Settings(device="cpu", default_model="stand-in", pictures=tmp_path / pictures, socket=tmp_path / "s")
+    settings = Settings(device="cpu", pictures=tmp_path / pictures, socket=tmp_path / "s")
     disk = next(finding for finding in examine(settings) if finding.name == "disk")
     assert (disk.level, disk.advice) == (Level.PROBLEM, "Move it away, or set pictures.")
 
 
 async def test_a_running_generator_is_found(generator, tmp_path):
-    settings = Settings(device="cpu", default_model="stand-in", socket=generator.socket, pictures=tmp_path)
+    settings = Settings(device="cpu", socket=generator.socket, pictures=tmp_path)
     findings = await asyncio.to_thread(examine, settings)
     socket = next(finding for finding in findings if finding.name == "socket")
     assert socket.level is Level.OK

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionXLPipeline, UniPCMultistepScheduler
+from stand_in import stand_in_settings
 
 from generator.api import EarlierFacts, Recipe, Slots
 from generator.cards import CardSettings
@@ -22,8 +23,8 @@ def pipeline(stand_in_folder):
 
 
 @pytest.fixture(scope="module")
-def engine(models_dir):
-    return DiffusionEngine(Settings(models_dir=models_dir, device="cpu"))
+def engine(stand_in_folder):
+    return DiffusionEngine(Settings(**stand_in_settings(stand_in_folder), device="cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -208,13 +209,12 @@ def test_missing_weights_are_a_sentence_that_says_what_to_do(engine, monkeypatch
         engine.start(Draw(recipe(model="ssd-1b")))
 
 
-def test_tiles_take_effect_below_the_vaes_own_sample_size(models_dir):
+def test_tiles_take_effect_below_the_vaes_own_sample_size(stand_in_folder):
     """diffusers by itself tiles only above 1024: the picture must differ, a little, from the untiled one."""
     big = recipe(width=768, height=576, steps=1)
+    settings = Settings(**stand_in_settings(stand_in_folder), device="cpu")
     whole, tiled = (
-        (engine := DiffusionEngine(Settings(models_dir=models_dir, device="cpu", vae_tiling=tiling))).finish(
-            denoised(engine, big)
-        )
+        (engine := DiffusionEngine(settings.model_copy(update={"vae_tiling": tiling}))).finish(denoised(engine, big))
         for tiling in ("never", "always")
     )
     assert (whole.plan["vae_tiling"], tiled.plan["vae_tiling"]) == (False, True)

@@ -16,6 +16,7 @@ import aiohttp
 import pytest
 import yaml
 from running_generator import eventually
+from stand_in import stand_in_settings
 
 from generator.client import NotRunning, call
 from generator.settings import Settings
@@ -140,9 +141,8 @@ async def test_a_job_that_takes_too_long_is_given_back(serve, second):
         assert (await service.ended())[0] == 0
 
 
-async def test_the_real_engine_draws_and_the_server_never_loads_torch(serve, stand_in_folder, models_dir):
-    assert stand_in_folder.is_dir()
-    async with serve("the real one", models_dir=str(models_dir)) as service, service.session as session:
+async def test_the_real_engine_draws_and_the_server_never_loads_torch(serve, stand_in_folder):
+    async with serve("the real one", **stand_in_settings(stand_in_folder)) as service, service.session as session:
         await ready(service)
         stream = await start_job(session, steps=1)
         assert (await rest_of(stream))[-1] == "done"

@@ -3,8 +3,8 @@
 import pytest
 import torch
 from diffusers import StableDiffusionXLPipeline
+from stand_in import stand_in_card
 
-from generator.cards import built_in_cards
 from generator.drawing.model import load_model
 from generator.drawing.plan import make_plan
 from generator.drawing.text import TextEncoding
@@ -20,7 +20,7 @@ def pipeline(stand_in_folder):
 def text(stand_in_folder):
     located = Located(stand_in_folder, "stand-in-1")
     plan = make_plan("cpu", "auto")
-    return TextEncoding(load_model("stand-in", built_in_cards()["stand-in"], located, plan))
+    return TextEncoding(load_model("stand-in", stand_in_card(stand_in_folder), located, plan))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """From a request to a full recipe: defaults, rounding, and a refusal for every limit."""
 
 import pytest
+from stand_in import stand_in_card
 
 from generator import limits
 from generator.api import RecipeRequest, Slots
@@ -9,7 +10,7 @@ from generator.errors import Refused
 from generator.settings import Settings
 from generator.validation import resolve
 
-CAPABILITIES = capabilities(Settings(device="cpu", default_model="ssd-1b"))
+CAPABILITIES = capabilities(Settings(device="cpu", default_model="ssd-1b", models={"stand-in": stand_in_card()}))
 CARDS = {card.name: card for card in CAPABILITIES.models}
 OTTER = Slots(subject=("otter", "cowboy hat"))
 

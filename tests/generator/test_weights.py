@@ -100,10 +100,10 @@ def test_a_repository_without_safetensors_is_a_sentence(settings_file, fp16_fold
 
 
 def test_only_a_hubs_model_can_be_fetched(settings_file):
-    refused = generator("fetch", "stand-in", settings=settings_file, hub="http://127.0.0.1:9")
+    refused = generator("fetch", "pocket", settings=settings_file, hub="http://127.0.0.1:9")
     assert (refused.returncode, refused.stderr) == (
         1,
-        "“stand-in” is not a model to fetch. There is: ssd-1b, tiny.\n",
+        "“pocket” is not a model to fetch. There is: ssd-1b, tiny.\n",
     )
 
 
@@ -114,11 +114,11 @@ def card(folder: Path) -> CardSettings:
 def test_a_local_folder_has_a_digest_of_its_weights_as_revision(stand_in_folder, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(stand_in_folder, copy)
-    revision = locate("mine", card(stand_in_folder), models_dir=tmp_path).revision
-    assert locate("mine", card(copy), models_dir=tmp_path).revision == revision
+    revision = locate("mine", card(stand_in_folder)).revision
+    assert locate("mine", card(copy)).revision == revision
     weights = copy / "unet/diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1] + b"\x7f")
-    assert locate("mine", card(copy), models_dir=tmp_path).revision != revision
+    assert locate("mine", card(copy)).revision != revision
 
 
 def test_half_a_folder_is_no_model(stand_in_folder, tmp_path):
@@ -127,7 +127,7 @@ def test_half_a_folder_is_no_model(stand_in_folder, tmp_path):
     assert not is_complete(half, None)
     assert not is_complete(tmp_path / "none", None)
     with pytest.raises(WeightsMissing, match=r"Put them into .*half, in diffusers' layout, as safetensors"):
-        locate("mine", card(half), models_dir=tmp_path)
+        locate("mine", card(half))
 
 
 def test_a_built_in_model_is_found_in_its_package_or_told_with_what_makes_it(stand_in_folder, tmp_path, monkeypatch):
@@ -135,10 +135,10 @@ def test_a_built_in_model_is_found_in_its_package_or_told_with_what_makes_it(sta
     pocket = built_in_cards()["pocket"]
     assert not is_here(pocket)
     with pytest.raises(WeightsMissing, match=r"weights of pocket are not .* Run python -m generator\.pocket\.train$"):
-        locate("pocket", pocket, models_dir=tmp_path)
+        locate("pocket", pocket)
     shutil.copytree(stand_in_folder, tmp_path / "pocket/weights")
     assert is_here(pocket)
-    assert locate("pocket", pocket, models_dir=tmp_path).revision.startswith("files-")
+    assert locate("pocket", pocket).revision.startswith("files-")
 
 
 @pytest.mark.parametrize("part", ["unet/diffusion_pytorch_model", "text_encoder/model"])
@@ -151,9 +151,3 @@ def test_a_broken_file_is_a_sentence_and_named_in_the_log(stand_in_folder, tmp_p
     with pytest.raises(DrawingFailed, match="The weights of mine on the drawing machine are broken"):
         engine.start(Draw(recipe_of(subject=("otter",)).model_copy(update={"model": "mine"})))
     assert str(copy) in caplog.text
-
-
-def test_a_stand_in_that_cannot_be_built_is_a_sentence(tmp_path):
-    (tmp_path / "models").write_text("in the way")
-    with pytest.raises(WeightsMissing, match=r"stand-in cannot be built in .*models: "):
-        locate("stand-in", built_in_cards()["stand-in"], models_dir=tmp_path / "models")

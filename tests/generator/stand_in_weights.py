@@ -1,10 +1,5 @@
-"""The stand-in: SSD-1B's architecture in miniature, with random weights, built on this machine without a network.
+"""The stand-in's weights: SSD-1B's architecture in miniature, all numbers random, in diffusers' own layout."""
 
-It is saved in diffusers' own layout, so that the code that loads SSD-1B loads it. Its pictures are noise.
-"""
-
-import shutil
-import tempfile
 from pathlib import Path
 
 import torch
@@ -12,30 +7,13 @@ from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPi
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-# Grows with every change to what is built below, so that an older folder is not taken for it.
-VERSION = 1
-
 _TEXT_WIDTH = 32
 _TIME_WIDTH = 8
 
 
-def build_stand_in(models_dir: Path) -> Path:
-    """The folder of the stand-in, built there unless it exists. The same weights on every machine with this torch."""
-    folder = models_dir / f"stand-in-{VERSION}"
-    if folder.is_dir():
-        return folder
-    models_dir.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(dir=models_dir, prefix=".stand-in-"))
-    try:
-        _pipeline().save_pretrained(unfinished, safe_serialization=True)
-        unfinished.rename(folder)
-    except OSError:
-        # Another process was faster; its folder holds the same weights.
-        if not folder.is_dir():
-            raise
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    return folder
+def save_stand_in(folder: Path) -> None:
+    """Write the pipeline. The same weights on every machine with this torch."""
+    _pipeline().save_pretrained(folder, safe_serialization=True)
 
 
 def _pipeline() -> StableDiffusionXLPipeline:
