@@ -84,6 +84,10 @@ def _size(request: DrawRequest, card: ModelCard) -> dict[str, int]:
 def _size_of_ratio(width: int, height: int, card: ModelCard) -> tuple[int, int]:
     """The size of that shape with the model's native area, smaller where its longest side would be too long."""
     limits = card.limits
+    if limits.min_side == limits.max_side and width != height:
+        raise CannotAsk(
+            f"{card.name} draws squares of {limits.min_side} pixels only, so --ar {width}:{height} cannot be."
+        )
     ratio = width / height
     area = min(card.defaults.width * card.defaults.height, limits.max_pixels)
     longest = limits.max_side // limits.side_multiple * limits.side_multiple

@@ -1,6 +1,7 @@
 """From a request to the job's JSON, by tables."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -91,6 +92,15 @@ def test_a_count_out_of_range_is_refused_before_anything_is_built(known, count):
 def test_a_ratio_too_narrow_is_refused(known, ratio):
     with pytest.raises(CannotAsk, match=rf"--ar {ratio[0]}:{ratio[1]} is too narrow for ssd-1b"):
         body(known, aspect_ratio=ratio)
+
+
+def test_a_model_of_one_size_has_one_ratio(known):
+    (card, *_) = known.models
+    small = replace(card, limits=replace(card.limits, min_side=768, max_side=768))
+    known = replace(known, models=(small,))
+    assert body(known, aspect_ratio=(2, 2))["recipes"][0]["width"] == 768
+    with pytest.raises(CannotAsk, match=r"^ssd-1b draws squares of 768 pixels only, so --ar 3:4 cannot be\.$"):
+        body(known, aspect_ratio=(3, 4))
 
 
 @pytest.mark.parametrize("width", range(1, 12))
