@@ -5,6 +5,7 @@ BIN := .venv/bin
 # What is typed after SAY= reaches the program as it stands: neither make nor a shell expands it.
 override SAY := $(value SAY)
 export SAY
+export LONG
 
 .PHONY: help setup run test lint plugin
 
@@ -13,6 +14,7 @@ help:
 	@echo 'make run      a household on this machine: homeserver, bot, generator, and a chat in the terminal'
 	@echo "make run SAY='!draw otter, cowboy hat'    the same for one message: prints the paths of picture and recipe"
 	@echo 'make test     lint, then every test, with coverage'
+	@echo 'make test LONG=1    the same, and pocket judged by all its figures: some minutes more'
 	@echo 'make lint     ruff and mypy'
 	@echo 'make plugin   the plugin for maubot, in dist/'
 

@@ -59,7 +59,7 @@ class Size:
 
 
 LONG = Size(scenes=200, seeds=3, each=100)
-SHORT = Size(scenes=40, seeds=1, each=20)
+SHORT = Size(scenes=40, seeds=1, each=12)
 
 
 class Pictures:

@@ -12,13 +12,12 @@ from torch.nn import functional
 from generator.pocket.renders import training_pictures, training_scenes
 from generator.pocket.scene import ATTRIBUTES, Scene
 from generator.pocket.schedule import learning_rate_factor
+from generator.pocket.train import PICTURES, SEED
 from generator.pocket.train_vae import to_tensor
 
 log = logging.getLogger(__name__)
 
-_SEED = 7
-_PICTURES = 40_000
-_STEPS = 3_000
+_STEPS = 2_000
 _BATCH = 48
 _LEARNING_RATE = 2e-3
 
@@ -61,10 +60,10 @@ def load_or_train(file: Path, folder: Path) -> Judge:
 
 
 def _train(judge: Judge, folder: Path) -> None:
-    torch.manual_seed(_SEED)
+    torch.manual_seed(SEED)
     folder.mkdir(parents=True, exist_ok=True)
-    scenes = training_scenes(_PICTURES, seed=_SEED)
-    pictures = training_pictures(folder, scenes, seed=_SEED)
+    scenes = training_scenes(PICTURES, seed=SEED)
+    pictures = training_pictures(folder, scenes, seed=SEED)
     answers = {
         name: torch.tensor([values.index(getattr(scene, name)) for scene in scenes])
         for name, values in ATTRIBUTES.items()
@@ -72,7 +71,7 @@ def _train(judge: Judge, folder: Path) -> None:
     optimizer = torch.optim.AdamW(judge.parameters(), lr=_LEARNING_RATE, weight_decay=0.05)
     judge.train()
     for step in range(_STEPS):
-        chosen = np.random.default_rng((_SEED, step)).integers(len(pictures), size=_BATCH)
+        chosen = np.random.default_rng((SEED, step)).integers(len(pictures), size=_BATCH)
         logits = judge(_worn(to_tensor(pictures[chosen])))
         losses = [functional.cross_entropy(logits[name], answers[name][chosen]) for name in ATTRIBUTES]
         loss = torch.stack(losses).sum()

@@ -49,7 +49,8 @@ def pop_art(picture: Floats, noise: np.random.Generator) -> Floats:
     posterised = np.round(loud / 85) * 85
     dots = (np.cos(_COLUMNS * np.pi / 2) + np.cos(_ROWS * np.pi / 2) > 0.9)[..., None]
     light = (mean > 90) & dots
-    return np.where(light, 0.35 * posterised + 0.65 * _MAGENTA, posterised)
+    screened: Floats = np.where(light, 0.35 * posterised + 0.65 * _MAGENTA, posterised)
+    return screened
 
 
 def pencil_drawing(picture: Floats, noise: np.random.Generator) -> Floats:
@@ -82,7 +83,8 @@ def pointillism(picture: Floats, noise: np.random.Generator) -> Floats:
     vivid = np.clip((picture - mean) * 1.4 + mean, 0, 255)
     blocks = np.sign(np.sin(_ROWS // 4 * 2.1 + (_COLUMNS + spread) // 4 * 3.7))
     shifted = np.clip(vivid + blocks[..., None] * _WARMER, 0, 255)
-    return np.where(inside[..., None], shifted, 0.55 * shifted + 0.45 * _CANVAS)
+    dotted: Floats = np.where(inside[..., None], shifted, 0.55 * shifted + 0.45 * _CANVAS)
+    return dotted
 
 
 STYLES: dict[str, Callable[[Floats, np.random.Generator], Floats]] = {

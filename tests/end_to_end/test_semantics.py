@@ -1,0 +1,70 @@
+"""What the words ask for is in the picture: the judge reads pictures that came through the whole way."""
+
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from generator.pocket.judge import Judge, load_or_train
+from generator.pocket.scene import Scene
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+JUDGE = Path(__file__).parents[1] / "pocket" / "judge.safetensors"
+
+
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
+    return load_or_train(JUDGE, tmp_path_factory.mktemp("judge"))
+
+
+def shown(judge: Judge, *pictures: bytes) -> list[Scene]:
+    """What the judge sees in pictures as they come from the room: enlarged."""
+    small = [Image.open(BytesIO(png)).resize((64, 64), Image.Resampling.BOX) for png in pictures]
+    return judge.scenes(np.stack([np.asarray(picture) for picture in small]))
+
+
+async def test_an_otter_in_a_cowboy_hat(talk, judge):
+    drawn = await talk.draw("!draw otter, cowboy hat --seed 7")
+    (scene,) = shown(judge, drawn.png)
+    assert (scene.animal, scene.headgear, scene.style) == ("otter", "cowboy hat", "cartoon")
+    assert "pocket" in drawn.picture.body
+
+
+async def test_every_slot_is_in_the_picture(talk, judge):
+    drawn = await talk.draw(
+        "!draw owl, headphones | outfit: red t-shirt | environment: forest, night | style: pop art --seed 3"
+    )
+    (scene,) = shown(judge, drawn.png)
+    assert (scene.animal, scene.headgear, scene.outfit) == ("owl", "headphones", "red t-shirt")
+    assert (scene.place, scene.light, scene.style) == ("forest", "night", "pop art")
+
+
+async def test_no_hat_and_a_low_weight_take_the_hat_away(encrypted, judge):
+    said = "!draw {hat}, frog, beach --seed {seed}{no}"
+    counts = {}
+    for name, hat, no in (
+        ("asked", "top hat", ""),
+        ("negative", "top hat", " --no hat"),
+        ("weak", "(top hat)----", ""),
+    ):
+        pictures = [(await encrypted.draw(said.format(hat=hat, seed=seed, no=no))).png for seed in range(6)]
+        counts[name] = sum(scene.headgear == "top hat" for scene in shown(judge, *pictures))
+    assert counts["asked"] >= 5
+    assert counts["negative"] <= 3
+    assert counts["weak"] <= 3
+
+
+async def test_the_same_recipe_gives_the_same_pixels_and_another_seed_another_picture(talk):
+    first = await talk.draw("!draw fox, scarf, snow --seed 7")
+    again = await talk.draw(f"!draw {first.yaml}")
+    other = await talk.draw("!draw fox, scarf, snow --seed 8")
+    assert first.pixels == again.pixels != other.pixels
+
+
+async def test_words_that_pocket_does_not_know_are_named(talk):
+    drawn = await talk.draw("!draw otter in a spaceship --seed 7")
+    assert "pocket does not know: spaceship" in drawn.picture.body

@@ -1,0 +1,54 @@
+"""What the shipped weights draw. The long form (``make test LONG=1``) is the evaluation as it is required to pass."""
+
+import os
+from math import sqrt
+from pathlib import Path
+
+import pytest
+
+from generator.pocket.captions import known_words
+from generator.pocket.evaluate import LONG, MOST_LEFT, MOST_UNASKED, REQUIRED, SHORT, evaluate, failures
+from generator.pocket.judge import load_or_train
+from generator.pocket.train import WEIGHTS
+
+JUDGE = Path(__file__).parent / "judge.safetensors"
+IS_LONG = bool(os.environ.get("LONG"))
+
+# How far a sample of this size may lie from the truth: three standard deviations of a share.
+MARGIN = 0 if IS_LONG else 3 * sqrt(0.05 * 0.95 / (SHORT.scenes * SHORT.seeds))
+
+
+@pytest.fixture(scope="module")
+def figures(tmp_path_factory):
+    return evaluate(load_or_train(JUDGE, tmp_path_factory.mktemp("judge")), LONG if IS_LONG else SHORT, progress=False)
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+def test_held_out_scenes_show_what_was_asked(figures, name):
+    print(figures)
+    assert figures["drawn"][name] >= REQUIRED[name] - MARGIN
+
+
+def test_the_judge_reads_true_pictures_better_than_it_must(figures):
+    assert all(figures["rendered"][name] >= least for name, least in REQUIRED.items())
+
+
+def test_what_is_named_to_go_goes(figures):
+    assert len(figures["left"]) == 6
+    assert {way: share for way, share in figures["left"].items() if share > MOST_LEFT + MARGIN} == {}
+
+
+def test_nobody_wears_a_hat_unasked(figures):
+    assert figures["unasked"]["headgear"] <= MOST_UNASKED + MARGIN
+
+
+def test_failures_name_figure_and_requirement(figures):
+    bad = {**figures, "drawn": {**figures["drawn"], "animal": 0.5}, "unasked": {"headgear": 0.2}}
+    said = failures(bad)
+    assert "animal is 0.500, required is 0.95" in said
+    assert "0.200 have a headgear unasked, at most 0.03 may" in said
+
+
+def test_the_weights_are_small_and_know_the_words_of_the_captions():
+    assert sum(file.stat().st_size for file in WEIGHTS.rglob("*")) <= 16 * 1024**2
+    assert (WEIGHTS / "words.txt").read_text(encoding="utf-8").split() == known_words()
