@@ -1,4 +1,4 @@
-"""What ships to maubot: the product's tracked files and nothing else, in an archive that gets on with others."""
+"""What ships: the plugin's tracked files and nothing else, in an archive that gets on with others; a generator."""
 
 import shutil
 import subprocess
@@ -42,6 +42,17 @@ def test_only_tracked_files_are_packed(tmp_path: Path) -> None:
     (built,) = (clone / "dist").iterdir()
     assert built.match("household.easel-v*.mbp")
     assert sorted(zipfile.ZipFile(built).namelist()) == sorted(tracked)
+
+
+def test_an_installed_generator_has_its_cards_and_its_model(tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    git("clone", "--quiet", "--shared", str(ROOT), str(clone))
+    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
+    subprocess.run([*build, "--wheel-dir", str(tmp_path), str(clone)], check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    weights = set(git("ls-files", "generator/pocket/weights", cwd=clone).split())
+    assert "generator/pocket/weights/words.txt" in weights
+    assert {"generator/cards.yml", *weights} <= set(zipfile.ZipFile(wheel).namelist())
 
 
 @pytest.mark.parametrize("first", ["ours", "theirs"])

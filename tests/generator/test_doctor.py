@@ -60,6 +60,14 @@ def test_missing_weights_are_a_problem_with_the_command_that_fetches_them(tmp_pa
     assert not can_draw(findings)
 
 
+def test_the_model_that_comes_with_the_generator_is_here_and_a_larger_one_can_be_had(tmp_path):
+    findings = examine(Settings(device="cpu", default_model="pocket", pictures=tmp_path, socket=tmp_path / "none.sock"))
+    weights = next(finding for finding in findings if finding.name == "weights")
+    assert (weights.level, weights.message) == (Level.OK, "pocket draws here: small pictures, few words.")
+    assert weights.advice == "For large pictures of anything: python -m generator fetch ssd-1b"
+    assert can_draw(findings)
+
+
 def test_a_folder_without_weights_is_named(tmp_path):
     card = CardSettings(family="sdxl", folder=tmp_path / "mine", sizes={"square": (512, 512)})
     settings = Settings(device="cpu", default_model="mine", models={"mine": card}, socket=tmp_path / "none.sock")
