@@ -77,7 +77,7 @@ FUNCTION_WORDS = (
     *("wearing", "who", "looking", "looks", "style", "as", "to", "for", "one", "animal", "no", "without", "from"),
 )
 
-# How often a caption does what its reason above says; found by trying, as shares of all captions of that kind.
+# How often a caption does what the reasons above ask for, as shares; chosen by hand.
 _SINGLE = 0.12
 _WRONG = 0.25
 _WEAKENED = 0.12
@@ -107,12 +107,12 @@ def caption(scene: Scene, rng: random.Random) -> Fragments:
     for kind, values in (("headgear", HEADGEAR), ("outfit", OUTFITS)):
         value, chance = getattr(scene, kind), rng.random()
         if value != "none":
-            terms[kind] = _broad(value, rng) or _phrase(value, rng)
+            terms[kind] = _worn(value, rng)
         elif chance < _WRONG:
             terms[kind] = _phrase(rng.choice(values[1:]), rng)
         elif chance < _WRONG + _WEAKENED and not weakened:
             other = rng.choice(values[1:])
-            terms[kind] = weakened = _broad(other, rng) or _phrase(other, rng)
+            terms[kind] = weakened = _worn(other, rng)
         elif chance < _WRONG + _WEAKENED + _ABSENT_SAID:
             terms[kind] = rng.choice(ABSENT[kind])
 
@@ -142,8 +142,7 @@ def _single(scene: Scene, rng: random.Random) -> str:
     others = [scene.place, scene.style, scene.light, scene.face]
     value = rng.choice(worn) if worn and rng.random() < 0.75 else rng.choice(others)
     if value in worn and rng.random() < 0.4:
-        broad = [word for word, values in BROAD.items() if value in values]
-        return rng.choice(broad) if broad else value
+        return rng.choice(_broad_words(value))
     return _phrase(value, rng)
 
 
@@ -151,9 +150,13 @@ def _phrase(value: str, rng: random.Random) -> str:
     return value if rng.random() < 0.6 else rng.choice(PHRASES[value])
 
 
-def _broad(value: str, rng: random.Random) -> str:
-    broad = [word for word, values in BROAD.items() if value in values]
-    return rng.choice(broad) if broad and rng.random() < _BROAD_WORD else ""
+def _worn(value: str, rng: random.Random) -> str:
+    broad = _broad_words(value)
+    return rng.choice(broad) if rng.random() < _BROAD_WORD else _phrase(value, rng)
+
+
+def _broad_words(value: str) -> list[str]:
+    return [word for word, values in BROAD.items() if value in values]
 
 
 def _list(terms: dict[str, str], extras: list[str], rng: random.Random) -> str:

@@ -58,7 +58,7 @@ class Size:
     each: int
 
 
-LONG = Size(scenes=200, seeds=3, each=100)
+LONG = Size(scenes=200, seeds=3, each=60)
 SHORT = Size(scenes=40, seeds=1, each=12)
 
 
