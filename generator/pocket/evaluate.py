@@ -187,7 +187,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="the figures as JSON")
     parser.add_argument("--short", action="store_true", help="a sample that takes a minute")
     parser.add_argument("--judge", type=Path, default=_DEFAULT_JUDGE, help="its weights; trained and kept if not there")
-    parser.add_argument("--sheet", type=Path, help="write a contact sheet of 48 held-out prompts there, as PNG")
+    parser.add_argument("--sheet", type=Path, help="write a contact sheet of 48 held-out prompts there, as PNG or JPEG")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if given.sheet:

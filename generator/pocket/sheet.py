@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 _COLUMNS = 6
-_SIDE = 192
+_SIDE = 176
 _LINE = 13
-_LINES = 3
+_LINES = 4
 
 
 def contact_sheet(pictures: Sequence[tuple[str, np.ndarray]]) -> Image.Image:
@@ -22,6 +22,6 @@ def contact_sheet(pictures: Sequence[tuple[str, np.ndarray]]) -> Image.Image:
     for n, (prompt, picture) in enumerate(pictures):
         x, y = n % _COLUMNS * (_SIDE + 8) + 4, n // _COLUMNS * cell + 2
         sheet.paste(Image.fromarray(picture).resize((_SIDE, _SIDE), Image.Resampling.LANCZOS), (x, y))
-        for line, words in enumerate(wrap(prompt, 36)[:_LINES]):
+        for line, words in enumerate(wrap(prompt, 30)[:_LINES]):
             draw.text((x, y + _SIDE + 2 + line * _LINE), words, fill="black", font=font)
     return sheet

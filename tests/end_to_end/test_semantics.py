@@ -43,19 +43,14 @@ async def test_every_slot_is_in_the_picture(talk, judge):
     assert (scene.place, scene.light, scene.style) == ("forest", "night", "pop art")
 
 
-async def test_no_hat_and_a_low_weight_take_the_hat_away(encrypted, judge):
-    said = "!draw {hat}, frog, beach --seed {seed}{no}"
-    counts = {}
-    for name, hat, no in (
-        ("asked", "top hat", ""),
-        ("negative", "top hat", " --no hat"),
-        ("weak", "(top hat)----", ""),
-    ):
-        pictures = [(await encrypted.draw(said.format(hat=hat, seed=seed, no=no))).png for seed in range(6)]
-        counts[name] = sum(scene.headgear == "top hat" for scene in shown(judge, *pictures))
-    assert counts["asked"] >= 5
-    assert counts["negative"] <= 3
-    assert counts["weak"] <= 3
+async def test_a_low_weight_takes_the_hat_away(encrypted, judge):
+    counts = []
+    for hat in ("top hat", "(top hat)----"):
+        pictures = [(await encrypted.draw(f"!draw {hat}, frog, beach --seed {seed}")).png for seed in range(5)]
+        counts.append(sum(scene.headgear == "top hat" for scene in shown(judge, *pictures)))
+    asked, weakened = counts
+    assert asked >= 4
+    assert weakened <= 2
 
 
 async def test_the_same_recipe_gives_the_same_pixels_and_another_seed_another_picture(talk):
