@@ -7,7 +7,6 @@ The exit status is 0 if every requirement is met.
 import argparse
 import json
 import logging
-import random
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from generator.drawing.diffusion import DiffusionEngine
 from generator.lane import Draw
 from generator.pocket.judge import Judge, load_or_train
 from generator.pocket.render import render
-from generator.pocket.scene import ATTRIBUTES, Scene, is_held_out, random_scene
+from generator.pocket.scene import ATTRIBUTES, Scene, random_scenes
 from generator.pocket.sheet import contact_sheet
 from generator.pocket.train_vae import to_tensor
 from generator.settings import Settings
@@ -65,14 +64,12 @@ SHORT = Size(scenes=40, seeds=1, each=12)
 class Pictures:
     """Draws with pocket as the service would, but without enlarging."""
 
-    def __init__(self, settings: Settings | None = None) -> None:
-        self._settings = settings or Settings(device="cpu", default_model="pocket")
-        self._card = all_cards(self._settings)["pocket"]
-        self._engine = DiffusionEngine(self._settings)
+    def __init__(self) -> None:
+        settings = Settings(device="cpu", default_model="pocket")
+        self._card = all_cards(settings)["pocket"]
+        self._engine = DiffusionEngine(settings)
 
-    def draw(
-        self, prompt: str, *, negative_prompt: str = "", seed: int, guidance_scale: float | None = None
-    ) -> np.ndarray:
+    def draw(self, prompt: str, *, negative_prompt: str = "", seed: int) -> np.ndarray:
         """(64, 64, 3) bytes."""
         width, height = self._card.sizes["square"]
         defaults = self._card.defaults
@@ -85,7 +82,7 @@ class Pictures:
             width=width,
             height=height,
             steps=defaults.steps,
-            guidance_scale=guidance_scale or defaults.guidance_scale,
+            guidance_scale=defaults.guidance_scale,
             sampler=defaults.sampler,
             tier=defaults.tier,
         )
@@ -103,17 +100,6 @@ class Pictures:
         return drawn
 
 
-def held_out_scenes(count: int) -> list[Scene]:
-    """Scenes with headgear and outfit whose combination was never trained on."""
-    rng = random.Random(_SEED)
-    scenes: list[Scene] = []
-    while len(scenes) < count:
-        scene = random_scene(rng)
-        if is_held_out(scene):
-            scenes.append(scene)
-    return scenes
-
-
 def prompt_for(scene: Scene, *, leave_out: Iterable[str] = ()) -> str:
     """The scene's own words, as a comma list."""
     values = [getattr(scene, name) for name in ATTRIBUTES if name not in leave_out]
@@ -123,7 +109,7 @@ def prompt_for(scene: Scene, *, leave_out: Iterable[str] = ()) -> str:
 def evaluate(judge: Judge, size: Size, *, progress: bool = True) -> dict[str, dict[str, float]]:
     """The figures, by question: ``drawn``, ``rendered`` and ``round trip`` by attribute, ``left`` and ``unasked``."""
     pictures = Pictures()
-    scenes = held_out_scenes(size.scenes)
+    scenes = random_scenes(size.scenes, seed=_SEED, held_out=True)
     bar = tqdm(total=size.scenes * size.seeds + 10 * size.each, unit="picture", disable=not progress)
 
     def drawn(prompt: str, negative_prompt: str = "", *, seed: int) -> np.ndarray:
@@ -192,7 +178,7 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if given.sheet:
         pictures = Pictures()
-        prompts = [prompt_for(scene) for scene in held_out_scenes(48)]
+        prompts = [prompt_for(scene) for scene in random_scenes(48, seed=_SEED, held_out=True)]
         contact_sheet([(text, pictures.draw(text, seed=_SEED + n)) for n, text in enumerate(prompts)]).save(given.sheet)
         return 0
     judge = load_or_train(given.judge, given.judge.parent)

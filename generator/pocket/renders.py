@@ -1,7 +1,6 @@
 """The training pictures: so many scenes drawn once and kept in a folder, since drawing costs as much as learning."""
 
 import os
-import random
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -9,18 +8,7 @@ import numpy as np
 
 from generator.pocket.canvas import SIDE
 from generator.pocket.render import render
-from generator.pocket.scene import Scene, is_held_out, random_scene
-
-
-def training_scenes(count: int, *, seed: int) -> list[Scene]:
-    """Scenes to learn from; none of them held out."""
-    rng = random.Random(seed)
-    scenes: list[Scene] = []
-    while len(scenes) < count:
-        scene = random_scene(rng)
-        if not is_held_out(scene):
-            scenes.append(scene)
-    return scenes
+from generator.pocket.scene import Scene
 
 
 def training_pictures(folder: Path, scenes: list[Scene], *, seed: int) -> np.ndarray:

@@ -65,3 +65,14 @@ def random_scene(rng: random.Random) -> Scene:
         light=rng.choice((*LIGHTS, "day")),
         style=rng.choice((*STYLES, "cartoon")),
     )
+
+
+def random_scenes(count: int, *, seed: int, held_out: bool) -> list[Scene]:
+    """Scenes to judge by, none of them ever trained on, if ``held_out``; else scenes to learn from."""
+    rng = random.Random(seed)
+    scenes: list[Scene] = []
+    while len(scenes) < count:
+        scene = random_scene(rng)
+        if is_held_out(scene) == held_out:
+            scenes.append(scene)
+    return scenes

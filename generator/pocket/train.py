@@ -16,7 +16,8 @@ from diffusers import AutoencoderKL, StableDiffusionXLPipeline
 from generator.pocket import checkpoint
 from generator.pocket.architecture import make_scheduler
 from generator.pocket.captions import known_words
-from generator.pocket.renders import training_pictures, training_scenes
+from generator.pocket.renders import training_pictures
+from generator.pocket.scene import random_scenes
 from generator.pocket.train_unet import Networks, train_unet
 from generator.pocket.train_vae import to_tensor, train_vae
 
@@ -69,7 +70,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
 
     # 1. Pictures of the small world.
-    scenes = training_scenes(pictures, seed=seed)
+    scenes = random_scenes(pictures, seed=seed, held_out=False)
     renders = training_pictures(folder, scenes, seed=seed)
     log.info("%d pictures after %.0f s", len(renders), time.perf_counter() - began)
 

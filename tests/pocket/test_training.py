@@ -11,7 +11,7 @@ from diffusers import StableDiffusionXLPipeline
 from generator.pocket import checkpoint
 from generator.pocket.architecture import LATENT_CHANNELS, make_tokenizers
 from generator.pocket.captions import known_words
-from generator.pocket.renders import training_scenes
+from generator.pocket.scene import random_scenes
 from generator.pocket.schedule import learning_rate_factor
 from generator.pocket.train import train
 from generator.pocket.train_unet import encode, make_networks, train_unet
@@ -30,7 +30,7 @@ def test_from_an_empty_folder_to_a_pipeline(tmp_path: Path):
 
 
 def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path: Path, monkeypatch):
-    scenes = training_scenes(8, seed=1)
+    scenes = random_scenes(8, seed=1, held_out=False)
     latents = torch.randn(8, LATENT_CHANNELS, 16, 16, generator=torch.Generator().manual_seed(1))
     monkeypatch.setattr("generator.pocket.train_unet._SAVE_EVERY", 1)
     save = checkpoint.save
