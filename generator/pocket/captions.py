@@ -78,7 +78,7 @@ FUNCTION_WORDS = (
 )
 
 # How often a caption does what the reasons above ask for, as shares; chosen by hand.
-_SINGLE = 0.12
+_SINGLE = 0.2
 _WRONG = 0.45
 _WEAKENED = 0.12
 _ABSENT_SAID = 0.06
@@ -141,7 +141,7 @@ def _single(scene: Scene, rng: random.Random) -> str:
     worn = [value for value in (scene.headgear, scene.outfit) if value != "none"]
     others = [scene.place, scene.style, scene.light, scene.face]
     value = rng.choice(worn) if worn and rng.random() < 0.75 else rng.choice(others)
-    if value in worn and rng.random() < 0.4:
+    if value in worn and rng.random() < 0.5:
         return rng.choice(_broad_words(value))
     return _phrase(value, rng)
 
