@@ -1,39 +1,62 @@
 """The bot's settings, parsed once into something frozen. The defaults stand in ``base-config.yaml``, nowhere else."""
 
 from dataclasses import dataclass, fields
-from pathlib import PurePosixPath
+from enum import StrEnum
+from typing import Annotated
 
 from mautrix.util.config import BaseProxyConfig, ConfigUpdateHelper
 from yarl import URL
 
+from .room_profiles import Rooms, room_profiles
+from .setting_rules import (
+    InvalidSettings,
+    absolute_path,
+    globs,
+    ipv4_address,
+    mac_address,
+    number,
+    one_of,
+    read_settings,
+    text,
+    whole_number,
+)
 
-class InvalidSettings(Exception):
-    """``str()`` names the key and the rule, for the log."""
+__all__ = ["Config", "InvalidSettings", "Progress", "Settings"]
+
+
+class Progress(StrEnum):
+    """How a person sees that their picture is being drawn."""
+
+    REACTION = "reaction"
+    MESSAGE = "message"
+    OFF = "off"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Every key of ``base-config.yaml``, with its meaning and unit there."""
 
-    generator_url: str
-    generator_token: str
-    generator_ca_file: str
-    rate_limit_burst: int
-    rate_limit_per_second: float
+    generator_url: Annotated[str, text]
+    generator_token: Annotated[str, text]
+    generator_ca_file: Annotated[str, absolute_path]
+    wake_mac: Annotated[str, mac_address]
+    wake_address: Annotated[str, ipv4_address]
+    wait_hours: Annotated[float, number(above=0)]
+    catch_up_minutes: Annotated[float, number()]
+    tell_waiting_after_s: Annotated[float, number()]
+    progress: Annotated[Progress, one_of(Progress)]
+    rate_limit_burst: Annotated[int, whole_number(at_least=1)]
+    rate_limit_per_second: Annotated[float, number()]
+    allowed_users: Annotated[tuple[str, ...], globs("@")]
+    admins: Annotated[tuple[str, ...], globs("@")]
+    admin_power_level: Annotated[int, whole_number(at_least=0)]
+    allowed_rooms: Annotated[tuple[str, ...], globs("!")]
+    max_open_jobs: Annotated[int, whole_number(at_least=0)]
+    max_pictures_a_day: Annotated[int, whole_number(at_least=0)]
+    max_megapixel_steps: Annotated[float, number()]
+    rooms: Annotated[Rooms, room_profiles]
 
     def __post_init__(self) -> None:
-        for key in ("generator_url", "generator_token", "generator_ca_file"):
-            if not isinstance(getattr(self, key), str):
-                raise InvalidSettings(f"{key} must be text")
-        self._check_url()
-        if self.generator_ca_file and not PurePosixPath(self.generator_ca_file).is_absolute():
-            raise InvalidSettings("generator_ca_file must be an absolute path")
-        if not _is_number(self.rate_limit_burst, int) or self.rate_limit_burst < 1:
-            raise InvalidSettings("rate_limit_burst must be a whole number, 1 or more")
-        if not _is_number(self.rate_limit_per_second, int, float) or not 0 <= self.rate_limit_per_second < float("inf"):
-            raise InvalidSettings("rate_limit_per_second must be a number, 0 or more")
-
-    def _check_url(self) -> None:
         try:
             url = URL(self.generator_url)
         except ValueError as error:
@@ -47,11 +70,6 @@ class Settings:
             raise InvalidSettings("generator_token is needed when generator_url is http or https")
 
 
-def _is_number(value: object, *types: type) -> bool:
-    # To Python, true and false are numbers; to the person who typed them they are not.
-    return isinstance(value, types) and not isinstance(value, bool)
-
-
 class Config(BaseProxyConfig):
     """What maubot keeps: the keys of Settings, each filled from ``base-config.yaml`` where it is missing."""
 
@@ -62,11 +80,11 @@ class Config(BaseProxyConfig):
     def settings(self) -> Settings:
         """Read what the person wrote. Raises InvalidSettings."""
         self.load_and_update()
-        return Settings(**{field.name: self[field.name] for field in fields(Settings)})
+        return read_settings(Settings, {field.name: self[field.name] for field in fields(Settings)})
 
     def defaults(self) -> Settings:
         """The settings as shipped."""
         base = self.load_base()
         if base is None:
             raise InvalidSettings("base-config.yaml is missing from the plugin")
-        return Settings(**{field.name: base[field.name] for field in fields(Settings)})
+        return read_settings(Settings, {field.name: base[field.name] for field in fields(Settings)})

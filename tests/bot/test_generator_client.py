@@ -7,21 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from shipped_settings import settings
 
 from bot.easel.generator_client import GeneratorClient
 from bot.easel.generator_errors import CertificateRefused, NotRunning, SocketForbidden, TokenRefused
-from bot.easel.settings import Settings
 
 
 def client(url: str, token: str, ca_file: str = "") -> GeneratorClient:
-    settings = Settings(
-        generator_url=url,
-        generator_token=token,
-        generator_ca_file=ca_file,
-        rate_limit_burst=10,
-        rate_limit_per_second=0.2,
+    return GeneratorClient(
+        settings(generator_url=url, generator_token=token, generator_ca_file=ca_file),
+        "0.1.0",
     )
-    return GeneratorClient(settings, "0.1.0")
 
 
 @pytest.fixture(scope="module")

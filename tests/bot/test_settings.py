@@ -1,17 +1,18 @@
 """Settings: one list of keys, checked once; a bad edit changes nothing."""
 
-from dataclasses import fields, replace
-from pathlib import Path
+from dataclasses import fields
+from io import StringIO
 from typing import Any
 
 import pytest
+from mautrix.util.config import RecursiveDict
 from ruamel.yaml import YAML
+from shipped_settings import BASE, DEFAULTS, settings
 
-from bot.easel.settings import InvalidSettings, Settings
+from bot.easel.settings import Config, InvalidSettings, Progress, Settings
 
-BASE = Path(__file__).parents[2] / "base-config.yaml"
-DEFAULTS: dict[str, Any] = YAML(typ="safe").load(BASE)
-GOOD = Settings(**DEFAULTS)
+GOOD = settings()
+KITCHEN = "!kitchen:example.com"
 
 
 def test_every_key_is_a_field_and_every_field_a_key():
@@ -46,17 +47,97 @@ def test_every_key_says_what_is_allowed():
         ("rate_limit_per_second", float("nan"), "0 or more"),
         ("rate_limit_per_second", float("inf"), "0 or more"),
         ("rate_limit_per_second", "fast", "number"),
+        ("wake_mac", "00:11:22:33:44", "must be a MAC address"),
+        ("wake_mac", "00:11:22:33:44:5g", "must be a MAC address"),
+        ("wake_mac", "00:11-22:33-44:55", "must be a MAC address"),
+        ("wake_mac", 1122, "must be text"),
+        ("wake_address", "", "must be an IPv4 address"),
+        ("wake_address", "192.168.1.256", "must be an IPv4 address"),
+        ("wake_address", "fe80::1", "must be an IPv4 address"),
+        ("wait_hours", 0, "must be a number above 0"),
+        ("wait_hours", float("inf"), "must be a number above 0"),
+        ("wait_hours", float("nan"), "must be a number above 0"),
+        ("wait_hours", "3 days", "must be a number above 0"),
+        ("catch_up_minutes", -1, "0 or more"),
+        ("tell_waiting_after_s", True, "0 or more"),
+        ("progress", "loud", "must be one of reaction, message, off"),
+        ("progress", False, "must be one of reaction, message, off"),
+        ("progress", ["off"], "must be one of reaction, message, off"),
+        ("allowed_users", "@ada:example.com", r"must be a list of texts, such as allowed_users: \[one, two\]"),
+        ("allowed_users", ["ada"], "ada matches nothing, since these ids start with @"),
+        ("allowed_users", [5], "must be a list of texts"),
+        ("admins", [""], "must be a list of texts"),
+        ("admins", {"@ada:example.com": 1}, "must be a list of texts"),
+        ("admin_power_level", -1, "0 or more"),
+        ("admin_power_level", 50.5, "whole number"),
+        ("allowed_rooms", ["#kitchen:example.com"], "these ids start with !"),
+        ("max_open_jobs", -1, "0 or more"),
+        ("max_pictures_a_day", 2.5, "whole number"),
+        ("max_megapixel_steps", -0.5, "0 or more"),
+        ("rooms", [KITCHEN], "must be a mapping from room ids to profiles"),
+        ("rooms", {"#kitchen:example.com": {}}, "these ids start with !"),
+        ("rooms", {5: {}}, "must be text"),
+        ("rooms", {KITCHEN: "children"}, f"{KITCHEN}: must be a mapping of model, defaults, style"),
     ],
 )
 def test_what_is_not_allowed_names_its_key(key, value, rule):
     with pytest.raises(InvalidSettings, match=rule) as error:
-        replace(GOOD, **{key: value})
-    assert "generator_" in str(error.value) or key in str(error.value)
+        settings(**{key: value})
+    assert "generator_" in str(error.value) or str(error.value).startswith(key)
 
 
 @pytest.mark.parametrize("url", ["http://card:7801", "https://card:7801"])
 def test_a_token_makes_tcp_allowed(url):
-    assert replace(GOOD, generator_url=url, generator_token="t").generator_url == url
+    assert settings(generator_url=url, generator_token="t").generator_url == url
+
+
+@pytest.mark.parametrize("mac", ["00:11:22:aa:bb:cc", "00-11-22-AA-BB-CC", "001122aabbcc"])
+def test_a_mac_address_may_be_written_in_any_way(mac):
+    assert settings(wake_mac=mac).wake_mac == mac
+
+
+def test_what_is_read_is_frozen_and_typed():
+    read = settings(progress="off", allowed_users=["@*:example.com"], wait_hours=1, rooms={KITCHEN: {"style": ["ink"]}})
+    assert read.progress is Progress.OFF
+    assert read.allowed_users == ("@*:example.com",)
+    assert isinstance(read.wait_hours, float)
+    with pytest.raises(TypeError):
+        read.rooms[KITCHEN] = read.rooms[KITCHEN]
+
+
+KEPT = """
+generator_url: unix:///run/easel.sock   # a comment of their own
+progress: off
+admins: ["@ada:example.com"]
+allowed_users: null
+rooms:
+  "!abc123:example.org":
+    # for the children
+    style: [picture book]
+    no: [no, 'off']
+    defaults: {ar: 3:4, cfg: 7}
+  "*":
+"""
+
+
+@pytest.mark.parametrize("written", ["{}", "rooms: {}", "rooms:", KEPT])
+def test_what_a_person_wrote_survives_what_maubot_does_to_it(written):
+    """maubot fills in what is missing, writes the whole as YAML and reads that the next time."""
+    kept = [written]
+
+    def save(data: Any) -> None:
+        buffer = StringIO()
+        YAML().dump(data, buffer)
+        kept.append(buffer.getvalue())
+
+    base = RecursiveDict(YAML().load(BASE))
+    config = Config(load=lambda: YAML().load(kept[-1]), load_base=base.clone, save=save)
+    said = {key: value for key, value in YAML(typ="safe", pure=True).load(written).items() if value is not None}
+    assert config.settings() == settings(**said)
+    assert config.settings() == settings(**said)
+    _, first, second = kept
+    assert first == second
+    assert list(YAML(typ="safe", pure=True).load(first)) == list(DEFAULTS)
 
 
 async def test_an_edit_takes_effect(plugin, room, homeserver, maubot_plugin_config_dict, generator, serve, tmp_path):

@@ -8,27 +8,20 @@ import pytest
 import yaml
 from bad_engines import Dying, Failing, Greedy, Hanging, Raising, Rubbish, Slow, Unborn, Weightless
 from PIL import Image
+from shipped_settings import settings
 
 from bot.easel import generator_words as words
 from bot.easel.generator_client import GeneratorClient, Patience
 from bot.easel.generator_errors import GeneratorError, Interrupted, NotRunning, QueueFull, Refused, Restarted
 from bot.easel.job import job_body
 from bot.easel.language import parse_draw
-from bot.easel.settings import Settings
 from generator import __version__, api
 
 IMPATIENT = Patience(silence_s=5, reconnect_for_s=0.5, reconnect_every_s=0.05)
 
 
 def client(socket) -> GeneratorClient:
-    settings = Settings(
-        generator_url=f"unix://{socket}",
-        generator_token="",
-        generator_ca_file="",
-        rate_limit_burst=10,
-        rate_limit_per_second=0.2,
-    )
-    return GeneratorClient(settings, __version__, IMPATIENT)
+    return GeneratorClient(settings(generator_url=f"unix://{socket}"), __version__, IMPATIENT)
 
 
 async def submit(client: GeneratorClient, typed: str, job: str = "job") -> words.JobStatus:

@@ -1,0 +1,122 @@
+"""What the value of a setting may be, rule by rule: from what YAML holds to what the code uses. Knows no setting."""
+
+import re
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from ipaddress import IPv4Address
+from pathlib import PurePosixPath
+from typing import Any, TypeVar, get_type_hints
+
+T = TypeVar("T")
+Rule = Callable[[str, Any], Any]
+
+_MAC_ADDRESS = re.compile(r"[0-9a-fA-F]{2}([:-]?)[0-9a-fA-F]{2}(?:\1[0-9a-fA-F]{2}){4}")
+
+
+class InvalidSettings(Exception):
+    """``str()`` names the key and the rule, for the log."""
+
+
+def read_settings(kind: type[T], values: Mapping[str, Any], *, within: str = "") -> T:
+    """A dataclass whose fields are annotated with rules, from what YAML holds; null is a default where there is one.
+
+    ``within`` is how errors begin: the keys that lead to ``values``. Raises InvalidSettings.
+    """
+    hints = get_type_hints(kind, include_extras=True)
+    if unknown := [key for key in values if key not in hints]:
+        raise InvalidSettings(f"{within}{unknown[0]} is no setting; there is {', '.join(hints)}")
+    read = {}
+    for key, value in values.items():
+        if value is not None or not hasattr(kind, key):
+            (rule,) = hints[key].__metadata__
+            read[key] = rule(f"{within}{key}", value)
+    return kind(**read)
+
+
+def text(key: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise InvalidSettings(f"{key} must be text")
+    return value
+
+
+def absolute_path(key: str, value: Any) -> str:
+    """Or empty."""
+    if text(key, value) and not PurePosixPath(value).is_absolute():
+        raise InvalidSettings(f"{key} must be an absolute path")
+    return str(value)
+
+
+def mac_address(key: str, value: Any) -> str:
+    """Or empty."""
+    if text(key, value) and not _MAC_ADDRESS.fullmatch(value):
+        raise InvalidSettings(f"{key} must be a MAC address such as 00:11:22:aa:bb:cc")
+    return str(value)
+
+
+def ipv4_address(key: str, value: Any) -> str:
+    try:
+        return str(IPv4Address(text(key, value)))
+    except ValueError as error:
+        raise InvalidSettings(f"{key} must be an IPv4 address such as 192.168.1.255") from error
+
+
+def whole_number(*, at_least: int) -> Rule:
+    def rule(key: str, value: Any) -> int:
+        if not _is_number(value, int) or value < at_least:
+            raise InvalidSettings(f"{key} must be a whole number, {at_least} or more")
+        return int(value)
+
+    return rule
+
+
+def number(*, above: float | None = None) -> Rule:
+    """A number of 0 or more, or one above ``above``."""
+
+    def rule(key: str, value: Any) -> float:
+        fits = _is_number(value, int, float) and value < float("inf")
+        if above is None and not (fits and value >= 0):
+            raise InvalidSettings(f"{key} must be a number, 0 or more")
+        if above is not None and not (fits and value > above):
+            raise InvalidSettings(f"{key} must be a number above {above:g}")
+        return float(value)
+
+    return rule
+
+
+def one_of(choices: type[StrEnum]) -> Rule:
+    def rule(key: str, value: Any) -> StrEnum:
+        if value not in list(choices):
+            raise InvalidSettings(f"{key} must be one of {', '.join(choices)}")
+        return choices(value)
+
+    return rule
+
+
+def texts(key: str, value: Any) -> tuple[str, ...]:
+    """A list of texts, none of them empty."""
+    if not isinstance(value, list) or not all(isinstance(item, str) and item.strip() for item in value):
+        raise InvalidSettings(f"{key} must be a list of texts, such as {key.rsplit(': ')[-1]}: [one, two]")
+    return tuple(str(item) for item in value)
+
+
+def globs(sigil: str) -> Rule:
+    """A list of patterns for Matrix ids that start with ``sigil``; ``*`` is any."""
+
+    def rule(key: str, value: Any) -> tuple[str, ...]:
+        return tuple(glob(sigil)(key, item) for item in texts(key, value))
+
+    return rule
+
+
+def glob(sigil: str) -> Rule:
+    def rule(key: str, value: Any) -> str:
+        if not text(key, value).startswith((sigil, "*")):
+            raise InvalidSettings(f"{key}: {value} matches nothing, since these ids start with {sigil}")
+        return str(value)
+
+    return rule
+
+
+def _is_number(value: object, *types: type) -> bool:
+    # To Python, true and false are numbers; to the person who typed them they are not.
+    return isinstance(value, types) and not isinstance(value, bool)
