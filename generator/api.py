@@ -69,6 +69,11 @@ class JobRequest(Words):
 
     requester: str = Field(min_length=1, max_length=limits.MAX_REQUESTER_CHARS)
     recipes: tuple[RecipeRequest, ...] = Field(min_length=1, max_length=limits.MAX_RECIPES_PER_JOB)
+    replaces: JobId | None = Field(
+        None,
+        description="A job of the same requester: if it is still queued it is cancelled, and this one takes its place; "
+        "else it is left alone, and this one is queued behind",
+    )
 
 
 class Recipe(Words):

@@ -116,17 +116,22 @@ class Jobs:
         return self._jobs.get(job_id)
 
     def add(self, job: Job) -> None:
-        """Queue a new job; one that has all its pictures is done at once. Raises QueueFull."""
-        if len(job.pictures) == len(job.recipes):
-            self._jobs[job.id] = job
-            self._end(job, JobState.DONE)
-            return
-        try:
-            self._turns.add(job.id, job.request.requester)
-        except Full as full:
-            raise QueueFull(int(str(full)), self._pace.eta_s(self._work_ahead()[0]) or RETRY_AFTER_S) from full
+        """Queue a new job, in the place of the one that it replaces. Raises QueueFull.
+
+        One that has all its pictures is done at once.
+        """
+        replaced = self._replaced_by(job)
+        is_done = len(job.pictures) == len(job.recipes)
+        if not is_done and replaced is not None:
+            self._turns.exchange(replaced.id, job.id)
+        elif not is_done:
+            self._join_queue(job)
         self._jobs[job.id] = job
         log.info("job %s accepted: %d pictures for %s", job.id, len(job.recipes), job.request.requester)
+        if replaced is not None:
+            self.cancel(replaced)
+        if is_done:
+            self._end(job, JobState.DONE)
         self._arrived.set()
         self._tell_positions()
 
@@ -231,6 +236,19 @@ class Jobs:
         return sum(job.state is state for job in self._jobs.values())
 
     # ---- inside
+
+    def _replaced_by(self, job: Job) -> Job | None:
+        """The job in whose place this one comes, if that still waits and is of the same requester."""
+        other = self._jobs.get(job.request.replaces) if job.request.replaces else None
+        if other is None or other.state is not JobState.QUEUED or other.request.requester != job.request.requester:
+            return None
+        return other
+
+    def _join_queue(self, job: Job) -> None:
+        try:
+            self._turns.add(job.id, job.request.requester)
+        except Full as full:
+            raise QueueFull(int(str(full)), self._pace.eta_s(self._work_ahead()[0]) or RETRY_AFTER_S) from full
 
     def _end(self, job: Job, state: JobState) -> None:
         job.move(state)

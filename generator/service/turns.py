@@ -47,6 +47,10 @@ class Turns:
         self._arrivals += 1
         self._places.append(Place(turn, self._arrivals, requester, job))
 
+    def exchange(self, job: str, new: str) -> None:
+        """Let ``new``, of the same requester, wait in the very place of ``job``. A full queue does not mind."""
+        self._places = [replace(place, job=new) if place.job == job else place for place in self._places]
+
     def take(self) -> Place | None:
         """The next job's place, which is now free."""
         if not self._places:

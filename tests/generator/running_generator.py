@@ -62,10 +62,18 @@ class RunningGenerator:
             return Answer(response.status, response.headers, await response.read())
 
     async def submit(
-        self, job: str, subject: str = "otter", *, requester: str = "@ann:home", pictures: int = 1, **recipe: Any
+        self,
+        job: str,
+        subject: str = "otter",
+        *,
+        requester: str = "@ann:home",
+        replaces: str | None = None,
+        pictures: int = 1,
+        **recipe: Any,
     ) -> Answer:
         recipes = [{"slots": {"subject": [subject]}, "steps": 3, **recipe}] * pictures
-        return await self.call("PUT", f"/v1/jobs/{job}", json={"requester": requester, "recipes": recipes})
+        body = {"requester": requester, "recipes": recipes, "replaces": replaces}
+        return await self.call("PUT", f"/v1/jobs/{job}", json=body)
 
     async def events(self, job: str) -> AsyncIterator[dict[str, Any]]:
         """Every line until the stream ends."""

@@ -21,8 +21,9 @@ POSSIBLE = {
 }
 
 
-def a_job(job_id: str = "job-1") -> Job:
-    request = JobRequest(requester="@ann:home", recipes=(RecipeRequest(slots=Slots(subject=("otter",))),))
+def a_job(job_id: str = "job-1", requester: str = "@ann:home", replaces: str | None = None) -> Job:
+    recipes = (RecipeRequest(slots=Slots(subject=("otter",))),)
+    request = JobRequest(requester=requester, recipes=recipes, replaces=replaces)
     return Job(job_id, request, (recipe_of(subject=("otter",)),), ())
 
 
@@ -50,6 +51,27 @@ async def test_an_ended_job_is_forgotten_after_its_time_and_a_queued_one_is_not(
     now = FINISHED_JOB_KEPT_S + 1
     assert jobs.find("ended") is None
     assert jobs.find("queued") is queued
+
+
+@pytest.mark.parametrize(
+    ("replaces", "position"),
+    [("waiting", 2), ("running", 3), ("ended", 3), ("bobs", 3), ("unknown", 3), ("new", 3)],
+)
+async def test_only_a_waiting_job_of_the_same_requester_is_replaced(replaces, position):
+    jobs = Jobs(max_queued=10, pace=Pace(), metrics=Metrics())
+    states = {"running": "running", "ended": "cancelled", "waiting": "queued", "bobs": "queued"}
+    for job_id in ("running", "ended"):
+        jobs.add(a_job(job_id))
+    await jobs.next()
+    jobs.cancel(jobs.find("ended"))
+    jobs.add(a_job("waiting"))
+    jobs.add(a_job("bobs", "@bob:home"))
+    new = a_job("new", replaces=replaces)
+    jobs.add(new)
+    if replaces == "waiting":
+        states["waiting"] = "cancelled"
+    assert {job_id: jobs.find(job_id).state for job_id in states} == states
+    assert jobs.status(new).position == position
 
 
 def test_the_pace_is_that_of_the_last_steps():

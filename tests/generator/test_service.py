@@ -207,6 +207,35 @@ async def test_a_full_queue_says_when_to_come_back(slow_generator):
     assert (await slow_generator.submit("job-3")).status == 200, "who is in the queue already is not refused"
 
 
+async def test_a_job_takes_the_place_of_the_one_that_it_replaces_also_where_no_more_may_wait(generator):
+    await generator.call("POST", "/v1/pause")
+    for job, requester in (("a1", "@ann:home"), ("a2", "@ann:home"), ("a3", "@ann:home"), ("b1", "@bob:home")):
+        await generator.submit(job, requester=requester)
+    assert (await generator.submit("c1", requester="@cat:home")).status == 201
+    for status in (201, 200):
+        answer = await generator.submit("new", "owl", replaces="a2")
+        assert (answer.status, answer.json["state"], answer.json["position"]) == (status, "queued", 4)
+    assert (await generator.end("a2"))["state"] == "cancelled"
+    assert (await generator.submit("one-more")).status == 429
+    assert (await generator.submit("new", "owl")).status == 409, "that is another body"
+    await generator.call("POST", "/v1/resume")
+    ended = {job: await generator.end(job) for job in ("a1", "b1", "c1", "new", "a3")}
+    drawn = [job["pictures"][0]["facts"]["drawn"] for job in ended.values()]
+    assert drawn == sorted(drawn)
+    assert ended["new"]["pictures"][0]["prompt"] == "owl"
+
+
+async def test_a_replacement_that_was_drawn_before_a_restart_cancels_what_it_replaces(start_generator, tmp_path):
+    before = await start_generator()
+    await before.submit("new", replaces="old")
+    await before.end("new")
+    after = await start_generator(socket=tmp_path / "after.sock")
+    await after.call("POST", "/v1/pause")
+    await after.submit("old")
+    assert (await after.submit("new", replaces="old")).json["state"] == "done"
+    assert (await after.end("old"))["state"] == "cancelled"
+
+
 # ---- cancel
 
 

@@ -47,6 +47,21 @@ def test_a_removed_job_gives_its_turn_to_the_next_of_its_requester():
     assert turns.order() == ["b1", "a2", "b2", "a3"]
 
 
+@pytest.mark.parametrize(
+    ("job", "order"),
+    [
+        ("a1", ["new", "b1", "a2", "b2", "a3"]),
+        ("a2", ["a1", "b1", "new", "b2", "a3"]),
+        ("a3", ["a1", "b1", "a2", "b2", "new"]),
+        ("gone", ["a1", "b1", "a2", "b2", "a3"]),
+    ],
+)
+def test_an_exchanged_job_leaves_its_place_to_the_new_one(job, order):
+    turns = queue("a1", "b1", "a2", "b2", "a3")
+    turns.exchange(job, "new")
+    assert turns.order() == order
+
+
 def test_a_full_queue_takes_no_more_but_takes_back():
     turns = Turns(limit=1)
     turns.add("a1", "a")
@@ -56,6 +71,8 @@ def test_a_full_queue_takes_no_more_but_takes_back():
         turns.add("b1", "b")
     turns.give_back(place)
     assert turns.order() == ["a1", "a2"]
+    turns.exchange("a1", "new")
+    assert turns.order() == ["new", "a2"]
 
 
 @given(st.lists(st.sampled_from(PEOPLE), max_size=30), st.integers(0, 29))
@@ -112,6 +129,17 @@ class AnyUse(RuleBasedStateMachine):
         for jobs in self.waiting.values():
             if job in jobs:
                 jobs.remove(job)
+
+    @precondition(lambda self: any(self.waiting.values()))
+    @rule(data=st.data())
+    def exchange(self, data):
+        job = data.draw(st.sampled_from(sorted(chain(*self.waiting.values()))))
+        before = self.turns.order()
+        self.count += 1
+        self.turns.exchange(str(job), str(self.count))
+        assert self.turns.order() == [str(self.count) if waiting == str(job) else waiting for waiting in before]
+        for jobs in self.waiting.values():
+            jobs[:] = [self.count if waiting == job else waiting for waiting in jobs]
 
     @rule()
     def remove_what_is_not_there(self):
