@@ -223,10 +223,18 @@ class ServiceState(StrEnum):
     DRAINING = "draining"
 
 
+class Memory(Words):
+    """The memory of what draws, a card's own or a machine's, and how much of it is in use by anybody, games too."""
+
+    used_bytes: int
+    total_bytes: int
+
+
 class Health(Words):
     state: ServiceState
     device: str | None
     models: tuple[str, ...] = Field(description="Loaded now")
+    memory: Memory | None = Field(None, description="As it was at the last step; null while nothing is loaded")
     queued: int
     running: int
     steps_per_second: float | None = Field(description="Measured over the last pictures")

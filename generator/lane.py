@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from PIL.Image import Image
 
-from generator.api import EarlierFacts, Error, Recipe
+from generator.api import EarlierFacts, Error, Memory, Recipe
 
 # ---- server to lane
 
@@ -33,10 +33,11 @@ class Cancel:
 
 @dataclass(frozen=True)
 class Hello:
-    """The first word of a lane that is ready: what it draws on, which models it has loaded."""
+    """The first word of a lane that is ready: what it draws on, which models it has loaded, how full its memory is."""
 
     device: str
     models: tuple[str, ...]
+    memory: Memory | None
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Progress:
     step: int
     steps: int
     models: tuple[str, ...]
+    memory: Memory | None
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,10 @@ class LaneDied(Exception):
 class Lane(Protocol):
     """What the server asks of anything that draws."""
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether hello() would return at once."""
+
     async def hello(self) -> Hello:
         """Start if need be, and return when ready to draw. Raises LaneDied, and DrawingFailed with the reason."""
 
@@ -118,6 +124,9 @@ class Engine(Protocol):
 
     def models(self) -> tuple[str, ...]:
         """The models that are loaded now."""
+
+    def memory(self) -> Memory | None:
+        """How full the device's memory is now; None without a device."""
 
 
 # Called in the lane's process, so that the server's own process never imports torch.

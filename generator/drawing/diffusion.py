@@ -14,8 +14,9 @@ from diffusers import UniPCMultistepScheduler
 from diffusers.image_processor import VaeImageProcessor
 
 from generator import known_words
-from generator.api import EarlierFacts, Recipe
+from generator.api import EarlierFacts, Memory, Recipe
 from generator.capabilities import all_cards, default_model
+from generator.drawing.memory import memory_of
 from generator.drawing.model import Model, load_model
 from generator.drawing.plan import Plan, make_plan, must_tile
 from generator.drawing.text import Conditioning, TextEncoding
@@ -67,10 +68,14 @@ class DiffusionEngine:
             self.loaded(default_model(self._settings))
         except DrawingFailed as error:
             log.error("not ready to draw: %s", error)
-        return Hello(device=self._plan.device_name if self._plan else "no usable card", models=self.models())
+        device = self._plan.device_name if self._plan else "no usable card"
+        return Hello(device=device, models=self.models(), memory=self.memory())
 
     def models(self) -> tuple[str, ...]:
         return (self._model.name,) if self._model else ()
+
+    def memory(self) -> Memory | None:
+        return memory_of(self._plan.device) if self._plan else None
 
     def loaded(self, name: str) -> Model:
         """The model in memory; another one goes before it comes. Raises DrawingFailed."""

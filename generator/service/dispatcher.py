@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 
-from generator.api import Error, Health, JobState, ServiceState
+from generator.api import Error, Health, JobState, Memory, ServiceState
 from generator.errors import GeneratorError
 from generator.lane import Cancelled, Draw, Drawn, Failed, Hello, Lane, LaneDied, Progress
 from generator.service.gallery import Gallery
@@ -19,6 +19,8 @@ from generator.service.pace import Pace
 log = logging.getLogger(__name__)
 
 PAUSED = "The card is in use for something else. This is drawn when it is free again."
+
+LOADING = "The model is being loaded. This is drawn when it is ready."
 
 BUG = "Something went wrong in the generator itself; its log has the details."
 
@@ -34,6 +36,7 @@ class Dispatcher:
         self._metrics = metrics
         self._hello: Hello | None = None
         self._models: tuple[str, ...] = ()
+        self._memory: Memory | None = None
         self._current: Job | None = None
         self._work: asyncio.Task[None] | None = None
         self._saving: asyncio.Task[None] | None = None
@@ -46,7 +49,7 @@ class Dispatcher:
         """Begin to draw, or go on."""
         async with self._switch:
             if self._work is None and not self.draining:
-                self._jobs.wait_for(None)
+                self._jobs.wait_for(LOADING)
                 self._work = asyncio.create_task(self._draw_jobs(), name="dispatcher")
                 self._work.add_done_callback(self._ended)
 
@@ -81,6 +84,7 @@ class Dispatcher:
             state=self._state(),
             device=self._hello.device if self._hello else None,
             models=self._models,
+            memory=self._memory,
             queued=self._jobs.count(JobState.QUEUED),
             running=self._jobs.count(JobState.RUNNING),
             steps_per_second=self._pace.steps_per_second,
@@ -114,6 +118,8 @@ class Dispatcher:
                 self._current = await self._jobs.next()
                 await self._draw(self._current)
                 self._current = None
+                # Also after what ended before its first step.
+                self._jobs.wait_for(None)
         finally:
             # A picture that was drawn before the interruption is kept, so that it need not be drawn again.
             await self.saved()
@@ -128,8 +134,9 @@ class Dispatcher:
         except (LaneDied, GeneratorError) as error:
             log.error("the lane does not start: %s", error)
         else:
-            self._models = self._hello.models
+            self._models, self._memory = self._hello.models, self._hello.memory
             log.info("ready on %s", self._hello.device)
+        self._jobs.wait_for(None)
 
     async def _draw(self, job: Job) -> None:
         """Draw every picture that the job has not yet. Whatever goes wrong is the end of this job only."""
@@ -161,6 +168,8 @@ class Dispatcher:
 
     async def _draw_one(self, job: Job, n: int) -> Drawn | Error | None:
         """One picture, or why there is none; None if the job was cancelled. Raises LaneDied and GeneratorError."""
+        if not self._lane.is_ready or job.recipes[n].model not in self._models:
+            self._jobs.wait_for(LOADING)
         self._hello = await self._lane.hello()
         if job.state.is_final:
             return None
@@ -168,11 +177,12 @@ class Dispatcher:
         before = time.monotonic()
         async for event in self._lane.run(Draw(job.recipes[n], job.request.recipes[n].facts)):
             match event:
-                case Progress(step, _, models):
+                case Progress(step, _, models, memory):
+                    self._jobs.wait_for(None)
                     now = time.monotonic()
                     if step > 0:
                         self._pace.note(now - before, job.recipes[n].pixels)
-                    before, self._models = now, models
+                    before, self._models, self._memory = now, models, memory
                     self._jobs.progress(job, n, step)
                 case Drawn():
                     self._metrics.picture_drawn(event.seconds)
@@ -196,4 +206,4 @@ class Dispatcher:
             self._jobs.fail(job, Error(code="internal", message=BUG))
 
     def _forget_lane(self) -> None:
-        self._hello, self._models = None, ()
+        self._hello, self._models, self._memory = None, (), None

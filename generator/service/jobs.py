@@ -223,8 +223,9 @@ class Jobs:
 
     def wait_for(self, reason: str | None) -> None:
         """Say to all who wait why nothing moves; None when it moves again."""
-        self._waiting_for = reason
-        self._tell_positions()
+        if reason != self._waiting_for:
+            self._waiting_for = reason
+            self._tell_positions()
 
     def close(self) -> None:
         """Cut all streams off, without a last event: the jobs have not ended."""

@@ -57,12 +57,12 @@ def _start(factory: EngineFactory, engines: list[Engine]) -> Hello:
 def _draw(engine: Engine, draw: Draw, pipe: Connection) -> Drawn | Cancelled | Failed:
     def steps() -> Drawn | Cancelled:
         drawing = engine.start(draw)
-        pipe.send(Progress(0, drawing.steps, engine.models()))
+        pipe.send(Progress(0, drawing.steps, engine.models(), engine.memory()))
         while drawing.step < drawing.steps:
             if _cancelled(pipe):
                 return Cancelled()
             engine.step(drawing)
-            pipe.send(Progress(drawing.step, drawing.steps, engine.models()))
+            pipe.send(Progress(drawing.step, drawing.steps, engine.models(), engine.memory()))
         return Cancelled() if _cancelled(pipe) else engine.finish(drawing)
 
     return or_failed(steps)

@@ -115,9 +115,13 @@ class LaneProcess:
         """The child's process, while there is one."""
         return self._child.pid if self._child else None
 
+    @property
+    def is_ready(self) -> bool:
+        return self._hello is not None and self._child is not None and self._child.is_alive
+
     async def hello(self) -> Hello:
         """Start the child if none lives. Raises LaneDied, and DrawingFailed when the engine says why it cannot."""
-        if self._hello is not None and self._child is not None and self._child.is_alive:
+        if self._hello is not None and self.is_ready:
             return self._hello
         await self.close()
         self._child = _Child(self._factory)
@@ -129,7 +133,7 @@ class LaneProcess:
                 case Failed(error):
                     raise DrawingFailed(error.code, error.message, value=error.value, choices=error.choices)
                 case other:
-                    raise LaneDied(f"the drawing process began with {other}")
+                    raise LaneDied(f"the drawing process began with {type(other).__name__}")
         finally:
             if self._hello is None:
                 await self.close()

@@ -11,11 +11,14 @@ from pathlib import Path
 
 from PIL import Image
 
+from generator.api import Memory
 from generator.errors import DrawingFailed, WeightsMissing
 from generator.lane import Draw, Drawn, Hello
 
 # Long enough to be seen between two steps, short enough not to be felt.
 SLOW_STEP_S = 0.05
+
+PAINT_BOX_BYTES = 8 * 1024**3
 
 
 @dataclass
@@ -30,13 +33,17 @@ class Drawing:
 
 @dataclass
 class Colour:
-    """Draws a gradient of the seed's colour, at once."""
+    """Draws a gradient of the seed's colour, at once. Every step leaves a byte behind."""
 
     loaded: tuple[str, ...] = field(default=())
+    used_bytes: int = 0
 
     def hello(self) -> Hello:
         self.loaded = ("stand-in",)
-        return Hello(device="paint box", models=self.loaded)
+        return Hello(device="paint box", models=self.loaded, memory=self.memory())
+
+    def memory(self) -> Memory:
+        return Memory(used_bytes=self.used_bytes, total_bytes=PAINT_BOX_BYTES)
 
     def models(self) -> tuple[str, ...]:
         return self.loaded
@@ -46,6 +53,7 @@ class Colour:
 
     def step(self, drawing: Drawing) -> None:
         drawing.step += 1
+        self.used_bytes += 1
 
     def finish(self, drawing: Drawing) -> Drawn:
         return drawn(self.paint(drawing))
@@ -160,6 +168,33 @@ class Deaf(Colour):
     def hello(self) -> Hello:
         time.sleep(3600)
         return super().hello()
+
+
+@dataclass(kw_only=True)
+class Late(Colour):
+    """Is loading until the weights have come."""
+
+    weights: Path
+
+    def hello(self) -> Hello:
+        self.load()
+        return super().hello()
+
+    def load(self) -> None:
+        while not self.weights.exists():
+            time.sleep(SLOW_STEP_S)
+
+
+class Lazy(Late):
+    """Greets at once, and loads when it is asked to draw."""
+
+    def hello(self) -> Hello:
+        return Hello(device="paint box", models=(), memory=self.memory())
+
+    def start(self, draw: Draw) -> Drawing:
+        self.load()
+        self.loaded = ("stand-in",)
+        return super().start(draw)
 
 
 class Unborn(Colour):

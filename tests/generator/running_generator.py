@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -92,6 +94,14 @@ class RunningGenerator:
     async def end(self, job: str) -> dict[str, Any]:
         """How the job ended."""
         return [event async for event in self.events(job)][-1]["job"]
+
+    async def kill_lane(self) -> int:
+        """The process that is dead when this returns."""
+        pid = self.lane.pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        await asyncio.to_thread(os.waitid, os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        return pid
 
 
 async def eventually(check: Callable[[], Awaitable[bool]], *, within_s: float = 60) -> None:

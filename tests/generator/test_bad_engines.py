@@ -1,9 +1,7 @@
 """Whatever an engine does, the job ends with a sentence, the server lives, and the next job works."""
 
-import asyncio
 import functools
 import os
-import signal
 
 import bad_engines
 import pytest
@@ -20,14 +18,6 @@ async def fails(generator, subject: str = "otter", job: str = "job-1") -> dict:
 async def works(generator, job: str = "next") -> None:
     await generator.submit(job, "good otter", width=64, height=64)
     assert (await generator.end(job))["state"] == "done"
-
-
-async def kill_lane(generator) -> int:
-    """Returns when the process is dead."""
-    pid = generator.lane.pid
-    os.kill(pid, signal.SIGKILL)
-    await asyncio.to_thread(os.waitid, os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    return pid
 
 
 @pytest.mark.parametrize(
@@ -92,7 +82,7 @@ async def test_a_hanging_step_is_killed_after_its_limit(start_generator):
 
 async def test_a_lane_that_is_killed_while_idle_is_started_again(generator):
     await works(generator, "before")
-    killed = await kill_lane(generator)
+    killed = await generator.kill_lane()
     await works(generator)
     assert generator.lane.pid != killed
 
@@ -103,7 +93,7 @@ async def test_a_lane_that_does_not_start_again_is_not_called_ready(start_genera
     generator = await start_generator(functools.partial(bad_engines.Forsaken, weights=weights))
     await works(generator)
     weights.unlink()
-    await kill_lane(generator)
+    await generator.kill_lane()
     assert (await fails(generator))["code"] == "weights_missing"
     health = (await generator.call("GET", "/v1/health")).json
     assert (health["state"], health["models"]) == ("loading", [])

@@ -10,6 +10,7 @@ import bad_engines
 import pytest
 from running_generator import recipe_of
 
+from generator.api import Memory
 from generator.errors import DrawingFailed
 from generator.lane import Cancel, Cancelled, Draw, Drawn, EngineFactory, Failed, Hello, Progress
 from generator.service import lane_child
@@ -32,6 +33,10 @@ def lane(factory: EngineFactory) -> Iterator[Connection]:
     theirs.close()
 
 
+def memory(used_bytes: int) -> Memory:
+    return Memory(used_bytes=used_bytes, total_bytes=bad_engines.PAINT_BOX_BYTES)
+
+
 def hear(pipe: Connection, count: int) -> list[object]:
     def one() -> object:
         assert pipe.poll(ANSWER_S)
@@ -42,10 +47,10 @@ def hear(pipe: Connection, count: int) -> list[object]:
 
 def test_a_drawing_from_hello_to_picture():
     with lane(bad_engines.Colour) as pipe:
-        assert hear(pipe, 1) == [Hello("paint box", ("stand-in",))]
+        assert hear(pipe, 1) == [Hello("paint box", ("stand-in",), memory(0))]
         pipe.send(DRAW)
         *steps, last = hear(pipe, 5)
-        assert steps == [Progress(step, 3, ("stand-in",)) for step in range(4)]
+        assert steps == [Progress(step, 3, ("stand-in",), memory(step)) for step in range(4)]
         assert isinstance(last, Drawn)
         assert last.image.size == (64, 96)
 
@@ -61,7 +66,7 @@ def test_a_cancel_that_waits_for_the_drawing_ends_it_before_the_first_step():
 
     with lane(CancelledWhileLoading) as pipe:
         pipe.send(DRAW)
-        assert hear(pipe, 3)[1:] == [Progress(0, 3, ("stand-in",)), Cancelled()]
+        assert hear(pipe, 3)[1:] == [Progress(0, 3, ("stand-in",), memory(0)), Cancelled()]
 
 
 def test_a_cancel_after_the_last_step_skips_the_decoding():

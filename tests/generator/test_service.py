@@ -1,19 +1,22 @@
 """Jobs from their submission to their end, over a real UNIX socket with a real lane process."""
 
 import asyncio
+import functools
 import io
 import os
+import re
 import threading
 
 import aiohttp
 import pytest
 import yaml
-from bad_engines import SLOW_STEP_S
+from bad_engines import PAINT_BOX_BYTES, SLOW_STEP_S, Deaf, Late, Lazy
 from PIL import Image
 from running_generator import eventually
 
 from generator.api import JobStatus
 from generator.limits import MAX_REQUEST_BYTES
+from generator.service.dispatcher import LOADING, PAUSED
 from generator.service.gallery import Gallery
 from generator.service.jobs import MAX_FINISHED_JOBS
 
@@ -393,6 +396,39 @@ async def test_those_who_wait_are_told_why(slow_generator):
         assert any(reason and reason.startswith("The card is in use") for reason in reasons)
 
 
+async def test_a_pause_while_loading_is_the_reason_that_is_told(start_generator):
+    generator = await start_generator(Deaf)
+    await generator.submit("job-1")
+    for command, reason in ((None, LOADING), ("pause", PAUSED), ("resume", LOADING)):
+        if command:
+            await generator.call("POST", f"/v1/{command}")
+        assert (await generator.call("GET", "/v1/jobs/job-1")).json["waiting_for"] == reason
+
+
+@pytest.mark.parametrize("engine", [Late, Lazy])
+async def test_those_who_wait_are_told_that_the_model_is_being_loaded(start_generator, tmp_path, engine):
+    weights = tmp_path / "weights"
+    generator = await start_generator(functools.partial(engine, weights=weights))
+    await generator.submit("first")
+    await generator.submit("second")
+    await waits_for(generator, "second", LOADING)
+    assert (await reasons_after(generator, "second", weights.touch))[-1] is None
+
+
+async def test_those_who_wait_are_told_of_a_new_lane(start_generator, tmp_path):
+    weights = tmp_path / "weights"
+    weights.touch()
+    generator = await start_generator(functools.partial(Late, weights=weights))
+    await generator.submit("before")
+    await generator.end("before")
+    weights.unlink()
+    await generator.kill_lane()
+    await generator.submit("first")
+    await generator.submit("second")
+    await waits_for(generator, "second", LOADING)
+    assert (await reasons_after(generator, "second", weights.touch))[-1] is None
+
+
 async def test_pictures_that_were_drawn_before_a_pause_are_kept(slow_generator):
     await slow_generator.submit("job-1", pictures=2, steps=10)
     first = (await slow_generator.until("job-1", "picture"))["picture"]
@@ -528,6 +564,7 @@ async def test_health_capabilities_and_metrics(generator):
     health = (await generator.call("GET", "/v1/health")).json
     assert (health["state"], health["device"], health["models"]) == ("ready", "paint box", ["stand-in"])
     assert health["steps_per_second"] > 0
+    assert health["memory"] == {"used_bytes": 3, "total_bytes": PAINT_BOX_BYTES}, "after three steps"
     assert (await generator.call("GET", "/v1/capabilities")).json["default_model"] == "stand-in"
     metrics = (await generator.call("GET", "/metrics")).body.decode()
     assert 'easel_jobs_total{state="done"} 1.0' in metrics
@@ -574,3 +611,21 @@ async def test_streams_are_cut_off_without_a_last_event_when_the_generator_ends(
 
 async def collect(events):
     return [event async for event in events]
+
+
+async def waits_for(generator, job, reason):
+    async def is_told() -> bool:
+        return (await generator.call("GET", f"/v1/jobs/{job}")).json["waiting_for"] == reason
+
+    await eventually(is_told)
+
+
+async def reasons_after(generator, job, change):
+    """The reasons for waiting that a listener is told, when ``change`` is done after the stream has begun."""
+    reasons = []
+    async for event in generator.events(job):
+        if event["event"] == "state":
+            change()
+        if event["event"] == "position":
+            reasons.append(event["waiting_for"])
+    return reasons
