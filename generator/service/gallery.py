@@ -74,7 +74,7 @@ class Gallery:
         files = list(self._files_of(job))
         pictures: list[Picture] = []
         for n, recipe in enumerate(recipes):
-            found = (_restored(path, n, recipe) for path, number in files if number == n)
+            found = (_restored(path, job, n, recipe) for path, number in files if number == n)
             picture = next((picture for picture in found if picture is not None), None)
             if picture is None:
                 break
@@ -129,7 +129,7 @@ class Gallery:
         folder.mkdir(parents=True, exist_ok=True)
         if folder.is_symlink():
             raise DrawingFailed(
-                "not_written", f"The folder of the theme “{theme}” is a link, and Easel does not write through links."
+                "not_written", "The folder of this theme is a link, and Easel does not write through links."
             )
         return folder
 
@@ -165,7 +165,7 @@ def _picture(image: Image.Image, n: int, path: Path, size: int, recipe: Recipe, 
     )
 
 
-def _restored(path: Path, n: int, recipe: Recipe) -> Picture | None:
+def _restored(path: Path, job: str, n: int, recipe: Recipe) -> Picture | None:
     """The picture of a file, unless it was drawn from another recipe, or cannot be read."""
     try:
         text = path.with_suffix(".yml").read_text(encoding="utf-8")
@@ -175,7 +175,9 @@ def _restored(path: Path, n: int, recipe: Recipe) -> Picture | None:
         with Image.open(path) as image:
             return _picture(image.convert("RGB"), n, path, path.stat().st_size, recipe, facts)
     except (OSError, ValueError, Refused) as error:
-        log.warning("%s is drawn again: %s", path, error)
+        # The file's name, which most of these errors say, has words of the prompt.
+        log.warning("job %s: picture %d is drawn again, since its files cannot be read", job, n)
+        log.debug("%s: %s", path, error)
         return None
 
 

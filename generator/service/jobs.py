@@ -185,7 +185,7 @@ class Jobs:
         job.move(JobState.RUNNING)
         job.started = job.started or self._clock()
         job.told = None
-        log.info("job %s started", job.id)
+        log.info("job %s started for %s", job.id, job.request.requester)
         self._tell_positions()
         return job
 

@@ -166,7 +166,9 @@ async def _tidy(gallery: Gallery, keep_days: int | None) -> None:
         try:
             await asyncio.to_thread(gallery.delete_older_than, keep_days)
         except OSError as error:
-            log.warning("old pictures could not be deleted: %s", error)
+            # The names of files and folders have words of the prompt.
+            log.warning("old pictures could not be deleted: %s", error.strerror)
+            log.debug("%s", error)
         await asyncio.sleep(TIDY_EVERY_S)
 
 

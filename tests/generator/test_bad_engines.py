@@ -144,11 +144,12 @@ async def test_a_disk_that_cannot_be_written_fails_the_job(generator, place):
     await works(generator)
 
 
-async def test_a_theme_folder_that_is_a_link_is_not_followed(generator, tmp_path):
+async def test_a_theme_folder_that_is_a_link_is_not_followed(generator, tmp_path, caplog):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     generator.pictures.mkdir()
     (generator.pictures / "otter").symlink_to(elsewhere)
     error = await fails(generator)
     assert "is a link" in error["message"]
+    assert "otter" not in caplog.text
     assert not list(elsewhere.iterdir())

@@ -144,11 +144,15 @@ async def test_a_job_that_takes_too_long_is_given_back(serve, second):
 async def test_the_real_engine_draws_and_the_server_never_loads_torch(serve, stand_in_folder):
     async with serve("the real one", **stand_in_settings(stand_in_folder)) as service, service.session as session:
         await ready(service)
-        stream = await start_job(session, steps=1)
+        stream = await start_job(session, steps=1, slots={"subject": ["a secret otter"], "style": ["secret"]})
         assert (await rest_of(stream))[-1] == "done"
         server, lane = service.process.pid, lane_of(service.process.pid)
         assert has_loaded("libtorch", lane)
         assert not has_loaded("libtorch", server)
+        service.process.terminate()
+        _, err = await service.ended()
+        assert "job job-1 done for @ann:home" in err
+        assert "secret" not in err
 
 
 async def test_an_idle_service_ends_at_once(serve):

@@ -572,13 +572,36 @@ async def test_health_capabilities_and_metrics(generator):
     assert "easel_picture_seconds_count 1.0" in metrics
 
 
-async def test_prompts_are_not_in_the_log(generator, caplog):
-    with caplog.at_level("INFO"):
-        await generator.submit("job-1", "a secret otter")
-        await generator.end("job-1")
-    for word in ("accepted", "started", "done"):
-        assert f"job job-1 {word}" in caplog.text
-    assert "@ann:home" in caplog.text
+async def test_memory_is_not_known_while_nothing_is_loaded(start_generator):
+    generator = await start_generator(Deaf)
+    assert (await generator.call("GET", "/v1/health")).json["memory"] is None
+
+
+async def test_the_log_tells_of_a_job_in_three_lines_and_never_what_it_draws(start_generator, caplog, capfd):
+    # The lane's process takes this level over when it starts.
+    caplog.set_level("INFO")
+    generator = await start_generator()
+    await generator.submit("job-1", "a secret otter", negative_prompt="secret", theme="secret")
+    await generator.end("job-1")
+    told = [record.getMessage() for record in caplog.records if "job job-1" in record.getMessage()]
+    assert told[:2] == ["job job-1 accepted: 1 pictures for @ann:home", "job job-1 started for @ann:home"]
+    assert re.fullmatch(r"job job-1 done for @ann:home after \d+\.\d\d s", told[2])
+    assert len(told) == 3
+    assert "secret" not in caplog.text + capfd.readouterr().err
+
+
+@pytest.mark.parametrize("what", ["*.png", "*.yml"])
+async def test_a_picture_that_cannot_be_read_is_drawn_again_without_a_word_of_its_prompt(
+    start_generator, tmp_path, caplog, what
+):
+    before = await start_generator()
+    await before.submit("job-1", "a secret otter")
+    await before.end("job-1")
+    next(before.pictures.rglob(what)).write_bytes(b"rubbish")
+    after = await start_generator(socket=tmp_path / "after.sock")
+    await after.submit("job-1", "a secret otter")
+    assert (await after.end("job-1"))["state"] == "done"
+    assert "job job-1: picture 0 is drawn again" in caplog.text
     assert "secret" not in caplog.text
 
 
