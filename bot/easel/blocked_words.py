@@ -1,0 +1,55 @@
+"""Whether a text has a word or phrase in it, however that is written. Knows spelling, not meaning.
+
+A word is a run of letters and digits, after NFKC and case folding; a symbol such as 🔫 is a word of its own. What one
+cannot see, and marks over and under letters, hide no word.
+"""
+
+import unicodedata
+from collections.abc import Iterable
+
+# Blank characters that are no format characters: the grapheme joiner, Hangul fillers, variation selectors.
+_BLANKS = frozenset(map(chr, (0x34F, 0x115F, 0x1160, 0x3164, 0xFFA0, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10))))
+
+# Canonical combining classes of marks that go with any letter. Below 200 are the vowel signs of many scripts.
+_OVERLAY, _FIRST_ABOVE_OR_BELOW = 1, 200
+
+
+def find_word(text: str, words: Iterable[str]) -> str | None:
+    """The first of ``words`` that ``text`` has in it, as a whole word or phrase."""
+    readings = [f" {reading} " for reading in _readings(text)]
+    return next((word for word in words if any(f" {as_words(word)} " in reading for reading in readings)), None)
+
+
+def as_words(text: str) -> str:
+    """The words of ``text``, one space between them."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return " ".join("".join(map(_spaced, _unhidden(folded, ""))).split())
+
+
+def _readings(text: str) -> set[str]:
+    """With marks a part of their letters, where there is such a letter; without marks; and parted by them.
+
+    Composed letters keep their marks: “für” is not “fur”.
+    """
+    return {as_words(text), as_words(_unhidden(text, "")), as_words(_unhidden(text, " "))}
+
+
+def _unhidden(text: str, replacement: str) -> str:
+    return "".join(replacement if _is_hidden(character) else character for character in text)
+
+
+def _is_hidden(character: str) -> bool:
+    combining = unicodedata.combining(character)
+    return (
+        combining == _OVERLAY
+        or combining >= _FIRST_ABOVE_OR_BELOW
+        or unicodedata.category(character) in ("Cf", "Me")
+        or character in _BLANKS
+    )
+
+
+def _spaced(character: str) -> str:
+    category = unicodedata.category(character)
+    if category[0] in "LNM":
+        return character
+    return f" {character} " if category == "So" else " "

@@ -1,0 +1,111 @@
+"""A blocked word is found however it is written, and in no other word."""
+
+import string
+import time
+import unicodedata
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.easel.blocked_words import find_word
+
+GUN = [
+    *("gun", "GUN", "Gun,", "an otter with a gun", "otter, gun.", "gun\nblue", "gun's", "“gun”", "¡gun!"),
+    *("(gun)++", "gun--", "gun+", "(gun)1.3", "gun—", "((gun)+ red)0.5", '"gun"', r"\(gun\)", "{gun}", "[gun]"),
+    *("water-gun", "gun-like", "_gun_", "gun/knife", "gun&gun", "gun🔫", "🦦gun", "gun\u00a0", "gun\u3000red"),
+    *("ｇｕｎ", "𝐠𝐮𝐧", "𝔤𝔲𝔫", "ⓖⓤⓝ", "ᵍᵘⁿ", "GＵn"),
+    # Zero-width space, joiners, soft hyphen, byte-order mark, variation selector, tag, Hangul filler.
+    *("g\u200bun", "gu\u200dn", "g\u200cu\u200cn", "g\u00adun", "\ufeffgun", "gun\ufe0f", "g\U000e0067un", "g\u3164un"),
+    # Marks that make letters of their own, marks that do not, a stroke through, a ring around.
+    *("gu\u0301n", "gu\u0308n", "g\u0332u\u0332n\u0332", "g\u0338un", "gu\u20dd\u034fn", "g" + "\u0301" * 40 + "un"),
+    # Models read these as two words.
+    *("otter\u200dgun", "otter\u200bgun", "otter\u0332gun", "gun\u200botter"),
+]
+NO_GUN = [
+    *("", "gunner", "begun", "shotgun", "gun2", "2gun", "guns", "g un", "g u n", "g-u-n", "gu n", "gün", "ğun"),
+    *("ГУН", "گن"),
+]
+
+
+@pytest.mark.parametrize("text", GUN)
+def test_a_word_is_found_however_it_is_written(text):
+    assert find_word(text, ["sword", "gun"]) == "gun"
+
+
+@pytest.mark.parametrize("text", NO_GUN)
+def test_a_word_is_not_found_in_other_words(text):
+    assert find_word(text, ["gun"]) is None
+
+
+@pytest.mark.parametrize(
+    ("word", "text", "found"),
+    [
+        ("ass", "grass, glass, a class of assassins in Scunthorpe", False),
+        ("ass", "grass, ass", True),
+        ("GUN", "gun", True),
+        ("ｇｕｎ", "gun", True),
+        ("horror movie", "Horror  Movie poster", True),
+        ("horror movie", "horror-movie", True),
+        ("horror movie", "(horror)++ movie", True),
+        ("horror movie", "horror, movie", True),
+        ("horror movie", "horror movies", False),
+        ("horror movie", "horror of a movie", False),
+        ("water-gun", "water gun", True),
+        ("bär", "BA\u0308R", True),
+        ("ba\u0308r", "Bär", True),
+        ("bar", "Bär", False),
+        ("fur", "für", False),
+        ("straße", "STRASSE", True),
+        ("ﬁre", "fire", True),
+        ("ΣΊΣΥΦΟΣ", "σίσυφος", True),
+        ("ırmak", "irmak", False),
+        ("कुल", "कल", False),
+        ("कुल", "एक कुल", True),
+        ("血", "血", True),
+        ("🔫", "otter🔫", True),
+        ("❤", "❤\ufe0f", True),
+        ("1984", "(1984)1.2", True),
+        ("can't", "can’t", True),
+    ],
+)
+def test_what_is_a_word(word, text, found):
+    assert find_word(text, [word]) == (word if found else None)
+
+
+HIDDEN = st.text("\u200b\u200c\u200d\u00ad\u2060\ufeff\u202e\ufe0f\u034f\u0332\u0336\u0301\u0308\u20dd", max_size=3)
+SHAPES = st.sampled_from([str.lower, str.upper, lambda letter: chr(ord(letter) + 0xFEE0), lambda letter: letter])
+AROUND = st.text(max_size=9).filter(
+    lambda text: not any(unicodedata.category(c)[0] in "LNM" for c in unicodedata.normalize("NFKC", text))
+)
+
+
+@settings(deadline=None)
+@given(st.data(), st.text(string.ascii_lowercase, min_size=1, max_size=9), AROUND, AROUND)
+def test_no_disguise_of_a_word_hides_it(data, word, before, behind):
+    disguised = "".join(data.draw(SHAPES)(letter) + data.draw(HIDDEN) for letter in word)
+    assert find_word(before + disguised + behind, [word]) == word
+
+
+LETTERS = st.text(string.ascii_letters + string.digits + "äöüßéñжλ猫", min_size=1, max_size=9)
+
+
+@settings(deadline=None)
+@given(LETTERS, st.text(string.ascii_lowercase, min_size=1, max_size=9))
+def test_no_word_is_found_within_a_longer_one(more, word):
+    assert find_word(f"{more}{word}", [word]) is None
+    assert find_word(f"{word}{more}", [word]) is None
+
+
+@settings(deadline=None)
+@given(st.text(), st.lists(st.text(min_size=1)))
+def test_any_text_and_any_words_are_compared(text, words):
+    assert find_word(text, words) in (None, *words)
+
+
+def test_the_longest_text_is_compared_soon():
+    # NFKC makes 18 characters of one.
+    text = "\ufdfa" * 16_000
+    started = time.process_time()
+    assert find_word(text, [f"word {n}" for n in range(100)]) is None
+    assert time.process_time() - started < 5

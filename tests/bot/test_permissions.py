@@ -1,0 +1,104 @@
+"""Who may do what, and how much, by tables."""
+
+import pytest
+from shipped_settings import settings
+
+from bot.easel.permissions import Permissions
+from bot.easel.recipe_work import Work
+
+ADA, KID, EVE = "@ada:example.com", "@kid:example.com", "@eve:elsewhere.org"
+KITCHEN, CELLAR = "!kitchen:example.com", "!kDwZq0J5mMgyY8r4kW9Y"
+
+HOUSEHOLD = Permissions(
+    settings(
+        allowed_users=["@*:example.com"],
+        admins=[ADA],
+        allowed_rooms=["!kitchen:*"],
+        max_open_jobs=2,
+        max_pictures_a_day=10,
+        max_megapixel_steps=20,
+    )
+)
+OPEN = Permissions(settings())
+
+
+@pytest.mark.parametrize(
+    ("permissions", "user", "room_id", "refused"),
+    [
+        (OPEN, EVE, CELLAR, None),
+        (HOUSEHOLD, KID, KITCHEN, None),
+        (HOUSEHOLD, EVE, KITCHEN, "I may not draw for you"),
+        (HOUSEHOLD, "@KID:EXAMPLE.COM", KITCHEN, "I may not draw for you"),
+        (HOUSEHOLD, "@kid:example.com.elsewhere.org", KITCHEN, "I may not draw for you"),
+        (HOUSEHOLD, KID, CELLAR, "I may not draw in this room"),
+        # An admin of the bot is not above the list of its rooms.
+        (HOUSEHOLD, ADA, CELLAR, "I may not draw in this room"),
+        (Permissions(settings(allowed_users=[], admins=["@a?a:*"])), ADA, CELLAR, None),
+        (Permissions(settings(allowed_users=[])), ADA, CELLAR, "I may not draw for you"),
+        (Permissions(settings(allowed_rooms=[])), ADA, CELLAR, "I may not draw in this room"),
+    ],
+)
+def test_who_may_use_the_bot_where_and_so_invite_it(permissions, user, room_id, refused):
+    sentence = permissions.refusal(user, room_id)
+    assert (sentence is None) == (refused is None)
+    assert refused is None or sentence.startswith(refused)
+    assert permissions.may_join(room_id, invited_by=user) == (refused is None)
+
+
+@pytest.mark.parametrize(
+    ("least", "user", "power_level", "is_admin"),
+    [
+        (100, ADA, None, True),
+        (100, ADA, 0, True),
+        (100, KID, None, False),
+        (100, KID, 99, False),
+        (100, KID, 100, True),
+        (50, KID, 50, True),
+        (0, KID, 100, False),
+        (0, KID, 0, False),
+        (0, ADA, 0, True),
+    ],
+)
+def test_who_is_an_admin(least, user, power_level, is_admin):
+    permissions = Permissions(settings(admins=[ADA], admin_power_level=least))
+    assert permissions.is_admin(user, power_level=power_level) == is_admin
+
+
+@pytest.mark.parametrize(
+    ("user", "pictures", "open_jobs", "pictures_in_24_h", "refused"),
+    [
+        (KID, 1, 1, 9, None),
+        (KID, 1, 2, 0, "You have 2 jobs that are not done, and 2 is the limit. Ask again when one is done."),
+        (KID, 3, 1, 8, "You asked for 8 pictures in the last 24 hours. With 3 more that is 11, and 10 is the limit."),
+        (KID, 2, 1, 8, None),
+        (ADA, 9, 50, 500, None),
+    ],
+)
+def test_how_many_pictures_one_person_may_ask_for(user, pictures, open_jobs, pictures_in_24_h, refused):
+    said = {"pictures": pictures, "open_jobs": open_jobs, "pictures_in_24_h": pictures_in_24_h}
+    assert HOUSEHOLD.too_many(user, **said) == refused
+    assert Permissions(settings(max_open_jobs=0)).too_many(user, **said) is None
+
+
+SMALL, LARGE = Work(512, 512, 30), Work(1000, 1000, 21)
+
+
+@pytest.mark.parametrize(
+    ("user", "works", "refused"),
+    [
+        (KID, (SMALL,), None),
+        (KID, (Work(1000, 1000, 20),), None),
+        # Each picture counts alone.
+        (KID, (SMALL,) * 9, None),
+        (
+            KID,
+            (SMALL, LARGE),
+            "21 steps of 1000 × 1000 pixels are 21 megapixel steps, and 20 is the limit. "
+            "Ask for fewer --steps or a smaller --size.",
+        ),
+        (ADA, (LARGE,), None),
+    ],
+)
+def test_how_much_work_a_picture_may_be(user, works, refused):
+    assert HOUSEHOLD.too_much(user, works) == refused
+    assert OPEN.too_much(user, works) is None
