@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from bot.easel.language import FLAGS
+from bot.easel.room_profiles import RoomProfile
 from bot.easel.settings import Settings
 from generator import __version__
 
@@ -23,7 +24,16 @@ def test_every_flag_is_in_the_readme_with_its_help_and_synonyms(flag):
 def test_every_setting_of_the_bot_is_in_the_readme_and_in_base_config():
     settings = set(Settings.__dataclass_fields__)
     assert set(yaml.safe_load((ROOT / "base-config.yaml").read_text())) == settings
-    assert set(re.findall(r"^\| `([a-z_]+)` \|", README, flags=re.MULTILINE)) == settings
+    keys = set(RoomProfile.__dataclass_fields__)
+    assert set(re.findall(r"^\| `([a-z_]+)` \|", README, flags=re.MULTILINE)) == settings | keys
+
+
+def test_the_example_of_a_room_is_the_same_in_the_readme_and_in_base_config():
+    def example(text: str) -> object:
+        return yaml.safe_load(re.search(r"^rooms:\n(?: .+\n)+", text, flags=re.MULTILINE)[0])
+
+    shipped = (ROOT / "base-config.yaml").read_text(encoding="utf-8")
+    assert example(README) == example(re.sub("^# ", "", shipped, flags=re.MULTILINE))
 
 
 def test_the_version_is_the_same_everywhere():

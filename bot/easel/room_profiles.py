@@ -1,17 +1,20 @@
 """Room profiles: what a room's pictures are like, and what it does not draw. Pure: knows no Matrix.
 
-The final prompt's words are all that is checked; nobody looks at the picture.
+The words of the final prompt are all that is checked; nobody looks at the picture.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Annotated, Any
 
-from .language import DrawRequest, ParseError
+from .blocked_words import as_words, find_word
+from .generator_words import Capabilities
+from .language import SLOTS, DrawRequest, ParseError, quoted
 from .language.chat import parse_chat
 from .language.weights import read_terms
+from .recipe_work import work_of
 from .setting_rules import InvalidSettings, glob, number, read_settings, text, texts
 
 # The flags whose defaults a room may set, as one types them. The model has a key of its own.
@@ -47,6 +50,13 @@ def _terms(key: str, value: Any) -> tuple[str, ...]:
         raise InvalidSettings(f"{key}: {error}".rstrip(".")) from error
 
 
+def _blockable_words(key: str, value: Any) -> tuple[str, ...]:
+    for word in texts(key, value):
+        if not as_words(word):
+            raise InvalidSettings(f"{key}: {quoted(word)} has no letters in it")
+    return tuple(value)
+
+
 @dataclass(frozen=True, kw_only=True)
 class RoomProfile:
     """One room's rules. ``style`` and ``no`` are always added; a limit of None and an empty list are no limit."""
@@ -57,7 +67,57 @@ class RoomProfile:
     no: Annotated[tuple[str, ...], _terms] = ()
     models: Annotated[tuple[str, ...], texts] = ()
     max_megapixels: Annotated[float | None, number(above=0)] = None
-    blocked_words: Annotated[tuple[str, ...], texts] = ()
+    blocked_words: Annotated[tuple[str, ...], _blockable_words] = ()
+
+    def __post_init__(self) -> None:
+        if self.model and self.models and self.model not in self.models:
+            raise InvalidSettings(f"model must be one of models, and {self.model} is not")
+        if word := find_word(", ".join(self.style), self.blocked_words):
+            raise InvalidSettings(f"style has {quoted(word)} in it, which blocked_words forbids")
+
+    def applied_to(self, request: DrawRequest, capabilities: Capabilities) -> DrawRequest:
+        """The request with this room's defaults where nothing was said, and with what the room always adds."""
+        model = self.model or next(iter(self.models), None)
+        request = replace(self.defaults, model=model).changed_by(request)
+        said = request.slots.style
+        style = (*said, *(term for term in self.style if term not in said))
+        request = replace(request, slots=replace(request.slots, style=style))
+        return replace(request, negative_prompt=self._negative_prompt(request, capabilities)) if self.no else request
+
+    def _negative_prompt(self, request: DrawRequest, capabilities: Capabilities) -> str:
+        """The room's terms come first, since what is too long for the model loses its end.
+
+        A recipe of this room begins with them already, and must stay as it is to give the same pixels.
+        """
+        card = capabilities.card(request.model)
+        default = card.defaults.negative_prompt if card else ""
+        said = default if request.negative_prompt is None else request.negative_prompt
+        added = ", ".join(self.no)
+        if f"{said}, ".startswith(f"{added}, "):
+            return said
+        return f"{added}, {said}" if said else added
+
+    def refusal(self, body: Mapping[str, Any], capabilities: Capabilities) -> str | None:
+        """Why this room does not draw the job of that body, as a sentence for the person who typed."""
+        for recipe, work in zip(body["recipes"], work_of(body, capabilities), strict=True):
+            model = recipe.get("model") or capabilities.default_model
+            if self.models and model not in self.models:
+                return f"This room does not draw with {quoted(model)}. It draws with: {', '.join(self.models)}."
+            if self.max_megapixels and work.megapixels > self.max_megapixels:
+                return (
+                    f"This room draws at most {self.max_megapixels:g} megapixels, and {work.width} × {work.height} "
+                    f"are {work.megapixels:g}. Ask for a smaller --size."
+                )
+        # The recipes of a job differ in little more than their seeds.
+        for words in dict.fromkeys(words for recipe in body["recipes"] for words in _texts(recipe)):
+            if word := find_word(words, self.blocked_words):
+                return f"This room does not draw {quoted(word)}."
+        return None
+
+
+def _texts(recipe: Mapping[str, Any]) -> tuple[str, str]:
+    """The final prompt, and the theme, which is shown as a folder's name."""
+    return ", ".join(term for slot in SLOTS for term in recipe["slots"].get(slot, ())), recipe.get("theme", "")
 
 
 Rooms = Mapping[str, RoomProfile]

@@ -30,7 +30,10 @@ def read_settings(kind: type[T], values: Mapping[str, Any], *, within: str = "")
         if value is not None or not hasattr(kind, key):
             (rule,) = hints[key].__metadata__
             read[key] = rule(f"{within}{key}", value)
-    return kind(**read)
+    try:
+        return kind(**read)
+    except InvalidSettings as error:
+        raise InvalidSettings(f"{within}{error}") from error
 
 
 def text(key: str, value: Any) -> str:

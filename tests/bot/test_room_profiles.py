@@ -1,0 +1,199 @@
+"""Room profiles: what a room's pictures are like, and what it does not draw."""
+
+import json
+import re
+from dataclasses import asdict, replace
+
+import pytest
+from ruamel.yaml import YAML
+from shipped_settings import BASE, settings
+
+from bot.easel.generator_words import Capabilities, read
+from bot.easel.language import DrawRequest, Slots, parse_draw
+from bot.easel.room_profiles import RoomProfile, profile_for
+from bot.easel.settings import InvalidSettings
+
+KITCHEN = "!kitchen:example.com"
+
+
+@pytest.fixture
+def known(generator) -> Capabilities:
+    return read(Capabilities, json.loads(generator.capabilities.model_dump_json()))
+
+
+def profile(**keys) -> RoomProfile:
+    return profile_for(KITCHEN, settings(rooms={KITCHEN: keys}).rooms)
+
+
+def typed(words: str, known: Capabilities, **keys) -> DrawRequest:
+    return profile(**keys).applied_to(parse_draw(words), known)
+
+
+def refusal(words: str, known: Capabilities, **keys) -> str | None:
+    """What a room says to words; the body as far as refusals read it."""
+    request = typed(words, known, **keys)
+    recipe = {"slots": asdict(request.slots), "theme": request.theme, "model": request.model}
+    if request.size:
+        recipe |= {"width": request.size[0], "height": request.size[1]}
+    said = {key: value for key, value in recipe.items() if value is not None}
+    return profile(**keys).refusal({"recipes": [{**said, "seed": seed} for seed in range(request.count or 1)]}, known)
+
+
+@pytest.mark.parametrize(
+    ("room_id", "style"),
+    [
+        (KITCHEN, "first"),
+        ("!cellar:example.com", "pattern"),
+        ("!kDwZq0J5mMgyY8r4kW9Y", "others"),
+        ("!Kitchen:example.com", "pattern"),
+    ],
+)
+def test_the_first_key_that_matches_a_room_has_its_profile(room_id, style):
+    styles = {"*": "others", KITCHEN: "first", "!*:example.com": "pattern", "!cellar:example.com": "too late"}
+    rooms = settings(rooms={room: {"style": [style]} for room, style in styles.items()}).rooms
+    assert profile_for(room_id, rooms).style == (style,)
+
+
+def test_a_room_without_a_profile_has_no_rules(known):
+    rooms = settings(rooms={KITCHEN: {"style": ["ink"]}}).rooms
+    request = parse_draw("otter --steps 12")
+    assert profile_for("!cellar:example.com", rooms).applied_to(request, known) == request
+    assert profile_for("!cellar:example.com", rooms) == profile_for(KITCHEN, settings(rooms={KITCHEN: None}).rooms)
+
+
+@pytest.mark.parametrize(
+    ("keys", "rule"),
+    [
+        ({"modle": "x"}, "modle is no setting; there is model, defaults, style, no, models, max_megapixels, blocked_"),
+        ({"model": 5}, "model must be text"),
+        ({"model": "pocket", "models": ["ssd-1b"]}, "model must be one of models, and pocket is not"),
+        ({"defaults": ["steps"]}, "defaults must be a mapping of steps, cfg, size, ar, sampler, tier"),
+        ({"defaults": {"model": "x"}}, "defaults: model is no default; there is steps, cfg"),
+        ({"defaults": {"steps": "many"}}, "defaults: --steps takes a whole number, not “many”"),
+        ({"defaults": {"steps": 20.5}}, "defaults: --steps takes a whole number, not “20.5”"),
+        ({"defaults": {"steps": True}}, "defaults: --steps takes a whole number, not “True”"),
+        ({"defaults": {"size": "huge"}}, "defaults: --size takes portrait, landscape, square or pixels"),
+        ({"defaults": {"size": "square", "ar": "3:4"}}, "defaults: --size and --ar both set the shape"),
+        ({"defaults": {"steps": ""}}, "defaults: --steps needs a value"),
+        ({"defaults": {"steps": "20 otters"}}, "defaults must be one value for each flag"),
+        ({"defaults": {"steps": "20 --seed 7"}}, "defaults must be one value for each flag"),
+        ({"defaults": {"tier": "fast --steps 3", "steps": 20}}, "defaults: --steps stands there twice"),
+        ({"style": "ink"}, r"style must be a list of texts, such as style: \[one, two\]"),
+        ({"style": ["(ink:-1)"]}, "style: A weight cannot be below 0"),
+        ({"no": [7]}, "no must be a list of texts"),
+        ({"models": {"ssd-1b": True}}, "models must be a list of texts"),
+        ({"max_megapixels": 0}, "max_megapixels must be a number above 0"),
+        ({"blocked_words": ["--"]}, "blocked_words: “--” has no letters in it"),
+        ({"style": ["(Ink)++"], "blocked_words": ["ink"]}, "style has “ink” in it, which blocked_words forbids"),
+    ],
+)
+def test_what_a_profile_cannot_be_names_the_room_and_the_rule(keys, rule):
+    with pytest.raises(InvalidSettings, match=f"^rooms: {KITCHEN}: {rule}"):
+        profile(**keys)
+
+
+@pytest.mark.parametrize(
+    ("keys", "words", "expected"),
+    [
+        ({"model": "pocket"}, "otter", {"model": "pocket"}),
+        ({"model": "pocket"}, "otter --model ssd-1b", {"model": "ssd-1b"}),
+        ({"models": ["pocket", "ssd-1b"]}, "otter", {"model": "pocket"}),
+        ({"models": ["pocket", "ssd-1b"], "model": "ssd-1b"}, "otter", {"model": "ssd-1b"}),
+        ({}, "otter", {"model": None}),
+        ({"defaults": {"steps": 20, "cfg": 7}}, "otter", {"steps": 20, "guidance_scale": 7.0}),
+        ({"defaults": {"steps": 20, "cfg": 7}}, "otter --steps 9", {"steps": 9, "guidance_scale": 7.0}),
+        ({"defaults": {"size": "portrait"}}, "otter", {"size": "portrait"}),
+        ({"defaults": {"size": "512x640"}}, "otter --ar 3:4", {"size": None, "aspect_ratio": (3, 4)}),
+        ({"defaults": {"ar": "3:4"}}, "otter", {"aspect_ratio": (3, 4)}),
+        ({"defaults": {"ar": "3:4"}}, "otter --size square", {"size": "square", "aspect_ratio": None}),
+        ({"defaults": {"sampler": "euler a", "tier": "fast"}}, "otter", {"sampler": "euler a", "tier": "fast"}),
+        ({"defaults": {"tier": "fast"}}, "otter --draft", {"tier": "draft"}),
+        ({"defaults": {"steps": 20}}, "prompt: otter\nsteps: 9", {"steps": 9}),
+        # The fake generator's own default is "ugly, text".
+        ({"no": ["blood", "(scary)++"]}, "otter", {"negative_prompt": "blood, (scary)++, ugly, text"}),
+        ({"no": ["blood"]}, "otter --no hat", {"negative_prompt": "blood, ugly, text", "no": ("hat",)}),
+        ({"no": ["blood"]}, "otter --negative cars", {"negative_prompt": "blood, cars"}),
+        ({"no": ["blood"]}, 'prompt: otter\nnegative_prompt: ""', {"negative_prompt": "blood"}),
+        ({"no": ["blood"]}, "otter --negative cars, blood", {"negative_prompt": "blood, cars, blood"}),
+        ({"no": ["blood"]}, "otter --negative (blood)0.1", {"negative_prompt": "blood, (blood)0.1"}),
+        ({"no": ["blood"]}, "otter --negative bloodhound", {"negative_prompt": "blood, bloodhound"}),
+        ({}, "otter --negative cars", {"negative_prompt": "cars"}),
+        ({}, "otter", {"negative_prompt": None}),
+    ],
+)
+def test_a_profile_fills_in_what_was_not_said_and_always_adds_its_own(known, keys, words, expected):
+    request = typed(words, known, **keys)
+    assert {name: getattr(request, name) for name in expected} == expected
+    assert request.slots == Slots(subject=("otter",))
+
+
+@pytest.mark.parametrize(
+    ("words", "style"),
+    [
+        ("otter", ("(ink)+", "friendly")),
+        ("otter | style: noir, noir", ("noir", "noir", "(ink)+", "friendly")),
+        ("otter | style: friendly, noir", ("friendly", "noir", "(ink)+")),
+        ("otter | style: ink", ("ink", "(ink)+", "friendly")),
+        ("otter | style: (ink, friendly)0", ("(ink, friendly)0", "(ink)+", "friendly")),
+    ],
+)
+def test_the_style_of_a_room_is_always_there(known, words, style):
+    assert typed(words, known, style=["(ink:1.1)", "friendly"]).slots.style[: len(style) - 2] == style[:-2]
+    assert typed(words, known, style=["(ink)+, friendly"]).slots.style == style
+
+
+def test_a_recipe_of_the_room_stays_as_it_is(known):
+    keys = {"no": ["blood", "gun"], "style": ["ink"], "defaults": {"steps": 20}}
+    first = typed("otter | style: noir --no hat", known, **keys)
+    # The recipe has the terms of --no in its negative prompt, after the rest.
+    recipe = replace(first, negative_prompt=f"{first.negative_prompt}, hat", no=())
+    assert profile(**keys).applied_to(recipe, known) == recipe
+
+
+CHILDREN = {"models": ["ssd-1b"], "max_megapixels": 0.6, "blocked_words": ["gun", "horror movie", "🔫"]}
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("otter", None),
+        ("otter --size 768x768", None),
+        ("otter --model pocket", "This room does not draw with “pocket”. It draws with: ssd-1b."),
+        ("otter --model nonsense", "This room does not draw with “nonsense”. It draws with: ssd-1b."),
+        (
+            "otter --size 800x768",
+            "This room draws at most 0.6 megapixels, and 800 × 768 are 0.6144. Ask for a smaller --size.",
+        ),
+        ("otter, (Gun)++ -n 4", "This room does not draw “gun”."),
+        ("otter | outfit: ＧＵＮ", "This room does not draw “gun”."),
+        ("prompt: otter with a g\u200bun", "This room does not draw “gun”."),
+        ("(gun:1.2)\nNegative prompt: hat\nSteps: 9, Seed: 1", "This room does not draw “gun”."),
+        ("otter | emotions: horror | style: movie", "This room does not draw “horror movie”."),
+        ("otter 🔫", "This room does not draw “🔫”."),
+        ("otter --theme guns and gun", "This room does not draw “gun”."),
+        ("otter, gunner --theme begun", None),
+        ("otter --no gun", None),
+        ("otter --negative gun", None),
+    ],
+)
+def test_a_room_says_what_it_does_not_draw(known, words, sentence):
+    assert refusal(words, known, **CHILDREN) == sentence
+    assert refusal("otter, gun, horror movie --model pocket --size 1536x1536", known) is None
+
+
+def test_a_size_that_nobody_said_is_the_models(known):
+    # The fake generator's default is 768 × 768.
+    assert "768 × 768 are 0.589824" in (refusal("otter", known, max_megapixels=0.5) or "")
+    assert refusal("otter", known, max_megapixels=0.589824) is None
+
+
+def test_the_example_of_a_room_for_children_is_a_profile(known):
+    lines = re.search(r"# rooms:\n(?:#.+\n)+", BASE.read_text(encoding="utf-8"))
+    assert lines
+    written = YAML(typ="safe", pure=True).load(lines[0].replace("# ", "", 1).replace("\n# ", "\n"))
+    ((room, children),) = settings(**written).rooms.items()
+    assert room == "!abc123:example.org"
+    # It shows every key.
+    assert all(vars(children).values())
+    request = children.applied_to(parse_draw("otter"), known)
+    assert request.size == "square" and "picture book" in request.slots.style
