@@ -11,17 +11,15 @@ from PIL import Image
 from shipped_settings import settings
 
 from bot.easel import generator_words as words
-from bot.easel.generator_client import GeneratorClient, Patience
-from bot.easel.generator_errors import GeneratorError, Interrupted, NotRunning, QueueFull, Refused, Restarted
-from bot.easel.job import job_body
+from bot.easel.generator_client import GeneratorClient
+from bot.easel.generator_errors import GeneratorError, Interrupted, NotRunning, QueueFull, Refused
+from bot.easel.job_body import job_body
 from bot.easel.language import parse_draw
 from generator import __version__, api
 
-IMPATIENT = Patience(silence_s=5, reconnect_for_s=0.5, reconnect_every_s=0.05)
-
 
 def client(socket) -> GeneratorClient:
-    return GeneratorClient(settings(generator_url=f"unix://{socket}"), __version__, IMPATIENT)
+    return GeneratorClient(settings(generator_url=f"unix://{socket}"), __version__)
 
 
 async def submit(client: GeneratorClient, typed: str, job: str = "job") -> words.JobStatus:
@@ -201,6 +199,17 @@ async def test_a_pause_is_told(start_generator):
     assert any(reason and reason.endswith(".") for reason in reasons)
 
 
+async def test_a_corrected_command_takes_the_place_of_the_one_that_waits(generator):
+    bot = client(generator.socket)
+    await generator.call("POST", "/v1/pause")
+    await submit(bot, "otter", "old")
+    await submit(bot, "owl", "other")
+    known, _ = await bot.capabilities()
+    body = job_body(parse_draw("otter, hat"), known, requester="@ada:home", seed=41, replaces="old")
+    assert (await bot.submit("new", body)).position == 1
+    assert (await follow(bot, "old"))[-1].state == "cancelled"
+
+
 async def test_a_job_cancelled_by_someone_else(slow_generator):
     bot = client(slow_generator.socket)
     await submit(bot, "otter")
@@ -224,13 +233,16 @@ async def test_a_generator_that_is_restarted_in_the_middle(start_generator):
     first = await start_generator(Slow)
     bot = client(first.socket)
     await submit(bot, "otter -n 9")
-    events = bot.follow("job")
-    await anext(events)
-    await first.runner.cleanup()
+    with pytest.raises(Interrupted):
+        async for _ in bot.follow("job"):
+            await first.runner.cleanup()
     await start_generator(Slow, socket=first.socket)
-    with pytest.raises(Restarted):
-        async for _ in events:
-            pass
+    with pytest.raises(Interrupted):
+        await follow(bot)
+    await submit(bot, "otter -n 9")
+    last = (await follow(bot))[-1]
+    assert isinstance(last, words.JobStatus)
+    assert last.state == "done"
 
 
 def _pixels(png: bytes) -> bytes:
