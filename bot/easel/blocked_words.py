@@ -31,7 +31,7 @@ def _readings(text: str) -> set[str]:
 
     Composed letters keep their marks: “für” is not “fur”.
     """
-    return {as_words(text), as_words(_unhidden(text, "")), as_words(_unhidden(text, " "))}
+    return {as_words(reading) for reading in {text, _unhidden(text, ""), _unhidden(text, " ")}}
 
 
 def _unhidden(text: str, replacement: str) -> str:
