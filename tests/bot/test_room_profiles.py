@@ -5,6 +5,10 @@ import re
 from dataclasses import asdict, replace
 
 import pytest
+from fake_generator import Generator
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from shipped_settings import BASE, settings
 
@@ -16,9 +20,9 @@ from bot.easel.settings import InvalidSettings
 KITCHEN = "!kitchen:example.com"
 
 
-@pytest.fixture
-def known(generator) -> Capabilities:
-    return read(Capabilities, json.loads(generator.capabilities.model_dump_json()))
+@pytest.fixture(scope="module")
+def known() -> Capabilities:
+    return read(Capabilities, json.loads(Generator().capabilities.model_dump_json()))
 
 
 def profile(**keys) -> RoomProfile:
@@ -148,6 +152,23 @@ def test_a_recipe_of_the_room_stays_as_it_is(known):
     # The recipe has the terms of --no in its negative prompt, after the rest.
     recipe = replace(first, negative_prompt=f"{first.negative_prompt}, hat", no=())
     assert profile(**keys).applied_to(recipe, known) == recipe
+
+
+TERMS = st.lists(st.sampled_from(["ink", "noir", "blood", "(gun)0", "text"]) | st.text(min_size=1), max_size=4).map(
+    tuple
+)
+
+
+@hypothesis_settings(deadline=None)
+@given(TERMS, st.none() | TERMS.map(", ".join), TERMS)
+def test_what_a_room_adds_is_there_whatever_was_said_and_only_once(known, style, negative_prompt, no):
+    rules = profile(no=["blood", "gun"], style=["ink", "friendly"])
+    said = DrawRequest(slots=Slots(subject=("otter",), style=style), negative_prompt=negative_prompt, no=no)
+    drawn = rules.applied_to(said, known)
+    assert drawn.slots.style[: len(style)] == style and {"ink", "friendly"} <= set(drawn.slots.style)
+    assert drawn.negative_prompt.startswith("blood, gun") and drawn.no == no
+    assert drawn.negative_prompt.endswith("ugly, text" if negative_prompt is None else negative_prompt)
+    assert rules.applied_to(drawn, known) == drawn
 
 
 CHILDREN = {"models": ["ssd-1b"], "max_megapixels": 0.6, "blocked_words": ["gun", "horror movie", "🔫"]}
