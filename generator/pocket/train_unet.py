@@ -13,12 +13,11 @@ from diffusers.training_utils import EMAModel
 from torch import nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from generator.pocket import checkpoint
 from generator.pocket.architecture import make_scheduler, make_text_encoders, make_tokenizers, make_unet
 from generator.pocket.canvas import SIDE
 from generator.pocket.captions import Fragments, caption
 from generator.pocket.scene import Scene
-from generator.pocket.schedule import learning_rate_factor
+from generator.pocket.training import Training
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +32,6 @@ _BARE_WEIGHT = 4
 _DROPPED = 0.1
 
 _LOG_EVERY = 100
-_SAVE_EVERY = 500
 
 
 @dataclass(frozen=True)
@@ -75,19 +73,15 @@ def train_unet(
         trained.parameters(), lr=_LEARNING_RATE, betas=(0.9, 0.99), weight_decay=0.01, fused=True
     )
     average = EMAModel(trained.parameters(), decay=0.995, use_ema_warmup=True, power=3 / 4, foreach=True)
+    training = Training(trained, optimizer, average, folder / "unet.pt", steps=steps)
+    training.resume()
     scheduler = make_scheduler()
-    file = folder / "unet.pt"
     weights = list(accumulate(_BARE_WEIGHT ** [scene.headgear, scene.outfit].count("none") for scene in scenes))
-    step, seen_loss = 0, 0.0
-    if state := checkpoint.load(file):
-        trained.load_state_dict(state["trained"])
-        optimizer.load_state_dict(state["optimizer"])
-        average.load_state_dict(state["average"])
-        step = state["step"]
+    seen_loss = 0.0
 
-    while step < steps:
+    while training.step < steps:
         # 1. Scenes of a batch and words for them, the same ones for the same step.
-        rng = random.Random(f"{seed} {step}")
+        rng = random.Random(f"{seed} {training.step}")
         noise_source = torch.Generator().manual_seed(rng.getrandbits(60))
         chosen = rng.choices(range(len(scenes)), cum_weights=weights, k=_BATCH)
         conditioning = encode([_caption_or_none(scenes[n], rng) for n in chosen], networks, device)
@@ -106,25 +100,13 @@ def train_unet(
         )
 
         # 4. A step against it.
-        for group in optimizer.param_groups:
-            group["lr"] = _LEARNING_RATE * learning_rate_factor(step / steps)
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(trained.parameters(), 1.0, foreach=True)
-        optimizer.step()
-        average.step(trained.parameters())
-        step += 1
-
+        training.learn(loss)
         seen_loss += loss.item() / _LOG_EVERY
-        if step % _LOG_EVERY == 0:
-            log.info("unet %d of %d: loss %.4f", step, steps, seen_loss)
+        if training.step % _LOG_EVERY == 0:
+            log.info("unet %d of %d: loss %.4f", training.step, steps, seen_loss)
             seen_loss = 0.0
-        if step % _SAVE_EVERY == 0 or step == steps:
-            state = {"trained": trained.state_dict(), "optimizer": optimizer.state_dict()}
-            checkpoint.save({**state, "average": average.state_dict(), "step": step}, file)
 
-    average.copy_to(trained.parameters())
-    trained.eval()
+    training.finish()
     return networks
 
 

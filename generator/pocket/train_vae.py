@@ -9,10 +9,9 @@ from diffusers import AutoencoderKL
 from diffusers.models.resnet import ResnetBlock2D
 from diffusers.training_utils import EMAModel
 
-from generator.pocket import checkpoint
 from generator.pocket.architecture import make_vae
 from generator.pocket.canvas import SIDE
-from generator.pocket.schedule import learning_rate_factor
+from generator.pocket.training import Training
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +24,7 @@ _LEARNING_RATE = 1.5e-3
 _KL_WEIGHT = 3e-5
 _FIRST_LOG_VARIANCE = -6.0
 
-_SAVE_EVERY = 500
+_LOG_EVERY = 100
 
 
 def train_vae(pictures: np.ndarray, folder: Path, *, steps: int, device: torch.device, seed: int) -> AutoencoderKL:
@@ -43,17 +42,12 @@ def train_vae(pictures: np.ndarray, folder: Path, *, steps: int, device: torch.d
         vae.quant_conv.bias[vae.config.latent_channels :] = _FIRST_LOG_VARIANCE
     optimizer = torch.optim.AdamW(vae.parameters(), lr=_LEARNING_RATE, betas=(0.9, 0.99), weight_decay=1e-4)
     average = EMAModel(vae.parameters(), decay=0.998, use_ema_warmup=True, power=3 / 4)
-    file = folder / "vae.pt"
-    step = 0
-    if state := checkpoint.load(file):
-        vae.load_state_dict(state["vae"])
-        optimizer.load_state_dict(state["optimizer"])
-        average.load_state_dict(state["average"])
-        step = state["step"]
+    training = Training(vae, optimizer, average, folder / "vae.pt", steps=steps)
+    training.resume()
 
-    while step < steps:
+    while training.step < steps:
         # 1. Pieces of a batch of pictures, the same ones for the same step.
-        rng = np.random.default_rng((seed, step))
+        rng = np.random.default_rng((seed, training.step))
         chosen = rng.integers(len(pictures), size=_BATCH)
         top, left = 4 * rng.integers((SIDE - _PIECE) // 4 + 1, size=2)
         target = to_tensor(pictures[chosen, top : top + _PIECE, left : left + _PIECE]).to(device)
@@ -66,23 +60,13 @@ def train_vae(pictures: np.ndarray, folder: Path, *, steps: int, device: torch.d
         loss = error + _KL_WEIGHT * latents.kl().mean() / latents.mean[0].numel()
 
         # 3. A step against it.
-        for group in optimizer.param_groups:
-            group["lr"] = _LEARNING_RATE * learning_rate_factor(step / steps)
-        optimizer.zero_grad()
-        torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
-        optimizer.step()
-        average.step(vae.parameters())
-        step += 1
+        training.learn(loss)
+        if training.step % _LOG_EVERY == 0:
+            psnr = _psnr(drawn, target)
+            log.info("vae %d of %d: error %.5f, PSNR %.1f dB", training.step, steps, error.item(), psnr)
 
-        if step % 100 == 0:
-            log.info("vae %d of %d: error %.5f, PSNR %.1f dB", step, steps, error.item(), _psnr(drawn, target))
-        if step % _SAVE_EVERY == 0 or step == steps:
-            state = {"vae": vae.state_dict(), "optimizer": optimizer.state_dict(), "average": average.state_dict()}
-            checkpoint.save({**state, "step": step}, file)
-
-    average.copy_to(vae.parameters())
-    return vae.eval()
+    training.finish()
+    return vae
 
 
 def to_tensor(pictures: np.ndarray) -> torch.Tensor:

@@ -3,18 +3,22 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from compel import Compel, ReturnedEmbeddingsType
 from diffusers import StableDiffusionXLPipeline
+from torch import nn
 
 from generator.pocket import checkpoint
 from generator.pocket.architecture import LATENT_CHANNELS, make_tokenizers
+from generator.pocket.canvas import SIDE
 from generator.pocket.captions import known_words
 from generator.pocket.scene import random_scenes
 from generator.pocket.schedule import learning_rate_factor
 from generator.pocket.train import train
 from generator.pocket.train_unet import encode, make_networks, train_unet
+from generator.pocket.train_vae import train_vae
 
 CPU = torch.device("cpu")
 
@@ -29,10 +33,20 @@ def test_from_an_empty_folder_to_a_pipeline(tmp_path: Path):
     assert "otter" in (out / "words.txt").read_text().split()
 
 
-def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path: Path, monkeypatch):
+def three_vae_steps(folder: Path) -> nn.Module:
+    pictures = np.random.default_rng(1).integers(256, size=(8, SIDE, SIDE, 3), dtype=np.uint8)
+    return train_vae(pictures, folder, steps=3, device=CPU, seed=1)
+
+
+def three_unet_steps(folder: Path) -> nn.Module:
     scenes = random_scenes(8, seed=1, held_out=False)
     latents = torch.randn(8, LATENT_CHANNELS, 16, 16, generator=torch.Generator().manual_seed(1))
-    monkeypatch.setattr("generator.pocket.train_unet._SAVE_EVERY", 1)
+    return train_unet(latents, scenes, folder, steps=3, device=CPU, seed=1).trained()
+
+
+@pytest.mark.parametrize("train_three_steps", [three_vae_steps, three_unet_steps])
+def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path: Path, monkeypatch, train_three_steps):
+    monkeypatch.setattr("generator.pocket.training._SAVE_EVERY", 1)
     save = checkpoint.save
 
     def save_and_stop(state: dict[str, Any], file: Path) -> None:
@@ -42,8 +56,7 @@ def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path: Pat
 
     def trained(folder: Path) -> dict[str, torch.Tensor]:
         folder.mkdir(exist_ok=True)
-        networks = train_unet(latents, scenes, folder, steps=3, device=CPU, seed=1)
-        return networks.trained().state_dict()
+        return train_three_steps(folder).state_dict()
 
     whole = trained(tmp_path / "whole")
     with monkeypatch.context() as stopped:
