@@ -1,6 +1,7 @@
 """The denoising loop against diffusers' own pipeline, with the same weights, in fp32 on the CPU."""
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from diffusers import StableDiffusionXLPipeline, UniPCMultistepScheduler
@@ -207,6 +208,14 @@ def test_missing_weights_are_a_sentence_that_says_what_to_do(engine, monkeypatch
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(WeightsMissing, match="python -m generator fetch ssd-1b"):
         engine.start(Draw(recipe(model="ssd-1b")))
+
+
+def test_the_memory_is_known_with_the_plan_and_is_that_of_the_whole_machine(stand_in_folder):
+    engine = DiffusionEngine(Settings(**stand_in_settings(stand_in_folder), device="cpu"))
+    assert engine.memory() is None
+    memory = engine.hello().memory
+    assert memory.total_bytes == psutil.virtual_memory().total
+    assert psutil.Process().memory_info().rss < memory.used_bytes < memory.total_bytes
 
 
 def test_tiles_take_effect_below_the_vaes_own_sample_size(stand_in_folder):
