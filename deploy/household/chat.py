@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from deploy.household.errors import HouseholdError
-from deploy.household.person import Heard, Person
+from deploy.household.heard import Heard
+from deploy.household.person import Person
 
 # SSD-1B on a CPU needs many minutes for a picture; the bot itself says long before when nothing will come.
 PICTURE_LIMIT_S = 60 * 60

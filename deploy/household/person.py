@@ -5,8 +5,9 @@ Stands on matrix-nio and vodozemac, which share no code with the bot's libraries
 
 import asyncio
 import itertools
+import secrets
+import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ import nio
 from nio.crypto.attachments import decrypt_attachment
 
 from deploy.household.errors import HouseholdError
+from deploy.household.heard import Heard, as_heard
 from deploy.household.synapse import Account
 
 # The homeserver answers a sync as soon as there is news, and after this time without.
@@ -23,37 +25,12 @@ SYNC_MS = 30_000
 
 # A homeserver on the same machine is back soon, or not at all.
 RETRY_AFTER_S = 1
+SEND_LIMIT_S = 120
+
+# Events in one answer when a room is read; a homeserver allows more, and none needs them.
+PAGE = 100
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Heard:
-    """An event of a room as this person's client sees it, decrypted where it can be."""
-
-    room_id: str
-    event_id: str
-    sender: str
-    type: str
-    content: dict[str, Any]
-    was_encrypted: bool
-
-    @property
-    def body(self) -> str:
-        return str(self.content.get("body", ""))
-
-    @property
-    def reply_to(self) -> str | None:
-        """The event that this one answers."""
-        relation = self.content.get("m.relates_to", {})
-        event_id: str | None = relation.get("m.in_reply_to", {}).get("event_id")
-        return event_id
-
-    @property
-    def mark(self) -> dict[str, Any]:
-        """What the bot says of its own event: ``kind``, ``job``, and ``n`` of a picture."""
-        mark: dict[str, Any] = self.content.get("household.easel", {})
-        return mark
 
 
 class Person:
@@ -70,6 +47,7 @@ class Person:
         self._client.restore_login(account.user_id, account.device_id, account.access_token)
         self._client.add_event_callback(self._hear, (nio.Event, nio.BadEvent, nio.UnknownBadEvent))
         self._news = asyncio.Condition()
+        self._sending = asyncio.Lock()
         self._synced = self._stopping = False
         self._syncing: asyncio.Task[None] | None = None
 
@@ -103,6 +81,11 @@ class Person:
         if not isinstance(joined, nio.JoinResponse):
             raise HouseholdError(f"{self.account.user_id} did not join the room: {joined}")
 
+    async def leave(self, room_id: str) -> None:
+        left = await self._client.room_leave(room_id)
+        if not isinstance(left, nio.RoomLeaveResponse):
+            raise HouseholdError(f"{self.account.user_id} did not leave the room: {left}")
+
     async def wait_for_member(self, room_id: str, user_id: str, *, timeout_s: float = 60) -> None:
         """Return when that user is in the room."""
 
@@ -116,12 +99,33 @@ class Person:
         """Send a text message; further ``content`` goes with it. Returns its event id."""
         return await self.send(room_id, "m.room.message", {"msgtype": "m.text", "body": body, **content})
 
+    async def edit(self, room_id: str, event_id: str, body: str) -> str:
+        """Say something else in place of one's earlier message; the edit's own event id."""
+        new = {"msgtype": "m.text", "body": body}
+        relation = {"rel_type": "m.replace", "event_id": event_id}
+        return await self.say(room_id, f"* {body}", **{"m.new_content": new, "m.relates_to": relation})
+
+    async def react(self, room_id: str, event_id: str, key: str) -> str:
+        relation = {"rel_type": "m.annotation", "event_id": event_id, "key": key}
+        return await self.send(room_id, "m.reaction", {"m.relates_to": relation})
+
     async def send(self, room_id: str, kind: str, content: dict[str, Any]) -> str:
-        """Send any event, encrypted where the room is, to the verified and the unverified devices in it."""
-        sent = await self._client.room_send(room_id, kind, content, ignore_unverified_devices=True)
-        if not isinstance(sent, nio.RoomSendResponse):
-            raise HouseholdError(f"The message was not sent: {sent}")
-        return str(sent.event_id)
+        """Send any event, encrypted where the room is, to the verified and the unverified devices in it.
+
+        A homeserver that goes away is waited for, and has the event once however often it is asked.
+        """
+        async with self._sending:
+            return await self._send(room_id, kind, content)
+
+    def renew_keys(self, room_id: str) -> None:
+        """Encrypt what is said there from now on with a key that nobody in the room has yet."""
+        self._client.sharing_session.pop(room_id, None)
+        self._client.invalidate_outbound_session(room_id)
+
+    async def redact(self, room_id: str, event_id: str) -> None:
+        redacted = await self._client.room_redact(room_id, event_id)
+        if not isinstance(redacted, nio.RoomRedactResponse):
+            raise HouseholdError(f"The message was not deleted: {redacted}")
 
     async def until(self, found: Callable[[], T], *, timeout_s: float | None = 60) -> T:
         """Wait until ``found()`` is true of what has arrived; its value. Raises TimeoutError."""
@@ -144,6 +148,19 @@ class Person:
             await self.until(partial(self._has_heard, index), timeout_s=None)
             yield self.heard[index]
 
+    async def read(self, room_id: str) -> list[Heard]:
+        """Every event of the room, the oldest first, as the homeserver has it now."""
+        events: list[Heard] = []
+        start: str | None = None
+        while True:
+            page = await self._client.room_messages(room_id, start, direction=nio.MessageDirection.front, limit=PAGE)
+            if not isinstance(page, nio.RoomMessagesResponse):
+                raise HouseholdError(f"The room cannot be read: {page}")
+            events += [as_heard(room_id, event) for event in page.chunk]
+            if not page.chunk or page.end is None:
+                return events
+            start = page.end
+
     def sees_typing(self, room_id: str, user_id: str) -> bool:
         return user_id in self._client.rooms[room_id].typing_users
 
@@ -163,6 +180,22 @@ class Person:
         if file is not None:
             data = decrypt_attachment(data, file["key"]["k"], file["hashes"]["sha256"], file["iv"])
         return data
+
+    async def _send(self, room_id: str, kind: str, content: dict[str, Any]) -> str:
+        txn_id, give_up_at = secrets.token_hex(8), time.monotonic() + SEND_LIMIT_S
+        while True:
+            try:
+                sent = await self._client.room_send(room_id, kind, content, txn_id, ignore_unverified_devices=True)
+            except (aiohttp.ClientError, TimeoutError) as error:
+                if time.monotonic() > give_up_at:
+                    raise HouseholdError(f"The homeserver did not take the message in {SEND_LIMIT_S} s") from error
+                # nio takes keys for shared also when their way was cut off.
+                self.renew_keys(room_id)
+                await asyncio.sleep(RETRY_AFTER_S)
+                continue
+            if not isinstance(sent, nio.RoomSendResponse):
+                raise HouseholdError(f"The message was not sent: {sent}")
+            return str(sent.event_id)
 
     def _has_heard(self, index: int) -> bool:
         return len(self.heard) > index
@@ -200,14 +233,4 @@ class Person:
             self._news.notify_all()
 
     async def _hear(self, room: nio.MatrixRoom, event: nio.Event) -> None:
-        source = event.source
-        self.heard.append(
-            Heard(
-                room_id=room.room_id,
-                event_id=event.event_id,
-                sender=event.sender,
-                type=source["type"],
-                content=source["content"],
-                was_encrypted=getattr(event, "decrypted", False) or isinstance(event, nio.MegolmEvent),
-            )
-        )
+        self.heard.append(as_heard(room.room_id, event))
