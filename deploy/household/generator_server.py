@@ -36,6 +36,10 @@ class Generator:
     async def capabilities(self) -> Any:
         return await self._api.call("GET", "/v1/capabilities")
 
+    async def job(self, job: str) -> Any:
+        """How that job stands. Raises Refusal when there is none."""
+        return await self._api.call("GET", f"/v1/jobs/{job}")
+
     async def pause(self) -> None:
         await self._api.call("POST", "/v1/pause")
 

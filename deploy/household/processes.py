@@ -46,7 +46,8 @@ class Child:
         return self._process is not None and self._process.returncode is None
 
     async def start(self) -> None:
-        with self.log.open("wb") as log:
+        # One log of one run, however often the process is started in it.
+        with self.log.open("wb" if self._process is None else "ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
                 cwd=self._folder,
@@ -87,12 +88,12 @@ class Child:
                 print(f"The {self.name} did not stop within {STOP_LIMIT_S} s and was killed.", file=sys.stderr)
         return await self.kill()
 
-    async def kill(self) -> int | None:
-        """End the process and all that it started, at once, without asking."""
+    async def kill(self, *, alone: bool = False) -> int | None:
+        """End the process at once, without asking, and all that it started unless ``alone``."""
         if self._process is None:
             return None
         with suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+            (os.kill if alone else os.killpg)(self._process.pid, signal.SIGKILL)
         return await self.ended()
 
 
