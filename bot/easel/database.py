@@ -1,6 +1,14 @@
 """All SQL of the plugin. Full statements that run on SQLite and PostgreSQL alike."""
 
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 from mautrix.util.async_db import Connection, Database, UpgradeTable
+
+from .incoming import Message
+from .job import Job, JobState
 
 upgrade_table = UpgradeTable()
 
@@ -9,7 +17,39 @@ async def upgrade_v1(connection: Connection) -> None:
     await connection.execute("CREATE TABLE capabilities (id INTEGER PRIMARY KEY, answer TEXT NOT NULL)")
 
 
+async def upgrade_v2(connection: Connection) -> None:
+    await connection.execute(
+        "CREATE TABLE job (id TEXT PRIMARY KEY, room_id TEXT NOT NULL, event_id TEXT NOT NULL, sender TEXT NOT NULL, "
+        "words TEXT NOT NULL, thread TEXT, is_caption BOOLEAN NOT NULL, seed BIGINT NOT NULL, "
+        "pictures INTEGER NOT NULL, received_ms BIGINT NOT NULL, state TEXT NOT NULL, last_word TEXT NOT NULL, "
+        "body TEXT, replaces TEXT, closed BOOLEAN NOT NULL)"
+    )
+    await connection.execute("CREATE INDEX job_event ON job (event_id)")
+    await connection.execute("CREATE INDEX job_sender ON job (sender, received_ms)")
+    await connection.execute(
+        "CREATE TABLE posted (txn_id TEXT PRIMARY KEY, job TEXT NOT NULL, room_id TEXT NOT NULL, kind TEXT NOT NULL, "
+        "n BIGINT NOT NULL, event_id TEXT)"
+    )
+    await connection.execute("CREATE INDEX posted_job ON posted (job)")
+    await connection.execute("CREATE INDEX posted_event ON posted (event_id)")
+    await connection.execute("CREATE TABLE handled (room_id TEXT PRIMARY KEY, event_id TEXT NOT NULL)")
+    await connection.execute("CREATE TABLE to_forget (job TEXT PRIMARY KEY)")
+
+
 upgrade_table.register(upgrade_v1, description="What the generator last said it can do")
+upgrade_table.register(upgrade_v2, description="Jobs, what was sent of them, and where each room was read up to")
+
+
+@dataclass(frozen=True)
+class Posted:
+    """An event of ours; ``event_id`` is None from before it is sent until it is known to have been."""
+
+    txn_id: str
+    job: str
+    room_id: str
+    kind: str
+    n: int
+    event_id: str | None
 
 
 class Store:
@@ -17,6 +57,8 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+
+    # ---- the generator
 
     async def keep_capabilities(self, answer: str) -> None:
         """Remember the generator's answer, JSON as it came, for when the generator is off."""
@@ -30,3 +72,167 @@ class Store:
         """The last answer that was kept."""
         answer: str | None = await self._database.fetchval("SELECT answer FROM capabilities WHERE id = 1")
         return answer
+
+    async def to_forget(self, job_id: str) -> None:
+        """The generator is to forget a job's files, as soon as it can be asked."""
+        await self._database.execute("INSERT INTO to_forget (job) VALUES ($1) ON CONFLICT (job) DO NOTHING", job_id)
+
+    async def forgotten(self, job_id: str) -> None:
+        await self._database.execute("DELETE FROM to_forget WHERE job = $1", job_id)
+
+    async def all_to_forget(self) -> list[str]:
+        return [row["job"] for row in await self._database.fetch("SELECT job FROM to_forget")]
+
+    # ---- jobs
+
+    async def add_job(self, job: Job) -> None:
+        """Keep a new job. From here on it is a promise."""
+        await self._database.execute(
+            "INSERT INTO job (id, room_id, event_id, sender, words, thread, is_caption, seed, pictures, received_ms, "
+            "state, last_word, replaces, closed) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, FALSE)",
+            job.id,
+            job.message.room_id,
+            job.message.event_id,
+            job.message.sender,
+            job.message.body,
+            job.message.thread,
+            job.message.is_caption,
+            job.seed,
+            job.pictures,
+            job.received_ms,
+            job.state.value,
+            job.last_word,
+            job.replaces,
+        )
+
+    async def keep_body(self, job_id: str, body: Mapping[str, Any]) -> None:
+        """What the generator is about to be given."""
+        text = json.dumps(body, ensure_ascii=False)
+        await self._database.execute("UPDATE job SET body = $2 WHERE id = $1", job_id, text)
+
+    async def end_job(self, job_id: str, state: JobState, last_word: str = "") -> bool:
+        """Whether the job was still open and has now ended so."""
+        ended = await self._database.fetchval(
+            "UPDATE job SET state = $2, last_word = $3 WHERE id = $1 AND state = 'open' RETURNING id",
+            job_id,
+            state.value,
+            last_word,
+        )
+        return ended is not None
+
+    async def close_job(self, job_id: str) -> None:
+        """The room has been told everything."""
+        await self._database.execute("UPDATE job SET closed = TRUE WHERE id = $1", job_id)
+
+    async def job(self, job_id: str) -> Job | None:
+        return _job(await self._database.fetchrow("SELECT * FROM job WHERE id = $1", job_id))
+
+    async def job_of_command(self, event_id: str) -> Job | None:
+        """The last job that this message, or an edit of it, asked for."""
+        row = await self._database.fetchrow(
+            "SELECT * FROM job WHERE event_id = $1 ORDER BY state = 'replaced', received_ms DESC LIMIT 1", event_id
+        )
+        return _job(row)
+
+    async def unclosed_jobs(self) -> list[Job]:
+        """Those of which the room has not been told everything, in their order."""
+        return await self._jobs("SELECT * FROM job WHERE NOT closed ORDER BY received_ms")
+
+    async def open_jobs(self) -> list[Job]:
+        """Those that are to be drawn yet, in their order."""
+        return await self._jobs("SELECT * FROM job WHERE state = 'open' ORDER BY received_ms")
+
+    async def pictures_since(self, sender: str, since_ms: int) -> int:
+        """How many pictures someone asked for since then; those that they did not get are not counted."""
+        count: int | None = await self._database.fetchval(
+            "SELECT SUM(pictures) FROM job WHERE sender = $1 AND received_ms >= $2 AND state IN ('open', 'done')",
+            sender,
+            since_ms,
+        )
+        return count or 0
+
+    async def jobs_since(self, since_ms: int) -> int:
+        """How many jobs were drawn, of all that came since then."""
+        count: int = await self._database.fetchval(
+            "SELECT COUNT(*) FROM job WHERE received_ms >= $1 AND state = 'done'", since_ms
+        )
+        return count
+
+    # ---- events
+
+    async def will_post(self, posted: Posted) -> None:
+        """An event is about to be sent."""
+        await self._database.execute(
+            "INSERT INTO posted (txn_id, job, room_id, kind, n) VALUES ($1, $2, $3, $4, $5) "
+            "ON CONFLICT (txn_id) DO NOTHING",
+            posted.txn_id,
+            posted.job,
+            posted.room_id,
+            posted.kind,
+            posted.n,
+        )
+
+    async def was_posted(self, txn_id: str, event_id: str) -> None:
+        await self._database.execute("UPDATE posted SET event_id = $2 WHERE txn_id = $1", txn_id, event_id)
+
+    async def was_not_posted(self, txn_id: str) -> None:
+        await self._database.execute("DELETE FROM posted WHERE txn_id = $1", txn_id)
+
+    async def posted(self, txn_id: str) -> Posted | None:
+        row = await self._database.fetchrow("SELECT * FROM posted WHERE txn_id = $1", txn_id)
+        return _posted(row) if row else None
+
+    async def posted_as(self, event_id: str) -> Posted | None:
+        """What that event of ours is."""
+        row = await self._database.fetchrow("SELECT * FROM posted WHERE event_id = $1", event_id)
+        return _posted(row) if row else None
+
+    async def all_posted(self, job_id: str) -> list[Posted]:
+        return [_posted(row) for row in await self._database.fetch("SELECT * FROM posted WHERE job = $1", job_id)]
+
+    # ---- rooms
+
+    async def handled(self, room_id: str, event_id: str) -> None:
+        """Everything in the room up to that event has been seen to."""
+        await self._database.execute(
+            "INSERT INTO handled (room_id, event_id) VALUES ($1, $2) "
+            "ON CONFLICT (room_id) DO UPDATE SET event_id = excluded.event_id",
+            room_id,
+            event_id,
+        )
+
+    async def last_handled(self, room_id: str) -> str | None:
+        event_id: str | None = await self._database.fetchval("SELECT event_id FROM handled WHERE room_id = $1", room_id)
+        return event_id
+
+    async def _jobs(self, query: str) -> list[Job]:
+        return [job for row in await self._database.fetch(query) if (job := _job(row))]
+
+
+def _job(row: Any) -> Job | None:
+    if row is None:
+        return None
+    message = Message(
+        room_id=row["room_id"],
+        event_id=row["event_id"],
+        sender=row["sender"],
+        body=row["words"],
+        thread=row["thread"],
+        is_caption=bool(row["is_caption"]),
+    )
+    return Job(
+        id=row["id"],
+        message=message,
+        seed=row["seed"],
+        pictures=row["pictures"],
+        received_ms=row["received_ms"],
+        state=JobState(row["state"]),
+        last_word=row["last_word"],
+        body=json.loads(row["body"]) if row["body"] else None,
+        replaces=row["replaces"],
+    )
+
+
+def _posted(row: Any) -> Posted:
+    return Posted(row["txn_id"], row["job"], row["room_id"], row["kind"], row["n"], row["event_id"])

@@ -1,112 +1,241 @@
-"""Takes commands and sees to it that each gets an answer, whatever happens. Knows what to say, not how to draw."""
+"""Takes what people ask for: keeps each ``!draw`` as a job, answers ``!easel``, obeys gestures. Draws nothing."""
 
 import secrets
+import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from logging import Logger
 
 from . import help_texts
-from .acknowledgement import Acknowledgement, TypingNotices
 from .database import Store
-from .drawing import Draughtsman
+from .delivery import Delivery
+from .drawing import UNEXPECTED, Draughtsman
 from .generator_client import GeneratorClient
 from .generator_errors import GeneratorError
+from .generator_watch import GeneratorWatch
+from .homeserver import Homeserver
+from .house_rules import HouseRules
 from .incoming import Message
-from .job import SEED_CHOICES, CannotAsk, job_id
-from .language import Command, DrawCommand, ParseError, nearest, parse_draw, quoted
-from .outbox import NotSent, Outbox, Outgoing
-from .picture_post import answer_content, mark
-from .status import status_text
+from .job import SEED_CHOICES, Job, JobState, job_id
+from .job_body import CannotAsk
+from .language import Command, DrawCommand, EaselCommand, ParseError, brief, nearest, parse_draw, quoted
+from .outbox import NotSent, Priority
+from .picture_post import answer_content, reaction_content
+from .queue_words import queue_text
+from .status import models_text, read_capabilities, status_text
 
-NOT_BROUGHT = "I could not bring the picture here. maubot's log says why."
-UNEXPECTED = "Something went wrong on my side, and maubot's log says what. It may work if you ask again."
-WORDS_OF_A_PHOTO = "I cannot draw from a photo yet, so only your words were used."
+DAY_MS = 24 * 60 * 60 * 1000
 
 
 class Desk:
-    """One for the whole bot; each command is one call of ``serve``."""
+    """One for the whole bot."""
 
     def __init__(
         self,
         *,
         generator: GeneratorClient,
+        watch: GeneratorWatch,
         draughtsman: Draughtsman,
         store: Store,
-        outbox: Outbox,
-        typing: TypingNotices,
+        homeserver: Homeserver,
+        delivery: Delivery,
+        rules: HouseRules,
         version: str,
         log: Logger,
     ) -> None:
-        self._generator, self._draughtsman, self._store = generator, draughtsman, store
-        self._outbox, self._typing, self._version, self._log = outbox, typing, version, log
-        self._easel: dict[str, Callable[[tuple[str, ...]], Awaitable[str]]] = {
+        self._generator, self._watch, self._draughtsman = generator, watch, draughtsman
+        self._store, self._homeserver, self._delivery = store, homeserver, delivery
+        self._rules, self._version, self._log = rules, version, log
+        self._last_received_ms = 0
+        self._easel: dict[str, Callable[[Message, tuple[str, ...]], Awaitable[str]]] = {
             "help": self._help,
+            "queue": self._queue,
+            "cancel": self._cancel,
+            "models": self._models,
             "status": self._status,
         }
 
-    async def serve(self, message: Message, command: Command) -> None:
-        """Do what a message asks. Raises nothing: the room gets a sentence, the log the rest."""
-        acknowledgement = Acknowledgement(message, self._outbox)
+    # ---- words
+
+    async def draw(self, message: Message, text: str, *, asked_by: str, earlier: Job | None = None) -> None:
+        """Keep what was asked as a job.
+
+        ``asked_by`` is the event that says it: the message, or an edit of it. Then ``earlier`` is what the message said
+        before, whose place and seed the job takes.
+        """
+        identifier = job_id(asked_by)
+        if await self._store.job(identifier) is not None:
+            return
+        job = Job(
+            id=identifier,
+            message=message.saying(text),
+            seed=earlier.seed if earlier else secrets.randbelow(SEED_CHOICES),
+            pictures=1,
+            received_ms=self._now_ms(),
+        )
+        is_waiting = earlier is not None and not self._draughtsman.is_drawing(earlier.id)
+        if earlier and is_waiting and await self._draughtsman.end(earlier, JobState.REPLACED):
+            job = replace(job, received_ms=earlier.received_ms, replaces=earlier.id)
+        job = await self._judged(job)
+        await self._store.add_job(job)
+        self._log.info(f"{job.id}: accepted from {message.sender} in {message.room_id}")
+        self._draughtsman.start(job)
+
+    async def answer(self, message: Message, command: Command) -> None:
+        """Answer everything else. Raises nothing: the room gets a sentence, the log the rest."""
         try:
-            if not isinstance(command, DrawCommand):
-                await self._answer(message, await self._answer_to(command.words))
-            elif not command.text:
-                await self._answer(message, help_texts.DRAW)
-            else:
-                await self._draw(message, command.text, acknowledgement)
-        except Exception as error:
-            await self._apologise(message, self._sentence(message, error))
-            await acknowledgement.failed()
+            words = command.words if isinstance(command, EaselCommand) else ("help", "draw")
+            refusal = self._rules.permissions.refusal(message.sender, message.room_id)
+            text = refusal or await self._answer_to(message, words)
+        except Exception:
+            self._log.exception(f"{message.event_id}: unexpected")
+            text = UNEXPECTED
+        try:
+            content = answer_content(text, message.relation)
+            await self._delivery.send(job_id(message.event_id), message.room_id, "answer", content)
+        except NotSent as error:
+            self._log.error(f"Nobody in {message.room_id} was told “{brief(text)}”: {error}")
 
-    async def _draw(self, message: Message, text: str, acknowledgement: Acknowledgement) -> None:
-        request = parse_draw(text)
-        if message.is_caption:
-            request = replace(request, notes=(*request.notes, WORDS_OF_A_PHOTO))
-        async with acknowledgement.working(), self._typing.shown_in(message.room_id):
-            await self._draughtsman.draw(message, request, seed=secrets.randbelow(SEED_CHOICES))
+    # ---- gestures
 
-    async def _answer_to(self, words: tuple[str, ...]) -> str:
+    async def cancel(self, command: str, by: str, state: JobState = JobState.CANCELLED) -> None:
+        """Cancel the job that this message asked for, if ``by`` may."""
+        job = await self._store.job_of_command(command)
+        if job is not None and await self._may_change(job, by):
+            await self._draughtsman.end(job, state)
+
+    async def remove(self, event_id: str, by: str) -> None:
+        """Take a picture and its recipe out of the room, if ``by`` may, and have the generator forget its files."""
+        posted = await self._store.posted_as(event_id)
+        if posted is None or posted.kind not in ("picture", "recipe"):
+            return
+        job = await self._store.job(posted.job)
+        if job is None or not await self._may_change(job, by):
+            return
+        await self._delivery.take_back(job.id, "recipe", "picture", n=posted.n)
+        if not any(note.kind == "picture" for note in await self._store.all_posted(job.id)):
+            await self._store.to_forget(job.id)
+            await self._draughtsman.forget_files()
+
+    async def edit(self, message: Message, command: Command | None, edited: str) -> None:
+        """A message, here with its new words, was edited. ``message.event_id`` is that of the edit."""
+        earlier = await self._store.job_of_command(edited)
+        text = command.text if isinstance(command, DrawCommand) else ""
+        if earlier is None or earlier.message.sender != message.sender or earlier.message.body == text:
+            return
+        if text:
+            await self.draw(earlier.message, text, asked_by=message.event_id, earlier=earlier)
+        else:
+            await self._draughtsman.end(earlier, JobState.CANCELLED)
+
+    async def could_not_read(self, room_id: str, event_id: str) -> None:
+        """A message's key is lost. Whoever said it sees that, and may ask what it means."""
+        content = reaction_content(event_id, help_texts.UNREADABLE)
+        with suppress(NotSent):
+            await self._delivery.send(
+                job_id(event_id),
+                room_id,
+                "unreadable",
+                content,
+                event_type="m.reaction",
+                priority=Priority.PROGRESS,
+            )
+
+    async def left(self, room_id: str, user_id: str | None) -> None:
+        """Somebody, or with None the bot itself, is no longer in the room."""
+        for job in await self._store.open_jobs():
+            if job.message.room_id == room_id and user_id in (None, job.message.sender):
+                await self._draughtsman.end(job, JobState.DELETED)
+
+    # ---- !easel
+
+    async def _answer_to(self, message: Message, words: tuple[str, ...]) -> str:
         word, *others = words
         if word in self._easel:
-            return await self._easel[word](tuple(others))
+            return await self._easel[word](message, tuple(others))
         near = nearest(word, self._easel)
         hint = f"Did you mean !easel {near}?" if near else f"There is: {', '.join(self._easel)}."
         return f"I do not know {quoted(word)}. {hint}"
 
-    async def _help(self, words: tuple[str, ...]) -> str:
+    async def _help(self, message: Message, words: tuple[str, ...]) -> str:
         return help_texts.help_text(" ".join(words).lower())
 
-    async def _status(self, words: tuple[str, ...]) -> str:
+    async def _queue(self, message: Message, words: tuple[str, ...]) -> str:
+        away = str(self._watch.away) if self._watch.away else None
+        jobs = await self._store.open_jobs()
+        return queue_text(jobs, self._draughtsman.outlooks, room_id=message.room_id, away=away)
+
+    async def _cancel(self, message: Message, words: tuple[str, ...]) -> str:
+        """The job that the message replies to; else the newest of this person's in this room, or all of them."""
+        if message.reply_to:
+            replied = await self._store.job_of_command(message.reply_to)
+            jobs = [replied] if replied and await self._may_change(replied, message.sender) else []
+        else:
+            own = [job for job in await self._store.open_jobs() if job.message.sender == message.sender]
+            jobs = [job for job in own if job.message.room_id == message.room_id]
+            jobs = jobs if words == ("all",) else jobs[-1:]
+        cancelled = [job for job in jobs if await self._draughtsman.end(job, JobState.CANCELLED)]
+        if not cancelled:
+            return "There is nothing of yours here to cancel."
+        return f"Cancelled: {'; '.join(brief(job.message.body) for job in cancelled)}"
+
+    async def _models(self, message: Message, words: tuple[str, ...]) -> str:
+        return models_text(await self._store.last_capabilities())
+
+    async def _status(self, message: Message, words: tuple[str, ...]) -> str:
+        today = await self._store.jobs_since(int(time.time() * 1000) - DAY_MS)
         try:
             health = await self._generator.health()
             _, answer = await self._generator.capabilities()
         except GeneratorError as error:
             self._log.info(f"The generator gave no status: {error!r}, {error.__cause__!r}")
-            return status_text(str(error), await self._store.last_capabilities(), self._version)
+            return status_text(str(error), await self._store.last_capabilities(), today, self._version)
         await self._store.keep_capabilities(answer)
-        return status_text(health, answer, self._version)
+        return status_text(health, answer, today, self._version)
 
-    def _sentence(self, message: Message, error: Exception) -> str:
-        """What the room hears of an error."""
-        match error:
-            case ParseError() | CannotAsk():
-                return str(error)
-            case GeneratorError():
-                self._log.warning(f"{job_id(message.event_id)}: {error!r}, {error.__cause__!r}")
-                return str(error)
-            case NotSent():
-                self._log.error(f"{job_id(message.event_id)}: not brought: {error}")
-                return NOT_BROUGHT
-        self._log.error(f"{job_id(message.event_id)}: unexpected", exc_info=error)
-        return UNEXPECTED
+    # ---- inside
 
-    async def _answer(self, message: Message, text: str) -> None:
-        job = job_id(message.event_id)
-        content = {**answer_content(text, message.relation), **mark(job, "answer")}
-        await self._outbox.send(Outgoing(room_id=message.room_id, txn_id=f"{job}-answer", content=content))
-
-    async def _apologise(self, message: Message, sentence: str) -> None:
+    async def _judged(self, job: Job) -> Job:
+        """The job with what its words say of it; one that is not drawn has ended already, with the reason."""
         try:
-            await self._answer(message, sentence)
+            request = parse_draw(job.message.body)
+            job = replace(job, pictures=max(1, request.count or 1))
+            refusal = self._rules.permissions.refusal(job.message.sender, job.message.room_id)
+            refusal = refusal or await self._too_many(job)
+            # What the generator last said of itself is enough to refuse at once, also while it is asleep.
+            if not refusal and (known := read_capabilities(await self._store.last_capabilities())):
+                self._rules.body(job, known)
+        except (ParseError, CannotAsk) as error:
+            refusal = str(error)
+        except Exception:
+            self._log.exception(f"{job.id}: unexpected")
+            refusal = UNEXPECTED
+        return replace(job, state=JobState.FAILED, last_word=refusal) if refusal else job
+
+    async def _too_many(self, job: Job) -> str | None:
+        sender = job.message.sender
+        open_jobs = [other for other in await self._store.open_jobs() if other.message.sender == sender]
+        return self._rules.permissions.too_many(
+            sender,
+            pictures=job.pictures,
+            open_jobs=len(open_jobs),
+            pictures_in_24_h=await self._store.pictures_since(sender, job.received_ms - DAY_MS),
+        )
+
+    async def _may_change(self, job: Job, user_id: str) -> bool:
+        """Whether a job is somebody's own, or they are an admin."""
+        permissions = self._rules.permissions
+        if user_id == job.message.sender or permissions.is_admin(user_id):
+            return True
+        try:
+            level = await self._homeserver.power_level(job.message.room_id, user_id)
         except NotSent as error:
-            self._log.error(f"Nobody in {message.room_id} was told “{sentence}”: {error}")
+            self._log.warning(f"The power level of {user_id} in {job.message.room_id} is unknown: {error}")
+            return False
+        return permissions.is_admin(user_id, power_level=level)
+
+    def _now_ms(self) -> int:
+        """Never the same twice: it is the order of all jobs."""
+        self._last_received_ms = max(self._last_received_ms + 1, int(time.time() * 1000))
+        return self._last_received_ms

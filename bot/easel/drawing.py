@@ -1,114 +1,310 @@
-"""One drawing from the request to the pictures in the room. Says nothing of failures: it raises them."""
+"""Keeps the bot's promise: each job that is not closed has a task here, which draws it and tells the room how it ended.
+
+A task may end with the process at any moment; the next process begins it again and does what is left.
+"""
 
 import asyncio
+import time
 from collections import defaultdict
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from logging import Logger
+from typing import Any
 
 from .database import Store
+from .delivery import Delivery
 from .generator_client import GeneratorClient
-from .generator_errors import Cancelled, Failed, GeneratorError
+from .generator_errors import Cancelled, Failed, GeneratorError, NotYet, QueueFull
+from .generator_watch import PAUSE_S, GeneratorWatch
 from .generator_words import JobStatus, Picture, Position
+from .generator_words import Progress as Step
 from .homeserver import Homeserver
-from .incoming import Message
-from .job import job_body, job_id
-from .language import DrawRequest
-from .outbox import Debt, Outbox, Outgoing, Priority
-from .picture_post import answer_content, caption, mark, picture_content, recipe_content
-
-STARTING = "The generator is still starting. Your picture comes as soon as it is ready."
+from .house_rules import HouseRules
+from .job import Job, JobState
+from .job_body import CannotAsk
+from .language import DrawRequest, ParseError, parse_draw
+from .outbox import Debt, NotSent, Outbox, Priority
+from .picture_post import answer_content, caption, picture_content, recipe_content
+from .progress import ProgressSign
+from .queue_words import Outlook, away_text, duration, in_turns, waiting_text
+from .settings import Settings
+from .typing_notices import TypingNotices
 
 # A picture and its recipe.
 EVENTS_PER_PICTURE = 2
 
+NOT_BROUGHT = "I could not bring the picture here. maubot's log says why."
+UNEXPECTED = "Something went wrong on my side, and maubot's log says what. It may work if you ask again."
+WORDS_OF_A_PHOTO = "I cannot draw from a photo yet, so only your words were used."
+
+
+class Expired(Exception):
+    """The generator was away for longer than a job waits."""
+
 
 @dataclass(frozen=True)
-class Order:
-    """A job that the generator has taken, and what its pictures are told with."""
+class Drawing:
+    """A job under way, with what was asked, the sign that shows how far it is, and the events that it owes."""
 
-    job: str
-    message: Message
-    pictures: int
-    notes: tuple[str, ...]
+    job: Job
+    request: DrawRequest
+    sign: ProgressSign
+    debt: Debt
 
 
 class Draughtsman:
-    """Has pictures drawn and brings them into the room."""
+    """Has pictures drawn and brings them into their rooms."""
 
     def __init__(
-        self, *, generator: GeneratorClient, store: Store, homeserver: Homeserver, outbox: Outbox, log: Logger
+        self,
+        *,
+        generator: GeneratorClient,
+        watch: GeneratorWatch,
+        store: Store,
+        homeserver: Homeserver,
+        outbox: Outbox,
+        delivery: Delivery,
+        typing: TypingNotices,
+        settings: Settings,
+        rules: HouseRules,
+        log: Logger,
     ) -> None:
-        self._generator, self._store = generator, store
-        self._homeserver, self._outbox, self._log = homeserver, outbox, log
+        self._generator, self._watch, self._store, self._homeserver = generator, watch, store, homeserver
+        self._outbox, self._delivery, self._typing = outbox, delivery, typing
+        self._settings, self._rules, self._log = settings, rules, log
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._signs: dict[str, ProgressSign] = {}
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.outlooks: dict[str, Outlook] = {}
 
-    async def draw(self, message: Message, request: DrawRequest, *, seed: int) -> None:
-        """Have drawn what was asked; returns when every picture is in the room.
+    async def resume(self) -> None:
+        """Go on with every job that an earlier process left, in their order."""
+        for job in await self._store.unclosed_jobs():
+            self.start(job)
 
-        ``seed`` is used unless one was asked for. Raises CannotAsk, GeneratorError, NotSent.
-        """
-        job = job_id(message.event_id)
-        with self._outbox.owing(EVENTS_PER_PICTURE * max(1, request.count or 1)) as debt:
-            # The generator keeps the order of one person's jobs, so they must reach it in the order of the commands.
-            async with self._turns[message.sender]:
-                capabilities, answer = await self._generator.capabilities()
-                body = job_body(request, capabilities, requester=message.sender, seed=seed)
-                await self._generator.submit(job, body)
-            order = Order(job, message, len(body["recipes"]), request.notes)
-            self._log.info(f"{job}: {order.pictures} recipe(s) submitted")
-            await self._store.keep_capabilities(answer)
-            # The job is there, whether this is answered or not.
+    def start(self, job: Job) -> None:
+        """Go on with a job that is in the database."""
+        sign = self._signs.setdefault(job.id, ProgressSign(job, self._delivery, self._settings.progress))
+        self._tasks[job.id] = asyncio.create_task(self._work(job, sign), name=f"job {job.id}")
+
+    async def end(self, job: Job, state: JobState, last_word: str = "") -> bool:
+        """End a job from outside, within one step of the generator; whether it was still open."""
+        if not await self._store.end_job(job.id, state, last_word):
+            return False
+        await _cancelled(self._tasks.pop(job.id, None))
+        self._log.info(f"{job.id}: {state} for {job.message.sender} in {job.message.room_id}")
+        # A job that is replaced is cancelled by the one in its place, which must come first.
+        if state is not JobState.REPLACED:
             with suppress(GeneratorError):
-                if (await self._generator.health()).state == "loading":
-                    await self._tell(order, STARTING, "starting")
-            await self._bring(order, debt)
+                await self._generator.cancel(job.id)
+        self.start(replace(job, state=state, last_word=last_word))
+        return True
 
-    async def _bring(self, order: Order, debt: Debt) -> None:
-        brought: set[int] = set()
-        told: set[str] = set()
-        async with aclosing(self._generator.follow(order.job)) as events:
+    def is_drawing(self, job_id: str) -> bool:
+        """Whether the job is on the card right now, or has been."""
+        outlook = self.outlooks.get(job_id)
+        return job_id not in self._tasks or (outlook is not None and outlook.is_running)
+
+    async def forget_files(self) -> None:
+        """Have the generator forget what it is to forget; while it is away, that waits for the next job."""
+        with suppress(GeneratorError):
+            for job_id in await self._store.all_to_forget():
+                await self._generator.forget(job_id)
+                await self._store.forgotten(job_id)
+
+    async def stop(self) -> None:
+        """Leave everything as it is, for the next process."""
+        await asyncio.gather(*(_cancelled(task) for task in self._tasks.values()))
+        await asyncio.gather(*(sign.cancel() for sign in self._signs.values()))
+
+    # ---- a job's life
+
+    async def _work(self, job: Job, sign: ProgressSign) -> None:
+        try:
+            if job.state is JobState.OPEN:
+                state, last_word = await self._outcome(job, sign)
+                if not await self._store.end_job(job.id, state, last_word):
+                    # Somebody ended it in this very moment, and closes it.
+                    return
+                job = replace(job, state=state, last_word=last_word)
+            await sign.arrived()
+            await self._close(job, sign)
+        except NotSent as error:
+            self._log.error(f"{job.id}: {job.message.room_id} was not told how it ended: {error}")
+            await self._store.close_job(job.id)
+        except Exception:
+            self._log.exception(f"{job.id}: the next start of the bot tries again")
+        if self._tasks.get(job.id) is asyncio.current_task():
+            del self._tasks[job.id], self._signs[job.id]
+            self.outlooks.pop(job.id, None)
+
+    async def _outcome(self, job: Job, sign: ProgressSign) -> tuple[JobState, str]:
+        """Draw it. How it ended, and what the room is to be told then."""
+        try:
+            with self._outbox.owing(EVENTS_PER_PICTURE * job.pictures) as debt:
+                sign.began()
+                await self._draw(Drawing(job, parse_draw(job.message.body), sign, debt))
+        except (ParseError, CannotAsk) as error:
+            return JobState.FAILED, str(error)
+        except GeneratorError as error:
+            self._log.warning(f"{job.id}: {error!r}, {error.__cause__!r}")
+            return JobState.FAILED, str(error)
+        except Expired as error:
+            return JobState.EXPIRED, str(error)
+        except NotSent as error:
+            self._log.error(f"{job.id}: not brought: {error}")
+            return JobState.FAILED, NOT_BROUGHT
+        except Exception:
+            self._log.exception(f"{job.id}: unexpected")
+            return JobState.FAILED, UNEXPECTED
+        seconds = time.time() - job.received_ms / 1000
+        self._log.info(f"{job.id}: delivered to {job.message.sender} in {job.message.room_id} after {seconds:.1f} s")
+        return JobState.DONE, ""
+
+    async def _close(self, job: Job, sign: ProgressSign) -> None:
+        if job.last_word:
+            await self._say(job, "answer", job.last_word)
+        await sign.ended(job.state)
+        await self._store.close_job(job.id)
+
+    async def _draw(self, drawing: Drawing) -> None:
+        while True:
+            drawing = await self._submitted(drawing)
+            try:
+                async with self._typing.shown_in(drawing.job.message.room_id):
+                    await self._bring(drawing)
+                return
+            except NotYet as error:
+                await self._wait(drawing.job, error)
+
+    # ---- to the generator
+
+    async def _submitted(self, drawing: Drawing) -> Drawing:
+        """Return when the generator has the job. One person's jobs reach it in their order."""
+        job = drawing.job
+        if self._watch.away:
+            await self._tell_away(job, self._watch.away)
+        async with self._turns[job.message.sender]:
+            while True:
+                try:
+                    async with self._typing.shown_in(job.message.room_id):
+                        return await self._submit(drawing)
+                except NotYet as error:
+                    await self._wait(job, error)
+
+    async def _submit(self, drawing: Drawing) -> Drawing:
+        job = drawing.job
+        capabilities, answer = await self._generator.capabilities()
+        body = job.body or self._rules.body(job, capabilities)
+        if job.body is None:
+            await self._store.keep_body(job.id, body)
+        await self._generator.submit(job.id, body)
+        self._log.info(f"{job.id}: submitted")
+        if job.replaces:
+            await self._generator.cancel(job.replaces)
+        await self._store.keep_capabilities(answer)
+        await self.forget_files()
+        return replace(drawing, job=replace(job, body=body))
+
+    async def _wait(self, job: Job, error: NotYet) -> None:
+        """Return when it may be tried again. Raises Expired."""
+        left_s = job.received_ms / 1000 + self._settings.wait_hours * 3600 - time.time()
+        grace_s = self._settings.tell_waiting_after_s if error.passes or job.body else 0
+        telling = asyncio.create_task(self._tell_away_after(grace_s, job, error), name=f"word to wait for {job.id}")
+        try:
+            async with asyncio.timeout(left_s):
+                if isinstance(error, QueueFull):
+                    await asyncio.sleep(min(error.retry_after_s or PAUSE_S, PAUSE_S))
+                else:
+                    await self._watch.until_back(error)
+        except TimeoutError as timeout:
+            waited = duration(self._settings.wait_hours * 3600)
+            sentence = f"{error} I have waited for {waited} and let this go. Ask me again when it is back."
+            raise Expired(sentence) from timeout
+        finally:
+            await _cancelled(telling)
+
+    # ---- into the room
+
+    async def _bring(self, drawing: Drawing) -> None:
+        job, told = drawing.job, set[str]()
+        async with aclosing(self._generator.follow(job.id)) as events:
             async for event in events:
-                pictures = event.pictures if isinstance(event, JobStatus) else ()
-                for picture in (event,) if isinstance(event, Picture) else pictures:
-                    if picture.n not in brought:
-                        brought.add(picture.n)
-                        await self._post(order, picture, debt)
-                if isinstance(event, JobStatus | Position) and (reason := event.waiting_for) and reason not in told:
-                    told.add(reason)
-                    await self._tell(order, reason, f"waiting-{len(told)}")
-                if isinstance(event, JobStatus) and event.state == "failed":
-                    raise Failed(event.error.message if event.error else None)
-                if isinstance(event, JobStatus) and event.state == "cancelled":
-                    raise Cancelled
+                if isinstance(event, JobStatus | Position):
+                    self.outlooks[job.id] = Outlook(_is_running(event), event.position, event.eta_s)
+                    await self._tell_waiting(job, event, told)
+                match event:
+                    case JobStatus():
+                        for picture in event.pictures:
+                            await self._post(drawing, picture)
+                        if event.state == "failed":
+                            raise Failed(event.error.message if event.error else None)
+                        if event.state == "cancelled":
+                            raise Cancelled
+                    case Picture():
+                        await self._post(drawing, event)
+                    case Step():
+                        self.outlooks[job.id] = Outlook(is_running=True, eta_s=event.eta_s)
+                        drawing.sign.moved((event.n + event.step / event.steps) / job.pictures, event.eta_s)
 
-    async def _post(self, order: Order, picture: Picture, debt: Debt) -> None:
-        """The picture first, then its recipe; both are uploaded before either is shown."""
-        job, room_id, relation, n = order.job, order.message.room_id, order.message.relation, picture.n
-        image = await self._generator.picture(job, n)
-        thumbnail = await self._generator.thumbnail(job, n)
-        recipe = await self._generator.recipe(job, n)
-        post = picture_content(
-            picture,
-            text=caption(picture, order.notes),
-            image=await self._homeserver.upload(room_id, image, picture.mimetype),
-            thumbnail=await self._homeserver.upload(room_id, thumbnail, picture.thumbnail_mimetype),
-            relation=relation,
-        )
-        file = recipe_content(
-            picture,
-            size=len(recipe),
-            recipe=await self._homeserver.upload(room_id, recipe, "application/yaml"),
-            relation=relation,
-        )
-        for kind, content, priority in (("picture", post, Priority.PICTURE), ("recipe", file, Priority.ANSWER)):
-            marked = {**content, **mark(job, kind, n=n, count=order.pictures)}
-            event = Outgoing(room_id=room_id, txn_id=f"{job}-{kind}-{n}", content=marked)
-            await self._outbox.send(event, priority)
-            debt.pay()
-        self._log.info(f"{job}: picture {n} is in {room_id}")
+    async def _post(self, drawing: Drawing, picture: Picture) -> None:
+        job = drawing.job
+        room_id, relation = job.message.room_id, job.message.relation
+        notes = (*drawing.request.notes, *([WORDS_OF_A_PHOTO] if job.message.is_caption else []))
 
-    async def _tell(self, order: Order, reason: str, kind: str) -> None:
-        content = {**answer_content(reason, order.message.relation), **mark(order.job, "waiting")}
-        room_id, txn_id = order.message.room_id, f"{order.job}-{kind}"
-        await self._outbox.send(Outgoing(room_id=room_id, txn_id=txn_id, content=content))
+        async def image() -> dict[str, Any]:
+            data = await self._generator.picture(job.id, picture.n)
+            thumbnail = await self._generator.thumbnail(job.id, picture.n)
+            return picture_content(
+                picture,
+                text=caption(picture, notes),
+                image=await self._homeserver.upload(room_id, data, picture.mimetype),
+                thumbnail=await self._homeserver.upload(room_id, thumbnail, picture.thumbnail_mimetype),
+                relation=relation,
+            )
+
+        async def recipe() -> dict[str, Any]:
+            data = await self._generator.recipe(job.id, picture.n)
+            uploaded = await self._homeserver.upload(room_id, data, "application/yaml")
+            return recipe_content(picture, size=len(data), recipe=uploaded, relation=relation)
+
+        for kind, content, priority in (("picture", image, Priority.PICTURE), ("recipe", recipe, Priority.ANSWER)):
+            await self._delivery.send(
+                job.id, room_id, kind, content, n=picture.n, priority=priority, count=job.pictures
+            )
+            drawing.debt.pay()
+
+    async def _tell_waiting(self, job: Job, event: JobStatus | Position, told: set[str]) -> None:
+        """Say why nothing moves, each reason once; and say once that there is a queue, where it is long."""
+        if event.waiting_for and event.waiting_for not in told:
+            told.add(event.waiting_for)
+            await self._say(job, "reason", event.waiting_for, n=len(told))
+        elif event.position and not event.waiting_for:
+            is_long = event.position > 1 if event.eta_s is None else event.eta_s > self._settings.tell_waiting_after_s
+            if is_long:
+                await self._say(job, "waiting", waiting_text(event.position, event.eta_s))
+
+    async def _tell_away_after(self, grace_s: float, job: Job, error: NotYet) -> None:
+        await asyncio.sleep(grace_s)
+        await self._tell_away(job, error)
+
+    async def _tell_away(self, job: Job, error: NotYet) -> None:
+        order = [waiting.id for waiting in in_turns(await self._store.open_jobs())]
+        place = order.index(job.id) + 1 if job.id in order else 1
+        with suppress(NotSent):
+            await self._say(job, "waiting", away_text(str(error), error.until, place))
+
+    async def _say(self, job: Job, kind: str, text: str, *, n: int = 0) -> None:
+        content = answer_content(text, job.message.relation)
+        await self._delivery.send(job.id, job.message.room_id, kind, content, n=n)
+
+
+def _is_running(event: JobStatus | Position) -> bool:
+    return isinstance(event, JobStatus) and event.state == "running"
+
+
+async def _cancelled(task: asyncio.Task[None] | None) -> None:
+    """Return when the task has ended."""
+    if task is not None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -4,13 +4,11 @@ Every call opens its own connection: the bot connects only when there is somethi
 Knows neither Matrix nor rooms.
 """
 
-import asyncio
 import errno
 import json
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import aiohttp
@@ -27,7 +25,6 @@ from .generator_errors import (
     OtherVersion,
     QueueFull,
     Refused,
-    Restarted,
     SocketForbidden,
     SocketMissing,
     TokenRefused,
@@ -49,27 +46,19 @@ MAX_PICTURE_BYTES = 64 * 1024 * 1024
 # Capabilities with a hundred model cards are below 100 KB; a line of an events stream is a job of nine pictures.
 MAX_ANSWER_BYTES = 1024 * 1024
 
-
-@dataclass(frozen=True)
-class Patience:
-    """How long a job's events may be missing, in seconds."""
-
-    # The generator says something at least every 10 s: after three of those it is gone.
-    silence_s: float = 30
-    # A service manager restarts a generator that died within seconds.
-    reconnect_for_s: float = 30
-    reconnect_every_s: float = 2
+# The generator says something at least every 10 s: after three of those it is gone.
+SILENCE_S = 30
 
 
 class GeneratorClient:
     """Asks one generator. Every method raises GeneratorError and nothing else."""
 
-    def __init__(self, settings: Settings, version: str, patience: Patience = Patience()) -> None:
+    def __init__(self, settings: Settings, version: str, *, silence_s: float = SILENCE_S) -> None:
         """``version`` is the bot's own. Raises InvalidSettings when generator_ca_file cannot be read."""
         self._url = URL(settings.generator_url)
         self._token = settings.generator_token
         self._version = version
-        self._patience = patience
+        self._silence_s = silence_s
         try:
             self._ssl = ssl.create_default_context(cafile=settings.generator_ca_file or None)
         except (OSError, ssl.SSLError) as error:
@@ -91,26 +80,27 @@ class GeneratorClient:
         return _read(JobStatus, _parsed(await self._ask("PUT", f"jobs/{job_id}", body)))
 
     async def follow(self, job_id: str) -> AsyncGenerator[JobEvent, None]:
-        """The job's events until its last, over as many connections as it takes; a picture may so come twice."""
-        now = asyncio.get_running_loop().time
-        give_up_at = now() + self._patience.reconnect_for_s
-        while True:
-            lines = 0
-            with suppress(GeneratorAway, NotNow):
-                async with aclosing(self._events(job_id)) as events:
-                    async for event in events:
-                        lines += 1
-                        if event is not None:
-                            yield event
-                        if isinstance(event, JobStatus) and event.is_final:
-                            return
-            # A stream that ends without its last event was cut off. Every stream begins with a state; only one that
-            # says more than that comes from a generator that lives.
-            if lines > 1:
-                give_up_at = now() + self._patience.reconnect_for_s
-            if now() >= give_up_at:
-                raise Interrupted
-            await asyncio.sleep(self._patience.reconnect_every_s)
+        """The job's events until its last. Raises Interrupted when they end before that; asking again is safe."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=self._silence_s)
+        async with self._request("GET", f"jobs/{job_id}/events", timeout=timeout) as response:
+            await _refuse_bad_status(response)
+            while line := await response.content.readline():
+                event = _read_line(line)
+                if event is not None:
+                    yield event
+                if isinstance(event, JobStatus) and event.is_final:
+                    return
+        raise Interrupted
+
+    async def cancel(self, job_id: str) -> None:
+        """End a job; one that has ended, or is not known, stays as it is."""
+        with suppress(Interrupted):
+            await self._ask("DELETE", f"jobs/{job_id}")
+
+    async def forget(self, job_id: str) -> None:
+        """Delete a finished job's files."""
+        with suppress(Interrupted):
+            await self._ask("DELETE", f"jobs/{job_id}/pictures")
 
     async def picture(self, job_id: str, n: int) -> bytes:
         return await self._download(f"jobs/{job_id}/pictures/{n}")
@@ -121,16 +111,6 @@ class GeneratorClient:
     async def recipe(self, job_id: str, n: int) -> bytes:
         """The recipe file, YAML."""
         return await self._ask("GET", f"jobs/{job_id}/pictures/{n}/recipe")
-
-    async def _events(self, job_id: str) -> AsyncGenerator[JobEvent | None, None]:
-        """One connection's events; None for one that only shows life."""
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=self._patience.silence_s)
-        async with self._request("GET", f"jobs/{job_id}/events", timeout=timeout) as response:
-            if response.status == 404:
-                raise Restarted
-            await _refuse_bad_status(response)
-            while line := await response.content.readline():
-                yield _read_line(line)
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
         timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
@@ -206,10 +186,13 @@ async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
 
 async def _refuse_bad_status(response: aiohttp.ClientResponse) -> None:
     """Turn an answer that is none into the error that says so."""
-    if response.status in (200, 201, 202):
+    if 200 <= response.status < 300:
         return
     if response.status in (401, 403):
         raise TokenRefused
+    # Jobs are forgotten when the generator restarts, until they are submitted again.
+    if response.status == 404:
+        raise Interrupted
     answer = _parsed(await _bounded(response, MAX_ANSWER_BYTES))
     error = _read(Error, answer.get("error") if isinstance(answer, dict) else None)
     match response.status:

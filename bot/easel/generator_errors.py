@@ -13,39 +13,74 @@ class GeneratorError(Exception):
         super().__init__(sentence or self.sentence)
 
 
-class GeneratorAway(GeneratorError):
+class NotYet(GeneratorError):
+    """No picture yet. The job waits, and is drawn when what the sentence says has changed."""
+
+    # Ends the sentence "I'll draw it when …".
+    until = "that has been mended"
+    # Over within seconds, mostly: not worth a word at once.
+    passes = False
+
+
+class GeneratorAway(NotYet):
     """Nobody answers; a later try may work."""
 
-    sentence = "The generator does not answer. Try again in a moment."
+    sentence = "The drawing machine does not answer."
+    until = "it is back"
 
 
 class NotRunning(GeneratorAway):
-    sentence = "The generator is not running, so I cannot draw right now. Start it and ask me again."
+    sentence = "The drawing machine is off or asleep."
 
 
 class SocketMissing(NotRunning):
     def __init__(self, path: str) -> None:
-        super().__init__(f"The generator is not running: there is no socket at {path}. Start it and ask me again.")
+        super().__init__(f"The generator is not running: there is no socket at {path}.")
 
 
-class SocketForbidden(GeneratorError):
+class SocketForbidden(NotYet):
     def __init__(self, path: str) -> None:
         super().__init__(
             f"I may not open the generator's socket at {path}: maubot's user must be in the socket's group."
         )
 
 
-class CertificateRefused(GeneratorError):
+class CertificateRefused(NotYet):
     sentence = "I do not trust the generator's certificate: generator_ca_file must name the one that signed it."
 
 
-class TokenRefused(GeneratorError):
+class TokenRefused(NotYet):
     sentence = "The generator refused my token: generator_token must be what its token_file holds."
 
 
-class OtherVersion(GeneratorError):
+class OtherVersion(NotYet):
     def __init__(self, *, ours: str, theirs: str, upgrade: str) -> None:
         super().__init__(f"The generator is version {theirs} and I am {ours}, so we do not match. Upgrade {upgrade}.")
+
+
+class QueueFull(NotYet):
+    """``retry_after_s`` is when there may be room again."""
+
+    until = "there is room"
+    passes = True
+
+    def __init__(self, sentence: str, retry_after_s: int | None) -> None:
+        super().__init__(sentence)
+        self.retry_after_s = retry_after_s
+
+
+class NotNow(NotYet):
+    """The generator runs and takes no jobs: it starts or stops."""
+
+    until = "it is ready"
+    passes = True
+
+
+class Interrupted(GeneratorAway):
+    """It went away in the middle of a job, or forgot it."""
+
+    sentence = "The drawing machine went away in the middle of drawing."
+    passes = True
 
 
 class NotUnderstood(GeneratorError):
@@ -54,16 +89,6 @@ class NotUnderstood(GeneratorError):
 
 class TooMuch(GeneratorError):
     sentence = "The generator sent more than a picture can be, so I stopped reading."
-
-
-class QueueFull(GeneratorError):
-    def __init__(self, sentence: str, retry_after_s: int | None) -> None:
-        wait = f" Try again in {retry_after_s} s." if retry_after_s else " Try again in a moment."
-        super().__init__(sentence + wait)
-
-
-class NotNow(GeneratorError):
-    """The generator runs and takes no jobs: it starts or stops."""
 
 
 class Refused(GeneratorError):
@@ -75,12 +100,4 @@ class Failed(GeneratorError):
 
 
 class Cancelled(GeneratorError):
-    sentence = "The drawing was cancelled."
-
-
-class Interrupted(GeneratorError):
-    sentence = "The generator went away in the middle of drawing and did not come back. Please ask me again."
-
-
-class Restarted(GeneratorError):
-    sentence = "The generator was restarted in the middle of drawing and forgot this picture. Please ask me again."
+    sentence = "The drawing was cancelled on the drawing machine."

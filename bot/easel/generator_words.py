@@ -130,6 +130,7 @@ class JobStatus:
     state: str
     pictures: tuple[Picture, ...] = ()
     position: int | None = None
+    eta_s: float | None = None
     waiting_for: str | None = None
     error: Error | None = None
 
@@ -141,10 +142,21 @@ class JobStatus:
 @dataclass(frozen=True)
 class Position:
     position: int
+    eta_s: float | None = None
     waiting_for: str | None = None
 
 
-JobEvent = JobStatus | Position | Picture
+@dataclass(frozen=True)
+class Progress:
+    """``step`` of ``steps`` of picture ``n`` is done; ``eta_s`` is until the job's last picture."""
+
+    n: int
+    step: int
+    steps: int
+    eta_s: float | None = None
+
+
+JobEvent = JobStatus | Position | Progress | Picture
 
 
 def read_event(line: Any) -> JobEvent | None:
@@ -154,6 +166,8 @@ def read_event(line: Any) -> JobEvent | None:
             return read(JobStatus, job)
         case {"event": "position"}:
             return read(Position, line)
+        case {"event": "progress"}:
+            return read(Progress, line)
         case {"event": "picture", "picture": picture}:
             return read(Picture, picture)
         case {"event": str()}:

@@ -6,6 +6,8 @@ EXAMPLE = "!draw otter, cowboy hat | style: watercolor"
 
 HELLO = f"Hello, I am Easel. I draw what you type after !draw, for example: {EXAMPLE}"
 
+UNREADABLE = "❓"
+
 DRAW = f"""Type what you want to see after !draw, for example:
 {EXAMPLE}
 !easel help tells more."""
@@ -17,7 +19,11 @@ A recipe pasted after !draw draws that picture again.
 !easel help flags: seed, size, model and all the others
 !easel help slots: outfit, environment, emotions, style
 !easel help weights: more or less of something
-!easel status: whether the generator is there, and what it can draw"""
+!easel help gestures: cancelling, correcting and removing
+!easel queue: whose turn it is
+!easel cancel: cancels your last picture, or the one you reply to; !easel cancel all cancels all of yours
+!easel models: what can draw
+!easel status: whether the generator is there, and how it is"""
 
 _SLOTS = f"""A prompt has slots: {", ".join(SLOTS)}. Plain words are the subject. The others follow a | or stand on a \
 line of their own:
@@ -28,10 +34,22 @@ _WEIGHTS = """A + behind a word or brackets means more of it, a - means less, an
 !draw otter, (cowboy hat)++ | environment: crowd--
 (cowboy hat)1.3 says it in a number, and (cowboy hat:1.3) is understood as well."""
 
+_GESTURES = """Delete your !draw message or react to it with ❌, and it is not drawn.
+Edit it, and the new words are drawn instead; what is being drawn already comes as well.
+React to your picture with 🗑️, and it is removed with its recipe.
+A ❓ of mine means that I could not read your message, since its key did not reach me: say it again."""
+
 
 def help_text(topic: str) -> str:
     """The help on a topic, "" for the overview. An unknown topic gets the nearest one."""
-    topics = {"": _OVERVIEW, "draw": DRAW, "flags": _flags(), "slots": _SLOTS, "weights": _WEIGHTS}
+    topics = {
+        "": _OVERVIEW,
+        "draw": DRAW,
+        "flags": _flags(),
+        "slots": _SLOTS,
+        "weights": _WEIGHTS,
+        "gestures": _GESTURES,
+    }
     if topic in topics:
         return topics[topic]
     near = nearest(topic, filter(None, topics))

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, repeat
 from logging import Logger
 from typing import Any, TypeVar
 
@@ -26,7 +27,7 @@ from mautrix.errors import (
     MNotFound,
     SessionShareError,
 )
-from mautrix.types import EventID, EventType, RoomID
+from mautrix.types import EventID, EventType, RoomID, UserID
 from yarl import URL
 
 from .outbox import NotSent, Outgoing, SlowDown, Unreachable
@@ -50,7 +51,7 @@ class Patience:
     upload_s: float = 120
     # Courtesies must not hold up a drawing.
     courtesy_s: float = 10
-    # A homeserver that restarts is back within a minute.
+    # A homeserver is waited for as long as it takes: one pause after the other, and the last again and again.
     pauses_s: tuple[float, ...] = (1, 2, 4, 8, 16, 32)
 
 
@@ -67,7 +68,7 @@ class Homeserver:
         """Whether the room is; asked of the homeserver where that is not known. Raises NotSent."""
         # Whoever asks first is answered first, which keeps commands in order, and one question answers all.
         async with self._asking[room_id]:
-            return await self._patiently(partial(self._is_encrypted, room_id), self._patience.send_s)
+            return await self.patiently(partial(self._is_encrypted, room_id))
 
     async def send(self, event: Outgoing) -> str:
         """Bring one event to the homeserver, encrypted where the room is. Raises NotSent, SlowDown, Unreachable."""
@@ -88,7 +89,39 @@ class Homeserver:
 
         Raises NotSent.
         """
-        return await self._patiently(partial(self._upload, room_id, data, mimetype), self._patience.upload_s)
+        return await self.patiently(partial(self._upload, room_id, data, mimetype), self._patience.upload_s)
+
+    async def patiently(self, ask: Callable[[], Awaitable[T]], timeout_s: float | None = None) -> T:
+        """Ask until the homeserver answers, as long as it takes; one answer may take ``timeout_s``. Raises NotSent."""
+        for pause_s in chain(self._patience.pauses_s, repeat(self._patience.pauses_s[-1])):
+            try:
+                async with _homeserver_errors(timeout_s or self._patience.send_s):
+                    return await ask()
+            except (SlowDown, Unreachable) as error:
+                self._log.warning(f"The homeserver did not take a request, next try in {pause_s} s: {error}")
+                await asyncio.sleep(pause_s)
+        raise AssertionError("unreachable")
+
+    async def join(self, room_id: str) -> None:
+        """Accept an invitation. Raises NotSent."""
+        await self.patiently(partial(self._client.join_room_by_id, RoomID(room_id)))
+
+    async def power_level(self, room_id: str, user_id: str) -> int:
+        """Somebody's power level in a room. Raises NotSent."""
+        ask = partial(self._client.get_state_event, RoomID(room_id), EventType.ROOM_POWER_LEVELS)
+        levels: Any = await self.patiently(ask)
+        return int(levels.get_user_level(UserID(user_id)))
+
+    async def joined_ms(self, room_id: str) -> int:
+        """When the bot came into the room, by the homeserver's clock. Raises NotSent."""
+        member = EventType.ROOM_MEMBER
+        ask = partial(self._client.get_state_event, RoomID(room_id), member, self._client.mxid, format="event")
+        event: Any = await self.patiently(ask)
+        return int(event.timestamp)
+
+    async def joined_rooms(self) -> list[str]:
+        """Raises NotSent."""
+        return [str(room_id) for room_id in await self.patiently(self._client.get_joined_rooms)]
 
     async def mark_read(self, room_id: str, event_id: str) -> None:
         """Show that a message was seen. A courtesy: never raises."""
@@ -139,22 +172,10 @@ class Homeserver:
             return str(answer["event_id"])
         if status == 429:
             raise SlowDown(_wait_s(answer, response.headers.get("Retry-After")))
-        if 400 <= status < 500:
+        # A token that is no longer good can be replaced in maubot, and then the event is sent.
+        if 400 <= status < 500 and status != 401:
             raise NotSent(f"the homeserver said {status}: {text[:200]}")
         raise Unreachable(f"the homeserver said {status}")
-
-    async def _patiently(self, ask: Callable[[], Awaitable[T]], timeout_s: float) -> T:
-        """Ask until the homeserver answers, for about a minute. Raises NotSent."""
-        for pause_s in (*self._patience.pauses_s, None):
-            try:
-                async with _homeserver_errors(timeout_s):
-                    return await ask()
-            except (SlowDown, Unreachable) as error:
-                if pause_s is None:
-                    raise NotSent(str(error)) from error
-                self._log.warning(f"The homeserver did not take a request, next try in {pause_s} s: {error}")
-                await asyncio.sleep(pause_s)
-        raise AssertionError("unreachable")
 
     async def _courtesy(self, request: Awaitable[object]) -> None:
         try:
@@ -180,7 +201,7 @@ async def _homeserver_errors(timeout_s: float) -> AsyncIterator[None]:
     except MLimitExceeded as error:
         raise SlowDown(None) from error
     except MatrixRequestError as error:
-        if error.http_status >= 500:
+        if error.http_status >= 500 or error.http_status == 401:
             raise Unreachable(f"the homeserver said {error.http_status}") from error
         raise NotSent(f"the homeserver said {error.http_status}: {error.message}") from error
     except (EncryptionError, SessionShareError) as error:

@@ -1,13 +1,10 @@
 """Which of the events in a room are words to read, and where an answer to them belongs. Knows no commands."""
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mautrix.types import MediaMessageEventContent, MessageEvent, MessageType, TextMessageEventContent
-
-# Whoever typed has given up by then. Long enough for two machines whose clocks differ by minutes.
-MAX_AGE_MS = 60 * 60 * 1000
 
 # Events are decrypted within milliseconds of being seen; so many are never between the two at once.
 MAX_SEEN_ENCRYPTED = 1000
@@ -23,6 +20,11 @@ class Message:
     body: str
     thread: str | None = None
     is_caption: bool = False
+    reply_to: str | None = None
+
+    def saying(self, body: str) -> "Message":
+        """The same message with other words."""
+        return replace(self, body=body)
 
     @property
     def relation(self) -> dict[str, Any]:
@@ -34,16 +36,16 @@ class Message:
         return {"rel_type": "m.thread", "event_id": self.thread, "is_falling_back": False, **reply}
 
 
-def read_message(event: MessageEvent, *, own_id: str, now_ms: int) -> Message | None:
+def read_message(event: MessageEvent, *, own_id: str, max_age_s: float, now_s: float) -> Message | None:
     """The words in an event; None for what is not for a bot to read.
 
-    Left out: the bot's own words, notices (other bots'), edits (their text reads like a command said twice), files and
-    pictures without a caption, and what is old.
+    Left out: the bot's own words, notices (other bots'), files and pictures without a caption, and what is old. Of an
+    edit these are the new words.
     """
     content = event.content
-    if event.sender == own_id or now_ms - event.timestamp > MAX_AGE_MS:
+    if event.sender == own_id or now_s - event.timestamp / 1000 > max_age_s:
         return None
-    if not isinstance(content, TextMessageEventContent) or not isinstance(content.body, str) or content.get_edit():
+    if not isinstance(content, TextMessageEventContent) or not isinstance(content.body, str):
         return None
     content.trim_reply_fallback()
     is_caption = isinstance(content, MediaMessageEventContent)
@@ -62,7 +64,15 @@ def read_message(event: MessageEvent, *, own_id: str, now_ms: int) -> Message | 
         body=content.body,
         thread=content.get_thread_parent(),
         is_caption=is_caption,
+        reply_to=content.get_reply_to(),
     )
+
+
+def edited_event(event: MessageEvent) -> str | None:
+    """The message that this one is an edit of."""
+    content = event.content
+    edited = content.get_edit() if isinstance(content, TextMessageEventContent) else None
+    return str(edited) if edited else None
 
 
 class SeenEncrypted:

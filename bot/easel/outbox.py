@@ -15,8 +15,7 @@ from itertools import count
 from logging import Logger
 from typing import Any, Protocol
 
-# A homeserver that restarts is back within minutes. The pauses double from a second to a minute: five minutes in all.
-MAX_TRIES = 10
+# The pauses while a homeserver is away double from one to the other. It is waited for as long as it takes.
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 
@@ -24,7 +23,9 @@ LONGEST_PAUSE_S = 60.0
 class Priority(IntEnum):
     PICTURE = 0
     ANSWER = 1
-    PROGRESS = 2
+    # Taking back what is no longer true: it waits for everything else, and is never dropped.
+    TIDY = 2
+    PROGRESS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,8 +151,7 @@ class Outbox:
     async def send(self, event: Outgoing, priority: Priority = Priority.ANSWER) -> str | None:
         """The id of the event once it is sent; None when it was progress and dropped. Raises NotSent."""
         waiting = _Waiting(priority, next(self._numbers), event, asyncio.get_running_loop().create_future())
-        heapq.heappush(self._waiting, waiting)
-        self._news.set()
+        self._put(waiting)
         return await waiting.sent
 
     async def run(self) -> None:
@@ -181,15 +181,13 @@ class Outbox:
             # A homeserver that asks for no pause at all would be asked without end.
             pause_s = self.rate_limit.pause_s() if error.wait_s is None else max(error.wait_s, self._first_pause_s)
             self._log.info(f"The homeserver wants {pause_s:.1f} s of quiet before {waiting.event.txn_id}")
-            self._again(waiting, pause_s)
+            self.rate_limit.close(pause_s)
+            self._put(waiting)
         except Unreachable as error:
+            pause_s = min(LONGEST_PAUSE_S, self._first_pause_s * 2 ** min(waiting.tries, 10))
             waiting.tries += 1
-            if waiting.tries >= MAX_TRIES:
-                self._give_up(waiting, NotSent(f"{error}, {MAX_TRIES} times"))
-                return
-            pause_s = min(LONGEST_PAUSE_S, self._first_pause_s * 2 ** (waiting.tries - 1))
             self._log.warning(f"Sending {waiting.event.txn_id} failed, next try in {pause_s:.1f} s: {error}")
-            self._again(waiting, pause_s)
+            self._later(waiting, pause_s)
         except NotSent as error:
             self._give_up(waiting, error)
         except Exception as error:
@@ -202,10 +200,14 @@ class Outbox:
             if not waiting.sent.done():
                 waiting.sent.set_result(event_id)
 
-    def _again(self, waiting: _Waiting, pause_s: float) -> None:
-        """The same event with the same transaction id, after whatever became more important."""
-        self.rate_limit.close(pause_s)
+    def _later(self, waiting: _Waiting, pause_s: float) -> None:
+        """The same event with the same transaction id after a pause, which holds up no other event."""
+        timer = asyncio.get_running_loop().call_later(pause_s, self._put, waiting)
+        waiting.sent.add_done_callback(lambda sent: timer.cancel())
+
+    def _put(self, waiting: _Waiting) -> None:
         heapq.heappush(self._waiting, waiting)
+        self._news.set()
 
     def _give_up(self, waiting: _Waiting, error: NotSent) -> None:
         self._log.error(f"{waiting.event.txn_id} was not sent to {waiting.event.room_id}: {error}")

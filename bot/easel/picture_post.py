@@ -9,7 +9,7 @@ EASEL_KEY = "household.easel"
 
 
 def mark(job: str, kind: str, **more: int) -> dict[str, Any]:
-    """The content that says what an event of ours is: of a picture and its recipe also ``n``, from 0, of ``count``."""
+    """The content that says what an event of ours is: ``n`` from 0, of pictures and recipes of ``count``."""
     return {EASEL_KEY: {"job": job, "kind": kind, **more}}
 
 
@@ -81,6 +81,12 @@ def answer_content(text: str, relation: dict[str, Any] | None = None) -> dict[st
     """A notice in plain text: what people typed is never read as markup, and nobody is called."""
     content: dict[str, Any] = {"msgtype": "m.notice", "body": text, "m.mentions": {}}
     return content if relation is None else {**content, "m.relates_to": relation}
+
+
+def edit_content(event_id: str, text: str) -> dict[str, Any]:
+    """What a notice of ours says from now on."""
+    new = {"msgtype": "m.notice", "body": text, "m.mentions": {}}
+    return {**new, "m.new_content": new, "m.relates_to": {"rel_type": "m.replace", "event_id": event_id}}
 
 
 def reaction_content(event_id: str, key: str) -> dict[str, Any]:

@@ -3,26 +3,33 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar, cast
 
 from maubot.handlers import event
 from maubot.plugin_base import Plugin
-from mautrix.types import EncryptedEvent, EventType, Membership, MemberStateEventContent, MessageEvent, StateEvent
+from mautrix.client import InternalEventType
+from mautrix.types import EncryptedEvent, Event, EventType, Membership, MemberStateEventContent, StateEvent
 from mautrix.util.async_db import Database, UpgradeTable
 
 from . import help_texts
-from .acknowledgement import TypingNotices
 from .database import Store, upgrade_table
+from .delivery import Delivery
 from .desk import Desk
 from .drawing import Draughtsman
 from .generator_client import GeneratorClient
+from .generator_watch import GeneratorWatch
 from .homeserver import Homeserver
-from .incoming import MAX_AGE_MS, Message, SeenEncrypted, read_message
+from .house_rules import HouseRules
+from .intake import Intake
 from .job import job_id
-from .language import Command, read_command
-from .outbox import NotSent, Outbox, Outgoing, RateLimit
-from .picture_post import answer_content, mark
+from .outbox import NotSent, Outbox, RateLimit
+from .picture_post import answer_content
+from .room_history import RoomHistory
 from .settings import Config, InvalidSettings, Settings
+from .syncing import OwnSync
+from .typing_notices import TypingNotices
+from .wake import wake
 
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[None]])
 
@@ -33,11 +40,11 @@ def on(event_type: EventType) -> Callable[[Handler], Handler]:
 
 
 class EaselBot(Plugin):
-    """Handlers here only read events; what they start is done by the desk, in tasks that end with the plugin."""
+    """Handlers here only pass on events; what they start ends with the plugin."""
 
     homeserver: Homeserver
     outbox: Outbox
-    desk: Desk
+    draughtsman: Draughtsman
     settings: Settings
 
     @classmethod
@@ -49,97 +56,132 @@ class EaselBot(Plugin):
         return upgrade_table
 
     async def pre_start(self) -> None:
-        """Build everything that the handlers need: maubot registers them next. Nothing here asks the generator."""
+        """Build everything that the handlers need: maubot registers them next. Nothing here asks anybody."""
         self._tasks: set[asyncio.Task[None]] = set()
-        self._serving: set[str] = set()
-        self._seen_encrypted = SeenEncrypted()
         self._config = cast(Config, self.config)
         self._version = str(self.loader.meta.version)
+        settings, generator = self._first_settings()
+
         self.homeserver = Homeserver(self.client, self.log)
+        self._store = Store(cast(Database, self.database))
+        history = RoomHistory(self.client, self.homeserver)
         self._typing = TypingNotices(self.homeserver.set_typing)
-        try:
-            settings = self._config.settings()
-            generator = GeneratorClient(settings, self._version)
-        except InvalidSettings as error:
-            self.log.error(f"{error}. Until that is corrected, every setting has its default")
-            settings = self._config.defaults()
-            generator = GeneratorClient(settings, self._version)
         self.outbox = Outbox(self.homeserver, _rate_limit(settings), self.log, sent_to=self._typing.interrupted)
+        self._delivery = Delivery(self.outbox, self._store, history.find_own)
+        self._intake = Intake(
+            own_id=self.client.mxid,
+            homeserver=self.homeserver,
+            history=history,
+            store=self._store,
+            start=self._start,
+            log=self.log,
+        )
+        self._own_sync = OwnSync(self.client, self.log)
         self._use(settings, generator)
+
+    async def start(self) -> None:
+        """Go on with what was left, and hear what was missed."""
         self._start(self.outbox.run(), "outbox")
+        await self.draughtsman.resume()
+        self.client.add_event_handler(InternalEventType.SYNC_SUCCESSFUL, self._read_gaps)
+        self._own_sync.start()
+        self._start(self._catch_up(), "catching up")
 
     async def on_external_config_update(self) -> None:
-        """Take the edited settings, or keep the old ones and log why."""
+        """Take the edited settings, or keep the old ones and log why. What is under way goes on with the new ones."""
         try:
             settings = self._config.settings()
             generator = GeneratorClient(settings, self._version)
         except InvalidSettings as error:
             self.log.error(f"{error}. The old settings stay in force")
             return
+        await self.draughtsman.stop()
         self._use(settings, generator)
+        await self.draughtsman.resume()
 
     async def stop(self) -> None:
+        self._own_sync.stop()
+        self.client.remove_event_handler(InternalEventType.SYNC_SUCCESSFUL, self._read_gaps)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.draughtsman.stop()
+
+    def _first_settings(self) -> tuple[Settings, GeneratorClient]:
+        try:
+            settings = self._config.settings()
+            return settings, GeneratorClient(settings, self._version)
+        except InvalidSettings as error:
+            self.log.error(f"{error}. Until that is corrected, every setting has its default")
+            settings = self._config.defaults()
+            return settings, GeneratorClient(settings, self._version)
 
     def _use(self, settings: Settings, generator: GeneratorClient) -> None:
-        """Connect the parts. What is under way keeps the generator that it began with."""
+        """Connect the parts that the settings change."""
         self.settings = settings
         self.outbox.rate_limit = _rate_limit(settings)
-        store = Store(cast(Database, self.database))
-        draughtsman = Draughtsman(
-            generator=generator, store=store, homeserver=self.homeserver, outbox=self.outbox, log=self.log
-        )
-        self.desk = Desk(
+        wake_up = partial(_wake, settings.wake_mac, settings.wake_address)
+        rules = HouseRules(settings)
+        watch = GeneratorWatch(generator.capabilities, wake_up, self.log)
+        self.draughtsman = Draughtsman(
             generator=generator,
-            draughtsman=draughtsman,
-            store=store,
+            watch=watch,
+            store=self._store,
+            homeserver=self.homeserver,
             outbox=self.outbox,
+            delivery=self._delivery,
             typing=self._typing,
+            settings=settings,
+            rules=rules,
+            log=self.log,
+        )
+        self._intake.permissions = rules.permissions
+        self._intake.max_age_s = settings.catch_up_minutes * 60
+        self._intake.desk = Desk(
+            generator=generator,
+            watch=watch,
+            draughtsman=self.draughtsman,
+            store=self._store,
+            homeserver=self.homeserver,
+            delivery=self._delivery,
+            rules=rules,
             version=self._version,
             log=self.log,
         )
 
     @on(EventType.ROOM_ENCRYPTED)
     async def note_encrypted(self, evt: EncryptedEvent) -> None:
-        self._seen_encrypted.note(evt.event_id)
+        await self._intake.take_encrypted(evt)
 
     @on(EventType.ROOM_MESSAGE)
-    async def read(self, evt: MessageEvent) -> None:
-        message = read_message(evt, own_id=self.client.mxid, now_ms=_now_ms())
-        command = read_command(message.body) if message else None
-        if message and command and message.event_id not in self._serving:
-            self._serving.add(message.event_id)
-            self._start(self._serve(message, command), f"command {message.event_id}")
+    @on(EventType.REACTION)
+    @on(EventType.ROOM_REDACTION)
+    async def take(self, evt: Event) -> None:
+        await self._intake.take(evt)
 
     @on(EventType.ROOM_MEMBER)
-    async def say_hello(self, evt: StateEvent) -> None:
+    async def take_member(self, evt: StateEvent) -> None:
+        await self.take(cast(Event, evt))
         now, before = _membership(evt.content), _membership(evt.prev_content)
-        joined_now = now == Membership.JOIN != before and _now_ms() - evt.timestamp < MAX_AGE_MS
-        if joined_now and evt.state_key == self.client.mxid:
+        is_recent = time.time() - evt.timestamp / 1000 < self._intake.max_age_s
+        if now == Membership.JOIN != before and is_recent and evt.state_key == self.client.mxid:
             self._start(self._hello(evt), f"hello in {evt.room_id}")
 
-    async def _serve(self, message: Message, command: Command) -> None:
-        try:
-            if message.event_id not in self._seen_encrypted and await self.homeserver.is_encrypted(message.room_id):
-                self.log.warning(f"Left out {message.event_id}: not encrypted, in the encrypted room {message.room_id}")
-                return
-            # Not before the command: commands must reach the desk in the order in which they were typed.
-            self._start(self.homeserver.mark_read(message.room_id, message.event_id), f"receipt {message.event_id}")
-            await self.desk.serve(message, command)
-        except NotSent as error:
-            self.log.error(f"Left out {message.event_id}: whether {message.room_id} is encrypted is unknown: {error}")
-        finally:
-            self._serving.discard(message.event_id)
-
     async def _hello(self, evt: StateEvent) -> None:
-        job = job_id(evt.event_id)
-        content = {**answer_content(help_texts.HELLO), **mark(job, "hello")}
         try:
-            await self.outbox.send(Outgoing(room_id=evt.room_id, txn_id=f"{job}-hello", content=content))
+            await self._delivery.send(job_id(evt.event_id), evt.room_id, "hello", answer_content(help_texts.HELLO))
         except NotSent as error:
             self.log.warning(f"No hello in {evt.room_id}: {error}")
+
+    async def _catch_up(self) -> None:
+        await self._intake.catch_up_with_all(await self.homeserver.joined_rooms())
+
+    async def _read_gaps(self, data: dict[str, Any]) -> None:
+        """A sync leaves out the oldest of many events, and says so."""
+        joined = data["data"].get("rooms", {}).get("join", {})
+        rooms = [room_id for room_id, room in joined.items() if room.get("timeline", {}).get("limited")]
+        if rooms:
+            self._start(self._intake.catch_up(rooms), "catching up")
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run something in the background until it ends or the plugin stops."""
@@ -148,13 +190,14 @@ class EaselBot(Plugin):
         task.add_done_callback(self._tasks.discard)
 
 
+async def _wake(mac: str, address: str) -> None:
+    if mac:
+        await wake(mac, address)
+
+
 def _membership(content: object) -> Membership | None:
     return content.membership if isinstance(content, MemberStateEventContent) else None
 
 
 def _rate_limit(settings: Settings) -> RateLimit:
     return RateLimit(settings.rate_limit_burst, settings.rate_limit_per_second, time.monotonic)
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

@@ -12,15 +12,30 @@ _STATES = {
 }
 
 
-def status_text(generator: Health | str, capabilities: str | None, version: str) -> str:
-    """``generator`` is its health, or the sentence that says why it has none; ``capabilities`` its last answer."""
-    known = _read(capabilities)
+def status_text(generator: Health | str, capabilities: str | None, jobs_today: int, version: str) -> str:
+    """``generator`` is its health, or the sentence that says why it has none; ``capabilities`` its last answer;
+    ``jobs_today`` how many were drawn within a day."""
+    known = read_capabilities(capabilities)
     lines = [generator if isinstance(generator, str) else _health(generator)]
     if known is not None:
         models = "; ".join(_model(card, known.default_model) for card in known.models)
         lines.append(f"{'It last had' if isinstance(generator, str) else 'Models'}: {models}.")
     theirs = "" if isinstance(generator, str) else f", the generator {generator.version}"
+    lines.append(f"{jobs_today} {'job was' if jobs_today == 1 else 'jobs were'} drawn in the last 24 hours.")
     return "\n".join((*lines, f"I am version {version}{theirs}."))
+
+
+def models_text(capabilities: str | None) -> str:
+    """The answer to ``!easel models``."""
+    known = read_capabilities(capabilities)
+    if known is None:
+        return "I have not met the generator yet. Draw something, and then I know its models."
+    return "\n".join(f"{_model(card, known.default_model)}: {card.about} {_sizes(card)}" for card in known.models)
+
+
+def _sizes(card: ModelCard) -> str:
+    sizes = ", ".join(f"{name} {size.width}×{size.height}" for name, size in card.sizes.items())
+    return f"{card.defaults.steps} steps; {sizes}."
 
 
 def _health(health: Health) -> str:
@@ -41,7 +56,7 @@ def _model(card: ModelCard, default: str) -> str:
     return f"{card.name} ({said})" if said else card.name
 
 
-def _read(capabilities: str | None) -> Capabilities | None:
+def read_capabilities(capabilities: str | None) -> Capabilities | None:
     """An answer that an older plugin kept may not be what this one reads."""
     try:
         return read(Capabilities, json.loads(capabilities)) if capabilities else None

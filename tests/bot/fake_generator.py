@@ -69,6 +69,8 @@ class Generator:
     state: api.ServiceState = api.ServiceState.READY
     waiting_for: str | None = None
     notes: tuple[str, ...] = ()
+    cancelled: list[str] = field(default_factory=list)
+    forgotten: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     tokens: list[str | None] = field(default_factory=list)
 
@@ -81,6 +83,8 @@ class Generator:
                 web.get("/v1/health", self._or_sin("health", self._health)),
                 web.get("/v1/capabilities", self._or_sin("capabilities", self._capabilities)),
                 web.put(job, self._or_sin("submit", self._submit)),
+                web.delete(job, self._or_sin("cancel", self._cancel)),
+                web.delete(job + "/pictures", self._or_sin("forget", self._forget)),
                 web.get(job + "/events", self._or_sin("events", self._events)),
                 web.get(picture, self._or_sin("picture", self._bytes(b"PNG"))),
                 web.get(picture + "/thumbnail", self._or_sin("thumbnail", self._bytes(b"thumb"))),
@@ -166,6 +170,14 @@ class Generator:
         job = request.match_info["job"]
         self.jobs[job] = api.JobRequest.model_validate_json(await request.read())
         return _json(self.status(job, "queued", position=1))
+
+    async def _cancel(self, request: web.Request) -> web.Response:
+        self.cancelled.append(request.match_info["job"])
+        return _json(self.status(request.match_info["job"], "cancelled"))
+
+    async def _forget(self, request: web.Request) -> web.Response:
+        self.forgotten.append(request.match_info["job"])
+        return web.Response(status=204)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         return await self.stream(request, self.lines(request.match_info["job"]))

@@ -39,6 +39,10 @@ class Homeserver:
     encryption_sins: list[web.Response] = field(default_factory=list)
     courtesy_sins: list[web.Response] = field(default_factory=list)
     in_silence: set[str] = field(default_factory=set)
+    history: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    transactions: set[str] = field(default_factory=set)
+    joined_ms: int = 0
+    power_levels: dict[str, int] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
     news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -51,8 +55,14 @@ class Homeserver:
                 web.put(room + "/redact/{redacts}/{txn}", self._put_event),
                 web.put(room + "/typing/{user}", self._put_typing),
                 web.post(room + "/receipt/m.read/{event}", self._put_receipt),
+                web.get(room + "/state/m.room.member/{user}", self._member),
+                web.get(room + "/state/m.room.power_levels/", self._power_levels),
+                web.get(room + "/state/m.room.power_levels", self._power_levels),
                 web.get(room + "/state/m.room.encryption/", self._encryption),
                 web.get(room + "/state/m.room.encryption", self._encryption),
+                web.get("/_matrix/client/v3/joined_rooms", self._joined_rooms),
+                web.get(room + "/context/{event}", self._context),
+                web.get(room + "/messages", self._messages),
                 web.post("/_matrix/media/v3/upload", self._upload),
             ]
         )
@@ -89,9 +99,11 @@ class Homeserver:
         content = await request.json()
         if "redacts" in info:
             content = {"redacts": info["redacts"]}
-        async with self.news:
-            self.events.append(Sent(info["room"], info.get("type", "m.room.redaction"), info["txn"], content))
-            self.news.notify_all()
+        if info["txn"] not in self.transactions:
+            self.transactions.add(info["txn"])
+            async with self.news:
+                self.events.append(Sent(info["room"], info.get("type", "m.room.redaction"), info["txn"], content))
+                self.news.notify_all()
         return web.json_response({"event_id": f"$sent-{info['txn']}"})
 
     async def _put_typing(self, request: web.Request) -> web.Response:
@@ -115,6 +127,40 @@ class Homeserver:
         if request.match_info["room"] in self.encrypted_rooms:
             return web.json_response({"algorithm": "m.megolm.v1.aes-sha2"})
         return web.json_response({"errcode": "M_NOT_FOUND", "error": "no"}, status=404)
+
+    async def _member(self, request: web.Request) -> web.Response:
+        event = {
+            "type": "m.room.member",
+            "state_key": request.match_info["user"],
+            "sender": request.match_info["user"],
+            "event_id": "$joined",
+            "room_id": request.match_info["room"],
+            "origin_server_ts": self.joined_ms,
+            "content": {"membership": "join"},
+        }
+        return web.json_response(event)
+
+    async def _power_levels(self, request: web.Request) -> web.Response:
+        return web.json_response({"users": self.power_levels})
+
+    async def _joined_rooms(self, request: web.Request) -> web.Response:
+        return web.json_response({"joined_rooms": list(self.history)})
+
+    async def _context(self, request: web.Request) -> web.Response:
+        ids = [event["event_id"] for event in self.history[request.match_info["room"]]]
+        if request.match_info["event"] not in ids:
+            return web.json_response({"errcode": "M_NOT_FOUND", "error": "no"}, status=404)
+        return web.json_response({"end": str(ids.index(request.match_info["event"]) + 1)})
+
+    async def _messages(self, request: web.Request) -> web.Response:
+        """Two events a page; a token is an index."""
+        events = self.history.get(request.match_info["room"], [])
+        if request.query["dir"] == "f":
+            start = int(request.query["from"])
+            chunk = events[start : start + 2]
+            return web.json_response({"chunk": chunk, "end": str(start + len(chunk))} if chunk else {"chunk": []})
+        end = int(request.query.get("from", len(events)))
+        return web.json_response({"chunk": events[max(0, end - 2) : end][::-1], "end": str(max(0, end - 2))})
 
     async def _stay_silent(self, room_id: str) -> None:
         async with self.news:

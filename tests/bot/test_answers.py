@@ -23,9 +23,9 @@ EDIT = {"m.relates_to": {"rel_type": "m.replace", "event_id": "$x"}, "m.new_cont
         ("!easel help slots", "subject, outfit, environment, emotions, style"),
         ("!easel help weights", "(cowboy hat)++"),
         ("!easel help wieghts", "There is no help on “wieghts”. Did you mean !easel help weights?"),
-        ("!easel help zzz", "There is: draw, flags, slots, weights."),
+        ("!easel help zzz", "There is: draw, flags, slots, weights, gestures."),
         ("!easel staus", "I do not know “staus”. Did you mean !easel status?"),
-        ("!easel zzz", "There is: help, status."),
+        ("!easel zzz", "There is: help, queue, cancel, models, status."),
         ("!draw otter --sede 7", "--seed"),
         ("> <@bob:example.com> hello\n\n!draw", "!draw otter"),
     ],
@@ -156,6 +156,7 @@ async def test_status(drawing_room, homeserver):
     assert await homeserver.answer() == (
         "The generator is ready on a card at 2 steps a second. 1 being drawn, 2 waiting.\n"
         "Models: ssd-1b (default); pocket; other (not fetched yet).\n"
+        "0 jobs were drawn in the last 24 hours.\n"
         "I am version 0.1.0, the generator 0.1.0."
     )
 
@@ -167,8 +168,9 @@ async def test_status_knows_the_last_models_when_the_generator_is_off(drawing_ro
     await drawing_room.say("!easel status")
     answer = (await homeserver.answers(2))[1].content["body"]
     assert answer == (
-        f"The generator is not running: there is no socket at {socket}. Start it and ask me again.\n"
+        f"The generator is not running: there is no socket at {socket}.\n"
         "It last had: ssd-1b (default); pocket; other (not fetched yet).\n"
+        "0 jobs were drawn in the last 24 hours.\n"
         "I am version 0.1.0."
     )
 
@@ -191,7 +193,7 @@ async def test_an_unexpected_error_is_said_and_logged(drawing_room, homeserver, 
     answer = await homeserver.answer()
     assert answer.startswith("Something went wrong on my side")
     assert "Traceback" in caplog.text
-    assert (await homeserver.marked("failed")).content["m.relates_to"]["key"] == "❌"
+    assert (await homeserver.marked("ended")).content["m.relates_to"]["key"] == "❌"
 
 
 async def test_a_picture_that_is_too_large_for_the_homeserver_is_said(drawing_room, homeserver, caplog):

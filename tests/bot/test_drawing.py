@@ -38,7 +38,7 @@ async def test_a_picture_and_its_recipe_arrive(drawing_room, homeserver, generat
 async def test_it_is_acknowledged(drawing_room, homeserver):
     event_id = await drawing_room.say("!draw otter")
     await homeserver.files()
-    reaction = await homeserver.marked("working")
+    reaction = await homeserver.marked("reaction")
     assert reaction.content["m.relates_to"] == {"rel_type": "m.annotation", "event_id": event_id, "key": "🎨"}
     assert await homeserver.until(lambda: homeserver.read) == [event_id]
     await homeserver.until(lambda: not homeserver.typing[-1])
@@ -95,21 +95,6 @@ async def test_why_a_job_waits_is_told_once(drawing_room, homeserver, generator)
     await drawing_room.say("!draw otter")
     await homeserver.files()
     assert [event.content["body"] for event in await homeserver.answers()] == ["The card is needed for a game."]
-
-
-async def test_a_generator_that_starts_is_told_of(drawing_room, homeserver, generator):
-    generator.state = "loading"
-    await drawing_room.say("!draw otter")
-    await homeserver.files()
-    assert await homeserver.answer() == "The generator is still starting. Your picture comes as soon as it is ready."
-
-
-async def test_a_job_that_is_there_is_brought_whether_the_generators_health_is_known_or_not(
-    drawing_room, homeserver, generator, refusal
-):
-    generator.sins["health"] = refusal(500, "The generator had a problem.")
-    await drawing_room.say("!draw otter")
-    await homeserver.files()
 
 
 async def test_a_caption_draws_and_says_what_it_did_not_use(drawing_room, homeserver):

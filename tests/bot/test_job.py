@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from bot.easel.generator_words import Capabilities, read
-from bot.easel.job import CannotAsk, job_body, job_id
+from bot.easel.job import job_id
+from bot.easel.job_body import CannotAsk, job_body
 from bot.easel.language import DrawRequest, EarlierFacts, Slots
 from generator import api
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from bot.easel.outbox import MAX_TRIES, NotSent, Outbox, Outgoing, Priority, RateLimit, SlowDown, Unreachable
+from bot.easel.outbox import NotSent, Outbox, Outgoing, Priority, RateLimit, SlowDown, Unreachable
 
 LOG = logging.getLogger("test")
 
@@ -132,18 +132,30 @@ async def test_a_picture_overtakes_what_waits_for_the_limit(start):
     assert homeserver.sent == ["picture", "answer"]
 
 
-async def test_the_network_may_fail_for_a_while(start):
-    homeserver = Homeserver(sins=[Unreachable("gone")] * (MAX_TRIES - 1))
-    assert await start(homeserver).send(event("a")) == "$a"
-    assert set(homeserver.tried) == {"a"}
+async def test_a_homeserver_that_is_away_is_waited_for(start):
+    homeserver = Homeserver(sins=[Unreachable("gone")] * 15)
+    assert await start(homeserver, first_pause_s=0.00001).send(event("a")) == "$a"
+    assert homeserver.tried == ["a"] * 16
 
 
-async def test_but_not_for_ever(start):
-    homeserver = Homeserver(sins=[Unreachable("gone")] * MAX_TRIES)
-    outbox = start(homeserver)
-    with pytest.raises(NotSent, match=f"gone, {MAX_TRIES} times"):
-        await outbox.send(event("a"))
+async def test_an_event_that_waits_for_its_next_try_holds_nothing_up(start):
+    homeserver = Homeserver(sins=[Unreachable("no keys for this room")])
+    outbox = start(homeserver, first_pause_s=0.05)
+    first = asyncio.create_task(outbox.send(event("a")))
+    await homeserver.asked.wait()
     assert await outbox.send(event("b")) == "$b"
+    assert await first == "$a"
+
+
+async def test_what_is_no_longer_true_is_taken_back_last_and_never_dropped(start):
+    homeserver = Homeserver()
+    outbox = start(homeserver, burst=1, per_second=50)
+    with outbox.owing(100):
+        tidying = asyncio.create_task(outbox.send(event("tidy"), Priority.TIDY))
+        await asyncio.sleep(0)
+        await asyncio.gather(*(outbox.send(event(f"a{n}")) for n in range(3)))
+        assert await tidying == "$tidy"
+    assert homeserver.sent[-1] == "tidy"
 
 
 @pytest.mark.parametrize("sin", [NotSent("forbidden"), RuntimeError("a bug")])

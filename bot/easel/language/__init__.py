@@ -7,7 +7,7 @@ from .commands import Command, DrawCommand, EaselCommand, read_command
 from .flags import FLAGS, Flag, Kind
 from .parse import parse_draw
 from .request import SLOTS, DrawRequest, EarlierFacts, Slots
-from .sentences import ParseError, nearest, quoted
+from .sentences import ParseError, brief, nearest, quoted
 
 __all__ = [
     "FLAGS",
@@ -21,6 +21,7 @@ __all__ = [
     "Kind",
     "ParseError",
     "Slots",
+    "brief",
     "nearest",
     "parse_draw",
     "quoted",

@@ -1,0 +1,35 @@
+"""What this house draws, and for whom: from a job's words to the body that the generator gets, or the reason why not.
+
+Pure but for the settings it was made with; knows neither Matrix nor the network.
+"""
+
+from typing import Any
+
+from .generator_words import Capabilities
+from .job import Job
+from .job_body import CannotAsk, job_body
+from .language import parse_draw
+from .permissions import Permissions
+from .recipe_work import work_of
+from .room_profiles import profile_for
+from .settings import Settings
+
+
+class HouseRules:
+    """The settings' permissions and room profiles, put together."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._rooms = settings.rooms
+        self.permissions = Permissions(settings)
+
+    def body(self, job: Job, capabilities: Capabilities) -> dict[str, Any]:
+        """The body of the job, with its room's defaults and rules. Raises ParseError, CannotAsk."""
+        profile = profile_for(job.message.room_id, self._rooms)
+        request = profile.applied_to(parse_draw(job.message.body), capabilities)
+        body = job_body(request, capabilities, requester=job.message.sender, seed=job.seed, replaces=job.replaces)
+        refusal = profile.refusal(body, capabilities) or self.permissions.too_much(
+            job.message.sender, work_of(body, capabilities)
+        )
+        if refusal:
+            raise CannotAsk(refusal)
+        return body

@@ -1,0 +1,192 @@
+"""Reads what happens in rooms, each room's events in their order, and hands the desk what it means.
+
+Events come from the sync and, where some were missed, from the room's history; the same event may come from both.
+"""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Callable, Coroutine
+from logging import Logger
+from typing import Any
+
+from mautrix.types import (
+    EncryptedEvent,
+    Event,
+    Membership,
+    MemberStateEventContent,
+    MessageEvent,
+    ReactionEvent,
+    RedactionEvent,
+    StateEvent,
+)
+
+from .database import Store
+from .desk import Desk
+from .homeserver import Homeserver
+from .incoming import Message, SeenEncrypted, edited_event, read_message
+from .job import JobState
+from .language import DrawCommand, read_command
+from .outbox import NotSent
+from .permissions import Permissions
+from .room_history import RoomHistory
+
+CANCEL, REMOVE = "❌", "🗑"
+
+# Keyboards add it to emoji or not, as they like.
+_VARIATION_SELECTOR = "\ufe0f"
+
+Start = Callable[[Coroutine[Any, Any, None], str], None]
+
+
+class Intake:
+    """One for the whole bot."""
+
+    def __init__(
+        self,
+        *,
+        own_id: str,
+        homeserver: Homeserver,
+        history: RoomHistory,
+        store: Store,
+        start: Start,
+        log: Logger,
+    ) -> None:
+        """``start`` runs something in the background until it ends or the bot stops."""
+        self._own_id, self._homeserver, self._history = own_id, homeserver, history
+        self._store, self._start, self._log = store, start, log
+        self._rooms: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._behind: set[str] = set()
+        self._all_behind = True
+        self._joined_ms: dict[str, int] = {}
+        self.seen_encrypted = SeenEncrypted()
+        self.desk: Desk
+        self.permissions: Permissions
+        self.max_age_s: float
+
+    async def take(self, event: Event) -> None:
+        """See to one event of the sync. Rooms that have events missing are not marked as read up to it."""
+        async with self._rooms[event.room_id]:
+            await self._see_to(event)
+            is_behind = self._all_behind or event.room_id in self._behind
+            if isinstance(event, MessageEvent) and not is_behind:
+                await self._store.handled(event.room_id, event.event_id)
+
+    async def catch_up_with_all(self, rooms: list[str]) -> None:
+        """See to what was missed while the bot was down. Until then no room is marked as read."""
+        await self.catch_up(rooms)
+        self._all_behind = False
+
+    async def catch_up(self, rooms: list[str]) -> None:
+        """See to what these rooms have had since they were last read."""
+        self._behind.update(rooms)
+        for room_id in rooms:
+            try:
+                await self._catch_up(room_id)
+            except NotSent as error:
+                self._log.warning(f"What was missed in {room_id} could not be read: {error}")
+            self._behind.discard(room_id)
+
+    async def _catch_up(self, room_id: str) -> None:
+        last = await self._store.last_handled(room_id)
+        if last is None:
+            return
+        async for event in self._history.after(room_id, last):
+            if isinstance(event, EncryptedEvent):
+                self.seen_encrypted.note(event.event_id)
+                decrypted = await self._history.decrypted(event)
+                if decrypted is None:
+                    self._start(self._take_late(event), f"key of {event.event_id}")
+                    continue
+                event = decrypted
+            async with self._rooms[room_id]:
+                await self._see_to(event)
+                await self._store.handled(room_id, event.event_id)
+
+    async def take_encrypted(self, event: EncryptedEvent) -> None:
+        """Note how an event came. mautrix decrypts it and brings it again, where the key is there by now."""
+        self.seen_encrypted.note(event.event_id)
+        if not await self._history.has_key(event):
+            self._start(self._take_late(event), f"key of {event.event_id}")
+
+    async def _take_late(self, event: EncryptedEvent) -> None:
+        decrypted = await self._history.decrypted_late(event)
+        if decrypted is not None:
+            await self.take(decrypted)
+        elif time.time() - event.timestamp / 1000 < self.max_age_s:
+            await self.desk.could_not_read(event.room_id, event.event_id)
+
+    async def _see_to(self, event: Event) -> None:
+        if isinstance(event, MessageEvent):
+            await self._read(event)
+        elif isinstance(event, ReactionEvent) and event.sender != self._own_id:
+            key = (event.content.relates_to.key or "").replace(_VARIATION_SELECTOR, "")
+            target = event.content.relates_to.event_id
+            if key == CANCEL and target:
+                await self.desk.cancel(target, by=event.sender)
+            elif key == REMOVE and target:
+                self._start(self.desk.remove(target, by=event.sender), f"removal of {target}")
+        elif isinstance(event, RedactionEvent):
+            await self.desk.cancel(event.redacts, by=event.sender, state=JobState.DELETED)
+        elif isinstance(event, StateEvent) and isinstance(event.content, MemberStateEventContent):
+            await self._see_who_moved(event, event.content.membership)
+
+    async def _see_who_moved(self, event: StateEvent, membership: Membership) -> None:
+        user_id = str(event.state_key)
+        if membership in (Membership.LEAVE, Membership.BAN):
+            await self.desk.left(event.room_id, None if user_id == self._own_id else user_id)
+        elif membership is Membership.JOIN and user_id == self._own_id and not _was_joined(event):
+            self._joined_ms[event.room_id] = event.timestamp
+            await self._store.handled(event.room_id, event.event_id)
+        elif membership is Membership.INVITE and user_id == self._own_id:
+            if self.permissions.may_join(event.room_id, invited_by=event.sender):
+                self._start(self._homeserver.join(event.room_id), f"joining {event.room_id}")
+            else:
+                self._log.info(f"Did not follow {event.sender} into {event.room_id}: the settings do not allow it")
+
+    async def _read(self, event: MessageEvent) -> None:
+        message = read_message(event, own_id=self._own_id, max_age_s=self.max_age_s, now_s=time.time())
+        if message is None:
+            return
+        command, edited = read_command(message.body), edited_event(event)
+        if command is None and edited is None:
+            return
+        if not await self._came_as_it_should(message) or await self._came_before_us(event):
+            return
+        if edited is not None:
+            await self.desk.edit(message, command, edited)
+        elif isinstance(command, DrawCommand) and command.text:
+            await self.desk.draw(message, command.text, asked_by=message.event_id)
+            self._start(self._homeserver.mark_read(message.room_id, message.event_id), f"receipt {message.event_id}")
+        elif command is not None:
+            self._start(self._homeserver.mark_read(message.room_id, message.event_id), f"receipt {message.event_id}")
+            self._start(self.desk.answer(message, command), f"command {message.event_id}")
+
+    async def _came_as_it_should(self, message: Message) -> bool:
+        """Whether it was encrypted if the room is: what came in plain text there, anyone on the way could have said."""
+        if message.event_id in self.seen_encrypted:
+            return True
+        try:
+            if not await self._homeserver.is_encrypted(message.room_id):
+                return True
+            reason = f"not encrypted, in the encrypted room {message.room_id}"
+        except NotSent as error:
+            reason = f"whether {message.room_id} is encrypted is unknown: {error}"
+        self._log.warning(f"Left out {message.event_id}: {reason}")
+        return False
+
+    async def _came_before_us(self, event: MessageEvent) -> bool:
+        """Whether it was said before the bot joined: the first sync of a room brings some of its past."""
+        room_id = event.room_id
+        if room_id not in self._joined_ms:
+            is_known = await self._store.last_handled(room_id) is not None
+            try:
+                self._joined_ms[room_id] = 0 if is_known else await self._homeserver.joined_ms(room_id)
+            except NotSent:
+                return True
+        return bool(event.timestamp < self._joined_ms[room_id])
+
+
+def _was_joined(event: StateEvent) -> bool:
+    before = event.prev_content
+    return isinstance(before, MemberStateEventContent) and before.membership is Membership.JOIN

@@ -1,0 +1,119 @@
+"""What was said in a room: what was missed, and whether something of ours is there. Knows neither jobs nor pictures."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from functools import partial
+from typing import Any, Literal
+
+from maubot.matrix import MaubotMatrixClient
+from mautrix.api import Method, Path
+from mautrix.errors import DecryptionError
+from mautrix.types import EncryptedEvent, EncryptedMegolmEventContent, Event, SerializerError
+
+from .homeserver import Homeserver
+
+# As many as one answer brings from any homeserver.
+EVENTS_A_PAGE = 100
+
+# What was sent just before the process ended is among the room's newest events; so many are read within seconds.
+MAX_LOOKED_THROUGH = 1000
+
+# A key that was sent comes with the next syncs, also after a homeserver's hiccup.
+KEY_COMES_WITHIN_S = 120
+
+
+class RoomHistory:
+    """Reads rooms as the bot sees them."""
+
+    def __init__(self, client: MaubotMatrixClient, homeserver: Homeserver) -> None:
+        self._client, self._homeserver = client, homeserver
+
+    async def after(self, room_id: str, event_id: str) -> AsyncGenerator[Event, None]:
+        """The room's events after that one, oldest first. Encrypted ones are not decrypted.
+
+        Raises NotSent, also where the homeserver does not know the event any more.
+        """
+        path = Path.v3.rooms[room_id].context[event_id]
+        context = await self._homeserver.patiently(
+            partial(self._client.api.request, Method.GET, path, query_params={"limit": "0"})
+        )
+        async with aclosing(self._pages(room_id, "f", context["end"])) as raw_events:
+            async for raw in raw_events:
+                if event := _read(raw, room_id):
+                    yield event
+
+    async def find_own(self, room_id: str, mark: dict[str, Any]) -> str | None:
+        """The id of the bot's own event in that room with that mark, among its newest ones. Raises NotSent."""
+        looked_through = 0
+        async with aclosing(self._pages(room_id, "b", None)) as raw_events:
+            async for raw in raw_events:
+                if raw.get("sender") == self._client.mxid and _includes(await self._content(raw, room_id), mark):
+                    return str(raw["event_id"])
+                looked_through += 1
+                if looked_through >= MAX_LOOKED_THROUGH:
+                    break
+        return None
+
+    async def decrypted(self, event: EncryptedEvent) -> Event | None:
+        """What was said; None where the key is missing."""
+        if self._client.crypto is None:
+            return None
+        try:
+            inside: Event = await self._client.crypto.decrypt_megolm_event(event)
+        except DecryptionError:
+            return None
+        return inside
+
+    async def has_key(self, event: EncryptedEvent) -> bool:
+        """Whether the event can be decrypted now; without crypto nothing is to be waited for."""
+        crypto = self._client.crypto
+        if crypto is None or not isinstance(event.content, EncryptedMegolmEventContent):
+            return True
+        return bool(await crypto.crypto_store.has_group_session(event.room_id, event.content.session_id))
+
+    async def decrypted_late(self, event: EncryptedEvent) -> Event | None:
+        """What was said, once its key has come; None where it does not come within KEY_COMES_WITHIN_S."""
+        crypto = self._client.crypto
+        if crypto is None or not isinstance(event.content, EncryptedMegolmEventContent):
+            return None
+        came = await crypto.wait_for_session(event.room_id, event.content.session_id, timeout=KEY_COMES_WITHIN_S)
+        return await self.decrypted(event) if came else None
+
+    async def _content(self, raw: dict[str, Any], room_id: str) -> dict[str, Any]:
+        event = _read(raw, room_id)
+        if isinstance(event, EncryptedEvent):
+            decrypted = await self.decrypted(event)
+            return dict(decrypted.content.serialize()) if decrypted else {}
+        content = raw.get("content")
+        return content if isinstance(content, dict) else {}
+
+    async def _pages(
+        self, room_id: str, direction: Literal["f", "b"], token: str | None
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        path = Path.v3.rooms[room_id].messages
+        while True:
+            query = {"dir": direction, "limit": str(EVENTS_A_PAGE), **({"from": token} if token else {})}
+            page = await self._homeserver.patiently(
+                partial(self._client.api.request, Method.GET, path, query_params=query)
+            )
+            for raw in page["chunk"]:
+                yield raw
+            token = page.get("end")
+            if not token or not page["chunk"]:
+                return
+
+
+def _read(raw: dict[str, Any], room_id: str) -> Event | None:
+    """The event, or None where it is not shaped as the specification says."""
+    try:
+        event: Event = Event.deserialize({**raw, "room_id": room_id})
+    except SerializerError:
+        return None
+    return event
+
+
+def _includes(content: Any, wanted: Any) -> bool:
+    """Whether ``content`` has everything that ``wanted`` has, at every depth."""
+    if isinstance(wanted, dict):
+        return isinstance(content, dict) and all(_includes(content.get(key), value) for key, value in wanted.items())
+    return bool(content == wanted)

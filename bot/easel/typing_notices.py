@@ -1,0 +1,58 @@
+"""Typing, which shows in a room that something is being worked on, and which no rate limit counts."""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+# Clients show typing for as long as they are told; it is told again before it runs out.
+TYPING_FOR_S = 30
+TYPING_AGAIN_S = 20
+
+
+class TypingNotices:
+    """Typing is shown in a room while any of its jobs is open.
+
+    Element takes any event of someone as the end of their typing, and a homeserver passes on only changes: after each
+    event of ours typing ends and begins anew.
+    """
+
+    def __init__(self, set_typing: Callable[[str, int], Awaitable[None]]) -> None:
+        self._set_typing = set_typing
+        self._jobs: Counter[str] = Counter()
+        self._keepers: dict[str, asyncio.Task[None]] = {}
+        self._interrupted: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+
+    def interrupted(self, room_id: str) -> None:
+        """An event of ours is in the room."""
+        if room_id in self._keepers:
+            self._interrupted[room_id].set()
+
+    @asynccontextmanager
+    async def shown_in(self, room_id: str) -> AsyncIterator[None]:
+        self._jobs[room_id] += 1
+        if self._jobs[room_id] == 1:
+            self._keepers[room_id] = asyncio.create_task(self._keep(room_id), name=f"typing in {room_id}")
+        try:
+            yield
+        finally:
+            self._jobs[room_id] -= 1
+            if not self._jobs[room_id]:
+                del self._jobs[room_id]
+                keeper = self._keepers.pop(room_id)
+                self._interrupted.pop(room_id, None)
+                keeper.cancel()
+                with suppress(asyncio.CancelledError):
+                    await keeper
+                # Meanwhile the room's next job may have begun.
+                if room_id not in self._jobs:
+                    await self._set_typing(room_id, 0)
+
+    async def _keep(self, room_id: str) -> None:
+        while True:
+            await self._set_typing(room_id, TYPING_FOR_S)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(TYPING_AGAIN_S):
+                    await self._interrupted[room_id].wait()
+                self._interrupted[room_id].clear()
+                await self._set_typing(room_id, 0)

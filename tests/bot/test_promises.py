@@ -1,0 +1,219 @@
+"""Nothing is lost and nothing is doubled: the bot ends at some moment, and the next one goes on with its database."""
+
+import asyncio
+import json
+
+import pytest
+
+from bot.easel.job import job_id
+
+ROOM = "!kitchen:example.com"
+
+
+@pytest.fixture
+def restart(plugin):
+    async def restart():
+        await plugin.internal_stop()
+        await plugin.internal_start()
+
+    return restart
+
+
+@pytest.fixture
+async def drawn(generator) -> asyncio.Event:
+    """Until this is set, the generator is drawing."""
+    drawn = asyncio.Event()
+
+    async def draw_until_then(request):
+        response = await generator.stream(request, generator.lines(request.match_info["job"])[:2])
+        await drawn.wait()
+        for line in generator.lines(request.match_info["job"])[2:]:
+            await response.write(line.model_dump_json().encode() + b"\n")
+        return response
+
+    generator.sins["events"] = draw_until_then
+    return drawn
+
+
+def kinds(homeserver) -> list[str]:
+    return [event.kind for event in homeserver.events if event.kind in ("picture", "recipe", "answer")]
+
+
+async def all_closed(plugin) -> None:
+    async with asyncio.timeout(10):
+        while await plugin.database.fetchval("SELECT COUNT(*) FROM job WHERE NOT closed"):
+            await asyncio.sleep(0.01)
+
+
+def sent_as_heard(homeserver, bot: str) -> list[dict]:
+    """What the bot sent, as the room's history has it."""
+    return [
+        {
+            "type": event.type,
+            "room_id": event.room_id,
+            "event_id": f"$sent-{event.txn_id}",
+            "sender": bot,
+            "origin_server_ts": 1,
+            "content": event.content,
+        }
+        for event in homeserver.events
+    ]
+
+
+async def test_a_job_under_way_is_drawn_after_a_restart_with_its_seed(
+    drawing_room, homeserver, generator, plugin, drawn, restart
+):
+    await drawing_room.say("!draw otter")
+    await homeserver.until(lambda: generator.jobs)
+    (asked,) = generator.jobs.values()
+    await restart()
+    drawn.set()
+    await homeserver.files()
+    assert list(generator.jobs) == [job_id("$said-1")]
+    assert generator.jobs[job_id("$said-1")] == asked
+    assert kinds(homeserver) == ["picture", "recipe"]
+
+
+async def test_a_job_that_waited_for_the_generator_is_drawn_after_a_restart(
+    room, homeserver, generator, serve, socket, restart
+):
+    await room.say("!draw otter")
+    await homeserver.answers()
+    await restart()
+    await serve.unix(generator.app(), socket)
+    await homeserver.files()
+    # It was told once to wait, by whichever process.
+    assert [event.kind for event in homeserver.events].count("waiting") == 1
+
+
+async def test_a_refusal_that_was_not_told_is_told_after_a_restart(room, homeserver, plugin, restart):
+    homeserver.in_silence.add(ROOM)
+    await plugin.database.execute(
+        "INSERT INTO job (id, room_id, event_id, sender, words, is_caption, seed, pictures, received_ms, state, "
+        "last_word, closed) VALUES ('x', $1, '$x', '@ada:example.com', 'otter', FALSE, 1, 1, 1, 'failed', 'No.', FALSE)",
+        ROOM,
+    )
+    homeserver.in_silence.clear()
+    await restart()
+    assert await homeserver.answer() == "No."
+    await homeserver.marked("ended")
+    await restart()
+    assert kinds(homeserver) == ["answer"]
+
+
+@pytest.mark.parametrize("arrived", [True, False])
+async def test_what_was_perhaps_sent_is_looked_for_in_the_room(
+    drawing_room, homeserver, generator, plugin, restart, maubot_test_bot, arrived
+):
+    await drawing_room.say("!draw otter")
+    await homeserver.files()
+    await all_closed(plugin)
+    # As a process leaves it that was killed while it sent the picture.
+    await plugin.database.execute("UPDATE job SET state = 'open', closed = FALSE")
+    await plugin.database.execute("DELETE FROM posted WHERE kind = 'recipe'")
+    await plugin.database.execute("UPDATE posted SET event_id = NULL WHERE kind = 'picture'")
+    if arrived:
+        others = [{"type": "m.room.message", "event_id": f"${n}", "sender": "@ada:x", "content": {}} for n in range(5)]
+        homeserver.history[ROOM] = [*sent_as_heard(homeserver, maubot_test_bot.client.mxid), *others]
+    homeserver.events.clear()
+    # It happened so long ago that the homeserver has forgotten the transactions.
+    homeserver.transactions.clear()
+    await restart()
+    await homeserver.files()
+    assert kinds(homeserver) == (["recipe"] if arrived else ["picture", "recipe"])
+
+
+async def test_a_finished_job_is_not_drawn_again(drawing_room, homeserver, generator, plugin, restart):
+    event_id = await drawing_room.say("!draw otter")
+    await homeserver.files()
+    for _ in range(2):
+        await restart()
+        await drawing_room.say("!draw otter", event_id=event_id)
+    await drawing_room.say("!draw owl")
+    await homeserver.files(2)
+    assert kinds(homeserver) == ["picture", "recipe"] * 2
+
+
+def heard(n: int, body: str, *, sender: str = "@ada:example.com", age_s: float = 1, **content) -> dict:
+    import time
+
+    return {
+        "type": "m.room.message",
+        "event_id": f"$missed-{n}",
+        "sender": sender,
+        "origin_server_ts": int((time.time() - age_s) * 1000),
+        "content": {"msgtype": "m.text", "body": body, **content},
+    }
+
+
+async def test_commands_that_were_missed_are_taken_in_their_order_and_old_ones_are_left(
+    drawing_room, homeserver, generator, plugin, restart
+):
+    await drawing_room.say("good morning")
+    homeserver.history[ROOM] = [
+        {**heard(0, "good morning"), "event_id": "$said-1"},
+        heard(1, "!draw otter --seed 1", age_s=3600),
+        heard(2, "!draw otter --seed 2"),
+        {"event_id": "$broken", "type": "m.room.message", "sender": 5, "origin_server_ts": 1, "content": {}},
+        heard(3, "!draw otter --seed 3"),
+        heard(4, "thank you"),
+    ]
+    await restart()
+    assert [file.content["body"] for file in await homeserver.files(2)] == ["otter-2.yml", "otter-3.yml"]
+    await restart()
+    await drawing_room.say("!draw otter --seed 4")
+    assert [file.content["body"] for file in await homeserver.files(3)][2] == "otter-4.yml"
+
+
+async def test_a_command_that_was_deleted_while_the_bot_was_down_is_not_drawn(
+    drawing_room, homeserver, generator, plugin, drawn, restart
+):
+    event_id = await drawing_room.say("!draw otter")
+    await homeserver.until(lambda: generator.jobs)
+    redaction = {
+        **heard(1, ""),
+        "type": "m.room.redaction",
+        "redacts": event_id,
+        "content": {},
+    }
+    homeserver.history[ROOM] = [{**heard(0, "!draw otter"), "event_id": event_id}, redaction]
+    await restart()
+    await homeserver.until(lambda: generator.cancelled)
+    drawn.set()
+    await drawing_room.say("!draw owl --seed 5")
+    assert [file.content["body"] for file in await homeserver.files()] == ["otter-5.yml"]
+
+
+async def test_what_was_said_before_the_bot_came_is_left_alone(drawing_room, homeserver, generator):
+    import time
+
+    homeserver.joined_ms = int(time.time() * 1000)
+    await drawing_room.put({"msgtype": "m.text", "body": "!draw otter --seed 1"}, age_s=60)
+    await drawing_room.put({"msgtype": "m.text", "body": "!draw otter --seed 2"}, age_s=-1)
+    assert [file.content["body"] for file in await homeserver.files()] == ["otter-2.yml"]
+
+
+async def test_a_job_that_waited_too_long_is_let_go_with_a_word(
+    room, homeserver, plugin, maubot_plugin_config_dict, socket
+):
+    maubot_plugin_config_dict["wait_hours"] = 1 / 3600
+    await plugin.on_external_config_update()
+    await room.say("!draw otter")
+    answers = await homeserver.answers(2)
+    assert answers[1].content["body"] == (
+        f"The generator is not running: there is no socket at {socket}. I have waited for 1 s and let this go. "
+        "Ask me again when it is back."
+    )
+    assert (await homeserver.marked("ended")).content["m.relates_to"]["key"] == "❌"
+
+
+async def test_each_who_waits_is_told_their_place(room, homeserver):
+    for sender in ("@ada:example.com", "@ada:example.com", "@bob:example.com"):
+        await room.say("!draw otter", sender=sender)
+    places = [answer.content["body"].rpartition("you are ")[2] for answer in await homeserver.answers(3)]
+    # Everyone's first comes before anyone's second.
+    assert sorted(places) == ["1st.", "2nd.", "2nd."] or sorted(places) == ["1st.", "2nd.", "3rd."]
+
+
+def test_the_bodies_of_jobs_survive_as_json():
+    assert json.loads(json.dumps({"a": ("ü",)}, ensure_ascii=False)) == {"a": ["ü"]}
