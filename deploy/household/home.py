@@ -117,7 +117,7 @@ async def household(
         config = maubot_server.write_config(folder / "maubot", memory, port)
         process = child("maubot", "maubot", "--config", str(config), where=folder / "maubot")
         api = await stack.enter_async_context(JsonApi(f"http://127.0.0.1:{port}"))
-        maubot = Maubot(process, api, memory, folder / "maubot")
+        maubot = Maubot(process, api, memory)
 
         config = generator_server.write_settings(folder / "generator", socket, **(generator_settings or {}))
         process = child("generator", "generator", "--settings", str(config), "serve", where=ROOT)
@@ -143,7 +143,6 @@ async def household(
         await maubot.upload(build_plugin(folder / "plugin").read_bytes())
         settings = {"generator_url": f"unix://{socket}", **({"rate_limit_per_second": 0} if exempt else {})}
         await maubot.set_instance(INSTANCE, PLUGIN_ID, bot, settings)
-        await maubot.listen(bot)
         yield Household(
             folder=folder,
             url=url,

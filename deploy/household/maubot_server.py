@@ -1,6 +1,5 @@
 """maubot in server mode, set up the way its management page does it: plugin uploaded, client, instance, keys."""
 
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,10 @@ API = "/_matrix/maubot/v1"
 class Maubot:
     """A running maubot, asked over its management API."""
 
-    def __init__(self, child: Child, api: JsonApi, memory: Memory, folder: Path) -> None:
+    def __init__(self, child: Child, api: JsonApi, memory: Memory) -> None:
         self.child = child
         self._api = api
         self._memory = memory
-        self._folder = folder
 
     async def start(self) -> None:
         await self.child.start()
@@ -41,8 +39,9 @@ class Maubot:
             "device_id": account.device_id,
             "enabled": True,
             "started": True,
-            "sync": True,
-            "autojoin": True,
+            # The bot does both itself.
+            "sync": False,
+            "autojoin": False,
             "online": False,
             "displayname": "Easel",
         }
@@ -63,20 +62,6 @@ class Maubot:
                 raise
             return None
         return str(answer["recovery_key"])
-
-    async def listen(self, account: Account) -> None:
-        """Return when nothing that is sent from now on can get lost.
-
-        maubot drops what its first sync after a start brings, and that sync waits for news. So it is asked to sync
-        from the beginning, which is answered at once; its token on disk says that the answer has been dropped.
-        """
-        await self._api.call("POST", f"{API}/client/{account.user_id}/clearcache")
-        await self.child.wait_until(lambda: self._has_synced(account))
-
-    async def _has_synced(self, account: Account) -> bool:
-        with sqlite3.connect(f"file:{self._folder / 'maubot.db'}?mode=ro", uri=True) as database:
-            row = database.execute("SELECT next_batch FROM client WHERE id = ?", [account.user_id]).fetchone()
-        return bool(row[0])
 
 
 def write_config(folder: Path, memory: Memory, port: int) -> Path:
