@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bot.easel.help_texts import EASEL_COMMANDS
 from bot.easel.language import FLAGS
 from bot.easel.room_profiles import RoomProfile
 from bot.easel.settings import Settings
@@ -19,6 +20,11 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def test_every_flag_is_in_the_readme_with_its_help_and_synonyms(flag):
     synonyms = ", ".join(f"`--{synonym}`" for synonym in flag.synonyms)
     assert f"| `{flag.usage}` | {flag.help} | {synonyms} |" in README
+
+
+@pytest.mark.parametrize(("command", "does"), EASEL_COMMANDS.items())
+def test_every_command_is_in_the_readme_with_its_help(command, does):
+    assert f"| `!easel {command}` | {does} |" in README
 
 
 def test_every_setting_of_the_bot_is_in_the_readme_and_in_base_config():

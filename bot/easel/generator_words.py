@@ -73,6 +73,12 @@ class Capabilities:
 
 
 @dataclass(frozen=True)
+class Memory:
+    used_bytes: int
+    total_bytes: int
+
+
+@dataclass(frozen=True)
 class Health:
     state: str
     device: str | None
@@ -81,6 +87,7 @@ class Health:
     running: int
     steps_per_second: float | None
     version: str
+    memory: Memory | None = None
 
 
 @dataclass(frozen=True)

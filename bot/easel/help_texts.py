@@ -12,18 +12,20 @@ DRAW = f"""Type what you want to see after !draw, for example:
 {EXAMPLE}
 !easel help tells more."""
 
+# What follows !easel, and what it does.
+EASEL_COMMANDS = {
+    "help": "this; !easel help flags tells all flags, and there are slots, weights and gestures",
+    "queue": "whose turn it is, and when",
+    "cancel": "cancels your last picture here, or the one you reply to; !easel cancel all cancels all of yours here",
+    "models": "what can draw, at which sizes",
+    "status": "whether the generator is there, and how it is",
+}
+
 _OVERVIEW = f"""!draw and your words, separated by commas, draw a picture; its recipe comes with it:
 {EXAMPLE}
 A recipe pasted after !draw draws that picture again.
 
-!easel help flags: seed, size, model and all the others
-!easel help slots: outfit, environment, emotions, style
-!easel help weights: more or less of something
-!easel help gestures: cancelling, correcting and removing
-!easel queue: whose turn it is
-!easel cancel: cancels your last picture, or the one you reply to; !easel cancel all cancels all of yours
-!easel models: what can draw
-!easel status: whether the generator is there, and how it is"""
+""" + "\n".join(f"!easel {command}: {does}" for command, does in EASEL_COMMANDS.items())
 
 _SLOTS = f"""A prompt has slots: {", ".join(SLOTS)}. Plain words are the subject. The others follow a | or stand on a \
 line of their own:

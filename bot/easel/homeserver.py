@@ -107,10 +107,11 @@ class Homeserver:
         await self.patiently(partial(self._client.join_room_by_id, RoomID(room_id)))
 
     async def power_level(self, room_id: str, user_id: str) -> int:
-        """Somebody's power level in a room. Raises NotSent."""
-        ask = partial(self._client.get_state_event, RoomID(room_id), EventType.ROOM_POWER_LEVELS)
-        levels: Any = await self.patiently(ask)
-        return int(levels.get_user_level(UserID(user_id)))
+        """Somebody's power level in a room; its creators may be above all. Raises NotSent."""
+        state = partial(self._client.get_state_event, RoomID(room_id))
+        levels: Any = await self.patiently(partial(state, EventType.ROOM_POWER_LEVELS))
+        created: Any = await self.patiently(partial(state, EventType.ROOM_CREATE, format="event"))
+        return int(levels.get_user_level(UserID(user_id), created))
 
     async def joined_ms(self, room_id: str) -> int:
         """When the bot came into the room, by the homeserver's clock. Raises NotSent."""

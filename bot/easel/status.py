@@ -41,10 +41,16 @@ def _sizes(card: ModelCard) -> str:
 def _health(health: Health) -> str:
     speed = f" at {health.steps_per_second:.2g} steps a second" if health.steps_per_second else ""
     device = f" on {health.device}{speed}" if health.device else speed
+    models = f"Loaded: {', '.join(health.models)}. " if health.models else ""
+    memory = f"Memory: {_gib(health.memory.used_bytes)} of {_gib(health.memory.total_bytes)}. " if health.memory else ""
     return (
         f"The generator {_STATES.get(health.state, health.state)}{device}. "
-        f"{health.running} being drawn, {health.queued} waiting."
+        f"{models}{memory}{health.running} being drawn, {health.queued} waiting."
     )
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB"
 
 
 def _model(card: ModelCard, default: str) -> str:

@@ -156,6 +156,7 @@ class Generator:
             state=self.state,
             device="a card",
             models=("ssd-1b",),
+            memory=api.Memory(used_bytes=3 * 2**30, total_bytes=8 * 2**30),
             queued=2,
             running=1,
             steps_per_second=2.0,

@@ -58,6 +58,8 @@ class Homeserver:
                 web.get(room + "/state/m.room.member/{user}", self._member),
                 web.get(room + "/state/m.room.power_levels/", self._power_levels),
                 web.get(room + "/state/m.room.power_levels", self._power_levels),
+                web.get(room + "/state/m.room.create/", self._create),
+                web.get(room + "/state/m.room.create", self._create),
                 web.get(room + "/state/m.room.encryption/", self._encryption),
                 web.get(room + "/state/m.room.encryption", self._encryption),
                 web.get("/_matrix/client/v3/joined_rooms", self._joined_rooms),
@@ -137,6 +139,18 @@ class Homeserver:
             "room_id": request.match_info["room"],
             "origin_server_ts": self.joined_ms,
             "content": {"membership": "join"},
+        }
+        return web.json_response(event)
+
+    async def _create(self, request: web.Request) -> web.Response:
+        event = {
+            "type": "m.room.create",
+            "state_key": "",
+            "sender": "@creator:example.com",
+            "event_id": "$created",
+            "room_id": request.match_info["room"],
+            "origin_server_ts": 0,
+            "content": {"room_version": "12"},
         }
         return web.json_response(event)
 

@@ -5,6 +5,7 @@ import time
 import pytest
 from aiohttp import web
 
+from bot.easel.help_texts import EASEL_COMMANDS
 from bot.easel.language import FLAGS
 
 BOT = "@botname:example.com"
@@ -17,7 +18,7 @@ EDIT = {"m.relates_to": {"rel_type": "m.replace", "event_id": "$x"}, "m.new_cont
     [
         ("!draw", "!draw otter, cowboy hat | style: watercolor"),
         ("!draw   ", "!easel help tells more"),
-        ("!easel", "!easel help weights"),
+        ("!easel", "there are slots, weights and gestures"),
         ("!easel help", "A recipe pasted after !draw"),
         ("!easel help draw", "Type what you want to see"),
         ("!easel help slots", "subject, outfit, environment, emotions, style"),
@@ -40,6 +41,12 @@ async def test_answers(room, homeserver, typed, part):
     assert "formatted_body" not in answer.content
     assert answer.content["m.relates_to"] == {"m.in_reply_to": {"event_id": event_id}}
     assert await homeserver.until(lambda: homeserver.read) == [event_id]
+
+
+@pytest.mark.parametrize("command", EASEL_COMMANDS)
+async def test_every_command_that_help_names_is_known(room, homeserver, command):
+    await room.say(f"!easel {command}")
+    assert "I do not know" not in await homeserver.answer()
 
 
 async def test_help_on_flags_has_them_all(room, homeserver):
@@ -154,7 +161,8 @@ async def test_nothing_is_sent_in_plain_text_to_an_encrypted_room(room, homeserv
 async def test_status(drawing_room, homeserver):
     await drawing_room.say("!easel status")
     assert await homeserver.answer() == (
-        "The generator is ready on a card at 2 steps a second. 1 being drawn, 2 waiting.\n"
+        "The generator is ready on a card at 2 steps a second. Loaded: ssd-1b. Memory: 3.0 GiB of 8.0 GiB. "
+        "1 being drawn, 2 waiting.\n"
         "Models: ssd-1b (default); pocket; other (not fetched yet).\n"
         "0 jobs were drawn in the last 24 hours.\n"
         "I am version 0.1.0, the generator 0.1.0."

@@ -44,6 +44,7 @@ async def follow(client: GeneratorClient, job: str = "job") -> list[words.JobEve
         (api.RequestLimits, words.RequestLimits),
         (api.Capabilities, words.Capabilities),
         (api.Health, words.Health),
+        (api.Memory, words.Memory),
         (api.Recipe, words.Recipe),
         (api.Facts, words.Facts),
         (api.Picture, words.Picture),

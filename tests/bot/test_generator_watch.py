@@ -1,0 +1,108 @@
+"""The generator is asked only while somebody waits, and its machine woken once for each wait; the packet is real."""
+
+import asyncio
+import logging
+import socket
+
+import pytest
+
+from bot.easel import wake as wake_module
+from bot.easel.generator_errors import NotRunning, NotUnderstood
+from bot.easel.generator_watch import GeneratorWatch
+from bot.easel.wake import magic_packet, wake
+
+
+class Machine:
+    """Answers after so many questions."""
+
+    def __init__(self, answers_after: int) -> None:
+        self.left, self.asked, self.woken = answers_after, 0, 0
+
+    async def ask(self) -> None:
+        self.asked += 1
+        if self.left:
+            self.left -= 1
+            raise NotRunning
+
+    async def wake(self) -> None:
+        self.woken += 1
+
+
+def watch(machine: Machine) -> GeneratorWatch:
+    return GeneratorWatch(machine.ask, machine.wake, logging.getLogger("test"), first_pause_s=0.01, pause_s=0.01)
+
+
+async def test_all_who_wait_go_on_together_and_the_machine_is_woken_once():
+    machine = Machine(answers_after=4)
+    watched = watch(machine)
+    await asyncio.gather(*(watched.until_back(NotRunning()) for _ in range(10)))
+    assert (machine.asked, machine.woken) == (5, 1)
+    assert watched.away is None
+
+
+async def test_it_is_woken_once_for_each_wait():
+    machine = Machine(answers_after=1)
+    watched = watch(machine)
+    await watched.until_back(NotRunning())
+    machine.left = 2
+    await watched.until_back(NotRunning())
+    assert machine.woken == 2
+
+
+async def test_a_generator_that_is_back_at_once_is_not_woken():
+    machine = Machine(answers_after=0)
+    await watch(machine).until_back(NotRunning())
+    assert (machine.asked, machine.woken) == (1, 0)
+
+
+async def test_nobody_waits_so_nobody_asks():
+    machine = Machine(answers_after=1000)
+    watched = watch(machine)
+    waiting = [asyncio.create_task(watched.until_back(NotRunning())) for _ in range(2)]
+    await asyncio.sleep(0.1)
+    waiting[0].cancel()
+    await asyncio.sleep(0.05)
+    asked = machine.asked
+    await asyncio.sleep(0.05)
+    assert machine.asked > asked
+    waiting[1].cancel()
+    await asyncio.sleep(0.05)
+    asked = machine.asked
+    await asyncio.sleep(0.05)
+    assert machine.asked == asked
+    assert watched.away is None
+
+
+async def test_an_answer_that_is_no_reason_to_wait_ends_the_wait():
+    async def ask() -> None:
+        raise NotUnderstood
+
+    machine = Machine(answers_after=0)
+    watched = GeneratorWatch(ask, machine.wake, logging.getLogger("test"), first_pause_s=0.01, pause_s=0.01)
+    await watched.until_back(NotRunning())
+
+
+async def test_a_packet_that_cannot_be_sent_ends_no_wait(caplog):
+    async def wake_nobody() -> None:
+        raise OSError("no network")
+
+    machine = Machine(answers_after=1)
+    watched = GeneratorWatch(machine.ask, wake_nobody, logging.getLogger("test"), first_pause_s=0.01, pause_s=0.01)
+    await watched.until_back(NotRunning())
+    assert "no network" in caplog.text
+
+
+@pytest.mark.parametrize("mac", ["01:23:45:67:89:ab", "01-23-45-67-89-AB", "0123456789ab"])
+def test_the_packet(mac):
+    packet = magic_packet(mac)
+    assert packet == b"\xff" * 6 + b"\x01\x23\x45\x67\x89\xab" * 16
+    assert len(packet) == 102
+
+
+async def test_the_packet_arrives(monkeypatch):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
+        listener.bind(("127.0.0.1", 0))
+        # Port 9 needs no privilege to send to, but one to listen on.
+        monkeypatch.setattr(wake_module, "PORT", listener.getsockname()[1])
+        await wake("01:23:45:67:89:ab", "127.0.0.1")
+        assert listener.recv(200) == magic_packet("01:23:45:67:89:ab")

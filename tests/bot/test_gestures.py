@@ -1,0 +1,210 @@
+"""Deleting, reacting, editing, leaving: what people do in Matrix anyway, and what it does to their pictures."""
+
+import asyncio
+
+import pytest
+
+from bot.easel.job import job_id
+
+BOB = "@bob:example.com"
+
+
+@pytest.fixture
+async def drawn(generator) -> asyncio.Event:
+    """Until this is set, every job is queued; then it is drawn."""
+    drawn = asyncio.Event()
+
+    async def draw_then(request):
+        response = await generator.stream(request, generator.lines(request.match_info["job"])[:1])
+        await drawn.wait()
+        for line in generator.lines(request.match_info["job"])[1:]:
+            await response.write(line.model_dump_json().encode() + b"\n")
+        return response
+
+    generator.sins["events"] = draw_then
+    return drawn
+
+
+@pytest.fixture
+async def waiting(drawing_room, generator, homeserver, drawn) -> str:
+    """A command whose job waits for its turn."""
+    event_id = await drawing_room.say("!draw otter --seed 1")
+    await homeserver.marked("reaction")
+    await homeserver.until(lambda: generator.jobs)
+    return event_id
+
+
+async def react(room, event_id: str, key: str, **more) -> None:
+    relation = {"rel_type": "m.annotation", "event_id": event_id, "key": key}
+    await room.put({"m.relates_to": relation}, type="m.reaction", **more)
+
+
+async def edit(room, event_id: str, body: str, **more) -> str:
+    new = {"msgtype": "m.text", "body": body}
+    return await room.put(
+        {
+            "msgtype": "m.text",
+            "body": f"* {body}",
+            "m.new_content": new,
+            "m.relates_to": {"rel_type": "m.replace", "event_id": event_id},
+        },
+        **more,
+    )
+
+
+async def seeds(homeserver, number: int) -> list[str]:
+    return [file.content["body"] for file in await homeserver.files(number)]
+
+
+async def state(plugin, event_id: str) -> str:
+    return await plugin.database.fetchval("SELECT state FROM job WHERE id = $1", job_id(event_id))
+
+
+async def test_deleting_the_message_cancels(drawing_room, homeserver, generator, plugin, waiting):
+    await drawing_room.put({}, type="m.room.redaction", redacts=waiting)
+    assert generator.cancelled == [job_id(waiting)]
+    assert await state(plugin, waiting) == "deleted"
+    # The reaction of the bot goes, and nothing comes in its place.
+    (redaction,) = await homeserver.until(lambda: [e for e in homeserver.events if e.type == "m.room.redaction"])
+    assert redaction.content["redacts"].startswith("$sent-")
+    assert [event.kind for event in homeserver.events if event.kind] == ["reaction"]
+
+
+@pytest.mark.parametrize("key", ["❌", "❌\ufe0f"])
+async def test_a_cross_cancels_and_shows_that_it_did(drawing_room, homeserver, generator, plugin, waiting, key):
+    await react(drawing_room, waiting, key)
+    assert generator.cancelled == [job_id(waiting)]
+    ended = await homeserver.marked("ended")
+    assert ended.content["m.relates_to"] == {
+        "rel_type": "m.annotation",
+        "event_id": waiting,
+        "key": "🚫 cancelled",
+    }
+
+
+@pytest.mark.parametrize(
+    ("sender", "may"), [(BOB, False), ("@creator:example.com", True), ("@moderator:example.com", True)]
+)
+async def test_others_may_not_but_admins_may(drawing_room, homeserver, generator, plugin, drawn, waiting, sender, may):
+    homeserver.power_levels = {"@moderator:example.com": 100, BOB: 50}
+    await react(drawing_room, waiting, "❌", sender=sender)
+    await drawing_room.put({}, type="m.room.redaction", redacts=waiting, sender=sender)
+    assert generator.cancelled == ([job_id(waiting)] if may else [])
+    if not may:
+        drawn.set()
+        assert await seeds(homeserver, 1) == ["otter-1.yml"]
+
+
+@pytest.mark.parametrize("key", ["👍", "🎨", "x" * 100])
+async def test_other_reactions_do_nothing(drawing_room, homeserver, generator, drawn, waiting, key):
+    await react(drawing_room, waiting, key)
+    await drawing_room.put({}, type="m.reaction")
+    drawn.set()
+    await homeserver.files()
+    assert not generator.cancelled
+
+
+@pytest.mark.parametrize(
+    ("typed", "sender", "reply", "said", "left"),
+    [
+        ("!easel cancel", "@ada:example.com", None, "Cancelled: owl --seed 2", ["otter-1.yml"]),
+        ("!easel cancel all", "@ada:example.com", None, "Cancelled: otter --seed 1; owl --seed 2", []),
+        ("!easel cancel", "@ada:example.com", "$said-1", "Cancelled: otter --seed 1", ["otter-2.yml"]),
+        ("!easel cancel", BOB, None, "There is nothing of yours here to cancel.", ["otter-1.yml", "otter-2.yml"]),
+        ("!easel cancel", BOB, "$said-1", "There is nothing of yours here to cancel.", ["otter-1.yml", "otter-2.yml"]),
+    ],
+)
+async def test_the_command_cancels(
+    drawing_room, homeserver, generator, drawn, waiting, typed, sender, reply, said, left
+):
+    await drawing_room.say("!draw owl --seed 2")
+    await homeserver.until(lambda: len(generator.jobs) == 2)
+    relation = {"m.relates_to": {"m.in_reply_to": {"event_id": reply}}} if reply else {}
+    await drawing_room.say(typed, sender=sender, **relation)
+    assert said in [answer.content["body"] for answer in await homeserver.answers()]
+    drawn.set()
+    await drawing_room.say("!draw otter --seed 9", room_id="!other:example.com")
+    assert sorted(await seeds(homeserver, len(left) + 1)) == sorted([*left, "otter-9.yml"])
+
+
+async def test_an_edit_replaces_what_waits_and_keeps_its_seed(drawing_room, homeserver, generator, plugin, drawn):
+    event_id = await drawing_room.say("!draw otter")
+    await homeserver.until(lambda: generator.jobs)
+    edited = await edit(drawing_room, event_id, "!draw owl")
+    await homeserver.until(lambda: len(generator.jobs) == 2)
+    first, second = generator.jobs.values()
+    assert second.replaces == job_id(event_id)
+    assert second.recipes[0].seed == first.recipes[0].seed
+    assert second.recipes[0].slots.subject == ("owl",)
+    assert await state(plugin, event_id) == "replaced"
+    again = await edit(drawing_room, event_id, "!draw fox --seed 4")
+    await homeserver.until(lambda: len(generator.jobs) == 3)
+    assert generator.jobs[job_id(again)].replaces == job_id(edited)
+    drawn.set()
+    assert await seeds(homeserver, 1) == ["otter-4.yml"]
+    picture = await homeserver.marked("picture")
+    assert picture.content["m.relates_to"]["m.in_reply_to"]["event_id"] == event_id
+
+
+async def test_an_edit_of_what_is_drawn_already_draws_anew_with_its_seed(drawing_room, homeserver, generator):
+    event_id = await drawing_room.say("!draw otter")
+    await homeserver.files()
+    await edit(drawing_room, event_id, "!draw owl")
+    await homeserver.files(2)
+    first, second = generator.jobs.values()
+    assert second.replaces is None
+    assert second.recipes[0].seed == first.recipes[0].seed
+
+
+@pytest.mark.parametrize(
+    ("body", "sender", "cancelled"),
+    [
+        ("never mind", "@ada:example.com", True),
+        ("!draw otter --seed 1", "@ada:example.com", False),
+        ("!draw owl --seed 3", BOB, False),
+    ],
+)
+async def test_other_edits(drawing_room, homeserver, generator, drawn, waiting, body, sender, cancelled):
+    await edit(drawing_room, waiting, body, sender=sender)
+    assert bool(generator.cancelled) is cancelled
+    assert len(generator.jobs) == 1
+
+
+async def test_an_edit_makes_good_what_could_not_be_read(drawing_room, homeserver, generator):
+    event_id = await drawing_room.say("!draw otter --sede 7")
+    await homeserver.answers()
+    await edit(drawing_room, event_id, "!draw otter --seed 7")
+    assert await seeds(homeserver, 1) == ["otter-7.yml"]
+
+
+@pytest.mark.parametrize("membership", ["leave", "ban"])
+async def test_leaving_cancels_what_waits_there(drawing_room, homeserver, generator, drawn, waiting, membership):
+    await drawing_room.say("!draw otter --seed 2", room_id="!other:example.com")
+    await drawing_room.say("!draw otter --seed 3", sender=BOB)
+    await homeserver.until(lambda: len(generator.jobs) == 3)
+    await drawing_room.put({"membership": membership}, type="m.room.member", state_key="@ada:example.com")
+    assert generator.cancelled == [job_id(waiting)]
+    drawn.set()
+    assert sorted(await seeds(homeserver, 2)) == ["otter-2.yml", "otter-3.yml"]
+
+
+async def test_a_picture_is_removed_by_who_asked_for_it(drawing_room, homeserver, generator, plugin):
+    event_id = await drawing_room.say("!draw otter -n 2 --seed 1")
+    await homeserver.files(2)
+    pictures = [f"$sent-{event.txn_id}" for event in homeserver.events if event.kind == "picture"]
+
+    def taken_back() -> set[str]:
+        redactions = [event for event in homeserver.events if event.type == "m.room.redaction"]
+        return {event.content["redacts"].rpartition("-")[0].partition("-")[2] for event in redactions}
+
+    await react(drawing_room, pictures[0], "🗑️", sender=BOB)
+    await react(drawing_room, pictures[0], "🗑️")
+    job = job_id(event_id)
+    await homeserver.until(lambda: {f"{job}-picture", f"{job}-recipe"} <= taken_back())
+    gone = [event.content["redacts"] for event in homeserver.events if event.type == "m.room.redaction"]
+    assert pictures[0] in gone
+    assert pictures[1] not in gone
+    assert not generator.forgotten
+    await react(drawing_room, pictures[1], "🗑")
+    await homeserver.until(lambda: generator.forgotten)
+    assert generator.forgotten == [job]
