@@ -1,5 +1,7 @@
 PYTHON ?= python3
 TORCH ?= auto
+KILLS ?= 200
+SEED ?= 1
 BIN := .venv/bin
 
 # What is typed after SAY= reaches the program as it stands: neither make nor a shell expands it.
@@ -7,7 +9,7 @@ override SAY := $(value SAY)
 export SAY
 export LONG
 
-.PHONY: help setup run test lint plugin
+.PHONY: help setup run test torture lint plugin
 
 help:
 	@echo 'make setup    the environment in .venv (TORCH=auto, cpu, cu126, ... chooses the build of torch)'
@@ -15,6 +17,7 @@ help:
 	@echo "make run SAY='!draw otter, cowboy hat'    the same for one message: prints the paths of picture and recipe"
 	@echo 'make test     lint, then every test, with coverage'
 	@echo 'make test LONG=1    the same, and pocket judged by all its figures: some minutes more'
+	@echo 'make torture KILLS=200 SEED=1    kills all parts again and again; nothing may be lost or come twice: half an hour'
 	@echo 'make lint     ruff and mypy'
 	@echo 'make plugin   the plugin for maubot, in dist/'
 
@@ -33,6 +36,9 @@ run: setup
 
 test: lint
 	@$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+torture: setup
+	@$(BIN)/python -m tests.torture --kills '$(KILLS)' --seed '$(SEED)'
 
 lint: setup
 	@$(BIN)/ruff check .

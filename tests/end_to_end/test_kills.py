@@ -1,0 +1,18 @@
+"""Whatever is killed at whatever moment: every command brings one picture and one recipe. `make torture` kills more."""
+
+import json
+import subprocess
+import sys
+
+from deploy.plugin import ROOT
+
+KILLS = 20
+
+
+def test_nothing_is_lost_and_nothing_comes_twice() -> None:
+    command = [sys.executable, "-m", "tests.torture", "--kills", str(KILLS), "--seed", "1"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+    report = json.loads(result.stdout.splitlines()[-1])
+    assert report.pop("jobs") > KILLS / 2
+    assert report == {"kills": KILLS, "lost": 0, "twice": 0}

@@ -1,0 +1,111 @@
+"""`make torture`: kill the parts of a household again and again, and count what was lost and what came twice.
+
+A real homeserver, maubot and generator; two people who talk to the bot in a plain and an encrypted room. The last line
+is JSON, and the exit status 0 only if every command brought one picture and one recipe of its seed.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from deploy.household.errors import HouseholdError
+from deploy.household.home import Household, household
+from deploy.household.person import Person
+from tests.torture.audit import pictures, read_rooms, recipes
+from tests.torture.campaign import Campaign
+from tests.torture.plan import VICTIMS, strikes
+from tests.torture.reckoning import cut_short, deliveries
+
+# One thread for torch: homeserver, maubot and the people run at the same time. Pocket, also where there is a card.
+ENV = {"OMP_NUM_THREADS": "1"}
+SETTINGS = {"default_model": "pocket"}
+
+
+async def room_of(home: Household, people: tuple[Person, Person], *, encrypted: bool) -> str:
+    """A new room with the people and the bot in it."""
+    host, guest = people
+    everyone = (home.bot.user_id, guest.account.user_id)
+    room_id = await host.make_room("a room", encrypted=encrypted, invite=everyone)
+    await guest.join(room_id)
+    for person in people:
+        for user_id in everyone:
+            await person.wait_for_member(room_id, user_id)
+    return room_id
+
+
+async def torture(folder: Path, *, kills: int, seed: int) -> dict[str, int]:
+    """What the last line says. Raises HouseholdError, also in groups."""
+    began = time.monotonic()
+
+    def tell(news: str) -> None:
+        print(f"{time.monotonic() - began:7.1f} s  {news}", flush=True)
+
+    tell(f"Starting a household in {folder}")
+    async with household(folder, generator_settings=SETTINGS, env=ENV) as home:
+        people = await home.person("ada"), await home.person("bo")
+        rooms = tuple([await room_of(home, people, encrypted=encrypted) for encrypted in (False, True)])
+        campaign = Campaign(home, people, rooms, tell)
+        try:
+            for strike in strikes(seed, kills - len(VICTIMS)):
+                await campaign.strike(strike)
+        except TimeoutError:
+            tell("Too many jobs are open, and nothing comes any more")
+        await campaign.settle()
+        tell("All is quiet; the last kills must bring nothing")
+        await campaign.cut_the_power()
+        await campaign.settle()
+
+        ada, commands = people[0], campaign.commands
+        events = await read_rooms(ada, rooms)
+        by_bot = [event for event in events if event.sender == home.bot.user_id]
+        delivered = deliveries(commands, await pictures(ada, by_bot), await recipes(ada, by_bot))
+
+    said = {event.event_id: event.sent_at_ms for event in events}
+    stages = cut_short({one.event_id: said[one.event_id] for one in commands}, ada.heard, campaign.kills_at_ms)
+    tell("Open jobs at the kills: " + ", ".join(f"{count} {stage}" for stage, count in stages.items()))
+    for event in by_bot:
+        if event.type == "m.room.encrypted":
+            tell(f"Cannot be decrypted: {event.event_id} in {event.room_id}")
+    for delivery in delivered:
+        if delivery.is_lost or delivery.is_twice:
+            tell(str(delivery))
+    return {
+        "kills": len(campaign.kills_at_ms),
+        "jobs": len(commands),
+        "lost": sum(delivery.is_lost for delivery in delivered),
+        "twice": sum(delivery.is_twice for delivery in delivered),
+    }
+
+
+def main() -> int:
+    """The exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tests.torture", description="Kill, start again, count.")
+    parser.add_argument("--kills", type=int, default=200, help="how many processes are killed, at least 3")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed kills the same at the same moments")
+    options = parser.parse_args()
+    # What a client library notes about keys and devices is no part of the report.
+    logging.getLogger("nio").setLevel(logging.CRITICAL)
+    folder = Path(tempfile.mkdtemp(prefix="easel-torture-"))
+    result: dict[str, int] = {}
+    try:
+        result = asyncio.run(torture(folder, kills=options.kills, seed=options.seed))
+    except* HouseholdError as group:
+        print(*group.exceptions, sep="\n")
+    failed = not result or result["lost"] or result["twice"]
+    if failed:
+        print(f"Logs and databases are in {folder}")
+    else:
+        shutil.rmtree(folder)
+    if result:
+        print(json.dumps(result))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

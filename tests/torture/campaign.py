@@ -1,0 +1,145 @@
+"""Says commands in two rooms, kills what draws and delivers them, and starts it again."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Protocol
+
+from deploy.household.errors import HouseholdError
+from deploy.household.heard import Heard
+from deploy.household.home import Household
+from deploy.household.json_api import Refusal
+from deploy.household.person import Person
+from deploy.household.processes import Child
+from tests.torture.plan import Moment, Strike
+from tests.torture.reckoning import PICTURE, RECIPE, Command
+
+COMMAND = "!draw otter, top hat --steps 2 --seed {seed}"
+
+# A moment that does not come is as good as any other.
+MOMENT_LIMIT_S = 10
+
+# What the generator says of a job at these moments; one that was missed has become the next.
+STATES = {Moment.ACKNOWLEDGED: (), Moment.DRAWING: ("running", "done"), Moment.DRAWN: ("done",)}
+
+# Fewer than the bot lets one person have open; enough to have jobs at all points of their life.
+MAX_OPEN = 12
+
+# The bot asks a server that was away again within a minute.
+STUCK_S = 180
+QUIET_S = 15
+
+
+class Mortal(Protocol):
+    """What can be killed and started again."""
+
+    child: Child
+
+    async def start(self) -> None:
+        """Return when it is ready."""
+
+
+class Campaign:
+    """Two people who share the rooms with the bot, and what they have seen."""
+
+    def __init__(
+        self, home: Household, people: tuple[Person, Person], rooms: tuple[str, ...], tell: Callable[[str], None]
+    ) -> None:
+        self._home, self._people, self._rooms, self._tell = home, people, rooms, tell
+        self._mortals: dict[str, Mortal] = {
+            "maubot": home.maubot,
+            "generator": home.generator,
+            "homeserver": home.homeserver,
+        }
+        self._seeds = itertools.count()
+        self.commands: list[Command] = []
+        self.kills_at_ms: list[int] = []
+
+    async def strike(self, strike: Strike) -> None:
+        """Raises TimeoutError when too many jobs are open for too long."""
+        await self._people[0].until(lambda: self._open() < MAX_OPEN, timeout_s=STUCK_S)
+        for name, mortal in self._mortals.items():
+            if not mortal.child.is_running:
+                raise HouseholdError(f"The {name} has ended by itself. Why is at the end of {mortal.child.log}")
+        person, other = self._people[strike.person], self._people[1 - strike.person]
+        room_id, other_room_id = self._rooms[strike.room], self._rooms[1 - strike.room]
+        if strike.renews_keys:
+            person.renew_keys(room_id)
+        async with asyncio.TaskGroup() as saying:
+            said = saying.create_task(self._say(person, room_id))
+            for _ in range(strike.beside):
+                saying.create_task(self._say(other, other_room_id))
+            if strike.moment is not Moment.SENDING:
+                await self._wait_for(strike.moment, await said)
+            await asyncio.sleep(strike.delay_s)
+            await self._kill(strike.victims, strike.gap_s)
+            victims = " and ".join(strike.victims)
+            self._tell(f"{len(self.kills_at_ms)} kills: {victims} {strike.moment}; {self._open()} jobs open")
+            if strike.says_more:
+                saying.create_task(self._say(other, other_room_id))
+            await asyncio.sleep(strike.pause_s)
+            await self._start(strike.victims)
+
+    async def cut_the_power(self) -> None:
+        """Kill everything at once, where nothing is going on, and start it again."""
+        await self._kill(tuple(self._mortals), 0)
+        await self._start(tuple(self._mortals))
+
+    async def settle(self) -> None:
+        """Return when every command has its picture and nothing more comes, or when nothing comes any more."""
+        news = self._people[0].listen()
+        with suppress(TimeoutError):
+            while True:
+                await asyncio.wait_for(anext(news), STUCK_S if self._open() else QUIET_S)
+
+    async def _say(self, person: Person, room_id: str) -> Command:
+        seed = next(self._seeds)
+        command = Command(await person.say(room_id, COMMAND.format(seed=seed)), room_id, seed)
+        self.commands.append(command)
+        return command
+
+    async def _kill(self, victims: tuple[str, ...], gap_s: float) -> None:
+        for name in victims:
+            await self._mortals[name].child.kill(alone=True)
+            self.kills_at_ms.append(int(time.time() * 1000))
+            await asyncio.sleep(gap_s)
+
+    async def _start(self, victims: tuple[str, ...]) -> None:
+        await asyncio.gather(*(self._mortals[name].start() for name in victims))
+
+    async def _wait_for(self, moment: Moment, command: Command) -> None:
+        """Return at that moment of the command's life, or when it takes too long to come."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(MOMENT_LIMIT_S):
+                if moment is Moment.PICTURE:
+                    await self._people[0].until(lambda: self._shown(command, PICTURE))
+                elif moment is Moment.RECIPE:
+                    await self._people[0].until(lambda: self._shown(command, RECIPE))
+                elif moment is not Moment.SENT:
+                    shown = await self._people[0].until(lambda: self._shown(command))
+                    is_there = partial(self._job_is, shown[0].mark["job"], STATES[moment])
+                    await self._home.generator.child.wait_until(is_there)
+
+    async def _job_is(self, job: str, states: tuple[str, ...]) -> bool:
+        """Whether the generator says one of these of the job; it need not say anything where there are none."""
+        try:
+            return not states or (await self._home.generator.job(job))["state"] in states
+        except Refusal:
+            return False
+
+    def _shown(self, command: Command, *kinds: str) -> list[Heard]:
+        """What the bot has shown for that command, of these kinds or of any."""
+        return [
+            event
+            for event in self._people[0].heard
+            if command.event_id in (event.reply_to, event.content.get("m.relates_to", {}).get("event_id"))
+            and event.sender == self._home.bot.user_id
+            and (not kinds or event.mark.get("kind") in kinds)
+        ]
+
+    def _open(self) -> int:
+        done = {event.reply_to for event in self._people[0].heard if event.mark.get("kind") == RECIPE}
+        return sum(command.event_id not in done for command in self.commands)

@@ -1,0 +1,64 @@
+"""What was asked for beside what came. Pure."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from deploy.household.heard import Heard
+
+PICTURE, RECIPE = "picture", "recipe"
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command that the homeserver has taken."""
+
+    event_id: str
+    room_id: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What came of one command: how many pictures, and the seeds of its recipes."""
+
+    command: Command
+    pictures: int
+    seeds: tuple[int, ...]
+
+    @property
+    def is_lost(self) -> bool:
+        return not self.pictures or set(self.seeds) != {self.command.seed}
+
+    @property
+    def is_twice(self) -> bool:
+        return self.pictures > 1 or len(self.seeds) > 1
+
+    def __str__(self) -> str:
+        asked = f"{self.command.event_id} in {self.command.room_id}, seed {self.command.seed}"
+        return f"{asked}: {self.pictures} pictures, recipes of seeds {list(self.seeds)}"
+
+
+def deliveries(
+    commands: Iterable[Command], pictures: Iterable[str | None], recipes: Iterable[tuple[str | None, int]]
+) -> tuple[Delivery, ...]:
+    """``pictures`` are the commands that they answer; ``recipes`` have their seeds with it."""
+    count, seeds = Counter(pictures), defaultdict[str | None, list[int]](list)
+    for event_id, seed in recipes:
+        seeds[event_id].append(seed)
+    return tuple(Delivery(command, count[command.event_id], tuple(seeds[command.event_id])) for command in commands)
+
+
+def cut_short(said_at_ms: Mapping[str, int], shown: Iterable[Heard], kills_at_ms: Iterable[int]) -> Counter[str]:
+    """How far the open jobs had come at each kill. ``shown`` is what the bot had in the room when it was sent."""
+    kinds_of = defaultdict[str, list[tuple[int, str]]](list)
+    for event in shown:
+        if command := event.reply_to or event.content.get("m.relates_to", {}).get("event_id"):
+            kinds_of[command].append((event.sent_at_ms, event.mark.get("kind", "")))
+    stages = Counter[str]()
+    for kill in kills_at_ms:
+        for command, said in said_at_ms.items():
+            kinds = {kind for at, kind in kinds_of[command] if at < kill}
+            if said < kill and RECIPE not in kinds:
+                stages["picture without recipe" if PICTURE in kinds else "acknowledged" if kinds else "only said"] += 1
+    return stages
