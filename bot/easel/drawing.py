@@ -9,7 +9,6 @@ from collections import defaultdict
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from logging import Logger
-from typing import Any
 
 from .database import Store
 from .delivery import Delivery
@@ -18,20 +17,16 @@ from .generator_errors import Cancelled, Failed, GeneratorError, NotYet, QueueFu
 from .generator_watch import PAUSE_S, GeneratorWatch
 from .generator_words import JobStatus, Picture, Position
 from .generator_words import Progress as Step
-from .homeserver import Homeserver
 from .house_rules import HouseRules
 from .job import Job, JobState
 from .job_body import CannotAsk
+from .job_posts import EVENTS_PER_PICTURE, JobPosts
 from .language import DrawRequest, ParseError, parse_draw
-from .outbox import Debt, NotSent, Outbox, Priority
-from .picture_post import answer_content, caption, picture_content, recipe_content
+from .outbox import Debt, NotSent, Outbox
 from .progress import ProgressSign
-from .queue_words import Outlook, away_text, duration, in_turns, waiting_text
+from .queue_words import Outlook, duration
 from .settings import Settings
 from .typing_notices import TypingNotices
-
-# A picture and its recipe.
-EVENTS_PER_PICTURE = 2
 
 NOT_BROUGHT = "I could not bring the picture here. maubot's log says why."
 UNEXPECTED = "Something went wrong on my side, and maubot's log says what. It may work if you ask again."
@@ -61,7 +56,7 @@ class Draughtsman:
         generator: GeneratorClient,
         watch: GeneratorWatch,
         store: Store,
-        homeserver: Homeserver,
+        posts: JobPosts,
         outbox: Outbox,
         delivery: Delivery,
         typing: TypingNotices,
@@ -69,7 +64,7 @@ class Draughtsman:
         rules: HouseRules,
         log: Logger,
     ) -> None:
-        self._generator, self._watch, self._store, self._homeserver = generator, watch, store, homeserver
+        self._generator, self._watch, self._store, self._posts = generator, watch, store, posts
         self._outbox, self._delivery, self._typing = outbox, delivery, typing
         self._settings, self._rules, self._log = settings, rules, log
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -162,8 +157,7 @@ class Draughtsman:
         return JobState.DONE, ""
 
     async def _close(self, job: Job, sign: ProgressSign) -> None:
-        if job.last_word:
-            await self._say(job, "answer", job.last_word)
+        await self._posts.last_word(job)
         await sign.ended(job.state)
         await self._store.close_job(job.id)
 
@@ -210,7 +204,7 @@ class Draughtsman:
         """Return when it may be tried again. Raises Expired."""
         left_s = job.received_ms / 1000 + self._settings.wait_hours * 3600 - time.time()
         grace_s = self._settings.tell_waiting_after_s if error.passes or job.body else 0
-        telling = asyncio.create_task(self._tell_away_after(grace_s, job, error), name=f"word to wait for {job.id}")
+        telling = asyncio.create_task(self._tell_away(job, error, after_s=grace_s), name=f"word to wait for {job.id}")
         try:
             async with asyncio.timeout(left_s):
                 if isinstance(error, QueueFull):
@@ -227,76 +221,35 @@ class Draughtsman:
     # ---- into the room
 
     async def _bring(self, drawing: Drawing) -> None:
-        job, told = drawing.job, set[str]()
+        job, told = drawing.job, list[str]()
+        notes = (*drawing.request.notes, *([WORDS_OF_A_PHOTO] if job.message.is_caption else []))
         async with aclosing(self._generator.follow(job.id)) as events:
             async for event in events:
                 if isinstance(event, JobStatus | Position):
                     self.outlooks[job.id] = Outlook(_is_running(event), event.position, event.eta_s)
-                    await self._tell_waiting(job, event, told)
+                    if event.waiting_for and event.waiting_for not in told:
+                        told.append(event.waiting_for)
+                        await self._posts.reason(job, event.waiting_for, len(told))
+                    elif not event.waiting_for:
+                        await self._posts.place(job, event)
                 match event:
                     case JobStatus():
                         for picture in event.pictures:
-                            await self._post(drawing, picture)
+                            await self._posts.picture(job, picture, notes, drawing.debt)
                         if event.state == "failed":
                             raise Failed(event.error.message if event.error else None)
                         if event.state == "cancelled":
                             raise Cancelled
                     case Picture():
-                        await self._post(drawing, event)
+                        await self._posts.picture(job, event, notes, drawing.debt)
                     case Step():
                         self.outlooks[job.id] = Outlook(is_running=True, eta_s=event.eta_s)
                         drawing.sign.moved((event.n + event.step / event.steps) / job.pictures, event.eta_s)
 
-    async def _post(self, drawing: Drawing, picture: Picture) -> None:
-        job = drawing.job
-        room_id, relation = job.message.room_id, job.message.relation
-        notes = (*drawing.request.notes, *([WORDS_OF_A_PHOTO] if job.message.is_caption else []))
-
-        async def image() -> dict[str, Any]:
-            data = await self._generator.picture(job.id, picture.n)
-            thumbnail = await self._generator.thumbnail(job.id, picture.n)
-            return picture_content(
-                picture,
-                text=caption(picture, notes),
-                image=await self._homeserver.upload(room_id, data, picture.mimetype),
-                thumbnail=await self._homeserver.upload(room_id, thumbnail, picture.thumbnail_mimetype),
-                relation=relation,
-            )
-
-        async def recipe() -> dict[str, Any]:
-            data = await self._generator.recipe(job.id, picture.n)
-            uploaded = await self._homeserver.upload(room_id, data, "application/yaml")
-            return recipe_content(picture, size=len(data), recipe=uploaded, relation=relation)
-
-        for kind, content, priority in (("picture", image, Priority.PICTURE), ("recipe", recipe, Priority.ANSWER)):
-            await self._delivery.send(
-                job.id, room_id, kind, content, n=picture.n, priority=priority, count=job.pictures
-            )
-            drawing.debt.pay()
-
-    async def _tell_waiting(self, job: Job, event: JobStatus | Position, told: set[str]) -> None:
-        """Say why nothing moves, each reason once; and say once that there is a queue, where it is long."""
-        if event.waiting_for and event.waiting_for not in told:
-            told.add(event.waiting_for)
-            await self._say(job, "reason", event.waiting_for, n=len(told))
-        elif event.position and not event.waiting_for:
-            is_long = event.position > 1 if event.eta_s is None else event.eta_s > self._settings.tell_waiting_after_s
-            if is_long:
-                await self._say(job, "waiting", waiting_text(event.position, event.eta_s))
-
-    async def _tell_away_after(self, grace_s: float, job: Job, error: NotYet) -> None:
-        await asyncio.sleep(grace_s)
-        await self._tell_away(job, error)
-
-    async def _tell_away(self, job: Job, error: NotYet) -> None:
-        order = [waiting.id for waiting in in_turns(await self._store.open_jobs())]
-        place = order.index(job.id) + 1 if job.id in order else 1
+    async def _tell_away(self, job: Job, error: NotYet, *, after_s: float = 0) -> None:
+        await asyncio.sleep(after_s)
         with suppress(NotSent):
-            await self._say(job, "waiting", away_text(str(error), error.until, place))
-
-    async def _say(self, job: Job, kind: str, text: str, *, n: int = 0) -> None:
-        content = answer_content(text, job.message.relation)
-        await self._delivery.send(job.id, job.message.room_id, kind, content, n=n)
+            await self._posts.away(job, error)
 
 
 def _is_running(event: JobStatus | Position) -> bool:

@@ -23,6 +23,7 @@ from .homeserver import Homeserver
 from .house_rules import HouseRules
 from .intake import Intake
 from .job import job_id
+from .job_posts import JobPosts
 from .outbox import NotSent, Outbox, RateLimit
 from .picture_post import answer_content
 from .room_history import RoomHistory
@@ -123,11 +124,18 @@ class EaselBot(Plugin):
         wake_up = partial(_wake, settings.wake_mac, settings.wake_address)
         rules = HouseRules(settings)
         watch = GeneratorWatch(generator.capabilities, wake_up, self.log)
+        posts = JobPosts(
+            generator=generator,
+            homeserver=self.homeserver,
+            store=self._store,
+            delivery=self._delivery,
+            tell_waiting_after_s=settings.tell_waiting_after_s,
+        )
         self.draughtsman = Draughtsman(
             generator=generator,
             watch=watch,
             store=self._store,
-            homeserver=self.homeserver,
+            posts=posts,
             outbox=self.outbox,
             delivery=self._delivery,
             typing=self._typing,

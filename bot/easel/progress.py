@@ -42,7 +42,7 @@ class ProgressSign:
     def began(self) -> None:
         """Acknowledge, without waiting for it."""
         if self._how is Progress.REACTION:
-            self._start(self._react(WORKING, 0))
+            self._start(self._begin())
 
     def moved(self, done: float, eta_s: float | None) -> None:
         """Show how far it is, unless that was shown a moment ago."""
@@ -75,6 +75,11 @@ class ProgressSign:
             await self._delivery.send(job.id, job.message.room_id, "progress-end", content, priority=Priority.TIDY)
         if (last := _LAST_REACTION.get(state)) and self._how is Progress.REACTION:
             await self._react(last, 0, kind="ended", priority=Priority.TIDY)
+
+    async def _begin(self) -> None:
+        # A job that is gone on with after a restart may have its sign already.
+        if await self._delivery.there(self._job.id, "reaction") is None:
+            await self._react(WORKING, 0)
 
     async def _react(self, key: str, n: int, *, kind: str = "reaction", priority: Priority = Priority.PROGRESS) -> None:
         content = reaction_content(self._job.message.event_id, key)

@@ -41,6 +41,7 @@ class Household:
     admin: Account
     memory: Memory
     exempt: bool
+    bot_settings: Mapping[str, Any]
     stack: AsyncExitStack
 
     async def person(self, name: str) -> Person:
@@ -52,6 +53,10 @@ class Household:
         self.stack.push_async_callback(person.stop)
         await person.start()
         return person
+
+    async def change_settings(self, **changed: Any) -> None:
+        """Give the bot these settings, and the household's own for the rest."""
+        await self.maubot.set_instance(INSTANCE, PLUGIN_ID, self.bot, {**self.bot_settings, **changed})
 
     async def unless_it_fails(self, work: Coroutine[Any, Any, T]) -> T:
         """The work's result. Raises HouseholdError as soon as something that should be running has ended by itself."""
@@ -153,5 +158,6 @@ async def household(
             admin=admin,
             memory=memory,
             exempt=exempt,
+            bot_settings=settings,
             stack=stack,
         )

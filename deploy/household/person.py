@@ -81,6 +81,11 @@ class Person:
         if not isinstance(joined, nio.JoinResponse):
             raise HouseholdError(f"{self.account.user_id} did not join the room: {joined}")
 
+    async def invite(self, room_id: str, user_id: str) -> None:
+        invited = await self._client.room_invite(room_id, user_id)
+        if not isinstance(invited, nio.RoomInviteResponse):
+            raise HouseholdError(f"{user_id} was not invited: {invited}")
+
     async def leave(self, room_id: str) -> None:
         left = await self._client.room_leave(room_id)
         if not isinstance(left, nio.RoomLeaveResponse):
@@ -88,12 +93,7 @@ class Person:
 
     async def wait_for_member(self, room_id: str, user_id: str, *, timeout_s: float = 60) -> None:
         """Return when that user is in the room."""
-
-        def is_there() -> bool:
-            room = self._client.rooms.get(room_id)
-            return room is not None and user_id in room.users and user_id not in room.invited_users
-
-        await self.until(is_there, timeout_s=timeout_s)
+        await self.until(lambda: self.sees_member(room_id, user_id), timeout_s=timeout_s)
 
     async def say(self, room_id: str, body: str, **content: Any) -> str:
         """Send a text message; further ``content`` goes with it. Returns its event id."""
@@ -160,6 +160,10 @@ class Person:
             if not page.chunk or page.end is None:
                 return events
             start = page.end
+
+    def sees_member(self, room_id: str, user_id: str) -> bool:
+        room = self._client.rooms.get(room_id)
+        return room is not None and user_id in room.users and user_id not in room.invited_users
 
     def sees_typing(self, room_id: str, user_id: str) -> bool:
         return user_id in self._client.rooms[room_id].typing_users

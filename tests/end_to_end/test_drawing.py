@@ -93,7 +93,7 @@ async def test_a_thread_is_followed(talk):
 
 async def test_a_command_is_acknowledged(talk):
     command = await talk.say(f"!draw otter {SMALL}")
-    reaction = await talk.reply(command, "working")
+    reaction = await talk.reply(command, "reaction")
     assert reaction.type == "m.reaction" and reaction.content["m.relates_to"]["key"].startswith("🎨")
     await talk.drawn(command)
     seen = await talk.person.until(lambda: talk.person.sees_read(talk.room_id, talk.home.bot.user_id))

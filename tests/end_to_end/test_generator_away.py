@@ -20,7 +20,7 @@ async def generator(home):
 
 async def at_work(talk, generator, command):
     """The command's job is on the card."""
-    await talk.reply(command, "working")
+    await talk.reply(command, "reaction")
     await generator.child.wait_until(lambda: is_drawing(generator))
 
 
@@ -28,12 +28,21 @@ async def is_drawing(generator):
     return (await generator.health())["running"] == 1
 
 
-async def test_stopped_then_started(encrypted, generator):
+async def test_what_was_asked_while_it_was_off_is_drawn_when_it_is_back(encrypted, generator):
     assert await generator.stop() == 0
-    assert "not running" in await encrypted.answer(SMALL)
+    commands = [await encrypted.say(f"{SMALL} --seed {seed}") for seed in (1, 2)]
+    for command, place in zip(commands, ("1st", "2nd"), strict=True):
+        said = (await encrypted.reply(command, "waiting")).body
+        assert "not running" in said
+        assert f"I'll draw it when it is back, you are {place}." in said
     assert "not running" in await encrypted.answer("!easel status")
+    queue = await encrypted.answer("!easel queue")
+    assert "not running" in queue
+    assert "2. @ada" in queue
     await generator.start()
-    await encrypted.draw(SMALL)
+    drawn = [await encrypted.drawn(command) for command in commands]
+    assert [one.record["seed"] for one in drawn] == [1, 2]
+    assert all(len(encrypted.replies(command, "waiting")) == 1 for command in commands)
 
 
 async def test_starting(encrypted, generator):
@@ -43,15 +52,15 @@ async def test_starting(encrypted, generator):
     await encrypted.draw(SMALL)
 
 
-async def test_killed_at_work(encrypted, generator):
+async def test_killed_at_work_draws_the_same_picture_when_it_is_back(encrypted, generator):
     command = await encrypted.say(LONG)
     await at_work(encrypted, generator, command)
     await generator.kill()
-    answer = await encrypted.reply(command, "answer")
-    assert "generator" in answer.body
-    await encrypted.reply(command, "failed")
     await generator.start()
-    await encrypted.draw(SMALL)
+    drawn = await encrypted.drawn(command)
+    again = await encrypted.draw(f"{LONG} --seed {drawn.record['seed']}")
+    assert again.pixels == drawn.pixels
+    assert len(encrypted.replies(command, "picture", "recipe")) == 2
 
 
 async def test_stopped_at_work_finishes_first(encrypted, generator):
@@ -66,6 +75,6 @@ async def test_paused_at_work(encrypted, generator):
     command = await encrypted.say(LONG)
     await at_work(encrypted, generator, command)
     await generator.pause()
-    assert "in use for something else" in (await encrypted.reply(command, "waiting")).body
+    assert "in use for something else" in (await encrypted.reply(command, "reason")).body
     await generator.resume()
     await encrypted.drawn(command)

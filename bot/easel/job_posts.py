@@ -1,0 +1,86 @@
+"""What a job brings into its room: pictures with their recipes, and words. Each is sent once, whoever asks again."""
+
+from typing import Any
+
+from .database import Store
+from .delivery import Delivery
+from .generator_client import GeneratorClient
+from .generator_errors import NotYet
+from .generator_words import JobStatus, Picture, Position
+from .homeserver import Homeserver
+from .job import Job
+from .outbox import Debt, Priority
+from .picture_post import answer_content, caption, picture_content, recipe_content
+from .queue_words import away_text, in_turns, waiting_text
+
+# A picture and its recipe.
+EVENTS_PER_PICTURE = 2
+
+
+class JobPosts:
+    """One for the whole bot. Every method raises NotSent."""
+
+    def __init__(
+        self,
+        *,
+        generator: GeneratorClient,
+        homeserver: Homeserver,
+        store: Store,
+        delivery: Delivery,
+        tell_waiting_after_s: float,
+    ) -> None:
+        self._generator, self._homeserver, self._store, self._delivery = generator, homeserver, store, delivery
+        self._tell_waiting_after_s = tell_waiting_after_s
+
+    async def picture(self, job: Job, picture: Picture, notes: tuple[str, ...], debt: Debt) -> None:
+        """The picture, then its recipe. ``notes`` are told in the caption. Raises GeneratorError, too."""
+        room_id, relation = job.message.room_id, job.message.relation
+
+        async def image() -> dict[str, Any]:
+            data = await self._generator.picture(job.id, picture.n)
+            thumbnail = await self._generator.thumbnail(job.id, picture.n)
+            return picture_content(
+                picture,
+                text=caption(picture, notes),
+                image=await self._homeserver.upload(room_id, data, picture.mimetype),
+                thumbnail=await self._homeserver.upload(room_id, thumbnail, picture.thumbnail_mimetype),
+                relation=relation,
+            )
+
+        async def recipe() -> dict[str, Any]:
+            data = await self._generator.recipe(job.id, picture.n)
+            uploaded = await self._homeserver.upload(room_id, data, "application/yaml")
+            return recipe_content(picture, size=len(data), recipe=uploaded, relation=relation)
+
+        for kind, content, priority in (("picture", image, Priority.PICTURE), ("recipe", recipe, Priority.ANSWER)):
+            await self._delivery.send(
+                job.id, room_id, kind, content, n=picture.n, priority=priority, count=job.pictures
+            )
+            debt.pay()
+
+    async def reason(self, job: Job, reason: str, number: int) -> None:
+        """Why nothing moves: the job's ``number``-th reason."""
+        await self._say(job, "reason", reason, n=number)
+
+    async def place(self, job: Job, event: JobStatus | Position) -> None:
+        """That there is a queue, if it is long; told once."""
+        if event.position is None:
+            return
+        is_long = event.position > 1 if event.eta_s is None else event.eta_s > self._tell_waiting_after_s
+        if is_long:
+            await self._say(job, "waiting", waiting_text(event.position, event.eta_s))
+
+    async def away(self, job: Job, error: NotYet) -> None:
+        """That the job waits for the generator; told once."""
+        order = [waiting.id for waiting in in_turns(await self._store.open_jobs())]
+        place = order.index(job.id) + 1 if job.id in order else 1
+        await self._say(job, "waiting", away_text(str(error), error.until, place))
+
+    async def last_word(self, job: Job) -> None:
+        """Why there is no picture, if somebody is to be told."""
+        if job.last_word:
+            await self._say(job, "answer", job.last_word)
+
+    async def _say(self, job: Job, kind: str, text: str, *, n: int = 0) -> None:
+        content = answer_content(text, job.message.relation)
+        await self._delivery.send(job.id, job.message.room_id, kind, content, n=n)
