@@ -45,6 +45,11 @@ class Child:
     def is_running(self) -> bool:
         return self._process is not None and self._process.returncode is None
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     async def start(self) -> None:
         # One log of one run, however often the process is started in it.
         with self.log.open("wb" if self._process is None else "ab") as log:

@@ -1,0 +1,83 @@
+"""What shows how far a picture is, and that its end is always right."""
+
+import pytest
+
+from bot.easel import progress
+from bot.easel.progress import progress_text
+
+
+@pytest.mark.parametrize(
+    ("done", "eta_s", "said"),
+    [
+        (0.4, 18.2, "🎨 40%, 18 s left"),
+        (0.0, 300, "🎨 0%, 5 min left"),
+        # Clients print a number behind a reaction: it must not look like one of ours.
+        (0.5, None, "🎨 50% drawn"),
+    ],
+)
+def test_the_words(done, eta_s, said):
+    assert progress_text(done, eta_s) == said
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """Every step is shown."""
+    monkeypatch.setattr(progress, "AGAIN_AFTER_S", 0)
+
+
+def of_kind(homeserver, *kinds: str):
+    return [event for event in homeserver.events if event.kind in kinds]
+
+
+def redacted(homeserver) -> set[str]:
+    return {event.content["redacts"] for event in homeserver.events if event.type == "m.room.redaction"}
+
+
+async def test_a_reaction_moves_and_is_gone_with_the_picture(drawing_room, homeserver, at_once):
+    event_id = await drawing_room.say("!draw otter")
+    reactions = await homeserver.until(
+        lambda: len(found := of_kind(homeserver, "reaction")) == len(redacted(homeserver)) >= 1 and found
+    )
+    assert {event.content["m.relates_to"]["event_id"] for event in reactions} == {event_id}
+    assert {f"$sent-{event.txn_id}" for event in reactions} == redacted(homeserver)
+    assert not of_kind(homeserver, "ended")
+
+
+@pytest.mark.parametrize(("how", "kinds"), [("off", set()), ("message", {"progress", "progress-end"})])
+async def test_other_ways(drawing_room, homeserver, plugin, maubot_plugin_config_dict, at_once, how, kinds):
+    maubot_plugin_config_dict["progress"] = how
+    await plugin.on_external_config_update()
+    await drawing_room.say("!draw otter")
+    await homeserver.files()
+    if kinds:
+        end = await homeserver.marked("progress-end")
+        (first,) = of_kind(homeserver, "progress")
+        assert first.content["body"] == "🎨 3% drawn"
+        assert end.content["m.new_content"]["body"] == "Drawn."
+        assert end.content["m.relates_to"] == {"rel_type": "m.replace", "event_id": f"$sent-{first.txn_id}"}
+    shown = {event.kind for event in homeserver.events} - {"picture", "recipe"}
+    assert shown == kinds
+
+
+async def test_it_leaves_room_for_what_the_job_owes(
+    drawing_room, homeserver, plugin, maubot_plugin_config_dict, at_once
+):
+    maubot_plugin_config_dict["rate_limit_burst"] = 2
+    maubot_plugin_config_dict["rate_limit_per_second"] = 100
+    await plugin.on_external_config_update()
+    await drawing_room.say("!draw otter")
+    await homeserver.files()
+    assert not of_kind(homeserver, "reaction")
+
+
+async def test_a_failure_ends_in_a_cross_after_a_restart_too(drawing_room, homeserver, generator, plugin, refusal):
+    generator.sins["submit"] = refusal(503, "Not now.")
+    event_id = await drawing_room.say("!draw otter")
+    working = await homeserver.marked("reaction")
+    await plugin.internal_stop()
+    generator.sins["submit"] = refusal(422, "No.")
+    await plugin.internal_start()
+    ended = await homeserver.marked("ended")
+    assert ended.content["m.relates_to"] == {"rel_type": "m.annotation", "event_id": event_id, "key": "❌"}
+    assert f"$sent-{working.txn_id}" in redacted(homeserver)
+    assert await homeserver.answer() == "No."
