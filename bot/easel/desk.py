@@ -95,7 +95,7 @@ class Desk:
             content = answer_content(text, message.relation)
             await self._delivery.send(job_id(message.event_id), message.room_id, "answer", content)
         except NotSent as error:
-            self._log.error(f"Nobody in {message.room_id} was told “{brief(text)}”: {error}")
+            self._log.error(f"{message.event_id} in {message.room_id} was not answered: {error}")
 
     # ---- gestures
 

@@ -89,7 +89,7 @@ class Draughtsman:
         await _cancelled(self._tasks.pop(job.id, None))
         self._log.info(f"{job.id}: {state} for {job.message.sender} in {job.message.room_id}")
         # A job that is replaced is cancelled by the one in its place, which must come first.
-        if state is not JobState.REPLACED:
+        if state is not JobState.REPLACED and not self._watch.away:
             with suppress(GeneratorError):
                 await self._generator.cancel(job.id)
         self.start(replace(job, state=state, last_word=last_word))
@@ -142,7 +142,8 @@ class Draughtsman:
         except (ParseError, CannotAsk) as error:
             return JobState.FAILED, str(error)
         except GeneratorError as error:
-            self._log.warning(f"{job.id}: {error!r}, {error.__cause__!r}")
+            # The sentence may quote what was asked for, and is for the room.
+            self._log.warning(f"{job.id}: not drawn: {type(error).__name__}, {error.__cause__!r}")
             return JobState.FAILED, str(error)
         except Expired as error:
             return JobState.EXPIRED, str(error)

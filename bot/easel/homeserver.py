@@ -27,7 +27,7 @@ from mautrix.errors import (
     MNotFound,
     SessionShareError,
 )
-from mautrix.types import EventID, EventType, RoomID, UserID
+from mautrix.types import DeviceLists, EventID, EventType, RoomID, UserID
 from yarl import URL
 
 from .outbox import NotSent, Outgoing, SlowDown, Unreachable
@@ -62,7 +62,12 @@ class Homeserver:
         self._client, self._log, self._patience = client, log, patience
         # When encryption is turned on in one of these, the sync tells the state store.
         self._known_plain: set[str] = set()
+        self._devices_seen: set[str] = set()
         self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def sync_failed(self) -> None:
+        """Something may have been missed."""
+        self._devices_seen.clear()
 
     async def is_encrypted(self, room_id: str) -> bool:
         """Whether the room is; asked of the homeserver where that is not known. Raises NotSent."""
@@ -80,6 +85,7 @@ class Homeserver:
             content: Any = event.content
             # Reactions are never encrypted, in any client.
             if event_type not in self._client.encryption_blacklist and await self._must_encrypt(event.room_id):
+                await self._see_devices(event.room_id)
                 encrypted = await self._client.encrypt(RoomID(event.room_id), event_type, content)
                 event_type, content = EventType.ROOM_ENCRYPTED, encrypted.serialize()
             return await self._put(Path.v3.rooms[event.room_id].send[event_type.t][event.txn_id], content)
@@ -144,6 +150,14 @@ class Homeserver:
             self._known_plain.add(room_id)
             return False
         return True
+
+    async def _see_devices(self, room_id: str) -> None:
+        """Ask once which devices people here have: mautrix misses what changes while it or the homeserver is down."""
+        if room_id in self._devices_seen:
+            return
+        members = list(await self._client.get_joined_members(RoomID(room_id)))
+        await self._client.crypto.handle_device_lists(DeviceLists(changed=members))
+        self._devices_seen.add(room_id)
 
     async def _upload(self, room_id: str, data: bytes, mimetype: str) -> dict[str, Any]:
         if not await self._must_encrypt(room_id):

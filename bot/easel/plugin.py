@@ -85,6 +85,7 @@ class EaselBot(Plugin):
         self._start(self.outbox.run(), "outbox")
         await self.draughtsman.resume()
         self.client.add_event_handler(InternalEventType.SYNC_SUCCESSFUL, self._read_gaps)
+        self.client.add_event_handler(InternalEventType.SYNC_ERRORED, self._sync_failed)
         self._own_sync.start()
         self._start(self._catch_up(), "catching up")
 
@@ -103,6 +104,7 @@ class EaselBot(Plugin):
     async def stop(self) -> None:
         self._own_sync.stop()
         self.client.remove_event_handler(InternalEventType.SYNC_SUCCESSFUL, self._read_gaps)
+        self.client.remove_event_handler(InternalEventType.SYNC_ERRORED, self._sync_failed)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -190,6 +192,9 @@ class EaselBot(Plugin):
         rooms = [room_id for room_id, room in joined.items() if room.get("timeline", {}).get("limited")]
         if rooms:
             self._start(self._intake.catch_up(rooms), "catching up")
+
+    async def _sync_failed(self, data: dict[str, Any]) -> None:
+        self.homeserver.sync_failed()
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
         """Run something in the background until it ends or the plugin stops."""

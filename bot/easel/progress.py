@@ -37,7 +37,7 @@ class ProgressSign:
     def __init__(self, job: Job, delivery: Delivery, how: Progress) -> None:
         self._job, self._delivery, self._how = job, delivery, how
         self._sending: asyncio.Task[None] | None = None
-        self._sent_at = time.monotonic()
+        self._sent_at, self._shown = time.monotonic(), WORKING
 
     def began(self) -> None:
         """Acknowledge, without waiting for it."""
@@ -49,10 +49,13 @@ class ProgressSign:
         is_sending = self._sending is not None and not self._sending.done()
         if self._how is Progress.OFF or is_sending or time.monotonic() - self._sent_at < AGAIN_AFTER_S:
             return
-        self._sent_at = time.monotonic()
+        text = progress_text(done, eta_s)
+        if text == self._shown:
+            # A homeserver takes the same reaction only once.
+            return
+        self._sent_at, self._shown = time.monotonic(), text
         # Homeservers remember transaction ids over our restarts, so a number is never used again.
         n = int(time.time())
-        text = progress_text(done, eta_s)
         self._start(self._react(text, n) if self._how is Progress.REACTION else self._write(text, n))
 
     async def arrived(self) -> None:

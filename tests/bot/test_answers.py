@@ -213,6 +213,20 @@ async def test_a_picture_that_is_too_large_for_the_homeserver_is_said(drawing_ro
     assert "Upload request body is too large" in caplog.text
 
 
+@pytest.mark.parametrize("path", ["submit", "capabilities", None])
+async def test_the_log_has_no_words_of_a_prompt(drawing_room, homeserver, generator, refusal, caplog, path):
+    caplog.set_level("INFO")
+    if path:
+        generator.sins[path] = refusal(422, "“xylophone” is no word for a picture.")
+    await drawing_room.say("!draw xylophone, top hat")
+    await (homeserver.marked("ended") if path else homeserver.files())
+    await drawing_room.say("!draw ((((xylophone")
+    await homeserver.answers(2 if path else 1)
+    assert "accepted from @ada:example.com in !kitchen:example.com" in caplog.text
+    assert path or "delivered to @ada:example.com in !kitchen:example.com after" in caplog.text
+    assert "xylophone" not in caplog.text
+
+
 async def test_help_comes_within_a_second(room, homeserver):
     began = time.monotonic()
     await room.say("!draw")
