@@ -57,9 +57,9 @@ class Delivery:
             await self._store.was_posted(txn_id, event_id)
         return event_id
 
-    async def there(self, job: str, kind: str) -> str | None:
-        """The id of the job's event of that kind, if one is in the room. Raises NotSent."""
-        notes = [note for note in await self._store.all_posted(job) if note.kind == kind]
+    async def there(self, job: str, kind: str, n: int | None = None) -> str | None:
+        """The id of the job's event of that kind and number, if one is in the room. Raises NotSent."""
+        notes = [note for note in await self._store.all_posted(job) if note.kind == kind and n in (None, note.n)]
         return await self._found(notes[0]) if notes else None
 
     async def take_back(self, job: str, *kinds: str, n: int | None = None, but: str | None = None) -> None:

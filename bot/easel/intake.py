@@ -36,7 +36,7 @@ CANCEL, REMOVE = "❌", "🗑"
 # Keyboards add it to emoji or not, as they like.
 _VARIATION_SELECTOR = "\ufe0f"
 
-Start = Callable[[Coroutine[Any, Any, None], str], None]
+Start = Callable[[Coroutine[Any, Any, None], str], object]
 
 
 class Intake:

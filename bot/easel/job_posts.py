@@ -35,10 +35,14 @@ class JobPosts:
     async def picture(self, job: Job, picture: Picture, notes: tuple[str, ...], debt: Debt) -> None:
         """The picture, then its recipe. ``notes`` are told in the caption. Raises GeneratorError, too."""
         room_id, relation = job.message.room_id, job.message.relation
+        if await self._delivery.there(job.id, "recipe", picture.n):
+            return
+        # All at once: a generator that is stopping does not stay for long.
+        data = await self._generator.picture(job.id, picture.n)
+        thumbnail = await self._generator.thumbnail(job.id, picture.n)
+        recipe = await self._generator.recipe(job.id, picture.n)
 
-        async def image() -> dict[str, Any]:
-            data = await self._generator.picture(job.id, picture.n)
-            thumbnail = await self._generator.thumbnail(job.id, picture.n)
+        async def image_event() -> dict[str, Any]:
             return picture_content(
                 picture,
                 text=caption(picture, notes),
@@ -47,12 +51,14 @@ class JobPosts:
                 relation=relation,
             )
 
-        async def recipe() -> dict[str, Any]:
-            data = await self._generator.recipe(job.id, picture.n)
-            uploaded = await self._homeserver.upload(room_id, data, "application/yaml")
-            return recipe_content(picture, size=len(data), recipe=uploaded, relation=relation)
+        async def recipe_event() -> dict[str, Any]:
+            uploaded = await self._homeserver.upload(room_id, recipe, "application/yaml")
+            return recipe_content(picture, size=len(recipe), recipe=uploaded, relation=relation)
 
-        for kind, content, priority in (("picture", image, Priority.PICTURE), ("recipe", recipe, Priority.ANSWER)):
+        for kind, content, priority in (
+            ("picture", image_event, Priority.PICTURE),
+            ("recipe", recipe_event, Priority.ANSWER),
+        ):
             await self._delivery.send(
                 job.id, room_id, kind, content, n=picture.n, priority=priority, count=job.pictures
             )

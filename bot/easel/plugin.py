@@ -167,7 +167,8 @@ class EaselBot(Plugin):
     @on(EventType.REACTION)
     @on(EventType.ROOM_REDACTION)
     async def take(self, evt: Event) -> None:
-        await self._intake.take(evt)
+        # Ours to end: a homeserver that is away may keep an event waiting when the plugin stops.
+        await asyncio.wait({self._start(self._intake.take(evt), f"event {evt.event_id}")})
 
     @on(EventType.ROOM_MEMBER)
     async def take_member(self, evt: StateEvent) -> None:
@@ -196,11 +197,12 @@ class EaselBot(Plugin):
     async def _sync_failed(self, data: dict[str, Any]) -> None:
         self.homeserver.sync_failed()
 
-    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run something in the background until it ends or the plugin stops."""
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 async def _wake(mac: str, address: str) -> None:

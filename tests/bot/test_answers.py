@@ -1,5 +1,6 @@
 """What the bot says, and what it does not read, through the front door."""
 
+import asyncio
 import time
 
 import pytest
@@ -138,12 +139,16 @@ async def test_a_room_that_refuses_the_bot_is_logged(room, homeserver, caplog):
     assert "No hello in !kitchen:example.com: the homeserver said 403" in caplog.text
 
 
-async def test_a_room_that_the_homeserver_is_silent_about_holds_up_no_other(room, homeserver):
+async def test_a_room_that_the_homeserver_is_silent_about_holds_up_no_other(room, homeserver, plugin):
     homeserver.in_silence.add("!silent:example.com")
-    await room.say("!draw", room_id="!silent:example.com")
+    waiting = asyncio.create_task(room.say("!draw", room_id="!silent:example.com"))
+    await asyncio.sleep(0)
     await room.say("!draw")
     (answer,) = await homeserver.answers()
     assert answer.room_id == "!kitchen:example.com"
+    assert not waiting.done()
+    await plugin.internal_stop()
+    await waiting
 
 
 async def test_nothing_is_sent_in_plain_text_to_an_encrypted_room(room, homeserver, plugin, caplog):
@@ -220,7 +225,7 @@ async def test_the_log_has_no_words_of_a_prompt(drawing_room, homeserver, genera
         generator.sins[path] = refusal(422, "“xylophone” is no word for a picture.")
     await drawing_room.say("!draw xylophone, top hat")
     await (homeserver.marked("ended") if path else homeserver.files())
-    await drawing_room.say("!draw ((((xylophone")
+    await drawing_room.say("!draw xylophone --sede 7")
     await homeserver.answers(2 if path else 1)
     assert "accepted from @ada:example.com in !kitchen:example.com" in caplog.text
     assert path or "delivered to @ada:example.com in !kitchen:example.com after" in caplog.text

@@ -144,7 +144,7 @@ async def test_what_the_generator_said(store):
 async def test_a_database_of_the_first_version_is_upgraded(url):
     log = logging.getLogger("db")
     old = type(upgrade_table)()
-    old.register(upgrade_table.upgrades[0], description="the first version")
+    old.upgrades[:] = upgrade_table.upgrades[:1]
     database = Database.create(url, upgrade_table=old, log=log)
     await database.start()
     await Store(database).keep_capabilities("kept")

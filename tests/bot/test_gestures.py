@@ -1,12 +1,19 @@
 """Deleting, reacting, editing, leaving: what people do in Matrix anyway, and what it does to their pictures."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from bot.easel.job import job_id
 
 BOB = "@bob:example.com"
+
+
+@pytest.fixture
+def maubot_plugin_config_overrides() -> dict[str, Any]:
+    """What happens here is more than a homeserver's limit allows at once."""
+    return {"rate_limit_per_second": 0}
 
 
 @pytest.fixture

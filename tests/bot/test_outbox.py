@@ -151,6 +151,7 @@ async def test_what_is_no_longer_true_is_taken_back_last_and_never_dropped(start
     homeserver = Homeserver()
     outbox = start(homeserver, burst=1, per_second=50)
     with outbox.owing(100):
+        await outbox.send(event("first"))
         tidying = asyncio.create_task(outbox.send(event("tidy"), Priority.TIDY))
         await asyncio.sleep(0)
         await asyncio.gather(*(outbox.send(event(f"a{n}")) for n in range(3)))

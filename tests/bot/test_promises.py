@@ -2,12 +2,19 @@
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 
 from bot.easel.job import job_id
 
 ROOM = "!kitchen:example.com"
+
+
+@pytest.fixture
+def maubot_plugin_config_overrides() -> dict[str, Any]:
+    """What happens here is more than a homeserver's limit allows at once."""
+    return {"rate_limit_per_second": 0}
 
 
 @pytest.fixture

@@ -43,8 +43,10 @@ async def test_stopping_leaves_nothing_behind(drawing_room, homeserver, plugin, 
 
 async def test_stopping_before_anything_is_sent(drawing_room, homeserver, plugin, drawn):
     homeserver.in_silence.add("!kitchen:example.com")
-    await drawing_room.say("!draw otter")
+    said = asyncio.create_task(drawing_room.say("!draw otter"))
+    await asyncio.sleep(0.1)
     await plugin.internal_stop()
+    await said
     assert our_tasks() == []
     assert not homeserver.events
 
