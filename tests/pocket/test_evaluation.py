@@ -38,6 +38,11 @@ def test_a_low_weight_takes_its_words_away(figures, kind):
     assert figures["left"][f"({kind})----"] <= MOST_LEFT + MARGIN
 
 
+@pytest.mark.parametrize("kind", ["headgear", "outfit"])
+def test_a_negative_prompt_takes_away_what_it_names(figures, kind):
+    assert figures["left"][f"--no with the {kind}'s own name"] <= MOST_LEFT + MARGIN
+
+
 def test_nobody_wears_a_hat_unasked(figures):
     assert figures["unasked"]["headgear"] <= MOST_UNASKED + MARGIN
 
