@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,9 +73,13 @@ class Homeserver:
 
     async def until(self, done: Callable[[], Any]) -> Any:
         """Wait until ``done()`` is true of what came in, and return it."""
-        async with asyncio.timeout(10), self.news:
-            await self.news.wait_for(lambda: bool(done()))
-            return done()
+        async with asyncio.timeout(10):
+            while not (value := done()):
+                # What is waited for may also happen at the generator, of which no news comes from here.
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(0.05), self.news:
+                        await self.news.wait()
+            return value
 
     async def answers(self, number: int = 1) -> list[Sent]:
         """The first notices, as soon as there are so many."""

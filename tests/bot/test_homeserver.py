@@ -11,7 +11,7 @@ from bot.easel.outbox import NotSent, Outgoing, SlowDown, Unreachable
 EVENT = Outgoing(room_id="!room:example.com", txn_id="t", content={"msgtype": "m.notice", "body": "hello"})
 
 
-IMPATIENT = Patience(send_s=0.1, upload_s=5, courtesy_s=0.1, pauses_s=(0, 0))
+IMPATIENT = Patience(send_s=1, upload_s=5, courtesy_s=1, pauses_s=(0, 0))
 NO_JSON = {"content_type": "application/json", "text": "no JSON"}
 
 
