@@ -20,7 +20,7 @@ async def main():
     classes = {loader.meta.id: await loader.load() for loader in loaders}
     ours, theirs = classes["household.easel"], classes["neighbour.bot"]
     assert sys.modules[theirs.__module__].greeting() == "The neighbour says hello."
-    assert sys.modules[ours.__module__].read_command("!draw otter").text == "otter"
+    assert sys.modules["bot.easel.intake"].read_command("!draw otter").text == "otter"
     assert ours.get_config_class().__module__.startswith("bot.easel.")
 
 asyncio.run(main())
