@@ -42,8 +42,8 @@ class TypingNotices:
                 keeper = self._keepers.pop(room_id)
                 self._interrupted.pop(room_id, None)
                 keeper.cancel()
-                with suppress(asyncio.CancelledError):
-                    await keeper
+                # Not suppressed: whoever is cancelled here must not go on.
+                await asyncio.gather(keeper, return_exceptions=True)
                 # Meanwhile the room's next job may have begun.
                 if room_id not in self._jobs:
                     await self._set_typing(room_id, 0)

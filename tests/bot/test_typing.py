@@ -45,3 +45,28 @@ async def test_after_each_event_of_ours_typing_begins_anew():
             assert [await said.get(), await said.get()] == [0, TYPING_FOR_S]
     assert await said.get() == 0
     assert said.empty()
+
+
+async def test_who_is_cancelled_while_typing_ends_does_not_go_on():
+    leaving, went_on = asyncio.Event(), []
+
+    async def set_typing(room_id: str, for_s: int) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            # The notice takes its time to end, and meanwhile the bot stops.
+            leaving.set()
+            await asyncio.sleep(0.01)
+
+    async def draw() -> None:
+        async with TypingNotices(set_typing).shown_in("!kitchen:example.com"):
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        went_on.append(True)
+
+    drawing = asyncio.create_task(draw())
+    await leaving.wait()
+    drawing.cancel()
+    await asyncio.gather(drawing, return_exceptions=True)
+    assert drawing.cancelled()
+    assert not went_on
