@@ -8,9 +8,7 @@ A real homeserver, maubot and generator with pocket, a second Matrix client as t
 
 import argparse
 import asyncio
-import json
 import logging
-import platform
 import tempfile
 import time
 from functools import partial
@@ -19,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.whole_way import ONE_CORE, REPEATS, WARM_UP, told
+from benchmarks.whole_way import ONE_CORE, REPEATS, WARM_UP, report, told
 from deploy.household.heard import Heard
 from deploy.household.home import Household, household
 from deploy.household.person import Person
@@ -92,12 +90,7 @@ def main() -> None:
     logging.getLogger("nio").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as folder:
         results = asyncio.run(measure(Path(folder), asked.jobs))
-    results["machine"] = f"{platform.machine()}, {platform.python_implementation()} {platform.python_version()}"
-    if asked.json:
-        print(json.dumps(results, indent=2))
-        return
-    for name, result in results.items():
-        print(f"{name}: {result}")
+    report(results, as_json=asked.json)
 
 
 if __name__ == "__main__":

@@ -125,6 +125,16 @@ async def measure(folder: Path) -> dict[str, Any]:
         return results
 
 
+def report(results: dict[str, Any], *, as_json: bool) -> None:
+    """Print them, with the machine that they were measured on."""
+    results["machine"] = f"{platform.machine()}, {platform.python_implementation()} {platform.python_version()}"
+    if as_json:
+        print(json.dumps(results, indent=2))
+        return
+    for name, result in results.items():
+        print(f"{name}: {result}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
@@ -132,12 +142,7 @@ def main() -> None:
     logging.getLogger("nio").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as folder:
         results = asyncio.run(measure(Path(folder)))
-    results["machine"] = f"{platform.machine()}, {platform.python_implementation()} {platform.python_version()}"
-    if asked.json:
-        print(json.dumps(results, indent=2))
-        return
-    for name, result in results.items():
-        print(f"{name}: {result}")
+    report(results, as_json=asked.json)
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ class Desk:
             pictures=1,
             received_ms=self._now_ms(),
         )
-        is_waiting = earlier is not None and not self._draughtsman.is_drawing(earlier.id)
+        is_waiting = earlier and not self._draughtsman.is_drawing(earlier.id)
         if earlier and is_waiting and await self._draughtsman.end(earlier, JobState.REPLACED):
             job = replace(job, received_ms=earlier.received_ms, replaces=earlier.id)
         job = await self._judged(job)

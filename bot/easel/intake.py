@@ -155,12 +155,12 @@ class Intake:
             return
         if edited is not None:
             await self.desk.edit(message, command, edited)
-        elif isinstance(command, DrawCommand) and command.text:
+            return
+        if isinstance(command, DrawCommand) and command.text:
             await self.desk.draw(message, command.text, asked_by=message.event_id)
-            self._start(self._homeserver.mark_read(message.room_id, message.event_id), f"receipt {message.event_id}")
         elif command is not None:
-            self._start(self._homeserver.mark_read(message.room_id, message.event_id), f"receipt {message.event_id}")
             self._start(self.desk.answer(message, command), f"command {message.event_id}")
+        self._start(self._homeserver.mark_read(message.room_id, message.event_id), f"receipt {message.event_id}")
 
     async def _came_as_it_should(self, message: Message) -> bool:
         """Whether it was encrypted if the room is: what came in plain text there, anyone on the way could have said."""

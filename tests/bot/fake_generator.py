@@ -1,5 +1,6 @@
 """A generator that answers with the generator's own types, and sins where a test says so. Speaks HTTP."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -142,6 +143,21 @@ class Generator:
             *(api.PictureEvent(picture=picture) for picture in pictures),
             api.EndEvent(event="done", job=self.status(job, "done", pictures=pictures)),
         ]
+
+    def wait_after(self, lines: int) -> asyncio.Event:
+        """Until this is set, a job's events end after so many lines, and its stream stays open."""
+        go_on = asyncio.Event()
+
+        async def events(request: web.Request) -> web.StreamResponse:
+            told = self.lines(request.match_info["job"])
+            response = await self.stream(request, told[:lines])
+            await go_on.wait()
+            for line in told[lines:]:
+                await response.write(line.model_dump_json().encode() + b"\n")
+            return response
+
+        self.sins["events"] = events
+        return go_on
 
     def _or_sin(self, path: str, answer: Answer) -> Answer:
         async def handler(request: web.Request) -> web.StreamResponse:

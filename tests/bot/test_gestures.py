@@ -19,17 +19,7 @@ def maubot_plugin_config_overrides() -> dict[str, Any]:
 @pytest.fixture
 async def drawn(generator) -> asyncio.Event:
     """Until this is set, every job is queued; then it is drawn."""
-    drawn = asyncio.Event()
-
-    async def draw_then(request):
-        response = await generator.stream(request, generator.lines(request.match_info["job"])[:1])
-        await drawn.wait()
-        for line in generator.lines(request.match_info["job"])[1:]:
-            await response.write(line.model_dump_json().encode() + b"\n")
-        return response
-
-    generator.sins["events"] = draw_then
-    return drawn
+    return generator.wait_after(1)
 
 
 @pytest.fixture

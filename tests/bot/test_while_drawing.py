@@ -11,17 +11,7 @@ from bot.easel.job import job_id
 @pytest.fixture
 async def drawn(generator) -> asyncio.Event:
     """Until this is set, the generator is drawing."""
-    drawn = asyncio.Event()
-
-    async def draw_until_then(request):
-        response = await generator.stream(request, generator.lines(request.match_info["job"])[:2])
-        await drawn.wait()
-        for line in generator.lines(request.match_info["job"])[2:]:
-            await response.write(line.model_dump_json().encode() + b"\n")
-        return response
-
-    generator.sins["events"] = draw_until_then
-    return drawn
+    return generator.wait_after(2)
 
 
 def our_tasks() -> list[str]:
