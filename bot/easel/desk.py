@@ -97,6 +97,13 @@ class Desk:
         except NotSent as error:
             self._log.error(f"{message.event_id} in {message.room_id} was not answered: {error}")
 
+    async def hello(self, room_id: str, joined: str) -> None:
+        """Introduce the bot to a room; ``joined`` is the event with which it came."""
+        try:
+            await self._delivery.send(job_id(joined), room_id, "hello", answer_content(help_texts.HELLO))
+        except NotSent as error:
+            self._log.warning(f"No hello in {room_id}: {error}")
+
     # ---- gestures
 
     async def cancel(self, command: str, by: str, state: JobState = JobState.CANCELLED) -> None:

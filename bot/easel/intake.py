@@ -138,6 +138,8 @@ class Intake:
         elif membership is Membership.JOIN and user_id == self._own_id and not _was_joined(event):
             self._joined_ms[event.room_id] = event.timestamp
             await self._store.handled(event.room_id, event.event_id)
+            if time.time() - event.timestamp / 1000 < self.max_age_s:
+                self._start(self.desk.hello(event.room_id, event.event_id), f"hello in {event.room_id}")
         elif membership is Membership.INVITE and user_id == self._own_id:
             if self.permissions.may_join(event.room_id, invited_by=event.sender):
                 self._start(self._homeserver.join(event.room_id), f"joining {event.room_id}")

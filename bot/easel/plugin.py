@@ -9,10 +9,9 @@ from typing import Any, TypeVar, cast
 from maubot.handlers import event
 from maubot.plugin_base import Plugin
 from mautrix.client import InternalEventType
-from mautrix.types import EncryptedEvent, Event, EventType, Membership, MemberStateEventContent, StateEvent
+from mautrix.types import EncryptedEvent, Event, EventType
 from mautrix.util.async_db import Database, UpgradeTable
 
-from . import help_texts
 from .database import Store, upgrade_table
 from .delivery import Delivery
 from .desk import Desk
@@ -22,10 +21,8 @@ from .generator_watch import GeneratorWatch
 from .homeserver import Homeserver
 from .house_rules import HouseRules
 from .intake import Intake
-from .job import job_id
 from .job_posts import JobPosts
-from .outbox import NotSent, Outbox, RateLimit
-from .picture_post import answer_content
+from .outbox import Outbox, RateLimit
 from .room_history import RoomHistory
 from .settings import Config, InvalidSettings, Settings
 from .syncing import OwnSync
@@ -166,23 +163,10 @@ class EaselBot(Plugin):
     @on(EventType.ROOM_MESSAGE)
     @on(EventType.REACTION)
     @on(EventType.ROOM_REDACTION)
+    @on(EventType.ROOM_MEMBER)
     async def take(self, evt: Event) -> None:
         # Ours to end: a homeserver that is away may keep an event waiting when the plugin stops.
         await asyncio.wait({self._start(self._intake.take(evt), f"event {evt.event_id}")})
-
-    @on(EventType.ROOM_MEMBER)
-    async def take_member(self, evt: StateEvent) -> None:
-        await self.take(cast(Event, evt))
-        now, before = _membership(evt.content), _membership(evt.prev_content)
-        is_recent = time.time() - evt.timestamp / 1000 < self._intake.max_age_s
-        if now == Membership.JOIN != before and is_recent and evt.state_key == self.client.mxid:
-            self._start(self._hello(evt), f"hello in {evt.room_id}")
-
-    async def _hello(self, evt: StateEvent) -> None:
-        try:
-            await self._delivery.send(job_id(evt.event_id), evt.room_id, "hello", answer_content(help_texts.HELLO))
-        except NotSent as error:
-            self.log.warning(f"No hello in {evt.room_id}: {error}")
 
     async def _catch_up(self) -> None:
         await self._intake.catch_up_with_all(await self.homeserver.joined_rooms())
@@ -208,10 +192,6 @@ class EaselBot(Plugin):
 async def _wake(mac: str, address: str) -> None:
     if mac:
         await wake(mac, address)
-
-
-def _membership(content: object) -> Membership | None:
-    return content.membership if isinstance(content, MemberStateEventContent) else None
 
 
 def _rate_limit(settings: Settings) -> RateLimit:
