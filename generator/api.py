@@ -195,6 +195,12 @@ class ProgressEvent(Words):
     eta_s: float | None = None
 
 
+class PreviewEvent(Words):
+    event: Literal["preview"] = "preview"
+    n: int = Field(description="Which picture of the job, from 0")
+    image: str = Field(description="What it looks like so far: a small JPEG, as a data: URL")
+
+
 class PictureEvent(Words):
     event: Literal["picture"] = "picture"
     picture: Picture
@@ -212,13 +218,16 @@ class HeartbeatEvent(Words):
 
 
 Event = Annotated[
-    StateEvent | PositionEvent | ProgressEvent | PictureEvent | EndEvent | HeartbeatEvent, Field(discriminator="event")
+    StateEvent | PositionEvent | ProgressEvent | PreviewEvent | PictureEvent | EndEvent | HeartbeatEvent,
+    Field(discriminator="event"),
 ]
 
 
 class ServiceState(StrEnum):
     LOADING = "loading"
     READY = "ready"
+    # Nothing is loaded, since nobody draws; the next job loads it.
+    IDLE = "idle"
     PAUSED = "paused"
     DRAINING = "draining"
 

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from generator.api import CardDefaults, CardLimits, ModelCard, Size
 
 SAMPLERS = ("unipc",)
-TIERS = ("exact",)
+TIERS = ("exact", "balanced", "fast", "draft")
 
 
 # A path in a settings file; `~` is the home of the generator's user.
@@ -35,7 +35,7 @@ class DefaultSettings(_Data):
     steps: int = Field(30, ge=1)
     guidance_scale: float = 7.0
     sampler: Literal["unipc"] = "unipc"
-    tier: Literal["exact"] = "exact"
+    tier: Literal["exact", "balanced", "fast", "draft"] = "exact"
     negative_prompt: str = ""
 
 

@@ -17,7 +17,9 @@ def draw_alone(
     settings: Settings, recipe: Recipe, earlier: EarlierFacts | None, *, folder: Path, job: str
 ) -> tuple[Path, tuple[str, ...]]:
     """Where the picture was written, its recipe beside it, and what is to be told of it. Raises DrawingFailed."""
-    drawn = or_failed(lambda: _draw(DiffusionEngine(settings), Draw(recipe, earlier)))
+    drawn = or_failed(
+        lambda: _draw(DiffusionEngine(settings.model_copy(update={"max_at_once": 1})), Draw(job, recipe, earlier))
+    )
     if isinstance(drawn, Failed):
         raise DrawingFailed(drawn.error.code, drawn.error.message)
     gallery = Gallery(folder)
@@ -28,6 +30,6 @@ def _draw(engine: DiffusionEngine, draw: Draw) -> Drawn:
     drawing = engine.start(draw)
     with tqdm(total=drawing.steps, unit="step") as bar:
         while drawing.step < drawing.steps:
-            engine.step(drawing)
+            engine.step([drawing])
             bar.update()
     return engine.finish(drawing)

@@ -30,6 +30,15 @@ class DrawingFailed(GeneratorError):
     """A drawing that was started and gave no picture. The next one may work."""
 
 
+class CardBusy(DrawingFailed):
+    """Another program holds the memory that the drawing needs: it must wait."""
+
+    CODE = "card_busy"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(self.CODE, message)
+
+
 class WeightsMissing(DrawingFailed):
     """The model's weights are not on this machine."""
 

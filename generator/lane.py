@@ -1,10 +1,11 @@
 """The wall between the server and whatever draws: what they say to each other, by direction.
 
-A lane draws one recipe at a time. The server keeps turns, attempts and the choice of a lane to itself; the lane knows
-neither jobs nor requesters. Everything here is picklable, since a lane lives in a process of its own.
+A lane draws several recipes at a time where that is faster than one after the other. The server keeps turns, attempts
+and the choice of a lane to itself; the lane knows neither jobs nor requesters. Everything here is picklable, since a
+lane lives in a process of its own.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -17,27 +18,40 @@ from generator.api import EarlierFacts, Error, Memory, Recipe
 
 @dataclass(frozen=True)
 class Draw:
-    """``earlier`` is what a recipe file said of its first drawing: the lane notes where this plan differs."""
+    """``id`` is the server's name for this drawing. ``earlier`` is what a recipe file said of its first drawing: the
+    lane notes where this plan differs."""
 
+    id: str
     recipe: Recipe
     earlier: EarlierFacts | None = None
 
 
 @dataclass(frozen=True)
 class Cancel:
-    """Give up the running recipe before its next step, without decoding."""
+    """Give up this drawing before its next step, without decoding."""
+
+    id: str
 
 
 # ---- lane to server
 
 
 @dataclass(frozen=True)
+class LaneState:
+    """What a lane has loaded and how full its memory is. ``at_once`` is how many drawings that share their calls are
+    faster together than in turns, as it measured."""
+
+    models: tuple[str, ...] = ()
+    memory: Memory | None = None
+    at_once: int = 1
+
+
+@dataclass(frozen=True)
 class Hello:
-    """The first word of a lane that is ready: what it draws on, which models it has loaded, how full its memory is."""
+    """The first word of a lane that is ready: what it draws on."""
 
     device: str
-    models: tuple[str, ...]
-    memory: Memory | None
+    state: LaneState
 
 
 @dataclass(frozen=True)
@@ -46,8 +60,14 @@ class Progress:
 
     step: int
     steps: int
-    models: tuple[str, ...]
-    memory: Memory | None
+    state: LaneState
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a drawing looks like so far: a small RGB image."""
+
+    image: Image
 
 
 @dataclass(frozen=True)
@@ -77,11 +97,29 @@ class Cancelled:
     """No picture, as asked."""
 
 
-LaneEvent = Progress | Drawn | Failed | Cancelled
+LaneEvent = Progress | Preview | Drawn | Failed | Cancelled
+
+
+@dataclass(frozen=True)
+class Said:
+    """Something that has happened to the drawing with that id."""
+
+    id: str
+    event: LaneEvent
 
 
 class LaneDied(Exception):
     """The lane's process ended, or said nothing for longer than its limit. ``str()`` says which, for the log."""
+
+
+def shares_calls_with(one: Recipe, other: Recipe) -> bool:
+    """Whether two drawings can go through the model in the same calls: same weights, same shapes."""
+    return _shape(one) == _shape(other)
+
+
+def _shape(recipe: Recipe) -> tuple[str, int, int, bool]:
+    # A draft may draw with weights that are changed for it.
+    return recipe.model, recipe.width, recipe.height, recipe.tier == "draft"
 
 
 class Lane(Protocol):
@@ -95,10 +133,10 @@ class Lane(Protocol):
         """Start if need be, and return when ready to draw. Raises LaneDied, and DrawingFailed with the reason."""
 
     def run(self, draw: Draw) -> AsyncIterator[LaneEvent]:
-        """Draw one recipe; the last event is Drawn, Failed or Cancelled. Raises LaneDied."""
+        """Draw one recipe beside others; the last event is Drawn, Failed or Cancelled. Raises LaneDied."""
 
-    def cancel(self) -> None:
-        """Ask the running recipe to end within one step; without one, do nothing."""
+    def cancel(self, drawing_id: str) -> None:
+        """Ask that drawing to end within one step; without it, do nothing."""
 
     async def close(self) -> None:
         """Free the card at once, whatever is running."""
@@ -116,17 +154,17 @@ class Engine(Protocol):
     def start(self, draw: Draw) -> Any:
         """Encode the text, make the noise: a drawing with ``step``, ``steps`` (ints). Raises DrawingFailed."""
 
-    def step(self, drawing: Any) -> None:
-        """One step of denoising: ``drawing.step`` grows by one."""
+    def step(self, drawings: Sequence[Any]) -> None:
+        """One step of denoising for each: every ``step`` grows by one. One that raised may be stepped again."""
+
+    def preview(self, drawing: Any) -> Image | None:
+        """What it looks like so far; None where that is not known, or too soon to be told again."""
 
     def finish(self, drawing: Any) -> Drawn:
         """Decode. Raises DrawingFailed when the result is no picture."""
 
-    def models(self) -> tuple[str, ...]:
-        """The models that are loaded now."""
-
-    def memory(self) -> Memory | None:
-        """How full the device's memory is now; None without a device."""
+    def state(self) -> LaneState:
+        """What is loaded now."""
 
 
 # Called in the lane's process, so that the server's own process never imports torch.

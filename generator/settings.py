@@ -44,6 +44,11 @@ class Settings(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     vae_tiling: Literal["auto", "always", "never"] = "auto"
 
+    unload_when_idle_minutes: float | None = Field(None, gt=0)
+    exit_when_idle_minutes: float | None = Field(None, gt=0)
+    previews: bool = True
+    max_at_once: int = Field(8, ge=1)
+
     max_queued_jobs: int = Field(100, ge=1)
     # A step takes seconds even on an old card and a large picture.
     step_timeout_s: float = Field(300, gt=0)

@@ -1,9 +1,14 @@
 """What both sides' tests need: the stand-in model, built once, and the real generator around a small engine."""
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
+
+# One thread for torch in each process, and before it is imported: those of several processes would wait for each other
+# at every step, many times longer than the step takes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # A lane's process finds the small engines by their module's name, and takes its path from here.
 sys.path.insert(0, str(Path(__file__).parent / "generator"))

@@ -1,27 +1,29 @@
-"""The denoising loop. Takes a recipe and gives a picture; knows neither jobs, nor sockets, nor who asks.
+"""The engine: from a recipe to a picture, on one device. Knows neither jobs, nor sockets, nor who asks.
 
-All state of a drawing is in its ``Drawing``: the pipeline of diffusers keeps call state on itself and could not be
-stopped, resumed or shared between two drawings. The steps are those of diffusers' ``StableDiffusionXLPipeline``.
+Loads models, begins drawings, steps them through the loop (`generator.drawing.loop`) and decodes what comes out.
 """
 
 import logging
 import time
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from diffusers import UniPCMultistepScheduler
 from diffusers.image_processor import VaeImageProcessor
+from PIL.Image import Image
 
 from generator import known_words
-from generator.api import EarlierFacts, Memory, Recipe
+from generator.api import EarlierFacts, Recipe
 from generator.capabilities import all_cards, default_model
+from generator.drawing.batching import measured_at_once
+from generator.drawing.loop import Drawing, step_all
 from generator.drawing.memory import memory_of
 from generator.drawing.model import Model, load_model
 from generator.drawing.plan import Plan, make_plan, must_tile
+from generator.drawing.preview import Previews
 from generator.drawing.text import Conditioning, TextEncoding
 from generator.errors import DrawingFailed
-from generator.lane import Draw, Drawn, Hello
+from generator.lane import Draw, Drawn, Hello, LaneState
 from generator.settings import Settings
 from generator.weights import locate
 
@@ -33,25 +35,6 @@ SCHEDULERS = {"unipc": UniPCMultistepScheduler}
 TILE_PIXELS = 512
 
 
-@dataclass
-class Drawing:
-    """One picture on its way: everything that a step reads or changes."""
-
-    recipe: Recipe
-    earlier: EarlierFacts | None
-    model: Model
-    conditioning: Conditioning
-    time_ids: torch.Tensor
-    scheduler: Any
-    latents: torch.Tensor
-    seconds: float
-    step: int = 0
-
-    @property
-    def steps(self) -> int:
-        return len(self.scheduler.timesteps)
-
-
 class DiffusionEngine:
     """Draws on one device with one model loaded at a time. Called from one thread."""
 
@@ -61,6 +44,9 @@ class DiffusionEngine:
         self._plan: Plan | None = None
         self._model: Model | None = None
         self._text: TextEncoding | None = None
+        # How many drawings may share a call of the UNet.
+        self.at_once = 1
+        self._previews = Previews()
 
     def hello(self) -> Hello:
         """Choose the plan and load the default model. What cannot be done is logged here and told by every drawing."""
@@ -69,13 +55,11 @@ class DiffusionEngine:
         except DrawingFailed as error:
             log.error("not ready to draw: %s", error)
         device = self._plan.device_name if self._plan else "no usable card"
-        return Hello(device=device, models=self.models(), memory=self.memory())
+        return Hello(device, self.state())
 
-    def models(self) -> tuple[str, ...]:
-        return (self._model.name,) if self._model else ()
-
-    def memory(self) -> Memory | None:
-        return memory_of(self._plan.device) if self._plan else None
+    def state(self) -> LaneState:
+        models = (self._model.name,) if self._model else ()
+        return LaneState(models, memory_of(self._plan.device) if self._plan else None, self.at_once)
 
     def loaded(self, name: str) -> Model:
         """The model in memory; another one goes before it comes. Raises DrawingFailed."""
@@ -89,6 +73,7 @@ class DiffusionEngine:
             began = time.perf_counter()
             self._model = load_model(name, self._cards[name], located, plan)
             self._text = TextEncoding(self._model)
+            self.at_once = measured_at_once(self._model, most=self._settings.max_at_once)
             log.info("loaded %s, revision %s, in %.1f s", name, located.revision, time.perf_counter() - began)
         return self._model
 
@@ -123,32 +108,18 @@ class DiffusionEngine:
         )
 
     @torch.inference_mode()
-    def step(self, drawing: Drawing) -> None:
-        """One step of denoising with classifier-free guidance (Ho and Salimans, arXiv 2207.12598)."""
-        began = time.perf_counter()
-        recipe, scheduler, unet = drawing.recipe, drawing.scheduler, drawing.model.unet
-        timestep = scheduler.timesteps[drawing.step]
-        rows = slice(0, 2) if recipe.guidance_scale > 1 else slice(1, 2)
+    def step(self, drawings: Sequence[Drawing]) -> None:
+        """One step of denoising for each."""
+        try:
+            step_all(drawings, at_once=self.at_once)
+        except torch.OutOfMemoryError:
+            if self.at_once > 1 and len(drawings) > 1:
+                self.at_once //= 2
+                log.warning("out of memory: at most %d are drawn at once from now on", self.at_once)
+            raise
 
-        # 1. The UNet predicts the noise, once for each row.
-        latents = scheduler.scale_model_input(drawing.latents, timestep).to(unet.dtype)
-        predicted = unet(
-            latents.expand(rows.stop - rows.start, -1, -1, -1),
-            timestep,
-            encoder_hidden_states=drawing.conditioning.embeds[rows],
-            added_cond_kwargs={"text_embeds": drawing.conditioning.pooled[rows], "time_ids": drawing.time_ids[rows]},
-            return_dict=False,
-        )[0]
-
-        # 2. Away from the negative prompt, towards the prompt.
-        if len(predicted) == 2:
-            negative, positive = predicted.chunk(2)
-            predicted = negative + recipe.guidance_scale * (positive - negative)
-
-        # 3. The scheduler takes that much noise away.
-        drawing.latents = scheduler.step(predicted.float(), timestep, drawing.latents, return_dict=False)[0]
-        drawing.step += 1
-        drawing.seconds += time.perf_counter() - began
+    def preview(self, drawing: Drawing) -> Image | None:
+        return self._previews.image(drawing) if self._settings.previews else None
 
     @torch.inference_mode()
     def finish(self, drawing: Drawing) -> Drawn:
@@ -166,10 +137,12 @@ class DiffusionEngine:
         model.vae.tile_sample_min_size = TILE_PIXELS
         model.vae.tile_latent_min_size = TILE_PIXELS // model.pixels_per_latent
         decoded = model.vae.decode(drawing.latents / model.vae.config.scaling_factor, return_dict=False)[0]
+        if self._settings.previews:
+            self._previews.learn(drawing, decoded)
         image = VaeImageProcessor().postprocess(decoded, output_type="pil")[0]
 
         seconds = drawing.seconds + time.perf_counter() - began
-        facts = plan.facts(tiled=tiled, enlarge=model.card.enlarge)
+        facts = plan.facts(tiled=tiled, together=drawing.most_together, enlarge=model.card.enlarge)
         notes = (
             *_left_out(drawing.conditioning),
             *_not_known(recipe, model),

@@ -29,13 +29,15 @@ class Plan:
     dtype: torch.dtype
     vae_tiling: Literal["auto", "always", "never"]
 
-    def facts(self, *, tiled: bool, enlarge: int = 1) -> dict[str, str | int | float | bool | None]:
+    def facts(self, *, tiled: bool, together: int, enlarge: int = 1) -> dict[str, str | int | float | bool | None]:
         """What the recipe file records: under the same facts the same recipe gives the same pixels."""
         return {
             "device": self.device_name,
             "dtype": _dtype_name(self.dtype),
             "vae_dtype": "float32",
             "vae_tiling": tiled,
+            # Rows of others in the same call may change the last bits.
+            "drawn_together": together,
             **({"enlarged": enlarge} if enlarge > 1 else {}),
             # Not a plain str: to unpickle it, the server's process would import torch.
             "torch": str(torch.__version__),

@@ -65,7 +65,7 @@ class Pictures:
     """Draws with pocket as the service would, but without enlarging."""
 
     def __init__(self) -> None:
-        settings = Settings(device="cpu", default_model="pocket")
+        settings = Settings(device="cpu", default_model="pocket", max_at_once=1)
         self._card = all_cards(settings)["pocket"]
         self._engine = DiffusionEngine(settings)
 
@@ -86,9 +86,9 @@ class Pictures:
             sampler=defaults.sampler,
             tier=defaults.tier,
         )
-        drawing = self._engine.start(Draw(recipe))
+        drawing = self._engine.start(Draw("evaluation", recipe))
         while drawing.step < drawing.steps:
-            self._engine.step(drawing)
+            self._engine.step([drawing])
         return np.asarray(self._engine.finish(drawing).image)
 
     @torch.inference_mode()

@@ -1,16 +1,29 @@
 """The one loop that takes jobs to the lane and pictures to the gallery; also pause, resume and drain.
 
-Knows the lane only by its interface (see `generator.lane`), and nothing of HTTP. One picture is written, in a thread,
-while the next is drawn.
+Knows the lane only by its interface (see `generator.lane`), and nothing of HTTP. A picture is written, in a thread,
+while others are drawn.
 """
 
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
-from generator.api import Error, Health, JobState, Memory, ServiceState
-from generator.errors import GeneratorError
-from generator.lane import Cancelled, Draw, Drawn, Failed, Hello, Lane, LaneDied, Progress
+from generator.api import Error, Health, JobState, ServiceState
+from generator.errors import CardBusy, GeneratorError
+from generator.lane import (
+    Cancelled,
+    Draw,
+    Drawn,
+    Failed,
+    Hello,
+    Lane,
+    LaneDied,
+    LaneState,
+    Preview,
+    Progress,
+    shares_calls_with,
+)
 from generator.service.gallery import Gallery
 from generator.service.jobs import Job, Jobs
 from generator.service.metrics import Metrics
@@ -24,23 +37,39 @@ LOADING = "The model is being loaded. This is drawn when it is ready."
 
 BUG = "Something went wrong in the generator itself; its log has the details."
 
+# How soon a card is looked at again whose memory another program holds: a game takes longer than that to end.
+BUSY_PAUSE_S = 10.0
+
 
 class Dispatcher:
     """Owns the lane. ``resume`` starts it, ``pause`` frees the card, ``drain`` ends it for good."""
 
-    def __init__(self, *, jobs: Jobs, lane: Lane, gallery: Gallery, pace: Pace, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        *,
+        jobs: Jobs,
+        lane: Lane,
+        gallery: Gallery,
+        pace: Pace,
+        metrics: Metrics,
+        unload_when_idle_s: float | None,
+        busy_pause_s: float,
+    ) -> None:
         self._jobs = jobs
         self._lane = lane
         self._gallery = gallery
         self._pace = pace
         self._metrics = metrics
+        self._unload_when_idle_s = unload_when_idle_s
+        self._busy_pause_s = busy_pause_s
         self._hello: Hello | None = None
-        self._models: tuple[str, ...] = ()
-        self._memory: Memory | None = None
-        self._current: Job | None = None
+        self._lane_state = LaneState()
+        self._is_idle = self._waits_for_card = False
         self._work: asyncio.Task[None] | None = None
-        self._saving: asyncio.Task[None] | None = None
+        self._running: dict[Job, asyncio.Task[None]] = {}
+        self._saving: set[asyncio.Task[None]] = set()
         self._switch = asyncio.Lock()
+        self._last_busy = time.monotonic()
         self.draining = False
         # Set when the loop has met a bug: nothing is drawn any more, and the service must end.
         self.broken = asyncio.Event()
@@ -54,37 +83,46 @@ class Dispatcher:
                 self._work.add_done_callback(self._ended)
 
     async def pause(self) -> None:
-        """Free the card at once: the running job is next again, and all are told why they wait."""
+        """Free the card at once: the running jobs are next again, and all are told why they wait."""
         async with self._switch:
             self._jobs.wait_for(PAUSED)
             await self._stop()
 
     async def drain(self, timeout_s: float) -> None:
-        """Take no more jobs; let the running one end, or give it back after ``timeout_s``."""
+        """Take no more jobs; let the running ones end, or give them back after ``timeout_s``."""
         self.draining = True
-        if self._work is not None and self._current is not None:
-            log.info("waiting up to %g s for job %s", timeout_s, self._current.id)
-            await asyncio.wait([self._work], timeout=timeout_s)
+        if self._running:
+            log.info("waiting up to %g s for job %s", timeout_s, ", ".join(job.id for job in self._running))
+            await asyncio.wait(self._running.values(), timeout=timeout_s)
         async with self._switch:
             await self._stop()
 
     def cancel(self, job: Job) -> None:
         """End this job and no other: at once if it waits, within one step if it is being drawn."""
+        n = len(job.pictures)
         self._jobs.cancel(job)
-        if job is self._current:
-            self._lane.cancel()
+        if job in self._running:
+            # One picture may be on its way to the disk while the next is drawn.
+            for drawing in (n, n + 1):
+                self._lane.cancel(_drawing_id(job, drawing))
 
     async def saved(self) -> None:
         """Wait until no picture is being written. Being cancelled here does not cancel the writing."""
-        if self._saving is not None:
-            await asyncio.wait([self._saving])
+        if self._saving:
+            await asyncio.wait(self._saving)
+
+    def idle_s(self) -> float:
+        """Seconds since there was last something to draw; a pause is no idleness."""
+        if self._work is None or self._running or self._jobs.count(JobState.QUEUED):
+            self._last_busy = time.monotonic()
+        return time.monotonic() - self._last_busy
 
     def health(self, version: str) -> Health:
         return Health(
             state=self._state(),
             device=self._hello.device if self._hello else None,
-            models=self._models,
-            memory=self._memory,
+            models=self._lane_state.models,
+            memory=self._lane_state.memory,
             queued=self._jobs.count(JobState.QUEUED),
             running=self._jobs.count(JobState.RUNNING),
             steps_per_second=self._pace.steps_per_second,
@@ -96,6 +134,8 @@ class Dispatcher:
             return ServiceState.DRAINING
         if self._work is None:
             return ServiceState.PAUSED
+        if self._is_idle:
+            return ServiceState.IDLE
         return ServiceState.READY if self._hello else ServiceState.LOADING
 
     def _ended(self, work: asyncio.Task[None]) -> None:
@@ -111,54 +151,102 @@ class Dispatcher:
         await self._lane.close()
         self._forget_lane()
 
+    # ---- whose turn it is
+
     async def _draw_jobs(self) -> None:
         try:
             await self._wake()
-            while not self.draining:
-                self._current = await self._jobs.next()
-                await self._draw(self._current)
-                self._current = None
-                # Also after what ended before its first step.
-                self._jobs.wait_for(None)
+            while True:
+                self._jobs.news.clear()
+                while job := self._next():
+                    self._begin(job)
+                await self._something_new()
         finally:
-            # A picture that was drawn before the interruption is kept, so that it need not be drawn again.
-            await self.saved()
-            if self._current is not None:
-                self._jobs.give_back(self._current)
-                self._current = None
+            await self._give_all_back()
 
     async def _wake(self) -> None:
         """Load the model before the first job asks; if that fails, the first job tries again and says why."""
+        self._is_idle = False
         try:
-            self._hello = await self._lane.hello()
+            self._greeted(await self._lane.hello())
         except (LaneDied, GeneratorError) as error:
             log.error("the lane does not start: %s", error)
-        else:
-            self._models, self._memory = self._hello.models, self._hello.memory
-            log.info("ready on %s", self._hello.device)
         self._jobs.wait_for(None)
+
+    def _next(self) -> Job | None:
+        """The job to start now: one that suits those that are drawn already, or the next one and no switch of models
+        before its time; None if all must wait."""
+        if self.draining or self._waits_for_card or len(self._running) >= self._lane_state.at_once:
+            return None
+        if self._running:
+            suits = self._suits_all_running()
+            return self._jobs.take(suits, only_suiting=True) if suits else None
+        models = self._lane_state.models
+        return self._jobs.take(lambda job: all(recipe.model in models for recipe in job.recipes_left))
+
+    def _suits_all_running(self) -> Callable[[Job], bool] | None:
+        if any(job.must_be_alone for job in self._running):
+            return None
+        under_way = [recipe for job in self._running for recipe in job.recipes_left]
+
+        def suits(job: Job) -> bool:
+            recipes = (*under_way, *job.recipes_left)
+            return not job.must_be_alone and all(shares_calls_with(recipe, recipes[0]) for recipe in recipes)
+
+        return suits
+
+    def _begin(self, job: Job) -> None:
+        self._is_idle = False
+        task = asyncio.create_task(self._draw(job), name=f"draw {job.id}")
+        self._running[job] = task
+        if len(self._running) > 1:
+            for together in self._running:
+                together.has_company = True
+        task.add_done_callback(lambda _: self._left(job))
+
+    def _left(self, job: Job) -> None:
+        self._running.pop(job, None)
+        self._last_busy = time.monotonic()
+        self._jobs.news.set()
+
+    async def _something_new(self) -> None:
+        """Wait until there may be a job to start. Meanwhile a lane that nobody uses gives its card back."""
+        is_used = self._running or not self._lane.is_ready
+        try:
+            async with asyncio.timeout(None if is_used else self._unload_when_idle_s):
+                await self._jobs.news.wait()
+        except TimeoutError:
+            log.info("nothing to draw for %g s: the model is unloaded", self._unload_when_idle_s)
+            await self._lane.close()
+            self._forget_lane()
+            self._is_idle = True
+
+    async def _give_all_back(self) -> None:
+        """The running jobs are next again, in their order. Pictures that were drawn are kept, and not drawn again."""
+        running = list(self._running.items())
+        for _, task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait([task for _, task in running])
+        await self.saved()
+        for job, _ in reversed(running):
+            self._jobs.give_back(job)
+
+    # ---- one job
 
     async def _draw(self, job: Job) -> None:
         """Draw every picture that the job has not yet. Whatever goes wrong is the end of this job only."""
         try:
-            for n in range(len(job.pictures), len(job.recipes)):
-                try:
-                    drawn = await self._draw_one(job, n)
-                finally:
-                    # The picture before this one is told of before anything that ends the job.
-                    await self.saved()
-                if isinstance(drawn, Error):
-                    self._jobs.fail(job, drawn)
-                if not isinstance(drawn, Drawn) or job.state.is_final:
-                    return
-                self._saving = asyncio.create_task(self._save(job, n, drawn), name=f"save {job.id}/{n}")
+            await self._draw_pictures(job)
+            # Also after what ended before its first step.
+            self._jobs.wait_for(None)
         except LaneDied as died:
-            log.error("job %s: %s", job.id, died)
-            self._metrics.lane_died()
-            self._forget_lane()
-            self._jobs.fail(job, Error(code="lane_died", message=f"This picture could not be drawn: {died}."))
+            self._lane_died(job, died)
+        except CardBusy as busy:
+            await self._wait_for_card(job, busy)
         except GeneratorError as error:
             self._forget_lane()
+            self._jobs.wait_for(None)
             self._jobs.fail(job, error.error)
         except Exception:
             log.exception("job %s met a bug", job.id)
@@ -166,27 +254,53 @@ class Dispatcher:
             self._forget_lane()
             self._jobs.fail(job, Error(code="internal", message=BUG))
 
+    async def _draw_pictures(self, job: Job) -> None:
+        saving: asyncio.Task[None] | None = None
+        for n in range(len(job.pictures), len(job.recipes)):
+            try:
+                drawn = await self._draw_one(job, n)
+            finally:
+                # The picture before this one is told of before anything that ends the job.
+                if saving is not None:
+                    await asyncio.wait([saving])
+            if isinstance(drawn, Error):
+                self._jobs.fail(job, drawn)
+            if not isinstance(drawn, Drawn) or job.state.is_final:
+                return
+            saving = asyncio.create_task(self._save(job, n, drawn), name=f"save {job.id}/{n}")
+            self._saving.add(saving)
+            saving.add_done_callback(self._saving.discard)
+
     async def _draw_one(self, job: Job, n: int) -> Drawn | Error | None:
         """One picture, or why there is none; None if the job was cancelled. Raises LaneDied and GeneratorError."""
-        if not self._lane.is_ready or job.recipes[n].model not in self._models:
+        recipe = job.recipes[n]
+        is_switch = self._lane.is_ready and recipe.model not in self._lane_state.models
+        if not self._lane.is_ready or is_switch:
             self._jobs.wait_for(LOADING)
-        self._hello = await self._lane.hello()
+        self._greeted(await self._lane.hello())
         if job.state.is_final:
             return None
         outcome: Drawn | Error | None = None
         before = time.monotonic()
-        async for event in self._lane.run(Draw(job.recipes[n], job.request.recipes[n].facts)):
+        async for event in self._lane.run(Draw(_drawing_id(job, n), recipe, job.request.recipes[n].facts)):
             match event:
-                case Progress(step, _, models, memory):
+                case Progress(step, steps, state):
                     self._jobs.wait_for(None)
                     now = time.monotonic()
                     if step > 0:
-                        self._pace.note(now - before, job.recipes[n].pixels)
-                    before, self._models, self._memory = now, models, memory
-                    self._jobs.progress(job, n, step)
+                        self._pace.note(recipe, (now - before) / len(self._running))
+                    elif is_switch:
+                        self._pace.note_load(recipe.model, now - before)
+                    before = now
+                    self._learn(state, recipe.model)
+                    self._jobs.progress(job, n, step, steps)
+                case Preview(image):
+                    self._jobs.preview(job, n, image)
                 case Drawn():
                     self._metrics.picture_drawn(event.seconds)
                     outcome = event
+                case Failed(error) if error.code == CardBusy.CODE:
+                    raise CardBusy(error.message)
                 case Failed(error):
                     outcome = error
                 case Cancelled():
@@ -205,5 +319,46 @@ class Dispatcher:
             log.exception("job %s: picture %d was not written", job.id, n)
             self._jobs.fail(job, Error(code="internal", message=BUG))
 
+    def _lane_died(self, job: Job, died: LaneDied) -> None:
+        """Of those that were drawn together each is tried once more, alone: only one of them may be why."""
+        log.error("job %s: %s", job.id, died)
+        if self._hello is not None:
+            self._metrics.lane_died()
+        self._forget_lane()
+        if job.has_company:
+            job.has_company, job.must_be_alone = False, True
+            self._jobs.give_back(job)
+        else:
+            self._jobs.fail(job, Error(code="lane_died", message=f"This picture could not be drawn: {died}."))
+
+    async def _wait_for_card(self, job: Job, busy: CardBusy) -> None:
+        """The job is next again, and all are told why nothing moves, until the card is worth another look."""
+        log.info("job %s: %s", job.id, busy)
+        self._waits_for_card = True
+        self._jobs.give_back(job)
+        self._jobs.wait_for(str(busy))
+        try:
+            await asyncio.sleep(self._busy_pause_s)
+        finally:
+            self._waits_for_card = False
+
+    # ---- the lane
+
+    def _greeted(self, hello: Hello) -> None:
+        if hello is not self._hello:
+            self._hello, self._lane_state = hello, hello.state
+            self._pace.loaded = hello.state.models[0] if hello.state.models else None
+            log.info("ready on %s", hello.device)
+
+    def _learn(self, state: LaneState, model: str) -> None:
+        if state.at_once > self._lane_state.at_once:
+            self._jobs.news.set()
+        self._lane_state = state
+        self._pace.loaded = model
+
     def _forget_lane(self) -> None:
-        self._hello, self._models, self._memory = None, (), None
+        self._hello, self._lane_state, self._pace.loaded = None, LaneState(), None
+
+
+def _drawing_id(job: Job, n: int) -> str:
+    return f"{job.id}/{n}"

@@ -3,6 +3,7 @@
 What is no picture is refused here: another size than asked, or one colour from edge to edge.
 """
 
+import base64
 import io
 
 import blurhash
@@ -60,6 +61,13 @@ def thumbnail(image: Image) -> tuple[bytes, tuple[int, int]]:
     out = io.BytesIO()
     small.save(out, "JPEG", quality=THUMBNAIL_QUALITY)
     return out.getvalue(), small.size
+
+
+def preview(image: Image) -> str:
+    """A small picture as a data: URL."""
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=THUMBNAIL_QUALITY)
+    return f"data:{THUMBNAIL_MIMETYPE};base64,{base64.b64encode(out.getvalue()).decode()}"
 
 
 def blurhash_of(image: Image) -> str:

@@ -11,6 +11,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from PIL.Image import Image
+
 from generator.api import (
     EndEvent,
     Error,
@@ -20,14 +22,16 @@ from generator.api import (
     Picture,
     PictureEvent,
     PositionEvent,
+    PreviewEvent,
     ProgressEvent,
     Recipe,
     StateEvent,
 )
 from generator.errors import Refused
+from generator.service import encoding
 from generator.service.metrics import Metrics
-from generator.service.pace import Pace
-from generator.service.stream import Stream
+from generator.service.pace import Pace, Work, work_left
+from generator.service.stream import JobEvent, Stream
 from generator.service.turns import Full, Place, Turns
 
 log = logging.getLogger(__name__)
@@ -76,16 +80,19 @@ class Job:
         self.started: float | None = None
         self.ended: float | None = None
         self.place: Place | None = None
+        # What was drawn beside others when the lane died is drawn alone from then on: one of them may be why.
+        self.has_company = self.must_be_alone = False
         self.told: PositionEvent | None = None
         self.streams: set[Stream] = set()
 
     @property
-    def work_left(self) -> int:
-        """Pixels yet to draw, each counted once a step."""
-        left = self.recipes[len(self.pictures) :]
-        return sum(recipe.steps * recipe.pixels for recipe in left) - sum(
-            self.step * recipe.pixels for recipe in left[:1]
-        )
+    def recipes_left(self) -> tuple[Recipe, ...]:
+        """Those of the pictures that are yet to be drawn."""
+        return self.recipes[len(self.pictures) :]
+
+    @property
+    def work_left(self) -> tuple[Work, ...]:
+        return tuple(work_left(recipe, step=self.step * (n == 0)) for n, recipe in enumerate(self.recipes_left))
 
     def move(self, state: JobState) -> None:
         """Go to another state. Raises ImpossibleMove."""
@@ -106,7 +113,8 @@ class Jobs:
         self._pace = pace
         self._metrics = metrics
         self._clock = clock
-        self._arrived = asyncio.Event()
+        # Set when there may be something new to start.
+        self.news = asyncio.Event()
         self._waiting_for: str | None = None
 
     # ---- what clients ask
@@ -132,7 +140,7 @@ class Jobs:
             self.cancel(replaced)
         if is_done:
             self._end(job, JobState.DONE)
-        self._arrived.set()
+        self.news.set()
         self._tell_positions()
 
     def cancel(self, job: Job) -> None:
@@ -175,11 +183,11 @@ class Jobs:
 
     # ---- what the dispatcher does
 
-    async def next(self) -> Job:
-        """Wait for the next job and start it."""
-        while (place := self._turns.take()) is None:
-            self._arrived.clear()
-            await self._arrived.wait()
+    def take(self, suits: Callable[[Job], bool] = lambda job: True, *, only_suiting: bool = False) -> Job | None:
+        """Start the next job: the first that ``suits``, within the bounds of `Turns.take`; None if there is none."""
+        place = self._turns.take(lambda job_id: suits(self._jobs[job_id]), only_suiting=only_suiting)
+        if place is None:
+            return None
         job = self._jobs[place.job]
         job.place = place
         job.move(JobState.RUNNING)
@@ -189,12 +197,17 @@ class Jobs:
         self._tell_positions()
         return job
 
-    def progress(self, job: Job, n: int, step: int) -> None:
-        """``step`` steps of picture ``n`` are done."""
+    def progress(self, job: Job, n: int, step: int, steps: int) -> None:
+        """``step`` of ``steps`` of picture ``n`` are done."""
         if job.state.is_final:
             return
         job.step = step
-        self._tell(job, ProgressEvent(n=n, step=step, steps=job.recipes[n].steps, eta_s=self._eta_s(job)))
+        self._tell(job, ProgressEvent(n=n, step=step, steps=steps, eta_s=self._eta_s(job)))
+
+    def preview(self, job: Job, n: int, image: Image) -> None:
+        """Show those who listen what picture ``n`` looks like so far."""
+        if job.streams and not job.state.is_final:
+            self._tell(job, PreviewEvent(n=n, image=encoding.preview(image)))
 
     def picture(self, job: Job, picture: Picture) -> None:
         """Another picture of the job is on disk; with the last one the job is done."""
@@ -213,7 +226,7 @@ class Jobs:
 
     def give_back(self, job: Job) -> None:
         """A running job that was interrupted is next again; the pictures that it has are kept."""
-        if job.state.is_final:
+        if job.state is not JobState.RUNNING:
             return
         assert job.place is not None
         job.move(JobState.QUEUED)
@@ -249,7 +262,7 @@ class Jobs:
         try:
             self._turns.add(job.id, job.request.requester)
         except Full as full:
-            raise QueueFull(int(str(full)), self._pace.eta_s(self._work_ahead()[0]) or RETRY_AFTER_S) from full
+            raise QueueFull(int(str(full)), self._etas_s()[0] or RETRY_AFTER_S) from full
 
     def _end(self, job: Job, state: JobState) -> None:
         job.move(state)
@@ -276,28 +289,30 @@ class Jobs:
                 return
             self.forget(job.id)
 
-    def _work_ahead(self) -> list[int]:
-        """For each place in the queue the work until that job is done, that of the running job included."""
-        total = sum(job.work_left for job in self._jobs.values() if job.state is JobState.RUNNING)
-        return [total := total + self._jobs[job_id].work_left for job_id in self._turns.order()]
+    def _etas_s(self) -> list[float | None]:
+        """For each place in the queue the seconds until that job is done, after those that are running."""
+        running = [job.work_left for job in self._jobs.values() if job.state is JobState.RUNNING]
+        waiting = [self._jobs[job_id].work_left for job_id in self._turns.order()]
+        return self._pace.etas_s([*running, *waiting])[len(running) :]
 
     def _eta_s(self, job: Job) -> float | None:
         if job.state is JobState.RUNNING:
-            return self._pace.eta_s(job.work_left)
+            # Those that are drawn together share the card's time.
+            return self._pace.eta_s(job.work_left * self.count(JobState.RUNNING))
         if job.state is JobState.QUEUED and self._waiting_for is None:
-            return self._pace.eta_s(self._work_ahead()[self._turns.order().index(job.id)])
+            return self._etas_s()[self._turns.order().index(job.id)]
         return None
 
-    def _tell(self, job: Job, event: PositionEvent | ProgressEvent | PictureEvent | EndEvent) -> None:
+    def _tell(self, job: Job, event: JobEvent) -> None:
         for stream in job.streams:
             stream.put(event)
 
     def _tell_positions(self) -> None:
         """Tell those whose place has changed, or the reason why they wait."""
-        work = self._work_ahead()
+        etas_s = self._etas_s()
         for index, job_id in enumerate(self._turns.order()):
             job = self._jobs[job_id]
-            eta_s = None if self._waiting_for else self._pace.eta_s(work[index])
+            eta_s = None if self._waiting_for else etas_s[index]
             event = PositionEvent(position=index + 1, eta_s=eta_s, waiting_for=self._waiting_for)
             if job.told is None or event.model_copy(update={"eta_s": None}) != job.told:
                 job.told = event.model_copy(update={"eta_s": None})

@@ -1,4 +1,4 @@
-"""The inside of a lane's process: hello, then one drawing after the other, with an ear for Cancel between steps.
+"""The inside of a lane's process: hello, then a step for every drawing, and an ear for the server between steps.
 
 Imports nothing heavy itself: the engine does.
 """
@@ -8,14 +8,27 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from threading import Thread
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from generator.api import Error
 from generator.errors import GeneratorError
-from generator.lane import Cancel, Cancelled, Draw, Drawn, Engine, EngineFactory, Failed, Hello, Progress
+from generator.lane import (
+    Cancel,
+    Cancelled,
+    Draw,
+    Engine,
+    EngineFactory,
+    Failed,
+    Hello,
+    LaneEvent,
+    Preview,
+    Progress,
+    Said,
+)
 
 log = logging.getLogger(__name__)
 
@@ -39,12 +52,12 @@ def converse(pipe: Connection, factory: EngineFactory) -> None:
     pipe.send(hello)
     if isinstance(hello, Failed):
         return
+    table = _Table(engines[0], pipe)
     try:
         while True:
-            message = pipe.recv()
-            # A Cancel that comes when its drawing has just ended is for nobody.
-            if isinstance(message, Draw):
-                pipe.send(_draw(engines[0], message, pipe))
+            table.hear()
+            table.finish()
+            table.step()
     except (EOFError, OSError):
         log.info("the server is gone")
 
@@ -54,18 +67,58 @@ def _start(factory: EngineFactory, engines: list[Engine]) -> Hello:
     return engines[0].hello()
 
 
-def _draw(engine: Engine, draw: Draw, pipe: Connection) -> Drawn | Cancelled | Failed:
-    def steps() -> Drawn | Cancelled:
-        drawing = engine.start(draw)
-        pipe.send(Progress(0, drawing.steps, engine.models(), engine.memory()))
-        while drawing.step < drawing.steps:
-            if _cancelled(pipe):
-                return Cancelled()
-            engine.step(drawing)
-            pipe.send(Progress(drawing.step, drawing.steps, engine.models(), engine.memory()))
-        return Cancelled() if _cancelled(pipe) else engine.finish(drawing)
+class _Table:
+    """The drawings that are under way, by their ids. What goes wrong with one is told of that one only."""
 
-    return or_failed(steps)
+    def __init__(self, engine: Engine, pipe: Connection) -> None:
+        self._engine, self._pipe = engine, pipe
+        self._drawings: dict[str, Any] = {}
+
+    def hear(self) -> None:
+        """See to all that the server has said; with nothing to draw, wait for its next word."""
+        while self._pipe.poll(0 if self._drawings else None):
+            match self._pipe.recv():
+                case Draw() as draw:
+                    drawing = or_failed(partial(self._engine.start, draw))
+                    if isinstance(drawing, Failed):
+                        self._tell(draw.id, drawing)
+                    else:
+                        self._drawings[draw.id] = drawing
+                        self._tell_progress(draw.id)
+                # One that comes when its drawing has just ended is for nobody.
+                case Cancel(drawing_id) if drawing_id in self._drawings:
+                    self._end(drawing_id, Cancelled())
+
+    def finish(self) -> None:
+        """Decode those that have had their last step."""
+        for drawing_id, drawing in list(self._drawings.items()):
+            if drawing.step >= drawing.steps:
+                self._end(drawing_id, or_failed(partial(self._engine.finish, drawing)))
+
+    def step(self) -> None:
+        """One step for all. Where that fails each tries alone, so that the others go on."""
+        together = or_failed(partial(self._engine.step, list(self._drawings.values())))
+        for drawing_id, drawing in list(self._drawings.items()):
+            alone = together
+            if isinstance(together, Failed) and len(self._drawings) > 1:
+                alone = or_failed(partial(self._engine.step, [drawing]))
+            if isinstance(alone, Failed):
+                self._end(drawing_id, alone)
+                continue
+            self._tell_progress(drawing_id)
+            if (preview := self._engine.preview(drawing)) is not None:
+                self._tell(drawing_id, Preview(preview))
+
+    def _tell_progress(self, drawing_id: str) -> None:
+        drawing = self._drawings[drawing_id]
+        self._tell(drawing_id, Progress(drawing.step, drawing.steps, self._engine.state()))
+
+    def _end(self, drawing_id: str, event: LaneEvent) -> None:
+        del self._drawings[drawing_id]
+        self._tell(drawing_id, event)
+
+    def _tell(self, drawing_id: str, event: LaneEvent) -> None:
+        self._pipe.send(Said(drawing_id, event))
 
 
 def or_failed(work: Callable[[], Result]) -> Result | Failed:
@@ -85,10 +138,6 @@ def or_failed(work: Callable[[], Result]) -> Result | Failed:
     # Only here, where the error and the tensors that its traceback held are gone, is there something to free.
     _free_card()
     return failed
-
-
-def _cancelled(pipe: Connection) -> bool:
-    return pipe.poll() and isinstance(pipe.recv(), Cancel)
 
 
 def _free_card() -> None:

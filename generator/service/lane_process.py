@@ -8,12 +8,12 @@ import asyncio
 import logging
 import multiprocessing
 import signal
-from collections.abc import AsyncIterator
-from multiprocessing.connection import Connection
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from threading import Thread
 
 from generator.errors import DrawingFailed
-from generator.lane import Cancel, Draw, EngineFactory, Failed, Hello, LaneDied, LaneEvent, Progress
+from generator.lane import Cancel, Draw, EngineFactory, Failed, Hello, LaneDied, LaneEvent, Preview, Progress, Said
 from generator.service import lane_child
 
 log = logging.getLogger(__name__)
@@ -26,11 +26,13 @@ LAST_WORDS_S = 5.0
 
 
 class _Child:
-    """One life of the child: what it says, in order, and its end."""
+    """One life of the child: its greeting, what it says of each drawing, in order, and its end."""
 
     def __init__(self, factory: EngineFactory) -> None:
         self._pipe, far_end = _spawn.Pipe()
-        self._said: asyncio.Queue[object] = asyncio.Queue()
+        self._greeting: asyncio.Queue[object] = asyncio.Queue()
+        self._said: dict[str, asyncio.Queue[object]] = {}
+        self._end: _End | None = None
         level = logging.getLogger().getEffectiveLevel()
         self._process = _spawn.Process(
             target=lane_child.main, args=(far_end, factory, level), name="easel-lane", daemon=True
@@ -39,7 +41,7 @@ class _Child:
         # With our copy of its end closed, the child's death ends the pipe.
         far_end.close()
         loop = asyncio.get_running_loop()
-        Thread(target=_read, args=(self._pipe, loop, self._said), name="lane-reader", daemon=True).start()
+        Thread(target=self._read, args=(loop,), name="lane-reader", daemon=True).start()
 
     @property
     def pid(self) -> int | None:
@@ -53,21 +55,62 @@ class _Child:
         try:
             self._pipe.send(message)
         except OSError as error:
-            log.debug("the lane has ended: %s", error)  # listen() says so to whoever waits
+            log.debug("the lane has ended: %s", error)  # whoever listens is told
 
-    async def listen(self, timeout_s: float) -> Hello | LaneEvent:
+    @contextmanager
+    def said_of(self, drawing_id: str) -> Iterator[asyncio.Queue[object]]:
+        """What the child says of that drawing from now on."""
+        queue = self._said[drawing_id] = asyncio.Queue()
+        if self._end is not None:
+            queue.put_nowait(self._end)
+        try:
+            yield queue
+        finally:
+            del self._said[drawing_id]
+
+    async def greeting(self, timeout_s: float) -> object:
+        """The child's first word. Raises LaneDied."""
+        return await self.next(self._greeting, timeout_s)
+
+    async def next(self, queue: asyncio.Queue[object], timeout_s: float) -> object:
         """The next message. Raises LaneDied at the end of the child, and after a silence of ``timeout_s``."""
         try:
             async with asyncio.timeout(timeout_s):
-                said = await self._said.get()
+                said = await queue.get()
         except TimeoutError:
             raise LaneDied(f"the drawing process said nothing for {timeout_s:g} s") from None
         if isinstance(said, _End):
             await asyncio.to_thread(self._process.join, LAST_WORDS_S)
             raise LaneDied(f"the drawing process {_ending(self._process.exitcode)}")
-        if not isinstance(said, Hello | LaneEvent):
-            raise LaneDied(f"the drawing process said something that is no word of a lane: {type(said).__name__}")
         return said
+
+    def _read(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Carry the child's words to the event loop, to its end. In a thread: a picture takes a while to unpickle."""
+        more = True
+        while more:
+            try:
+                message = self._pipe.recv()
+            except Exception as error:  # its end, or bytes from which no object can be made: that is an end, too
+                log.debug("the lane's pipe has ended: %r", error)
+                message, more = _End(), False
+            try:
+                loop.call_soon_threadsafe(self._sort, message)
+            except RuntimeError:  # the loop is closed: nobody listens any more
+                more = False
+        self._pipe.close()
+
+    def _sort(self, message: object) -> None:
+        """Hand a message to whom it concerns; what is said of a drawing that nobody waits for is for nobody."""
+        match message:
+            case _End():
+                self._end = message
+                for queue in (self._greeting, *self._said.values()):
+                    queue.put_nowait(message)
+            case Said(drawing_id, event):
+                if drawing_id in self._said:
+                    self._said[drawing_id].put_nowait(event)
+            case _:
+                self._greeting.put_nowait(message)
 
     async def kill(self) -> None:
         self._process.kill()
@@ -84,22 +127,6 @@ def _ending(exitcode: int | None) -> str:
     return "hung up" if exitcode is None else f"ended by itself with status {exitcode}"
 
 
-def _read(pipe: Connection, loop: asyncio.AbstractEventLoop, said: asyncio.Queue[object]) -> None:
-    """Carry the child's words to the event loop, until its end. In a thread: a picture takes a while to unpickle."""
-    more = True
-    while more:
-        try:
-            message = pipe.recv()
-        except Exception as error:  # its end, or bytes from which no object can be made: that is an end, too
-            log.debug("the lane's pipe has ended: %r", error)
-            message, more = _End(), False
-        try:
-            loop.call_soon_threadsafe(said.put_nowait, message)
-        except RuntimeError:  # the loop is closed: nobody listens any more
-            more = False
-    pipe.close()
-
-
 class LaneProcess:
     """A Lane (see `generator.lane`) whose engine lives in a child process, started when it is needed."""
 
@@ -109,6 +136,7 @@ class LaneProcess:
         self._step_timeout_s = step_timeout_s
         self._child: _Child | None = None
         self._hello: Hello | None = None
+        self._starting = asyncio.Lock()
 
     @property
     def pid(self) -> int | None:
@@ -121,45 +149,57 @@ class LaneProcess:
 
     async def hello(self) -> Hello:
         """Start the child if none lives. Raises LaneDied, and DrawingFailed when the engine says why it cannot."""
-        if self._hello is not None and self.is_ready:
+        async with self._starting:
+            if self._hello is None or not self.is_ready:
+                await self.close()
+                self._hello = await self._start()
             return self._hello
-        await self.close()
-        self._child = _Child(self._factory)
+
+    async def _start(self) -> Hello:
+        self._child = child = _Child(self._factory)
         try:
-            match await self._child.listen(self._load_timeout_s):
+            match await child.greeting(self._load_timeout_s):
                 case Hello() as hello:
-                    self._hello = hello
                     return hello
                 case Failed(error):
                     raise DrawingFailed(error.code, error.message, value=error.value, choices=error.choices)
                 case other:
                     raise LaneDied(f"the drawing process began with {type(other).__name__}")
-        finally:
-            if self._hello is None:
-                await self.close()
+        except BaseException:
+            await self.close()
+            raise
 
     async def run(self, draw: Draw) -> AsyncIterator[LaneEvent]:
-        """Draw one recipe. Whoever stops listening before the last event stops the child."""
+        """Draw one recipe. Whoever stops listening before the last event cancels it."""
         await self.hello()
-        assert self._child is not None
-        self._child.send(draw)
+        child = self._child
+        assert child is not None
         ended = False
         # A model that is not loaded yet comes before the first step.
         timeout_s = self._load_timeout_s
-        try:
-            while not ended:
-                event = await self._child.listen(timeout_s)
-                assert not isinstance(event, Hello)
-                timeout_s = self._step_timeout_s
-                ended = not isinstance(event, Progress)
-                yield event
-        finally:
-            if not ended:
-                await self.close()
+        with child.said_of(draw.id) as said:
+            child.send(draw)
+            try:
+                while not ended:
+                    event = await child.next(said, timeout_s)
+                    if not isinstance(event, LaneEvent):
+                        raise LaneDied(f"the drawing process said {type(event).__name__}, which is no word of a lane")
+                    timeout_s = self._step_timeout_s
+                    ended = not isinstance(event, Progress | Preview)
+                    yield event
+            except LaneDied:
+                # One that hangs is of no use to the others, either.
+                ended = True
+                if child is self._child:
+                    await self.close()
+                raise
+            finally:
+                if not ended:
+                    child.send(Cancel(draw.id))
 
-    def cancel(self) -> None:
+    def cancel(self, drawing_id: str) -> None:
         if self._child is not None:
-            self._child.send(Cancel())
+            self._child.send(Cancel(drawing_id))
 
     async def close(self) -> None:
         child, self._child, self._hello = self._child, None, None

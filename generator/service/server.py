@@ -19,7 +19,7 @@ from generator.capabilities import capabilities
 from generator.lane import Engine, EngineFactory, Lane
 from generator.service import openapi
 from generator.service.access import guard, tell_errors
-from generator.service.dispatcher import Dispatcher
+from generator.service.dispatcher import BUSY_PAUSE_S, Dispatcher
 from generator.service.gallery import Gallery
 from generator.service.handlers import Handlers
 from generator.service.jobs import Jobs
@@ -50,6 +50,8 @@ def create_app(
     capabilities: Callable[[], Capabilities],
     max_queued_jobs: int,
     keep_pictures_days: int | None = None,
+    unload_when_idle_s: float | None = None,
+    busy_pause_s: float = BUSY_PAUSE_S,
     token: str | None = None,
     allowed_hosts: tuple[str, ...] = (),
     heartbeat_s: float = HEARTBEAT_S,
@@ -59,7 +61,15 @@ def create_app(
     pace = Pace()
     jobs = Jobs(max_queued=max_queued_jobs, pace=pace, metrics=metrics)
     metrics.watch(queued=lambda: jobs.count(JobState.QUEUED), steps_per_second=lambda: pace.steps_per_second or 0)
-    dispatcher = Dispatcher(jobs=jobs, lane=lane, gallery=gallery, pace=pace, metrics=metrics)
+    dispatcher = Dispatcher(
+        jobs=jobs,
+        lane=lane,
+        gallery=gallery,
+        pace=pace,
+        metrics=metrics,
+        unload_when_idle_s=unload_when_idle_s,
+        busy_pause_s=busy_pause_s,
+    )
     handlers = Handlers(
         jobs=jobs,
         dispatcher=dispatcher,
@@ -97,7 +107,7 @@ def create_app(
 
 
 def serve(settings: Settings, engine: EngineFactory | None = None) -> int:
-    """Serve until SIGTERM or SIGINT; the exit status. A second signal does not wait for the running job.
+    """Serve until SIGTERM, SIGINT or a long idleness; the exit status. A second signal does not wait for running jobs.
 
     After a bug that stops the drawing for good the status is 1, so that a service manager starts it again.
     """
@@ -114,6 +124,7 @@ def serve(settings: Settings, engine: EngineFactory | None = None) -> int:
             capabilities=functools.partial(capabilities, settings),
             max_queued_jobs=settings.max_queued_jobs,
             keep_pictures_days=settings.keep_pictures_days,
+            unload_when_idle_s=_seconds(settings.unload_when_idle_minutes),
             token=token,
             allowed_hosts=(*settings.tcp_allowed_hosts, settings.tcp_host or "localhost"),
         )
@@ -123,13 +134,16 @@ def serve(settings: Settings, engine: EngineFactory | None = None) -> int:
                 listeners.append(stack.enter_context(unix_socket(settings.socket, settings.socket_group)))
             if settings.tcp_host is not None:
                 listeners.append(stack.enter_context(tcp_socket(settings.tcp_host, settings.tcp_port)))
-            return asyncio.run(_run(app, listeners, settings.drain_timeout_s))
+            exit_when_idle_s = _seconds(settings.exit_when_idle_minutes)
+            return asyncio.run(_run(app, listeners, settings.drain_timeout_s, exit_when_idle_s))
     except (CannotListen, InvalidSettings) as error:
         print(error, file=sys.stderr)
         return 1
 
 
-async def _run(app: web.Application, listeners: list[socket.socket], drain_timeout_s: float) -> int:
+async def _run(
+    app: web.Application, listeners: list[socket.socket], drain_timeout_s: float, exit_when_idle_s: float | None
+) -> int:
     dispatcher = app[DISPATCHER]
     asked, hurried = asyncio.Event(), asyncio.Event()
 
@@ -144,13 +158,28 @@ async def _run(app: web.Application, listeners: list[socket.socket], drain_timeo
         for listener in listeners:
             await web.SockSite(runner, listener).start()
             log.info("listening on %s", listener.getsockname())
-        await _first(asked.wait(), dispatcher.broken.wait())
+        await _first(asked.wait(), dispatcher.broken.wait(), _idle(dispatcher, exit_when_idle_s))
         # While the running job ends, what comes is still answered: with 503.
         await _first(dispatcher.drain(drain_timeout_s), hurried.wait())
         await dispatcher.drain(timeout_s=0)
     finally:
         await runner.cleanup()
     return 1 if dispatcher.broken.is_set() else 0
+
+
+async def _idle(dispatcher: Dispatcher, limit_s: float | None) -> None:
+    """Return when nothing was drawn for so long; without a limit never."""
+    if limit_s is None:
+        await asyncio.Event().wait()
+        return
+    # Whatever is drawn in between moves the end; nothing tells when it has come.
+    while (left_s := limit_s - dispatcher.idle_s()) > 0:  # noqa: ASYNC110
+        await asyncio.sleep(left_s)
+    log.info("nothing to draw for %g s: the generator ends", limit_s)
+
+
+def _seconds(minutes: float | None) -> float | None:
+    return None if minutes is None else minutes * 60
 
 
 async def _first(*waits: Coroutine[Any, Any, object]) -> None:

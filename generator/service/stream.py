@@ -3,9 +3,9 @@
 import asyncio
 from collections import deque
 
-from generator.api import EndEvent, PictureEvent, PositionEvent, ProgressEvent, StateEvent
+from generator.api import EndEvent, PictureEvent, PositionEvent, PreviewEvent, ProgressEvent, StateEvent
 
-JobEvent = StateEvent | PositionEvent | ProgressEvent | PictureEvent | EndEvent
+JobEvent = StateEvent | PositionEvent | ProgressEvent | PreviewEvent | PictureEvent | EndEvent
 
 
 class Stream:
@@ -18,7 +18,7 @@ class Stream:
 
     def put(self, event: JobEvent) -> None:
         last = self._events[-1] if self._events else None
-        if isinstance(event, PositionEvent | ProgressEvent) and type(last) is type(event):
+        if isinstance(event, PositionEvent | ProgressEvent | PreviewEvent) and type(last) is type(event):
             self._events.pop()
         self._events.append(event)
         self._changed.set()

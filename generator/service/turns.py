@@ -3,7 +3,12 @@
 Pure: knows ids, but neither what a job is nor when it is drawn.
 """
 
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+
+# Who fits what is being drawn may go before somebody who does not, so many times.
+MAX_OVERTAKEN = 4
 
 
 class Full(Exception):
@@ -28,6 +33,8 @@ class Turns:
         self._places: list[Place] = []
         self._turn = 0
         self._arrivals = 0
+        self._returns = 0
+        self._overtaken: Counter[str] = Counter()
         # The last turn that each requester has taken or waits for; forgotten once it is past.
         self._last_turns: dict[str, int] = {}
 
@@ -51,22 +58,34 @@ class Turns:
         """Let ``new``, of the same requester, wait in the very place of ``job``. A full queue does not mind."""
         self._places = [replace(place, job=new) if place.job == job else place for place in self._places]
 
-    def take(self) -> Place | None:
-        """The next job's place, which is now free."""
+    def take(self, suits: Callable[[str], bool] = lambda job: True, *, only_suiting: bool = False) -> Place | None:
+        """The next job's place, which is now free: the first that ``suits``, but nobody is overtaken for ever.
+
+        Where none does it is the very first, or None with ``only_suiting``.
+        """
         if not self._places:
             return None
-        place = min(self._places)
+        order = sorted(self._places)
+        head = order[0]
+        place = next((place for place in order if suits(place.job)), None)
+        if place is None or (place is not head and self._overtaken[head.job] >= MAX_OVERTAKEN):
+            if only_suiting:
+                return None
+            place = head
+        self._overtaken.update(waiting.job for waiting in order[: order.index(place)])
+        del self._overtaken[place.job]
         self._places.remove(place)
-        self._turn = place.turn
+        self._turn = min([place.turn, *(waiting.turn for waiting in self._places)])
         if self._places:
-            self._last_turns = {who: turn for who, turn in self._last_turns.items() if turn >= place.turn}
+            self._last_turns = {who: turn for who, turn in self._last_turns.items() if turn >= self._turn}
         else:
             self._last_turns = {place.requester: place.turn}
         return place
 
     def give_back(self, place: Place) -> None:
-        """Put back what was taken last, in front of everybody."""
-        self._places.append(replace(place, turn=self._turn, arrival=0))
+        """Put back what was taken, in front of everybody."""
+        self._returns -= 1
+        self._places.append(replace(place, turn=self._turn, arrival=self._returns))
 
     def remove(self, job: str) -> None:
         """Leave the queue; the requester's later jobs move up. Without such a job, do nothing."""

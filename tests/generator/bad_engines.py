@@ -6,14 +6,15 @@ Each is a picklable factory of its own; none imports torch.
 import os
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from PIL import Image
 
 from generator.api import Memory
-from generator.errors import DrawingFailed, WeightsMissing
-from generator.lane import Draw, Drawn, Hello
+from generator.errors import CardBusy, DrawingFailed, WeightsMissing
+from generator.lane import Draw, Drawn, Hello, LaneState
 
 # Long enough to be seen between two steps, short enough not to be felt.
 SLOW_STEP_S = 0.05
@@ -37,23 +38,29 @@ class Colour:
 
     loaded: tuple[str, ...] = field(default=())
     used_bytes: int = 0
+    at_once: int = 1
 
     def hello(self) -> Hello:
         self.loaded = ("stand-in",)
-        return Hello(device="paint box", models=self.loaded, memory=self.memory())
+        return Hello("paint box", self.state())
 
-    def memory(self) -> Memory:
-        return Memory(used_bytes=self.used_bytes, total_bytes=PAINT_BOX_BYTES)
-
-    def models(self) -> tuple[str, ...]:
-        return self.loaded
+    def state(self) -> LaneState:
+        memory = Memory(used_bytes=self.used_bytes, total_bytes=PAINT_BOX_BYTES)
+        return LaneState(self.loaded, memory, self.at_once)
 
     def start(self, draw: Draw) -> Drawing:
         return Drawing(draw)
 
-    def step(self, drawing: Drawing) -> None:
+    def step(self, drawings: Sequence[Drawing]) -> None:
+        for drawing in drawings:
+            self.step_one(drawing)
+
+    def step_one(self, drawing: Drawing) -> None:
         drawing.step += 1
         self.used_bytes += 1
+
+    def preview(self, drawing: Drawing) -> Image.Image | None:
+        return None
 
     def finish(self, drawing: Drawing) -> Drawn:
         return drawn(self.paint(drawing))
@@ -73,25 +80,25 @@ def drawn(image: Image.Image) -> Drawn:
 class Slow(Colour):
     """Takes its time over every step."""
 
-    def step(self, drawing: Drawing) -> None:
+    def step_one(self, drawing: Drawing) -> None:
         time.sleep(SLOW_STEP_S)
-        super().step(drawing)
+        super().step_one(drawing)
 
 
 class Raising(Colour):
     """Has a bug that shows when the subject says so, else in the middle."""
 
-    def step(self, drawing: Drawing) -> None:
+    def step_one(self, drawing: Drawing) -> None:
         if "good" not in drawing.draw.recipe.prompt:
             raise ZeroDivisionError("a bug in the engine, not for people to read")
-        super().step(drawing)
+        super().step_one(drawing)
 
 
 class Babbling(Colour):
     """Counts its steps in words, unless the subject is good."""
 
-    def step(self, drawing: Drawing) -> None:
-        super().step(drawing)
+    def step_one(self, drawing: Drawing) -> None:
+        super().step_one(drawing)
         if "good" not in drawing.draw.recipe.prompt:
             drawing.step = Words(drawing.step)
 
@@ -113,22 +120,22 @@ class Failing(Colour):
 class Dying(Colour):
     """Ends its process in the middle, unless the subject is good."""
 
-    def step(self, drawing: Drawing) -> None:
+    def step_one(self, drawing: Drawing) -> None:
         prompt = drawing.draw.recipe.prompt
         if "exit" in prompt:
             os._exit(3)
         if "segfault" in prompt:
             os.kill(os.getpid(), signal.SIGSEGV)
-        super().step(drawing)
+        super().step_one(drawing)
 
 
 class Hanging(Colour):
     """Never comes back from a step, unless the subject is good."""
 
-    def step(self, drawing: Drawing) -> None:
+    def step_one(self, drawing: Drawing) -> None:
         while "good" not in drawing.draw.recipe.prompt:
             time.sleep(1)
-        super().step(drawing)
+        super().step_one(drawing)
 
 
 class Rubbish(Colour):
@@ -162,6 +169,15 @@ class Greedy(Colour):
         return super().start(draw)
 
 
+class Crowded(Colour):
+    """Has no room for two at a time."""
+
+    def step(self, drawings: Sequence[Drawing]) -> None:
+        if len(drawings) > 1:
+            raise OutOfMemoryError("CUDA out of memory. Tried to allocate 7 EiB")
+        super().step(drawings)
+
+
 class Deaf(Colour):
     """Never gets ready."""
 
@@ -189,12 +205,31 @@ class Lazy(Late):
     """Greets at once, and loads when it is asked to draw."""
 
     def hello(self) -> Hello:
-        return Hello(device="paint box", models=(), memory=self.memory())
+        return Hello("paint box", self.state())
 
     def start(self, draw: Draw) -> Drawing:
         self.load()
         self.loaded = ("stand-in",)
         return super().start(draw)
+
+
+@dataclass(kw_only=True)
+class Outplayed(Colour):
+    """Has no memory while a game holds it."""
+
+    game: Path
+
+    def start(self, draw: Draw) -> Drawing:
+        if self.game.exists():
+            raise CardBusy("Another program holds 6.0 of the card's 8.0 GiB.")
+        return super().start(draw)
+
+
+class Showing(Slow):
+    """Shows every step."""
+
+    def preview(self, drawing: Drawing) -> Image.Image | None:
+        return self.paint(drawing).resize((8, 8))
 
 
 class Unborn(Colour):

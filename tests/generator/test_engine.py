@@ -62,9 +62,9 @@ def recipe(**changes) -> Recipe:
 
 
 def denoised(engine, drawn_recipe):
-    drawing = engine.start(Draw(drawn_recipe))
+    drawing = engine.start(Draw("drawing", drawn_recipe))
     while drawing.step < drawing.steps:
-        engine.step(drawing)
+        engine.step([drawing])
     return drawing
 
 
@@ -146,13 +146,66 @@ def test_what_a_model_of_few_words_does_not_know_is_told(small_engine, subject, 
 
 def test_two_drawings_at_once_do_not_touch_each_other(engine):
     alone = [denoised(engine, recipe(seed=seed, steps=steps)).latents for seed, steps in ((1, 4), (2, 6))]
-    first, second = (engine.start(Draw(recipe(seed=seed, steps=steps))) for seed, steps in ((1, 4), (2, 6)))
+    first, second = (engine.start(Draw("drawing", recipe(seed=seed, steps=steps))) for seed, steps in ((1, 4), (2, 6)))
     while second.step < second.steps:
         for drawing in (first, second):
             if drawing.step < drawing.steps:
-                engine.step(drawing)
+                engine.step([drawing])
     assert torch.equal(first.latents, alone[0])
     assert torch.equal(second.latents, alone[1])
+
+
+def drawn_in_company(engine, recipes, *, joining):
+    """All of them, each joining ``joining`` steps after the one before it, in shared calls."""
+    engine.at_once = len(recipes)
+    waiting, under_way, ended = list(recipes), [], []
+    tick = 0
+    while waiting or under_way:
+        if waiting and tick % joining == 0:
+            under_way.append(engine.start(Draw("drawing", waiting.pop(0))))
+        engine.step(under_way)
+        ended += [drawing for drawing in under_way if drawing.step == drawing.steps]
+        under_way = [drawing for drawing in under_way if drawing.step < drawing.steps]
+        tick += 1
+    return sorted(ended, key=lambda drawing: recipes.index(drawing.recipe))
+
+
+COMPANY = [
+    recipe(seed=1, steps=8, guidance_scale=7.0),
+    recipe(seed=2, steps=5, guidance_scale=1.0),
+    recipe(seed=3, steps=6, guidance_scale=12.0, negative_prompt=""),
+    recipe(seed=4, steps=7, slots=Slots(subject=("owl",)), tier="balanced"),
+    recipe(seed=5, steps=7, tier="fast"),
+]
+
+
+def test_drawings_that_join_at_different_steps_equal_themselves_alone(engine):
+    """Different steps, counts, guidance, prompts and tiers in the same calls: within 1e-3 of the pixels, 0 to 1."""
+    alone = [engine.finish(denoised(engine, one)).image for one in COMPANY]
+    together = drawn_in_company(engine, COMPANY, joining=2)
+    assert max(drawing.most_together for drawing in together) >= 3
+    for drawing, image in zip(together, alone, strict=True):
+        shared = engine.finish(drawing)
+        difference = np.asarray(shared.image, dtype=int) - np.asarray(image, dtype=int)
+        assert np.abs(difference).max() <= 255 * 1e-3 + 1
+        assert shared.plan["drawn_together"] == drawing.most_together
+
+
+def test_latents_of_company_are_within_a_thousandth(engine):
+    alone = [denoised(engine, one).latents for one in COMPANY]
+    for drawing, latents in zip(drawn_in_company(engine, COMPANY, joining=1), alone, strict=True):
+        assert (drawing.latents - latents).abs().max() < 1e-3 * latents.std()
+
+
+def test_one_call_a_step_serves_all_that_can_share_it(engine):
+    calls = []
+    hook = engine.loaded("stand-in").unet.register_forward_pre_hook(lambda _, args: calls.append(len(args[0])))
+    engine.at_once = 3
+    drawings = [engine.start(Draw("drawing", recipe(seed=seed, steps=2))) for seed in range(3)]
+    larger = engine.start(Draw("drawing", recipe(width=128, steps=2)))
+    engine.step([*drawings, larger])
+    hook.remove()
+    assert calls == [6, 2]
 
 
 def test_the_same_recipe_is_the_same_picture_and_another_seed_another(engine):
@@ -181,16 +234,18 @@ def test_a_recipe_of_another_machine_is_drawn_and_the_difference_told(engine):
         model_revision=first.model_revision,
         plan={**first.plan, "device": "NVIDIA GeForce GTX 1070", "a later version's": "x" * 200},
     )
-    drawing = engine.start(Draw(recipe(steps=1), earlier))
-    engine.step(drawing)
+    drawing = engine.start(Draw("drawing", recipe(steps=1), earlier))
+    engine.step([drawing])
     note = f"Pixels may differ from the first drawing: device was NVIDIA GeForce GTX 1070, is {first.plan['device']}."
     assert engine.finish(drawing).notes == (note,)
 
 
 def test_the_recorded_plan_is_met_without_a_note(engine):
     first = engine.finish(denoised(engine, recipe(steps=1)))
-    drawing = engine.start(Draw(recipe(steps=1), EarlierFacts(model_revision=first.model_revision, plan=first.plan)))
-    engine.step(drawing)
+    drawing = engine.start(
+        Draw("drawing", recipe(steps=1), EarlierFacts(model_revision=first.model_revision, plan=first.plan))
+    )
+    engine.step([drawing])
     again = engine.finish(drawing)
     assert again.notes == ()
     assert again.image.tobytes() == first.image.tobytes()
@@ -207,13 +262,13 @@ def test_latents_that_are_no_numbers_are_a_failed_drawing(engine):
 def test_missing_weights_are_a_sentence_that_says_what_to_do(engine, monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(WeightsMissing, match="python -m generator fetch ssd-1b"):
-        engine.start(Draw(recipe(model="ssd-1b")))
+        engine.start(Draw("drawing", recipe(model="ssd-1b")))
 
 
 def test_the_memory_is_known_with_the_plan_and_is_that_of_the_whole_machine(stand_in_folder):
     engine = DiffusionEngine(Settings(**stand_in_settings(stand_in_folder), device="cpu"))
-    assert engine.memory() is None
-    memory = engine.hello().memory
+    assert engine.state().memory is None
+    memory = engine.hello().state.memory
     assert memory.total_bytes == psutil.virtual_memory().total
     assert psutil.Process().memory_info().rss < memory.used_bytes < memory.total_bytes
 

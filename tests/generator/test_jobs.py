@@ -8,7 +8,7 @@ from running_generator import recipe_of
 from generator.api import JobRequest, JobState, RecipeRequest, Slots
 from generator.service.jobs import FINISHED_JOB_KEPT_S, ImpossibleMove, Job, Jobs
 from generator.service.metrics import Metrics
-from generator.service.pace import MEASURED_STEPS, Pace
+from generator.service.pace import MEASURED_STEPS, Pace, Work, work_left
 
 POSSIBLE = {
     ("queued", "running"),
@@ -62,7 +62,7 @@ async def test_only_a_waiting_job_of_the_same_requester_is_replaced(replaces, po
     states = {"running": "running", "ended": "cancelled", "waiting": "queued", "bobs": "queued"}
     for job_id in ("running", "ended"):
         jobs.add(a_job(job_id))
-    await jobs.next()
+    jobs.take()
     jobs.cancel(jobs.find("ended"))
     jobs.add(a_job("waiting"))
     jobs.add(a_job("bobs", "@bob:home"))
@@ -74,21 +74,40 @@ async def test_only_a_waiting_job_of_the_same_requester_is_replaced(replaces, po
     assert jobs.status(new).position == position
 
 
+PICTURE = recipe_of(subject=("otter",))
+PIXELS = PICTURE.pixels
+
+
 def test_the_pace_is_that_of_the_last_steps():
     pace = Pace()
-    assert (pace.steps_per_second, pace.eta_s(10)) == (None, None)
+    assert (pace.steps_per_second, pace.eta_s([work_left(PICTURE)])) == (None, None)
     for _ in range(MEASURED_STEPS):
-        pace.note(100, 64)
+        pace.note(PICTURE, 100)
     for _ in range(MEASURED_STEPS):
-        pace.note(0.5, 64)
-    assert (pace.steps_per_second, pace.eta_s(10 * 64)) == (2.0, 5.0)
+        pace.note(PICTURE, 0.5)
+    assert (pace.steps_per_second, pace.eta_s([Work(PICTURE.model, "exact", 10 * PIXELS)])) == (2.0, 5.0)
 
 
 def test_a_larger_picture_takes_longer():
     pace = Pace()
-    pace.note(0.5, 64)
-    large = a_job().recipes[0].model_copy(update={"width": 128, "height": 128, "steps": 10})
+    pace.note(PICTURE, 0.5)
+    large = PICTURE.model_copy(update={"width": 128, "height": 192, "steps": 10})
     job = Job("large", a_job().request, (large, large), ())
     job.step = 4
-    assert job.work_left == 16 * 128 * 128
-    assert pace.eta_s(job.work_left) == 16 * 0.5 * 128 * 128 / 64
+    assert [work.pixels for work in job.work_left] == [6 * 4 * PIXELS, 10 * 4 * PIXELS]
+    assert pace.eta_s(job.work_left) == 16 * 4 * 0.5
+
+
+def test_each_model_and_tier_has_its_own_pace_and_a_change_of_models_takes_its_time():
+    pace = Pace()
+    pace.loaded = "stand-in"
+    fast = PICTURE.model_copy(update={"tier": "fast"})
+    other = PICTURE.model_copy(update={"model": "other"})
+    for recipe, seconds in ((PICTURE, 1), (fast, 0.1)):
+        pace.note(recipe, seconds)
+    works = [[work_left(recipe)] for recipe in (PICTURE, fast, other, PICTURE)]
+    assert pace.etas_s(works) == [3, 3.3, None, None], "the other model was never measured"
+    pace.note(other, 2)
+    pace.note_load("other", 20)
+    pace.note_load("stand-in", 30)
+    assert pace.etas_s(works) == [3, 3.3, 29.3, 62.3]

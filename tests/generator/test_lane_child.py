@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from threading import Thread
@@ -12,11 +13,11 @@ from running_generator import recipe_of
 
 from generator.api import Memory
 from generator.errors import DrawingFailed
-from generator.lane import Cancel, Cancelled, Draw, Drawn, EngineFactory, Failed, Hello, Progress
+from generator.lane import Cancel, Cancelled, Draw, Drawn, EngineFactory, Failed, Hello, LaneState, Progress
 from generator.service import lane_child
 
-DRAW = Draw(recipe_of(subject=("otter",)))
-GOOD = Draw(recipe_of(subject=("good otter",)))
+DRAW = Draw("one", recipe_of(subject=("otter",)))
+GOOD = Draw("two", recipe_of(subject=("good otter",)))
 # Far beyond what one word takes; a test that fails waits as long.
 ANSWER_S = 10
 
@@ -33,8 +34,9 @@ def lane(factory: EngineFactory) -> Iterator[Connection]:
     theirs.close()
 
 
-def memory(used_bytes: int) -> Memory:
-    return Memory(used_bytes=used_bytes, total_bytes=bad_engines.PAINT_BOX_BYTES)
+def state(used_bytes: int) -> LaneState:
+    memory = Memory(used_bytes=used_bytes, total_bytes=bad_engines.PAINT_BOX_BYTES)
+    return LaneState(("stand-in",), memory)
 
 
 def hear(pipe: Connection, count: int) -> list[object]:
@@ -45,12 +47,19 @@ def hear(pipe: Connection, count: int) -> list[object]:
     return [one() for _ in range(count)]
 
 
+def hear_of(pipe: Connection, drawing_id: str, count: int) -> list[object]:
+    """The next words, all of that drawing."""
+    said = hear(pipe, count)
+    assert {word.id for word in said} == {drawing_id}
+    return [word.event for word in said]
+
+
 def test_a_drawing_from_hello_to_picture():
     with lane(bad_engines.Colour) as pipe:
-        assert hear(pipe, 1) == [Hello("paint box", ("stand-in",), memory(0))]
+        assert hear(pipe, 1) == [Hello("paint box", state(0))]
         pipe.send(DRAW)
-        *steps, last = hear(pipe, 5)
-        assert steps == [Progress(step, 3, ("stand-in",), memory(step)) for step in range(4)]
+        *steps, last = hear_of(pipe, "one", 5)
+        assert steps == [Progress(step, 3, state(step)) for step in range(4)]
         assert isinstance(last, Drawn)
         assert last.image.size == (64, 96)
 
@@ -58,7 +67,7 @@ def test_a_drawing_from_hello_to_picture():
 def test_a_cancel_that_waits_for_the_drawing_ends_it_before_the_first_step():
     class CancelledWhileLoading(bad_engines.Colour):
         def start(self, draw):
-            pipe.send(Cancel())
+            pipe.send(Cancel("one"))
             return super().start(draw)
 
         def finish(self, drawing):
@@ -66,29 +75,32 @@ def test_a_cancel_that_waits_for_the_drawing_ends_it_before_the_first_step():
 
     with lane(CancelledWhileLoading) as pipe:
         pipe.send(DRAW)
-        assert hear(pipe, 3)[1:] == [Progress(0, 3, ("stand-in",), memory(0)), Cancelled()]
+        hear(pipe, 1)
+        assert hear_of(pipe, "one", 2) == [Progress(0, 3, state(0)), Cancelled()]
 
 
 def test_a_cancel_after_the_last_step_skips_the_decoding():
     class CancelledLate(bad_engines.Colour):
-        def step(self, drawing):
-            super().step(drawing)
+        def step_one(self, drawing):
+            super().step_one(drawing)
             if drawing.step == drawing.steps:
-                pipe.send(Cancel())
+                pipe.send(Cancel("one"))
 
         def finish(self, drawing):
             raise AssertionError("nothing is decoded")
 
     with lane(CancelledLate) as pipe:
         pipe.send(DRAW)
-        assert hear(pipe, 6)[-1] == Cancelled()
+        hear(pipe, 1)
+        assert hear_of(pipe, "one", 5)[-1] == Cancelled()
 
 
 def test_a_cancel_that_comes_too_late_is_for_nobody():
     with lane(bad_engines.Colour) as pipe:
-        pipe.send(Cancel())
+        pipe.send(Cancel("one"))
         pipe.send(DRAW)
-        assert isinstance(hear(pipe, 6)[-1], Drawn)
+        hear(pipe, 1)
+        assert isinstance(hear_of(pipe, "one", 5)[-1], Drawn)
 
 
 @pytest.mark.parametrize(
@@ -102,11 +114,55 @@ def test_after_an_error_the_next_drawing_works(factory, code):
     with lane(factory) as pipe:
         hear(pipe, 1)
         pipe.send(DRAW)
-        while not isinstance(failed := hear(pipe, 1)[0], Failed):
+        while not isinstance(failed := hear_of(pipe, "one", 1)[0], Failed):
             pass
         assert failed.error.code == code
         pipe.send(GOOD)
-        assert isinstance(hear(pipe, 5)[-1], Drawn)
+        assert isinstance(hear_of(pipe, "two", 5)[-1], Drawn)
+
+
+def test_drawings_join_between_two_steps_and_leave_alone():
+    """The second joins after the first's second step; the first is cancelled, and the second is drawn to its end."""
+
+    class Joined(bad_engines.Colour):
+        def step_one(self, drawing):
+            super().step_one(drawing)
+            if drawing.draw.id == "one" and drawing.step == 2:
+                pipe.send(GOOD)
+            if drawing.draw.id == "two" and drawing.step == 1:
+                pipe.send(Cancel("one"))
+
+    long = replace(DRAW, recipe=DRAW.recipe.model_copy(update={"steps": 50}))
+    with lane(Joined) as pipe:
+        hear(pipe, 1)
+        pipe.send(long)
+        said = []
+        while not said or not isinstance(said[-1].event, Drawn):
+            said += hear(pipe, 1)
+        order = [(word.id, getattr(word.event, "step", type(word.event).__name__)) for word in said]
+        assert order == [
+            *(("one", step) for step in range(3)),
+            ("two", 0),
+            ("one", 3),
+            ("two", 1),
+            ("one", "Cancelled"),
+            ("two", 2),
+            ("two", 3),
+            ("two", "Drawn"),
+        ]
+
+
+@pytest.mark.parametrize("factory", [bad_engines.Raising, bad_engines.Crowded])
+def test_what_fails_in_company_is_the_end_of_nobody_else(factory):
+    with lane(factory) as pipe:
+        hear(pipe, 1)
+        pipe.send(GOOD)
+        pipe.send(DRAW)
+        said = []
+        while not {"one", "two"} <= {word.id for word in said if not isinstance(word.event, Progress)}:
+            said += hear(pipe, 1)
+        ends = {word.id: type(word.event) for word in said if not isinstance(word.event, Progress)}
+        assert ends == {"one": Failed if factory is bad_engines.Raising else Drawn, "two": Drawn}
 
 
 def test_an_engine_that_cannot_start_says_why_and_the_process_ends():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from generator.service.turns import Full, Place, Turns
+from generator.service.turns import MAX_OVERTAKEN, Full, Place, Turns
 
 PEOPLE = ("ann", "bob", "cat")
 
@@ -73,6 +73,36 @@ def test_a_full_queue_takes_no_more_but_takes_back():
     assert turns.order() == ["a1", "a2"]
     turns.exchange("a1", "new")
     assert turns.order() == ["new", "a2"]
+
+
+def test_who_suits_goes_first_but_overtakes_nobody_for_ever():
+    turns = queue("a1", "b1", "c1", "a2", "b2", "c2")
+    taken = [turns.take(lambda job: job != "a1").job for _ in range(MAX_OVERTAKEN + 1)]
+    assert taken == ["b1", "c1", "a2", "b2", "a1"]
+    assert turns.take(lambda job: False, only_suiting=True) is None
+    assert turns.take(lambda job: False).job == "c2"
+
+
+def test_who_waits_for_a_suiting_place_is_not_overtaken_meanwhile():
+    turns = queue("a1", "b1", "b2", "b3", "b4", "b5")
+    taken = [turns.take(lambda job: job != "a1", only_suiting=True) for _ in range(MAX_OVERTAKEN + 1)]
+    assert [place and place.job for place in taken] == ["b1", "b2", "b3", "b4", None]
+
+
+def test_a_turn_that_was_overtaken_is_still_before_newcomers():
+    turns = queue("a1", "b1", "b2")
+    turns.take(lambda job: job == "b1")
+    turns.take(lambda job: job == "b2")
+    turns.add("c1", "c")
+    assert turns.order() == ["a1", "c1"]
+
+
+def test_several_that_are_given_back_keep_their_order():
+    turns = queue("a1", "b1", "c1")
+    first, second = turns.take(), turns.take()
+    for place in (second, first):
+        turns.give_back(place)
+    assert turns.order() == ["a1", "b1", "c1"]
 
 
 @given(st.lists(st.sampled_from(PEOPLE), max_size=30), st.integers(0, 29))

@@ -100,7 +100,7 @@ def test_the_theme_is_the_first_term_without_its_weight(slots, theme):
             "There is no model “ssd1b” here. Did you mean ssd-1b? There is: ssd-1b, pocket, stand-in.",
         ),
         ({"sampler": "euler_a"}, "sampler", "There is no sampler “euler_a” here. There is: unipc."),
-        ({"tier": "draft"}, "tier", "There is no tier “draft” here. There is: exact."),
+        ({"tier": "quick"}, "tier", "There is no tier “quick” here. There is: exact, balanced, fast, draft."),
         ({"steps": 0}, "steps", "steps is 0; it can be 1 to 100."),
         ({"steps": 101}, "steps", "steps is 101; it can be 1 to 100."),
         ({"guidance_scale": 0.5}, "guidance_scale", "guidance scale is 0.5; it can be 1 to 30."),

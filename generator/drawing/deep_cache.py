@@ -1,0 +1,59 @@
+"""DeepCache: what the inner layers of the UNet say changes little from step to step, and is kept for the next ones.
+
+Source: Ma et al., DeepCache: Accelerating Diffusion Models for Free, arXiv 2312.00858, with its outermost branch. The
+features belong to a drawing and its own steps, so that drawings at different steps can share a call.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from diffusers import UNet2DConditionModel
+
+
+@dataclass(frozen=True)
+class UNetInput:
+    """Rows of a call: noisy latents (n, channels, height, width), a timestep each, embeddings (n, tokens, width), and
+    what SDXL adds to the time embedding."""
+
+    latents: torch.Tensor
+    timesteps: torch.Tensor
+    embeds: torch.Tensor
+    added: dict[str, torch.Tensor] | None
+
+
+def whole(unet: UNet2DConditionModel, rows: UNetInput, *, keep: bool) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """What the UNet predicts, and with ``keep`` what its inner layers said: the input of its last layer."""
+    kept: list[torch.Tensor] = []
+
+    def note(_: Any, args: tuple[torch.Tensor, ...]) -> None:
+        # The last layer reads what the layer before it said, then, behind it, the first convolution of the way down.
+        kept.append(args[0][:, : -unet.conv_in.out_channels])
+
+    hook = unet.up_blocks[-1].resnets[-1].register_forward_pre_hook(note) if keep else None
+    try:
+        predicted: torch.Tensor = unet(
+            rows.latents,
+            rows.timesteps,
+            encoder_hidden_states=rows.embeds,
+            added_cond_kwargs=rows.added,
+            return_dict=False,
+        )[0]
+    finally:
+        if hook is not None:
+            hook.remove()
+    return predicted, kept[0] if kept else None
+
+
+def outermost(unet: UNet2DConditionModel, rows: UNetInput, kept: torch.Tensor) -> torch.Tensor:
+    """The same from the first convolution and the last layer alone, with what was kept from a whole step."""
+    time = unet.time_embedding(unet.get_time_embed(sample=rows.latents, timestep=rows.timesteps))
+    added = unet.get_aug_embed(emb=time, encoder_hidden_states=rows.embeds, added_cond_kwargs=rows.added)
+    time = time if added is None else time + added
+    last = unet.up_blocks[-1]
+    hidden = last.resnets[-1](torch.cat([kept, unet.conv_in(rows.latents)], dim=1), time)
+    # The SD family attends to the text here, too.
+    if hasattr(last, "attentions"):
+        hidden = last.attentions[-1](hidden, encoder_hidden_states=rows.embeds, return_dict=False)[0]
+    predicted: torch.Tensor = unet.conv_out(unet.conv_act(unet.conv_norm_out(hidden)))
+    return predicted

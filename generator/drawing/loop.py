@@ -1,0 +1,139 @@
+"""The denoising loop: a step for every drawing, with as few calls of the UNet as can be.
+
+A drawing keeps all that a step reads or changes to itself, so that drawings at different steps, with different
+schedules, samplers and guidance, go through the UNet together, and each may join, leave or be cancelled between two
+steps. Loads nothing and decodes nothing; knows neither jobs nor who asks. The arithmetic is that of diffusers'
+``StableDiffusionPipeline`` and ``StableDiffusionXLPipeline``.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+import torch
+
+from generator.api import EarlierFacts, Recipe
+from generator.drawing.deep_cache import UNetInput, outermost, whole
+from generator.drawing.model import Model
+from generator.drawing.text import Conditioning
+from generator.drawing.tiers import TIERS, Tier
+
+
+@dataclass(eq=False)
+class Drawing:
+    """One picture on its way. ``conditioning`` and ``time_ids`` have two rows: the negative prompt's, the prompt's."""
+
+    recipe: Recipe
+    earlier: EarlierFacts | None
+    model: Model
+    conditioning: Conditioning
+    time_ids: torch.Tensor
+    scheduler: Any
+    latents: torch.Tensor
+    # Time on the card; of a call that is shared, its share.
+    seconds: float
+    step: int = 0
+    # The most drawings that went through the UNet with this one.
+    most_together: int = 1
+    # What the inner layers said at the last whole step, where the tier wants it kept.
+    kept: torch.Tensor | None = None
+
+    @property
+    def steps(self) -> int:
+        return len(self.scheduler.timesteps)
+
+    @property
+    def tier(self) -> Tier:
+        return TIERS[self.recipe.tier]
+
+    @property
+    def rows(self) -> int:
+        """2 where this step is guided by the negative prompt, else 1."""
+        return 2 if self.recipe.guidance_scale > 1 and self.step < ceil(self.tier.guided * self.steps) else 1
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether this step goes through the whole UNet."""
+        return self.step % self.tier.whole_every == 0
+
+
+def step_all(drawings: Sequence[Drawing], *, at_once: int) -> None:
+    """One step of denoising for each; at most ``at_once`` drawings share a call."""
+    for together in _shared(drawings, at_once):
+        began = time.perf_counter()
+
+        # 1. The rows of all, one under the other, each at its own timestep.
+        rows = _stacked([_input(drawing) for drawing in together])
+
+        # 2. The UNet predicts the noise in each, or with what was kept the outermost layers of it do.
+        predicted = _predict(together, rows)
+
+        # 3. Each drawing takes that much noise away from its own latents.
+        for drawing, own in zip(together, torch.split(predicted, [drawing.rows for drawing in together]), strict=True):
+            _advance(drawing, own)
+            drawing.seconds += (time.perf_counter() - began) / len(together)
+            drawing.most_together = max(drawing.most_together, len(together))
+
+
+def _shared(drawings: Sequence[Drawing], at_once: int) -> Iterator[list[Drawing]]:
+    """Drawings whose tensors have the same shapes and take the same way through the same UNet, in their order."""
+    groups: dict[Any, list[Drawing]] = {}
+    for drawing in drawings:
+        shape = (drawing.latents.shape, drawing.conditioning.embeds.shape, drawing.is_whole)
+        groups.setdefault((id(drawing.model), *shape), []).append(drawing)
+    for group in groups.values():
+        for first in range(0, len(group), at_once):
+            yield group[first : first + at_once]
+
+
+def _input(drawing: Drawing) -> UNetInput:
+    timestep = drawing.scheduler.timesteps[drawing.step]
+    latents = drawing.scheduler.scale_model_input(drawing.latents, timestep).to(drawing.model.unet.dtype)
+    # The prompt's row is the last.
+    own = slice(-drawing.rows, None)
+    return UNetInput(
+        latents=latents.expand(drawing.rows, -1, -1, -1),
+        timesteps=timestep.float().expand(drawing.rows),
+        embeds=drawing.conditioning.embeds[own],
+        added={"text_embeds": drawing.conditioning.pooled[own], "time_ids": drawing.time_ids[own]},
+    )
+
+
+def _stacked(inputs: Sequence[UNetInput]) -> UNetInput:
+    added = [rows.added for rows in inputs if rows.added is not None]
+    return UNetInput(
+        latents=torch.cat([rows.latents for rows in inputs]),
+        timesteps=torch.cat([rows.timesteps for rows in inputs]),
+        embeds=torch.cat([rows.embeds for rows in inputs]),
+        added={name: torch.cat([rows[name] for rows in added]) for name in added[0]} if added else None,
+    )
+
+
+def _predict(together: Sequence[Drawing], rows: UNetInput) -> torch.Tensor:
+    unet = together[0].model.unet
+    if not together[0].is_whole:
+        return outermost(unet, rows, torch.cat([_kept(drawing) for drawing in together]))
+    wanted = [drawing.tier.whole_every > 1 for drawing in together]
+    predicted, kept = whole(unet, rows, keep=any(wanted))
+    if kept is not None:
+        for drawing, own in zip(together, torch.split(kept, [drawing.rows for drawing in together]), strict=True):
+            drawing.kept = own
+    return predicted
+
+
+def _kept(drawing: Drawing) -> torch.Tensor:
+    """Only the prompt's row, where the guidance has ended since."""
+    assert drawing.kept is not None
+    return drawing.kept[-drawing.rows :]
+
+
+def _advance(drawing: Drawing, predicted: torch.Tensor) -> None:
+    # Classifier-free guidance (Ho and Salimans, arXiv 2207.12598): away from the negative prompt, towards the prompt.
+    if len(predicted) == 2:
+        negative, positive = predicted.chunk(2)
+        predicted = negative + drawing.recipe.guidance_scale * (positive - negative)
+    timestep = drawing.scheduler.timesteps[drawing.step]
+    drawing.latents = drawing.scheduler.step(predicted.float(), timestep, drawing.latents, return_dict=False)[0]
+    drawing.step += 1

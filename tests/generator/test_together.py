@@ -1,0 +1,150 @@
+"""Several jobs on the lane at once: who joins whom, what they share of each other's fate, and an idle or busy card."""
+
+import asyncio
+import functools
+import logging
+from pathlib import Path
+
+import bad_engines
+import pytest
+from running_generator import eventually, stand_in_capabilities
+
+
+def two_models():
+    here = stand_in_capabilities()
+    return here.model_copy(update={"models": (*here.models, here.models[0].model_copy(update={"name": "other"}))})
+
+
+PEOPLE = ("@ann:home", "@bob:home", "@cat:home")
+
+
+async def running(generator) -> int:
+    return (await generator.call("GET", "/v1/health")).json["running"]
+
+
+async def test_jobs_of_one_shape_are_drawn_together_up_to_the_measured_number(start_generator):
+    generator = await start_generator(functools.partial(bad_engines.Slow, at_once=2))
+    for n, person in enumerate(PEOPLE):
+        await generator.submit(f"job-{n}", requester=person, steps=20)
+    await generator.until("job-1", "progress")
+    assert await running(generator) == 2
+    drawn = [(await generator.end(f"job-{n}"))["pictures"][0]["facts"]["drawn"] for n in range(3)]
+    assert drawn == sorted(drawn)
+
+
+async def test_a_job_joins_within_one_step(start_generator):
+    generator = await start_generator(functools.partial(bad_engines.Slow, at_once=2))
+    await generator.submit("first", steps=40)
+    await generator.until("first", "progress")
+    await generator.submit("second", steps=2, requester="@bob:home")
+    steps = []
+
+    async def follow():
+        async for event in generator.events("first"):
+            if event["event"] == "progress":
+                steps.append(event["step"])
+
+    following = asyncio.create_task(follow())
+    await generator.until("second", "progress")
+    joined = steps[-1] if steps else 0
+    assert (await generator.end("second"))["state"] == "done"
+    await following
+    assert joined < 40, "the second did not wait for the first"
+    assert (await generator.end("first"))["state"] == "done"
+
+
+@pytest.mark.parametrize("change", [{"width": 128}, {"model": "other"}])
+async def test_what_cannot_share_waits_and_is_not_passed_by_for_ever(start_generator, change):
+    generator = await start_generator(functools.partial(bad_engines.Slow, at_once=2), capabilities=two_models)
+    await generator.submit("first", steps=30)
+    await generator.until("first", "progress")
+    await generator.submit("odd", requester="@bob:home", **change)
+    for n in range(3):
+        await generator.submit(f"like-{n}", requester="@cat:home")
+    assert (await generator.end("like-0"))["state"] == "done"
+    assert (await generator.call("GET", "/v1/jobs/odd")).json["state"] == "queued"
+    assert (await generator.end("odd"))["state"] == "done"
+    assert (await generator.end("first"))["state"] == "done"
+
+
+async def test_a_job_for_the_loaded_model_goes_first(start_generator):
+    generator = await start_generator(bad_engines.Slow, capabilities=two_models)
+    await generator.submit("first", steps=10)
+    await generator.until("first", "progress")
+    await generator.submit("switch", requester="@bob:home", model="other")
+    await generator.submit("stay", requester="@cat:home")
+    ended = {job: await generator.end(job) for job in ("stay", "switch")}
+    drawn = {job: ended[job]["pictures"][0]["facts"]["drawn"] for job in ended}
+    assert drawn["stay"] < drawn["switch"]
+
+
+async def test_of_those_that_die_together_only_the_guilty_fails(start_generator):
+    generator = await start_generator(functools.partial(bad_engines.Dying, at_once=3))
+    await generator.call("POST", "/v1/pause")
+    for subject, person in zip(("good otter", "exit", "good owl"), PEOPLE, strict=True):
+        await generator.submit(subject.replace(" ", "-"), subject, requester=person, steps=30)
+    await generator.call("POST", "/v1/resume")
+    states = [(await generator.end(job))["state"] for job in ("good-otter", "exit", "good-owl")]
+    assert states == ["done", "failed", "done"]
+
+
+async def test_pause_gives_all_back_in_their_order(start_generator):
+    generator = await start_generator(functools.partial(bad_engines.Slow, at_once=3))
+    for n, person in enumerate(PEOPLE):
+        await generator.submit(f"job-{n}", requester=person, steps=30)
+    await eventually(lambda: are_running(generator, 3))
+    await generator.call("POST", "/v1/pause")
+    places = [(await generator.call("GET", f"/v1/jobs/job-{n}")).json["position"] for n in range(3)]
+    assert places == [1, 2, 3]
+    await generator.call("POST", "/v1/resume")
+    assert [(await generator.end(f"job-{n}"))["state"] for n in range(3)] == ["done"] * 3
+
+
+async def are_running(generator, count: int) -> bool:
+    return await running(generator) == count
+
+
+async def test_cancelling_one_of_several_leaves_the_others(start_generator):
+    generator = await start_generator(functools.partial(bad_engines.Slow, at_once=3))
+    for n, person in enumerate(PEOPLE):
+        await generator.submit(f"job-{n}", requester=person, steps=30)
+    await eventually(lambda: are_running(generator, 3))
+    await generator.call("DELETE", "/v1/jobs/job-1")
+    assert [(await generator.end(f"job-{n}"))["state"] for n in range(3)] == ["done", "cancelled", "done"]
+
+
+async def test_a_lane_that_nobody_uses_gives_the_card_back_and_comes_again(start_generator):
+    generator = await start_generator(unload_when_idle_s=0.2)
+    await generator.submit("job-1")
+    await generator.end("job-1")
+    await eventually(lambda: is_in_state(generator, "idle"))
+    assert generator.lane.pid is None
+    assert (await generator.call("GET", "/v1/health")).json["models"] == []
+    await generator.submit("job-2")
+    assert (await generator.end("job-2"))["state"] == "done"
+
+
+async def is_in_state(generator, state: str) -> bool:
+    return (await generator.call("GET", "/v1/health")).json["state"] == state
+
+
+async def test_a_card_that_another_program_holds_is_waited_for(start_generator, tmp_path: Path, caplog):
+    game = tmp_path / "game"
+    game.touch()
+    generator = await start_generator(functools.partial(bad_engines.Outplayed, game=game), busy_pause_s=0.05)
+    with caplog.at_level(logging.INFO):
+        await generator.submit("job-1")
+        waiting = await generator.until("job-1", "position")
+        while not waiting["waiting_for"] or "Another program" not in waiting["waiting_for"]:
+            waiting = (await generator.call("GET", "/v1/jobs/job-1")).json
+    assert waiting["position"] == 1
+    game.unlink()
+    assert (await generator.end("job-1"))["state"] == "done"
+
+
+async def test_previews_are_told_while_it_is_drawn(start_generator):
+    generator = await start_generator(bad_engines.Showing)
+    await generator.submit("job-1", steps=20)
+    preview = await generator.until("job-1", "preview")
+    assert preview["n"] == 0
+    assert preview["image"].startswith("data:image/jpeg;base64,/9j/")
