@@ -272,7 +272,7 @@ class CardLimits(Words):
     side_multiple: int
     max_steps: int
     min_guidance_scale: float
-    max_guidance_scale: float
+    max_guidance_scale: float = Field(description="0: the model draws without guidance, and takes no negative prompt")
     max_tokens: int = Field(description="Tokens of the prompt that reach the model; the rest is left out, with a note")
 
 

@@ -4,15 +4,21 @@ import os
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from generator.api import CardDefaults, CardLimits, ModelCard, Size
 
-SAMPLERS = ("unipc",)
-TIERS = ("exact", "balanced", "fast", "draft")
+Sampler = Literal["unipc", "euler_a", "pndm", "euler", "dpmpp_2m", "dpmpp_2m_sde", "lcm"]
+SAMPLERS: tuple[str, ...] = get_args(Sampler)
+
+# The lcm sampler takes its steps out of a schedule of so many.
+MAX_STEPS_OF_LCM = 50
+
+Tier = Literal["exact", "balanced", "fast", "draft"]
+TIERS: tuple[str, ...] = get_args(Tier)
 
 
 # A path in a settings file; `~` is the home of the generator's user.
@@ -34,8 +40,8 @@ class _Data(BaseModel):
 class DefaultSettings(_Data):
     steps: int = Field(30, ge=1)
     guidance_scale: float = 7.0
-    sampler: Literal["unipc"] = "unipc"
-    tier: Literal["exact", "balanced", "fast", "draft"] = "exact"
+    sampler: Sampler = "unipc"
+    tier: Tier = "exact"
     negative_prompt: str = ""
 
 
@@ -44,32 +50,64 @@ class LimitSettings(_Data):
     max_side: int = Field(1536, le=MAX_SIDE)
     max_pixels: int = 1024 * 1024
     max_steps: int = Field(100, ge=1)
-    max_guidance_scale: float = 30.0
+    # 0 is a model that was distilled to draw without guidance, and so takes no negative prompt.
+    max_guidance_scale: float = Field(30.0, ge=0)
     # Four of the text encoder's chunks of 75: attention grows with the text.
     max_tokens: int = Field(300, ge=75)
 
+    @property
+    def min_guidance_scale(self) -> float:
+        """1 is no guidance, as 0 is: each model has one word for it."""
+        return 1.0 if self.max_guidance_scale else 0.0
+
+
+class SchedulerSettings(_Data):
+    """What a card says of the schedule in place of the model's own ``scheduler_config.json``, in diffusers' words."""
+
+    timestep_spacing: Literal["leading", "linspace", "trailing"] | None = None
+    prediction_type: Literal["epsilon", "v_prediction"] | None = None
+    rescale_betas_zero_snr: bool | None = None
+
 
 class CardSettings(_Data):
-    """One model as ``cards.yml`` or a settings file describes it; exactly one source."""
+    """One model as ``cards.yml`` or a settings file describes it.
 
-    family: Literal["sdxl"]
+    Configuration and tokenizers, and the weights if ``file`` does not have them, come from exactly one of
+    ``repository``, ``folder`` and ``built_in``.
+    """
+
+    family: Literal["sdxl", "sd"]
     repository: str | None = Field(None, pattern=f"^({_WORDS}/)?{_WORDS}$", max_length=96)
     revision: str | None = None
     variant: str | None = None
     folder: UserPath | None = None
     built_in: Literal["pocket"] | None = None
+    file: UserPath | None = None
     licence: str = "unknown"
     about: str = ""
     sizes: dict[Literal["square", "portrait", "landscape"], tuple[int, int]]
     # A small model's pictures are kept and shown this many times as large as they are drawn.
     enlarge: int = Field(1, ge=1)
+    scheduler: SchedulerSettings = SchedulerSettings()
     defaults: DefaultSettings = DefaultSettings()
     limits: LimitSettings = LimitSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_like_another(cls, raw: Any) -> Any:
+        if not isinstance(raw, dict) or "like" not in raw:
+            return raw
+        cards = _raw_cards()
+        if raw["like"] not in cards:
+            raise ValueError(f"like is {raw['like']}; it can be {', '.join(cards)}")
+        return _merged(raw, cards[raw["like"]])
 
     @model_validator(mode="after")
     def _is_consistent(self) -> "CardSettings":
         if sum(source is not None for source in (self.repository, self.folder, self.built_in)) != 1:
-            raise ValueError("a model has exactly one of repository, folder and built_in")
+            raise ValueError("a model has exactly one of repository, folder and built_in, or is like another")
+        if self.file is not None and self.file.suffix != ".safetensors":
+            raise ValueError(f"file is {self.file.name}; it can be a .safetensors file only")
         if "square" not in self.sizes:
             raise ValueError("sizes needs at least square")
         low, high = self.limits.min_side, self.limits.max_side
@@ -80,11 +118,39 @@ class CardSettings(_Data):
             raise ValueError(f"limits.max_side enlarged is {high * self.enlarge}; it can be {MAX_SIDE}")
         if self.defaults.steps > self.limits.max_steps:
             raise ValueError(f"defaults.steps is {self.defaults.steps}, limits.max_steps is {self.limits.max_steps}")
+        low_scale, high_scale = self.limits.min_guidance_scale, self.limits.max_guidance_scale
+        if not low_scale <= self.defaults.guidance_scale <= high_scale:
+            raise ValueError(
+                f"defaults.guidance_scale is {self.defaults.guidance_scale:g}; "
+                f"the model's own limits are {low_scale:g} to {high_scale:g}"
+            )
+        if not high_scale and self.defaults.negative_prompt:
+            raise ValueError("a model without guidance has no defaults.negative_prompt")
         return self
 
     @property
     def source(self) -> str:
-        return self.repository or str(self.folder or "built in")
+        return str(self.file or self.repository or self.folder or "built in")
+
+
+def _merged(card: dict[str, Any], like: dict[str, Any]) -> dict[str, Any]:
+    """The card with all that it does not say from the card that it is ``like``.
+
+    A card with weights of its own has its own licence, too. With a ``file`` the other's source goes on to say where
+    configuration and tokenizers are.
+    """
+    taken = dict(like)
+    sources = {"repository", "folder", "built_in"} & card.keys()
+    for key in ("repository", "revision", "variant", "folder", "built_in") if sources else ():
+        taken.pop(key, None)
+    for key in ("licence", "about") if sources or "file" in card else ():
+        taken.pop(key, None)
+    merged = {**taken, **card}
+    del merged["like"]
+    for part in ("scheduler", "defaults", "limits"):
+        if isinstance(card.get(part), dict):
+            merged[part] = {**taken.get(part, {}), **card[part]}
+    return merged
 
 
 # What one latent of SDXL's VAE stands for; a VAE that halves less often divides it as well.
@@ -92,10 +158,14 @@ SIDE_MULTIPLE = 8
 
 
 @cache
+def _raw_cards() -> dict[str, Any]:
+    return dict(yaml.safe_load((files("generator") / "cards.yml").read_text(encoding="utf-8")))
+
+
+@cache
 def built_in_cards() -> dict[str, CardSettings]:
     """The cards of ``cards.yml``, by name."""
-    raw = yaml.safe_load((files("generator") / "cards.yml").read_text(encoding="utf-8"))
-    return {name: CardSettings.model_validate(card) for name, card in raw.items()}
+    return {name: CardSettings.model_validate(card) for name, card in _raw_cards().items()}
 
 
 def model_card(name: str, card: CardSettings, *, available: bool) -> ModelCard:
@@ -112,5 +182,9 @@ def model_card(name: str, card: CardSettings, *, available: bool) -> ModelCard:
         enlarge=card.enlarge,
         sizes={key: Size(width=size[0], height=size[1]) for key, size in card.sizes.items()},
         defaults=CardDefaults(width=width, height=height, **card.defaults.model_dump()),
-        limits=CardLimits(side_multiple=SIDE_MULTIPLE, min_guidance_scale=1.0, **card.limits.model_dump()),
+        limits=CardLimits(
+            side_multiple=SIDE_MULTIPLE,
+            min_guidance_scale=card.limits.min_guidance_scale,
+            **card.limits.model_dump(),
+        ),
     )

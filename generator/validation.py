@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from generator import limits, prompt
 from generator.api import SLOTS, ModelCard, Recipe, RecipeRequest, Slots
-from generator.cards import SAMPLERS, TIERS
+from generator.cards import MAX_STEPS_OF_LCM, SAMPLERS, TIERS
 from generator.errors import Refused
 
 Number = TypeVar("Number", int, float)
@@ -30,10 +30,11 @@ def resolve(
     slots = _slots(request.slots)
     if not slots.joined():
         raise Refused("empty_prompt", "The prompt is empty: say at least what the subject is.", field="slots")
-    negative = request.negative_prompt if request.negative_prompt is not None else defaults.negative_prompt
-    negative = _prompt(negative)
+    negative = _negative_prompt(request, card)
     for field, text in (("slots", slots.joined()), ("negative_prompt", negative)):
         _text_is_drawable(field, text)
+    sampler = _choice("sampler", request.sampler or defaults.sampler, SAMPLERS)
+    most_steps = min(bounds.max_steps, MAX_STEPS_OF_LCM) if sampler == "lcm" else bounds.max_steps
     return Recipe(
         slots=slots,
         negative_prompt=negative,
@@ -42,17 +43,42 @@ def resolve(
         seed=_seed_of(job_id, n) if request.seed is None else request.seed,
         width=width,
         height=height,
-        steps=_bounded("steps", request.steps, defaults.steps, 1, bounds.max_steps),
-        guidance_scale=_bounded(
-            "guidance_scale",
-            request.guidance_scale,
-            defaults.guidance_scale,
-            bounds.min_guidance_scale,
-            bounds.max_guidance_scale,
-        ),
-        sampler=_choice("sampler", request.sampler or defaults.sampler, SAMPLERS),
+        steps=_bounded("steps", request.steps, min(defaults.steps, most_steps), 1, most_steps),
+        guidance_scale=_guidance_scale(request, card),
+        sampler=sampler,
         tier=_choice("tier", request.tier or defaults.tier, TIERS),
     )
+
+
+def _negative_prompt(request: RecipeRequest, card: ModelCard) -> str:
+    asked = card.defaults.negative_prompt if request.negative_prompt is None else request.negative_prompt
+    negative = _prompt(asked)
+    if negative and not card.limits.max_guidance_scale:
+        raise Refused(
+            "no_guidance",
+            f"{card.name} draws without guidance, so it takes no negative prompt.",
+            field="negative_prompt",
+            value=negative[:80],
+            limit=0,
+        )
+    return negative
+
+
+def _guidance_scale(request: RecipeRequest, card: ModelCard) -> float:
+    asked, bounds = request.guidance_scale, card.limits
+    if bounds.max_guidance_scale:
+        low, high = bounds.min_guidance_scale, bounds.max_guidance_scale
+        return _bounded("guidance_scale", asked, card.defaults.guidance_scale, low, high)
+    # 0 and 1 both say: without.
+    if asked not in (None, 0, 1):
+        raise Refused(
+            "no_guidance",
+            f"{card.name} draws without guidance, so its guidance scale cannot be {_plain(asked)}.",
+            field="guidance_scale",
+            value=asked,
+            limit=0,
+        )
+    return card.defaults.guidance_scale
 
 
 def _slots(asked: Slots) -> Slots:

@@ -11,6 +11,7 @@ from bot.easel.language import FLAGS
 from bot.easel.room_profiles import RoomProfile
 from bot.easel.settings import Settings
 from generator import __version__
+from generator.cards import SAMPLERS, built_in_cards
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -55,3 +56,16 @@ def test_every_file_that_the_readme_links_is_there():
     links = re.findall(r"\]\((?!https?://|#)([^)#]+)", README)
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+@pytest.mark.parametrize(("name", "card"), built_in_cards().items())
+def test_every_model_is_in_the_readme_as_its_card_has_it(name, card):
+    width, height = card.sizes["square"]
+    guidance = f"{card.defaults.guidance_scale:g}" if card.limits.max_guidance_scale else "none"
+    facts = f"{card.family.upper()} | {width}×{height} | {card.defaults.steps} | {guidance} | {card.licence}"
+    assert f"| {name} | {facts} |" in README
+
+
+def test_every_sampler_is_in_the_readme():
+    section = README.partition("### Models and samplers")[2].partition("\n### ")[0]
+    assert [sampler for sampler in SAMPLERS if f"`{sampler}`" not in section] == []

@@ -53,13 +53,12 @@ def _seconds(model: Model, drawings: int) -> float:
 def _noise(model: Model, rows: int) -> UNetInput:
     config, kind = model.unet.config, {"device": model.unet.device, "dtype": model.unet.dtype}
     width, height = (side // model.pixels_per_latent for side in model.card.sizes["square"])
-    added = None
+    pooled = 0
     if config.addition_embed_type == "text_time":
         pooled = config.projection_class_embeddings_input_dim - 6 * config.addition_time_embed_dim
-        added = {"text_embeds": torch.randn(rows, pooled, **kind), "time_ids": torch.ones(rows, 6, **kind)}
     return UNetInput(
         latents=torch.randn(rows, config.in_channels, height, width, **kind),
         timesteps=torch.full((rows,), 500.0, device=model.unet.device),
         embeds=torch.randn(rows, _TOKENS, config.cross_attention_dim, **kind),
-        added=added,
+        added={"text_embeds": torch.randn(rows, pooled, **kind), "time_ids": torch.ones(rows, 6, **kind)},
     )

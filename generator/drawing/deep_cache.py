@@ -14,12 +14,12 @@ from diffusers import UNet2DConditionModel
 @dataclass(frozen=True)
 class UNetInput:
     """Rows of a call: noisy latents (n, channels, height, width), a timestep each, embeddings (n, tokens, width), and
-    what SDXL adds to the time embedding."""
+    what the family SDXL adds to the time embedding."""
 
     latents: torch.Tensor
     timesteps: torch.Tensor
     embeds: torch.Tensor
-    added: dict[str, torch.Tensor] | None
+    added: dict[str, torch.Tensor]
 
 
 def whole(unet: UNet2DConditionModel, rows: UNetInput, *, keep: bool) -> tuple[torch.Tensor, torch.Tensor | None]:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Sequence
 
 import torch
-from diffusers import UniPCMultistepScheduler
 from diffusers.image_processor import VaeImageProcessor
 from PIL.Image import Image
 
@@ -21,6 +20,7 @@ from generator.drawing.memory import memory_of
 from generator.drawing.model import Model, load_model
 from generator.drawing.plan import Plan, make_plan, must_tile
 from generator.drawing.preview import Previews
+from generator.drawing.samplers import make_scheduler, step_options
 from generator.drawing.text import Conditioning, TextEncoding
 from generator.errors import DrawingFailed
 from generator.lane import Draw, Drawn, Hello, LaneState
@@ -28,8 +28,6 @@ from generator.settings import Settings
 from generator.weights import locate
 
 log = logging.getLogger(__name__)
-
-SCHEDULERS = {"unipc": UniPCMultistepScheduler}
 
 # Half of SDXL's native side: one tile decodes in 0.75 GiB, for a third more work.
 TILE_PIXELS = 512
@@ -90,21 +88,29 @@ class DiffusionEngine:
         conditioning = self._text.encode(recipe.prompt, recipe.negative_prompt)
 
         # 2. Schedule. A new scheduler for each drawing: it keeps the outputs of earlier steps.
-        scheduler = SCHEDULERS[recipe.sampler].from_config(model.scheduler_config)
+        scheduler = make_scheduler(recipe.sampler, model.scheduler_config)
         scheduler.set_timesteps(recipe.steps, device=plan.device)
 
         # 3. Noise, always from the CPU's generator and in fp32: the same seed starts alike on every machine.
         sides = (recipe.height // model.pixels_per_latent, recipe.width // model.pixels_per_latent)
         shape = (1, model.unet.config.in_channels, *sides)
-        noise = torch.randn(shape, generator=torch.Generator().manual_seed(recipe.seed), dtype=torch.float32)
-        latents = noise.to(plan.device) * scheduler.init_noise_sigma
+        noise = torch.Generator().manual_seed(recipe.seed)
+        latents = torch.randn(shape, generator=noise, dtype=torch.float32).to(plan.device) * scheduler.init_noise_sigma
 
         # 4. SDXL's size conditioning: original size, no crop, target size.
         size = (recipe.height, recipe.width)
         time_ids = torch.tensor([[*size, 0, 0, *size]], dtype=plan.dtype, device=plan.device).repeat(2, 1)
 
         return Drawing(
-            recipe, draw.earlier, model, conditioning, time_ids, scheduler, latents, time.perf_counter() - began
+            recipe,
+            draw.earlier,
+            model,
+            conditioning,
+            time_ids,
+            scheduler,
+            step_options(scheduler, noise),
+            latents,
+            time.perf_counter() - began,
         )
 
     @torch.inference_mode()

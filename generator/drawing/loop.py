@@ -31,6 +31,8 @@ class Drawing:
     conditioning: Conditioning
     time_ids: torch.Tensor
     scheduler: Any
+    # What the scheduler's step takes besides.
+    step_options: dict[str, Any]
     latents: torch.Tensor
     # Time on the card; of a call that is shared, its share.
     seconds: float
@@ -97,17 +99,17 @@ def _input(drawing: Drawing) -> UNetInput:
         latents=latents.expand(drawing.rows, -1, -1, -1),
         timesteps=timestep.float().expand(drawing.rows),
         embeds=drawing.conditioning.embeds[own],
+        # A UNet of the family SD leaves them alone.
         added={"text_embeds": drawing.conditioning.pooled[own], "time_ids": drawing.time_ids[own]},
     )
 
 
 def _stacked(inputs: Sequence[UNetInput]) -> UNetInput:
-    added = [rows.added for rows in inputs if rows.added is not None]
     return UNetInput(
         latents=torch.cat([rows.latents for rows in inputs]),
         timesteps=torch.cat([rows.timesteps for rows in inputs]),
         embeds=torch.cat([rows.embeds for rows in inputs]),
-        added={name: torch.cat([rows[name] for rows in added]) for name in added[0]} if added else None,
+        added={name: torch.cat([rows.added[name] for rows in inputs]) for name in inputs[0].added},
     )
 
 
@@ -135,5 +137,8 @@ def _advance(drawing: Drawing, predicted: torch.Tensor) -> None:
         negative, positive = predicted.chunk(2)
         predicted = negative + drawing.recipe.guidance_scale * (positive - negative)
     timestep = drawing.scheduler.timesteps[drawing.step]
-    drawing.latents = drawing.scheduler.step(predicted.float(), timestep, drawing.latents, return_dict=False)[0]
+    stepped = drawing.scheduler.step(
+        predicted.float(), timestep, drawing.latents, return_dict=False, **drawing.step_options
+    )
+    drawing.latents = stepped[0]
     drawing.step += 1

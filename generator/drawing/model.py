@@ -1,4 +1,4 @@
-"""A model in memory: the parts of a diffusers pipeline, loaded from a folder in diffusers' own layout."""
+"""A model in memory: the parts of a diffusers pipeline, from a folder in diffusers' own layout or a single file."""
 
 import logging
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, StableDiffusionPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
 from diffusers.utils import logging as diffusers_logging
 from safetensors import SafetensorError
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
@@ -25,6 +25,16 @@ transformers_logging.disable_progress_bar()
 transformers_logging.set_verbosity_error()
 
 
+# What is said explicitly, since diffusers would guess it: no safety checker, and no watermark where a package is there.
+_PIPELINES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "sd": (
+        StableDiffusionPipeline,
+        {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False},
+    ),
+    "sdxl": (StableDiffusionXLPipeline, {"add_watermarker": False}),
+}
+
+
 @dataclass(frozen=True)
 class Model:
     """The parts that draw. None of them keeps state of a drawing; schedulers are made anew for each."""
@@ -35,10 +45,12 @@ class Model:
     unet: UNet2DConditionModel
     vae: AutoencoderKL
     text_encoder: CLIPTextModel
-    text_encoder_2: CLIPTextModelWithProjection
     tokenizer: CLIPTokenizer
-    tokenizer_2: CLIPTokenizer
+    # SDXL's second pair; None in the family SD.
+    text_encoder_2: CLIPTextModelWithProjection | None
+    tokenizer_2: CLIPTokenizer | None
     scheduler_config: dict[str, Any]
+    # Of SDXL, as each model says (force_zeros_for_empty_prompt); SD always encodes the empty text.
     empty_negative_is_zeros: bool
     # Of a model that was taught few words, all of them; None of one that reads anything.
     known_words: frozenset[str] | None
@@ -52,20 +64,19 @@ class Model:
 def load_model(name: str, card: CardSettings, located: Located, plan: Plan) -> Model:
     """Load from local files, safetensors only, without remote code. Raises DrawingFailed for broken files."""
     try:
-        pipeline = StableDiffusionXLPipeline.from_pretrained(
-            located.folder,
-            dtype={"default": plan.dtype, "vae": torch.float32},
-            variant=card.variant,
-            use_safetensors=True,
-            local_files_only=True,
-            add_watermarker=False,
-        ).to(plan.device)
+        pipeline = (_from_file if located.file else _from_folder)(card, located, plan).to(plan.device)
         known_words = _known_words(located.folder)
-    except (OSError, ValueError, SafetensorError) as error:
-        log.error("%s cannot be loaded from %s: %s", name, located.folder, error)
+    except (OSError, ValueError, KeyError, AttributeError, SafetensorError) as error:
+        log.error("%s cannot be loaded from %s: %s", name, located.file or located.folder, error)
         raise DrawingFailed(
             "weights_broken", f"The weights of {name} on the drawing machine are broken; its log says where."
         ) from error
+    is_sdxl = pipeline.unet.config.addition_embed_type == "text_time"
+    if is_sdxl != (card.family == "sdxl"):
+        found = "sdxl" if is_sdxl else "sd"
+        raise DrawingFailed(
+            "wrong_family", f"The settings say that {name} is of the family {card.family}; it is {found}."
+        )
     return Model(
         name=name,
         card=card,
@@ -73,13 +84,44 @@ def load_model(name: str, card: CardSettings, located: Located, plan: Plan) -> M
         unet=pipeline.unet.eval(),
         vae=pipeline.vae.eval(),
         text_encoder=pipeline.text_encoder.eval(),
-        text_encoder_2=pipeline.text_encoder_2.eval(),
         tokenizer=pipeline.tokenizer,
-        tokenizer_2=pipeline.tokenizer_2,
-        scheduler_config=dict(pipeline.scheduler.config),
-        empty_negative_is_zeros=bool(pipeline.config.force_zeros_for_empty_prompt),
+        text_encoder_2=pipeline.text_encoder_2.eval() if is_sdxl else None,
+        tokenizer_2=pipeline.tokenizer_2 if is_sdxl else None,
+        scheduler_config=_scheduler_config(pipeline.scheduler, card),
+        empty_negative_is_zeros=is_sdxl and bool(pipeline.config.force_zeros_for_empty_prompt),
         known_words=known_words,
     )
+
+
+def _from_folder(card: CardSettings, located: Located, plan: Plan) -> Any:
+    pipeline, options = _PIPELINES[card.family]
+    return pipeline.from_pretrained(
+        located.folder,
+        dtype={"default": plan.dtype, "vae": torch.float32},
+        variant=card.variant,
+        use_safetensors=True,
+        local_files_only=True,
+        **options,
+    )
+
+
+def _from_file(card: CardSettings, located: Located, plan: Plan) -> Any:
+    """The weights of one file in the original layout; the folder has the rest, so that no hub is asked for it."""
+    pipeline, options = _PIPELINES[card.family]
+    here: dict[str, Any] = {"config": str(located.folder), "local_files_only": True}
+    # By itself, since one call loads all parts in one dtype.
+    vae = AutoencoderKL.from_single_file(str(located.file), subfolder="vae", dtype=torch.float32, **here)
+    return pipeline.from_single_file(str(located.file), vae=vae, dtype=plan.dtype, **here, **options)
+
+
+def _scheduler_config(scheduler: Any, card: CardSettings) -> dict[str, Any]:
+    """The model's own schedule with what its card says instead, for any sampler.
+
+    What the model does not say is left to each sampler's class, as in diffusers.
+    """
+    config = scheduler.config
+    said = {key: value for key, value in config.items() if key not in config.get("_use_default_values", ())}
+    return {**said, **card.scheduler.model_dump(exclude_none=True)}
 
 
 def _known_words(folder: Path) -> frozenset[str] | None:

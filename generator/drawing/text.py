@@ -1,4 +1,4 @@
-"""From two prompts to the embeddings that the UNet reads, through compel, for models with SDXL's two text encoders."""
+"""From two prompts to the embeddings that the UNet reads, through compel, for one text encoder (SD) and two (SDXL)."""
 
 import re
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ from generator.prompt import Fragment
 class Conditioning:
     """Embeddings of the negative prompt (row 0) and the prompt (row 1).
 
-    ``embeds`` is (2, tokens, width), tokens a multiple of 77; ``pooled`` is (2, width). ``left_out`` is the text of
-    either prompt that did not fit the model's tokens.
+    ``embeds`` is (2, tokens, width), tokens a multiple of 77; ``pooled`` is (2, width), and (2, 0) in the family SD,
+    which has none. ``left_out`` is the text of either prompt that did not fit the model's tokens.
     """
 
     embeds: torch.Tensor
@@ -32,42 +32,47 @@ class TextEncoding:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        hidden = ReturnedEmbeddingsType.PENULTIMATE_HIDDEN_STATES_NON_NORMALIZED
+        # SDXL reads the last layer but one of both encoders, SD the last of its only one.
+        hidden = (
+            ReturnedEmbeddingsType.PENULTIMATE_HIDDEN_STATES_NON_NORMALIZED
+            if model.text_encoder_2
+            else ReturnedEmbeddingsType.LAST_HIDDEN_STATES_NORMALIZED
+        )
         self._encoders = [
             Compel(tokenizer, encoder, truncate_long_prompts=False, returned_embeddings_type=hidden)
             for tokenizer, encoder in (
                 (model.tokenizer, model.text_encoder),
                 (model.tokenizer_2, model.text_encoder_2),
             )
+            if encoder is not None
         ]
 
     @torch.inference_mode()
     def encode(self, positive: str, negative: str) -> Conditioning:
         """Both prompts, padded to the same length. Raises DrawingFailed for weights that compel cannot apply.
 
-        Without weights the result equals the pipeline's own ``encode_prompt``. An empty negative prompt is zeros where
-        the model was trained so (``force_zeros_for_empty_prompt``), else the encoded empty text, as in the pipeline.
+        Without weights the result equals the pipeline's own ``encode_prompt``. An empty negative prompt is what the
+        pipeline makes of none: the encoded empty text, but zeros where an SDXL model was trained so
+        (``force_zeros_for_empty_prompt``).
         """
         kept, left_out = self._fitted(positive)
-        embeds, pooled = self._encoded(kept)
+        embeds, pooled = self._encoded(kept), self._pooled(kept)
         if not negative.strip() and self._model.empty_negative_is_zeros:
-            return Conditioning(
-                torch.cat([torch.zeros_like(embeds), embeds]), torch.cat([torch.zeros_like(pooled), pooled]), left_out
-            )
-        kept, left_out_negative = self._fitted(negative)
-        negative_embeds, negative_pooled = self._encoded(kept)
+            negative_embeds, negative_pooled = torch.zeros_like(embeds), torch.zeros_like(pooled)
+        else:
+            kept, left_out_negative = self._fitted(negative)
+            left_out += left_out_negative
+            negative_embeds, negative_pooled = self._encoded(kept), self._pooled(kept)
         return Conditioning(
-            torch.cat(self._same_length(negative_embeds, embeds)),
-            torch.cat([negative_pooled, pooled]),
-            left_out + left_out_negative,
+            torch.cat(self._same_length(negative_embeds, embeds)), torch.cat([negative_pooled, pooled]), left_out
         )
 
-    def _encoded(self, fragments: Sequence[Fragment]) -> tuple[torch.Tensor, torch.Tensor]:
-        """One row: embeddings (1, tokens, width) and pooled embedding (1, width)."""
+    def _encoded(self, fragments: Sequence[Fragment]) -> torch.Tensor:
+        """One row of embeddings (1, tokens, width)."""
         texts, weights = [text for text, _ in fragments], [weight for _, weight in fragments]
         providers: list[Any] = [encoder.conditioning_provider for encoder in self._encoders]
         try:
-            halves = [
+            parts = [
                 provider.get_embeddings_for_weighted_prompt_fragments([texts], [weights], device=provider.device)
                 for provider in providers
             ]
@@ -76,9 +81,18 @@ class TextEncoding:
             if "token sequence" not in str(error):
                 raise
             raise DrawingFailed("bad_weights", "The weights of this prompt cannot be applied to its words.") from error
-        # Pooled embeddings know no weights: they come from the plain text, without compel's signs.
-        pooled = providers[1].get_pooled_embeddings([" ".join(texts)])
-        return torch.cat(halves, dim=-1), pooled
+        return torch.cat(parts, dim=-1)
+
+    def _pooled(self, fragments: Sequence[Fragment]) -> torch.Tensor:
+        """The second encoder's pooled embedding (1, width), which knows no weights: of the text without compel's signs.
+
+        Without a second encoder its width is 0.
+        """
+        provider: Any = self._encoders[-1].conditioning_provider
+        if not self._model.text_encoder_2:
+            return torch.empty(1, 0, dtype=provider.empty_z.dtype, device=provider.device)
+        pooled: torch.Tensor = provider.get_pooled_embeddings([" ".join(text for text, _ in fragments)])
+        return pooled
 
     def _same_length(self, *rows: torch.Tensor) -> list[torch.Tensor]:
         empty = torch.cat([encoder.conditioning_provider.empty_z for encoder in self._encoders], dim=-1)

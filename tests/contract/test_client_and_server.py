@@ -124,7 +124,7 @@ async def test_asking_twice_is_one_job_and_coming_back_later_is_fine(generator):
     [
         ("otter --model ssd-1c", ["ssd-1c", "stand-in"]),
         ("otter --model standin", ["Did you mean stand-in?"]),
-        ("otter --sampler euler", ["euler", "unipc"]),
+        ("otter --sampler magic", ["magic", "unipc", "euler_a"]),
         ("otter --tier quick", ["quick", "exact", "draft"]),
         ("otter --size 8x64", ["8", "64", "1024"]),
         ("otter --size 9000x64", ["9000", "1024"]),

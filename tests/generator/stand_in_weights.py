@@ -1,6 +1,7 @@
 """The stand-in's weights: SSD-1B's architecture in miniature, all numbers random, in diffusers' own layout."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
@@ -22,10 +23,10 @@ def _pipeline() -> StableDiffusionXLPipeline:
         return StableDiffusionXLPipeline(
             unet=_unet(),
             vae=_vae(),
-            text_encoder=CLIPTextModel(_text_config(_tokenizer("<|endoftext|>"))),
-            text_encoder_2=CLIPTextModelWithProjection(_text_config(_tokenizer("!"))),
-            tokenizer=_tokenizer("<|endoftext|>"),
-            tokenizer_2=_tokenizer("!"),
+            text_encoder=CLIPTextModel(text_config(tokenizer("<|endoftext|>"))),
+            text_encoder_2=CLIPTextModelWithProjection(text_config(tokenizer("!"))),
+            tokenizer=tokenizer("<|endoftext|>"),
+            tokenizer_2=tokenizer("!"),
             # SSD-1B's own scheduler and schedule.
             scheduler=EulerDiscreteScheduler(
                 beta_start=0.00085,
@@ -72,21 +73,23 @@ def _vae() -> AutoencoderKL:
     )
 
 
-def _text_config(tokenizer: CLIPTokenizer) -> CLIPTextConfig:
+def text_config(words: CLIPTokenizer, **more: Any) -> CLIPTextConfig:
+    """Three layers, 32 wide."""
     return CLIPTextConfig(
-        vocab_size=len(tokenizer),
+        vocab_size=len(words),
         hidden_size=_TEXT_WIDTH,
         intermediate_size=2 * _TEXT_WIDTH,
         projection_dim=_TEXT_WIDTH,
         num_hidden_layers=3,
         num_attention_heads=4,
-        bos_token_id=tokenizer.bos_token_id,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=words.bos_token_id,
+        eos_token_id=words.eos_token_id,
+        pad_token_id=words.pad_token_id,
+        **more,
     )
 
 
-def _tokenizer(pad_token: str) -> CLIPTokenizer:
+def tokenizer(pad_token: str) -> CLIPTokenizer:
     """CLIP's tokenizer without merges: one token a byte, so that any text encodes. SDXL's second pads with ``!``."""
     letters = sorted(ByteLevel.alphabet())
     tokens = [*letters, *(letter + "</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]

@@ -44,6 +44,37 @@ def test_a_settings_file_adds_a_model_in_five_lines(tmp_path):
     assert (added.source, added.available, added.defaults.width) == ("/models/mine", False, 1024)
 
 
+@pytest.mark.parametrize(
+    ("text", "source", "licence", "steps", "size"),
+    [
+        ("{like: sd-1.5, repository: someone/tuned}", "someone/tuned", "unknown", 30, 512),
+        ("{like: sd-1.5, folder: /models/mine, licence: mit}", "/models/mine", "mit", 30, 512),
+        ("{like: sd-2.1, file: /models/mine.safetensors}", "/models/mine.safetensors", "unknown", 30, 768),
+        ("{like: ssd-1b, defaults: {steps: 12}}", "segmind/SSD-1B", "apache-2.0", 12, 768),
+    ],
+)
+def test_a_card_like_another_says_only_what_differs(tmp_path, text, source, licence, steps, size):
+    file = tmp_path / "generator.yml"
+    file.write_text(f"models: {{mine: {text}}}")
+    settings = load_settings(file)
+    card = next(card for card in capabilities(settings).models if card.name == "mine")
+    assert (card.source, card.licence, card.defaults.steps, card.defaults.width) == (source, licence, steps, size)
+    assert card.defaults.negative_prompt.startswith("ugly, poor quality")
+    own_source = "repository" in text or "folder" in text
+    assert (settings.models["mine"].revision is None, settings.models["mine"].variant is None) == (own_source,) * 2
+
+
+def test_every_model_that_comes_with_the_generator_has_its_licence():
+    assert {name: card.licence for name, card in built_in_cards().items()} == {
+        "ssd-1b": "apache-2.0",
+        "sdxl-turbo": "sai-nc-community, for non-commercial use only",
+        "proteus-v0.2": "gpl-3.0",
+        "sd-1.5": "creativeml-openrail-m",
+        "sd-2.1": "openrail++",
+        "pocket": "AGPL-3.0-or-later",
+    }
+
+
 def test_without_card_and_weights_the_default_is_the_model_that_comes_with_the_generator(tmp_path, monkeypatch):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     file = tmp_path / "generator.yml"
@@ -58,13 +89,27 @@ def test_without_card_and_weights_the_default_is_the_model_that_comes_with_the_g
         ("colour: red", "generator.yml: colour: Extra inputs are not permitted"),
         ("max_queued_jobs: 0", "generator.yml: max_queued_jobs: Input should be greater than or equal to 1"),
         ("tcp_host: 127.0.0.1", "tcp_host needs token_file, on loopback too"),
-        ("default_model: nonesuch", "default_model is nonesuch; it can be auto, ssd-1b, pocket"),
+        ("default_model: nonesuch", "default_model is nonesuch; it can be auto, ssd-1b, sdxl-turbo"),
         ("models: {x: {family: sdxl, sizes: {square: [512, 512]}}}", "exactly one of repository, folder and built_in"),
         ("models: {x: {family: sdxl, folder: /x, sizes: {portrait: [512, 640]}}}", "sizes needs at least square"),
         ("models: {x: {family: sdxl, folder: /x, sizes: {square: [9999, 64]}}}", "square is 9999x64, which is outside"),
         (
             "models: {x: {family: sdxl, folder: /x, sizes: {square: [512, 512]}, defaults: {steps: 101}}}",
             "defaults.steps is 101, limits.max_steps is 100",
+        ),
+        (
+            "models: {x: {like: sd-3}}",
+            "like is sd-3; it can be ssd-1b, sdxl-turbo, proteus-v0.2, sd-1.5, sd-2.1, pocket",
+        ),
+        ("models: {x: {like: sd-1.5, file: /x.ckpt}}", "file is x.ckpt; it can be a .safetensors file only"),
+        ("models: {x: {like: sd-1.5, scheduler: {timestep_spacing: odd}}}", "models.x.scheduler.timestep_spacing: "),
+        (
+            "models: {x: {like: sdxl-turbo, defaults: {guidance_scale: 2}}}",
+            "defaults.guidance_scale is 2; the model's own limits are 0 to 0",
+        ),
+        (
+            "models: {x: {like: sdxl-turbo, defaults: {negative_prompt: ugly}}}",
+            "a model without guidance has no defaults.negative_prompt",
         ),
         (
             "models: {x: {family: sdxl, folder: /x, sizes: {square: [512, 512]}, enlarge: 3}}",

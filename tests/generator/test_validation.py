@@ -36,6 +36,29 @@ def test_what_was_said_stands():
     assert (recipe.negative_prompt, recipe.theme) == ("", "hats")
 
 
+@pytest.mark.parametrize(
+    ("model", "size", "steps", "guidance_scale", "sampler"),
+    [
+        ("sdxl-turbo", 512, 4, 0.0, "euler_a"),
+        ("proteus-v0.2", 1024, 30, 7.5, "unipc"),
+        ("sd-1.5", 512, 30, 7.5, "unipc"),
+        ("sd-2.1", 768, 30, 7.5, "unipc"),
+    ],
+)
+def test_each_model_has_its_own_defaults(model, size, steps, guidance_scale, sampler):
+    recipe = resolved(model=model)
+    assert (recipe.width, recipe.height) == (size, size)
+    assert (recipe.steps, recipe.guidance_scale, recipe.sampler) == (steps, guidance_scale, sampler)
+    assert bool(recipe.negative_prompt) == (model != "sdxl-turbo")
+
+
+@pytest.mark.parametrize("scale", [0, 1, None])
+def test_no_guidance_is_recorded_with_one_word_and_drawn_again(scale):
+    recipe = resolved(model="sdxl-turbo", guidance_scale=scale, negative_prompt=" ")
+    assert (recipe.guidance_scale, recipe.negative_prompt) == (0.0, "")
+    assert resolved(**recipe.model_dump()) == recipe
+
+
 def test_the_prompt_is_the_slots_in_their_order():
     slots = Slots(
         style=("watercolor",), subject=("otter",), emotions=("cozy",), environment=("beach",), outfit=("boots",)
@@ -97,9 +120,28 @@ def test_the_theme_is_the_first_term_without_its_weight(slots, theme):
         (
             {"model": "ssd1b"},
             "model",
-            "There is no model “ssd1b” here. Did you mean ssd-1b? There is: ssd-1b, pocket, stand-in.",
+            "There is no model “ssd1b” here. Did you mean ssd-1b? There is: ssd-1b, sdxl-turbo, proteus-v0.2, sd-1.5, "
+            "sd-2.1, pocket, stand-in.",
         ),
-        ({"sampler": "euler_a"}, "sampler", "There is no sampler “euler_a” here. There is: unipc."),
+        (
+            {"sampler": "eular"},
+            "sampler",
+            "There is no sampler “eular” here. Did you mean euler? There is: unipc, euler_a, pndm, euler, dpmpp_2m, "
+            "dpmpp_2m_sde, lcm.",
+        ),
+        ({"sampler": "lcm", "steps": 51}, "steps", "steps is 51; it can be 1 to 50."),
+        (
+            {"model": "sdxl-turbo", "negative_prompt": "ugly"},
+            "negative_prompt",
+            "sdxl-turbo draws without guidance, so it takes no negative prompt.",
+        ),
+        (
+            {"model": "sdxl-turbo", "guidance_scale": 7.5},
+            "guidance_scale",
+            "sdxl-turbo draws without guidance, so its guidance scale cannot be 7.5.",
+        ),
+        ({"model": "sdxl-turbo", "steps": 30}, "steps", "steps is 30; it can be 1 to 10."),
+        ({"model": "sd-1.5", "width": 1536}, "width", "width is 1536; it can be 256 to 1024."),
         ({"tier": "quick"}, "tier", "There is no tier “quick” here. There is: exact, balanced, fast, draft."),
         ({"steps": 0}, "steps", "steps is 0; it can be 1 to 100."),
         ({"steps": 101}, "steps", "steps is 101; it can be 1 to 100."),

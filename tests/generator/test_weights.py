@@ -103,7 +103,7 @@ def test_only_a_hubs_model_can_be_fetched(settings_file):
     refused = generator("fetch", "pocket", settings=settings_file, hub="http://127.0.0.1:9")
     assert (refused.returncode, refused.stderr) == (
         1,
-        "“pocket” is not a model to fetch. There is: ssd-1b, tiny.\n",
+        "“pocket” is not a model to fetch. There is: ssd-1b, sdxl-turbo, proteus-v0.2, sd-1.5, sd-2.1, tiny.\n",
     )
 
 
@@ -124,8 +124,8 @@ def test_a_local_folder_has_a_digest_of_its_weights_as_revision(stand_in_folder,
 def test_half_a_folder_is_no_model(stand_in_folder, tmp_path):
     half = tmp_path / "half"
     shutil.copytree(stand_in_folder, half, ignore=shutil.ignore_patterns("diffusion_pytorch_model.safetensors"))
-    assert not is_complete(half, None)
-    assert not is_complete(tmp_path / "none", None)
+    assert not is_complete(half, card(half))
+    assert not is_complete(tmp_path / "none", card(half))
     with pytest.raises(WeightsMissing, match=r"Put them into .*half, in diffusers' layout, as safetensors"):
         locate("mine", card(half))
 

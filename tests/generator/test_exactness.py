@@ -1,0 +1,171 @@
+"""Every sampler with every model's miniature against diffusers' own pipeline: the same weights, fp32, on the CPU."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import (
+    DPMSolverMultistepScheduler,
+    EulerAncestralDiscreteScheduler,
+    EulerDiscreteScheduler,
+    LCMScheduler,
+    PNDMScheduler,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UniPCMultistepScheduler,
+)
+from miniatures import NAMES, miniature_card, save_miniature
+from running_generator import recipe_of
+
+from generator.api import Recipe
+from generator.cards import SAMPLERS
+from generator.drawing.diffusion import DiffusionEngine
+from generator.lane import Draw
+from generator.settings import Settings
+
+# As a user of diffusers would write them.
+STOCK = {
+    "unipc": lambda config: UniPCMultistepScheduler.from_config(config),
+    "euler_a": lambda config: EulerAncestralDiscreteScheduler.from_config(config),
+    "pndm": lambda config: PNDMScheduler.from_config(config, skip_prk_steps=True),
+    "euler": lambda config: EulerDiscreteScheduler.from_config(config),
+    "dpmpp_2m": lambda config: DPMSolverMultistepScheduler.from_config(config),
+    "dpmpp_2m_sde": lambda config: DPMSolverMultistepScheduler.from_config(config, algorithm_type="sde-dpmsolver++"),
+    "lcm": lambda config: LCMScheduler.from_config(config),
+}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> dict[str, Path]:
+    folders = {name: tmp_path_factory.mktemp("miniatures") / name for name in NAMES}
+    for name, folder in folders.items():
+        save_miniature(name, folder)
+    return folders
+
+
+@pytest.fixture(scope="module")
+def engine(folders) -> DiffusionEngine:
+    models = {name: miniature_card(name, folder) for name, folder in folders.items()}
+    return DiffusionEngine(Settings(device="cpu", models=models))
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def pipeline(request, folders):
+    kind = StableDiffusionPipeline if request.param.startswith("sd-") else StableDiffusionXLPipeline
+    options = {"safety_checker": None} if kind is StableDiffusionPipeline else {"add_watermarker": False}
+    pipeline = kind.from_pretrained(folders[request.param], use_safetensors=True, **options)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.name, pipeline.own_scheduler = request.param, pipeline.scheduler.config
+    return pipeline
+
+
+def stock_latents(pipeline, asked: Recipe, negative: str | None) -> torch.Tensor:
+    pipeline.scheduler = STOCK[asked.sampler](pipeline.own_scheduler)
+    return pipeline(
+        prompt=asked.prompt,
+        negative_prompt=negative,
+        width=asked.width,
+        height=asked.height,
+        num_inference_steps=asked.steps,
+        guidance_scale=asked.guidance_scale,
+        generator=torch.Generator().manual_seed(asked.seed),
+        output_type="latent",
+    ).images
+
+
+def denoised(engine: DiffusionEngine, asked: Recipe):
+    drawing = engine.start(Draw("drawing", asked))
+    while drawing.step < drawing.steps:
+        engine.step([drawing])
+    return drawing
+
+
+def asked_of(pipeline, **changes) -> Recipe:
+    asked = recipe_of(subject=("otter", "cowboy hat")).model_copy(update={"model": pipeline.name, "steps": 6})
+    return asked.model_copy(update={**({"guidance_scale": 0.0} if pipeline.name == "sdxl-turbo" else {}), **changes})
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_sampler_equals_the_stock_pipeline_on_every_model(engine, pipeline, sampler):
+    asked = asked_of(pipeline, sampler=sampler)
+    stock = stock_latents(pipeline, asked, "ugly")
+
+    drawing = denoised(engine, asked)
+
+    deviation = float((drawing.latents - stock).abs().max() / stock.std())
+    print(f"{pipeline.name}, {sampler}: {deviation:.1e}")  # pytest -rP shows it
+    assert deviation < 1e-4
+    assert drawing.scheduler.config.prediction_type == pipeline.own_scheduler.prediction_type
+    assert drawing.steps == asked.steps + (sampler == "pndm")
+
+
+@pytest.mark.parametrize("sampler", ["unipc", "euler_a", "pndm"])
+def test_no_negative_prompt_and_no_guidance_are_those_of_the_stock_pipeline(engine, pipeline, sampler):
+    """Zeros or the encoded empty text, as the model says; and the prompt's row alone."""
+    for changes, negative in (({"negative_prompt": ""}, None), ({"guidance_scale": 1.0}, "ugly")):
+        asked = asked_of(pipeline, sampler=sampler, steps=3, **changes)
+        stock = stock_latents(pipeline, asked, negative)
+        assert (denoised(engine, asked).latents - stock).abs().max() < 1e-4 * stock.std()
+
+
+@pytest.mark.parametrize("steps", [1, 2, 20])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_sampler_takes_few_steps_and_many(engine, sampler, steps):
+    asked = recipe_of(subject=("otter",)).model_copy(update={"model": "sd-2.1", "sampler": sampler, "steps": steps})
+    assert torch.isfinite(denoised(engine, asked).latents).all()
+
+
+def test_noise_that_a_sampler_adds_belongs_to_its_drawing(engine, pipeline):
+    """Two drawings in turns draw what each draws alone."""
+    asked = [asked_of(pipeline, sampler="euler_a", seed=seed, steps=3) for seed in (1, 2)]
+    alone = [denoised(engine, one).latents for one in asked]
+    together = [engine.start(Draw("drawing", one)) for one in asked]
+    for _ in range(3):
+        for drawing in together:
+            engine.step([drawing])
+    assert all(torch.equal(drawing.latents, latents) for drawing, latents in zip(together, alone, strict=True))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_samplers_in_company_equal_themselves_alone(engine, name):
+    """One drawing of each sampler, in shared calls that each joins a step later; other counts of steps and guidance."""
+    guidance = 0.0 if name == "sdxl-turbo" else 5.0
+    asked = [
+        recipe_of(subject=("otter",)).model_copy(
+            update={
+                "model": name,
+                "sampler": sampler,
+                "seed": n,
+                "steps": 4 + n % 3,
+                "guidance_scale": guidance + n / 2,
+            }
+        )
+        for n, sampler in enumerate(SAMPLERS)
+    ]
+    alone = [pixels(engine.finish(denoised(engine, one))) for one in asked]
+    engine.at_once = len(asked)
+    waiting, drawings = list(asked), []
+    while waiting or any(drawing.step < drawing.steps for drawing in drawings):
+        if waiting:
+            drawings.append(engine.start(Draw("drawing", waiting.pop(0))))
+        engine.step([drawing for drawing in drawings if drawing.step < drawing.steps])
+    assert max(drawing.most_together for drawing in drawings) > 3
+    for drawing, solo in zip(drawings, alone, strict=True):
+        # A byte is rounded to one of 256 values, so that the last one may differ.
+        assert np.abs(pixels(engine.finish(drawing)) - solo).max() <= 1e-3 + 1 / 255
+
+
+def pixels(drawn) -> np.ndarray:
+    return np.asarray(drawn.image, dtype=float) / 255
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_model_makes_a_picture_of_a_prompt_beyond_77_tokens(engine, name):
+    long = ("a" * 70, "(cowboy hat)++", "b" * 70, "c" * 200)
+    asked = recipe_of(subject=long).model_copy(update={"model": name, "steps": 1})
+    drawing = denoised(engine, asked)
+    assert drawing.conditioning.embeds.shape[1] > 77
+    drawn = engine.finish(drawing)
+    assert drawn.image.size == (64, 96)
+    assert drawn.notes == ("Too long for the model, left out: " + "c" * 200,)
