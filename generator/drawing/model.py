@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline, StableDiffusionXLPipeline, UNet2DConditionModel
+from diffusers.loaders.single_file_utils import SingleFileComponentError
 from diffusers.utils import logging as diffusers_logging
 from safetensors import SafetensorError
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
@@ -64,13 +65,15 @@ class Model:
 def load_model(name: str, card: CardSettings, located: Located, plan: Plan) -> Model:
     """Load from local files, safetensors only, without remote code. Raises DrawingFailed for broken files."""
     try:
-        pipeline = (_from_file if located.file else _from_folder)(card, located, plan).to(plan.device)
+        pipeline = (_from_file if located.file else _from_folder)(card, located, plan)
         known_words = _known_words(located.folder)
-    except (OSError, ValueError, KeyError, AttributeError, SafetensorError) as error:
+    # Weights that are missing or of another shape are told as any of these; nothing of this is on the card yet.
+    except (OSError, ValueError, LookupError, RuntimeError, SafetensorError, SingleFileComponentError) as error:
         log.error("%s cannot be loaded from %s: %s", name, located.file or located.folder, error)
         raise DrawingFailed(
             "weights_broken", f"The weights of {name} on the drawing machine are broken; its log says where."
         ) from error
+    pipeline.to(plan.device)
     is_sdxl = pipeline.unet.config.addition_embed_type == "text_time"
     if is_sdxl != (card.family == "sdxl"):
         found = "sdxl" if is_sdxl else "sd"

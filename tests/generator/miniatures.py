@@ -63,10 +63,10 @@ def _sdxl(name: str) -> StableDiffusionXLPipeline:
         transformer_layers_per_block=(1, 2, 10),
         attention_head_dim=(2, 4, 4),
         use_linear_projection=True,
-        cross_attention_dim=64,
+        cross_attention_dim=32 + 48,
         addition_embed_type="text_time",
         addition_time_embed_dim=8,
-        projection_class_embeddings_input_dim=6 * 8 + 32,
+        projection_class_embeddings_input_dim=6 * 8 + 48,
         sample_size=16,
     )
     first, second = tokenizer("<|endoftext|>"), tokenizer("!")
@@ -74,7 +74,7 @@ def _sdxl(name: str) -> StableDiffusionXLPipeline:
         unet=unet,
         vae=_vae(scaling_factor=0.13025, sample_size=1024),
         text_encoder=CLIPTextModel(text_config(first)),
-        text_encoder_2=CLIPTextModelWithProjection(text_config(second, hidden_act="gelu")),
+        text_encoder_2=CLIPTextModelWithProjection(text_config(second, width=48, hidden_act="gelu")),
         tokenizer=first,
         tokenizer_2=second,
         scheduler=_scheduler(name),

@@ -1,7 +1,6 @@
 """The stand-in's weights: SSD-1B's architecture in miniature, all numbers random, in diffusers' own layout."""
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, EulerDiscreteScheduler, StableDiffusionXLPipeline, UNet2DConditionModel
@@ -73,19 +72,18 @@ def _vae() -> AutoencoderKL:
     )
 
 
-def text_config(words: CLIPTokenizer, **more: Any) -> CLIPTextConfig:
-    """Three layers, 32 wide."""
+def text_config(words: CLIPTokenizer, width: int = _TEXT_WIDTH, hidden_act: str = "quick_gelu") -> CLIPTextConfig:
     return CLIPTextConfig(
         vocab_size=len(words),
-        hidden_size=_TEXT_WIDTH,
-        intermediate_size=2 * _TEXT_WIDTH,
-        projection_dim=_TEXT_WIDTH,
+        hidden_size=width,
+        intermediate_size=2 * width,
+        projection_dim=width,
+        hidden_act=hidden_act,
         num_hidden_layers=3,
         num_attention_heads=4,
         bos_token_id=words.bos_token_id,
         eos_token_id=words.eos_token_id,
         pad_token_id=words.pad_token_id,
-        **more,
     )
 
 

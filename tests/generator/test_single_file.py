@@ -1,0 +1,122 @@
+"""A model that is one .safetensors file in the original layout: loaded without a network, told when it cannot be."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+from miniatures import save_miniature
+from model_hub import COMMIT, model_hub
+from original_layout import save_in_original_layout
+from running_generator import recipe_of
+from test_weights import generator
+
+from generator.cards import CardSettings
+from generator.drawing.diffusion import DiffusionEngine
+from generator.errors import DrawingFailed, WeightsMissing
+from generator.lane import Draw
+from generator.settings import Settings
+from generator.weights import is_here, locate
+
+PIPELINES = {"sd-1.5": StableDiffusionPipeline, "proteus-v0.2": StableDiffusionXLPipeline}
+
+
+@pytest.fixture(scope="module", params=PIPELINES)
+def miniature(request, tmp_path_factory) -> tuple[str, Path, Path]:
+    """A name, its miniature in diffusers' layout, and the same weights in one file."""
+    folder = tmp_path_factory.mktemp("single") / "miniature"
+    save_miniature(request.param, folder)
+    file = folder.with_name("one.safetensors")
+    save_in_original_layout(PIPELINES[request.param].from_pretrained(folder, use_safetensors=True), file)
+    return request.param, folder, file
+
+
+@pytest.fixture
+def configuration(miniature, tmp_path) -> Path:
+    """The folder without its weights."""
+    return Path(shutil.copytree(miniature[1], tmp_path / "like", ignore=shutil.ignore_patterns("*.safetensors")))
+
+
+def card(like: str, **source: Path) -> CardSettings:
+    small = {"sizes": {"square": (64, 64)}, "limits": {"min_side": 64}}
+    return CardSettings.model_validate({"like": like, **small, **source})
+
+
+def latents(card: CardSettings) -> torch.Tensor:
+    engine = DiffusionEngine(Settings(device="cpu", models={"mine": card}))
+    drawing = engine.start(Draw("drawing", recipe_of(subject=("otter",)).model_copy(update={"model": "mine"})))
+    while drawing.step < drawing.steps:
+        engine.step([drawing])
+    return drawing.latents
+
+
+def test_the_file_draws_what_the_folder_draws(miniature, configuration):
+    name, folder, file = miniature
+    from_file, from_folder = latents(card(name, folder=configuration, file=file)), latents(card(name, folder=folder))
+    assert (from_file - from_folder).abs().max() < 1e-5 * from_folder.std()
+
+
+def test_its_revision_is_that_of_the_file(miniature, configuration):
+    name, folder, file = miniature
+    located = locate("mine", card(name, folder=configuration, file=file))
+    assert (located.folder, located.file) == (configuration, file)
+    assert located.revision.startswith("files-")
+    assert located.revision != locate("mine", card(name, folder=folder)).revision
+
+
+def test_what_is_missing_is_told_with_what_to_do(miniature, configuration, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    name, _, file = miniature
+    (configuration / "tokenizer/tokenizer_config.json").unlink()
+    for source, sentence in (
+        ({"file": file}, "Run python -m generator fetch mine"),
+        ({"file": file, "folder": configuration}, f"Put its configuration and tokenizers into {configuration}"),
+        ({"file": tmp_path / "none.safetensors"}, f"There is no file {tmp_path}/none.safetensors."),
+    ):
+        missing = card(name, **source)
+        assert not is_here(missing)
+        with pytest.raises(WeightsMissing, match=sentence):
+            locate("mine", missing)
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "another model", "half"])
+def test_a_file_that_is_not_the_model_is_a_sentence(miniature, configuration, tmp_path, damage, caplog):
+    from safetensors.torch import load_file, save_file
+
+    name, _, file = miniature
+    broken = tmp_path / "broken.safetensors"
+    if damage == "cut":
+        broken.write_bytes(file.read_bytes()[:1000])
+    elif damage == "empty":
+        broken.touch()
+    elif damage == "another model":
+        save_file({"lora.weight": torch.zeros(2)}, broken)
+    else:
+        kept = {key: tensor for key, tensor in load_file(file).items() if "output_blocks.3" not in key}
+        save_file(kept, broken)
+    with pytest.raises(DrawingFailed, match="The weights of mine on the drawing machine are broken"):
+        latents(card(name, folder=configuration, file=broken))
+    assert str(broken) in caplog.text
+
+
+def test_fetch_gets_its_configuration_only_and_then_it_draws_without_a_network(miniature, tmp_path):
+    name, folder, file = miniature
+    repository = card(name).repository
+    settings = tmp_path / "generator.yml"
+    small = {"sizes": {"square": [64, 64]}, "limits": {"min_side": 64}}
+    mine = {"like": name, "file": str(file), "revision": None, **small}
+    written = {"models": {"mine": mine}, "device": "cpu", "pictures": str(tmp_path / "pictures")}
+    settings.write_text(yaml.safe_dump(written))
+
+    with model_hub(repository, folder) as hub:
+        fetched = generator("fetch", "mine", settings=settings, hub=hub)
+    assert fetched.returncode == 0, fetched.stderr
+    there = Path(fetched.stdout.strip())
+    assert there.name == COMMIT
+    assert not list(there.rglob("*.safetensors"))
+
+    asked = ("draw", "otter", "--model", "mine", "--steps", "1")
+    drawn = generator(*asked, settings=settings, hub="http://127.0.0.1:9")
+    assert drawn.returncode == 0, drawn.stderr
