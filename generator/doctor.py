@@ -8,22 +8,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-
-import psutil
+from typing import TYPE_CHECKING
 
 from generator.capabilities import all_cards, default_model, has_card
-from generator.cards import CardSettings
 from generator.client import NotRunning, call
+from generator.errors import CardBusy, DrawingFailed
 from generator.settings import Settings
-from generator.weights import how_to_get, is_here
+from generator.weights import how_to_get, is_here, locate
+
+if TYPE_CHECKING:
+    from generator.drawing.needs import Arrangement, Needs
 
 GIB = 1024**3
-
-# SSD-1B in fp16 with its text encoders in RAM and a tiled VAE peaks at 3.5 GiB; torch itself takes some 0.4 more.
-CARD_NEEDS_BYTES = 4 * GIB
-
-# SSD-1B in fp32 on the CPU: 5 GiB of UNet, 3 of text encoders, and room to work.
-RAM_NEEDS_BYTES = 12 * GIB
 
 # Some hundred pictures.
 DISK_NEEDS_BYTES = 1 * GIB
@@ -75,33 +71,52 @@ def _torch_and_card(settings: Settings) -> Iterator[Finding]:
     if not has_card(settings):
         why = "The settings say device: cpu." if settings.device == "cpu" else "There is no NVIDIA card here."
         yield Finding("card", Level.WARNING, f"{why} A large model takes minutes for a picture on the CPU.")
-        name = default_model(settings)
-        yield _memory(name, all_cards(settings)[name])
     elif problem := card_problem():
         message, _, advice = problem.partition("Install ")
         yield Finding("card", Level.PROBLEM, message.strip(), f"Install {advice}")
+        return
     else:
-        yield _card_memory(torch.cuda.get_device_name(), *torch.cuda.mem_get_info())
+        yield Finding("card", Level.OK, f"{torch.cuda.get_device_name()}.")
+    yield _memory(settings)
 
 
-def _card_memory(card: str, free: int, total: int) -> Finding:
-    told = f"{card} has {free / GIB:.1f} of {total / GIB:.1f} GiB free."
-    if total < CARD_NEEDS_BYTES:
-        advice = f"SSD-1B needs {CARD_NEEDS_BYTES / GIB:.0f} GiB. Set device: cpu, or use another card."
-        return Finding("card", Level.PROBLEM, told, advice)
-    if free < CARD_NEEDS_BYTES:
-        return Finding(
-            "card", Level.WARNING, told, "Another program holds the memory: close it, or wait until it ends."
-        )
-    return Finding("card", Level.OK, told)
+def _memory(settings: Settings) -> Finding:
+    """How the default model would be arranged in the memory of what draws, as the generator itself decides it."""
+    from generator.drawing.memory import memory_of
+    from generator.drawing.needs import count
+    from generator.drawing.plan import free_bytes, make_plan
+
+    plan = make_plan(settings.device, settings.vae_tiling)
+    free, total = free_bytes(plan.device), memory_of(plan.device).total_bytes
+    name = default_model(settings)
+    card = all_cards(settings)[name]
+    if not is_here(card):
+        return Finding("memory", Level.OK, f"{free / GIB:.1f} of {total / GIB:.1f} GiB are free.")
+    width, height = card.sizes["square"]
+    try:
+        needs = count(name, card, locate(name, card), stored=plan.stored, computed=plan.computed)
+        return room(name, needs, free=free, total=total, pixels=width * height, possible=plan.arrangements)
+    except DrawingFailed as error:
+        return Finding("memory", Level.PROBLEM, str(error))
 
 
-def _memory(name: str, card: CardSettings) -> Finding:
-    available = psutil.virtual_memory().available
-    told = f"{available / GIB:.1f} GiB of memory are free."
-    if not card.built_in and available < RAM_NEEDS_BYTES:
-        return Finding("memory", Level.WARNING, told, f"{name} on the CPU may need {RAM_NEEDS_BYTES / GIB:.0f} GiB.")
-    return Finding("memory", Level.OK, told)
+def room(
+    name: str, needs: "Needs", *, free: int, total: int, pixels: int, possible: "tuple[Arrangement, ...]"
+) -> Finding:
+    """What a model takes of a device's memory. Raises DrawingFailed where it can never fit."""
+    from generator.drawing.needs import arrange
+
+    try:
+        arrangement = arrange(name, needs, free=free, total=total, pixels=pixels, possible=possible)
+    except CardBusy as busy:
+        return Finding("memory", Level.WARNING, str(busy), "Close what holds the memory, or wait until it ends.")
+    peak = needs.peak(arrangement, pixels) / GIB
+    return Finding(
+        "memory",
+        Level.OK,
+        f"{free / GIB:.1f} of {total / GIB:.1f} GiB are free; "
+        f"{name} takes up to {peak:.1f} GiB, {arrangement.meaning}.",
+    )
 
 
 def _weights(settings: Settings) -> Finding:

@@ -43,5 +43,13 @@ class WeightsMissing(DrawingFailed):
     """The model's weights are not on this machine."""
 
 
+class WeightsBroken(DrawingFailed):
+    """The model's files are here and are not its weights."""
+
+    def __init__(self, model: str) -> None:
+        message = f"The weights of {model} on the drawing machine are broken; its log says where."
+        super().__init__("weights_broken", message)
+
+
 class FetchFailed(GeneratorError):
     """Weights could not be downloaded; what came so far is kept and the next try goes on from there."""

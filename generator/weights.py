@@ -4,7 +4,7 @@ Only ``fetch`` ever asks a network; everything that draws works from files that 
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -55,6 +55,17 @@ def locate(name: str, card: CardSettings) -> Located:
     if card.file:
         return Located(folder, _digest([card.file]), card.file)
     return Located(folder, folder.name if card.repository else _digest(sorted(folder.rglob("*.safetensors"))))
+
+
+def weight_files(located: Located, card: CardSettings) -> Iterator[tuple[str, Path]]:
+    """Every file with weights and the part it belongs to; one that has them all belongs to the part ``""``."""
+    if located.file:
+        yield "", located.file
+        return
+    for part in _PARTS_OF[card.family]:
+        for pattern in _weights(part, card):
+            for file in sorted(located.folder.glob(pattern)):
+                yield part, file
 
 
 def is_here(card: CardSettings) -> bool:

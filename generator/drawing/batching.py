@@ -51,7 +51,7 @@ def _seconds(model: Model, drawings: int) -> float:
 
 
 def _noise(model: Model, rows: int) -> UNetInput:
-    config, kind = model.unet.config, {"device": model.unet.device, "dtype": model.unet.dtype}
+    config, kind = model.unet.config, {"device": model.unet.device, "dtype": model.dtype}
     width, height = (side // model.pixels_per_latent for side in model.card.sizes["square"])
     pooled = 0
     if config.addition_embed_type == "text_time":

@@ -14,18 +14,18 @@ from PIL.Image import Image
 from generator import known_words
 from generator.api import EarlierFacts, Recipe
 from generator.capabilities import all_cards, default_model
-from generator.drawing.batching import measured_at_once
 from generator.drawing.loop import Drawing, step_all
 from generator.drawing.memory import memory_of
-from generator.drawing.model import Model, load_model
-from generator.drawing.plan import Plan, make_plan, must_tile
+from generator.drawing.model import Model
+from generator.drawing.needs import Arrangement
+from generator.drawing.plan import make_plan, must_tile
 from generator.drawing.preview import Previews
 from generator.drawing.samplers import make_scheduler, step_options
-from generator.drawing.text import Conditioning, TextEncoding
+from generator.drawing.shelf import Shelf, Shelved
+from generator.drawing.text import Conditioning
 from generator.errors import DrawingFailed
 from generator.lane import Draw, Drawn, Hello, LaneState
 from generator.settings import Settings
-from generator.weights import locate
 
 log = logging.getLogger(__name__)
 
@@ -34,16 +34,11 @@ TILE_PIXELS = 512
 
 
 class DiffusionEngine:
-    """Draws on one device with one model loaded at a time. Called from one thread."""
+    """Draws on one device. Called from one thread."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._cards = all_cards(settings)
-        self._plan: Plan | None = None
-        self._model: Model | None = None
-        self._text: TextEncoding | None = None
-        # How many drawings may share a call of the UNet.
-        self.at_once = 1
+        self._shelf: Shelf | None = None
         self._previews = Previews()
 
     def hello(self) -> Hello:
@@ -52,40 +47,42 @@ class DiffusionEngine:
             self.loaded(default_model(self._settings))
         except DrawingFailed as error:
             log.error("not ready to draw: %s", error)
-        device = self._plan.device_name if self._plan else "no usable card"
+        device = self._plan.device_name if self._shelf else "no usable card"
         return Hello(device, self.state())
 
     def state(self) -> LaneState:
-        models = (self._model.name,) if self._model else ()
-        return LaneState(models, memory_of(self._plan.device) if self._plan else None, self.at_once)
+        if self._shelf is None:
+            return LaneState()
+        return LaneState(self._shelf.names, memory_of(self._plan.device), self._shelf.at_once)
 
-    def loaded(self, name: str) -> Model:
-        """The model in memory; another one goes before it comes. Raises DrawingFailed."""
-        if self._model is None or self._model.name != name:
-            plan = self._require_plan()
-            located = locate(name, self._cards[name])
-            # Two models would not fit the card.
-            self._model = self._text = None
-            if plan.device.type == "cuda":
-                torch.cuda.empty_cache()
-            began = time.perf_counter()
-            self._model = load_model(name, self._cards[name], located, plan)
-            self._text = TextEncoding(self._model)
-            self.at_once = measured_at_once(self._model, most=self._settings.max_at_once)
-            log.info("loaded %s, revision %s, in %.1f s", name, located.revision, time.perf_counter() - began)
-        return self._model
+    def loaded(self, name: str) -> Shelved:
+        """The model in memory. Raises DrawingFailed."""
+        if self._shelf is None:
+            self._plan = make_plan(self._settings.device, self._settings.vae_tiling)
+            # The same pixels for the same recipe: no algorithm is chosen by a race.
+            torch.backends.cudnn.benchmark = False
+            torch.backends.cudnn.deterministic = True
+            log.info(
+                "drawing on %s: stored in %s, computed in %s",
+                self._plan.device_name,
+                self._plan.stored,
+                self._plan.computed,
+            )
+            self._shelf = Shelf(all_cards(self._settings), self._plan, max_at_once=self._settings.max_at_once)
+        return self._shelf.get(name)
 
     @torch.inference_mode()
     def start(self, draw: Draw) -> Drawing:
         """Encode the text and make the noise."""
         began = time.perf_counter()
         recipe = draw.recipe
-        model = self.loaded(recipe.model)
-        plan = self._require_plan()
-        assert self._text is not None
+        shelved = self.loaded(recipe.model)
+        model, plan = shelved.model, self._plan
+        assert self._shelf is not None
+        self._shelf.check(shelved, pixels=recipe.pixels)
 
         # 1. Text. Row 0 is the negative prompt, row 1 the prompt.
-        conditioning = self._text.encode(recipe.prompt, recipe.negative_prompt)
+        conditioning = shelved.text.encode(recipe.prompt, recipe.negative_prompt).to(plan.device, model.dtype)
 
         # 2. Schedule. A new scheduler for each drawing: it keeps the outputs of earlier steps.
         scheduler = make_scheduler(recipe.sampler, model.scheduler_config)
@@ -99,7 +96,7 @@ class DiffusionEngine:
 
         # 4. SDXL's size conditioning: original size, no crop, target size.
         size = (recipe.height, recipe.width)
-        time_ids = torch.tensor([[*size, 0, 0, *size]], dtype=plan.dtype, device=plan.device).repeat(2, 1)
+        time_ids = torch.tensor([[*size, 0, 0, *size]], dtype=model.dtype, device=plan.device).repeat(2, 1)
 
         return Drawing(
             recipe,
@@ -116,13 +113,18 @@ class DiffusionEngine:
     @torch.inference_mode()
     def step(self, drawings: Sequence[Drawing]) -> None:
         """One step of denoising for each."""
-        try:
-            step_all(drawings, at_once=self.at_once)
-        except torch.OutOfMemoryError:
-            if self.at_once > 1 and len(drawings) > 1:
-                self.at_once //= 2
-                log.warning("out of memory: at most %d are drawn at once from now on", self.at_once)
-            raise
+        for name in {drawing.recipe.model for drawing in drawings}:
+            shelved = self.loaded(name)
+            together = [drawing for drawing in drawings if drawing.model is shelved.model]
+            # Where UNet and VAE take turns, the UNet stays until something is decoded.
+            shelved.model.unet.to(self._plan.device)
+            try:
+                step_all(together, at_once=shelved.at_once)
+            except torch.OutOfMemoryError:
+                if shelved.at_once > 1 and len(together) > 1:
+                    shelved.at_once //= 2
+                    log.warning("out of memory: at most %d are drawn at once from now on", shelved.at_once)
+                raise
 
     def preview(self, drawing: Drawing) -> Image | None:
         return self._previews.image(drawing) if self._settings.previews else None
@@ -131,39 +133,37 @@ class DiffusionEngine:
     def finish(self, drawing: Drawing) -> Drawn:
         """Decode the latents to an image, in fp32 and in tiles when memory is short."""
         began = time.perf_counter()
-        recipe, model, plan = drawing.recipe, drawing.model, self._require_plan()
+        recipe, model, plan = drawing.recipe, drawing.model, self._plan
         if not torch.isfinite(drawing.latents).all():
             raise DrawingFailed(
                 "not_finite",
                 "The drawing fell apart into numbers that are none. A lower guidance may help.",
             )
 
-        tiled = must_tile(plan, pixels=recipe.pixels, vae_width=model.vae.config.block_out_channels[0])
+        if model.arrangement is Arrangement.OFFLOADED:
+            model.unet.to("cpu")
+        tiled = must_tile(plan, self.loaded(recipe.model).needs, pixels=recipe.pixels)
         model.vae.use_tiling = tiled
         model.vae.tile_sample_min_size = TILE_PIXELS
         model.vae.tile_latent_min_size = TILE_PIXELS // model.pixels_per_latent
+        model.vae.to(plan.device)
         decoded = model.vae.decode(drawing.latents / model.vae.config.scaling_factor, return_dict=False)[0]
+        if model.arrangement is Arrangement.OFFLOADED:
+            model.vae.to("cpu")
         if self._settings.previews:
             self._previews.learn(drawing, decoded)
         image = VaeImageProcessor().postprocess(decoded, output_type="pil")[0]
 
         seconds = drawing.seconds + time.perf_counter() - began
-        facts = plan.facts(tiled=tiled, together=drawing.most_together, enlarge=model.card.enlarge)
+        facts = plan.facts(
+            arrangement=model.arrangement, tiled=tiled, together=drawing.most_together, enlarge=model.card.enlarge
+        )
         notes = (
             *_left_out(drawing.conditioning),
             *_not_known(recipe, model),
             *_differences(drawing.earlier, model.revision, facts),
         )
         return Drawn(image, round(seconds, 3), model.revision, facts, notes, model.card.enlarge)
-
-    def _require_plan(self) -> Plan:
-        if self._plan is None:
-            self._plan = make_plan(self._settings.device, self._settings.vae_tiling)
-            # The same pixels for the same recipe: no algorithm is chosen by a race.
-            torch.backends.cudnn.benchmark = False
-            torch.backends.cudnn.deterministic = True
-            log.info("drawing on %s in %s", self._plan.device_name, self._plan.dtype)
-        return self._plan
 
 
 def make_engine(settings: Settings) -> DiffusionEngine:

@@ -92,7 +92,7 @@ def _shared(drawings: Sequence[Drawing], at_once: int) -> Iterator[list[Drawing]
 
 def _input(drawing: Drawing) -> UNetInput:
     timestep = drawing.scheduler.timesteps[drawing.step]
-    latents = drawing.scheduler.scale_model_input(drawing.latents, timestep).to(drawing.model.unet.dtype)
+    latents = drawing.scheduler.scale_model_input(drawing.latents, timestep).to(drawing.model.dtype)
     # The prompt's row is the last.
     own = slice(-drawing.rows, None)
     return UNetInput(

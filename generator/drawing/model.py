@@ -14,8 +14,10 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 from transformers.utils import logging as transformers_logging
 
 from generator.cards import CardSettings
+from generator.drawing.needs import Arrangement
 from generator.drawing.plan import Plan
-from generator.errors import DrawingFailed
+from generator.drawing.upcast import compute_in
+from generator.errors import DrawingFailed, WeightsBroken
 from generator.weights import Located
 
 log = logging.getLogger(__name__)
@@ -50,6 +52,9 @@ class Model:
     # SDXL's second pair; None in the family SD.
     text_encoder_2: CLIPTextModelWithProjection | None
     tokenizer_2: CLIPTokenizer | None
+    # What the UNet computes in; its weights may be stored in another.
+    dtype: torch.dtype
+    arrangement: Arrangement
     scheduler_config: dict[str, Any]
     # Of SDXL, as each model says (force_zeros_for_empty_prompt); SD always encodes the empty text.
     empty_negative_is_zeros: bool
@@ -61,25 +66,43 @@ class Model:
         """The side of the square that one latent becomes: every block of the VAE but one doubles it."""
         return int(2 ** (len(self.vae.config.block_out_channels) - 1))
 
+    def bring(self, device: torch.device) -> None:
+        """Put on the device what the arrangement has there between two pictures."""
+        if self.arrangement is not Arrangement.OFFLOADED:
+            self.unet.to(device)
+            self.vae.to(device)
+        if self.arrangement is Arrangement.RESIDENT:
+            self.text_encoder.to(device)
+            if self.text_encoder_2 is not None:
+                self.text_encoder_2.to(device)
 
-def load_model(name: str, card: CardSettings, located: Located, plan: Plan) -> Model:
-    """Load from local files, safetensors only, without remote code. Raises DrawingFailed for broken files."""
+    def put_away(self) -> None:
+        """Into RAM with all of it."""
+        for part in (self.unet, self.vae, self.text_encoder, self.text_encoder_2):
+            if part is not None:
+                part.to("cpu")
+
+
+def load_model(
+    name: str, card: CardSettings, located: Located, plan: Plan, arrangement: Arrangement = Arrangement.RESIDENT
+) -> Model:
+    """Load from local files into RAM, safetensors only, without remote code. Raises DrawingFailed for broken files."""
+    text_dtype = plan.stored if arrangement is Arrangement.RESIDENT else torch.float32
     try:
-        pipeline = (_from_file if located.file else _from_folder)(card, located, plan)
+        pipeline = (_from_file if located.file else _from_folder)(card, located, plan.stored, text_dtype)
         known_words = _known_words(located.folder)
     # Weights that are missing or of another shape are told as any of these; nothing of this is on the card yet.
     except (OSError, ValueError, LookupError, RuntimeError, SafetensorError, SingleFileComponentError) as error:
         log.error("%s cannot be loaded from %s: %s", name, located.file or located.folder, error)
-        raise DrawingFailed(
-            "weights_broken", f"The weights of {name} on the drawing machine are broken; its log says where."
-        ) from error
-    pipeline.to(plan.device)
+        raise WeightsBroken(name) from error
     is_sdxl = pipeline.unet.config.addition_embed_type == "text_time"
     if is_sdxl != (card.family == "sdxl"):
         found = "sdxl" if is_sdxl else "sd"
         raise DrawingFailed(
             "wrong_family", f"The settings say that {name} is of the family {card.family}; it is {found}."
         )
+    if plan.stored != plan.computed:
+        compute_in(pipeline.unet, plan.computed)
     return Model(
         name=name,
         card=card,
@@ -90,17 +113,19 @@ def load_model(name: str, card: CardSettings, located: Located, plan: Plan) -> M
         tokenizer=pipeline.tokenizer,
         text_encoder_2=pipeline.text_encoder_2.eval() if is_sdxl else None,
         tokenizer_2=pipeline.tokenizer_2 if is_sdxl else None,
+        dtype=plan.computed,
+        arrangement=arrangement,
         scheduler_config=_scheduler_config(pipeline.scheduler, card),
         empty_negative_is_zeros=is_sdxl and bool(pipeline.config.force_zeros_for_empty_prompt),
         known_words=known_words,
     )
 
 
-def _from_folder(card: CardSettings, located: Located, plan: Plan) -> Any:
+def _from_folder(card: CardSettings, located: Located, dtype: torch.dtype, text_dtype: torch.dtype) -> Any:
     pipeline, options = _PIPELINES[card.family]
     return pipeline.from_pretrained(
         located.folder,
-        dtype={"default": plan.dtype, "vae": torch.float32},
+        dtype={"default": dtype, "vae": torch.float32, "text_encoder": text_dtype, "text_encoder_2": text_dtype},
         variant=card.variant,
         use_safetensors=True,
         local_files_only=True,
@@ -108,13 +133,17 @@ def _from_folder(card: CardSettings, located: Located, plan: Plan) -> Any:
     )
 
 
-def _from_file(card: CardSettings, located: Located, plan: Plan) -> Any:
+def _from_file(card: CardSettings, located: Located, dtype: torch.dtype, text_dtype: torch.dtype) -> Any:
     """The weights of one file in the original layout; the folder has the rest, so that no hub is asked for it."""
     pipeline, options = _PIPELINES[card.family]
     here: dict[str, Any] = {"config": str(located.folder), "local_files_only": True}
     # By itself, since one call loads all parts in one dtype.
     vae = AutoencoderKL.from_single_file(str(located.file), subfolder="vae", dtype=torch.float32, **here)
-    return pipeline.from_single_file(str(located.file), vae=vae, dtype=plan.dtype, **here, **options)
+    whole = pipeline.from_single_file(str(located.file), vae=vae, dtype=dtype, **here, **options)
+    for encoder in (whole.text_encoder, getattr(whole, "text_encoder_2", None)):
+        if encoder is not None:
+            encoder.to(text_dtype)
+    return whole
 
 
 def _scheduler_config(scheduler: Any, card: CardSettings) -> dict[str, Any]:

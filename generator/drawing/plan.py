@@ -1,39 +1,51 @@
 """How this machine draws: device, dtypes, tiling. Each choice comes with its reason, for the log and the facts."""
 
 import platform
+import time
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Literal
 
 import torch
 
+from generator.drawing.memory import memory_of
+from generator.drawing.needs import SPARE_BYTES, Arrangement, Needs
 from generator.drawing.torch_build import card_problem
 from generator.errors import DrawingFailed
 
-# Measured on SSD-1B's VAE, decoding in fp32 without tiles: 1.7 GiB at 768 x 768, and it grows with the area.
-DECODE_BYTES_PER_PIXEL = 3200
-
-# The width of SSD-1B's VAE, for which that was measured; activations grow with it.
-_MEASURED_VAE_WIDTH = 128
-
-# Left for the context and the convolution workspace.
-_SPARE_BYTES = 400 * 1024**2
+# Wide enough that the card is busy with arithmetic.
+_MATMUL_SIDE = 2048
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What holds for every picture of this process. The VAE stays in fp32: in fp16 it overflows to black."""
+    """What holds for every picture of this process: weights are ``stored`` in one dtype and ``computed`` with in one.
+
+    The VAE stays in fp32: in fp16 it overflows to black.
+    """
 
     device: torch.device
     device_name: str
-    dtype: torch.dtype
+    stored: torch.dtype
+    computed: torch.dtype
     vae_tiling: Literal["auto", "always", "never"]
 
-    def facts(self, *, tiled: bool, together: int, enlarge: int = 1) -> dict[str, str | int | float | bool | None]:
+    @property
+    def arrangements(self) -> tuple[Arrangement, ...]:
+        """What can be where. Text encoders that compute in another dtype than they are stored in do so in RAM."""
+        if self.device.type == "cpu":
+            return (Arrangement.RESIDENT,)
+        return tuple(Arrangement)[self.stored != self.computed :]
+
+    def facts(
+        self, *, arrangement: Arrangement, tiled: bool, together: int, enlarge: int = 1
+    ) -> dict[str, str | int | float | bool | None]:
         """What the recipe file records: under the same facts the same recipe gives the same pixels."""
         return {
             "device": self.device_name,
-            "dtype": _dtype_name(self.dtype),
+            "dtype": _dtype_name(self.computed),
+            **({"stored": _dtype_name(self.stored)} if self.stored != self.computed else {}),
+            "arrangement": str(arrangement),
             "vae_dtype": "float32",
             "vae_tiling": tiled,
             # Rows of others in the same call may change the last bits.
@@ -52,27 +64,42 @@ def make_plan(device: Literal["auto", "cpu", "cuda"], vae_tiling: Literal["auto"
     if device == "cuda" and not torch.cuda.is_available():
         raise DrawingFailed("no_card", "The settings say device: cuda, and there is no NVIDIA card on this machine.")
     if device == "cpu" or not torch.cuda.is_available():
-        return Plan(torch.device("cpu"), f"cpu, {platform.machine()}", torch.float32, vae_tiling)
-    return Plan(torch.device("cuda"), torch.cuda.get_device_name(), torch.float16, vae_tiling)
+        return Plan(torch.device("cpu"), f"cpu, {platform.machine()}", torch.float32, torch.float32, vae_tiling)
+    card = torch.device("cuda")
+    computed = torch.float16 if _seconds(card, torch.float16) < _seconds(card, torch.float32) else torch.float32
+    return Plan(card, torch.cuda.get_device_name(), torch.float16, computed, vae_tiling)
 
 
-def must_tile(plan: Plan, *, pixels: int, vae_width: int) -> bool:
-    """Whether decoding ``pixels`` in one piece would not fit into the card's free memory.
+def free_bytes(device: torch.device) -> int:
+    """What this process could still take: what is free, and what torch holds and does not use."""
+    memory = memory_of(device)
+    free = memory.total_bytes - memory.used_bytes
+    if device.type == "cuda":
+        free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return free
+
+
+def must_tile(plan: Plan, needs: Needs, *, pixels: int) -> bool:
+    """Whether decoding ``pixels`` in one piece would not fit into the device's free memory.
 
     diffusers tiles only above the VAE's own sample size, 1024 for SDXL, so the engine sets the tile itself.
     """
     if plan.vae_tiling != "auto":
         return plan.vae_tiling == "always"
-    if plan.device.type != "cuda":
-        return False
-    free, _ = torch.cuda.mem_get_info(plan.device)
-    unused = torch.cuda.memory_reserved(plan.device) - torch.cuda.memory_allocated(plan.device)
-    return decode_bytes(pixels, vae_width) + _SPARE_BYTES > free + unused
+    return plan.device.type == "cuda" and needs.decode(pixels, tiled=False) + SPARE_BYTES > free_bytes(plan.device)
 
 
-def decode_bytes(pixels: int, vae_width: int) -> int:
-    """Memory for decoding in one piece, in bytes."""
-    return DECODE_BYTES_PER_PIXEL * pixels * vae_width // _MEASURED_VAE_WIDTH
+def _seconds(card: torch.device, dtype: torch.dtype) -> float:
+    """A matrix product: whether Pascal cards compute in fp16 faster is told differently everywhere, so it is tried."""
+    a = torch.ones(_MATMUL_SIDE, _MATMUL_SIDE, dtype=dtype, device=card)
+    times = []
+    for _ in range(3):
+        torch.cuda.synchronize(card)
+        began = time.perf_counter()
+        torch.mm(a, a)
+        torch.cuda.synchronize(card)
+        times.append(time.perf_counter() - began)
+    return min(times)
 
 
 def _dtype_name(dtype: torch.dtype) -> str:

@@ -94,7 +94,7 @@ class Pictures:
     @torch.inference_mode()
     def round_trip(self, picture: np.ndarray) -> np.ndarray:
         """The picture as the model's VAE gives it back: the best that the model could draw."""
-        vae = self._engine.loaded("pocket").vae
+        vae = self._engine.loaded("pocket").model.vae
         decoded = vae.decode(vae.encode(to_tensor(picture[None])).latent_dist.mode()).sample
         drawn: np.ndarray = (decoded[0].permute(1, 2, 0).numpy() * 127.5 + 127.5).round().clip(0, 255).astype(np.uint8)
         return drawn

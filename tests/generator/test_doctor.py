@@ -3,9 +3,11 @@
 import asyncio
 
 import pytest
+from stand_in import stand_in_settings
 
 from generator.cards import CardSettings
-from generator.doctor import GIB, Level, _card_memory, can_draw, examine
+from generator.doctor import GIB, Level, can_draw, examine, room
+from generator.drawing.needs import Arrangement, Needs
 from generator.drawing.torch_build import mismatch
 from generator.settings import Settings
 
@@ -40,16 +42,29 @@ def test_a_card_without_code_is_told_with_what_to_install():
 
 
 @pytest.mark.parametrize(
-    ("free", "total", "level", "advice"),
+    ("free", "level", "said"),
     [
-        (7.5, 8, Level.OK, ""),
-        (1, 8, Level.WARNING, "Another program holds the memory: close it, or wait until it ends."),
-        (1.5, 2, Level.PROBLEM, "SSD-1B needs 4 GiB. Set device: cpu, or use another card."),
+        (7.5, Level.OK, "takes up to 5.1 GiB, all of it in the memory of what draws."),
+        (4.2, Level.OK, "takes up to 3.5 GiB, with its text encoders in RAM."),
+        (3.3, Level.OK, "takes up to 2.7 GiB, its parts taking turns on the card, which is slow."),
+        (1, Level.WARNING, "Other programs hold 7.0 of 8.0 GiB"),
     ],
 )
-def test_memory_of_the_card(free, total, level, advice):
-    finding = _card_memory("GTX 1070", int(free * GIB), int(total * GIB))
-    assert (finding.level, finding.advice) == (level, advice)
+def test_how_the_model_fits_into_the_memory_is_told(free, level, said):
+    needs = Needs(unet=1331 * 2_000_000, text=818 * 2_000_000, vae=84 * 4_000_000, bytes_per_number=2)
+    memory = {"free": int(free * GIB), "total": 8 * GIB}
+    finding = room("ssd-1b", needs, **memory, pixels=768 * 768, possible=tuple(Arrangement))
+    assert finding.level is level
+    assert said in finding.message
+
+
+def test_a_model_that_can_never_fit_is_a_problem(tmp_path, monkeypatch, stand_in_folder):
+    monkeypatch.setattr("generator.drawing.needs.SPARE_BYTES", 10**15)
+    findings = examine(Settings(**stand_in_settings(stand_in_folder), device="cpu", pictures=tmp_path))
+    memory = next(finding for finding in findings if finding.name == "memory")
+    assert memory.level is Level.PROBLEM
+    assert "stand-in needs 931322.6 GiB of memory for 65,536 pixels; the drawing machine has" in memory.message
+    assert not can_draw(findings)
 
 
 def test_missing_weights_are_a_problem_with_the_command_that_fetches_them(tmp_path, monkeypatch):

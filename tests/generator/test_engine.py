@@ -157,7 +157,7 @@ def test_two_drawings_at_once_do_not_touch_each_other(engine):
 
 def drawn_in_company(engine, recipes, *, joining):
     """All of them, each joining ``joining`` steps after the one before it, in shared calls."""
-    engine.at_once = len(recipes)
+    engine.loaded("stand-in").at_once = len(recipes)
     waiting, under_way, ended = list(recipes), [], []
     tick = 0
     while waiting or under_way:
@@ -199,8 +199,8 @@ def test_latents_of_company_are_within_a_thousandth(engine):
 
 def test_one_call_a_step_serves_all_that_can_share_it(engine):
     calls = []
-    hook = engine.loaded("stand-in").unet.register_forward_pre_hook(lambda _, args: calls.append(len(args[0])))
-    engine.at_once = 3
+    hook = engine.loaded("stand-in").model.unet.register_forward_pre_hook(lambda _, args: calls.append(len(args[0])))
+    engine.loaded("stand-in").at_once = 3
     drawings = [engine.start(Draw("drawing", recipe(seed=seed, steps=2))) for seed in range(3)]
     larger = engine.start(Draw("drawing", recipe(width=128, steps=2)))
     engine.step([*drawings, larger])

@@ -1,0 +1,146 @@
+"""The models in memory: the one that draws on the device, the ones before it there as well while they fit, else in RAM.
+
+Chooses each model's arrangement from what it needs and what is free, before anything of it is loaded.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import psutil
+import torch
+
+from generator.cards import CardSettings
+from generator.drawing.batching import measured_at_once
+from generator.drawing.memory import memory_of
+from generator.drawing.model import Model, load_model
+from generator.drawing.needs import GIB, SPARE_BYTES, Arrangement, Needs, arrange, count
+from generator.drawing.plan import Plan, free_bytes
+from generator.drawing.text import TextEncoding
+from generator.errors import CardBusy
+from generator.weights import locate
+
+log = logging.getLogger(__name__)
+
+# Left to everything else on the machine when a model waits in RAM.
+_RAM_SPARE_BYTES = 2 * GIB
+
+
+@dataclass
+class Shelved:
+    """A model with what goes with it. ``at_once`` is how many drawings may share its calls."""
+
+    model: Model
+    text: TextEncoding
+    needs: Needs
+    at_once: int = 1
+
+
+class Shelf:
+    """Every model is asked for by name; called from the card's thread only."""
+
+    def __init__(self, cards: Mapping[str, CardSettings], plan: Plan, *, max_at_once: int) -> None:
+        self._cards, self._plan, self._max_at_once = cards, plan, max_at_once
+        # The last one that was asked for comes first.
+        self._on_device: list[Shelved] = []
+        self._in_ram: list[Model] = []
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The models that can draw at once."""
+        return tuple(shelved.model.name for shelved in self._on_device)
+
+    @property
+    def at_once(self) -> int:
+        return self._on_device[0].at_once if self._on_device else 1
+
+    def get(self, name: str) -> Shelved:
+        """The model, ready to draw. Raises DrawingFailed, and CardBusy where other programs hold the memory."""
+        if name not in self.names:
+            self._load(name)
+        shelved = next(shelved for shelved in self._on_device if shelved.model.name == name)
+        self._on_device.remove(shelved)
+        self._on_device.insert(0, shelved)
+        return shelved
+
+    def check(self, shelved: Shelved, *, pixels: int) -> None:
+        """Whether a picture of that size has room beside the weights, which are there. Raises as ``get`` does."""
+        held = shelved.needs.weights(shelved.model.arrangement)
+        self._arrange(shelved.model.name, shelved.needs, pixels, held=held, possible=(shelved.model.arrangement,))
+
+    def _load(self, name: str) -> None:
+        card, plan, began = self._cards[name], self._plan, time.perf_counter()
+        located = locate(name, card)
+        needs = count(name, card, located, stored=plan.stored, computed=plan.computed)
+        width, height = card.sizes["square"]
+        arrangement = self._make_room(name, needs, pixels=width * height)
+        model = self._from_ram(name, arrangement) or load_model(name, card, located, plan, arrangement)
+        model.bring(plan.device)
+        # Only now: compel's parts stay where the encoders are when it is made.
+        shelved = Shelved(model, TextEncoding(model), needs)
+        self._measure(shelved, pixels=width * height)
+        self._on_device.insert(0, shelved)
+        log.info(
+            "%s, revision %s, is %s in %s: up to %.1f GiB of %.1f GiB free; ready after %.1f s",
+            name,
+            model.revision,
+            arrangement,
+            plan.computed,
+            needs.peak(arrangement, width * height) / GIB,
+            free_bytes(plan.device) / GIB,
+            time.perf_counter() - began,
+        )
+
+    def _make_room(self, name: str, needs: Needs, *, pixels: int) -> Arrangement:
+        """The arrangement that it would have alone; models go, the longest unused first, until it has it."""
+        held = sum(other.needs.weights(other.model.arrangement) for other in self._on_device)
+        best = self._arrange(name, needs, pixels, held=held)
+        while self._on_device:
+            try:
+                if self._arrange(name, needs, pixels, held=0) is best:
+                    break
+            except CardBusy:
+                pass
+            self._put_away(self._on_device.pop())
+        return best
+
+    def _arrange(
+        self, name: str, needs: Needs, pixels: int, *, held: int, possible: tuple[Arrangement, ...] | None = None
+    ) -> Arrangement:
+        """What fits into what is free and the ``held`` bytes that we would give up for it."""
+        return arrange(
+            name,
+            needs,
+            free=free_bytes(self._plan.device) + held,
+            total=memory_of(self._plan.device).total_bytes,
+            pixels=pixels,
+            possible=possible or self._plan.arrangements,
+        )
+
+    def _put_away(self, shelved: Shelved) -> None:
+        """From the card into RAM, if there is room for it; else out of memory. The longest unused go first."""
+        if self._plan.device.type != "cuda":
+            return
+        size = shelved.needs.weights(Arrangement.RESIDENT)
+        while self._in_ram and psutil.virtual_memory().available < size + _RAM_SPARE_BYTES:
+            self._in_ram.pop()
+        if psutil.virtual_memory().available >= size + _RAM_SPARE_BYTES:
+            shelved.model.put_away()
+            self._in_ram.insert(0, shelved.model)
+        torch.cuda.empty_cache()
+
+    def _from_ram(self, name: str, arrangement: Arrangement) -> Model | None:
+        """The model that was put away, if it was loaded for the same arrangement."""
+        model = next((model for model in self._in_ram if model.name == name), None)
+        if model is not None:
+            self._in_ram.remove(model)
+        return model if model is not None and model.arrangement is arrangement else None
+
+    def _measure(self, shelved: Shelved, *, pixels: int) -> None:
+        """How many drawings at once are faster, and have room."""
+        if shelved.model.arrangement is Arrangement.OFFLOADED:
+            return
+        room = free_bytes(self._plan.device) - SPARE_BYTES
+        most = max(1, min(self._max_at_once, room // max(1, shelved.needs.step(pixels))))
+        shelved.at_once = measured_at_once(shelved.model, most=most)

@@ -1,0 +1,140 @@
+"""What a model needs is counted before it is loaded, and decides what is where; what cannot fit is refused."""
+
+import json
+import shutil
+import struct
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from running_generator import recipe_of
+from stand_in import stand_in_card
+
+from generator.drawing.diffusion import DiffusionEngine
+from generator.drawing.model import load_model
+from generator.drawing.needs import GIB, Arrangement, Needs, arrange, count
+from generator.drawing.plan import make_plan
+from generator.drawing.upcast import compute_in
+from generator.errors import CardBusy, DrawingFailed
+from generator.lane import Draw
+from generator.settings import Settings
+from generator.weights import Located
+
+# SSD-1B's numbers, in millions: UNet and text encoders in fp16, the VAE in fp32.
+SSD_1B = Needs(unet=1331 * 2_000_000, text=818 * 2_000_000, vae=84 * 4_000_000, bytes_per_number=2)
+NATIVE = 768 * 768
+
+
+@pytest.mark.parametrize(
+    ("free_gib", "arrangement"),
+    [(8, "resident"), (5.6, "resident"), (5, "lean"), (4.0, "lean"), (3.6, "offloaded"), (3.2, "offloaded")],
+)
+def test_the_most_comfortable_arrangement_that_fits_is_taken(free_gib, arrangement):
+    free = int(free_gib * GIB)
+    assert arrange("ssd-1b", SSD_1B, free=free, total=8 * GIB, pixels=NATIVE) == arrangement
+
+
+def test_memory_that_others_hold_is_waited_for_with_the_numbers():
+    with pytest.raises(CardBusy) as busy:
+        arrange("ssd-1b", SSD_1B, free=2 * GIB, total=8 * GIB, pixels=NATIVE)
+    assert str(busy.value) == (
+        "ssd-1b needs 3.1 GiB of memory for 589,824 pixels. Other programs hold 6.0 of 8.0 GiB: "
+        "this is drawn when there is room."
+    )
+
+
+def test_what_fits_no_arrangement_is_refused_with_the_numbers():
+    with pytest.raises(DrawingFailed) as refused:
+        arrange("ssd-1b", SSD_1B, free=2 * GIB, total=2 * GIB, pixels=NATIVE)
+    assert str(refused.value) == ("ssd-1b needs 3.1 GiB of memory for 589,824 pixels; the drawing machine has 2.0 GiB.")
+    assert not isinstance(refused.value, CardBusy)
+
+
+def test_the_lean_peak_is_the_one_that_was_measured():
+    """3.5 GiB at 768 x 768 on a card, without the context."""
+    assert SSD_1B.peak(Arrangement.LEAN, NATIVE) / GIB == pytest.approx(3.5, abs=0.1)
+
+
+def test_needs_are_counted_as_they_are_loaded(stand_in_folder):
+    located, card, plan = Located(stand_in_folder, "1"), stand_in_card(stand_in_folder), make_plan("cpu", "auto")
+    needs = count("stand-in", card, located, stored=torch.float16, computed=torch.float32)
+    model = load_model("stand-in", card, located, plan)
+
+    def numbers(*parts):
+        return sum(weight.numel() for part in parts for weight in part.parameters())
+
+    assert needs.unet == 2 * numbers(model.unet)
+    assert needs.text == 2 * numbers(model.text_encoder, model.text_encoder_2)
+    assert needs.vae == 4 * numbers(model.vae)
+    assert needs.step(NATIVE) < needs.decode(NATIVE, tiled=False)
+
+
+def test_a_model_that_cannot_fit_is_refused_before_it_is_loaded(stand_in_folder, tmp_path):
+    """Weights of forty gigabytes, in a file that is nearly all hole: reading it would be noticed."""
+    folder = tmp_path / "giant"
+    shutil.copytree(stand_in_folder, folder)
+    side = 100_000
+    head = json.dumps({"giant": {"dtype": "F32", "shape": [side, side], "data_offsets": [0, 4 * side * side]}}).encode()
+    with (folder / "unet/diffusion_pytorch_model.safetensors").open("wb") as file:
+        file.write(struct.pack("<Q", len(head)) + head)
+        file.truncate(8 + len(head) + 4 * side * side)
+    engine = DiffusionEngine(Settings(device="cpu", models={"giant": stand_in_card(folder)}))
+    with pytest.raises(DrawingFailed, match=r"giant needs 3\d\.\d GiB of memory for 65,536 pixels; the dr"):
+        engine.start(Draw("one", recipe_of(subject=("otter",)).model_copy(update={"model": "giant"})))
+    assert engine.state().models == ()
+
+
+def test_a_picture_that_is_too_large_for_the_memory_is_refused_before_it_is_begun(stand_in_folder):
+    engine = DiffusionEngine(Settings(device="cpu", models={"stand-in": stand_in_card(stand_in_folder)}))
+    shelved = engine.loaded("stand-in")
+    shelved.needs = replace(shelved.needs, unet_width=1e6)
+    with pytest.raises(DrawingFailed, match="stand-in needs"):
+        engine.start(Draw("one", recipe_of(subject=("otter",))))
+
+
+@pytest.mark.parametrize("arrangement", [Arrangement.LEAN, Arrangement.OFFLOADED])
+def test_every_arrangement_draws_the_same_picture(stand_in_folder, arrangement):
+    """On the CPU nothing moves, and whatever is where gives the same pixels."""
+    recipe = recipe_of(subject=("otter",))
+    pixels = []
+    for chosen in (Arrangement.RESIDENT, arrangement):
+        engine = DiffusionEngine(Settings(device="cpu", models={"stand-in": stand_in_card(stand_in_folder)}))
+        shelved = engine.loaded("stand-in")
+        shelved.model = replace(shelved.model, arrangement=chosen)
+        drawing = engine.start(Draw("one", recipe))
+        while drawing.step < drawing.steps:
+            engine.step([drawing])
+        drawn = engine.finish(drawing)
+        assert drawn.plan["arrangement"] == chosen
+        pixels.append(np.asarray(drawn.image))
+    assert np.array_equal(*pixels)
+
+
+def test_weights_stored_in_half_give_what_the_same_weights_give_in_full(stand_in_folder):
+    located, card, plan = Located(stand_in_folder, "1"), stand_in_card(stand_in_folder), make_plan("cpu", "auto")
+    stored, full = (load_model("stand-in", card, located, plan).unet.half() for _ in range(2))
+    full.float()
+    compute_in(stored, torch.float32)
+    inputs = {
+        "sample": torch.randn(2, 4, 12, 8),
+        "timestep": torch.tensor([500.0, 20.0]),
+        "encoder_hidden_states": torch.randn(2, 77, 64),
+        "added_cond_kwargs": {"text_embeds": torch.randn(2, 32), "time_ids": torch.ones(2, 6)},
+    }
+    with torch.inference_mode():
+        assert torch.equal(stored(**inputs).sample, full(**inputs).sample)
+    assert all(weight.dtype == torch.float16 for weight in stored.parameters())
+
+
+def test_several_models_stay_in_memory_while_they_fit(stand_in_folder, v_prediction_folder):
+    models = {
+        "stand-in": stand_in_card(stand_in_folder),
+        "small": stand_in_card(v_prediction_folder),
+    }
+    engine = DiffusionEngine(Settings(device="cpu", models=models, max_at_once=1))
+    first, second = engine.loaded("stand-in"), engine.loaded("small")
+    assert engine.state().models == ("small", "stand-in")
+    assert engine.loaded("stand-in") is first
+    assert engine.state().models == ("stand-in", "small")
+    assert engine.loaded("small") is second
