@@ -3,10 +3,11 @@
 import asyncio
 import json
 import os
+import select
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -239,31 +240,59 @@ async def test_tcp_and_the_socket_at_once(serve, tmp_path):
         assert "secret" not in err
 
 
-async def test_a_socket_that_systemd_holds_is_used(tmp_path):
-    """As `systemd-socket-activate` does it: descriptor 3, LISTEN_FDS, and LISTEN_PID of the process itself."""
-    path = tmp_path / "systemd.sock"
-    (tmp_path / "serve_with.py").write_text(SCRIPT)
-    (tmp_path / "settings.yml").write_text(yaml.safe_dump({"pictures": str(tmp_path / "pictures"), "device": "cpu"}))
+@pytest.fixture
+def listener(tmp_path: Path) -> Iterator[socket.socket]:
+    """A socket that stays, as systemd holds it, whether a generator runs or not."""
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
+        listener.bind(str(tmp_path / "systemd.sock"))
         listener.listen()
         os.set_inheritable(listener.fileno(), True)
-        move = f"exec 3<&{listener.fileno()} && LISTEN_FDS=1 LISTEN_PID=$$ exec"
-        process = await asyncio.create_subprocess_exec(
-            "/bin/bash",
-            "-c",
-            f"{move} {sys.executable} serve_with.py settings.yml Colour",
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-            pass_fds=[listener.fileno()],
-        )
-        try:
-            status, health = await call(Settings(socket=path), "GET", "/v1/health")
-            assert (status, health["running"]) == (200, 0)
-        finally:
-            process.terminate()
-            assert await process.wait() == 0
-        assert path.exists(), "it is systemd's, and stays"
+        yield listener
+
+
+async def activate(listener: socket.socket, **settings: Any) -> asyncio.subprocess.Process:
+    """As `systemd-socket-activate` does it: descriptor 3, LISTEN_FDS, and LISTEN_PID of the process itself."""
+    folder = Path(listener.getsockname()).parent
+    (folder / "serve_with.py").write_text(SCRIPT)
+    keys = {"pictures": str(folder / "pictures"), "device": "cpu", **settings}
+    (folder / "settings.yml").write_text(yaml.safe_dump(keys))
+    move = f"exec 3<&{listener.fileno()} && LISTEN_FDS=1 LISTEN_PID=$$ exec"
+    return await asyncio.create_subprocess_exec(
+        "/bin/bash",
+        "-c",
+        f"{move} {sys.executable} serve_with.py settings.yml Colour",
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        pass_fds=[listener.fileno()],
+    )
+
+
+async def test_a_socket_that_systemd_holds_is_used(listener):
+    path = listener.getsockname()
+    process = await activate(listener)
+    try:
+        status, health = await call(Settings(socket=path), "GET", "/v1/health")
+        assert (status, health["running"]) == (200, 0)
+    finally:
+        process.terminate()
+        assert await process.wait() == 0
+    assert Path(path).is_socket(), "it is systemd's, and stays"  # noqa: ASYNC240
+
+
+async def test_an_idle_service_ends_and_the_next_job_starts_it_again(listener):
+    for job in ("job-1", "job-2"):
+        async with aiohttp.ClientSession(
+            "http://easel", connector=aiohttp.UnixConnector(listener.getsockname())
+        ) as session:
+            # The connection waits in the socket until somebody accepts it.
+            asking = asyncio.create_task(session.put(f"/v1/jobs/{job}", json=PUT))
+            readable, _, _ = await asyncio.to_thread(select.select, [listener], [], [], START_S)
+            assert readable, "this is when systemd starts the service"
+            process = await activate(listener, exit_when_idle_minutes=0.01)
+            assert (await asking).status == 201
+            async with session.get(f"/v1/jobs/{job}/events") as stream:
+                assert (await rest_of(stream))[-1] == "done"
+        assert await asyncio.wait_for(process.wait(), START_S) == 0
 
 
 async def test_the_clients_sentence_when_nobody_listens(tmp_path):
