@@ -39,12 +39,16 @@ class Expired(Exception):
 
 @dataclass(frozen=True)
 class Drawing:
-    """A job under way, with what was asked, the sign that shows how far it is, and the events that it owes."""
+    """A job under way, with what was asked, the sign that shows how far it is, and the events that it owes.
+
+    ``notes`` are sentences of the room's rules for the captions, known once the generator has the job.
+    """
 
     job: Job
     request: DrawRequest
     sign: ProgressSign
     debt: Debt
+    notes: tuple[str, ...] = ()
 
 
 class Draughtsman:
@@ -199,7 +203,7 @@ class Draughtsman:
             await self._generator.cancel(job.replaces)
         await self._store.keep_capabilities(answer)
         await self.forget_files()
-        return replace(drawing, job=replace(job, body=body))
+        return replace(drawing, job=replace(job, body=body), notes=self._rules.notes(job, capabilities))
 
     async def _wait(self, job: Job, error: NotYet) -> None:
         """Return when it may be tried again. Raises Expired."""
@@ -223,7 +227,8 @@ class Draughtsman:
 
     async def _bring(self, drawing: Drawing) -> None:
         job, told = drawing.job, list[str]()
-        notes = (*drawing.request.notes, *([WORDS_OF_A_PHOTO] if job.message.is_caption else []))
+        photo = [WORDS_OF_A_PHOTO] if job.message.is_caption else []
+        notes = (*drawing.request.notes, *drawing.notes, *photo)
         async with aclosing(self._generator.follow(job.id)) as events:
             async for event in events:
                 if isinstance(event, JobStatus | Position):

@@ -38,16 +38,23 @@ class CardLimits:
     max_pixels: int
     side_multiple: int
     max_steps: int
+    max_guidance_scale: float
 
 
 @dataclass(frozen=True)
 class ModelCard:
     name: str
+    licence: str
     about: str
     available: bool
     sizes: Mapping[str, Size]
     defaults: CardDefaults
     limits: CardLimits
+
+    @property
+    def takes_guidance(self) -> bool:
+        """Without guidance a negative prompt changes nothing, and the generator refuses both."""
+        return self.limits.max_guidance_scale > 0
 
 
 @dataclass(frozen=True)

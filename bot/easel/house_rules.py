@@ -33,3 +33,8 @@ class HouseRules:
         if refusal:
             raise CannotAsk(refusal)
         return body
+
+    def notes(self, job: Job, capabilities: Capabilities) -> tuple[str, ...]:
+        """What is to be told, in the captions, of how the room's rules and the job's model go together."""
+        profile = profile_for(job.message.room_id, self._rooms)
+        return profile.notes(parse_draw(job.message.body), capabilities)

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Annotated, Any
 
 from .blocked_words import as_words, find_word
-from .generator_words import Capabilities
+from .generator_words import Capabilities, ModelCard
 from .language import SLOTS, DrawRequest, ParseError, quoted
 from .language.chat import parse_chat
 from .language.weights import read_terms
@@ -77,19 +77,32 @@ class RoomProfile:
 
     def applied_to(self, request: DrawRequest, capabilities: Capabilities) -> DrawRequest:
         """The request with this room's defaults where nothing was said, and with what the room always adds."""
+        card = self._card(request, capabilities)
         model = self.model or next(iter(self.models), None)
-        request = replace(self.defaults, model=model).changed_by(request)
+        request = replace(_fitting(self.defaults, card), model=model).changed_by(request)
         said = request.slots.style
         style = (*said, *(term for term in self.style if term not in said))
         request = replace(request, slots=replace(request.slots, style=style))
-        return replace(request, negative_prompt=self._negative_prompt(request, capabilities)) if self.no else request
+        if not self.no or (card and not card.takes_guidance):
+            return request
+        return replace(request, negative_prompt=self._negative_prompt(request, card))
 
-    def _negative_prompt(self, request: DrawRequest, capabilities: Capabilities) -> str:
+    def notes(self, request: DrawRequest, capabilities: Capabilities) -> tuple[str, ...]:
+        """What this room's rules cannot do with the model that draws the request, for the caption."""
+        card = self._card(request, capabilities)
+        if not self.no or not card or card.takes_guidance:
+            return ()
+        added = ", ".join(self.no)
+        return (f"{card.name} takes no negative prompt, so nothing keeps out what this room adds: {added}.",)
+
+    def _card(self, request: DrawRequest, capabilities: Capabilities) -> ModelCard | None:
+        return capabilities.card(request.model or self.model or next(iter(self.models), None))
+
+    def _negative_prompt(self, request: DrawRequest, card: ModelCard | None) -> str:
         """The room's terms come first, since what is too long for the model loses its end.
 
         A recipe of this room begins with them already, and must stay as it is to give the same pixels.
         """
-        card = capabilities.card(request.model)
         default = card.defaults.negative_prompt if card else ""
         said = default if request.negative_prompt is None else request.negative_prompt
         added = ", ".join(self.no)
@@ -113,6 +126,18 @@ class RoomProfile:
             if word := find_word(words, self.blocked_words):
                 return f"This room does not draw {quoted(word)}."
         return None
+
+
+def _fitting(defaults: DrawRequest, card: ModelCard | None) -> DrawRequest:
+    """A default that the model cannot have was made for another, and gives way to the model's own."""
+    if card is None:
+        return defaults
+    has_fewer_steps = defaults.steps is not None and defaults.steps > card.limits.max_steps
+    return replace(
+        defaults,
+        steps=None if has_fewer_steps else defaults.steps,
+        guidance_scale=defaults.guidance_scale if card.takes_guidance else None,
+    )
 
 
 def _texts(recipe: Mapping[str, Any]) -> tuple[str, str]:

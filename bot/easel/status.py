@@ -30,12 +30,12 @@ def models_text(capabilities: str | None) -> str:
     known = read_capabilities(capabilities)
     if known is None:
         return "I have not met the generator yet. Draw something, and then I know its models."
-    return "\n".join(f"{_model(card, known.default_model)}: {card.about} {_sizes(card)}" for card in known.models)
+    return "\n".join(f"{_model(card, known.default_model)}: {_told(card)}." for card in known.models)
 
 
-def _sizes(card: ModelCard) -> str:
+def _told(card: ModelCard) -> str:
     sizes = ", ".join(f"{name} {size.width}×{size.height}" for name, size in card.sizes.items())
-    return f"{card.defaults.steps} steps; {sizes}."
+    return "; ".join(filter(None, (card.about, f"{card.defaults.steps} steps", sizes, f"licence {card.licence}")))
 
 
 def _health(health: Health) -> str:

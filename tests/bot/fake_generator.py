@@ -12,7 +12,9 @@ from generator import api
 Answer = Callable[[web.Request], Any]
 
 
-def card(name: str = "ssd-1b", *, available: bool = True, enlarge: int = 1) -> api.ModelCard:
+def card(
+    name: str = "ssd-1b", *, available: bool = True, enlarge: int = 1, max_guidance_scale: float = 30
+) -> api.ModelCard:
     return api.ModelCard(
         name=name,
         family="sdxl",
@@ -42,8 +44,8 @@ def card(name: str = "ssd-1b", *, available: bool = True, enlarge: int = 1) -> a
             max_pixels=1024 * 1024,
             side_multiple=8,
             max_steps=100,
-            min_guidance_scale=1,
-            max_guidance_scale=30,
+            min_guidance_scale=min(1, max_guidance_scale),
+            max_guidance_scale=max_guidance_scale,
             max_tokens=300,
         ),
     )
