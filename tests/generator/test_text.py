@@ -1,9 +1,11 @@
 """Embeddings against the pipeline's own ``encode_prompt``, in fp32."""
 
+from pathlib import Path
+
 import pytest
 import torch
-from diffusers import StableDiffusionXLPipeline
-from stand_in import stand_in_card
+from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+from miniatures import miniature_card, save_miniature
 
 from generator.drawing.model import load_model
 from generator.drawing.plan import make_plan
@@ -11,16 +13,26 @@ from generator.drawing.text import TextEncoding
 from generator.weights import Located
 
 
-@pytest.fixture(scope="module")
-def pipeline(stand_in_folder):
-    return StableDiffusionXLPipeline.from_pretrained(stand_in_folder, use_safetensors=True, add_watermarker=False)
+@pytest.fixture(scope="module", params=["ssd-1b", "sd-1.5", "sd-2.1"])
+def miniature(request, tmp_path_factory) -> tuple[str, Path]:
+    """SDXL's two encoders; SD's one, which pads with the end of the text or with ``!``."""
+    folder = tmp_path_factory.mktemp("miniature")
+    save_miniature(request.param, folder)
+    return request.param, folder
 
 
 @pytest.fixture(scope="module")
-def text(stand_in_folder):
-    located = Located(stand_in_folder, "stand-in-1")
-    plan = make_plan("cpu", "auto")
-    return TextEncoding(load_model("stand-in", stand_in_card(stand_in_folder), located, plan))
+def pipeline(miniature):
+    name, folder = miniature
+    if name == "ssd-1b":
+        return StableDiffusionXLPipeline.from_pretrained(folder, use_safetensors=True, add_watermarker=False)
+    return StableDiffusionPipeline.from_pretrained(folder, use_safetensors=True, safety_checker=None)
+
+
+@pytest.fixture(scope="module")
+def text(miniature):
+    name, folder = miniature
+    return TextEncoding(load_model(name, miniature_card(name, folder), Located(folder, "1"), make_plan("cpu", "auto")))
 
 
 @pytest.mark.parametrize(
@@ -36,12 +48,17 @@ def text(stand_in_folder):
     ],
 )
 def test_an_unweighted_prompt_is_encoded_as_by_the_pipeline(text, pipeline, prompt, negative):
-    embeds, negative_embeds, pooled, negative_pooled = pipeline.encode_prompt(
-        prompt, negative_prompt=negative or None, do_classifier_free_guidance=True
+    embeds, negative_embeds, *pooled = pipeline.encode_prompt(
+        prompt,
+        device="cpu",
+        num_images_per_prompt=1,
+        negative_prompt=negative or None,
+        do_classifier_free_guidance=True,
     )
     ours = text.encode(prompt, negative)
     torch.testing.assert_close(ours.embeds, torch.cat([negative_embeds, embeds]), atol=1e-5, rtol=0)
-    torch.testing.assert_close(ours.pooled, torch.cat([negative_pooled, pooled]), atol=1e-5, rtol=0)
+    expected = torch.cat(pooled[::-1]) if pooled else torch.empty(2, 0)
+    torch.testing.assert_close(ours.pooled, expected, atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("weighted", ["()--", "(  )--, otter", "!!! (!)--", "((a)-, (b)--)+ c- d+", "<|endoftext|>--"])

@@ -32,6 +32,9 @@ def fp16_folder(stand_in_folder, tmp_path_factory) -> Path:
     (folder / "unet/diffusion_pytorch_model.bin").write_bytes(b"a pickle")
     (folder / "unet/model.py").write_text("raise SystemExit('remote code')")
     (folder / "README.md").write_text("# Tiny")
+    (folder / "safety_checker").mkdir()
+    (folder / "safety_checker/model.fp16.safetensors").write_bytes(b"a part that does not draw")
+    (folder / "unet/diffusion_pytorch_model.non_ema.fp16.safetensors").write_bytes(b"other weights")
     return folder
 
 
@@ -63,7 +66,16 @@ def test_fetched_once_then_drawn_without_a_network(settings_file, fp16_folder):
     folder = Path(fetched.stdout.strip())
     assert folder.name == COMMIT
     assert not [file for file in folder.rglob("*") if file.suffix in (".bin", ".py", ".md")]
-    assert not (folder / "unet/diffusion_pytorch_model.safetensors").exists()
+    assert {str(file.relative_to(folder)) for file in folder.rglob("*.safetensors")} == {
+        f"{part}.fp16.safetensors"
+        for part in (
+            "unet/diffusion_pytorch_model",
+            "vae/diffusion_pytorch_model",
+            "text_encoder/model",
+            "text_encoder_2/model",
+        )
+    }
+    assert not (folder / "safety_checker").exists()
 
     drawn = generator(
         "draw", "otter", "--model", "tiny", "--steps", "1", settings=settings_file, hub="http://127.0.0.1:9"
@@ -128,6 +140,13 @@ def test_half_a_folder_is_no_model(stand_in_folder, tmp_path):
     assert not is_complete(tmp_path / "none", card(half))
     with pytest.raises(WeightsMissing, match=r"Put them into .*half, in diffusers' layout, as safetensors"):
         locate("mine", card(half))
+
+
+def test_a_folder_of_the_other_family_is_told(stand_in_folder):
+    mine = CardSettings(family="sd", folder=stand_in_folder, sizes={"square": (512, 512)})
+    engine = DiffusionEngine(Settings(device="cpu", models={"mine": mine}))
+    with pytest.raises(DrawingFailed, match="The settings say that mine is of the family sd; it is sdxl"):
+        engine.start(Draw(recipe_of(subject=("otter",)).model_copy(update={"model": "mine"})))
 
 
 def test_a_built_in_model_is_found_in_its_package_or_told_with_what_makes_it(stand_in_folder, tmp_path, monkeypatch):

@@ -1,0 +1,76 @@
+"""Each of the five models, by its own card with a miniature in its place, through the API and on the command line."""
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from miniatures import NAMES, miniature_settings, save_miniature
+from PIL import Image
+
+from generator.__main__ import main
+from generator.capabilities import capabilities
+from generator.drawing.diffusion import make_engine
+from generator.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory) -> dict[str, Any]:
+    """Settings that put a miniature in the place of each model's weights."""
+    folder = tmp_path_factory.mktemp("models")
+    for name in NAMES:
+        save_miniature(name, folder / name)
+    return {name: miniature_settings(name, folder / name) for name in NAMES}
+
+
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
+
+async def test_all_draw_through_the_api(start_generator, models, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    settings = Settings(device="cpu", default_model="sd-1.5", models=models)
+    generator = await start_generator(
+        functools.partial(make_engine, settings),
+        capabilities=functools.partial(capabilities, settings),
+        load_timeout_s=120,
+    )
+    for name in NAMES:
+        asked = {"model": name, "sampler": "dpmpp_2m_sde", "steps": 2}
+        assert (await generator.submit(name.replace(".", "-"), **asked)).status == 201
+        ended = await generator.end(name.replace(".", "-"))
+        assert ended["state"] == "done", ended
+        drawn = ended["pictures"][0]["recipe"]
+        assert {key: drawn[key] for key in asked} == asked
+        assert (drawn["width"], drawn["guidance_scale"]) == (64, settings.models[name].defaults.guidance_scale)
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"negative_prompt": "ugly"}, "sdxl-turbo draws without guidance, so it takes no negative prompt."),
+        ({"guidance_scale": 7}, "sdxl-turbo draws without guidance, so its guidance scale cannot be 7."),
+    ],
+)
+async def test_what_turbo_does_not_take_is_refused_before_anything_is_loaded(start_generator, models, asked, sentence):
+    settings = Settings(device="cpu", models=models)
+    generator = await start_generator(capabilities=functools.partial(capabilities, settings))
+    refused = await generator.submit("job", model="sdxl-turbo", **asked)
+    assert (refused.status, refused.json["error"]["message"]) == (422, sentence)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_draw_on_the_command_line_and_their_recipe_again(models, tmp_path, name, capsys):
+    settings = tmp_path / "generator.yml"
+    settings.write_text(yaml.safe_dump({"models": models, "device": "cpu", "pictures": str(tmp_path / "pictures")}))
+
+    def draw(*asked: str) -> tuple[Path, Path]:
+        assert main(["--settings", str(settings), "draw", *asked]) == 0
+        said = capsys.readouterr()
+        assert f"Drawn by {name}." in said.err and "may differ" not in said.err
+        picture, recipe = map(Path, said.out.split())
+        return picture, recipe
+
+    first, recipe = draw("otter", "--model", name, "--steps", "2", "--sampler", "euler_a")
+    again, _ = draw("--recipe", str(recipe))
+    assert Image.open(first).tobytes() == Image.open(again).tobytes()
