@@ -89,7 +89,10 @@ def test_draw_writes_picture_and_recipe_and_draws_it_again_and_says_who_drew(eas
          "emotions, style, not “hat=red”."),
         (("draw", "--recipe", "nowhere.yml"), "nowhere.yml cannot be read: No such file or directory."),
         (("--settings", "nowhere.yml", "draw", "x"), "nowhere.yml cannot be read: No such file or directory"),
-        (("fetch", "ssd1b"), "“ssd1b” is not a model to fetch. There is: ssd-1b."),
+        (
+            ("fetch", "ssd1b"),
+            "“ssd1b” is not a model to fetch. There is: ssd-1b, sdxl-turbo, proteus-v0.2, sd-1.5, sd-2.1.",
+        ),
     ],
 )  # fmt: skip
 def test_what_cannot_be_done_is_one_sentence_and_a_status(settings_file, capsys, arguments, sentence):
