@@ -24,9 +24,6 @@ def models(tmp_path_factory) -> dict[str, Any]:
     return {name: miniature_settings(name, folder / name) for name in NAMES}
 
 
-pytestmark = pytest.mark.usefixtures("one_torch_thread")
-
-
 async def test_all_draw_through_the_api(start_generator, models, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     settings = Settings(device="cpu", default_model="sd-1.5", models=models)

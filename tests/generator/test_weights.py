@@ -146,7 +146,7 @@ def test_a_folder_of_the_other_family_is_told(stand_in_folder):
     mine = CardSettings(family="sd", folder=stand_in_folder, sizes={"square": (512, 512)})
     engine = DiffusionEngine(Settings(device="cpu", models={"mine": mine}))
     with pytest.raises(DrawingFailed, match="The settings say that mine is of the family sd; it is sdxl"):
-        engine.start(Draw(recipe_of(subject=("otter",)).model_copy(update={"model": "mine"})))
+        engine.start(Draw("drawing", recipe_of(subject=("otter",)).model_copy(update={"model": "mine"})))
 
 
 def test_a_built_in_model_is_found_in_its_package_or_told_with_what_makes_it(stand_in_folder, tmp_path, monkeypatch):
@@ -168,5 +168,5 @@ def test_a_broken_file_is_a_sentence_and_named_in_the_log(stand_in_folder, tmp_p
     weights.write_bytes(weights.read_bytes()[:1000])
     engine = DiffusionEngine(Settings(device="cpu", models={"mine": card(copy)}))
     with pytest.raises(DrawingFailed, match="The weights of mine on the drawing machine are broken"):
-        engine.start(Draw(recipe_of(subject=("otter",)).model_copy(update={"model": "mine"})))
+        engine.start(Draw("drawing", recipe_of(subject=("otter",)).model_copy(update={"model": "mine"})))
     assert str(copy) in caplog.text
