@@ -8,6 +8,7 @@ import yaml
 
 from bot.easel.help_texts import EASEL_COMMANDS
 from bot.easel.language import FLAGS
+from bot.easel.room_history import MAX_CAUGHT_UP
 from bot.easel.room_profiles import RoomProfile
 from bot.easel.settings import Settings
 from generator import __version__
@@ -69,3 +70,7 @@ def test_every_model_is_in_the_readme_as_its_card_has_it(name, card):
 def test_every_sampler_is_in_the_readme():
     section = README.partition("### Models and samplers")[2].partition("\n### ")[0]
     assert [sampler for sampler in SAMPLERS if f"`{sampler}`" not in section] == []
+
+
+def test_the_promise_says_how_much_is_caught_up():
+    assert f"newest {MAX_CAUGHT_UP:,}\n  events" in (ROOT / "docs/promises.md").read_text(encoding="utf-8")

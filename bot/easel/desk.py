@@ -27,6 +27,12 @@ from .status import models_text, read_capabilities, status_text
 
 DAY_MS = 24 * 60 * 60 * 1000
 
+# What a column of either database holds; a longer number is no seed.
+MAX_SEED_KEPT = 2**63 - 1
+
+# Who looks at a picture and wants another word in it says so soon; older messages are edited for other reasons.
+DRAWN_ANEW_WITHIN_MS = DAY_MS
+
 
 class Desk:
     """One for the whole bot."""
@@ -70,7 +76,7 @@ class Desk:
         job = Job(
             id=identifier,
             message=message.saying(text),
-            seed=earlier.seed if earlier else secrets.randbelow(SEED_CHOICES),
+            seed=_seed_of(earlier) if earlier else secrets.randbelow(SEED_CHOICES),
             pictures=1,
             received_ms=self._now_ms(),
         )
@@ -125,11 +131,17 @@ class Desk:
             await self._store.to_forget(job.id)
             await self._draughtsman.forget_files()
 
-    async def edit(self, message: Message, command: Command | None, edited: str) -> None:
-        """A message, here with its new words, was edited. ``message.event_id`` is that of the edit."""
+    async def edit(self, message: Message, command: Command | None, edited: str, *, is_old: bool) -> None:
+        """A message, here with its new words, was edited. ``message.event_id`` is that of the edit.
+
+        An open job always follows its message; what has ended is drawn anew, unless edit or message ``is_old``.
+        """
         earlier = await self._store.job_of_command(edited)
         text = command.text if isinstance(command, DrawCommand) else ""
         if earlier is None or earlier.message.sender != message.sender or earlier.message.body == text:
+            return
+        is_old = is_old or self._now_ms() - earlier.received_ms > DRAWN_ANEW_WITHIN_MS
+        if is_old and earlier.state is not JobState.OPEN:
             return
         if text:
             await self.draw(earlier.message, text, asked_by=message.event_id, earlier=earlier)
@@ -146,7 +158,7 @@ class Desk:
                 "unreadable",
                 content,
                 event_type="m.reaction",
-                priority=Priority.PROGRESS,
+                priority=Priority.TIDY,
             )
 
     async def left(self, room_id: str, user_id: str | None) -> None:
@@ -246,3 +258,11 @@ class Desk:
         """Never the same twice: it is the order of all jobs."""
         self._last_received_ms = max(self._last_received_ms + 1, int(time.time() * 1000))
         return self._last_received_ms
+
+
+def _seed_of(job: Job) -> int:
+    """The seed of a job's first picture: what was said, if it can be one, else the bot's choice."""
+    said = None
+    with suppress(ParseError):
+        said = parse_draw(job.message.body).seed
+    return job.seed if said is None or not 0 <= said <= MAX_SEED_KEPT else said

@@ -36,14 +36,14 @@ class Message:
         return {"rel_type": "m.thread", "event_id": self.thread, "is_falling_back": False, **reply}
 
 
-def read_message(event: MessageEvent, *, own_id: str, max_age_s: float, now_s: float) -> Message | None:
+def read_message(event: MessageEvent, *, own_id: str) -> Message | None:
     """The words in an event; None for what is not for a bot to read.
 
-    Left out: the bot's own words, notices (other bots'), files and pictures without a caption, and what is old. Of an
-    edit these are the new words.
+    Left out: the bot's own words, notices (other bots'), files and pictures without a caption. Of an edit these are the
+    new words.
     """
     content = event.content
-    if event.sender == own_id or now_s - event.timestamp / 1000 > max_age_s:
+    if event.sender == own_id:
         return None
     if not isinstance(content, TextMessageEventContent) or not isinstance(content.body, str):
         return None

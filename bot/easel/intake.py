@@ -11,6 +11,7 @@ from logging import Logger
 from typing import Any
 
 from mautrix.types import (
+    BaseRoomEvent,
     EncryptedEvent,
     Event,
     Membership,
@@ -91,7 +92,7 @@ class Intake:
         last = await self._store.last_handled(room_id)
         if last is None:
             return
-        async for event in self._history.after(room_id, last):
+        for event in await self._history.after(room_id, last):
             if isinstance(event, EncryptedEvent):
                 self.seen_encrypted.note(event.event_id)
                 decrypted = await self._history.decrypted(event)
@@ -112,8 +113,10 @@ class Intake:
     async def _take_late(self, event: EncryptedEvent) -> None:
         decrypted = await self._history.decrypted_late(event)
         if decrypted is not None:
+            # Of the many that wait for keys after a long absence, the first notes are gone by now.
+            self.seen_encrypted.note(event.event_id)
             await self.take(decrypted)
-        elif time.time() - event.timestamp / 1000 < self.max_age_s:
+        elif not self._is_old(event):
             await self.desk.could_not_read(event.room_id, event.event_id)
 
     async def _see_to(self, event: Event) -> None:
@@ -138,7 +141,7 @@ class Intake:
         elif membership is Membership.JOIN and user_id == self._own_id and not _was_joined(event):
             self._joined_ms[event.room_id] = event.timestamp
             await self._store.handled(event.room_id, event.event_id)
-            if time.time() - event.timestamp / 1000 < self.max_age_s:
+            if not self._is_old(event):
                 self._start(self.desk.hello(event.room_id, event.event_id), f"hello in {event.room_id}")
         elif membership is Membership.INVITE and user_id == self._own_id:
             if self.permissions.may_join(event.room_id, invited_by=event.sender):
@@ -147,22 +150,22 @@ class Intake:
                 self._log.info(f"Did not follow {event.sender} into {event.room_id}: the settings do not allow it")
 
     async def _read(self, event: MessageEvent) -> None:
-        message = read_message(event, own_id=self._own_id, max_age_s=self.max_age_s, now_s=time.time())
+        message = read_message(event, own_id=self._own_id)
         if message is None:
             return
-        command, edited = read_command(message.body), edited_event(event)
-        if command is None and edited is None:
+        command, edited, is_old = read_command(message.body), edited_event(event), self._is_old(event)
+        if edited is None and (command is None or is_old):
             return
         if not await self._came_as_it_should(message) or await self._came_before_us(event):
             return
         if edited is not None:
-            await self.desk.edit(message, command, edited)
-            return
-        if isinstance(command, DrawCommand) and command.text:
+            await self.desk.edit(message, command, edited, is_old=is_old)
+        elif isinstance(command, DrawCommand) and command.text:
             await self.desk.draw(message, command.text, asked_by=message.event_id)
         elif command is not None:
             self._start(self.desk.answer(message, command), f"command {message.event_id}")
-        self._start(self._homeserver.mark_read(message.room_id, message.event_id), f"receipt {message.event_id}")
+        if command is not None:
+            self._start(self._homeserver.mark_read(message.room_id, message.event_id), f"receipt {message.event_id}")
 
     async def _came_as_it_should(self, message: Message) -> bool:
         """Whether it was encrypted if the room is: what came in plain text there, anyone on the way could have said."""
@@ -176,6 +179,10 @@ class Intake:
             reason = f"whether {message.room_id} is encrypted is unknown: {error}"
         self._log.warning(f"Left out {message.event_id}: {reason}")
         return False
+
+    def _is_old(self, event: BaseRoomEvent) -> bool:
+        """Whether it came so long ago that nobody waits for an answer any more."""
+        return bool(time.time() - event.timestamp / 1000 > self.max_age_s)
 
     async def _came_before_us(self, event: MessageEvent) -> bool:
         """Whether it was said before the bot joined: the first sync of a room brings some of its past."""

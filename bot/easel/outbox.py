@@ -23,7 +23,7 @@ LONGEST_PAUSE_S = 60.0
 class Priority(IntEnum):
     PICTURE = 0
     ANSWER = 1
-    # Taking back what is no longer true: it waits for everything else, and is never dropped.
+    # Last signs, and taking back what is no longer true: they wait for everything else, and are never dropped.
     TIDY = 2
     PROGRESS = 3
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 from maubot.matrix import MaubotMatrixClient
 from mautrix.api import Method, Path
@@ -15,11 +15,16 @@ from .homeserver import Homeserver
 # As many as one answer brings from any homeserver.
 EVENTS_A_PAGE = 100
 
+# What is older is no command to draw, and hardly one to take back; so many are read within seconds, and fit in memory.
+MAX_CAUGHT_UP = 2000
+
 # What was sent just before the process ended is among the room's newest events; so many are read within seconds.
 MAX_LOOKED_THROUGH = 1000
 
-# A key that was sent comes with the next syncs, also after a homeserver's hiccup.
+# A key that was sent comes with the next syncs, also after a homeserver's hiccup. mautrix tells of one that comes while
+# it waits; what came just before is found at the next look.
 KEY_COMES_WITHIN_S = 120
+LOOK_FOR_KEY_EVERY_S = 5
 
 
 class RoomHistory:
@@ -28,24 +33,23 @@ class RoomHistory:
     def __init__(self, client: MaubotMatrixClient, homeserver: Homeserver) -> None:
         self._client, self._homeserver = client, homeserver
 
-    async def after(self, room_id: str, event_id: str) -> AsyncGenerator[Event, None]:
-        """The room's events after that one, oldest first. Encrypted ones are not decrypted.
+    async def after(self, room_id: str, event_id: str) -> list[Event]:
+        """The room's events after that one, oldest first, of a great many the newest. Encrypted ones are not decrypted.
 
-        Raises NotSent, also where the homeserver does not know the event any more.
+        Raises NotSent.
         """
-        path = Path.v3.rooms[room_id].context[event_id]
-        context = await self._homeserver.patiently(
-            partial(self._client.api.request, Method.GET, path, query_params={"limit": "0"})
-        )
-        async with aclosing(self._pages(room_id, "f", context["end"])) as raw_events:
+        missed: list[dict[str, Any]] = []
+        async with aclosing(self._newest(room_id)) as raw_events:
             async for raw in raw_events:
-                if event := _read(raw, room_id):
-                    yield event
+                if raw.get("event_id") == event_id or len(missed) >= MAX_CAUGHT_UP:
+                    break
+                missed.append(raw)
+        return [event for raw in reversed(missed) if (event := _read(raw, room_id))]
 
     async def find_own(self, room_id: str, mark: dict[str, Any]) -> str | None:
         """The id of the bot's own event in that room with that mark, among its newest ones. Raises NotSent."""
         looked_through = 0
-        async with aclosing(self._pages(room_id, "b", None)) as raw_events:
+        async with aclosing(self._newest(room_id)) as raw_events:
             async for raw in raw_events:
                 if raw.get("sender") == self._client.mxid and _includes(await self._content(raw, room_id), mark):
                     return str(raw["event_id"])
@@ -76,8 +80,11 @@ class RoomHistory:
         crypto = self._client.crypto
         if crypto is None or not isinstance(event.content, EncryptedMegolmEventContent):
             return None
-        came = await crypto.wait_for_session(event.room_id, event.content.session_id, timeout=KEY_COMES_WITHIN_S)
-        return await self.decrypted(event) if came else None
+        for _ in range(KEY_COMES_WITHIN_S // LOOK_FOR_KEY_EVERY_S):
+            session_id = event.content.session_id
+            if await crypto.wait_for_session(event.room_id, session_id, timeout=LOOK_FOR_KEY_EVERY_S):
+                return await self.decrypted(event)
+        return None
 
     async def _content(self, raw: dict[str, Any], room_id: str) -> dict[str, Any]:
         event = _read(raw, room_id)
@@ -87,12 +94,11 @@ class RoomHistory:
         content = raw.get("content")
         return content if isinstance(content, dict) else {}
 
-    async def _pages(
-        self, room_id: str, direction: Literal["f", "b"], token: str | None
-    ) -> AsyncGenerator[dict[str, Any], None]:
-        path = Path.v3.rooms[room_id].messages
+    async def _newest(self, room_id: str) -> AsyncGenerator[dict[str, Any], None]:
+        """The room's events, the newest first, page by page."""
+        path, token = Path.v3.rooms[room_id].messages, None
         while True:
-            query = {"dir": direction, "limit": str(EVENTS_A_PAGE), **({"from": token} if token else {})}
+            query = {"dir": "b", "limit": str(EVENTS_A_PAGE), **({"from": token} if token else {})}
             page = await self._homeserver.patiently(
                 partial(self._client.api.request, Method.GET, path, query_params=query)
             )

@@ -143,14 +143,34 @@ async def test_an_edit_replaces_what_waits_and_keeps_its_seed(drawing_room, home
     assert picture.content["m.relates_to"]["m.in_reply_to"]["event_id"] == event_id
 
 
-async def test_an_edit_of_what_is_drawn_already_draws_anew_with_its_seed(drawing_room, homeserver, generator):
-    event_id = await drawing_room.say("!draw otter")
+@pytest.mark.parametrize("said", ["", " --seed 7"])
+async def test_an_edit_of_what_is_drawn_already_draws_anew_with_its_seed(drawing_room, homeserver, generator, said):
+    event_id = await drawing_room.say(f"!draw otter{said}")
     await homeserver.files()
     await edit(drawing_room, event_id, "!draw owl")
     await homeserver.files(2)
     first, second = generator.jobs.values()
     assert second.replaces is None
     assert second.recipes[0].seed == first.recipes[0].seed
+
+
+async def test_an_edit_of_a_number_that_is_no_seed_draws_with_another(drawing_room, homeserver, generator, refusal):
+    generator.sins["submit"] = refusal(422, "No.")
+    event_id = await drawing_room.say("!draw otter --seed 99999999999999999999")
+    await homeserver.answers()
+    del generator.sins["submit"]
+    await edit(drawing_room, event_id, "!draw owl")
+    await homeserver.files()
+
+
+async def test_an_edit_of_an_old_message_draws_nothing(drawing_room, homeserver, generator, plugin):
+    event_id = await drawing_room.say("!draw otter")
+    await homeserver.files()
+    await plugin.database.execute("UPDATE job SET state = 'done', received_ms = received_ms - 25 * 60 * 60 * 1000")
+    await edit(drawing_room, event_id, "!draw owl")
+    await drawing_room.say("!draw fox")
+    await homeserver.files(2)
+    assert len(generator.jobs) == 2
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bot.easel import room_history
 from bot.easel.job import job_id
 
 ROOM = "!kitchen:example.com"
@@ -157,6 +158,43 @@ async def test_commands_that_were_missed_are_taken_in_their_order_and_old_ones_a
     await restart()
     await drawing_room.say("!draw otter --seed 4")
     assert [file.content["body"] for file in await homeserver.files(3)][2] == "otter-4.yml"
+
+
+async def test_after_a_long_absence_the_newest_of_a_great_many_events_are_caught_up(
+    drawing_room, homeserver, restart, monkeypatch
+):
+    monkeypatch.setattr(room_history, "MAX_CAUGHT_UP", 3)
+    await drawing_room.say("good morning")
+    homeserver.history[ROOM] = [
+        {**heard(0, "good morning"), "event_id": "$said-1"},
+        *(heard(seed, f"!draw otter --seed {seed}") for seed in range(1, 5)),
+    ]
+    await restart()
+    assert [file.content["body"] for file in await homeserver.files(3)] == [f"otter-{seed}.yml" for seed in (2, 3, 4)]
+
+
+def edit_of(event_id: str, n: int, body: str, **more) -> dict:
+    new = {"msgtype": "m.text", "body": body}
+    relation = {"rel_type": "m.replace", "event_id": event_id}
+    return heard(n, f"* {body}", **{"m.new_content": new, "m.relates_to": relation}, **more)
+
+
+async def test_an_old_edit_that_was_missed_still_counts_for_what_waits_but_draws_nothing_anew(
+    drawing_room, homeserver, generator, drawn, restart
+):
+    ended = await drawing_room.say("!draw otter --seed 1 --steps")
+    await homeserver.answers()
+    waiting = await drawing_room.say("!draw otter --seed 2")
+    await homeserver.until(lambda: generator.jobs)
+    homeserver.history[ROOM] = [
+        {**heard(0, "!draw otter --seed 2"), "event_id": waiting},
+        edit_of(ended, 1, "!draw otter --seed 3", age_s=3600),
+        edit_of(waiting, 2, "!draw otter --seed 4", age_s=3600),
+    ]
+    await restart()
+    await homeserver.until(lambda: len(generator.jobs) == 2)
+    drawn.set()
+    assert [file.content["body"] for file in await homeserver.files()] == ["otter-4.yml"]
 
 
 async def test_a_command_that_was_deleted_while_the_bot_was_down_is_not_drawn(
