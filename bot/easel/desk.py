@@ -85,7 +85,8 @@ class Desk:
             job = replace(job, received_ms=earlier.received_ms, replaces=earlier.id)
         job = await self._judged(job)
         await self._store.add_job(job)
-        self._log.info(f"{job.id}: accepted from {message.sender} in {message.room_id}")
+        taken = "accepted" if job.state is JobState.OPEN else "refused"
+        self._log.info(f"{job.id}: {taken} from {message.sender} in {message.room_id}")
         self._draughtsman.start(job)
 
     async def answer(self, message: Message, command: Command) -> None:
@@ -189,7 +190,8 @@ class Desk:
         """The job that the message replies to; else the newest of this person's in this room, or all of them."""
         if message.reply_to:
             replied = await self._store.job_of_command(message.reply_to)
-            jobs = [replied] if replied and await self._may_change(replied, message.sender) else []
+            is_here = replied is not None and replied.message.room_id == message.room_id
+            jobs = [replied] if replied and is_here and await self._may_change(replied, message.sender) else []
         else:
             own = [job for job in await self._store.open_jobs() if job.message.sender == message.sender]
             jobs = [job for job in own if job.message.room_id == message.room_id]

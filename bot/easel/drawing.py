@@ -157,8 +157,7 @@ class Draughtsman:
         except Exception:
             self._log.exception(f"{job.id}: unexpected")
             return JobState.FAILED, UNEXPECTED
-        seconds = time.time() - job.received_ms / 1000
-        self._log.info(f"{job.id}: delivered to {job.message.sender} in {job.message.room_id} after {seconds:.1f} s")
+        self._log_step(job, "delivered to")
         return JobState.DONE, ""
 
     async def _close(self, job: Job, sign: ProgressSign) -> None:
@@ -232,7 +231,7 @@ class Draughtsman:
         async with aclosing(self._generator.follow(job.id)) as events:
             async for event in events:
                 if isinstance(event, JobStatus | Position):
-                    self.outlooks[job.id] = Outlook(_is_running(event), event.position, event.eta_s)
+                    self._look(job, Outlook(_is_running(event), event.position, event.eta_s))
                     if event.waiting_for and event.waiting_for not in told:
                         told.append(event.waiting_for)
                         await self._posts.reason(job, event.waiting_for, len(told))
@@ -249,8 +248,18 @@ class Draughtsman:
                     case Picture():
                         await self._posts.picture(job, event, notes, drawing.debt)
                     case Step():
-                        self.outlooks[job.id] = Outlook(is_running=True, eta_s=event.eta_s)
+                        self._look(job, Outlook(is_running=True, eta_s=event.eta_s))
                         drawing.sign.moved((event.n + event.step / event.steps) / job.pictures, event.eta_s)
+
+    def _look(self, job: Job, outlook: Outlook) -> None:
+        before = self.outlooks.get(job.id, Outlook())
+        if outlook.is_running and not before.is_running:
+            self._log_step(job, "started for")
+        self.outlooks[job.id] = outlook
+
+    def _log_step(self, job: Job, step: str) -> None:
+        seconds = time.time() - job.received_ms / 1000
+        self._log.info(f"{job.id}: {step} {job.message.sender} in {job.message.room_id} after {seconds:.1f} s")
 
     async def _tell_away(self, job: Job, error: NotYet, *, after_s: float = 0) -> None:
         await asyncio.sleep(after_s)

@@ -35,7 +35,8 @@ class Permissions:
         if self._is_named_admin(user):
             return None
         if jobs and open_jobs >= jobs:
-            return f"You have {open_jobs} jobs that are not done, and {jobs} is the limit. Ask again when one is done."
+            yours = "1 job that is" if open_jobs == 1 else f"{open_jobs} jobs that are"
+            return f"You have {yours} not done, and {jobs} is the limit. Ask again when one is done."
         if a_day and pictures_in_24_h + pictures > a_day:
             return (
                 f"You asked for {pictures_in_24_h} pictures in the last 24 hours. "

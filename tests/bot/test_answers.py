@@ -228,7 +228,9 @@ async def test_the_log_has_no_words_of_a_prompt(drawing_room, homeserver, genera
     await drawing_room.say("!draw xylophone --sede 7")
     await homeserver.answers(2 if path else 1)
     assert "accepted from @ada:example.com in !kitchen:example.com" in caplog.text
-    assert path or "delivered to @ada:example.com in !kitchen:example.com after" in caplog.text
+    assert "refused from @ada:example.com in !kitchen:example.com" in caplog.text
+    for step in () if path else ("started for", "delivered to"):
+        assert caplog.text.count(f"{step} @ada:example.com in !kitchen:example.com after") == 1
     assert "xylophone" not in caplog.text
 
 

@@ -124,6 +124,13 @@ async def test_the_command_cancels(
     assert sorted(await seeds(homeserver, len(left) + 1)) == sorted([*left, "otter-9.yml"])
 
 
+async def test_the_command_cancels_nothing_of_another_room(drawing_room, homeserver, generator, waiting):
+    reply = {"m.relates_to": {"m.in_reply_to": {"event_id": waiting}}}
+    await drawing_room.say("!easel cancel", room_id="!other:example.com", **reply)
+    assert await homeserver.answer() == "There is nothing of yours here to cancel."
+    assert not generator.cancelled
+
+
 async def test_an_edit_replaces_what_waits_and_keeps_its_seed(drawing_room, homeserver, generator, plugin, drawn):
     event_id = await drawing_room.say("!draw otter")
     await homeserver.until(lambda: generator.jobs)
