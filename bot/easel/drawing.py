@@ -6,7 +6,8 @@ A task may end with the process at any moment; the next process begins it again 
 import asyncio
 import time
 from collections import defaultdict
-from contextlib import aclosing, suppress
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from logging import Logger
 
@@ -180,15 +181,27 @@ class Draughtsman:
     async def _submitted(self, drawing: Drawing) -> Drawing:
         """Return when the generator has the job. One person's jobs reach it in their order."""
         job = drawing.job
-        if self._watch.away:
-            await self._tell_away(job, self._watch.away)
-        async with self._turns[job.message.sender]:
+        async with self._turn(job):
             while True:
                 try:
                     async with self._typing.shown_in(job.message.room_id):
                         return await self._submit(drawing)
                 except NotYet as error:
                     await self._wait(job, error)
+
+    @asynccontextmanager
+    async def _turn(self, job: Job) -> AsyncIterator[None]:
+        """That of one person's jobs; who waits for it is told when the generator is what it waits for."""
+        turn = self._turns[job.message.sender]
+        telling = asyncio.create_task(self._tell_when_away(job), name=f"word to wait behind others for {job.id}")
+        try:
+            await turn.acquire()
+        finally:
+            await _cancelled(telling)
+        try:
+            yield
+        finally:
+            turn.release()
 
     async def _submit(self, drawing: Drawing) -> Drawing:
         job = drawing.job
@@ -260,6 +273,9 @@ class Draughtsman:
     def _log_step(self, job: Job, step: str) -> None:
         seconds = time.time() - job.received_ms / 1000
         self._log.info(f"{job.id}: {step} {job.message.sender} in {job.message.room_id} after {seconds:.1f} s")
+
+    async def _tell_when_away(self, job: Job) -> None:
+        await self._tell_away(job, await self._watch.until_away())
 
     async def _tell_away(self, job: Job, error: NotYet, *, after_s: float = 0) -> None:
         await asyncio.sleep(after_s)

@@ -28,11 +28,19 @@ class GeneratorWatch:
         self._first_pause_s, self._pause_s = first_pause_s, pause_s
         self._asking: asyncio.Task[None] | None = None
         self._waiting = 0
+        self._gone = asyncio.Event()
         self.away: NotYet | None = None
+
+    async def until_away(self) -> NotYet:
+        """Return when jobs have to wait; why."""
+        while self.away is None:
+            await self._gone.wait()
+        return self.away
 
     async def until_back(self, error: NotYet) -> None:
         """Return when it may be tried again; ``error`` is why it may not now."""
         self.away = self.away or error
+        self._gone.set()
         if self._asking is None:
             self._asking = asyncio.create_task(self._until_it_answers(), name="generator watch")
         asking = self._asking
@@ -57,6 +65,7 @@ class GeneratorWatch:
             self._log.info("The generator is back")
         finally:
             self._asking, self.away = None, None
+            self._gone.clear()
 
     async def _answers(self) -> bool:
         try:

@@ -243,3 +243,22 @@ async def test_each_who_waits_is_told_their_place(room, homeserver):
     places = [answer.content["body"].rpartition("you are ")[2] for answer in await homeserver.answers(3)]
     # Everyone's first comes before anyone's second.
     assert sorted(places) == ["1st.", "2nd.", "2nd."] or sorted(places) == ["1st.", "2nd.", "3rd."]
+
+
+async def test_who_asks_twice_before_the_generator_is_missed_is_told_both_places(
+    drawing_room, homeserver, generator, plugin, maubot_plugin_config_dict, refusal
+):
+    maubot_plugin_config_dict["tell_waiting_after_s"] = 0
+    await plugin.on_external_config_update()
+    both_said = asyncio.Event()
+
+    async def busy(request):
+        await both_said.wait()
+        return await refusal(503, "Not now.")(request)
+
+    generator.sins["capabilities"] = busy
+    for _ in range(2):
+        await drawing_room.say("!draw otter")
+    both_said.set()
+    places = [answer.content["body"].rpartition("you are ")[2] for answer in await homeserver.answers(2)]
+    assert sorted(places) == ["1st.", "2nd."]
