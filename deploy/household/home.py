@@ -88,12 +88,14 @@ async def household(
     folder: Path,
     *,
     exempt: bool = True,
+    postgres: str | None = None,
     generator_settings: Mapping[str, Any] | None = None,
     env: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Household]:
     """Start everything, keep its state in ``folder`` (absolute), and stop everything at the end. Raises HouseholdError.
 
-    ``exempt`` lifts the homeserver's rate limits for the bot and the people, else its defaults are in force.
+    ``exempt`` lifts the homeserver's rate limits for the bot, else its defaults are in force. ``postgres`` is the URL
+    of a database for maubot and its plugins, in place of SQLite.
     """
     logs = prepare(folder)
     async with AsyncExitStack() as stack:
@@ -119,7 +121,7 @@ async def household(
         homeserver = Synapse(process, await stack.enter_async_context(JsonApi(url)), memory)
 
         port = memory.port("maubot")
-        config = maubot_server.write_config(folder / "maubot", memory, port)
+        config = maubot_server.write_config(folder / "maubot", memory, port, postgres)
         process = child("maubot", "maubot", "--config", str(config), where=folder / "maubot")
         api = await stack.enter_async_context(JsonApi(f"http://127.0.0.1:{port}"))
         maubot = Maubot(process, api, memory)

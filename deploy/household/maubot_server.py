@@ -64,12 +64,16 @@ class Maubot:
         return str(answer["recovery_key"])
 
 
-def write_config(folder: Path, memory: Memory, port: int) -> Path:
-    """maubot's settings: it fills in the rest by itself, and puts a hash in the password's place."""
+def write_config(folder: Path, memory: Memory, port: int, postgres: str | None) -> Path:
+    """maubot's settings: it fills in the rest by itself, and puts a hash in the password's place.
+
+    With ``postgres``, a URL, its own database and those of plugins are there, else in files of SQLite.
+    """
     for needed in ("plugins", "trash"):
         (folder / needed).mkdir(parents=True, exist_ok=True)
     settings = {
-        "database": "sqlite:maubot.db",
+        "database": postgres or "sqlite:maubot.db",
+        "plugin_databases": {"sqlite": "./plugins", "postgres": "default" if postgres else None},
         "plugin_directories": {"upload": "./plugins", "load": ["./plugins"], "trash": "delete"},
         "server": {
             "hostname": "127.0.0.1",
