@@ -33,6 +33,13 @@ class Generator:
     async def health(self) -> Any:
         return await self._api.call("GET", "/v1/health")
 
+    async def is_drawing(self) -> bool:
+        return bool((await self.health())["running"])
+
+    async def is_idle(self) -> bool:
+        health = await self.health()
+        return not health["running"] and not health["queued"]
+
     async def capabilities(self) -> Any:
         return await self._api.call("GET", "/v1/capabilities")
 

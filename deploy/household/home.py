@@ -40,15 +40,13 @@ class Household:
     bot: Account
     admin: Account
     memory: Memory
-    exempt: bool
     bot_settings: Mapping[str, Any]
     stack: AsyncExitStack
 
     async def person(self, name: str) -> Person:
-        """Someone with an account, logged in until the household ends."""
+        """Someone with an account, logged in until the household ends; how fast they talk is not limited."""
         account = await self.homeserver.account(name)
-        if self.exempt:
-            await self.homeserver.exempt(account, self.admin)
+        await self.homeserver.exempt(account, self.admin)
         person = Person(account, self.url, self.folder / "people" / name)
         self.stack.push_async_callback(person.stop)
         await person.start()
@@ -159,7 +157,6 @@ async def household(
             bot=bot,
             admin=admin,
             memory=memory,
-            exempt=exempt,
             bot_settings=settings,
             stack=stack,
         )

@@ -7,7 +7,7 @@ import asyncio
 import itertools
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -91,6 +91,11 @@ class Person:
         if not isinstance(left, nio.RoomLeaveResponse):
             raise HouseholdError(f"{self.account.user_id} did not leave the room: {left}")
 
+    async def ban(self, room_id: str, user_id: str) -> None:
+        banned = await self._client.room_ban(room_id, user_id)
+        if not isinstance(banned, nio.RoomBanResponse):
+            raise HouseholdError(f"{user_id} was not banned: {banned}")
+
     async def wait_for_member(self, room_id: str, user_id: str, *, timeout_s: float = 60) -> None:
         """Return when that user is in the room."""
         await self.until(lambda: self.sees_member(room_id, user_id), timeout_s=timeout_s)
@@ -121,6 +126,25 @@ class Person:
         """Encrypt what is said there from now on with a key that nobody in the room has yet."""
         self._client.sharing_session.pop(room_id, None)
         self._client.invalidate_outbound_session(room_id)
+
+    async def withhold_key(self, room_id: str) -> Callable[[], Awaitable[None]]:
+        """Encrypt what is said there from now on with a new key, which nobody gets before the returned call."""
+        olm, users = self._client.olm, list(self._client.rooms[room_id].users)
+        self.renew_keys(room_id)
+        await self._client.keys_claim(self._client.get_missing_sessions(room_id))
+        withheld = [
+            (user_id, device_id, content)
+            for _, messages in olm.share_group_session_parallel(room_id, users, ignore_unverified_devices=True)
+            for user_id, devices in messages["messages"].items()
+            for device_id, content in devices.items()
+        ]
+        olm.outbound_group_sessions[room_id].mark_as_shared()
+
+        async def give_key() -> None:
+            for user_id, device_id, content in withheld:
+                await self._client.to_device(nio.ToDeviceMessage("m.room.encrypted", user_id, device_id, content))
+
+        return give_key
 
     async def redact(self, room_id: str, event_id: str) -> None:
         redacted = await self._client.room_redact(room_id, event_id)

@@ -1,10 +1,12 @@
 """Real homeserver, real maubot with the built plugin, real generator; people with a client that shares no code with it.
 
-One household serves most tests. Each looks only at the replies to what it said, so rooms can be shared as well.
+Two households serve most tests: one is quick, in the other the bot has a homeserver's default limits. Each test looks
+only at the replies to what it said, so rooms can be shared as well.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any
 
@@ -19,6 +21,8 @@ from deploy.household.person import Person
 
 # The last of eight pictures waits for a rate limit of one event in five seconds.
 LONG_S = 240
+
+HOLDING = "!draw owl -n 3 --steps 100"
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,42 @@ class Talk:
         ]
 
     async def reply(self, event_id: str, *kinds: str) -> Heard:
-        return (await self.person.until(lambda: self.replies(event_id, *kinds), timeout_s=LONG_S))[0]
+        return (await self.replies_in_all(event_id, *kinds, number=1))[0]
+
+    async def replies_in_all(self, event_id: str, *kinds: str, number: int) -> list[Heard]:
+        """Those replies, as soon as there are so many."""
+        return await self.person.until(
+            lambda: found if len(found := self.replies(event_id, *kinds)) >= number else None, timeout_s=LONG_S
+        )
+
+    async def taken(self, event_id: str) -> None:
+        """The bot has read that message: its receipt is counted by no limit, while its reaction needs room."""
+        bot = self.home.bot.user_id
+        await self.person.until(lambda: self.person.sees_read(self.room_id, bot) == event_id, timeout_s=LONG_S)
+
+    async def gone(self, event_id: str) -> None:
+        """The event was redacted, as this person's client sees it."""
+        await self.person.hear(
+            lambda event: event.type == "m.room.redaction" and event.content.get("redacts") == event_id,
+            timeout_s=LONG_S,
+        )
+
+    async def end_of(self, event_id: str) -> str:
+        """The last reaction of the bot on that message."""
+        key: str = (await self.reply(event_id, "ended")).content["m.relates_to"]["key"]
+        return key
+
+    @asynccontextmanager
+    async def holding(self) -> AsyncIterator[str]:
+        """This command has the card while other things are said. Then it is deleted, so that nobody waits for it."""
+        generator = self.home.generator
+        await generator.child.wait_until(generator.is_idle)
+        command = await self.say(HOLDING)
+        await generator.child.wait_until(generator.is_drawing)
+        try:
+            yield command
+        finally:
+            await self.person.redact(self.room_id, command)
 
     async def answer(self, text: str) -> str:
         """Say it; the words that come back. A picture instead fails the test."""
@@ -119,6 +158,50 @@ async def home(
     """A household whose homeserver limits nobody."""
     async with household(tmp_path_factory.mktemp("home"), generator_settings=generator_settings, env=env) as home:
         yield home
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def strict_home(
+    tmp_path_factory: pytest.TempPathFactory, generator_settings: dict[str, Any], env: dict[str, str]
+) -> AsyncIterator[Household]:
+    """A household whose homeserver limits the bot as it does by default."""
+    folder = tmp_path_factory.mktemp("strict")
+    async with household(folder, exempt=False, generator_settings=generator_settings, env=env) as home:
+        yield home
+
+
+ChangeSettings = Callable[..., Awaitable[None]]
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def change_settings(strict_home: Household) -> AsyncIterator[ChangeSettings]:
+    """Gives the bot of the strict household other settings; after the test it has its own again."""
+    yield strict_home.change_settings
+    await strict_home.change_settings()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def family(strict_home: Household) -> tuple[Person, ...]:
+    """Four people."""
+    ada, bo, cleo, dan = [await strict_home.person(name) for name in ("ada", "bo", "cleo", "dan")]
+    return ada, bo, cleo, dan
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def rooms(strict_home: Household, family: tuple[Person, ...]) -> dict[bool, tuple[Talk, ...]]:
+    """All four in a plain room and in an encrypted one; a talk for each of them, by whether it is encrypted."""
+    ada, bo, *others = family
+    talks = {}
+    for encrypted in (False, True):
+        talk = await talk_in_new_room(strict_home, ada, encrypted=encrypted, guest=bo)
+        for person in others:
+            await ada.invite(talk.room_id, person.account.user_id)
+            await person.join(talk.room_id)
+        for person in family:
+            for other in family:
+                await person.wait_for_member(talk.room_id, other.account.user_id)
+        talks[encrypted] = tuple(replace(talk, person=person) for person in family)
+    return talks
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
