@@ -1,4 +1,6 @@
-"""The generator is stopped, starting, killed at work or paused: each has its sentence, and nothing hangs."""
+"""The generator is stopped, starting, killed at work, paused or asleep: each has its sentence, and nothing hangs."""
+
+import asyncio
 
 import pytest
 import pytest_asyncio
@@ -9,72 +11,126 @@ SMALL = "!draw otter --steps 2"
 # Long enough to be caught at work, and short enough to wait for.
 LONG = "!draw otter --steps 100"
 
+# Longer than the bot pauses between two questions to a generator that does not answer.
+NOT_ASKED_FOR_S = 12
+
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def generator(home):
+async def generator(strict_home):
     """Ready again after the test, whatever it did."""
-    yield home.generator
-    if not home.generator.child.is_running:
-        await home.generator.start()
+    yield strict_home.generator
+    if not strict_home.generator.child.is_running:
+        await strict_home.generator.start()
 
 
-async def at_work(talk, generator, command):
-    """The command's job is on the card."""
-    await talk.reply(command, "reaction")
-    await generator.child.wait_until(lambda: is_drawing(generator))
+@pytest.fixture
+def talk(rooms):
+    return rooms[True][0]
 
 
-async def is_drawing(generator):
-    return (await generator.health())["running"] == 1
-
-
-async def test_what_was_asked_while_it_was_off_is_drawn_when_it_is_back(encrypted, generator):
+async def test_what_was_asked_while_it_was_off_is_drawn_when_it_is_back(talk, generator):
     assert await generator.stop() == 0
-    commands = [await encrypted.say(f"{SMALL} --seed {seed}") for seed in (1, 2)]
+    commands = [await talk.say(f"{SMALL} --seed {seed}") for seed in (1, 2)]
     for command, place in zip(commands, ("1st", "2nd"), strict=True):
-        said = (await encrypted.reply(command, "waiting")).body
+        said = (await talk.reply(command, "waiting")).body
         assert "not running" in said
         assert f"I'll draw it when it is back, you are {place}." in said
-    assert "not running" in await encrypted.answer("!easel status")
-    queue = await encrypted.answer("!easel queue")
+    assert "not running" in await talk.answer("!easel status")
+    queue = await talk.answer("!easel queue")
     assert "not running" in queue
     assert "2. @ada" in queue
     await generator.start()
-    drawn = [await encrypted.drawn(command) for command in commands]
+    drawn = [await talk.drawn(command) for command in commands]
     assert [one.record["seed"] for one in drawn] == [1, 2]
-    assert all(len(encrypted.replies(command, "waiting")) == 1 for command in commands)
+    assert all(len(talk.replies(command, "waiting")) == 1 for command in commands)
 
 
-async def test_starting(encrypted, generator):
+async def test_starting(talk, generator):
     await generator.stop()
     await generator.child.start()
     await generator.child.wait_until(generator.answers)
-    await encrypted.draw(SMALL)
+    await talk.draw(SMALL)
 
 
-async def test_killed_at_work_draws_the_same_picture_when_it_is_back(encrypted, generator):
-    command = await encrypted.say(LONG)
-    await at_work(encrypted, generator, command)
+async def test_killed_at_work_draws_the_same_picture_when_it_is_back(talk, generator):
+    command = await talk.say(LONG)
+    await generator.child.wait_until(generator.is_drawing)
     await generator.kill()
     await generator.start()
-    drawn = await encrypted.drawn(command)
-    again = await encrypted.draw(f"{LONG} --seed {drawn.record['seed']}")
+    drawn = await talk.drawn(command)
+    again = await talk.draw(f"{LONG} --seed {drawn.record['seed']}")
     assert again.pixels == drawn.pixels
-    assert len(encrypted.replies(command, "picture", "recipe")) == 2
+    assert len(talk.replies(command, "picture", "recipe")) == 2
 
 
-async def test_stopped_at_work_finishes_first(encrypted, generator):
-    command = await encrypted.say(LONG)
-    await at_work(encrypted, generator, command)
+async def test_stopped_at_work_finishes_first(talk, generator):
+    command = await talk.say(LONG)
+    await generator.child.wait_until(generator.is_drawing)
     status = await generator.stop()
-    await encrypted.drawn(command)
+    await talk.drawn(command)
     assert status == 0
 
 
-async def test_paused_at_work(encrypted, generator):
-    command = await encrypted.say(LONG)
-    await at_work(encrypted, generator, command)
+async def test_paused_at_work(talk, generator):
+    command = await talk.say(LONG)
+    await generator.child.wait_until(generator.is_drawing)
     await generator.pause()
-    assert "in use for something else" in (await encrypted.reply(command, "reason")).body
+    assert "in use for something else" in (await talk.reply(command, "reason")).body
     await generator.resume()
-    await encrypted.drawn(command)
+    await talk.drawn(command)
+
+
+class NetworkCard(asyncio.DatagramProtocol):
+    """That of the sleeping machine: it hears what is sent over the network."""
+
+    def __init__(self) -> None:
+        self.packets: list[bytes] = []
+        self.woken = asyncio.Event()
+
+    def datagram_received(self, data: bytes, addr: object) -> None:
+        self.packets.append(data)
+        self.woken.set()
+
+
+async def test_asleep_it_is_woken_once_and_draws_what_waits(rooms, generator, change_settings):
+    try:
+        transport, card = await asyncio.get_running_loop().create_datagram_endpoint(
+            NetworkCard, local_addr=("127.0.0.1", 9)
+        )
+    except PermissionError:
+        pytest.skip("to listen on port 9, where such packets go, is a privilege on this machine")
+    try:
+        await change_settings(wake_mac="01:23:45:67:89:ab", wake_address="127.0.0.1")
+        await generator.stop()
+        ada, bo, *_ = rooms[True]
+        commands = [await ada.say(f"{SMALL} --seed 1"), await bo.say(f"{SMALL} --seed 2")]
+        async with asyncio.timeout(60):
+            await card.woken.wait()
+        await generator.start()
+        assert [(await ada.drawn(command)).record["seed"] for command in commands] == [1, 2]
+        assert card.packets == [b"\xff" * 6 + b"\x01\x23\x45\x67\x89\xab" * 16]
+    finally:
+        transport.close()
+
+
+async def test_asleep_it_is_asked_while_a_job_waits_and_left_alone_once_that_was_let_go(
+    talk, generator, change_settings
+):
+    await change_settings(wait_hours=8 / 3600)
+    await generator.stop()
+    asked = asyncio.Queue[None]()
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.put_nowait(None)
+        writer.close()
+
+    async with await asyncio.start_unix_server(hang_up, generator.socket):
+        command = await talk.say(SMALL)
+        answer = await talk.reply(command, "answer")
+        assert answer.body.endswith("I have waited for 8 s and let this go. Ask me again when it is back.")
+        assert await talk.end_of(command) == "❌"
+        assert not asked.empty()
+        while not asked.empty():
+            asked.get_nowait()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(asked.get(), NOT_ASKED_FOR_S)

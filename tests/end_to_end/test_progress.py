@@ -1,0 +1,67 @@
+"""How a person sees what becomes of their picture, while it is drawn and after a restart of the bot.
+
+The homeserver does not limit the bot here: its signs come only where there is room for them.
+"""
+
+import pytest
+import pytest_asyncio
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SMALL = "!draw otter --steps 2"
+# A sign moves ten seconds after it came.
+LONG = "!draw otter -n 8 --steps 100"
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def change_settings(home):
+    """Changes the bot's settings until the test ends."""
+    yield home.change_settings
+    await home.change_settings()
+
+
+async def test_as_a_message_that_changes(encrypted, change_settings):
+    await change_settings(progress="message")
+    command = await encrypted.say(LONG)
+    message = await encrypted.reply(command, "progress")
+    assert message.body.startswith("🎨 ") and message.was_encrypted
+    moved = await encrypted.reply(message.event_id, "progress-edit")
+    assert moved.content["m.new_content"]["body"] != message.body
+    await encrypted.person.redact(encrypted.room_id, command)
+    end = await encrypted.reply(message.event_id, "progress-end")
+    assert end.content["m.new_content"]["body"] == "Not drawn."
+    assert not encrypted.replies(command, "reaction")
+
+
+async def test_not_at_all(encrypted, change_settings):
+    await change_settings(progress="off")
+    drawn = await encrypted.draw(SMALL)
+    assert encrypted.replies(drawn.command) == [drawn.picture, drawn.recipe]
+
+
+async def test_as_a_reaction_that_moves_and_ends_right_though_the_bot_was_down(encrypted):
+    home = encrypted.home
+    command = await encrypted.say(LONG)
+    working, moved = await encrypted.replies_in_all(command, "reaction", number=2)
+    assert working.content["m.relates_to"]["key"] == "🎨"
+    assert moved.content["m.relates_to"]["key"].endswith(" left")
+    await encrypted.gone(working.event_id)
+    await home.maubot.child.kill()
+    await encrypted.person.react(encrypted.room_id, command, "❌")
+    await home.maubot.start()
+    assert await encrypted.end_of(command) == "🚫 cancelled"
+    for shown in encrypted.replies(command, "reaction"):
+        await encrypted.gone(shown.event_id)
+    await home.generator.child.wait_until(home.generator.is_idle)
+
+
+async def test_the_reaction_is_gone_with_the_picture_though_the_bot_was_down(encrypted):
+    home = encrypted.home
+    command = await encrypted.say("!draw otter --steps 100")
+    await encrypted.reply(command, "reaction")
+    await home.maubot.child.kill()
+    await home.maubot.start()
+    await encrypted.drawn(command)
+    for shown in encrypted.replies(command, "reaction"):
+        await encrypted.gone(shown.event_id)
+    assert not encrypted.replies(command, "ended")

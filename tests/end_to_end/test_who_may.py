@@ -1,0 +1,83 @@
+"""What the settings decide: who may do what, how much, where, and what a room draws."""
+
+import re
+
+import pytest
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SMALL = "--steps 2"
+
+
+async def test_a_room_has_its_style_its_defaults_and_what_it_does_not_draw(rooms, change_settings):
+    ada, *_ = rooms[True]
+    profile = {
+        "defaults": {"steps": 3},
+        "style": ["watercolor"],
+        "no": ["scary"],
+        "models": ["pocket"],
+        "blocked_words": ["gun"],
+    }
+    await change_settings(rooms={ada.room_id: profile})
+    drawn = await ada.draw("!draw otter --negative hat")
+    assert drawn.record["steps"] == 3
+    assert drawn.record["slots"]["style"] == ["watercolor"]
+    assert drawn.record["negative_prompt"] == "scary, hat"
+    assert await ada.answer("!draw\nprompt: otter, (GUN)++\nseed: 7") == "This room does not draw “gun”."
+    refusal = "This room does not draw with “ssd-1b”. It draws with: pocket."
+    assert await ada.answer("!draw otter --model ssd-1b") == refusal
+
+
+async def test_it_draws_where_and_for_whom_it_may_and_follows_no_other_invitation(strict_home, rooms, change_settings):
+    ada, bo, *_ = rooms[True]
+    openly_ada, *_ = rooms[False]
+    bot = strict_home.bot.user_id
+
+    await change_settings(allowed_users=[ada.person.account.user_id])
+    assert await bo.answer(f"!draw otter {SMALL}") == "I may not draw for you. Whoever set me up can allow it."
+    of_bo = await bo.person.make_room("elsewhere", encrypted=False, invite=(bot,))
+    await ada.answer("!easel queue")
+
+    await change_settings(allowed_rooms=[ada.room_id])
+    refusal = "I may not draw in this room. Whoever set me up can allow it."
+    assert await openly_ada.answer(f"!draw otter {SMALL}") == refusal
+    of_ada = await ada.person.make_room("elsewhere", encrypted=False, invite=(bot,))
+    await ada.answer("!easel queue")
+
+    assert not bo.person.sees_member(of_bo, bot)
+    assert not ada.person.sees_member(of_ada, bot)
+
+
+async def test_limits_are_told_and_are_none_for_admins(rooms, change_settings):
+    ada, bo, cleo, dan = rooms[True]
+    await change_settings(admins=[ada.person.account.user_id], max_open_jobs=1, max_megapixel_steps=0.1)
+    # The admin has two open jobs, one of them of more work than 0.1.
+    async with ada.holding():
+        of_admin = await ada.say(f"!draw otter {SMALL}")
+        waiting = await cleo.say(f"!draw otter {SMALL}")
+        assert await cleo.answer(f"!draw fox {SMALL}") == (
+            "You have 1 job that is not done, and 1 is the limit. Ask again when one is done."
+        )
+        assert await dan.answer("!draw otter --steps 100") == (
+            "100 steps of 64 × 64 pixels are 0.4096 megapixel steps, and 0.1 is the limit. "
+            "Ask for fewer --steps or a smaller --size."
+        )
+        await cleo.person.redact(cleo.room_id, waiting)
+    await ada.drawn(of_admin)
+    await change_settings(max_pictures_a_day=1)
+    answer = await bo.answer(f"!draw otter -n 2 {SMALL}")
+    assert re.fullmatch(
+        r"You asked for \d+ pictures in the last 24 hours\. With 2 more that is \d+, and 1 is the limit\.", answer
+    )
+
+
+async def test_an_admin_cancels_and_removes_what_others_asked_for(rooms, change_settings):
+    _, bo, cleo, _ = rooms[False]
+    await change_settings(admins=[cleo.person.account.user_id])
+    drawn = await bo.draw(f"!draw frog {SMALL}")
+    async with bo.holding() as command:
+        await cleo.person.react(bo.room_id, command, "❌")
+        assert await bo.end_of(command) == "🚫 cancelled"
+    await cleo.person.react(bo.room_id, drawn.picture.event_id, "🗑️")
+    await bo.gone(drawn.picture.event_id)
+    await bo.gone(drawn.recipe.event_id)
