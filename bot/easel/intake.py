@@ -32,6 +32,9 @@ from .outbox import NotSent
 from .permissions import Permissions
 from .room_history import RoomHistory
 
+# What is said now comes a little later, more so from another homeserver or after a hiccup of one's own.
+COMES_WITHIN_S = 60
+
 CANCEL, REMOVE = "❌", "🗑"
 
 # Keyboards add it to emoji or not, as they like.
@@ -182,7 +185,7 @@ class Intake:
 
     def _is_old(self, event: BaseRoomEvent) -> bool:
         """Whether it came so long ago that nobody waits for an answer any more."""
-        return bool(time.time() - event.timestamp / 1000 > self.max_age_s)
+        return bool(time.time() - event.timestamp / 1000 > max(self.max_age_s, COMES_WITHIN_S))
 
     async def _came_before_us(self, event: MessageEvent) -> bool:
         """Whether it was said before the bot joined: the first sync of a room brings some of its past."""

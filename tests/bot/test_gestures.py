@@ -161,6 +161,21 @@ async def test_an_edit_of_what_is_drawn_already_draws_anew_with_its_seed(drawing
     assert second.recipes[0].seed == first.recipes[0].seed
 
 
+async def test_an_edit_while_it_is_drawn_draws_anew_as_well(drawing_room, homeserver, generator, plugin):
+    # Four lines: the last of them is a step.
+    drawn = generator.wait_after(4)
+    event_id = await drawing_room.say("!draw otter")
+    await homeserver.until(lambda: any(outlook.is_running for outlook in plugin.draughtsman.outlooks.values()))
+    edited = await edit(drawing_room, event_id, "!draw owl")
+    drawn.set()
+    await homeserver.files(2)
+    first, second = generator.jobs.values()
+    assert list(generator.jobs) == [job_id(event_id), job_id(edited)]
+    assert second.replaces is None
+    assert second.recipes[0].seed == first.recipes[0].seed
+    assert not generator.cancelled
+
+
 async def test_an_edit_of_a_number_that_is_no_seed_draws_with_another(drawing_room, homeserver, generator, refusal):
     generator.sins["submit"] = refusal(422, "No.")
     event_id = await drawing_room.say("!draw otter --seed 99999999999999999999")

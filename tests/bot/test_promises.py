@@ -197,6 +197,32 @@ async def test_an_old_edit_that_was_missed_still_counts_for_what_waits_but_draws
     assert [file.content["body"] for file in await homeserver.files()] == ["otter-4.yml"]
 
 
+async def test_what_is_said_now_is_drawn_though_nothing_is_to_be_caught_up(
+    drawing_room, homeserver, plugin, maubot_plugin_config_dict
+):
+    maubot_plugin_config_dict["catch_up_minutes"] = 0
+    await plugin.on_external_config_update()
+    await drawing_room.put({"msgtype": "m.text", "body": "!draw otter --seed 1"}, age_s=90)
+    await drawing_room.put({"msgtype": "m.text", "body": "!draw otter --seed 2"}, age_s=2)
+    assert [file.content["body"] for file in await homeserver.files()] == ["otter-2.yml"]
+
+
+async def test_who_left_while_the_bot_was_down_gets_nothing(
+    drawing_room, homeserver, generator, plugin, drawn, restart
+):
+    event_id = await drawing_room.say("!draw otter", sender="@bob:example.com")
+    await homeserver.until(lambda: generator.jobs)
+    left = {
+        **heard(1, "", sender="@bob:example.com"),
+        "type": "m.room.member",
+        "state_key": "@bob:example.com",
+        "content": {"membership": "leave"},
+    }
+    homeserver.history[ROOM] = [{**heard(0, "!draw otter"), "event_id": event_id}, left]
+    await restart()
+    assert await homeserver.until(lambda: generator.cancelled) == [job_id(event_id)]
+
+
 async def test_a_command_that_was_deleted_while_the_bot_was_down_is_not_drawn(
     drawing_room, homeserver, generator, plugin, drawn, restart
 ):

@@ -172,12 +172,16 @@ async def test_what_was_said_while_the_bot_was_down_is_caught_up(rooms):
     before = await ada.draw(f"!draw otter --seed 5 {SMALL}")
     await ada.home.maubot.child.kill()
     said = [await ada.say(f"!draw otter --seed 1 {SMALL}"), await openly.say(f"!draw owl --seed 2 {SMALL}")]
+    # The bot gets its key with the first sync, and the invitation, too.
+    bo.person.renew_keys(bo.room_id)
     corrected = await bo.say(f"!draw fox {SMALL}")
     await bo.person.edit(bo.room_id, corrected, f"!draw penguin --seed 3 {SMALL}")
     deleted = await cleo.say(f"!draw fox {SMALL}")
     await cleo.person.redact(cleo.room_id, deleted)
     await ada.person.react(ada.room_id, before.picture.event_id, "🗑️")
     await ada.person.edit(ada.room_id, before.command, f"!draw frog {SMALL}")
+    bot = ada.home.bot.user_id
+    elsewhere = await ada.person.make_room("elsewhere", encrypted=False, invite=(bot,))
     await ada.home.maubot.start()
 
     drawn = [await ada.drawn(said[0]), await openly.drawn(said[1]), await bo.drawn(corrected)]
@@ -189,6 +193,7 @@ async def test_what_was_said_while_the_bot_was_down_is_caught_up(rooms):
     await ada.gone(before.recipe.event_id)
     assert not cleo.replies(deleted, "picture")
     assert len(bo.replies(corrected, "picture")) == 1
+    await ada.person.wait_for_member(elsewhere, bot)
 
 
 async def test_what_was_said_before_the_bot_came_is_left_alone(strict_home, family, rooms):

@@ -10,7 +10,7 @@ SMALL = "--steps 2"
 
 
 async def test_a_room_has_its_style_its_defaults_and_what_it_does_not_draw(rooms, change_settings):
-    ada, *_ = rooms[True]
+    ada, openly = rooms[True][0], rooms[False][0]
     profile = {
         "defaults": {"steps": 3},
         "style": ["watercolor"],
@@ -18,7 +18,7 @@ async def test_a_room_has_its_style_its_defaults_and_what_it_does_not_draw(rooms
         "models": ["pocket"],
         "blocked_words": ["gun"],
     }
-    await change_settings(rooms={ada.room_id: profile})
+    await change_settings(rooms={ada.room_id: profile, openly.room_id: {"max_megapixels": 0.001}})
     drawn = await ada.draw("!draw otter --negative hat")
     assert drawn.record["steps"] == 3
     assert drawn.record["slots"]["style"] == ["watercolor"]
@@ -26,6 +26,9 @@ async def test_a_room_has_its_style_its_defaults_and_what_it_does_not_draw(rooms
     assert await ada.answer("!draw\nprompt: otter, (GUN)++\nseed: 7") == "This room does not draw “gun”."
     refusal = "This room does not draw with “ssd-1b”. It draws with: pocket."
     assert await ada.answer("!draw otter --model ssd-1b") == refusal
+    assert await openly.answer("!draw otter") == (
+        "This room draws at most 0.001 megapixels, and 64 × 64 are 0.004096. Ask for a smaller --size."
+    )
 
 
 async def test_it_draws_where_and_for_whom_it_may_and_follows_no_other_invitation(strict_home, rooms, change_settings):
