@@ -85,6 +85,10 @@ class Desk:
             job = replace(job, received_ms=earlier.received_ms, replaces=earlier.id)
         job = await self._judged(job)
         await self._store.add_job(job)
+        if job.replaces and job.state is not JobState.OPEN and not self._watch.away:
+            # Nothing comes in its place.
+            with suppress(GeneratorError):
+                await self._generator.cancel(job.replaces)
         taken = "accepted" if job.state is JobState.OPEN else "refused"
         self._log.info(f"{job.id}: {taken} from {message.sender} in {message.room_id}")
         self._draughtsman.start(job)
@@ -142,7 +146,8 @@ class Desk:
         if earlier is None or earlier.message.sender != message.sender or earlier.message.body == text:
             return
         is_old = is_old or self._now_ms() - earlier.received_ms > DRAWN_ANEW_WITHIN_MS
-        if is_old and earlier.state is not JobState.OPEN:
+        # Replaced, and by nothing: the process ended in this very moment.
+        if is_old and earlier.state not in (JobState.OPEN, JobState.REPLACED):
             return
         if text:
             await self.draw(earlier.message, text, asked_by=message.event_id, earlier=earlier)

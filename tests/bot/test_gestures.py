@@ -209,6 +209,14 @@ async def test_other_edits(drawing_room, homeserver, generator, drawn, waiting, 
     assert len(generator.jobs) == 1
 
 
+async def test_an_edit_that_cannot_be_read_is_told_and_what_waited_is_not_drawn(
+    drawing_room, homeserver, generator, drawn, waiting
+):
+    await edit(drawing_room, waiting, "!draw owl --sede 7")
+    assert "sede" in await homeserver.answer()
+    assert generator.cancelled == [job_id(waiting)]
+
+
 async def test_an_edit_makes_good_what_could_not_be_read(drawing_room, homeserver, generator):
     event_id = await drawing_room.say("!draw otter --sede 7")
     await homeserver.answers()
