@@ -6,7 +6,7 @@ for redactions, and without crypto it would send plain text into an encrypted ro
 
 import asyncio
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -62,12 +62,18 @@ class Homeserver:
         self._client, self._log, self._patience = client, log, patience
         # When encryption is turned on in one of these, the sync tells the state store.
         self._known_plain: set[str] = set()
-        self._devices_seen: set[str] = set()
+        # How often people came and went in a room, and how often they had when it was last asked who is there.
+        self._moves: Counter[str] = Counter()
+        self._moves_seen: dict[str, int] = {}
         self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def sync_failed(self) -> None:
         """Something may have been missed."""
-        self._devices_seen.clear()
+        self._moves_seen.clear()
+
+    def somebody_moved(self, room_id: str) -> None:
+        """Others may be in that room from now on."""
+        self._moves[room_id] += 1
 
     async def is_encrypted(self, room_id: str) -> bool:
         """Whether the room is; asked of the homeserver where that is not known. Raises NotSent."""
@@ -152,12 +158,18 @@ class Homeserver:
         return True
 
     async def _see_devices(self, room_id: str) -> None:
-        """Ask once which devices people here have: mautrix misses what changes while it or the homeserver is down."""
-        if room_id in self._devices_seen:
+        """Ask once who is here with which devices, and let them all have the next key.
+
+        mautrix misses what changes while it or the homeserver is down, and forgets who joins while it asks for all.
+        """
+        # Counted before asking: who moves meanwhile is asked for again.
+        moves = self._moves[room_id]
+        if self._moves_seen.get(room_id) == moves:
             return
         members = list(await self._client.get_joined_members(RoomID(room_id)))
         await self._client.crypto.handle_device_lists(DeviceLists(changed=members))
-        self._devices_seen.add(room_id)
+        await self._client.crypto.crypto_store.remove_outbound_group_session(RoomID(room_id))
+        self._moves_seen[room_id] = moves
 
     async def _upload(self, room_id: str, data: bytes, mimetype: str) -> dict[str, Any]:
         if not await self._must_encrypt(room_id):

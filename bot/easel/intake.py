@@ -139,6 +139,7 @@ class Intake:
 
     async def _see_who_moved(self, event: StateEvent, membership: Membership) -> None:
         user_id = str(event.state_key)
+        self._homeserver.somebody_moved(event.room_id)
         if membership in (Membership.LEAVE, Membership.BAN):
             await self.desk.left(event.room_id, None if user_id == self._own_id else user_id)
         elif membership is Membership.JOIN and user_id == self._own_id and not _was_joined(event):

@@ -94,6 +94,20 @@ async def test_answers_are_encrypted(room, homeserver, maubot_test_bot):
     assert "!draw otter" in (await decrypted(maubot_test_bot.client, sent))["body"]
 
 
+async def test_who_joins_has_the_key_of_what_comes_next(room, homeserver):
+    async def session_of_answer(number: int) -> str:
+        await say_encrypted(room, "!draw")
+        await homeserver.until(lambda: len(homeserver.events) == number)
+        return homeserver.events[-1].content["session_id"]
+
+    first, second = await session_of_answer(1), await session_of_answer(2)
+    # mautrix thinks that who was invited has had every key since.
+    invited = {"prev_content": {"membership": "invite"}}
+    bob = {"type": "m.room.member", "state_key": "@bob:example.com", "sender": "@bob:example.com"}
+    await room.put({"membership": "join"}, **bob, room_id=SECRET, unsigned=invited)
+    assert first == second != await session_of_answer(3)
+
+
 async def test_an_encrypted_event_is_sent_again_as_the_same_transaction(room, homeserver):
     homeserver.sins.append(web.json_response({"errcode": "M_UNKNOWN", "error": "away"}, status=502))
     await say_encrypted(room, "!draw")
