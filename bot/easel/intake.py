@@ -5,7 +5,7 @@ Events come from the sync and, where some were missed, from the room's history; 
 
 import asyncio
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine
 from logging import Logger
 from typing import Any
@@ -61,6 +61,7 @@ class Intake:
         self._store, self._start, self._log = store, start, log
         self._rooms: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._behind: set[str] = set()
+        self._waiting_for_keys: Counter[str] = Counter()
         self._all_behind = True
         self._joined_ms: dict[str, int] = {}
         self.seen_encrypted = SeenEncrypted()
@@ -74,7 +75,7 @@ class Intake:
             await self._see_to(event)
             is_behind = self._all_behind or event.room_id in self._behind
             if isinstance(event, MessageEvent) and not is_behind:
-                await self._store.handled(event.room_id, event.event_id)
+                await self._was_read(event.room_id, event.event_id)
 
     async def catch_up_with_all(self, rooms: list[str]) -> None:
         """See to what was missed while the bot was down. Until then no room is marked as read."""
@@ -100,21 +101,31 @@ class Intake:
                 self.seen_encrypted.note(event.event_id)
                 decrypted = await self._history.decrypted(event)
                 if decrypted is None:
-                    self._start(self._take_late(event), f"key of {event.event_id}")
+                    self._wait_for_key(event)
                     continue
                 event = decrypted
             async with self._rooms[room_id]:
                 await self._see_to(event)
-                await self._store.handled(room_id, event.event_id)
+                await self._was_read(room_id, event.event_id)
 
     async def take_encrypted(self, event: EncryptedEvent) -> None:
         """Note how an event came. mautrix decrypts it and brings it again, where the key is there by now."""
         self.seen_encrypted.note(event.event_id)
         if not await self._history.has_key(event):
-            self._start(self._take_late(event), f"key of {event.event_id}")
+            self._wait_for_key(event)
+
+    async def _was_read(self, room_id: str, event_id: str) -> None:
+        """The next process begins after this event, or before the first that still waits for its key."""
+        if not self._waiting_for_keys[room_id]:
+            await self._store.handled(room_id, event_id)
+
+    def _wait_for_key(self, event: EncryptedEvent) -> None:
+        self._waiting_for_keys[event.room_id] += 1
+        self._start(self._take_late(event), f"key of {event.event_id}")
 
     async def _take_late(self, event: EncryptedEvent) -> None:
         decrypted = await self._history.decrypted_late(event)
+        self._waiting_for_keys[event.room_id] -= 1
         if decrypted is not None:
             # Of the many that wait for keys after a long absence, the first notes are gone by now.
             self.seen_encrypted.note(event.event_id)

@@ -9,6 +9,8 @@ from mautrix.crypto.attachments import decrypt_attachment
 from mautrix.crypto.store import MemoryCryptoStore
 from mautrix.types import EncryptionAlgorithm, Event, RoomEncryptionStateEventContent
 
+from bot.easel.database import Store
+
 SECRET = "!secret:example.com"
 
 # mautrix reads the field that it warns of, when it has no key for a message.
@@ -113,6 +115,13 @@ async def test_an_encrypted_event_is_sent_again_as_the_same_transaction(room, ho
     await say_encrypted(room, "!draw")
     (sent,) = await homeserver.until(lambda: homeserver.events)
     assert homeserver.refused == [sent.txn_id]
+
+
+async def test_a_room_is_not_read_past_a_message_that_waits_for_its_key(room, plugin):
+    content = {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x", "session_id": "s"}
+    await room.put(content, type="m.room.encrypted", room_id=SECRET)
+    await room.say("hello", room_id=SECRET)
+    assert await Store(plugin.database).last_handled(SECRET) is None
 
 
 def _plain(homeserver, file: dict[str, Any]) -> bytes:
