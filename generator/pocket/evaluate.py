@@ -8,7 +8,7 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,16 +16,18 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from generator.api import Recipe, Slots
-from generator.capabilities import all_cards
+from generator.api import Recipe, RecipeRequest, Slots
+from generator.cards import TIERS, built_in_cards, model_card
 from generator.drawing.diffusion import DiffusionEngine
 from generator.lane import Draw
 from generator.pocket.judge import Judge, load_or_train
 from generator.pocket.render import render
 from generator.pocket.scene import ATTRIBUTES, Scene, random_scenes
 from generator.pocket.sheet import contact_sheet
+from generator.pocket.train import WEIGHTS
 from generator.pocket.train_vae import to_tensor
 from generator.settings import Settings
+from generator.validation import resolve
 
 # The share of pictures in which the judge must find the attribute; the face is reported only.
 REQUIRED = {
@@ -45,6 +47,9 @@ MOST_LEFT = 0.5
 MOST_UNASKED = 0.03
 
 _SEED = 20_000
+
+# Twice as fast as one after the other on two cores.
+_AT_ONCE = 8
 _DEFAULT_JUDGE = Path("pocket-training/judge.safetensors")
 
 
@@ -61,35 +66,48 @@ LONG = Size(scenes=200, seeds=3, each=60)
 SHORT = Size(scenes=40, seeds=1, each=12)
 
 
+@dataclass(frozen=True)
+class Asked:
+    """One picture to draw."""
+
+    prompt: str
+    seed: int
+    negative_prompt: str = ""
+
+
 class Pictures:
-    """Draws with pocket as the service would, but without enlarging."""
+    """Draws with pocket as the service would, many at once, but without enlarging."""
 
-    def __init__(self) -> None:
-        settings = Settings(device="cpu", default_model="pocket", max_at_once=1)
-        self._card = all_cards(settings)["pocket"]
-        self._engine = DiffusionEngine(settings)
-
-    def draw(self, prompt: str, *, negative_prompt: str = "", seed: int) -> np.ndarray:
-        """(64, 64, 3) bytes."""
-        width, height = self._card.sizes["square"]
-        defaults = self._card.defaults
-        recipe = Recipe(
-            slots=Slots(subject=(prompt,)),
-            negative_prompt=negative_prompt,
-            theme="evaluation",
-            model="pocket",
-            seed=seed,
-            width=width,
-            height=height,
-            steps=defaults.steps,
-            guidance_scale=defaults.guidance_scale,
-            sampler=defaults.sampler,
-            tier=defaults.tier,
+    def __init__(self, *, tier: str = "exact", weights: Path = WEIGHTS) -> None:
+        card = built_in_cards()["pocket"].model_copy(update={"built_in": None, "folder": weights})
+        settings = Settings(
+            device="cpu", default_model="pocket", models={"pocket": card}, max_at_once=1, previews=False
         )
-        drawing = self._engine.start(Draw("evaluation", recipe))
-        while drawing.step < drawing.steps:
-            self._engine.step([drawing])
-        return np.asarray(self._engine.finish(drawing).image)
+        self._card = model_card("pocket", card, available=True)
+        self._tier = tier
+        self._engine = DiffusionEngine(settings)
+        self._engine.loaded("pocket").at_once = _AT_ONCE
+
+    def draw(self, asked: Sequence[Asked], told: Callable[[], object] = lambda: None) -> np.ndarray:
+        """(n, 64, 64, 3) bytes. ``told`` is called after each."""
+        drawn: list[np.ndarray] = []
+        for first in range(0, len(asked), _AT_ONCE):
+            drawings = [self._engine.start(Draw("evaluation", self._recipe(one))) for one in asked[first:][:_AT_ONCE]]
+            while drawings[0].step < drawings[0].steps:
+                self._engine.step(drawings)
+            for drawing in drawings:
+                drawn.append(np.asarray(self._engine.finish(drawing).image))
+                told()
+        return np.stack(drawn)
+
+    def _recipe(self, asked: Asked) -> Recipe:
+        request = RecipeRequest(
+            slots=Slots(subject=(asked.prompt,)),
+            negative_prompt=asked.negative_prompt,
+            seed=asked.seed,
+            tier=self._tier,
+        )
+        return resolve(request, cards={"pocket": self._card}, default_model="pocket", job_id="evaluation")
 
     @torch.inference_mode()
     def round_trip(self, picture: np.ndarray) -> np.ndarray:
@@ -106,31 +124,32 @@ def prompt_for(scene: Scene, *, leave_out: Iterable[str] = ()) -> str:
     return ", ".join(value for value in values if value != "none")
 
 
-def evaluate(judge: Judge, size: Size, *, progress: bool = True) -> dict[str, dict[str, float]]:
+def evaluate(
+    judge: Judge, size: Size, *, tier: str = "exact", weights: Path = WEIGHTS, progress: bool = True
+) -> dict[str, dict[str, float]]:
     """The figures, by question: ``drawn``, ``rendered`` and ``round trip`` by attribute, ``left`` and ``unasked``."""
-    pictures = Pictures()
+    pictures = Pictures(tier=tier, weights=weights)
     scenes = random_scenes(size.scenes, seed=_SEED, held_out=True)
     bar = tqdm(total=size.scenes * size.seeds + 10 * size.each, unit="picture", disable=not progress)
 
-    def drawn(prompt: str, negative_prompt: str = "", *, seed: int) -> np.ndarray:
-        bar.update()
-        return pictures.draw(prompt, negative_prompt=negative_prompt, seed=seed)
+    def seen(asked: Sequence[Asked]) -> list[Scene]:
+        return judge.scenes(pictures.draw(asked, bar.update))
 
     # 1. Held-out scenes: as drawn, and as the judge and the VAE could be at best.
-    asked = [scene for scene in scenes for _ in range(size.seeds)]
-    shown = [drawn(prompt_for(scene), seed=_SEED + n) for n, scene in enumerate(asked)]
-    renders = [np.asarray(render(scene, _SEED + n)) for n, scene in enumerate(asked)]
+    wanted = [scene for scene in scenes for _ in range(size.seeds)]
+    renders = [np.asarray(render(scene, _SEED + n)) for n, scene in enumerate(wanted)]
+    trips = [pictures.round_trip(picture) for picture in renders]
     figures = {
-        "drawn": _agreement(asked, judge.scenes(np.stack(shown))),
-        "rendered": _agreement(asked, judge.scenes(np.stack(renders))),
-        "round trip": _agreement(asked, judge.scenes(np.stack([pictures.round_trip(picture) for picture in renders]))),
+        "drawn": _agreement(wanted, seen([Asked(prompt_for(scene), _SEED + n) for n, scene in enumerate(wanted)])),
+        "rendered": _agreement(wanted, judge.scenes(np.stack(renders))),
+        "round trip": _agreement(wanted, judge.scenes(np.stack(trips))),
     }
 
     # 2. What is left of a thing that is taken away again.
     def share(kind: str, some: list[Scene], prompts: Iterable[tuple[str, str]]) -> float:
         """Of the pictures for the prompts, how many still show the scenes' own ``kind``."""
-        seen = judge.scenes(np.stack([drawn(*words, seed=_SEED + n) for n, words in enumerate(prompts)]))
-        return _mean(getattr(a, kind) == getattr(b, kind) for a, b in zip(seen, some, strict=True))
+        asked = [Asked(text, _SEED + n, negative) for n, (text, negative) in enumerate(prompts)]
+        return _mean(getattr(a, kind) == getattr(b, kind) for a, b in zip(seen(asked), some, strict=True))
 
     left: dict[str, float] = {}
     for kind, bare in (("headgear", "hat"), ("outfit", "clothes")):
@@ -148,8 +167,8 @@ def evaluate(judge: Judge, size: Size, *, progress: bool = True) -> dict[str, di
     # 3. A headgear that nobody asked for.
     plain = [prompt_for(scene, leave_out=("headgear",)) for scene in scenes[: size.each]]
     bare_animals = [scene.animal for scene in scenes[: size.each]]
-    seen = judge.scenes(np.stack([drawn(text, seed=_SEED + n) for n, text in enumerate([*plain, *bare_animals])]))
-    figures["unasked"] = {"headgear": _mean(scene.headgear != "none" for scene in seen)}
+    shown = seen([Asked(text, _SEED + n) for n, text in enumerate([*plain, *bare_animals])])
+    figures["unasked"] = {"headgear": _mean(scene.headgear != "none" for scene in shown)}
     bar.close()
     return figures
 
@@ -172,17 +191,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m generator.pocket.evaluate", description=__doc__.partition("\n")[0])
     parser.add_argument("--json", action="store_true", help="the figures as JSON")
     parser.add_argument("--short", action="store_true", help="a sample that takes a minute")
+    parser.add_argument("--tier", choices=TIERS, default="exact", help="how much work may be skipped")
+    parser.add_argument("--weights", type=Path, default=WEIGHTS, help="a folder in diffusers' layout")
     parser.add_argument("--judge", type=Path, default=_DEFAULT_JUDGE, help="its weights; trained and kept if not there")
     parser.add_argument("--sheet", type=Path, help="write a contact sheet of 48 held-out prompts there, as PNG or JPEG")
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if given.sheet:
-        pictures = Pictures()
         prompts = [prompt_for(scene) for scene in random_scenes(48, seed=_SEED, held_out=True)]
-        contact_sheet([(text, pictures.draw(text, seed=_SEED + n)) for n, text in enumerate(prompts)]).save(given.sheet)
+        asked = [Asked(text, _SEED + n) for n, text in enumerate(prompts)]
+        drawn = Pictures(tier=given.tier, weights=given.weights).draw(asked)
+        contact_sheet(list(zip(prompts, drawn, strict=True))).save(given.sheet)
         return 0
     judge = load_or_train(given.judge, given.judge.parent)
-    figures = evaluate(judge, SHORT if given.short else LONG)
+    figures = evaluate(judge, SHORT if given.short else LONG, tier=given.tier, weights=given.weights)
     missed = failures(figures)
     print(json.dumps({**figures, "missed": missed}, indent=1) if given.json else _table(figures, missed))
     return 1 if missed else 0
