@@ -4,8 +4,9 @@ import json
 
 from .generator_words import Capabilities, Health, ModelCard, NotTheContract, read
 
-_STATES = {
+STATES = {
     "ready": "is ready",
+    "idle": "is resting: the next picture loads its model",
     "loading": "is starting",
     "paused": "is paused: its card is needed for something else",
     "draining": "is stopping",
@@ -44,7 +45,7 @@ def _health(health: Health) -> str:
     models = f"Loaded: {', '.join(health.models)}. " if health.models else ""
     memory = f"Memory: {_gib(health.memory.used_bytes)} of {_gib(health.memory.total_bytes)}. " if health.memory else ""
     return (
-        f"The generator {_STATES.get(health.state, health.state)}{device}. "
+        f"The generator {STATES.get(health.state, health.state)}{device}. "
         f"{models}{memory}{health.running} being drawn, {health.queued} waiting."
     )
 

@@ -6,7 +6,7 @@ from dataclasses import fields
 
 import pytest
 import yaml
-from bad_engines import Dying, Failing, Greedy, Hanging, Raising, Rubbish, Slow, Unborn, Weightless
+from bad_engines import Dying, Failing, Greedy, Hanging, Raising, Rubbish, Showing, Slow, Unborn, Weightless
 from PIL import Image
 from shipped_settings import settings
 
@@ -15,6 +15,7 @@ from bot.easel.generator_client import GeneratorClient
 from bot.easel.generator_errors import GeneratorError, Interrupted, NotRunning, QueueFull, Refused
 from bot.easel.job_body import job_body
 from bot.easel.language import parse_draw
+from bot.easel.status import STATES
 from generator import __version__, api
 
 
@@ -55,6 +56,17 @@ async def follow(client: GeneratorClient, job: str = "job") -> list[words.JobEve
 )
 def test_the_bot_reads_nothing_that_the_contract_does_not_say(theirs, ours):
     assert {field.name for field in fields(ours)} <= set(theirs.model_fields)
+
+
+def test_the_bot_has_a_word_for_every_state_of_the_generator():
+    assert STATES.keys() == set(api.ServiceState)
+
+
+async def test_previews_are_left_alone(start_generator):
+    generator = await start_generator(Showing)
+    bot = client(generator.socket)
+    await submit(bot, "otter")
+    assert [type(event).__name__ for event in await follow(bot)][-1] == "JobStatus"
 
 
 async def test_health_and_capabilities(generator):
