@@ -48,7 +48,7 @@ async def test_who_waits_long_is_told_their_place_and_time(rooms, change_setting
         command = await bo.say(f"!draw otter {SMALL}")
         told = await bo.reply(command, "waiting")
         await bo.person.redact(bo.room_id, command)
-    assert re.fullmatch(r"You are next\. Your picture should be here in \d+ s\.", told.body)
+    assert re.fullmatch(r"You are next\. Your picture should be here in \d+ (s|min)\.", told.body)
     assert not bo.replies(at_once.command, "waiting")
 
 
