@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,17 @@ def stand_in_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stand-in")
     save_stand_in(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def miniatures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Settings that put a miniature in the place of each large model's weights."""
+    from miniatures import NAMES, miniature_settings, save_miniature
+
+    folder = tmp_path_factory.mktemp("models")
+    for name in NAMES:
+        save_miniature(name, folder / name)
+    return {name: miniature_settings(name, folder / name) for name in NAMES}
 
 
 @pytest.fixture(scope="session")

@@ -146,9 +146,9 @@ def env() -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def generator_settings() -> dict[str, Any]:
-    # Also where there is a card.
-    return {"default_model": "pocket"}
+def generator_settings(miniatures: dict[str, Any]) -> dict[str, Any]:
+    # Also where there is a card. The large models are there as miniatures.
+    return {"default_model": "pocket", "models": miniatures}
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -2,11 +2,10 @@
 
 import functools
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from miniatures import NAMES, miniature_settings, save_miniature
+from miniatures import NAMES
 from PIL import Image
 
 from generator.__main__ import main
@@ -15,18 +14,9 @@ from generator.drawing.diffusion import make_engine
 from generator.settings import Settings
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory) -> dict[str, Any]:
-    """Settings that put a miniature in the place of each model's weights."""
-    folder = tmp_path_factory.mktemp("models")
-    for name in NAMES:
-        save_miniature(name, folder / name)
-    return {name: miniature_settings(name, folder / name) for name in NAMES}
-
-
-async def test_all_draw_through_the_api(start_generator, models, monkeypatch):
+async def test_all_draw_through_the_api(start_generator, miniatures, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    settings = Settings(device="cpu", default_model="sd-1.5", models=models)
+    settings = Settings(device="cpu", default_model="sd-1.5", models=miniatures)
     generator = await start_generator(
         functools.partial(make_engine, settings),
         capabilities=functools.partial(capabilities, settings),
@@ -49,17 +39,19 @@ async def test_all_draw_through_the_api(start_generator, models, monkeypatch):
         ({"guidance_scale": 7}, "sdxl-turbo draws without guidance, so its guidance scale cannot be 7."),
     ],
 )
-async def test_what_turbo_does_not_take_is_refused_before_anything_is_loaded(start_generator, models, asked, sentence):
-    settings = Settings(device="cpu", models=models)
+async def test_what_turbo_does_not_take_is_refused_before_anything_is_loaded(
+    start_generator, miniatures, asked, sentence
+):
+    settings = Settings(device="cpu", models=miniatures)
     generator = await start_generator(capabilities=functools.partial(capabilities, settings))
     refused = await generator.submit("job", model="sdxl-turbo", **asked)
     assert (refused.status, refused.json["error"]["message"]) == (422, sentence)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_all_draw_on_the_command_line_and_their_recipe_again(models, tmp_path, name, capsys):
+def test_all_draw_on_the_command_line_and_their_recipe_again(miniatures, tmp_path, name, capsys):
     settings = tmp_path / "generator.yml"
-    settings.write_text(yaml.safe_dump({"models": models, "device": "cpu", "pictures": str(tmp_path / "pictures")}))
+    settings.write_text(yaml.safe_dump({"models": miniatures, "device": "cpu", "pictures": str(tmp_path / "pictures")}))
 
     def draw(*asked: str) -> tuple[Path, Path]:
         assert main(["--settings", str(settings), "draw", *asked]) == 0
