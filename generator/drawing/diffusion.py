@@ -116,8 +116,9 @@ class DiffusionEngine:
         for name in {drawing.recipe.model for drawing in drawings}:
             shelved = self.loaded(name)
             together = [drawing for drawing in drawings if drawing.model is shelved.model]
-            # Where UNet and VAE take turns, the UNet stays until something is decoded.
-            shelved.model.unet.to(self._plan.device)
+            if shelved.model.arrangement is Arrangement.OFFLOADED:
+                # Until something is decoded.
+                shelved.model.unet.to(self._plan.device)
             try:
                 step_all(together, at_once=shelved.at_once)
             except torch.OutOfMemoryError:
@@ -140,15 +141,16 @@ class DiffusionEngine:
                 "The drawing fell apart into numbers that are none. A lower guidance may help.",
             )
 
-        if model.arrangement is Arrangement.OFFLOADED:
+        takes_turns = model.arrangement is Arrangement.OFFLOADED
+        if takes_turns:
             model.unet.to("cpu")
+            model.vae.to(plan.device)
         tiled = must_tile(plan, self.loaded(recipe.model).needs, pixels=recipe.pixels)
         model.vae.use_tiling = tiled
         model.vae.tile_sample_min_size = TILE_PIXELS
         model.vae.tile_latent_min_size = TILE_PIXELS // model.pixels_per_latent
-        model.vae.to(plan.device)
         decoded = model.vae.decode(drawing.latents / model.vae.config.scaling_factor, return_dict=False)[0]
-        if model.arrangement is Arrangement.OFFLOADED:
+        if takes_turns:
             model.vae.to("cpu")
         if self._settings.previews:
             self._previews.learn(drawing, decoded)
