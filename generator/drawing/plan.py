@@ -32,10 +32,13 @@ class Plan:
 
     @property
     def arrangements(self) -> tuple[Arrangement, ...]:
-        """What can be where. Text encoders that compute in another dtype than they are stored in do so in RAM."""
+        """What can be where, the most comfortable first."""
         if self.device.type == "cpu":
             return (Arrangement.RESIDENT,)
-        return tuple(Arrangement)[self.stored != self.computed :]
+        if self.stored != self.computed:
+            # Text encoders compute as they are stored: here in RAM, in fp32.
+            return (Arrangement.LEAN, Arrangement.OFFLOADED)
+        return tuple(Arrangement)
 
     def facts(
         self, *, arrangement: Arrangement, tiled: bool, together: int, enlarge: int = 1
