@@ -132,14 +132,15 @@ def _read_recipe(path: Path) -> RecipeRequest:
 
 
 def _fetch(asked: argparse.Namespace, settings: Settings) -> int:
-    from generator.weights import fetch
+    from generator.weights import can_be_fetched, fetch
 
     cards = all_cards(settings)
-    fetchable = tuple(name for name, card in cards.items() if card.repository)
+    fetchable = tuple(name for name, card in cards.items() if can_be_fetched(card))
     if asked.model not in fetchable:
         message = f"“{asked.model}” is not a model to fetch. There is: {', '.join(fetchable)}."
         raise Refused("unknown_choice", message, choices=fetchable)
-    print(fetch(asked.model, cards[asked.model]))
+    for path in fetch(asked.model, cards[asked.model]):
+        print(path)
     return 0
 
 

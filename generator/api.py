@@ -276,6 +276,16 @@ class CardLimits(Words):
     max_tokens: int = Field(description="Tokens of the prompt that reach the model; the rest is left out, with a note")
 
 
+class CardDraft(Words):
+    """What holds for the tier draft in place of the defaults and limits."""
+
+    steps: int
+    guidance_scale: float
+    max_guidance_scale: float
+    sampler: str
+    lora: str | None = Field(description="Where the LoRA comes from that a draft is drawn with; null: with none")
+
+
 class ModelCard(Words):
     """What is told of a model. ``available`` is false while its weights are not on this machine."""
 
@@ -290,6 +300,7 @@ class ModelCard(Words):
     sizes: dict[str, Size] = Field(description="square, portrait and landscape")
     defaults: CardDefaults
     limits: CardLimits
+    draft: CardDraft
 
 
 class RequestLimits(Words):

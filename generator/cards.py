@@ -9,13 +9,16 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from generator.api import CardDefaults, CardLimits, ModelCard, Size
+from generator.api import CardDefaults, CardDraft, CardLimits, ModelCard, Size
 
 Sampler = Literal["unipc", "euler_a", "pndm", "euler", "dpmpp_2m", "dpmpp_2m_sde", "lcm"]
 SAMPLERS: tuple[str, ...] = get_args(Sampler)
 
 # The lcm sampler takes its steps out of a schedule of so many.
 MAX_STEPS_OF_LCM = 50
+
+# Of a model's own steps, where it has no LoRA for drafts.
+DRAFT_SHARE_OF_STEPS = 2 / 3
 
 Tier = Literal["exact", "balanced", "fast", "draft"]
 TIERS: tuple[str, ...] = get_args(Tier)
@@ -69,6 +72,36 @@ class SchedulerSettings(_Data):
     rescale_betas_zero_snr: bool | None = None
 
 
+class LoraSettings(_Data):
+    """Where a LoRA is: ``weight_name`` in a hub's ``repository``, or a ``file``."""
+
+    repository: str | None = Field(None, pattern=f"^({_WORDS}/)?{_WORDS}$", max_length=96)
+    revision: str | None = None
+    weight_name: str = Field("pytorch_lora_weights.safetensors", pattern=r"^[A-Za-z0-9_.-]+\.safetensors$")
+    file: UserPath | None = None
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> "LoraSettings":
+        if (self.repository is None) == (self.file is None):
+            raise ValueError("a LoRA has exactly one of repository and file")
+        _check_safetensors(self.file)
+        return self
+
+    @property
+    def source(self) -> str:
+        return str(self.file or self.repository)
+
+
+class DraftSettings(_Data):
+    """How drafts are drawn with a LoRA that makes a few steps enough; not said, it is as LCM-LoRA is documented."""
+
+    lora: LoraSettings
+    steps: int = Field(8, ge=1)
+    guidance_scale: float = 1.0
+    max_guidance_scale: float = Field(2.0, ge=1)
+    sampler: Sampler = "lcm"
+
+
 class CardSettings(_Data):
     """One model as ``cards.yml`` or a settings file describes it.
 
@@ -91,6 +124,8 @@ class CardSettings(_Data):
     scheduler: SchedulerSettings = SchedulerSettings()
     defaults: DefaultSettings = DefaultSettings()
     limits: LimitSettings = LimitSettings()
+    # Without it a draft is fewer of the model's own steps, with what the tier fast leaves out.
+    draft: DraftSettings | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -106,8 +141,7 @@ class CardSettings(_Data):
     def _is_consistent(self) -> "CardSettings":
         if sum(source is not None for source in (self.repository, self.folder, self.built_in)) != 1:
             raise ValueError("a model has exactly one of repository, folder and built_in, or is like another")
-        if self.file is not None and self.file.suffix != ".safetensors":
-            raise ValueError(f"file is {self.file.name}; it can be a .safetensors file only")
+        _check_safetensors(self.file)
         if "square" not in self.sizes:
             raise ValueError("sizes needs at least square")
         low, high = self.limits.min_side, self.limits.max_side
@@ -116,13 +150,21 @@ class CardSettings(_Data):
                 raise ValueError(f"{name} is {width}x{height}, which is outside of the model's own limits")
         if high * self.enlarge > MAX_SIDE:
             raise ValueError(f"limits.max_side enlarged is {high * self.enlarge}; it can be {MAX_SIDE}")
-        if self.defaults.steps > self.limits.max_steps:
-            raise ValueError(f"defaults.steps is {self.defaults.steps}, limits.max_steps is {self.limits.max_steps}")
         low_scale, high_scale = self.limits.min_guidance_scale, self.limits.max_guidance_scale
-        if not low_scale <= self.defaults.guidance_scale <= high_scale:
+        for part, said in (("defaults", self.defaults), ("draft", self.draft)):
+            if said is None:
+                continue
+            if said.steps > self.limits.max_steps:
+                raise ValueError(f"{part}.steps is {said.steps}, limits.max_steps is {self.limits.max_steps}")
+            if not low_scale <= said.guidance_scale <= high_scale:
+                raise ValueError(
+                    f"{part}.guidance_scale is {said.guidance_scale:g}; "
+                    f"the model's own limits are {low_scale:g} to {high_scale:g}"
+                )
+        if self.draft and self.draft.guidance_scale > self.draft.max_guidance_scale:
             raise ValueError(
-                f"defaults.guidance_scale is {self.defaults.guidance_scale:g}; "
-                f"the model's own limits are {low_scale:g} to {high_scale:g}"
+                f"draft.guidance_scale is {self.draft.guidance_scale:g}, "
+                f"draft.max_guidance_scale is {self.draft.max_guidance_scale:g}"
             )
         if not high_scale and self.defaults.negative_prompt:
             raise ValueError("a model without guidance has no defaults.negative_prompt")
@@ -131,6 +173,11 @@ class CardSettings(_Data):
     @property
     def source(self) -> str:
         return str(self.file or self.repository or self.folder or "built in")
+
+
+def _check_safetensors(file: Path | None) -> None:
+    if file is not None and file.suffix != ".safetensors":
+        raise ValueError(f"file is {file.name}; it can be a .safetensors file only")
 
 
 def _merged(card: dict[str, Any], like: dict[str, Any]) -> dict[str, Any]:
@@ -147,7 +194,7 @@ def _merged(card: dict[str, Any], like: dict[str, Any]) -> dict[str, Any]:
         taken.pop(key, None)
     merged = {**taken, **card}
     del merged["like"]
-    for part in ("scheduler", "defaults", "limits"):
+    for part in ("scheduler", "defaults", "limits", "draft"):
         if isinstance(card.get(part), dict):
             merged[part] = {**taken.get(part, {}), **card[part]}
     return merged
@@ -187,4 +234,17 @@ def model_card(name: str, card: CardSettings, *, available: bool) -> ModelCard:
             min_guidance_scale=card.limits.min_guidance_scale,
             **card.limits.model_dump(),
         ),
+        draft=_card_draft(card),
+    )
+
+
+def _card_draft(card: CardSettings) -> CardDraft:
+    if card.draft:
+        return CardDraft(lora=card.draft.lora.source, **card.draft.model_dump(exclude={"lora"}))
+    return CardDraft(
+        lora=None,
+        steps=max(1, round(card.defaults.steps * DRAFT_SHARE_OF_STEPS)),
+        guidance_scale=card.defaults.guidance_scale,
+        max_guidance_scale=card.limits.max_guidance_scale,
+        sampler=card.defaults.sampler,
     )

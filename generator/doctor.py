@@ -14,7 +14,7 @@ from generator.capabilities import all_cards, default_model, has_card
 from generator.client import NotRunning, call
 from generator.errors import CardBusy, DrawingFailed
 from generator.settings import Settings
-from generator.weights import how_to_get, is_here, locate
+from generator.weights import how_to_get, how_to_get_lora, is_here, locate, lora_bytes
 
 if TYPE_CHECKING:
     from generator.drawing.needs import Arrangement, Needs
@@ -126,6 +126,9 @@ def _weights(settings: Settings) -> Finding:
         return Finding("weights", Level.PROBLEM, f"The weights of {name} are not here.", how_to_get(name, card))
     if card.built_in:
         return Finding("weights", Level.OK, f"{name} draws here: small pictures, few words.", _MORE)
+    if card.draft and not lora_bytes(card):
+        told = f"The weights of {name} are here, the LoRA of its drafts is not."
+        return Finding("weights", Level.WARNING, told, how_to_get_lora(name, card.draft.lora))
     return Finding("weights", Level.OK, f"The weights of {name} are here.")
 
 

@@ -30,10 +30,13 @@ def resolve(
     slots = _slots(request.slots)
     if not slots.joined():
         raise Refused("empty_prompt", "The prompt is empty: say at least what the subject is.", field="slots")
-    negative = _negative_prompt(request, card)
+    tier = _choice("tier", request.tier or defaults.tier, TIERS)
+    guidance_scale = _guidance_scale(request, card, tier)
+    negative = _negative_prompt(request, card, guidance_scale)
     for field, text in (("slots", slots.joined()), ("negative_prompt", negative)):
         _text_is_drawable(field, text)
-    sampler = _choice("sampler", request.sampler or defaults.sampler, SAMPLERS)
+    usual = card.draft if tier == "draft" else defaults
+    sampler = _choice("sampler", request.sampler or usual.sampler, SAMPLERS)
     most_steps = min(bounds.max_steps, MAX_STEPS_OF_LCM) if sampler == "lcm" else bounds.max_steps
     return Recipe(
         slots=slots,
@@ -43,16 +46,17 @@ def resolve(
         seed=_seed_of(job_id, n) if request.seed is None else request.seed,
         width=width,
         height=height,
-        steps=_bounded("steps", request.steps, min(defaults.steps, most_steps), 1, most_steps),
-        guidance_scale=_guidance_scale(request, card),
+        steps=_bounded("steps", request.steps, min(usual.steps, most_steps), 1, most_steps),
+        guidance_scale=guidance_scale,
         sampler=sampler,
-        tier=_choice("tier", request.tier or defaults.tier, TIERS),
+        tier=tier,
     )
 
 
-def _negative_prompt(request: RecipeRequest, card: ModelCard) -> str:
-    asked = card.defaults.negative_prompt if request.negative_prompt is None else request.negative_prompt
-    negative = _prompt(asked)
+def _negative_prompt(request: RecipeRequest, card: ModelCard, guidance_scale: float) -> str:
+    """What was said, else the model's own where there is guidance that could look at it."""
+    usual = card.defaults.negative_prompt if guidance_scale > 1 else ""
+    negative = _prompt(usual if request.negative_prompt is None else request.negative_prompt)
     if negative and not card.limits.max_guidance_scale:
         raise Refused(
             "no_guidance",
@@ -64,10 +68,13 @@ def _negative_prompt(request: RecipeRequest, card: ModelCard) -> str:
     return negative
 
 
-def _guidance_scale(request: RecipeRequest, card: ModelCard) -> float:
-    asked, bounds = request.guidance_scale, card.limits
+def _guidance_scale(request: RecipeRequest, card: ModelCard, tier: str) -> float:
+    asked, bounds, draft = request.guidance_scale, card.limits, card.draft
     if bounds.max_guidance_scale:
         low, high = bounds.min_guidance_scale, bounds.max_guidance_scale
+        if tier == "draft":
+            high = min(high, draft.max_guidance_scale)
+            return _bounded("guidance_scale", asked, draft.guidance_scale, low, high, where="in a draft ")
         return _bounded("guidance_scale", asked, card.defaults.guidance_scale, low, high)
     # 0 and 1 both say: without.
     if asked not in (None, 0, 1):
@@ -119,14 +126,16 @@ def _size(request: RecipeRequest, card: ModelCard) -> tuple[int, int]:
     return width, height
 
 
-def _bounded(field: str, asked: Number | None, default: Number, low: Number, high: Number) -> Number:
+def _bounded(
+    field: str, asked: Number | None, default: Number, low: Number, high: Number, *, where: str = ""
+) -> Number:
     if asked is None:
         return default
     if not low <= asked <= high:
         allowed = f"{_plain(low)} to {_plain(high)}" if low < high else f"{_plain(low)} only"
         raise Refused(
             "out_of_range",
-            f"{field.replace('_', ' ')} is {_plain(asked)}; it can be {allowed}.",
+            f"{field.replace('_', ' ')} is {_plain(asked)}; {where}it can be {allowed}.",
             field=field,
             value=asked,
             limit=[low, high],

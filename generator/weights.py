@@ -13,7 +13,7 @@ from httpx2 import HTTPError
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import LocalEntryNotFoundError, RevisionResolutionError
 
-from generator.cards import CardSettings
+from generator.cards import CardSettings, LoraSettings
 from generator.errors import FetchFailed, WeightsMissing
 
 # The parts of a pipeline that draw, each with the file that describes it; a safety checker is none of them.
@@ -57,6 +57,21 @@ def locate(name: str, card: CardSettings) -> Located:
     return Located(folder, folder.name if card.repository else _digest(sorted(folder.rglob("*.safetensors"))))
 
 
+def locate_lora(name: str, lora: LoraSettings) -> tuple[Path, str]:
+    """Find the LoRA that a model draws drafts with, and its revision, as ``locate`` does the model."""
+    file = _lora_file(lora)
+    if file is None:
+        message = f"The LoRA that {name} draws drafts with is not on the drawing machine. {how_to_get_lora(name, lora)}"
+        raise WeightsMissing("weights_missing", message)
+    return file, file.parent.name if lora.repository else _digest([file])
+
+
+def lora_bytes(card: CardSettings) -> int:
+    """What the LoRA of a card's drafts adds to the weights, if it is on this machine."""
+    file = _lora_file(card.draft.lora) if card.draft else None
+    return file.stat().st_size if file else 0
+
+
 def weight_files(located: Located, card: CardSettings) -> Iterator[tuple[str, Path]]:
     """Every file with weights and the part it belongs to; one that has them all belongs to the part ``""``."""
     if located.file:
@@ -86,22 +101,42 @@ def how_to_get(name: str, card: CardSettings) -> str:
     return f"Put them into {card.folder}, in diffusers' layout, as safetensors."
 
 
-def fetch(name: str, card: CardSettings) -> Path:
-    """Download what a card needs with a progress bar, or finish a download that was broken off. Returns the folder.
+def how_to_get_lora(name: str, lora: LoraSettings) -> str:
+    return f"Run python -m generator fetch {name}" if lora.repository else f"There is no file {lora.file}."
 
-    That is all but the weights, a few megabytes, where they are in a file. Raises FetchFailed when the hub cannot be
-    reached or does not have them.
+
+def can_be_fetched(card: CardSettings) -> bool:
+    """Whether a hub has it, or the LoRA of its drafts."""
+    return bool(card.repository or (card.draft and card.draft.lora.repository))
+
+
+def fetch(name: str, card: CardSettings) -> Iterator[Path]:
+    """Download what a card needs with a progress bar, or finish a download that was broken off. Yields what is there.
+
+    That is all but the weights, a few megabytes, where they are in a file, and the LoRA of its drafts. Raises
+    FetchFailed when the hub cannot be reached or does not have them.
     """
-    assert card.repository is not None
+    if card.repository:
+        folder = _fetched(name, card, _patterns(card))
+        if not is_complete(folder, card):
+            what = "configuration" if card.file else "set of safetensors"
+            raise FetchFailed("fetch_failed", f"{card.repository} has no complete {what} for {name}.")
+        yield folder
+    if card.draft and card.draft.lora.repository:
+        lora = card.draft.lora
+        file = _fetched(name, lora, [lora.weight_name]) / lora.weight_name
+        if not file.is_file():
+            raise FetchFailed("fetch_failed", f"{lora.repository} has no {lora.weight_name} for the drafts of {name}.")
+        yield file
+
+
+def _fetched(name: str, source: CardSettings | LoraSettings, patterns: list[str]) -> Path:
+    assert source.repository is not None
     try:
-        folder = Path(snapshot_download(card.repository, revision=card.revision, allow_patterns=_patterns(card)))
+        return Path(snapshot_download(source.repository, revision=source.revision, allow_patterns=patterns))
     except (OSError, HTTPError, RevisionResolutionError) as error:
         why = str(error).partition("\n")[0]
-        raise FetchFailed("fetch_failed", f"{name} could not be fetched from {card.repository}: {why}") from error
-    if not is_complete(folder, card):
-        what = "configuration" if card.file else "set of safetensors"
-        raise FetchFailed("fetch_failed", f"{card.repository} has no complete {what} for {name}.")
-    return folder
+        raise FetchFailed("fetch_failed", f"{name} could not be fetched from {source.repository}: {why}") from error
 
 
 def is_complete(folder: Path, card: CardSettings) -> bool:
@@ -120,7 +155,7 @@ def _has_weights(folder: Path, part: str, card: CardSettings) -> bool:
 def _folder(card: CardSettings) -> Path | None:
     """The folder with all that a card needs beside its file, or None."""
     if card.repository:
-        folder = _cached(card)
+        folder = _cached(card, _patterns(card))
     elif card.built_in:
         # A package of ours has its weights beside its modules, as plain files.
         folder = Path(str(files("generator") / card.built_in / "weights"))
@@ -131,12 +166,20 @@ def _folder(card: CardSettings) -> Path | None:
     return folder if is_complete(folder, card) else None
 
 
-def _cached(card: CardSettings) -> Path | None:
-    assert card.repository is not None
+def _lora_file(lora: LoraSettings) -> Path | None:
+    file = lora.file
+    if lora.repository:
+        folder = _cached(lora, [lora.weight_name])
+        file = folder / lora.weight_name if folder else None
+    return file if file and file.is_file() else None
+
+
+def _cached(source: CardSettings | LoraSettings, patterns: list[str]) -> Path | None:
+    assert source.repository is not None
     try:
         return Path(
             snapshot_download(
-                card.repository, revision=card.revision, allow_patterns=_patterns(card), local_files_only=True
+                source.repository, revision=source.revision, allow_patterns=patterns, local_files_only=True
             )
         )
     except LocalEntryNotFoundError:

@@ -26,7 +26,7 @@ for name in names:
 print(len(sys.modules))
 """
 
-DRAWING = "torch,diffusers,transformers,compel,accelerate,safetensors"
+DRAWING = "torch,diffusers,transformers,compel,accelerate,peft,safetensors"
 MATRIX = "maubot,mautrix,nio,synapse,ruamel"
 
 

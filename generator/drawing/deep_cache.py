@@ -28,7 +28,7 @@ def whole(unet: UNet2DConditionModel, rows: UNetInput, *, keep: bool) -> tuple[t
 
     def note(_: Any, args: tuple[torch.Tensor, ...]) -> None:
         # The last layer reads what the layer before it said, then, behind it, the first convolution of the way down.
-        kept.append(args[0][:, : -unet.conv_in.out_channels])
+        kept.append(args[0][:, : -unet.config.block_out_channels[0]])
 
     hook = unet.up_blocks[-1].resnets[-1].register_forward_pre_hook(note) if keep else None
     try:

@@ -18,7 +18,7 @@ from generator.drawing.loop import Drawing, step_all
 from generator.drawing.memory import memory_of
 from generator.drawing.model import Model
 from generator.drawing.needs import Arrangement
-from generator.drawing.plan import make_plan, must_tile
+from generator.drawing.plan import lora_facts, make_plan, must_tile
 from generator.drawing.preview import Previews
 from generator.drawing.samplers import make_scheduler, step_options
 from generator.drawing.shelf import Shelf, Shelved
@@ -98,6 +98,9 @@ class DiffusionEngine:
         size = (recipe.height, recipe.width)
         time_ids = torch.tensor([[*size, 0, 0, *size]], dtype=model.dtype, device=plan.device).repeat(2, 1)
 
+        # 5. The LoRA, where the model has one for drafts.
+        lora = model.draft_lora.ready() if recipe.tier == "draft" else None
+
         return Drawing(
             recipe,
             draw.earlier,
@@ -108,6 +111,7 @@ class DiffusionEngine:
             step_options(scheduler, noise),
             latents,
             time.perf_counter() - began,
+            lora,
         )
 
     @torch.inference_mode()
@@ -160,9 +164,12 @@ class DiffusionEngine:
         facts = plan.facts(
             arrangement=model.arrangement, tiled=tiled, together=drawing.most_together, enlarge=model.card.enlarge
         )
+        if recipe.tier == "draft":
+            facts |= lora_facts(drawing.lora)
         notes = (
             *_left_out(drawing.conditioning),
             *_not_known(recipe, model),
+            *_without_effect(recipe),
             *_differences(drawing.earlier, model.revision, facts),
         )
         return Drawn(image, round(seconds, 3), model.revision, facts, notes, model.card.enlarge)
@@ -184,6 +191,12 @@ def _not_known(recipe: Recipe, model: Model) -> tuple[str, ...]:
     known = model.known_words.union(known_words.words(model.card.defaults.negative_prompt))
     unknown = known_words.unknown_words((recipe.prompt, recipe.negative_prompt), known)
     return (known_words.note(model.name, unknown),) if unknown else ()
+
+
+def _without_effect(recipe: Recipe) -> tuple[str, ...]:
+    if recipe.negative_prompt and recipe.guidance_scale <= 1:
+        return ("Without guidance the negative prompt has no effect.",)
+    return ()
 
 
 def _differences(

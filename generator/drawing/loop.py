@@ -18,7 +18,7 @@ from generator.api import EarlierFacts, Recipe
 from generator.drawing.deep_cache import UNetInput, outermost, whole
 from generator.drawing.model import Model
 from generator.drawing.text import Conditioning
-from generator.drawing.tiers import TIERS, Tier
+from generator.drawing.tiers import DRAFT_WITH_LORA, TIERS, Tier
 
 
 @dataclass(eq=False)
@@ -36,6 +36,8 @@ class Drawing:
     latents: torch.Tensor
     # Time on the card; of a call that is shared, its share.
     seconds: float
+    # The revision of the LoRA that this is drawn with.
+    lora: str | None = None
     step: int = 0
     # The most drawings that went through the UNet with this one.
     most_together: int = 1
@@ -48,7 +50,7 @@ class Drawing:
 
     @property
     def tier(self) -> Tier:
-        return TIERS[self.recipe.tier]
+        return DRAFT_WITH_LORA if self.lora else TIERS[self.recipe.tier]
 
     @property
     def rows(self) -> int:
@@ -80,11 +82,11 @@ def step_all(drawings: Sequence[Drawing], *, at_once: int) -> None:
 
 
 def _shared(drawings: Sequence[Drawing], at_once: int) -> Iterator[list[Drawing]]:
-    """Drawings whose tensors have the same shapes and take the same way through the same UNet, in their order."""
+    """Drawings whose tensors have the same shapes and take the same way through the same weights, in their order."""
     groups: dict[Any, list[Drawing]] = {}
     for drawing in drawings:
         shape = (drawing.latents.shape, drawing.conditioning.embeds.shape, drawing.is_whole)
-        groups.setdefault((id(drawing.model), *shape), []).append(drawing)
+        groups.setdefault((id(drawing.model), drawing.lora, *shape), []).append(drawing)
     for group in groups.values():
         for first in range(0, len(group), at_once):
             yield group[first : first + at_once]
@@ -115,6 +117,7 @@ def _stacked(inputs: Sequence[UNetInput]) -> UNetInput:
 
 def _predict(together: Sequence[Drawing], rows: UNetInput) -> torch.Tensor:
     unet = together[0].model.unet
+    together[0].model.draft_lora.switch(together[0].lora is not None)
     if not together[0].is_whole:
         return outermost(unet, rows, torch.cat([_kept(drawing) for drawing in together]))
     wanted = [drawing.tier.whole_every > 1 for drawing in together]

@@ -14,6 +14,7 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 from transformers.utils import logging as transformers_logging
 
 from generator.cards import CardSettings
+from generator.drawing.draft_lora import DraftLora
 from generator.drawing.needs import Arrangement
 from generator.drawing.plan import Plan
 from generator.drawing.upcast import compute_in
@@ -52,6 +53,7 @@ class Model:
     # SDXL's second pair; None in the family SD.
     text_encoder_2: CLIPTextModelWithProjection | None
     tokenizer_2: CLIPTokenizer | None
+    draft_lora: DraftLora
     # What the UNet computes in; its weights may be stored in another.
     dtype: torch.dtype
     arrangement: Arrangement
@@ -116,6 +118,7 @@ def load_model(
         tokenizer=pipeline.tokenizer,
         text_encoder_2=pipeline.text_encoder_2.eval() if is_sdxl else None,
         tokenizer_2=pipeline.tokenizer_2 if is_sdxl else None,
+        draft_lora=DraftLora(name, card, type(pipeline), pipeline.unet, dtype=plan.computed),
         dtype=plan.computed,
         arrangement=arrangement,
         scheduler_config=_scheduler_config(pipeline.scheduler, card),

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from generator.cards import CardSettings
 from generator.errors import CardBusy, DrawingFailed, WeightsBroken
-from generator.weights import Located, weight_files
+from generator.weights import Located, lora_bytes, weight_files
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +113,8 @@ def count(name: str, card: CardSettings, located: Located, *, stored: torch.dtyp
             json.loads((located.folder / part / "config.json").read_text(encoding="utf-8")) for part in ("unet", "vae")
         )
         return Needs(
-            unet=numbers["unet"] * stored.itemsize,
+            # From the first draft on its LoRA is there as well.
+            unet=numbers["unet"] * stored.itemsize + lora_bytes(card),
             text=numbers["text"] * stored.itemsize,
             # In fp32 always: in fp16 it overflows to black.
             vae=numbers["vae"] * torch.float32.itemsize,

@@ -60,6 +60,11 @@ class Plan:
         }
 
 
+def lora_facts(revision: str | None) -> dict[str, str | int | float | bool | None]:
+    """The same of a draft: the revision of the LoRA that it was drawn with, if any."""
+    return {"lora": revision, **({"peft": version("peft")} if revision else {})}
+
+
 def make_plan(device: Literal["auto", "cpu", "cuda"], vae_tiling: Literal["auto", "always", "never"]) -> Plan:
     """Choose the device and the dtypes. Raises DrawingFailed for a card that torch cannot use."""
     if device != "cpu" and (problem := card_problem()):

@@ -4,6 +4,9 @@ diffusers' own layerwise casting casts there and back at every step, and needs t
 layer sees its weights cast at the moment it reads them; nothing is cast back.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import nn
 from torch.nn.utils import parametrize
@@ -24,3 +27,19 @@ def compute_in(module: nn.Module, dtype: torch.dtype) -> None:
         for name, _ in list(layer.named_parameters(recurse=False)):
             # Unsafe is what it calls a change of the dtype.
             parametrize.register_parametrization(layer, name, _Cast(dtype), unsafe=True)
+
+
+@contextmanager
+def as_stored(module: nn.Module, dtype: torch.dtype) -> Iterator[None]:
+    """The layers without their cast to ``dtype``, if they have one, while others are put beside them; then all cast."""
+    casting = [layer for layer in module.modules() if parametrize.is_parametrized(layer)]
+    for layer in casting:
+        casts = layer.parametrizations
+        assert isinstance(casts, nn.ModuleDict)
+        for name in list(casts):
+            parametrize.remove_parametrizations(layer, name, leave_parametrized=False)
+    try:
+        yield
+    finally:
+        if casting:
+            compute_in(module, dtype)

@@ -48,6 +48,7 @@ def card(
             max_guidance_scale=max_guidance_scale,
             max_tokens=300,
         ),
+        draft=api.CardDraft(steps=8, guidance_scale=1, max_guidance_scale=2, sampler="lcm", lora="there"),
     )
 
 

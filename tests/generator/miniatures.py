@@ -14,6 +14,7 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
+from safetensors.torch import save_file
 from stand_in_weights import save_stand_in, text_config, tokenizer
 from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
@@ -22,6 +23,8 @@ from generator.cards import CardSettings
 NAMES = ("ssd-1b", "sdxl-turbo", "proteus-v0.2", "sd-1.5", "sd-2.1")
 
 _BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
+
+_LORA_RANK = 4
 
 # Each model's own scheduler_config.json.
 _SCHEDULERS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -41,6 +44,23 @@ def save_miniature(name: str, folder: Path) -> None:
         torch.manual_seed(NAMES.index(name))
         pipeline = _sd(name) if name.startswith("sd-") else _sdxl(name)
     pipeline.save_pretrained(folder, safe_serialization=True)
+
+
+def save_lora(folder: Path, file: Path) -> None:
+    """Write a LoRA for the miniature in ``folder`` that adapts what LCM-LoRA does, under the names that it has there:
+    every linear layer and convolution of the blocks."""
+    unet = UNet2DConditionModel.from_pretrained(folder / "unet", use_safetensors=True)
+    noise = torch.Generator().manual_seed(0)
+    tensors = {}
+    for name, layer in unet.named_modules():
+        if isinstance(layer, torch.nn.Linear | torch.nn.Conv2d) and "blocks." in name:
+            out, *rest = layer.weight.shape
+            down, up = (_LORA_RANK, *rest), (out, _LORA_RANK, *[1] * len(rest[1:]))
+            key = f"lora_unet_{name.replace('.', '_')}"
+            tensors[f"{key}.lora_down.weight"] = 0.1 * torch.randn(down, generator=noise)
+            tensors[f"{key}.lora_up.weight"] = 0.1 * torch.randn(up, generator=noise)
+            tensors[f"{key}.alpha"] = torch.tensor(_LORA_RANK / 2)
+    save_file({key: tensor.half() for key, tensor in tensors.items()}, file)
 
 
 def miniature_card(name: str, folder: Path) -> CardSettings:

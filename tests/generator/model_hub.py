@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,20 +12,22 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 @contextmanager
-def model_hub(repository: str, folder: Path, *, breaks_off: bool = False) -> Iterator[str]:
-    """The hub's address while it serves ``folder`` as the ``main`` revision of ``repository``, or half of each file."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
+def model_hub(repositories: Mapping[str, Path], *, breaks_off: bool = False) -> Iterator[str]:
+    """The hub's address while it serves each folder as its repository's ``main`` revision, or half of each file."""
 
     class Hub(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             path = self.path.split("?")[0]
+            repository, folder = next(
+                (known for known in repositories.items() if f"/{known[0]}/" in path), ("none/none", Path("/nowhere"))
+            )
             resolved = f"/{repository}/resolve/{COMMIT}/"
             if path == f"/api/models/{repository}/revision/main":
                 self._json({"id": repository, "sha": COMMIT, "siblings": []})
             elif path == f"/api/models/{repository}/tree/{COMMIT}":
-                self._json([_entry(file, folder) for file in files])
+                self._json([_entry(file, folder) for file in sorted(folder.rglob("*")) if file.is_file()])
             elif path.startswith(resolved) and (folder / path.removeprefix(resolved)).is_file():
-                self._file(folder / path.removeprefix(resolved))
+                self._file(folder / path.removeprefix(resolved), folder)
             else:
                 self._json({"error": "not here"}, status=404, headers={"X-Error-Code": "RepoNotFound"})
 
@@ -34,7 +36,7 @@ def model_hub(repository: str, folder: Path, *, breaks_off: bool = False) -> Ite
         def _json(self, content: object, *, status: int = 200, headers: dict[str, str] | None = None) -> None:
             self._send(json.dumps(content).encode(), status, {"Content-Type": "application/json", **(headers or {})})
 
-        def _file(self, file: Path) -> None:
+        def _file(self, file: Path, folder: Path) -> None:
             headers = {"ETag": f'"{_blob_id(file, folder)}"', "X-Repo-Commit": COMMIT}
             body = file.read_bytes()
             self._send(body, 200, headers, sent=len(body) // 2 if breaks_off else None)

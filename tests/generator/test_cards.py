@@ -28,6 +28,32 @@ def test_ssd_1b_is_drawn_as_its_first_user_did():
     )
 
 
+def test_ssd_1b_drafts_with_its_own_lcm_lora_as_that_is_documented():
+    draft = built_in_cards()["ssd-1b"].draft
+    assert (draft.lora.repository, draft.lora.weight_name) == (
+        "latent-consistency/lcm-lora-ssd-1b",
+        "pytorch_lora_weights.safetensors",
+    )
+    assert (draft.steps, draft.guidance_scale, draft.max_guidance_scale, draft.sampler) == (8, 1.0, 2.0, "lcm")
+    assert [name for name, card in built_in_cards().items() if card.draft] == ["ssd-1b"]
+
+
+@pytest.mark.parametrize(
+    ("said", "lora", "steps"),
+    [
+        ("", "latent-consistency/lcm-lora-ssd-1b", 8),
+        (", draft: {steps: 4}", "latent-consistency/lcm-lora-ssd-1b", 4),
+        (", draft: {lora: {file: /models/mine.safetensors}}", "/models/mine.safetensors", 8),
+        (", draft: null", None, 20),
+    ],
+)
+def test_a_card_like_another_drafts_like_it_too_unless_it_says_otherwise(tmp_path, said, lora, steps):
+    file = tmp_path / "generator.yml"
+    file.write_text(f"models: {{mine: {{like: ssd-1b, folder: /models/mine{said}}}}}")
+    card = next(card for card in capabilities(load_settings(file)).models if card.name == "mine")
+    assert (card.draft.lora, card.draft.steps) == (lora, steps)
+
+
 def test_every_size_of_a_card_is_inside_its_limits():
     for card in built_in_cards().values():
         for width, height in card.sizes.values():
@@ -103,6 +129,25 @@ def test_without_card_and_weights_the_default_is_the_model_that_comes_with_the_g
         ),
         ("models: {x: {like: sd-1.5, file: /x.ckpt}}", "file is x.ckpt; it can be a .safetensors file only"),
         ("models: {x: {like: sd-1.5, scheduler: {timestep_spacing: odd}}}", "models.x.scheduler.timestep_spacing: "),
+        ("models: {x: {like: sd-1.5, draft: {steps: 4}}}", "models.x.draft.lora: Field required"),
+        (
+            "models: {x: {like: ssd-1b, draft: {lora: {repository: a/b, file: /x.safetensors}}}}",
+            "a LoRA has exactly one of repository and file",
+        ),
+        ("models: {x: {like: ssd-1b, draft: {lora: {file: /x.bin}}}}", "file is x.bin; it can be a .safetensors file"),
+        (
+            "models: {x: {like: ssd-1b, draft: {lora: {repository: a/b, weight_name: ../c.safetensors}}}}",
+            "models.x.draft.lora.weight_name: ",
+        ),
+        ("models: {x: {like: ssd-1b, draft: {steps: 101}}}", "draft.steps is 101, limits.max_steps is 100"),
+        (
+            "models: {x: {like: ssd-1b, draft: {guidance_scale: 0.5}}}",
+            "draft.guidance_scale is 0.5; the model's own limits are 1 to 30",
+        ),
+        (
+            "models: {x: {like: ssd-1b, draft: {guidance_scale: 3}}}",
+            "draft.guidance_scale is 3, draft.max_guidance_scale is 2",
+        ),
         (
             "models: {x: {like: sdxl-turbo, defaults: {guidance_scale: 2}}}",
             "defaults.guidance_scale is 2; the model's own limits are 0 to 0",

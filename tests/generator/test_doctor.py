@@ -83,6 +83,16 @@ def test_the_model_that_comes_with_the_generator_is_here_and_a_larger_one_can_be
     assert can_draw(findings)
 
 
+def test_a_lora_for_drafts_that_is_not_here_is_a_warning_with_what_to_do(tmp_path, stand_in_folder):
+    draft, sizes = {"lora": {"file": tmp_path / "lora.safetensors"}}, {"square": (512, 512)}
+    card = CardSettings(family="sdxl", folder=stand_in_folder, sizes=sizes, draft=draft)
+    settings = Settings(device="cpu", default_model="mine", models={"mine": card}, pictures=tmp_path, socket=tmp_path)
+    weights = next(finding for finding in examine(settings) if finding.name == "weights")
+    told = "The weights of mine are here, the LoRA of its drafts is not."
+    assert (weights.level, weights.message) == (Level.WARNING, told)
+    assert weights.advice == f"There is no file {tmp_path / 'lora.safetensors'}."
+
+
 def test_a_folder_without_weights_is_named(tmp_path):
     card = CardSettings(family="sdxl", folder=tmp_path / "mine", sizes={"square": (512, 512)})
     settings = Settings(device="cpu", default_model="mine", models={"mine": card}, socket=tmp_path / "none.sock")

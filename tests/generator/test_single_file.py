@@ -110,7 +110,7 @@ def test_fetch_gets_its_configuration_only_and_then_it_draws_without_a_network(m
     written = {"models": {"mine": mine}, "device": "cpu", "pictures": str(tmp_path / "pictures")}
     settings.write_text(yaml.safe_dump(written))
 
-    with model_hub(repository, folder) as hub:
+    with model_hub({repository: folder}) as hub:
         fetched = generator("fetch", "mine", settings=settings, hub=hub)
     assert fetched.returncode == 0, fetched.stderr
     there = Path(fetched.stdout.strip())

@@ -52,6 +52,42 @@ def test_each_model_has_its_own_defaults(model, size, steps, guidance_scale, sam
     assert bool(recipe.negative_prompt) == (model != "sdxl-turbo")
 
 
+@pytest.mark.parametrize(
+    ("fields", "steps", "guidance_scale", "sampler"),
+    [
+        ({}, 8, 1.0, "lcm"),
+        ({"steps": 4, "guidance_scale": 1.5, "sampler": "euler"}, 4, 1.5, "euler"),
+        ({"model": "stand-in"}, 7, 12.0, "unipc"),
+        ({"model": "stand-in", "guidance_scale": 30.0, "steps": 60}, 60, 30.0, "unipc"),
+        ({"model": "proteus-v0.2"}, 20, 7.5, "unipc"),
+        ({"model": "sdxl-turbo"}, 3, 0.0, "euler_a"),
+        ({"model": "pocket"}, 11, 5.0, "unipc"),
+    ],
+)
+def test_a_draft_is_drawn_with_its_models_lora_or_with_two_thirds_of_its_steps(fields, steps, guidance_scale, sampler):
+    recipe = resolved(tier="draft", **fields)
+    assert (recipe.tier, recipe.steps, recipe.guidance_scale, recipe.sampler) == (
+        "draft",
+        steps,
+        guidance_scale,
+        sampler,
+    )
+    assert resolved(**recipe.model_dump()) == recipe
+
+
+@pytest.mark.parametrize(
+    ("fields", "negative"),
+    [
+        ({"tier": "draft"}, ""),
+        ({"guidance_scale": 1.0}, ""),
+        ({"tier": "draft", "guidance_scale": 1.5}, "ugly, poor quality"),
+        ({"tier": "draft", "negative_prompt": "hat"}, "hat"),
+    ],
+)
+def test_without_guidance_a_model_has_no_negative_prompt_of_its_own(fields, negative):
+    assert resolved(**fields).negative_prompt[: len("ugly, poor quality")] == negative
+
+
 @pytest.mark.parametrize("scale", [0, 1, None])
 def test_no_guidance_is_recorded_with_one_word_and_drawn_again(scale):
     recipe = resolved(model="sdxl-turbo", guidance_scale=scale, negative_prompt=" ")
@@ -149,6 +185,22 @@ def test_the_theme_is_the_first_term_without_its_weight(slots, theme):
         ({"guidance_scale": 31.0}, "guidance_scale", "guidance scale is 31; it can be 1 to 30."),
         ({"width": 8}, "width", "width is 8; it can be 256 to 1536."),
         ({"model": "pocket", "width": 512}, "width", "width is 512; it can be 64 only."),
+        (
+            {"tier": "draft", "guidance_scale": 12},
+            "guidance_scale",
+            "guidance scale is 12; in a draft it can be 1 to 2.",
+        ),
+        (
+            {"tier": "draft", "guidance_scale": 0.5},
+            "guidance_scale",
+            "guidance scale is 0.5; in a draft it can be 1 to 2.",
+        ),
+        ({"tier": "draft", "steps": 51}, "steps", "steps is 51; it can be 1 to 50."),
+        (
+            {"tier": "draft", "model": "sdxl-turbo", "negative_prompt": "hat"},
+            "negative_prompt",
+            "sdxl-turbo draws without guidance, so it takes no negative prompt.",
+        ),
         ({"height": 4096}, "height", "height is 4096; it can be 256 to 1536."),
         (
             {"width": 1536, "height": 1536},

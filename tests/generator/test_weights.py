@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from miniatures import save_lora
 from model_hub import COMMIT, model_hub
 from running_generator import recipe_of
 
@@ -19,6 +20,7 @@ from generator.settings import Settings
 from generator.weights import is_complete, is_here, locate
 
 REPOSITORY = "someone/tiny-sdxl"
+LORA = "someone/tiny-lora"
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +42,16 @@ def fp16_folder(stand_in_folder, tmp_path_factory) -> Path:
 
 @pytest.fixture
 def settings_file(tmp_path) -> Path:
-    file = tmp_path / "generator.yml"
-    card = {"family": "sdxl", "repository": REPOSITORY, "variant": "fp16", "sizes": {"square": [64, 64]}}
-    card["limits"] = {"min_side": 64}
-    file.write_text(yaml.safe_dump({"models": {"tiny": card}, "device": "cpu", "pictures": str(tmp_path / "pictures")}))
+    return settings_of(tmp_path, tiny={"repository": REPOSITORY, "variant": "fp16"})
+
+
+def settings_of(folder: Path, **models: dict[str, object]) -> Path:
+    file, small = (
+        folder / "generator.yml",
+        {"family": "sdxl", "sizes": {"square": [64, 64]}, "limits": {"min_side": 64}},
+    )
+    cards = {name: {**small, **card} for name, card in models.items()}
+    file.write_text(yaml.safe_dump({"models": cards, "device": "cpu", "pictures": str(folder / "pictures")}))
     return file
 
 
@@ -60,7 +68,7 @@ def test_fetched_once_then_drawn_without_a_network(settings_file, fp16_folder):
     assert (before.returncode, before.stdout) == (1, "")
     assert "python -m generator fetch tiny" in before.stderr
 
-    with model_hub(REPOSITORY, fp16_folder) as hub:
+    with model_hub({REPOSITORY: fp16_folder}) as hub:
         fetched = generator("fetch", "tiny", settings=settings_file, hub=hub)
     assert fetched.returncode == 0, fetched.stderr
     folder = Path(fetched.stdout.strip())
@@ -86,15 +94,55 @@ def test_fetched_once_then_drawn_without_a_network(settings_file, fp16_folder):
     assert yaml.safe_load(recipe.read_text())["facts"]["model_revision"] == COMMIT
 
 
+def test_the_lora_of_its_drafts_is_fetched_with_a_model_and_its_revision_recorded(
+    stand_in_folder, fp16_folder, tmp_path
+):
+    repository = tmp_path / "lora-repository"
+    repository.mkdir()
+    save_lora(stand_in_folder, repository / "pytorch_lora_weights.safetensors")
+    (repository / "another.safetensors").write_bytes(b"not asked for")
+    draft = {"lora": {"repository": LORA}, "steps": 1}
+    settings = settings_of(tmp_path, tiny={"repository": REPOSITORY, "variant": "fp16", "draft": draft})
+    asked = ("draw", "otter", "--model", "tiny", "--tier", "draft")
+
+    with model_hub({REPOSITORY: fp16_folder}) as hub:
+        half = generator("fetch", "tiny", settings=settings, hub=hub)
+    missing = generator(*asked, settings=settings, hub="http://127.0.0.1:9")
+    with model_hub({REPOSITORY: fp16_folder, LORA: repository}) as hub:
+        fetched = generator("fetch", "tiny", settings=settings, hub=hub)
+    drawn = generator(*asked, settings=settings, hub="http://127.0.0.1:9")
+
+    assert half.returncode == missing.returncode == 1
+    assert half.stderr.splitlines()[-1].startswith(f"tiny could not be fetched from {LORA}: ")
+    told = "The LoRA that tiny draws drafts with is not on the drawing machine. Run python -m generator fetch tiny"
+    assert told in missing.stderr
+    assert fetched.returncode == 0, fetched.stderr
+    _, lora = map(Path, fetched.stdout.split())
+    assert [file.name for file in lora.parent.iterdir()] == ["pytorch_lora_weights.safetensors"]
+    assert drawn.returncode == 0, drawn.stderr
+    recipe = yaml.safe_load(Path(drawn.stdout.split()[1]).read_text())
+    assert (recipe["tier"], recipe["sampler"], recipe["steps"]) == ("draft", "lcm", 1)
+    assert recipe["facts"]["plan"]["lora"] == COMMIT
+
+
+def test_a_repository_without_the_lora_that_the_card_names_is_a_sentence(fp16_folder, tmp_path):
+    draft = {"lora": {"repository": LORA, "weight_name": "mine.safetensors"}}
+    settings = settings_of(tmp_path, mine={"folder": str(tmp_path), "draft": draft})
+    with model_hub({LORA: fp16_folder}) as hub:
+        refused = generator("fetch", "mine", settings=settings, hub=hub)
+    told = f"{LORA} has no mine.safetensors for the drafts of mine."
+    assert (refused.returncode, refused.stdout, refused.stderr.splitlines()[-1]) == (1, "", told)
+
+
 def test_a_hub_that_does_not_have_it_is_a_sentence(settings_file, fp16_folder):
-    with model_hub("someone/else", fp16_folder) as hub:
+    with model_hub({"someone/else": fp16_folder}) as hub:
         refused = generator("fetch", "tiny", settings=settings_file, hub=hub)
     assert refused.returncode == 1
     assert refused.stderr.startswith(f"tiny could not be fetched from {REPOSITORY}: ")
 
 
 def test_a_hub_that_hangs_up_is_a_sentence(settings_file, fp16_folder):
-    with model_hub(REPOSITORY, fp16_folder, breaks_off=True) as hub:
+    with model_hub({REPOSITORY: fp16_folder}, breaks_off=True) as hub:
         broken_off = generator("fetch", "tiny", settings=settings_file, hub=hub)
     assert broken_off.returncode == 1
     assert broken_off.stderr.splitlines()[-1].startswith(f"tiny could not be fetched from {REPOSITORY}: ")
@@ -103,7 +151,7 @@ def test_a_hub_that_hangs_up_is_a_sentence(settings_file, fp16_folder):
 
 def test_a_repository_without_safetensors_is_a_sentence(settings_file, fp16_folder, tmp_path):
     shutil.copytree(fp16_folder, tmp_path / "pickles", ignore=shutil.ignore_patterns("*.safetensors"))
-    with model_hub(REPOSITORY, tmp_path / "pickles") as hub:
+    with model_hub({REPOSITORY: tmp_path / "pickles"}) as hub:
         refused = generator("fetch", "tiny", settings=settings_file, hub=hub)
     assert (refused.returncode, refused.stderr.splitlines()[-1]) == (
         1,

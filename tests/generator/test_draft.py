@@ -1,0 +1,266 @@
+"""Drafts with a LoRA against diffusers' own pipeline, and beside drawings that must not notice it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import LCMScheduler, StableDiffusionPipeline, StableDiffusionXLPipeline
+from miniatures import miniature_settings, save_lora, save_miniature
+from running_generator import recipe_of
+from safetensors.torch import load_file, save_file
+
+from generator.api import EarlierFacts, Recipe
+from generator.cards import CardSettings
+from generator.drawing.diffusion import DiffusionEngine
+from generator.drawing.draft_lora import DraftLora
+from generator.drawing.model import load_model
+from generator.drawing.needs import count
+from generator.drawing.plan import make_plan
+from generator.drawing.upcast import compute_in
+from generator.errors import WeightsBroken, WeightsMissing
+from generator.lane import Draw
+from generator.settings import Settings
+from generator.weights import locate
+
+NAMES = ("ssd-1b", "sd-1.5")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> dict[str, Path]:
+    folders = {name: tmp_path_factory.mktemp("miniatures") / name for name in NAMES}
+    for name, folder in folders.items():
+        save_miniature(name, folder)
+        save_lora(folder, folder / "lora.safetensors")
+    return folders
+
+
+def card(name: str, folder: Path, lora: Path | None = None) -> CardSettings:
+    draft = {"lora": {"file": str(lora or folder / "lora.safetensors")}}
+    return CardSettings.model_validate({**miniature_settings(name, folder), "draft": draft})
+
+
+def engine_of(cards: dict[str, CardSettings]) -> DiffusionEngine:
+    return DiffusionEngine(Settings(device="cpu", models=cards))
+
+
+@pytest.fixture(scope="module")
+def engine(folders) -> DiffusionEngine:
+    return engine_of({name: card(name, folder) for name, folder in folders.items()})
+
+
+@pytest.fixture(params=NAMES)
+def name(request) -> str:
+    return request.param
+
+
+def asked_of(name: str, **changes) -> Recipe:
+    usual = {"model": name, "tier": "draft", "sampler": "lcm", "steps": 4, "guidance_scale": 1.0}
+    return recipe_of(subject=("otter", "cowboy hat")).model_copy(update={**usual, **changes})
+
+
+def exact(name: str, **changes) -> Recipe:
+    return asked_of(name, **{"tier": "exact", "sampler": "unipc", "guidance_scale": 7.0, **changes})
+
+
+def denoised(engine, *asked: Recipe):
+    """All of them, a step each in every tick."""
+    drawings = [engine.start(Draw(f"drawing-{n}", one)) for n, one in enumerate(asked)]
+    while under_way := [drawing for drawing in drawings if drawing.step < drawing.steps]:
+        engine.step(under_way)
+    return drawings
+
+
+def latents_of(engine, asked: Recipe) -> torch.Tensor:
+    return denoised(engine, asked)[0].latents
+
+
+@pytest.mark.parametrize("guidance_scale", [1.0, 1.5])
+def test_a_draft_equals_the_stock_pipeline_with_the_same_lora(engine, folders, name, guidance_scale):
+    kind = StableDiffusionPipeline if name.startswith("sd-") else StableDiffusionXLPipeline
+    options = {"safety_checker": None} if kind is StableDiffusionPipeline else {"add_watermarker": False}
+    pipeline = kind.from_pretrained(folders[name], use_safetensors=True, **options)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.scheduler = LCMScheduler.from_config(pipeline.scheduler.config)
+    asked = asked_of(name, guidance_scale=guidance_scale)
+
+    def stock() -> torch.Tensor:
+        return pipeline(
+            prompt=asked.prompt,
+            negative_prompt="ugly",
+            width=asked.width,
+            height=asked.height,
+            num_inference_steps=asked.steps,
+            guidance_scale=guidance_scale,
+            generator=torch.Generator().manual_seed(asked.seed),
+            output_type="latent",
+        ).images
+
+    without = stock()
+    pipeline.load_lora_weights(folders[name], weight_name="lora.safetensors")
+    expected = stock()
+
+    drawn = latents_of(engine, asked)
+
+    deviation = float((drawn - expected).abs().max() / expected.std())
+    print(f"{name}, guidance {guidance_scale}: {deviation:.1e}")  # pytest -rP shows it
+    assert deviation < 1e-4
+    assert (drawn - without).abs().max() > 0.1 * expected.std()
+
+
+def test_exact_drawings_before_after_and_beside_drafts_never_notice_the_lora(engine, folders, name):
+    never = engine_of({name: CardSettings.model_validate(miniature_settings(name, folders[name]) | {"draft": None})})
+    fresh = engine_of({name: card(name, folders[name])})
+    asked, draft = exact(name), asked_of(name)
+    expected = latents_of(never, asked)
+
+    before = latents_of(fresh, asked)
+    drafted = latents_of(fresh, draft)
+    after = latents_of(fresh, asked)
+    beside, company = denoised(fresh, asked, draft)
+
+    assert torch.equal(before, expected)
+    assert torch.equal(after, expected)
+    assert torch.equal(beside.latents, expected)
+    assert torch.equal(company.latents, drafted)
+
+
+def test_drafts_share_calls_among_themselves_only(engine, name):
+    shelved = engine.loaded(name)
+    calls = []
+    hook = shelved.model.unet.register_forward_pre_hook(lambda _, args: calls.append(len(args[0])))
+    shelved.at_once = 4
+    drafts = [asked_of(name, seed=seed) for seed in (1, 2)]
+    together = denoised(engine, exact(name, guidance_scale=1.0), *drafts)
+    hook.remove()
+    assert calls == [1, 2] * 4
+    assert [drawing.most_together for drawing in together] == [1, 2, 2]
+    for drawing, one in zip(together[1:], drafts, strict=True):
+        alone = latents_of(engine, one)
+        assert (drawing.latents - alone).abs().max() < 1e-3 * alone.std()
+
+
+def test_the_lora_is_switched_only_where_it_changes(engine, name):
+    draft_lora, switched = engine.loaded(name).model.draft_lora, []
+    latents_of(engine, exact(name))
+    unet = engine.loaded(name).model.unet
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(unet, "enable_adapters", lambda: switched.append(True))
+        patched.setattr(unet, "disable_adapters", lambda: switched.append(False))
+        for on in (False, True, True, True, False, False):
+            draft_lora.switch(on)
+    assert switched == [True, False]
+
+
+def test_a_draft_without_a_lora_is_fast_and_says_so(folders):
+    engine = engine_of({"mine": CardSettings.model_validate(miniature_settings("sd-1.5", folders["sd-1.5"]))})
+    (draft,), (fast,) = (denoised(engine, exact("mine", tier=tier)) for tier in ("draft", "fast"))
+    assert torch.equal(draft.latents, fast.latents)
+    plans = [engine.finish(drawing).plan for drawing in (draft, fast)]
+    assert (plans[0]["lora"], "lora" in plans[1]) == (None, False)
+
+
+def test_the_loras_revision_is_recorded_and_another_one_is_told(engine, name):
+    (drawing,) = denoised(engine, asked_of(name, negative_prompt=""))
+    first = engine.finish(drawing)
+    assert first.plan["lora"].startswith("files-")
+    assert first.notes == ()
+    earlier = EarlierFacts(plan={**first.plan, "lora": "another"})
+    again = engine.start(Draw("again", asked_of(name, steps=1, negative_prompt=""), earlier))
+    engine.step([again])
+    note = f"Pixels may differ from the first drawing: lora was another, is {first.plan['lora']}."
+    assert engine.finish(again).notes == (note,)
+
+
+@pytest.mark.parametrize(
+    ("changes", "notes"),
+    [
+        ({"guidance_scale": 1.0}, ("Without guidance the negative prompt has no effect.",)),
+        ({"guidance_scale": 1.0, "negative_prompt": ""}, ()),
+        ({"guidance_scale": 1.5}, ()),
+    ],
+)
+def test_a_negative_prompt_that_has_no_effect_is_told(engine, changes, notes):
+    (drawing,) = denoised(engine, asked_of("ssd-1b", steps=1, **changes))
+    assert engine.finish(drawing).notes == notes
+
+
+def test_a_lora_that_is_not_here_is_a_sentence_and_everything_else_is_drawn(folders, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    mine = {
+        "of-a-hub": CardSettings.model_validate(miniature_settings("ssd-1b", folders["ssd-1b"])),
+        "of-a-file": card("ssd-1b", folders["ssd-1b"], tmp_path / "none.safetensors"),
+    }
+    engine = engine_of(mine)
+    for name, advice in (
+        ("of-a-hub", "Run python -m generator fetch of-a-hub"),
+        ("of-a-file", f"There is no file {tmp_path / 'none.safetensors'}."),
+    ):
+        with pytest.raises(WeightsMissing) as missing:
+            engine.start(Draw("draft", asked_of(name)))
+        told = f"The LoRA that {name} draws drafts with is not on the drawing machine. {advice}"
+        assert str(missing.value) == told
+        latents_of(engine, exact(name, steps=1))
+
+
+@pytest.mark.parametrize("sin", ["broken off", "no tensors", "of another model", "of other shapes", "not a LoRA"])
+def test_a_lora_that_does_not_fit_is_a_sentence_and_exact_drawings_do_not_notice(folders, tmp_path, sin, caplog):
+    own, other = (folders[name] / "lora.safetensors" for name in NAMES)
+    file, tensors = tmp_path / "lora.safetensors", load_file(own)
+    if sin == "broken off":
+        file.write_bytes(own.read_bytes()[:-1])
+    else:
+        wrong = {
+            "no tensors": {},
+            "of another model": load_file(other),
+            "of other shapes": {
+                key: torch.cat([tensor] * 2) if tensor.ndim else tensor for key, tensor in tensors.items()
+            },
+            "not a LoRA": {"conv_in.weight": torch.ones(2, 2)},
+        }
+        save_file(wrong[sin], file)
+    engine = engine_of({"mine": card("ssd-1b", folders["ssd-1b"], file)})
+    expected = latents_of(engine, exact("mine"))
+    for _ in range(2):
+        with pytest.raises(WeightsBroken, match="The weights of mine on the drawing machine are broken"):
+            engine.start(Draw("draft", asked_of("mine")))
+    assert f"cannot be loaded from {file}" in caplog.text
+    assert torch.equal(latents_of(engine, exact("mine")), expected)
+    own_again = own.read_bytes()
+    file.write_bytes(own_again)
+    latents_of(engine, asked_of("mine"))
+
+
+def test_with_weights_stored_in_half_the_lora_is_as_well_and_computes_in_full(folders):
+    mine = card("ssd-1b", folders["ssd-1b"])
+    located, plan = locate("mine", mine), make_plan("cpu", "auto")
+    full, stored = (load_model("mine", mine, located, plan).unet.half() for _ in range(2))
+    full.float()
+    compute_in(stored, torch.float32)
+    inputs = {
+        "sample": torch.randn(2, 4, 12, 8),
+        "timestep": torch.tensor([500.0, 20.0]),
+        "encoder_hidden_states": torch.randn(2, 77, 64),
+        "added_cond_kwargs": {"text_embeds": torch.randn(2, 32), "time_ids": torch.ones(2, 6)},
+    }
+    with torch.inference_mode():
+        predicted = []
+        for unet in (full, stored):
+            without = unet(**inputs).sample
+            lora = DraftLora("mine", mine, StableDiffusionXLPipeline, unet, dtype=torch.float32)
+            lora.ready()
+            assert torch.equal(unet(**inputs).sample, without)
+            lora.switch(True)
+            predicted.append(unet(**inputs).sample)
+            lora.switch(False)
+            assert torch.equal(unet(**inputs).sample, without)
+    assert torch.equal(*predicted)
+    assert not torch.equal(predicted[0], without)
+    assert all(weight.dtype == torch.float16 for weight in stored.parameters())
+
+
+def test_a_lora_that_is_here_is_part_of_what_a_model_needs(folders, tmp_path):
+    half, own = {"stored": torch.float16, "computed": torch.float16}, folders["ssd-1b"] / "lora.safetensors"
+    with_it, without = (card("ssd-1b", folders["ssd-1b"], lora) for lora in (None, tmp_path / "none.safetensors"))
+    located = locate("mine", with_it)
+    more = count("mine", with_it, located, **half).unet - count("mine", without, located, **half).unet
+    assert more == own.stat().st_size
