@@ -8,6 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 
 from generator.api import Error, Health, JobState, ServiceState
 from generator.errors import CardBusy, GeneratorError
@@ -202,10 +203,12 @@ class Dispatcher:
         if len(self._running) > 1:
             for together in self._running:
                 together.has_company = True
-        task.add_done_callback(lambda _: self._left(job))
+        task.add_done_callback(partial(self._left, job))
 
-    def _left(self, job: Job) -> None:
-        self._running.pop(job, None)
+    def _left(self, job: Job, task: asyncio.Task[None]) -> None:
+        # One that was given back may have been begun again by now.
+        if self._running.get(job) is task:
+            del self._running[job]
         self._last_busy = time.monotonic()
         self._jobs.news.set()
 
