@@ -28,6 +28,7 @@ class CardDefaults:
     steps: int
     guidance_scale: float
     sampler: str
+    tier: str
     negative_prompt: str
 
 
@@ -42,6 +43,11 @@ class CardLimits:
 
 
 @dataclass(frozen=True)
+class CardDraft:
+    steps: int
+
+
+@dataclass(frozen=True)
 class ModelCard:
     name: str
     licence: str
@@ -50,6 +56,7 @@ class ModelCard:
     sizes: Mapping[str, Size]
     defaults: CardDefaults
     limits: CardLimits
+    draft: CardDraft
 
     @property
     def takes_guidance(self) -> bool:
@@ -105,6 +112,7 @@ class Recipe:
     height: int
     steps: int
     guidance_scale: float
+    tier: str
 
 
 @dataclass(frozen=True)

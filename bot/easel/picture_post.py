@@ -21,6 +21,8 @@ def caption(picture: Picture, notes: tuple[str, ...] = ()) -> str:
         recipe.model,
         f"{recipe.steps} step{'' if recipe.steps == 1 else 's'}",
         f"guidance {recipe.guidance_scale:g}",
+        # What is left out makes the picture another one.
+        *(() if recipe.tier == "exact" else (recipe.tier,)),
         _size(picture),
         f"{picture.facts.seconds:.0f} s" if picture.facts.seconds >= 10 else f"{picture.facts.seconds:.1f} s",
     )

@@ -58,7 +58,7 @@ def capabilities(version: str = "0.1.0", *cards: api.ModelCard) -> api.Capabilit
         default_model="ssd-1b",
         models=cards or (card(), card("pocket"), card("other", available=False)),
         samplers=("unipc",),
-        tiers=("exact",),
+        tiers=("exact", "draft"),
         limits=api.RequestLimits(max_queued_jobs=100),
     )
 
@@ -112,7 +112,7 @@ class Generator:
             steps=asked.steps or defaults.steps,
             guidance_scale=asked.guidance_scale or defaults.guidance_scale,
             sampler="unipc",
-            tier="exact",
+            tier=asked.tier or "exact",
         )
         return api.Picture(
             n=n,

@@ -35,6 +35,13 @@ async def test_a_picture_and_its_recipe_arrive(drawing_room, homeserver, generat
     assert homeserver.events.index(picture) < homeserver.events.index(recipe)
 
 
+async def test_the_caption_names_a_tier_that_is_not_exact(drawing_room, homeserver):
+    await drawing_room.say("!draw otter --seed 7 --steps 8 --cfg 1 --draft")
+    picture = await homeserver.marked("picture")
+    facts = "seed 7 · ssd-1b · 8 steps · guidance 1 · draft · 768×768 · 4.2 s"
+    assert picture.content["body"] == f"otter\n{facts}"
+
+
 async def test_it_is_acknowledged(drawing_room, homeserver):
     event_id = await drawing_room.say("!draw otter")
     await homeserver.files()

@@ -1,10 +1,14 @@
 """Who may do what, and how much, by tables."""
 
+import json
+
 import pytest
+from fake_generator import capabilities
 from shipped_settings import settings
 
+from bot.easel.generator_words import Capabilities, read
 from bot.easel.permissions import Permissions
-from bot.easel.recipe_work import Work
+from bot.easel.recipe_work import Work, work_of
 
 ADA, KID, EVE = "@ada:example.com", "@kid:example.com", "@eve:elsewhere.org"
 KITCHEN, CELLAR = "!kitchen:example.com", "!kDwZq0J5mMgyY8r4kW9Y"
@@ -78,6 +82,22 @@ def test_how_many_pictures_one_person_may_ask_for(user, pictures, open_jobs, pic
     said = {"pictures": pictures, "open_jobs": open_jobs, "pictures_in_24_h": pictures_in_24_h}
     assert HOUSEHOLD.too_many(user, **said) == refused
     assert Permissions(settings(max_open_jobs=0)).too_many(user, **said) is None
+
+
+@pytest.mark.parametrize(
+    ("recipe", "steps"),
+    [
+        ({}, 30),
+        ({"tier": "fast"}, 30),
+        ({"tier": "draft"}, 8),
+        ({"tier": "draft", "steps": 20}, 20),
+        ({"model": "nonesuch"}, 0),
+    ],
+)
+def test_what_a_recipe_does_not_say_is_counted_as_the_generator_fills_it_in(recipe, steps):
+    known = read(Capabilities, json.loads(capabilities().model_dump_json()))
+    (work,) = work_of({"recipes": [recipe]}, known)
+    assert work.steps == steps
 
 
 SMALL, LARGE = Work(512, 512, 30), Work(1000, 1000, 21)

@@ -41,6 +41,7 @@ async def follow(client: GeneratorClient, job: str = "job") -> list[words.JobEve
         (api.Size, words.Size),
         (api.CardDefaults, words.CardDefaults),
         (api.CardLimits, words.CardLimits),
+        (api.CardDraft, words.CardDraft),
         (api.ModelCard, words.ModelCard),
         (api.RequestLimits, words.RequestLimits),
         (api.Capabilities, words.Capabilities),
