@@ -72,6 +72,12 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true", help="for programs")
     doctor.set_defaults(run=_doctor)
 
+    bench = commands.add_parser("bench", help="measure this machine: stock diffusers beside Easel, some minutes")
+    bench.add_argument("--model", metavar="NAME", help="without it the default model")
+    bench.add_argument("--json", action="store_true", help="for programs")
+    bench.add_argument("--repeats", type=_count, default=10, metavar="NUMBER", help="of each measurement; usually 10")
+    bench.set_defaults(run=_bench)
+
     commands.add_parser("pause", help="free the card at once; jobs wait").set_defaults(run=_pause_or_resume("pause"))
     commands.add_parser("resume", help="go on drawing").set_defaults(run=_pause_or_resume("resume"))
     return parser
@@ -158,6 +164,21 @@ def _doctor(asked: argparse.Namespace, settings: Settings) -> int:
             print(f"    {finding.advice}")
     print("This machine can draw." if well else "This machine cannot draw yet.")
     return 0 if well else 1
+
+
+def _bench(asked: argparse.Namespace, settings: Settings) -> int:
+    from generator.bench.run import bench
+
+    report = bench(settings, asked.model, repeats=asked.repeats)
+    print(json.dumps(report.as_json(), indent=2) if asked.json else report.table())
+    return 0
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
 
 
 def _pause_or_resume(what: str) -> Callable[[argparse.Namespace, Settings], int]:

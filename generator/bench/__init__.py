@@ -1,0 +1,1 @@
+"""``python -m generator bench``: the stock diffusers pipeline beside ours, in one run on this machine."""

@@ -1,0 +1,97 @@
+"""R1, R3, R4 and R8: what is measured only where there is a card."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from generator.bench.figures import Report, figure
+from generator.bench.operations import operations
+from generator.bench.ours import Ours
+from generator.bench.stock import Stock
+from generator.bench.subject import Subject, told
+from generator.bench.timing import in_turns, measured, ratios
+from generator.drawing.needs import GIB
+from generator.settings import Settings
+
+LEAST_OF_STOCK = 1.8
+MOST_OF_FLOOR = {"alone": 2.2, "eight together": 1.6}
+LEAST_TOGETHER = 1.4
+MOST_GIB = 4.0
+
+# The card that Easel is made for.
+CAP_GIB = 8.0
+
+# What the ballast leaves free: too little for all parts at once, so that the engine keeps the text encoders in RAM.
+LEFT_GIB = 5.0
+
+_TOGETHER = 8
+_MATMUL_SIDE = 8192
+_REPEATS = 10
+
+
+def measure_card(report: Report, subject: Subject, ours: Ours, stock: Stock, *, repeats: int) -> None:
+    """Speed, at the native size: beside the stock pipeline, beside the card's own arithmetic, and in company."""
+    size = subject.native
+
+    def company(turn: int) -> None:
+        ours.pictures([subject.recipe(_TOGETHER * turn + n, size) for n in range(_TOGETHER)])
+
+    ways = {
+        "stock": lambda turn: stock.picture(subject.recipe(turn, size)),
+        "alone": lambda turn: ours.picture(subject.recipe(turn, size)),
+        "together": company,
+    }
+    taken = in_turns(ways, repeats=repeats, what="R1, R3, R4")
+    seconds = {name: one.seconds for name, one in taken.items()}
+    together = [turn / _TOGETHER for turn in seconds["together"]]
+    floor_s = operations(ours, subject.recipe(0, size)) / peak_flops(ours)
+    report.rows["R1"] = {told(size): figure(ratios(seconds["stock"], seconds["alone"]), LEAST_OF_STOCK, at_least=True)}
+    report.rows["R3"] = {
+        name: figure([one / floor_s for one in values], MOST_OF_FLOOR[name])
+        for name, values in (("alone", seconds["alone"]), ("eight together", together))
+    }
+    report.rows["R4"] = {told(size): figure(ratios(seconds["alone"], together), LEAST_TOGETHER, at_least=True)}
+
+
+def measure_memory(report: Report, subject: Subject, settings: Settings) -> None:
+    """The peak of drawing one picture, as torch counts it, on a card that has only ``CAP_GIB``."""
+    with _small_card() as ballast_bytes:
+        ours = Ours(settings.model_copy(update={"max_at_once": 1}))
+        torch.cuda.reset_peak_memory_stats()
+        ours.picture(subject.recipe(0, subject.native))
+        peak = (torch.cuda.max_memory_allocated() - ballast_bytes) / GIB
+        arrangement = ours.engine.loaded(subject.name).model.arrangement
+    report.rows["R8"] = {f"{told(subject.native)}, {arrangement}": figure([peak], MOST_GIB, unit="GiB")}
+
+
+def copy_seconds(subject: Subject) -> float:
+    """What copying as many bytes as the weights are to the card takes; 0 without a card."""
+    if not torch.cuda.is_available():
+        return 0.0
+    size = sum(file.stat().st_size for file in subject.located.folder.rglob("*.safetensors"))
+    weights = torch.empty(size, dtype=torch.uint8)
+    return min(measured(lambda: weights.to("cuda")) for _ in range(3))
+
+
+def peak_flops(ours: Ours) -> float:
+    """Operations a second of the best product of two large matrices, in the dtype that the UNet computes in."""
+    side = _MATMUL_SIDE
+    a = torch.randn(side, side, device=ours.device, dtype=ours.dtype)
+    return 2 * side**3 / min(measured(lambda: torch.mm(a, a)) for _ in range(_REPEATS))
+
+
+@contextmanager
+def _small_card() -> Iterator[int]:
+    """The bytes of a ballast that leaves ``LEFT_GIB`` free; torch may not take more than ``CAP_GIB`` beside it."""
+    torch.cuda.empty_cache()
+    free, total = torch.cuda.mem_get_info()
+    size = max(0, free - int(LEFT_GIB * GIB))
+    ballast = torch.empty(size, dtype=torch.uint8, device="cuda")
+    torch.cuda.set_per_process_memory_fraction(min(1.0, (size + CAP_GIB * GIB) / total))
+    try:
+        yield size
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+        del ballast
+        torch.cuda.empty_cache()

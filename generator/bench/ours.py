@@ -1,0 +1,65 @@
+"""Our engine, drawing one picture at a time as the lane would, up to the bytes of the PNG."""
+
+from collections import defaultdict
+
+import torch
+
+from generator.api import Recipe
+from generator.bench.timing import measured
+from generator.drawing.diffusion import DiffusionEngine
+from generator.drawing.loop import Drawing
+from generator.lane import Draw
+from generator.service import encoding
+from generator.settings import Settings
+
+
+class Ours:
+    """The engine with its default model, in this process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.engine = DiffusionEngine(settings)
+        self._name = settings.default_model
+        self.engine.loaded(self._name)
+
+    @property
+    def device(self) -> torch.device:
+        device: torch.device = self.engine.loaded(self._name).model.unet.device
+        return device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.engine.loaded(self._name).model.dtype
+
+    def picture(self, recipe: Recipe, *, previews: bool = False) -> bytes:
+        drawing = self.start(recipe)
+        while drawing.step < drawing.steps:
+            self.engine.step([drawing])
+            if previews and (image := self.engine.preview(drawing)) is not None:
+                encoding.preview(image)
+        return self._finish(drawing)
+
+    def pictures(self, recipes: list[Recipe]) -> None:
+        """All of them together, as many in a call as was measured to be faster."""
+        drawings = [self.start(recipe) for recipe in recipes]
+        while drawings[0].step < drawings[0].steps:
+            self.engine.step(drawings)
+        for drawing in drawings:
+            self._finish(drawing)
+
+    def parts(self, recipe: Recipe) -> dict[str, list[float]]:
+        """The seconds of one picture by what was done: a list for each kind of step."""
+        seconds: defaultdict[str, list[float]] = defaultdict(list)
+        drawings: list[Drawing] = []
+        seconds["text and noise"].append(measured(lambda: drawings.append(self.start(recipe))))
+        (drawing,) = drawings
+        while drawing.step < drawing.steps:
+            kind = f"{'whole' if drawing.is_whole else 'cached'} step, {drawing.rows} row{'s' * (drawing.rows - 1)}"
+            seconds[kind].append(measured(lambda: self.engine.step([drawing])))
+        seconds["decoding and PNG"].append(measured(lambda: self._finish(drawing)))
+        return dict(seconds)
+
+    def start(self, recipe: Recipe) -> Drawing:
+        return self.engine.start(Draw("bench", recipe))
+
+    def _finish(self, drawing: Drawing) -> bytes:
+        return encoding.png(self.engine.finish(drawing).image, {})

@@ -1,0 +1,121 @@
+"""R7 and R11: the whole service, a process of its own, over its UNIX socket."""
+
+import asyncio
+import json
+import secrets
+import sys
+import time
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from math import ceil
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import aiohttp
+import yaml
+from tqdm import tqdm
+
+from generator.bench.figures import Figure, Report, figure
+from generator.bench.subject import MAX_STEPS, Subject
+from generator.bench.timing import warm_up
+from generator.errors import DrawingFailed
+from generator.settings import Settings
+
+# Beside the time on the card: the share for long jobs, seconds for short ones.
+MOST_OF_LONG = 1.03
+MOST_ON_TOP_S = 0.10
+LONG_S = 5.0
+
+# Room above the line between the two, since a machine is not always as fast.
+_LONG_DRAWING_S = 8.0
+
+MOST_UNTIL_READY_S = 6.0
+
+# A start on a slow disk, with a large model.
+_START_LIMIT_S = 600.0
+_LOOK_EVERY_S = 0.02
+
+
+async def measure_service(report: Report, subject: Subject, settings: Settings, *, repeats: int, copy_s: float) -> None:
+    """``copy_s`` is what copying the weights to the card takes, which no start can save."""
+    file = settings.socket.with_name("settings.yml")
+    file.write_text(yaml.safe_dump(settings.model_dump(mode="json", exclude_unset=True)), encoding="utf-8")
+
+    starts = []
+    # The first one reads the files from the disk.
+    for turn in tqdm(range(-1, repeats), desc="R11, start to ready", unit="start"):
+        began = time.perf_counter()
+        async with _service(file, settings.socket) as http:
+            starts.append(time.perf_counter() - began)
+            if turn == repeats - 1:
+                report.rows["R7"] = await _on_top(http, subject.card.defaults.steps, repeats=repeats)
+    report.rows["R11"] = {"start to ready": figure(starts[1:], MOST_UNTIL_READY_S + copy_s, unit="s")}
+
+
+async def _on_top(http: aiohttp.ClientSession, steps: int, *, repeats: int) -> dict[str, Figure]:
+    """What the service adds to jobs of the model's own steps, and to jobs of so many that they are long."""
+    figures = {}
+    for name in ("usual", "long"):
+        pairs = await _jobs(http, steps, repeats=repeats, what=f"R7, {name} jobs")
+        drawing_s = median(drawn for _, drawn in pairs)
+        figures[f"jobs of {drawing_s:.1f} s"] = _overhead(pairs, is_long=drawing_s >= LONG_S)
+        steps = min(MAX_STEPS, ceil(_LONG_DRAWING_S / drawing_s * steps))
+    return figures
+
+
+def _overhead(pairs: list[tuple[float, float]], *, is_long: bool) -> Figure:
+    if is_long:
+        return figure([whole / drawn for whole, drawn in pairs], MOST_OF_LONG)
+    return figure([whole - drawn for whole, drawn in pairs], MOST_ON_TOP_S, unit="s")
+
+
+async def _jobs(http: aiohttp.ClientSession, steps: int, *, repeats: int, what: str) -> list[tuple[float, float]]:
+    turns = tqdm(range(-warm_up(repeats), repeats), desc=what, unit="job")
+    return [await _job(http, turn, steps=steps) for turn in turns][warm_up(repeats) :]
+
+
+async def _job(http: aiohttp.ClientSession, turn: int, **recipe: Any) -> tuple[float, float]:
+    """The seconds from submitting a job to its last event, and those of its drawing."""
+    path = f"/v1/jobs/bench-{secrets.token_hex(8)}"
+    body = {"requester": "bench", "recipes": [{"slots": {"subject": ["otter", f"cowboy hat {turn}"]}, **recipe}]}
+    began = time.perf_counter()
+    async with http.put(path, json=body) as answer:
+        answer.raise_for_status()
+    async with http.get(f"{path}/events") as events:
+        *_, last = [json.loads(line) async for line in events.content]
+    whole_s = time.perf_counter() - began
+    if not last["job"]["pictures"]:
+        raise DrawingFailed("bench_failed", f"The service did not draw: {last['job']['error']}")
+    return whole_s, float(last["job"]["pictures"][0]["facts"]["seconds"])
+
+
+@asynccontextmanager
+async def _service(settings_file: Path, socket: Path) -> AsyncIterator[aiohttp.ClientSession]:
+    """A service that is ready to draw, and a client of it."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "generator", "--settings", str(settings_file), "serve", stderr=asyncio.subprocess.DEVNULL
+    )
+    try:
+        async with aiohttp.ClientSession("http://easel", connector=aiohttp.UnixConnector(str(socket))) as http:
+            async with asyncio.timeout(_START_LIMIT_S):
+                await _ready(http, process)
+            yield http
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def _ready(http: aiohttp.ClientSession, process: Process) -> None:
+    while True:
+        try:
+            async with http.get("/v1/health") as answer:
+                if (await answer.json())["state"] == "ready":
+                    return
+        except aiohttp.ClientConnectorError:
+            pass
+        if process.returncode is not None:
+            raise DrawingFailed("bench_failed", "The service ended before it was ready.")
+        await asyncio.sleep(_LOOK_EVERY_S)

@@ -1,0 +1,95 @@
+"""``python -m generator bench``: that it measures and tells; how fast anything is depends on the machine."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from stand_in import stand_in_settings
+
+from generator.__main__ import main
+from generator.bench.figures import Report, figure
+from generator.bench.operations import operations
+from generator.bench.ours import Ours
+from generator.bench.random_weights import make_unet
+from generator.bench.subject import Subject
+from generator.bench.timing import in_turns
+from generator.capabilities import all_cards
+from generator.settings import Settings
+
+
+def test_it_measures_every_row_that_this_machine_can(tmp_path):
+    file = tmp_path / "generator.yml"
+    quick = {"like": "pocket", "defaults": {"steps": 2}}
+    file.write_text(json.dumps({"device": "cpu", "models": {"quick": quick}}))
+    command = ["-m", "generator", "--settings", str(file), "bench", "--model", "quick", "--json", "--repeats", "1"]
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    for row in ("R6", "R7", "R9", "R11", "R12"):
+        assert {"value", "target", "met"} <= told[row].keys()
+        assert told[row]["value"] > 0 and isinstance(told[row]["met"], bool)
+    assert told["R6"]["parts"].keys() == {"balanced", "fast"}
+    assert told["R12"]["parts"].keys() == {"64x64", "128x128", "256x256"}
+    assert {"row": "R1", "reason": "there is no card here"} in told["not_measured"]
+    assert not {missing["row"] for missing in told["not_measured"]} & told.keys()
+    assert told["command"].endswith("bench --model quick --json --repeats 1")
+    assert told["model"] == "quick, its own weights"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--model", "pockt"), "“pockt” is not a model. There is: ssd-1b, "),
+        (("--model", "from-nowhere"), "The weights of from-nowhere are not here, and random ones are for a card. "),
+    ],
+)
+def test_what_cannot_be_measured_here_is_a_sentence(tmp_path, capsys, arguments, sentence):
+    file = tmp_path / "generator.yml"
+    card = {"like": "ssd-1b", "folder": str(tmp_path / "nowhere")}
+    file.write_text(json.dumps({"device": "cpu", "models": {"from-nowhere": card}}))
+    assert main(["--settings", str(file), "bench", *arguments]) == 1
+    assert capsys.readouterr().err.startswith(sentence)
+
+
+def test_the_worst_part_speaks_for_its_row():
+    report = Report(rows={"R12": {"small": figure([1.2, 1.3, 1.1], 1.0, at_least=True)}})
+    report.rows["R12"]["large"] = figure([0.5, 0.9, 0.9, 0.9, 1.5], 1.0, at_least=True)
+    report.rows["R7"] = {"short": figure([0.05], 0.1, unit="s"), "long": figure([1.02], 1.03)}
+    told = report.as_json()
+    assert (told["R12"]["value"], told["R12"]["met"], told["R12"]["parts"]["small"]["met"]) == (0.9, False, True)
+    assert (told["R7"]["value"], told["R7"]["met"]) == (1.02, True)
+    table = report.table().splitlines()
+    assert table[2].split() == ["R7", "long", "1.020", "0.000", "≤", "1.03", "met"]
+    assert table[4].split() == ["R12", "large", "0.900", "0.000", "≥", "1", "MISSED"]
+
+
+def test_ways_are_measured_in_turns_after_warming_up():
+    calls = []
+    taken = in_turns(
+        {name: lambda turn, name=name: calls.append((name, turn)) for name in "ab"}, repeats=2, what="a test"
+    )
+    assert calls == [(name, turn) for turn in (-2, -1, 0, 1) for name in "ab"]
+    assert [len(one.seconds) for one in taken.values()] == [2, 2]
+
+
+def test_the_tiers_operations_are_counted(stand_in_folder):
+    """Five steps: three of them with both rows in ``balanced``."""
+    settings = Settings(**stand_in_settings(stand_in_folder), device="cpu", max_at_once=1)
+    subject = Subject("stand-in", all_cards(settings)["stand-in"], "a test")
+    ours = Ours(settings)
+    exact, balanced, fast = (
+        operations(ours, subject.recipe(0, (64, 64), tier=tier, steps=5)) for tier in ("exact", "balanced", "fast")
+    )
+    assert balanced / exact == pytest.approx(0.8, abs=0.001)
+    assert fast < 0.5 * exact
+
+
+@pytest.mark.parametrize(
+    ("name", "millions"), [("ssd-1b", 1331), ("sdxl-turbo", 2567), ("sd-1.5", 860), ("sd-2.1", 866)]
+)
+def test_random_weights_have_the_true_architecture(name, millions):
+    with torch.device("meta"):
+        unet = make_unet(name)
+    assert sum(one.numel() for one in unet.parameters()) // 1_000_000 in (millions - 1, millions)
