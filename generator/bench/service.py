@@ -47,7 +47,7 @@ async def measure_service(report: Report, subject: Subject, settings: Settings, 
     # The first one reads the files from the disk.
     for turn in tqdm(range(-1, repeats), desc="R11, start to ready", unit="start"):
         began = time.perf_counter()
-        async with _service(file, settings.socket) as http:
+        async with service(file, settings.socket) as (http, _):
             starts.append(time.perf_counter() - began)
             if turn == repeats - 1:
                 report.rows["R7"] = await _on_top(http, subject.card.defaults.steps, repeats=repeats)
@@ -92,8 +92,8 @@ async def _job(http: aiohttp.ClientSession, turn: int, **recipe: Any) -> tuple[f
 
 
 @asynccontextmanager
-async def _service(settings_file: Path, socket: Path) -> AsyncIterator[aiohttp.ClientSession]:
-    """A service that is ready to draw, and a client of it."""
+async def service(settings_file: Path, socket: Path) -> AsyncIterator[tuple[aiohttp.ClientSession, int]]:
+    """A service that is ready to draw: a client of it, and its process id."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "generator", "--settings", str(settings_file), "serve", stderr=asyncio.subprocess.DEVNULL
     )
@@ -101,7 +101,7 @@ async def _service(settings_file: Path, socket: Path) -> AsyncIterator[aiohttp.C
         async with aiohttp.ClientSession("http://easel", connector=aiohttp.UnixConnector(str(socket))) as http:
             async with asyncio.timeout(_START_LIMIT_S):
                 await _ready(http, process)
-            yield http
+            yield http, process.pid
     finally:
         if process.returncode is None:
             process.terminate()
