@@ -1,15 +1,18 @@
 """The LoRA that a model draws drafts with (Luo et al., LCM-LoRA, arXiv 2311.05556): in the UNet beside the model's own
-weights, which stay as they are, and switched on for the calls of drafts only.
+weights, which stay as they are, and in its calls for drafts only.
 """
 
 import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
-from diffusers.utils import delete_adapter_layers
+from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors import SafetensorError
+from torch import nn
 
 from generator.cards import CardSettings
 from generator.drawing.upcast import as_stored
@@ -21,6 +24,16 @@ log = logging.getLogger(__name__)
 _ADAPTER = "draft"
 
 
+@dataclass(frozen=True)
+class _Layer:
+    """A place in the UNet, with peft's layer for it: the model's own one and the LoRA's."""
+
+    parent: nn.Module
+    name: str
+    # Both a torch module and a BaseTunerLayer.
+    with_lora: Any
+
+
 class DraftLora:
     """``pipeline`` is the diffusers class that loads it. Until the first draft the UNet has nothing of it."""
 
@@ -29,6 +42,7 @@ class DraftLora:
     ) -> None:
         self._name, self._card, self._pipeline, self._unet, self._dtype = name, card, pipeline, unet, dtype
         self._revision: str | None = None
+        self._layers: list[_Layer] = []
         self._is_on = False
 
     def ready(self) -> str | None:
@@ -53,8 +67,14 @@ class DraftLora:
     def switch(self, on: bool) -> None:
         """Whether the next calls of the UNet are with it. Off, the UNet is bit for bit the model's own."""
         if on is not self._is_on:
-            (self._unet.enable_adapters if on else self._unet.disable_adapters)()
+            self._put(self._layers, on=on)
             self._is_on = on
+
+    @staticmethod
+    def _put(layers: Iterable[_Layer], *, on: bool) -> None:
+        """In and out of the UNet: peft could leave its layers there, off, but each call would ask each of them."""
+        for layer in layers:
+            setattr(layer.parent, layer.name, layer.with_lora if on else layer.with_lora.get_base_layer())
 
     def _load(self, file: Path) -> None:
         tensors, alphas, metadata = self._pipeline.lora_state_dict(
@@ -75,9 +95,17 @@ class DraftLora:
                 placed = sum(f".{_ADAPTER}." in name for name, _ in self._unet.named_parameters())
                 if not placed or placed != len(tensors):
                     raise ValueError(f"{placed} of its {len(tensors)} tensors have a place in the UNet")
-                self._unet.disable_adapters()
-            except BaseException:
-                # diffusers leaves some of an adapter that it could not load.
-                delete_adapter_layers(self._unet, _ADAPTER)
+            finally:
+                adapted = self._adapted()
+                self._put(adapted, on=False)
                 vars(self._unet).pop("peft_config", None)
-                raise
+            # Here it goes where the UNet goes.
+            self._unet.draft_lora = nn.ModuleList(layer.with_lora for layer in adapted)
+            self._layers = adapted
+
+    def _adapted(self) -> list[_Layer]:
+        return [
+            _Layer(self._unet.get_submodule(name.rpartition(".")[0]), name.rpartition(".")[2], layer)
+            for name, layer in self._unet.named_modules()
+            if isinstance(layer, BaseTunerLayer)
+        ]
