@@ -2,9 +2,11 @@
 
 Draws the pictures, trains the VAE, then the UNet with its text encoders, and writes a pipeline in diffusers' layout.
 Started again it goes on from its last checkpoint; with more ``--unet-steps`` it makes a finished training longer.
+``--start`` goes on from finished weights whose checkpoints are gone: their VAE stays, UNet and text encoders learn on.
 """
 
 import argparse
+import json
 import logging
 import time
 from pathlib import Path
@@ -14,11 +16,19 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionXLPipeline
 
 from generator.pocket import checkpoint
-from generator.pocket.architecture import make_scheduler
+from generator.pocket.architecture import make_scheduler, make_vae
 from generator.pocket.captions import known_words
 from generator.pocket.renders import training_pictures
 from generator.pocket.scene import random_scenes
-from generator.pocket.train_unet import Networks, train_unet
+from generator.pocket.train_unet import (
+    GOING_ON_LEARNING_RATE,
+    LEARNING_RATE,
+    Networks,
+    load_networks,
+    load_weights,
+    make_networks,
+    train_unet,
+)
 from generator.pocket.train_vae import to_tensor, train_vae
 
 log = logging.getLogger(__name__)
@@ -39,6 +49,7 @@ def main() -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--folder", type=Path, default=Path("pocket-training"), help="for pictures and checkpoints")
     parser.add_argument("--out", type=Path, default=WEIGHTS, help="where the weights go")
+    parser.add_argument("--start", type=Path, help="weights to go on from, in place of nothing")
     parser.add_argument("--vae-steps", type=int, default=VAE_STEPS)
     parser.add_argument("--unet-steps", type=int, default=UNET_STEPS)
     parser.add_argument("--pictures", type=int, default=PICTURES)
@@ -49,6 +60,7 @@ def main() -> None:
         device=torch.device(given.device),
         folder=given.folder,
         out=given.out,
+        start=given.start,
         vae_steps=given.vae_steps,
         unet_steps=given.unet_steps,
         pictures=given.pictures,
@@ -61,6 +73,7 @@ def train(
     device: torch.device,
     folder: Path,
     out: Path,
+    start: Path | None = None,
     vae_steps: int,
     unet_steps: int,
     pictures: int,
@@ -75,18 +88,32 @@ def train(
     log.info("%d pictures after %.0f s", len(renders), time.perf_counter() - began)
 
     # 2. The VAE, and the pictures as its latents, scaled to unit variance as SDXL's are.
-    vae = train_vae(renders, folder, steps=vae_steps, device=device, seed=seed)
+    vae = load_vae(start).to(device) if start else train_vae(renders, folder, steps=vae_steps, device=device, seed=seed)
     latents = _latents(vae, renders, folder / f"latents-{vae_steps}-{pictures}-{seed}.pt", device)
-    vae.register_to_config(scaling_factor=round(1 / latents.std().item(), 5))
+    if not start:
+        vae.register_to_config(scaling_factor=round(1 / latents.std().item(), 5))
     latents *= vae.config.scaling_factor
     log.info("latents after %.0f s, scaled by %s", time.perf_counter() - began, vae.config.scaling_factor)
 
     # 3. The UNet and the text encoders.
-    networks = train_unet(latents, scenes, folder, steps=unet_steps, device=device, seed=seed)
+    networks = load_networks(start) if start else make_networks(seed=seed)
+    learning_rate = GOING_ON_LEARNING_RATE if start else LEARNING_RATE
+    train_unet(
+        networks, latents, scenes, folder, steps=unet_steps, learning_rate=learning_rate, device=device, seed=seed
+    )
 
     # 4. The pipeline that everyone loads.
     save(networks, vae, out)
     log.info("%s after %.0f s", out, time.perf_counter() - began)
+
+
+def load_vae(weights: Path) -> AutoencoderKL:
+    """That of a finished training, in fp32, with its scaling factor."""
+    vae = make_vae()
+    load_weights(vae, weights / "vae/diffusion_pytorch_model.safetensors")
+    config = json.loads((weights / "vae/config.json").read_text(encoding="utf-8"))
+    vae.register_to_config(scaling_factor=config["scaling_factor"])
+    return vae
 
 
 def save(networks: Networks, vae: AutoencoderKL, out: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.training_utils import EMAModel
+from safetensors.torch import load_file
 from torch import nn
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
@@ -22,7 +23,9 @@ from generator.pocket.training import Training
 log = logging.getLogger(__name__)
 
 _BATCH = 32
-_LEARNING_RATE = 1e-3
+LEARNING_RATE = 1e-3
+# For weights that are good already.
+GOING_ON_LEARNING_RATE = 5e-4
 
 # Scenes without headgear, and without an outfit, are met so many times as often as their number: half of all captions
 # that could be wrong about a thing are then about scenes that lack it.
@@ -54,23 +57,39 @@ def make_networks(*, seed: int) -> Networks:
     return Networks(make_unet(), *make_text_encoders(tokenizer, tokenizer_2), tokenizer, tokenizer_2)
 
 
+def load_networks(weights: Path) -> Networks:
+    """Those of a finished training, in fp32."""
+    networks = make_networks(seed=0)
+    load_weights(networks.unet, weights / "unet/diffusion_pytorch_model.safetensors")
+    load_weights(networks.text_encoder, weights / "text_encoder/model.safetensors")
+    load_weights(networks.text_encoder_2, weights / "text_encoder_2/model.safetensors")
+    return networks
+
+
+def load_weights(network: nn.Module, file: Path) -> None:
+    """Fill a network that was made here, so that nothing but its numbers comes from the file."""
+    network.load_state_dict({name: tensor.float() for name, tensor in load_file(file).items()})
+
+
 def train_unet(
+    networks: Networks,
     latents: torch.Tensor,
     scenes: list[Scene],
     folder: Path,
     *,
     steps: int,
+    learning_rate: float = LEARNING_RATE,
     device: torch.device,
     seed: int,
-) -> Networks:
-    """Networks that denoise ``latents`` (n, channels, height, width), of unit variance, as the scenes' captions say.
+) -> None:
+    """Have networks denoise ``latents`` (n, channels, height, width), of unit variance, as the scenes' captions say.
 
     Goes on from the last checkpoint in ``folder``, also with more ``steps`` than it was made for.
     """
-    networks = make_networks(seed=seed)
+    torch.manual_seed(seed)
     trained = networks.trained().to(device).train()
     optimizer = torch.optim.AdamW(
-        trained.parameters(), lr=_LEARNING_RATE, betas=(0.9, 0.99), weight_decay=0.01, fused=True
+        trained.parameters(), lr=learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
     )
     average = EMAModel(trained.parameters(), decay=0.995, use_ema_warmup=True, power=3 / 4, foreach=True)
     training = Training(trained, optimizer, average, folder / "unet.pt", steps=steps)
@@ -107,7 +126,6 @@ def train_unet(
             seen_loss = 0.0
 
     training.finish()
-    return networks
 
 
 @dataclass(frozen=True)

@@ -147,8 +147,8 @@ def env() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def generator_settings(miniatures: dict[str, Any]) -> dict[str, Any]:
-    # Also where there is a card. The large models are there as miniatures.
-    return {"default_model": "pocket", "models": miniatures}
+    # Also where there is a card. The large models are there as miniatures. One at a time: a test can hold the card.
+    return {"default_model": "pocket", "models": miniatures, "max_at_once": 1}
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -33,6 +33,27 @@ def test_from_an_empty_folder_to_a_pipeline(tmp_path: Path):
     assert "otter" in (out / "words.txt").read_text().split()
 
 
+def test_finished_weights_are_learned_on_with_their_own_vae(tmp_path: Path):
+    options: dict[str, Any] = {"device": CPU, "vae_steps": 1, "pictures": 128, "seed": 3}
+    train(folder=tmp_path / "t", out=tmp_path / "first", unet_steps=1, **options)
+    train(folder=tmp_path / "u", out=tmp_path / "second", unet_steps=1, start=tmp_path / "first", **options)
+    first, second = (
+        StableDiffusionXLPipeline.from_pretrained(tmp_path / name, add_watermarker=False, local_files_only=True)
+        for name in ("first", "second")
+    )
+    assert all(torch.equal(a, b) for a, b in zip(first.vae.parameters(), second.vae.parameters(), strict=True))
+    moved = [(a - b).abs().max() for a, b in zip(first.unet.parameters(), second.unet.parameters(), strict=True)]
+    # One step with Adam moves a number by no more than the learning rate.
+    assert 0 < max(moved) < 2e-3
+    for file in (
+        "unet/config.json",
+        "vae/config.json",
+        "tokenizer/tokenizer.json",
+        "tokenizer_2/tokenizer_config.json",
+    ):
+        assert (tmp_path / "first" / file).read_text() == (tmp_path / "second" / file).read_text()
+
+
 def three_vae_steps(folder: Path) -> nn.Module:
     pictures = np.random.default_rng(1).integers(256, size=(8, SIDE, SIDE, 3), dtype=np.uint8)
     return train_vae(pictures, folder, steps=3, device=CPU, seed=1)
@@ -41,7 +62,9 @@ def three_vae_steps(folder: Path) -> nn.Module:
 def three_unet_steps(folder: Path) -> nn.Module:
     scenes = random_scenes(8, seed=1, held_out=False)
     latents = torch.randn(8, LATENT_CHANNELS, 16, 16, generator=torch.Generator().manual_seed(1))
-    return train_unet(latents, scenes, folder, steps=3, device=CPU, seed=1).trained()
+    networks = make_networks(seed=1)
+    train_unet(networks, latents, scenes, folder, steps=3, device=CPU, seed=1)
+    return networks.trained()
 
 
 @pytest.mark.parametrize("train_three_steps", [three_vae_steps, three_unet_steps])
