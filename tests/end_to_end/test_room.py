@@ -3,10 +3,13 @@
 The homeserver limits the bot as it does by default, so a reaction of its comes only where there is room for it.
 """
 
+import asyncio
 import re
 from dataclasses import replace
 
 import pytest
+
+from bot.easel.intake import COMES_WITHIN_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -102,6 +105,19 @@ async def test_an_edit_replaces_what_waits_and_draws_anew_what_does_not(talks):
     await bo.replies_in_all(command, "recipe", number=2)
 
 
+async def test_an_edit_of_what_is_being_drawn_draws_it_anew(rooms):
+    ada = rooms[True][0]
+    generator = ada.home.generator
+    await generator.child.wait_until(generator.is_idle)
+    command = await ada.say("!draw owl --steps 100 --seed 99")
+    await generator.child.wait_until(generator.is_drawing)
+    await ada.person.edit(ada.room_id, command, f"!draw fox {SMALL}")
+    (anew,) = await ada.person.until(
+        lambda: [picture for picture in ada.replies(command, "picture") if picture.body.startswith("fox")]
+    )
+    assert "seed 99 " in anew.body
+
+
 async def test_a_picture_is_removed_with_its_recipe_and_its_files(rooms):
     ada, bo, cleo, _ = rooms[True]
     drawn = await bo.draw(f"!draw penguin {SMALL}")
@@ -194,6 +210,18 @@ async def test_what_was_said_while_the_bot_was_down_is_caught_up(rooms):
     assert not cleo.replies(deleted, "picture")
     assert len(bo.replies(corrected, "picture")) == 1
     await ada.person.wait_for_member(elsewhere, bot)
+
+
+async def test_what_was_said_too_long_ago_is_left(rooms, change_settings):
+    ada = rooms[False][0]
+    await change_settings(catch_up_minutes=0)
+    await ada.home.maubot.child.kill()
+    old = await ada.say(f"!draw otter {SMALL}")
+    # What is younger than this is drawn whatever the settings say: only time makes it old.
+    await asyncio.sleep(COMES_WITHIN_S + 1)
+    await ada.home.maubot.start()
+    await ada.draw(f"!draw owl {SMALL}")
+    assert not ada.replies(old)
 
 
 async def test_what_was_said_before_the_bot_came_is_left_alone(strict_home, family, rooms):
