@@ -71,7 +71,7 @@ class Model:
     def bring(self, device: torch.device) -> None:
         """Put on the device what the arrangement has there between two pictures."""
         if device.type == "cpu":
-            # Channels beside each other: the VAE decodes a fifth faster, and the UNet is no slower in the other order.
+            # Channels beside each other: the VAE decodes in 13 to 21 % less processor time.
             self.vae.to(memory_format=torch.channels_last)
         if self.arrangement is not Arrangement.OFFLOADED:
             self.unet.to(device)
