@@ -84,7 +84,7 @@ class _Table:
                         self._tell(draw.id, drawing)
                     else:
                         self._drawings[draw.id] = drawing
-                        self._tell_progress(draw.id)
+                        self._tell(draw.id, Progress(drawing.step, drawing.steps, self._engine.state()))
                 # One that comes when its drawing has just ended is for nobody.
                 case Cancel(drawing_id) if drawing_id in self._drawings:
                     self._end(drawing_id, Cancelled())
@@ -97,21 +97,18 @@ class _Table:
 
     def step(self) -> None:
         """One step for all. Where that fails each tries alone, so that the others go on."""
-        together = or_failed(partial(self._engine.step, list(self._drawings.values())))
-        for drawing_id, drawing in list(self._drawings.items()):
-            alone = together
-            if isinstance(together, Failed) and len(self._drawings) > 1:
-                alone = or_failed(partial(self._engine.step, [drawing]))
-            if isinstance(alone, Failed):
-                self._end(drawing_id, alone)
+        drawings = dict(self._drawings)
+        together = or_failed(partial(self._engine.step, list(drawings.values())))
+        try_alone = isinstance(together, Failed) and len(drawings) > 1
+        state = self._engine.state()
+        for drawing_id, drawing in drawings.items():
+            stepped = or_failed(partial(self._engine.step, [drawing])) if try_alone else together
+            if isinstance(stepped, Failed):
+                self._end(drawing_id, stepped)
                 continue
-            self._tell_progress(drawing_id)
+            self._tell(drawing_id, Progress(drawing.step, drawing.steps, state))
             if (preview := self._engine.preview(drawing)) is not None:
                 self._tell(drawing_id, Preview(preview))
-
-    def _tell_progress(self, drawing_id: str) -> None:
-        drawing = self._drawings[drawing_id]
-        self._tell(drawing_id, Progress(drawing.step, drawing.steps, self._engine.state()))
 
     def _end(self, drawing_id: str, event: LaneEvent) -> None:
         del self._drawings[drawing_id]

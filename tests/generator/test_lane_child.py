@@ -152,12 +152,20 @@ def test_drawings_join_between_two_steps_and_leave_alone():
         ]
 
 
+@pytest.mark.parametrize("order", [(GOOD, DRAW), (DRAW, GOOD)], ids=["the bad one last", "the bad one first"])
 @pytest.mark.parametrize("factory", [bad_engines.Raising, bad_engines.Crowded])
-def test_what_fails_in_company_is_the_end_of_nobody_else(factory):
-    with lane(factory) as pipe:
+def test_what_fails_in_company_is_the_end_of_nobody_else(factory, order):
+    class Together(factory):
+        """Both are there before the first step."""
+
+        def start(self, draw):
+            if draw.id == order[0].id:
+                pipe.send(order[1])
+            return super().start(draw)
+
+    with lane(Together) as pipe:
         hear(pipe, 1)
-        pipe.send(GOOD)
-        pipe.send(DRAW)
+        pipe.send(order[0])
         said = []
         while not {"one", "two"} <= {word.id for word in said if not isinstance(word.event, Progress)}:
             said += hear(pipe, 1)
