@@ -4,20 +4,19 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import LCMScheduler, StableDiffusionPipeline, StableDiffusionXLPipeline
+from diffusers import LCMScheduler, StableDiffusionXLPipeline
+from half_weights import full_and_stored, unet_input
 from miniatures import miniature_settings, save_lora, save_miniature
 from peft.tuners.tuners_utils import BaseTunerLayer
 from running_generator import recipe_of
 from safetensors.torch import load_file, save_file
+from stock import stock_latents, stock_pipeline
 
 from generator.api import EarlierFacts, Recipe
 from generator.cards import CardSettings
 from generator.drawing.diffusion import DiffusionEngine
 from generator.drawing.draft_lora import DraftLora
-from generator.drawing.model import load_model
 from generator.drawing.needs import count
-from generator.drawing.plan import make_plan
-from generator.drawing.upcast import compute_in
 from generator.errors import WeightsBroken, WeightsMissing
 from generator.lane import Draw
 from generator.settings import Settings
@@ -63,7 +62,7 @@ def exact(name: str, **changes) -> Recipe:
     return asked_of(name, **{"tier": "exact", "sampler": "unipc", "guidance_scale": 7.0, **changes})
 
 
-def denoised(engine, *asked: Recipe):
+def denoised_together(engine, *asked: Recipe):
     """All of them, a step each in every tick."""
     drawings = [engine.start(Draw(f"drawing-{n}", one)) for n, one in enumerate(asked)]
     while under_way := [drawing for drawing in drawings if drawing.step < drawing.steps]:
@@ -72,33 +71,18 @@ def denoised(engine, *asked: Recipe):
 
 
 def latents_of(engine, asked: Recipe) -> torch.Tensor:
-    return denoised(engine, asked)[0].latents
+    return denoised_together(engine, asked)[0].latents
 
 
 @pytest.mark.parametrize("guidance_scale", [1.0, 1.5])
 def test_a_draft_equals_the_stock_pipeline_with_the_same_lora(engine, folders, name, guidance_scale):
-    kind = StableDiffusionPipeline if name.startswith("sd-") else StableDiffusionXLPipeline
-    options = {"safety_checker": None} if kind is StableDiffusionPipeline else {"add_watermarker": False}
-    pipeline = kind.from_pretrained(folders[name], use_safetensors=True, **options)
-    pipeline.set_progress_bar_config(disable=True)
+    pipeline = stock_pipeline(folders[name], family="sd" if name.startswith("sd-") else "sdxl")
     pipeline.scheduler = LCMScheduler.from_config(pipeline.scheduler.config)
     asked = asked_of(name, guidance_scale=guidance_scale)
 
-    def stock() -> torch.Tensor:
-        return pipeline(
-            prompt=asked.prompt,
-            negative_prompt="ugly",
-            width=asked.width,
-            height=asked.height,
-            num_inference_steps=asked.steps,
-            guidance_scale=guidance_scale,
-            generator=torch.Generator().manual_seed(asked.seed),
-            output_type="latent",
-        ).images
-
-    without = stock()
+    without = stock_latents(pipeline, asked, "ugly")
     pipeline.load_lora_weights(folders[name], weight_name="lora.safetensors")
-    expected = stock()
+    expected = stock_latents(pipeline, asked, "ugly")
 
     drawn = latents_of(engine, asked)
 
@@ -117,7 +101,7 @@ def test_exact_drawings_before_after_and_beside_drafts_never_notice_the_lora(eng
     before = latents_of(fresh, asked)
     drafted = latents_of(fresh, draft)
     after = latents_of(fresh, asked)
-    beside, company = denoised(fresh, asked, draft)
+    beside, company = denoised_together(fresh, asked, draft)
 
     assert torch.equal(before, expected)
     assert torch.equal(after, expected)
@@ -131,7 +115,7 @@ def test_drafts_share_calls_among_themselves_only(engine, name):
     hook = shelved.model.unet.register_forward_pre_hook(lambda _, args: calls.append(len(args[0])))
     shelved.at_once = 4
     drafts = [asked_of(name, seed=seed) for seed in (1, 2)]
-    together = denoised(engine, exact(name, guidance_scale=1.0), *drafts)
+    together = denoised_together(engine, exact(name, guidance_scale=1.0), *drafts)
     hook.remove()
     assert calls == [1, 2] * 4
     assert [drawing.most_together for drawing in together] == [1, 2, 2]
@@ -155,14 +139,14 @@ def test_without_its_lora_the_unet_has_its_own_layers_again_and_nothing_of_peft(
 
 def test_a_draft_without_a_lora_is_fast_and_says_so(folders):
     engine = engine_of({"mine": CardSettings.model_validate(miniature_settings("sd-1.5", folders["sd-1.5"]))})
-    (draft,), (fast,) = (denoised(engine, exact("mine", tier=tier)) for tier in ("draft", "fast"))
+    (draft,), (fast,) = (denoised_together(engine, exact("mine", tier=tier)) for tier in ("draft", "fast"))
     assert torch.equal(draft.latents, fast.latents)
     plans = [engine.finish(drawing).plan for drawing in (draft, fast)]
     assert (plans[0]["lora"], "lora" in plans[1]) == (None, False)
 
 
 def test_the_loras_revision_is_recorded_and_another_one_is_told(engine, name):
-    (drawing,) = denoised(engine, asked_of(name, negative_prompt=""))
+    (drawing,) = denoised_together(engine, asked_of(name, negative_prompt=""))
     first = engine.finish(drawing)
     assert first.plan["lora"].startswith("files-")
     assert first.notes == ()
@@ -182,7 +166,7 @@ def test_the_loras_revision_is_recorded_and_another_one_is_told(engine, name):
     ],
 )
 def test_a_negative_prompt_that_has_no_effect_is_told(engine, changes, notes):
-    (drawing,) = denoised(engine, asked_of("ssd-1b", steps=1, **changes))
+    (drawing,) = denoised_together(engine, asked_of("ssd-1b", steps=1, **changes))
     assert engine.finish(drawing).notes == notes
 
 
@@ -234,16 +218,8 @@ def test_a_lora_that_does_not_fit_is_a_sentence_and_exact_drawings_do_not_notice
 
 def test_with_weights_stored_in_half_the_lora_is_as_well_and_computes_in_full(folders):
     mine = card("ssd-1b", folders["ssd-1b"])
-    located, plan = locate("mine", mine), make_plan("cpu", "auto")
-    full, stored = (load_model("mine", mine, located, plan).unet.half() for _ in range(2))
-    full.float()
-    compute_in(stored, torch.float32)
-    inputs = {
-        "sample": torch.randn(2, 4, 12, 8),
-        "timestep": torch.tensor([500.0, 20.0]),
-        "encoder_hidden_states": torch.randn(2, 77, 64),
-        "added_cond_kwargs": {"text_embeds": torch.randn(2, 32), "time_ids": torch.ones(2, 6)},
-    }
+    full, stored = full_and_stored("mine", mine, locate("mine", mine))
+    inputs = unet_input()
     with torch.inference_mode():
         predicted = []
         for unet in (full, stored):

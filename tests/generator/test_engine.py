@@ -4,8 +4,9 @@ import numpy as np
 import psutil
 import pytest
 import torch
-from diffusers import StableDiffusionXLPipeline, UniPCMultistepScheduler
+from diffusers import UniPCMultistepScheduler
 from stand_in import stand_in_settings
+from stock import denoised, stock_latents, stock_pipeline
 
 from generator.api import EarlierFacts, Recipe, Slots
 from generator.cards import CardSettings
@@ -17,9 +18,8 @@ from generator.settings import Settings
 
 @pytest.fixture(scope="module")
 def pipeline(stand_in_folder):
-    pipeline = StableDiffusionXLPipeline.from_pretrained(stand_in_folder, use_safetensors=True, add_watermarker=False)
+    pipeline = stock_pipeline(stand_in_folder)
     pipeline.scheduler = UniPCMultistepScheduler.from_config(pipeline.scheduler.config)
-    pipeline.set_progress_bar_config(disable=True)
     return pipeline
 
 
@@ -61,13 +61,6 @@ def recipe(**changes) -> Recipe:
     )
 
 
-def denoised(engine, drawn_recipe):
-    drawing = engine.start(Draw("drawing", drawn_recipe))
-    while drawing.step < drawing.steps:
-        engine.step([drawing])
-    return drawing
-
-
 @pytest.mark.parametrize(
     ("changes", "negative"),
     [
@@ -80,16 +73,7 @@ def denoised(engine, drawn_recipe):
 )
 def test_the_loop_equals_the_stock_pipeline(engine, pipeline, changes, negative):
     asked = recipe(**changes)
-    stock = pipeline(
-        prompt=asked.prompt,
-        negative_prompt=negative,
-        width=asked.width,
-        height=asked.height,
-        num_inference_steps=asked.steps,
-        guidance_scale=asked.guidance_scale,
-        generator=torch.Generator().manual_seed(asked.seed),
-        output_type="latent",
-    ).images
+    stock = stock_latents(pipeline, asked, negative)
 
     latents = denoised(engine, asked).latents
 
@@ -115,9 +99,8 @@ def test_the_picture_equals_the_stock_pipelines(engine, pipeline):
 
 def test_latents_and_schedule_are_the_models_own(small_engine, v_prediction_folder):
     """A VAE of another factor than SDXL's, v-prediction, no signal in the last step, trailing spacing."""
-    pipeline = StableDiffusionXLPipeline.from_pretrained(v_prediction_folder, add_watermarker=False)
+    pipeline = stock_pipeline(v_prediction_folder)
     pipeline.scheduler = UniPCMultistepScheduler.from_config(pipeline.scheduler.config)
-    pipeline.set_progress_bar_config(disable=True)
     asked = {"width": 64, "height": 96, "num_inference_steps": 6, "guidance_scale": 3.0}
     stock = pipeline("otter", negative_prompt="ugly", generator=torch.Generator().manual_seed(7), **asked).images[0]
 

@@ -14,8 +14,7 @@ from generator.drawing.diffusion import make_engine
 from generator.settings import Settings
 
 
-async def test_all_draw_through_the_api(start_generator, miniatures, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+async def test_all_draw_through_the_api(start_generator, miniatures):
     settings = Settings(device="cpu", default_model="sd-1.5", models=miniatures)
     generator = await start_generator(
         functools.partial(make_engine, settings),

@@ -11,12 +11,11 @@ from diffusers import (
     EulerDiscreteScheduler,
     LCMScheduler,
     PNDMScheduler,
-    StableDiffusionPipeline,
-    StableDiffusionXLPipeline,
     UniPCMultistepScheduler,
 )
 from miniatures import NAMES, miniature_card, save_miniature
 from running_generator import recipe_of
+from stock import denoised, stock_latents, stock_pipeline
 
 from generator.api import Recipe
 from generator.cards import SAMPLERS
@@ -52,33 +51,15 @@ def engine(folders) -> DiffusionEngine:
 
 @pytest.fixture(scope="module", params=NAMES)
 def pipeline(request, folders):
-    kind = StableDiffusionPipeline if request.param.startswith("sd-") else StableDiffusionXLPipeline
-    options = {"safety_checker": None} if kind is StableDiffusionPipeline else {"add_watermarker": False}
-    pipeline = kind.from_pretrained(folders[request.param], use_safetensors=True, **options)
-    pipeline.set_progress_bar_config(disable=True)
+    family = "sd" if request.param.startswith("sd-") else "sdxl"
+    pipeline = stock_pipeline(folders[request.param], family=family)
     pipeline.name, pipeline.own_scheduler = request.param, pipeline.scheduler.config
     return pipeline
 
 
-def stock_latents(pipeline, asked: Recipe, negative: str | None) -> torch.Tensor:
+def stock(pipeline, asked: Recipe, negative: str | None) -> torch.Tensor:
     pipeline.scheduler = STOCK[asked.sampler](pipeline.own_scheduler)
-    return pipeline(
-        prompt=asked.prompt,
-        negative_prompt=negative,
-        width=asked.width,
-        height=asked.height,
-        num_inference_steps=asked.steps,
-        guidance_scale=asked.guidance_scale,
-        generator=torch.Generator().manual_seed(asked.seed),
-        output_type="latent",
-    ).images
-
-
-def denoised(engine: DiffusionEngine, asked: Recipe):
-    drawing = engine.start(Draw("drawing", asked))
-    while drawing.step < drawing.steps:
-        engine.step([drawing])
-    return drawing
+    return stock_latents(pipeline, asked, negative)
 
 
 def asked_of(pipeline, **changes) -> Recipe:
@@ -89,11 +70,11 @@ def asked_of(pipeline, **changes) -> Recipe:
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_every_sampler_equals_the_stock_pipeline_on_every_model(engine, pipeline, sampler):
     asked = asked_of(pipeline, sampler=sampler)
-    stock = stock_latents(pipeline, asked, "ugly")
+    expected = stock(pipeline, asked, "ugly")
 
     drawing = denoised(engine, asked)
 
-    deviation = float((drawing.latents - stock).abs().max() / stock.std())
+    deviation = float((drawing.latents - expected).abs().max() / expected.std())
     print(f"{pipeline.name}, {sampler}: {deviation:.1e}")  # pytest -rP shows it
     assert deviation < 1e-4
     assert drawing.scheduler.config.prediction_type == pipeline.own_scheduler.prediction_type
@@ -105,8 +86,8 @@ def test_no_negative_prompt_and_no_guidance_are_those_of_the_stock_pipeline(engi
     """Zeros or the encoded empty text, as the model says; and the prompt's row alone."""
     for changes, negative in (({"negative_prompt": ""}, None), ({"guidance_scale": 1.0}, "ugly")):
         asked = asked_of(pipeline, sampler=sampler, steps=3, **changes)
-        stock = stock_latents(pipeline, asked, negative)
-        assert (denoised(engine, asked).latents - stock).abs().max() < 1e-4 * stock.std()
+        expected = stock(pipeline, asked, negative)
+        assert (denoised(engine, asked).latents - expected).abs().max() < 1e-4 * expected.std()
 
 
 @pytest.mark.parametrize("steps", [1, 2, 20])

@@ -8,14 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from half_weights import full_and_stored, unet_input
 from running_generator import recipe_of
 from stand_in import stand_in_card
+from stock import denoised
 
 from generator.drawing.diffusion import DiffusionEngine
 from generator.drawing.model import load_model
 from generator.drawing.needs import GIB, Arrangement, Needs, arrange, count
 from generator.drawing.plan import make_plan
-from generator.drawing.upcast import compute_in
 from generator.errors import CardBusy, DrawingFailed
 from generator.lane import Draw
 from generator.settings import Settings
@@ -102,26 +103,15 @@ def test_every_arrangement_draws_the_same_picture(stand_in_folder, arrangement):
         engine = DiffusionEngine(Settings(device="cpu", models={"stand-in": stand_in_card(stand_in_folder)}))
         shelved = engine.loaded("stand-in")
         shelved.model = replace(shelved.model, arrangement=chosen)
-        drawing = engine.start(Draw("one", recipe))
-        while drawing.step < drawing.steps:
-            engine.step([drawing])
-        drawn = engine.finish(drawing)
+        drawn = engine.finish(denoised(engine, recipe))
         assert drawn.plan["arrangement"] == chosen
         pixels.append(np.asarray(drawn.image))
     assert np.array_equal(*pixels)
 
 
 def test_weights_stored_in_half_give_what_the_same_weights_give_in_full(stand_in_folder):
-    located, card, plan = Located(stand_in_folder, "1"), stand_in_card(stand_in_folder), make_plan("cpu", "auto")
-    stored, full = (load_model("stand-in", card, located, plan).unet.half() for _ in range(2))
-    full.float()
-    compute_in(stored, torch.float32)
-    inputs = {
-        "sample": torch.randn(2, 4, 12, 8),
-        "timestep": torch.tensor([500.0, 20.0]),
-        "encoder_hidden_states": torch.randn(2, 77, 64),
-        "added_cond_kwargs": {"text_embeds": torch.randn(2, 32), "time_ids": torch.ones(2, 6)},
-    }
+    full, stored = full_and_stored("stand-in", stand_in_card(stand_in_folder), Located(stand_in_folder, "1"))
+    inputs = unet_input()
     with torch.inference_mode():
         assert torch.equal(stored(**inputs).sample, full(**inputs).sample)
     assert all(weight.dtype == torch.float16 for weight in stored.parameters())
