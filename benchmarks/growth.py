@@ -19,7 +19,6 @@ from pathlib import Path
 import aiohttp
 import psutil
 import torch
-import yaml
 
 from benchmarks.charts import Chart, save
 from generator.api import Recipe
@@ -87,10 +86,8 @@ def engine(ours: Ours, recipe: Callable[..., Recipe]) -> dict[str, Points]:
 
 async def queue(settings: Settings) -> Points:
     """What one more job takes to be accepted, and the memory of the server, while so many wait."""
-    file = settings.socket.with_name("settings.yml")
-    file.write_text(yaml.safe_dump(settings.model_dump(mode="json", exclude_unset=True)), encoding="utf-8")
     points: Points = []
-    async with service(file, settings.socket) as (http, pid):
+    async with service(settings) as (http, pid):
         await http.post("/v1/pause")
         submitted = 0
         for waiting in WAITING:

@@ -9,7 +9,6 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from math import ceil
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -40,14 +39,11 @@ _LOOK_EVERY_S = 0.02
 
 async def measure_service(report: Report, subject: Subject, settings: Settings, *, repeats: int, copy_s: float) -> None:
     """``copy_s`` is what copying the weights to the card takes, which no start can save."""
-    file = settings.socket.with_name("settings.yml")
-    file.write_text(yaml.safe_dump(settings.model_dump(mode="json", exclude_unset=True)), encoding="utf-8")
-
     starts = []
     # The first one reads the files from the disk.
     for turn in tqdm(range(-1, repeats), desc="R11, start to ready", unit="start"):
         began = time.perf_counter()
-        async with service(file, settings.socket) as (http, _):
+        async with service(settings) as (http, _):
             starts.append(time.perf_counter() - began)
             if turn == repeats - 1:
                 report.rows["R7"] = await _on_top(http, subject.card.defaults.steps, repeats=repeats)
@@ -92,13 +88,15 @@ async def _job(http: aiohttp.ClientSession, turn: int, **recipe: Any) -> tuple[f
 
 
 @asynccontextmanager
-async def service(settings_file: Path, socket: Path) -> AsyncIterator[tuple[aiohttp.ClientSession, int]]:
-    """A service that is ready to draw: a client of it, and its process id."""
+async def service(settings: Settings) -> AsyncIterator[tuple[aiohttp.ClientSession, int]]:
+    """A service that is ready to draw: a client of it, and its process id. Its settings file is beside its socket."""
+    file = settings.socket.with_name("settings.yml")
+    file.write_text(yaml.safe_dump(settings.model_dump(mode="json", exclude_unset=True)), encoding="utf-8")
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "generator", "--settings", str(settings_file), "serve", stderr=asyncio.subprocess.DEVNULL
+        sys.executable, "-m", "generator", "--settings", str(file), "serve", stderr=asyncio.subprocess.DEVNULL
     )
     try:
-        async with aiohttp.ClientSession("http://easel", connector=aiohttp.UnixConnector(str(socket))) as http:
+        async with aiohttp.ClientSession("http://easel", connector=aiohttp.UnixConnector(str(settings.socket))) as http:
             async with asyncio.timeout(_START_LIMIT_S):
                 await _ready(http, process)
             yield http, process.pid

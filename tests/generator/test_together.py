@@ -22,6 +22,19 @@ async def running(generator) -> int:
     return (await generator.call("GET", "/v1/health")).json["running"]
 
 
+async def are_running(generator, count: int) -> bool:
+    return await running(generator) == count
+
+
+async def three_under_way(start_generator):
+    """A generator that draws ``job-0`` to ``job-2`` together, one of each person."""
+    generator = await start_generator(functools.partial(bad_engines.Slow, at_once=3))
+    for n, person in enumerate(PEOPLE):
+        await generator.submit(f"job-{n}", requester=person, steps=100)
+    await eventually(lambda: are_running(generator, 3))
+    return generator
+
+
 async def test_jobs_of_one_shape_are_drawn_together_up_to_the_measured_number(start_generator):
     generator = await start_generator(functools.partial(bad_engines.Slow, at_once=2))
     for n, person in enumerate(PEOPLE):
@@ -88,10 +101,7 @@ async def test_of_those_that_die_together_only_the_guilty_fails(start_generator)
 
 
 async def test_pause_gives_all_back_in_their_order(start_generator):
-    generator = await start_generator(functools.partial(bad_engines.Slow, at_once=3))
-    for n, person in enumerate(PEOPLE):
-        await generator.submit(f"job-{n}", requester=person, steps=100)
-    await eventually(lambda: are_running(generator, 3))
+    generator = await three_under_way(start_generator)
     await generator.call("POST", "/v1/pause")
     places = [(await generator.call("GET", f"/v1/jobs/job-{n}")).json["position"] for n in range(3)]
     assert places == [1, 2, 3]
@@ -99,15 +109,8 @@ async def test_pause_gives_all_back_in_their_order(start_generator):
     assert [(await generator.end(f"job-{n}"))["state"] for n in range(3)] == ["done"] * 3
 
 
-async def are_running(generator, count: int) -> bool:
-    return await running(generator) == count
-
-
 async def test_cancelling_one_of_several_leaves_the_others(start_generator):
-    generator = await start_generator(functools.partial(bad_engines.Slow, at_once=3))
-    for n, person in enumerate(PEOPLE):
-        await generator.submit(f"job-{n}", requester=person, steps=100)
-    await eventually(lambda: are_running(generator, 3))
+    generator = await three_under_way(start_generator)
     await generator.call("DELETE", "/v1/jobs/job-1")
     assert [(await generator.end(f"job-{n}"))["state"] for n in range(3)] == ["done", "cancelled", "done"]
 
