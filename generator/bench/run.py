@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import logging
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -33,7 +32,6 @@ _NEED_A_CARD = ("R1", "R3", "R4", "R8")
 
 def bench(settings: Settings, model: str | None, *, repeats: int) -> Report:
     """Raises GeneratorError where the model cannot draw here."""
-    logging.getLogger("generator").setLevel(logging.WARNING)
     report = Report(not_measured=dict(_NOT_HERE))
     with TemporaryDirectory(prefix="easel-bench-") as name:
         folder = Path(name)
