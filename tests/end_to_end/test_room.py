@@ -152,6 +152,20 @@ async def test_who_is_no_longer_in_the_room_leaves_the_queue(strict_home, family
     assert not talk.replies(command, "picture", "answer")
 
 
+async def test_who_left_while_the_bot_was_down_leaves_the_queue(strict_home, family, rooms, start_talk):
+    ada, *_, dan = family
+    talk = await start_talk(strict_home, ada, encrypted=True, guest=dan)
+    async with rooms[False][0].holding():
+        command = await replace(talk, person=dan).say(f"!draw otter {SMALL}")
+        await strict_home.generator.child.wait_until(lambda: are_waiting(strict_home.generator, 1))
+        await strict_home.maubot.child.kill()
+        await dan.leave(talk.room_id)
+        await strict_home.maubot.start()
+        await strict_home.generator.child.wait_until(lambda: are_waiting(strict_home.generator, 0))
+    await rooms[False][0].draw(f"!draw otter {SMALL}")
+    assert not talk.replies(command, "picture", "answer")
+
+
 async def are_waiting(generator, jobs: int) -> bool:
     return (await generator.health())["queued"] == jobs
 
