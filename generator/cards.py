@@ -122,6 +122,9 @@ class CardSettings(_Data):
     # A small model's pictures are kept and shown this many times as large as they are drawn.
     enlarge: int = Field(1, ge=1)
     scheduler: SchedulerSettings = SchedulerSettings()
+    # How much of the contrast that guidance adds is taken back, 0 to 1, by section 3.4 of Lin et al., arXiv 2305.08891:
+    # they propose 0.7 for models that are trained down to pure noise (zero terminal SNR).
+    guidance_rescale: float = Field(0.0, ge=0, le=1)
     defaults: DefaultSettings = DefaultSettings()
     limits: LimitSettings = LimitSettings()
     # Without it a draft is fewer of the model's own steps, with what the tier fast leaves out.

@@ -161,9 +161,7 @@ class DiffusionEngine:
         image = VaeImageProcessor().postprocess(decoded, output_type="pil")[0]
 
         seconds = drawing.seconds + time.perf_counter() - began
-        facts = plan.facts(
-            arrangement=model.arrangement, tiled=tiled, together=drawing.most_together, enlarge=model.card.enlarge
-        )
+        facts = plan.facts(card=model.card, arrangement=model.arrangement, tiled=tiled, together=drawing.most_together)
         if recipe.tier == "draft":
             facts |= lora_facts(drawing.lora)
         notes = (

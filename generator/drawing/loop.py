@@ -13,6 +13,7 @@ from math import ceil
 from typing import Any
 
 import torch
+from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg
 
 from generator.api import EarlierFacts, Recipe
 from generator.drawing.deep_cache import UNetInput, outermost, whole
@@ -139,6 +140,8 @@ def _advance(drawing: Drawing, predicted: torch.Tensor) -> None:
     if len(predicted) == 2:
         negative, positive = predicted.chunk(2)
         predicted = negative + drawing.recipe.guidance_scale * (positive - negative)
+        if rescale := drawing.model.card.guidance_rescale:
+            predicted = rescale_noise_cfg(predicted, positive, guidance_rescale=rescale)
     timestep = drawing.scheduler.timesteps[drawing.step]
     stepped = drawing.scheduler.step(
         predicted.float(), timestep, drawing.latents, return_dict=False, **drawing.step_options

@@ -8,6 +8,7 @@ from typing import Literal
 
 import torch
 
+from generator.cards import CardSettings
 from generator.drawing.memory import memory_of
 from generator.drawing.needs import SPARE_BYTES, Arrangement, Needs
 from generator.drawing.torch_build import card_problem
@@ -41,7 +42,7 @@ class Plan:
         return tuple(Arrangement)
 
     def facts(
-        self, *, arrangement: Arrangement, tiled: bool, together: int, enlarge: int = 1
+        self, *, card: CardSettings, arrangement: Arrangement, tiled: bool, together: int
     ) -> dict[str, str | int | float | bool | None]:
         """What the recipe file records: under the same facts the same recipe gives the same pixels."""
         return {
@@ -53,7 +54,8 @@ class Plan:
             "vae_tiling": tiled,
             # Rows of others in the same call may change the last bits.
             "drawn_together": together,
-            **({"enlarged": enlarge} if enlarge > 1 else {}),
+            **({"guidance_rescale": card.guidance_rescale} if card.guidance_rescale else {}),
+            **({"enlarged": card.enlarge} if card.enlarge > 1 else {}),
             # Not a plain str: to unpickle it, the server's process would import torch.
             "torch": str(torch.__version__),
             **{package: version(package) for package in ("diffusers", "transformers", "compel")},

@@ -24,7 +24,7 @@ def stock_pipeline(folder: Path, *, family: str = "sdxl") -> Any:
     return pipeline
 
 
-def stock_latents(pipeline: Any, asked: Recipe, negative: str | None) -> torch.Tensor:
+def stock_latents(pipeline: Any, asked: Recipe, negative: str | None, *, rescale: float = 0.0) -> torch.Tensor:
     """What it denoises for the recipe, with this negative prompt, by the scheduler that it has."""
     latents: torch.Tensor = pipeline(
         prompt=asked.prompt,
@@ -33,6 +33,7 @@ def stock_latents(pipeline: Any, asked: Recipe, negative: str | None) -> torch.T
         height=asked.height,
         num_inference_steps=asked.steps,
         guidance_scale=asked.guidance_scale,
+        guidance_rescale=rescale,
         generator=torch.Generator().manual_seed(asked.seed),
         output_type="latent",
     ).images

@@ -90,6 +90,20 @@ def test_no_negative_prompt_and_no_guidance_are_those_of_the_stock_pipeline(engi
         assert (denoised(engine, asked).latents - expected).abs().max() < 1e-4 * expected.std()
 
 
+@pytest.mark.parametrize("name", ["ssd-1b", "sd-2.1"])
+def test_rescaled_guidance_is_that_of_the_stock_pipeline_and_a_fact(folders, name):
+    card = miniature_card(name, folders[name]).model_copy(update={"guidance_rescale": 0.7})
+    engine = DiffusionEngine(Settings(device="cpu", models={name: card}))
+    asked = recipe_of(subject=("otter",)).model_copy(update={"model": name, "steps": 4, "guidance_scale": 9.0})
+    pipeline = stock_pipeline(folders[name], family="sd" if name.startswith("sd-") else "sdxl")
+    pipeline.scheduler = STOCK["unipc"](pipeline.scheduler.config)
+    expected = stock_latents(pipeline, asked, "ugly", rescale=0.7)
+    assert not torch.allclose(expected, stock_latents(pipeline, asked, "ugly"), rtol=0.01)
+    drawing = denoised(engine, asked)
+    assert (drawing.latents - expected).abs().max() < 1e-4 * expected.std()
+    assert engine.finish(drawing).plan["guidance_rescale"] == 0.7
+
+
 @pytest.mark.parametrize("steps", [1, 2, 20])
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_every_sampler_takes_few_steps_and_many(engine, sampler, steps):
