@@ -12,7 +12,7 @@ from diffusers.image_processor import VaeImageProcessor
 from PIL.Image import Image
 
 from generator import known_words
-from generator.api import EarlierFacts, Recipe
+from generator.api import EarlierFacts, Memory, Recipe
 from generator.capabilities import all_cards, default_model
 from generator.drawing.loop import Drawing, step_all
 from generator.drawing.memory import memory_of
@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 # Half of SDXL's native side: one tile decodes in 0.75 GiB, for a third more work.
 TILE_PIXELS = 512
 
+# Asking how full the memory is takes a hundredth of a small model's step.
+_MEMORY_EVERY_S = 1.0
+
 
 class DiffusionEngine:
     """Draws on one device. Called from one thread."""
@@ -40,6 +43,8 @@ class DiffusionEngine:
         self._settings = settings
         self._shelf: Shelf | None = None
         self._previews = Previews()
+        self._memory: Memory | None = None
+        self._memory_told = 0.0
 
     def hello(self) -> Hello:
         """Choose the plan and load the default model. What cannot be done is logged here and told by every drawing."""
@@ -53,7 +58,9 @@ class DiffusionEngine:
     def state(self) -> LaneState:
         if self._shelf is None:
             return LaneState()
-        return LaneState(self._shelf.names, memory_of(self._plan.device), self._shelf.at_once)
+        if self._memory is None or time.monotonic() - self._memory_told >= _MEMORY_EVERY_S:
+            self._memory, self._memory_told = memory_of(self._plan.device), time.monotonic()
+        return LaneState(self._shelf.names, self._memory, self._shelf.at_once)
 
     def loaded(self, name: str) -> Shelved:
         """The model in memory. Raises DrawingFailed."""

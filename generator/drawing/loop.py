@@ -9,7 +9,6 @@ steps. Loads nothing and decodes nothing; knows neither jobs nor who asks. The a
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import ceil
 from typing import Any
 
 import torch
@@ -56,7 +55,8 @@ class Drawing:
     @property
     def rows(self) -> int:
         """2 where this step is guided by the negative prompt, else 1."""
-        return 2 if self.recipe.guidance_scale > 1 and self.step < ceil(self.tier.guided * self.steps) else 1
+        guided_steps = max(1, int(self.tier.guided * self.steps))
+        return 2 if self.recipe.guidance_scale > 1 and self.step < guided_steps else 1
 
     @property
     def is_whole(self) -> bool:

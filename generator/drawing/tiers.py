@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Tier:
     """How the steps of a drawing are taken.
 
-    ``guided`` is the share of the steps, from the first, that look at the negative prompt as well: what it keeps
+    ``guided`` is the share of the steps, from the first, that may look at the negative prompt as well: what it keeps
     out is kept out early (Castillo et al., Adaptive guidance, arXiv 2312.12487). Every ``whole_every``-th step goes
     through the whole UNet, the others only through its outermost layers (Ma et al., DeepCache, arXiv 2312.00858).
     """
