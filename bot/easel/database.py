@@ -36,8 +36,16 @@ async def upgrade_v2(connection: Connection) -> None:
     await connection.execute("CREATE TABLE to_forget (job TEXT PRIMARY KEY)")
 
 
+async def upgrade_v3(connection: Connection) -> None:
+    await connection.execute("ALTER TABLE job ADD COLUMN base TEXT")
+    await connection.execute(
+        "CREATE TABLE recipe (job TEXT NOT NULL, n INTEGER NOT NULL, text TEXT NOT NULL, PRIMARY KEY (job, n))"
+    )
+
+
 upgrade_table.register(upgrade_v1, description="What the generator last said it can do")
 upgrade_table.register(upgrade_v2, description="Jobs, what was sent of them, and where each room was read up to")
+upgrade_table.register(upgrade_v3, description="Recipes, for replies to them")
 
 
 @dataclass(frozen=True)
@@ -89,8 +97,8 @@ class Store:
         """Keep a new job. From here on it is a promise."""
         await self._database.execute(
             "INSERT INTO job (id, room_id, event_id, sender, words, thread, is_caption, seed, pictures, received_ms, "
-            "state, last_word, replaces, closed) "
-            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, FALSE)",
+            "state, last_word, replaces, base, closed) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, FALSE)",
             job.id,
             job.message.room_id,
             job.message.event_id,
@@ -104,6 +112,7 @@ class Store:
             job.state.value,
             job.last_word,
             job.replaces,
+            job.base,
         )
 
     async def keep_body(self, job_id: str, body: Mapping[str, Any]) -> None:
@@ -158,6 +167,21 @@ class Store:
             "SELECT COUNT(*) FROM job WHERE received_ms >= $1 AND state = 'done'", since_ms
         )
         return count
+
+    # ---- recipes
+
+    async def keep_recipe(self, job_id: str, n: int, text: str) -> None:
+        """The recipe file of a job's picture."""
+        await self._database.execute(
+            "INSERT INTO recipe (job, n, text) VALUES ($1, $2, $3) ON CONFLICT (job, n) DO NOTHING", job_id, n, text
+        )
+
+    async def recipe(self, job_id: str, n: int) -> str | None:
+        text: str | None = await self._database.fetchval("SELECT text FROM recipe WHERE job = $1 AND n = $2", job_id, n)
+        return text
+
+    async def forget_recipe(self, job_id: str, n: int) -> None:
+        await self._database.execute("DELETE FROM recipe WHERE job = $1 AND n = $2", job_id, n)
 
     # ---- events
 
@@ -231,6 +255,7 @@ def _job(row: Any) -> Job | None:
         last_word=row["last_word"],
         body=json.loads(row["body"]) if row["body"] else None,
         replaces=row["replaces"],
+        base=row["base"],
     )
 
 

@@ -19,16 +19,19 @@ from .house_rules import HouseRules
 from .incoming import Message
 from .job import SEED_CHOICES, Job, JobState, job_id
 from .job_body import CannotAsk
-from .language import Command, DrawCommand, EaselCommand, ParseError, brief, nearest, parse_draw, quoted
+from .language import Command, DrawCommand, EaselCommand, ParseError, brief, nearest, quoted
 from .outbox import NotSent, Priority
 from .picture_post import answer_content, reaction_content
 from .queue_words import queue_text
+from .replied_recipes import RepliedRecipes
 from .status import models_text, read_capabilities, status_text
 
 DAY_MS = 24 * 60 * 60 * 1000
 
 # What a column of either database holds; a longer number is no seed.
 MAX_SEED_KEPT = 2**63 - 1
+
+UNREAD_RECIPE = "I could not read what you replied to. Try again in a moment."
 
 # Who looks at a picture and wants another word in it says so soon; older messages are edited for other reasons.
 DRAWN_ANEW_WITHIN_MS = DAY_MS
@@ -46,13 +49,14 @@ class Desk:
         store: Store,
         homeserver: Homeserver,
         delivery: Delivery,
+        replied: RepliedRecipes,
         rules: HouseRules,
         version: str,
         log: Logger,
     ) -> None:
         self._generator, self._watch, self._draughtsman = generator, watch, draughtsman
         self._store, self._homeserver, self._delivery = store, homeserver, delivery
-        self._rules, self._version, self._log = rules, version, log
+        self._replied, self._rules, self._version, self._log = replied, rules, version, log
         self._last_received_ms = 0
         self._easel: dict[str, Callable[[Message, tuple[str, ...]], Awaitable[str]]] = {
             "help": self._help,
@@ -73,17 +77,25 @@ class Desk:
         identifier = job_id(asked_by)
         if await self._store.job(identifier) is not None:
             return
+        base, unread = earlier.base if earlier else None, ""
+        if earlier is None:
+            try:
+                base = await self._replied.find(message)
+            except NotSent as error:
+                self._log.warning(f"{identifier}: what it replies to could not be read: {error}")
+                unread = UNREAD_RECIPE
         job = Job(
             id=identifier,
             message=message.saying(text),
             seed=_seed_of(earlier) if earlier else secrets.randbelow(SEED_CHOICES),
             pictures=1,
             received_ms=self._now_ms(),
+            base=base,
         )
         is_waiting = earlier and not self._draughtsman.is_drawing(earlier.id)
         if earlier and is_waiting and await self._draughtsman.end(earlier, JobState.REPLACED):
             job = replace(job, received_ms=earlier.received_ms, replaces=earlier.id)
-        job = await self._judged(job)
+        job = replace(job, state=JobState.FAILED, last_word=unread) if unread else await self._judged(job)
         await self._store.add_job(job)
         if job.replaces and job.state is not JobState.OPEN and not self._watch.away:
             # Nothing comes in its place.
@@ -132,6 +144,7 @@ class Desk:
         if job is None or not await self._may_change(job, by):
             return
         await self._delivery.take_back(job.id, "recipe", "picture", n=posted.n)
+        await self._store.forget_recipe(job.id, posted.n)
         if not any(note.kind == "picture" for note in await self._store.all_posted(job.id)):
             await self._store.to_forget(job.id)
             await self._draughtsman.forget_files()
@@ -225,7 +238,7 @@ class Desk:
     async def _judged(self, job: Job) -> Job:
         """The job with what its words say of it; one that is not drawn has ended already, with the reason."""
         try:
-            request = parse_draw(job.message.body)
+            request = job.request
             job = replace(job, pictures=max(1, request.count or 1))
             refusal = self._rules.permissions.refusal(job.message.sender, job.message.room_id)
             refusal = refusal or await self._too_many(job)
@@ -271,5 +284,5 @@ def _seed_of(job: Job) -> int:
     """The seed of a job's first picture: what was said, if it can be one, else the bot's choice."""
     said = None
     with suppress(ParseError):
-        said = parse_draw(job.message.body).seed
+        said = job.request.seed
     return job.seed if said is None or not 0 <= said <= MAX_SEED_KEPT else said

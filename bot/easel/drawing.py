@@ -22,7 +22,7 @@ from .house_rules import HouseRules
 from .job import Job, JobState
 from .job_body import CannotAsk
 from .job_posts import EVENTS_PER_PICTURE, JobPosts
-from .language import DrawRequest, ParseError, parse_draw
+from .language import DrawRequest, ParseError
 from .outbox import Debt, NotSent, Outbox
 from .progress import ProgressSign
 from .queue_words import Outlook, duration
@@ -143,7 +143,7 @@ class Draughtsman:
         try:
             with self._outbox.owing(EVENTS_PER_PICTURE * job.pictures) as debt:
                 sign.began()
-                await self._draw(Drawing(job, parse_draw(job.message.body), sign, debt))
+                await self._draw(Drawing(job, job.request, sign, debt))
         except (ParseError, CannotAsk) as error:
             return JobState.FAILED, str(error)
         except GeneratorError as error:

@@ -14,7 +14,7 @@ DRAW = f"""Type what you want to see after !draw, for example:
 
 # What follows !easel, and what it does.
 EASEL_COMMANDS = {
-    "help": "this; !easel help flags tells all flags, and there are slots, weights and gestures",
+    "help": "this; !easel help flags tells all flags, and there are slots, weights, gestures and replies",
     "queue": "whose turn it is, and when",
     "cancel": "cancels your last picture here, or the one you reply to; !easel cancel all cancels all of yours here",
     "models": "what can draw, at which sizes",
@@ -41,6 +41,12 @@ Edit it, and the new words are drawn instead; what is being drawn already comes 
 React to your picture with 🗑️, and it is removed with its recipe.
 A ❓ of mine means that I could not read your message, since its key did not reach me: say it again."""
 
+_REPLIES = """Reply to a picture or a recipe, and it is drawn anew with what you say changed:
+!draw outfit: pirate coat   replaces that slot, and plain words replace the subject
+!draw +scarf   adds it, !draw style: +cosy in that slot
+!draw -hat   takes it away
+!draw --steps 30   overrides; --seed new is the same with another seed"""
+
 
 def help_text(topic: str) -> str:
     """The help on a topic, "" for the overview. An unknown topic gets the nearest one."""
@@ -51,6 +57,7 @@ def help_text(topic: str) -> str:
         "slots": _SLOTS,
         "weights": _WEIGHTS,
         "gestures": _GESTURES,
+        "replies": _REPLIES,
     }
     if topic in topics:
         return topics[topic]

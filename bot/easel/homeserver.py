@@ -6,6 +6,7 @@ for redactions, and without crypto it would send plain text into an encrypted ro
 
 import asyncio
 import json
+import re
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -19,6 +20,7 @@ import aiohttp
 from maubot.matrix import MaubotMatrixClient
 from mautrix.api import Path
 from mautrix.errors import (
+    DecryptionError,
     EncryptionError,
     MatrixConnectionError,
     MatrixRequestError,
@@ -27,18 +29,20 @@ from mautrix.errors import (
     MNotFound,
     SessionShareError,
 )
-from mautrix.types import DeviceLists, EventID, EventType, RoomID, UserID
+from mautrix.types import DeviceLists, EventID, EventType, RoomID, SpecVersions, UserID
 from yarl import URL
 
 from .outbox import NotSent, Outgoing, SlowDown, Unreachable
 
 T = TypeVar("T")
 
+_MXC = re.compile(r"mxc://[^/\s]+/[\w-]+", re.ASCII)
+
 try:
-    from mautrix.crypto.attachments import async_inplace_encrypt_attachment
+    from mautrix.crypto.attachments import async_inplace_encrypt_attachment, decrypt_attachment
 except ImportError:
-    # A maubot without the encryption extra: it has no crypto either, so nothing asks for this.
-    async_inplace_encrypt_attachment = None  # type: ignore[assignment]
+    # A maubot without the encryption extra: it has no crypto either, so nothing asks for these.
+    async_inplace_encrypt_attachment = decrypt_attachment = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,23 @@ class Homeserver:
         Raises NotSent.
         """
         return await self.patiently(partial(self._upload, room_id, data, mimetype), self._patience.upload_s)
+
+    async def download(self, content: dict[str, Any], max_bytes: int) -> bytes | None:
+        """The file that a message brought, decrypted; None where it is larger, or not what the message says.
+
+        Raises NotSent.
+        """
+        file = content.get("file")
+        url = (file or content).get("url")
+        if not isinstance(url, str) or not _MXC.fullmatch(url):
+            return None
+        data = await self.patiently(partial(self._download, url, max_bytes), self._patience.upload_s)
+        if data is None or file is None:
+            return data
+        try:
+            return decrypt_attachment(data, file["key"]["k"], file["hashes"]["sha256"], file["iv"])
+        except (DecryptionError, LookupError, TypeError, ValueError):
+            return None
 
     async def patiently(self, ask: Callable[[], Awaitable[T]], timeout_s: float | None = None) -> T:
         """Ask until the homeserver answers, as long as it takes; one answer may take ``timeout_s``. Raises NotSent."""
@@ -178,6 +199,20 @@ class Homeserver:
         file = await async_inplace_encrypt_attachment(ciphertext)
         file.url = await self._client.upload_media(ciphertext, "application/octet-stream")
         return {"file": file.serialize()}
+
+    async def _download(self, url: str, max_bytes: int) -> bytes | None:
+        api, data = self._client.api, bytearray()
+        # Older homeservers give their files to everyone.
+        authenticated = bool((await self._client.versions()).supports(SpecVersions.V111))
+        headers = {"Authorization": f"Bearer {api.token}"} if authenticated else {}
+        async with api.session.get(api.get_download_url(url, authenticated=authenticated), headers=headers) as response:
+            if response.status != 200:
+                raise NotSent(f"the homeserver said {response.status}")
+            async for chunk in response.content.iter_chunked(64 * 1024):
+                data += chunk
+                if len(data) > max_bytes:
+                    return None
+        return bytes(data)
 
     async def _must_encrypt(self, room_id: str) -> bool:
         if not await self._is_encrypted(room_id):

@@ -8,7 +8,6 @@ from typing import Any
 from .generator_words import Capabilities
 from .job import Job
 from .job_body import CannotAsk, job_body
-from .language import parse_draw
 from .permissions import Permissions
 from .recipe_work import work_of
 from .room_profiles import profile_for
@@ -25,7 +24,7 @@ class HouseRules:
     def body(self, job: Job, capabilities: Capabilities) -> dict[str, Any]:
         """The body of the job, with its room's defaults and rules. Raises ParseError, CannotAsk."""
         profile = profile_for(job.message.room_id, self._rooms)
-        request = profile.applied_to(parse_draw(job.message.body), capabilities)
+        request = profile.applied_to(job.request, capabilities)
         body = job_body(request, capabilities, requester=job.message.sender, seed=job.seed, replaces=job.replaces)
         refusal = profile.refusal(body, capabilities) or self.permissions.too_much(
             job.message.sender, work_of(body, capabilities)
@@ -37,4 +36,4 @@ class HouseRules:
     def notes(self, job: Job, capabilities: Capabilities) -> tuple[str, ...]:
         """What is to be told, in the captions, of how the room's rules and the job's model go together."""
         profile = profile_for(job.message.room_id, self._rooms)
-        return profile.notes(parse_draw(job.message.body), capabilities)
+        return profile.notes(job.request, capabilities)

@@ -64,8 +64,14 @@ def read_message(event: MessageEvent, *, own_id: str) -> Message | None:
         body=content.body,
         thread=content.get_thread_parent(),
         is_caption=is_caption,
-        reply_to=content.get_reply_to(),
+        reply_to=_replied_event(content),
     )
+
+
+def _replied_event(content: TextMessageEventContent) -> str | None:
+    """What a person chose to reply to; in a thread, clients name its last event for those that know no threads."""
+    relation = content.relates_to
+    return None if relation is None or relation.is_falling_back else content.get_reply_to()
 
 
 def edited_event(event: MessageEvent) -> str | None:

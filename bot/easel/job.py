@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from .incoming import Message
+from .language import DrawRequest, parse_draw
 
 # 192 bits of a hash: never the same twice, and within what the generator takes as an id.
 JOB_ID_CHARS = 32
@@ -35,6 +36,7 @@ class Job:
     first version. ``seed`` is used unless the words name one. ``pictures`` is how many were asked for. ``body`` is what
     the generator was given, JSON, once it was: asking again must be the same job. ``last_word`` is what the room is
     still to be told, or was, of a job that ended without a picture. ``received_ms`` is its place in the order of all.
+    ``base`` is the recipe file that the message replies to, whose words then change it.
     """
 
     id: str
@@ -46,6 +48,12 @@ class Job:
     last_word: str = ""
     body: dict[str, Any] | None = None
     replaces: str | None = None
+    base: str | None = None
+
+    @property
+    def request(self) -> DrawRequest:
+        """What is asked for. Raises ParseError."""
+        return parse_draw(self.message.body, recipe=self.base)
 
 
 def job_id(event_id: str) -> str:

@@ -41,6 +41,7 @@ class JobPosts:
         data = await self._generator.picture(job.id, picture.n)
         thumbnail = await self._generator.thumbnail(job.id, picture.n)
         recipe = await self._generator.recipe(job.id, picture.n)
+        await self._store.keep_recipe(job.id, picture.n, recipe.decode())
 
         async def image_event() -> dict[str, Any]:
             return picture_content(

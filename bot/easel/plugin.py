@@ -23,6 +23,7 @@ from .house_rules import HouseRules
 from .intake import Intake
 from .job_posts import JobPosts
 from .outbox import Outbox, RateLimit
+from .replied_recipes import RepliedRecipes
 from .room_history import RoomHistory
 from .settings import Config, InvalidSettings, Settings
 from .syncing import OwnSync
@@ -66,6 +67,7 @@ class EaselBot(Plugin):
         self._typing = TypingNotices(self.homeserver.set_typing)
         self.outbox = Outbox(self.homeserver, _rate_limit(settings), self.log, sent_to=self._typing.interrupted)
         self._delivery = Delivery(self.outbox, self._store, history.find_own)
+        self._replied = RepliedRecipes(self._store, history, self.homeserver)
         self._intake = Intake(
             own_id=self.client.mxid,
             homeserver=self.homeserver,
@@ -151,6 +153,7 @@ class EaselBot(Plugin):
             store=self._store,
             homeserver=self.homeserver,
             delivery=self._delivery,
+            replied=self._replied,
             rules=rules,
             version=self._version,
             log=self.log,

@@ -11,6 +11,7 @@ from mautrix.errors import DecryptionError
 from mautrix.types import EncryptedEvent, EncryptedMegolmEventContent, Event, SerializerError
 
 from .homeserver import Homeserver
+from .outbox import NotSent
 
 # As many as one answer brings from any homeserver.
 EVENTS_A_PAGE = 100
@@ -20,6 +21,9 @@ MAX_CAUGHT_UP = 2000
 
 # What was sent just before the process ended is among the room's newest events; so many are read within seconds.
 MAX_LOOKED_THROUGH = 1000
+
+# A recipe comes right behind its picture; others may say something in between.
+EVENTS_BETWEEN = 20
 
 # A key that was sent comes with the next syncs, also after a homeserver's hiccup. mautrix tells of one that comes while
 # it waits; what came just before is found at the next look.
@@ -58,6 +62,30 @@ class RoomHistory:
                     break
         return None
 
+    async def content_of(self, room_id: str, event_id: str) -> dict[str, Any]:
+        """What an event of the room says, {} where there is none, or it did not come as the room's events should.
+
+        Raises NotSent.
+        """
+        try:
+            raw = await self._ask(Path.v3.rooms[room_id].event[event_id])
+        except NotSent:
+            # Redacted long ago, of another room, or from before the bot came.
+            return {}
+        return await self._trusted_content(raw, room_id)
+
+    async def own_content_after(self, room_id: str, event_id: str, mark: dict[str, Any]) -> dict[str, Any]:
+        """What the bot's own event with that mark says, if it is one of the next after that event; else {}.
+
+        Raises NotSent.
+        """
+        around = await self._ask(Path.v3.rooms[room_id].context[event_id], limit=2 * EVENTS_BETWEEN)
+        for raw in around.get("events_after", []):
+            content = await self._trusted_content(raw, room_id)
+            if raw.get("sender") == self._client.mxid and _includes(content, mark):
+                return content
+        return {}
+
     async def decrypted(self, event: EncryptedEvent) -> Event | None:
         """What was said; None where the key is missing."""
         if self._client.crypto is None:
@@ -86,6 +114,12 @@ class RoomHistory:
                 return await self.decrypted(event)
         return None
 
+    async def _trusted_content(self, raw: dict[str, Any], room_id: str) -> dict[str, Any]:
+        """{} for what is not encrypted in an encrypted room: anyone on the way could have said it."""
+        if raw.get("type") != "m.room.encrypted" and await self._homeserver.is_encrypted(room_id):
+            return {}
+        return await self._content(raw, room_id)
+
     async def _content(self, raw: dict[str, Any], room_id: str) -> dict[str, Any]:
         event = _read(raw, room_id)
         if isinstance(event, EncryptedEvent):
@@ -94,14 +128,18 @@ class RoomHistory:
         content = raw.get("content")
         return content if isinstance(content, dict) else {}
 
+    async def _ask(self, path: Any, **query: str | int) -> Any:
+        params = {key: str(value) for key, value in query.items()}
+        return await self._homeserver.patiently(
+            partial(self._client.api.request, Method.GET, path, query_params=params)
+        )
+
     async def _newest(self, room_id: str) -> AsyncGenerator[dict[str, Any], None]:
         """The room's events, the newest first, page by page."""
         path, token = Path.v3.rooms[room_id].messages, None
         while True:
-            query = {"dir": "b", "limit": str(EVENTS_A_PAGE), **({"from": token} if token else {})}
-            page = await self._homeserver.patiently(
-                partial(self._client.api.request, Method.GET, path, query_params=query)
-            )
+            since: dict[str, str] = {"from": token} if token else {}
+            page = await self._ask(path, dir="b", limit=EVENTS_A_PAGE, **since)
             for raw in page["chunk"]:
                 yield raw
             token = page.get("end")

@@ -4,6 +4,7 @@ Stands on matrix-nio and vodozemac, which share no code with the bot's libraries
 """
 
 import asyncio
+import io
 import itertools
 import secrets
 import time
@@ -121,6 +122,20 @@ class Person:
         """
         async with self._sending:
             return await self._send(room_id, kind, content)
+
+    async def send_file(self, room_id: str, data: bytes, *, filename: str, mimetype: str, **content: Any) -> str:
+        """A file, encrypted where the room is, as the ``msgtype`` that is given or else as a plain file."""
+        is_encrypted = self._client.rooms[room_id].encrypted
+        uploaded, file = await self._client.upload(
+            io.BytesIO(data), mimetype, filename, encrypt=is_encrypted, filesize=len(data)
+        )
+        if not isinstance(uploaded, nio.UploadResponse):
+            raise HouseholdError(f"The file was not uploaded: {uploaded}")
+        url = uploaded.content_uri
+        where = {"file": {**file, "url": url}} if is_encrypted else {"url": url}
+        info = {"mimetype": mimetype, "size": len(data)}
+        message = {"msgtype": "m.file", "body": filename, "filename": filename, "info": info, **where, **content}
+        return await self.send(room_id, "m.room.message", message)
 
     def renew_keys(self, room_id: str) -> None:
         """Encrypt what is said there from now on with a key that nobody in the room has yet."""

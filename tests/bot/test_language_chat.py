@@ -276,7 +276,7 @@ def test_loras_are_left_out_with_a_note():
         ("otter --size square --ar 3:4", "--size and --ar both set the shape of the picture. Keep one of them."),
         ("otter -hat", "“-hat” starts with one hyphen. To leave something out, write --no hat."),
         ("otter -seed 7", "Flags start with two hyphens. Did you mean --seed?"),
-        ("(otter --seed 7)", "--seed takes a whole number, not “7)”."),
+        ("(otter --seed 7)", "--seed takes a whole number, or new, not “7)”."),
         (
             "otter | hat: cowboy",
             "There is no slot “hat”. The slots are subject, outfit, environment, emotions and style; "
@@ -309,7 +309,7 @@ def test_loras_are_left_out_with_a_note():
         ("otter " + "x" * 20_000, "That is 20006 characters long; Easel reads at most 16000."),
         (
             "otter --seed " + "x" * 50,
-            "--seed takes a whole number, not “xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…”.",
+            "--seed takes a whole number, or new, not “xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…”.",
         ),
     ],
 )

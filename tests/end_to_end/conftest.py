@@ -105,9 +105,9 @@ class Talk:
         finally:
             await self.person.redact(self.room_id, command)
 
-    async def answer(self, text: str) -> str:
+    async def answer(self, text: str, **content: Any) -> str:
         """Say it; the words that come back. A picture instead fails the test."""
-        event = await self.reply(await self.say(text), "answer", "recipe")
+        event = await self.reply(await self.say(text, **content), "answer", "recipe")
         assert event.mark["kind"] == "answer"
         return event.body
 

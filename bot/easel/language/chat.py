@@ -1,14 +1,18 @@
-"""What one types after ``!draw``: plain terms, slots after ``|`` or on lines, flags. Knows no pasted recipes."""
+"""What one types after ``!draw``: plain terms, slots after ``|`` or on lines, flags; in a reply ``+term``, ``-term``.
+
+Knows no recipes.
+"""
 
 import re
+from collections.abc import Sequence
 from itertools import zip_longest
 from typing import Any
 
 from . import values
 from .flags import Flag, Kind, find_flag, find_slot, flag_like
-from .nesting import quote_spans, split_outside
+from .nesting import matches_outside, quote_spans, split_outside
 from .phones import DASHES, as_typed
-from .request import SLOTS, DrawRequest, Slots
+from .request import SLOTS, Change, Changes, DrawRequest, Slots
 from .sentences import ParseError, brief, listed, nearest, quoted
 from .weights import read_terms
 
@@ -16,6 +20,8 @@ _BREAK = re.compile(r"[|\n]")
 # A line that ends in a comma goes on in the next one, unless that has a label.
 _CONTINUED = re.compile(r",[ \t\r]*+\n(?![ \t]*+[^\W\d_][\w-]*+[ \t]*+:)")
 _DASHED = re.compile(rf"(?<![^\s,|])(?P<dashes>[{DASHES}]++)(?P<name>[^\W\d_][\w-]*+)")
+# What a term of a reply begins with, but no number below 0.
+_SIGN = re.compile(r"(?<![^\s,|])(?P<sign>\+|-(?![\d.]+(?:\s|$)))(?=[^\W_]|[(\"])")
 _EQUALS = re.compile(r"[ \t]*[=:]")
 # `768 x 1024`, as autocorrect likes to write it.
 _SIDES = re.compile(r"\d+\s*[xX×*:/]\s*\d+")
@@ -33,13 +39,27 @@ _STRAY_LABEL = re.compile(r"[,|\n][ \t]*+(?P<word>[^\W\d_][\w-]*+)[ \t]*+:\s")
 
 def parse_chat(text: str) -> DrawRequest:
     """Reads plain terms, slots and flags; nothing at all is an empty request. Raises ParseError."""
+    return _parse(text, are_signs_read=False).said
+
+
+def parse_changes(text: str) -> Changes:
+    """The same of a reply to a recipe, where a sign before a term, or a list of them, adds it or takes it away.
+
+    Raises ParseError.
+    """
+    return _parse(text, are_signs_read=True)
+
+
+def _parse(text: str, *, are_signs_read: bool) -> Changes:
     slots: dict[str, tuple[str, ...]] = dict.fromkeys(SLOTS, ())
     fields: dict[str, Any] = {}
     said: dict[str, Flag] = {}
+    changes: list[Change] = []
     for segment in split_outside(_CONTINUED.sub(", ", as_typed(text)), _BREAK):
-        words, flags = _take_flags(segment)
+        words, flags, signed = _take_flags(segment, _sign_starts(segment) if are_signs_read else [])
         slot, words = _take_label(words)
         slots[slot] += _plain_terms(words)
+        changes += (Change(term, sign == "+", slot) for sign, terms in signed for term in read_terms(terms))
         for flag, value in flags:
             if earlier := said.get(flag.field):
                 raise ParseError(_twice(earlier.typed, flag.typed))
@@ -48,12 +68,23 @@ def parse_chat(text: str) -> DrawRequest:
                 slots[flag.field] += read_terms(value)
             else:
                 fields[flag.field] = _converted(flag, value)
-    return DrawRequest(slots=Slots(**slots), **fields)
+    is_new_seed = "seed" in said and fields["seed"] is None
+    return Changes(DrawRequest(slots=Slots(**slots), **fields), tuple(changes), is_new_seed)
 
 
 def first_flag(text: str) -> int | None:
     """Where in ``text`` the first flag starts, if there is one."""
     return next((match.start() for match in _dashed(text) if match["dashes"] != "-"), None)
+
+
+def _sign_starts(segment: str) -> list[re.Match[str]]:
+    """The signs of a segment; a hyphen that is a flag's is none."""
+    flags = {match.start() for match in _dashed(segment) if _is_flag(match)}
+    return [match for match in matches_outside(segment, _SIGN) if match.start() not in flags]
+
+
+def _is_flag(dashed: re.Match[str]) -> bool:
+    return dashed["dashes"] != "-" or bool(_SHORT_FLAG.fullmatch(dashed["name"]) or flag_like(dashed["name"]))
 
 
 def _dashed(text: str) -> list[re.Match[str]]:
@@ -68,18 +99,27 @@ def _dashed(text: str) -> list[re.Match[str]]:
     return found
 
 
-def _take_flags(segment: str) -> tuple[str, list[tuple[Flag, str]]]:
-    """The segment without its flags, and those. What follows a complete value goes back to the segment's words."""
-    starts = _dashed(segment)
+def _take_flags(
+    segment: str, signs: Sequence[re.Match[str]]
+) -> tuple[str, list[tuple[Flag, str]], list[tuple[str, str]]]:
+    """The segment without its flags and signed terms, and those. What follows a complete value goes to the words."""
+    at_signs = {match.start() for match in signs}
+    starts = sorted(
+        [*signs, *(match for match in _dashed(segment) if match.start() not in at_signs)],
+        key=lambda match: match.start(),
+    )
     words = segment[: starts[0].start()] if starts else segment
-    flags = []
+    flags, signed = [], []
     for match, following in zip_longest(starts, starts[1:]):
         tail = segment[match.end() : following.start() if following else len(segment)]
+        if match.start() in at_signs:
+            signed.append((match["sign"], tail))
+            continue
         flag, glued = _named(match)
         value, rest = _take_value(flag, glued + tail)
         flags.append((flag, value))
         words = f"{words.rstrip()} {rest.lstrip()}" if rest.strip() else words
-    return words, flags
+    return words, flags, signed
 
 
 def _named(match: re.Match[str]) -> tuple[Flag, str]:
@@ -134,6 +174,8 @@ def _converted(flag: Flag, text: str) -> Any:
             return ", ".join(terms) if flag.field == "negative_prompt" else terms
         case Kind.WHOLE_NUMBER:
             return values.whole_number(what, text)
+        case Kind.SEED:
+            return values.seed(what, text)
         case Kind.NUMBER:
             return values.number(what, text)
         case Kind.SIZE:

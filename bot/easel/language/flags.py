@@ -17,6 +17,7 @@ class Kind(Enum):
     TEXT = auto()
     WORD = auto()
     WHOLE_NUMBER = auto()
+    SEED = auto()
     NUMBER = auto()
     SIZE = auto()
     RATIO = auto()
@@ -74,7 +75,13 @@ FLAGS = (
         help="The same, in place of what is usually left out",
         synonyms=("neg", "negative-prompt"),
     ),
-    Flag(name="seed", field="seed", kind=Kind.WHOLE_NUMBER, example="7", help="The same seed draws the same picture"),
+    Flag(
+        name="seed",
+        field="seed",
+        kind=Kind.SEED,
+        example="7",
+        help="The same seed draws the same picture; new is another one than that of the picture replied to",
+    ),
     Flag(
         name="steps", field="steps", kind=Kind.WHOLE_NUMBER, example="30", help="More take longer", synonyms=("step",)
     ),

@@ -42,10 +42,15 @@ def bracket_pairs(text: str) -> list[tuple[int, int]]:
     return pairs
 
 
+def matches_outside(text: str, pattern: re.Pattern[str]) -> list[re.Match[str]]:
+    """The matches that start in no quotes and no brackets."""
+    inside = _covered(len(text), quote_spans(text) + bracket_pairs(text))
+    return [match for match in pattern.finditer(text) if not inside[match.start()]]
+
+
 def split_outside(text: str, separators: re.Pattern[str]) -> list[str]:
     """``text`` cut at each separator that stands in no quotes and no brackets."""
-    inside = _covered(len(text), quote_spans(text) + bracket_pairs(text))
-    cuts = [match.span() for match in separators.finditer(text) if not inside[match.start()]]
+    cuts = [match.span() for match in matches_outside(text, separators)]
     edges = [(0, 0), *cuts, (len(text), len(text))]
     return [text[left[1] : right[0]] for left, right in pairwise(edges)]
 

@@ -4,9 +4,10 @@ import re
 from dataclasses import replace
 
 from .a1111 import is_a1111, parse_a1111
-from .chat import parse_chat
+from .chat import parse_changes, parse_chat
 from .phones import DASHES, straight_quotes
 from .recipes import read_recipe
+from .refine import differences, refined
 from .request import DrawRequest
 from .sentences import ParseError
 from .structured import read_json_start, read_yaml
@@ -23,16 +24,33 @@ _JSON_START = re.compile(r"""\{\s*["“„}]""")
 _FLAG_LINE = re.compile(rf"^[{DASHES}]++[^\W\d_]", re.MULTILINE)
 
 
-def parse_draw(text: str) -> DrawRequest:
-    """What follows ``!draw``, read. Raises ParseError, and nothing else, for whatever cannot be drawn from it."""
+def parse_draw(text: str, *, recipe: str | None = None) -> DrawRequest:
+    """What follows ``!draw``, read. Raises ParseError, and nothing else, for whatever cannot be drawn from it.
+
+    ``recipe`` is the file that the message replies to: the words then say what is to be another. A recipe among the
+    words takes its place.
+    """
     if len(text) > MAX_MESSAGE_CHARS:
         raise ParseError(f"That is {len(text)} characters long; Easel reads at most {MAX_MESSAGE_CHARS}.")
     text, notes = without_loras(text.strip())
     fence = _FENCE.search(text)
-    request = _parse_fenced(text, fence) if fence else _parse_bare(text)
+    if fence:
+        request = _parse_fenced(text, fence)
+    elif recipe is None or _is_recipe(text):
+        request = _parse_bare(text)
+    else:
+        before = parse_recipe(recipe)
+        request = refined(before, parse_changes(text))
+        if changed := differences(before, request):
+            notes = (*notes, f"Changed: {changed}")
     if not request.slots:
         raise ParseError("There is nothing to draw yet. Say what should be in the picture, such as !draw otter.")
     return replace(request, notes=notes + request.notes)
+
+
+def parse_recipe(text: str) -> DrawRequest:
+    """What a recipe file asks for. Raises ParseError."""
+    return read_recipe(read_yaml(text))
 
 
 def _parse_fenced(text: str, fence: re.Match[str]) -> DrawRequest:
@@ -53,6 +71,10 @@ def _cut_at_fences(text: str, fence: re.Match[str]) -> tuple[str, str, str]:
     if end < 0:
         end = len(text)
     return text[: fence.start()], text[fence.end() : end].strip(), text[end + 3 :]
+
+
+def _is_recipe(text: str) -> bool:
+    return bool(_JSON_START.match(text) or _YAML_START.match(text)) or is_a1111(text)
 
 
 def _parse_bare(text: str) -> DrawRequest:

@@ -75,4 +75,25 @@ class DrawRequest:
         return replace(self, slots=Slots(**slots), no=self.no + later.no, notes=self.notes + later.notes, **said)
 
 
+@dataclass(frozen=True)
+class Change:
+    """One term of a reply to a recipe: added to ``slot``, or where it is already, or taken away wherever it is."""
+
+    term: str
+    is_added: bool
+    slot: str
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a reply to a recipe asks for: what it says in place of the recipe's own, and changes of single terms.
+
+    ``is_new_seed``: the recipe's seed is not to be used, and no other is said.
+    """
+
+    said: DrawRequest
+    terms: tuple[Change, ...] = ()
+    is_new_seed: bool = False
+
+
 _PLAIN_FIELDS = tuple(f.name for f in fields(DrawRequest) if f.name not in {"slots", "no", "notes"})

@@ -5,6 +5,8 @@ import re
 
 from .sentences import ParseError, quoted
 
+NEW_SEED = "new"
+
 SIZE_NAMES = ("portrait", "landscape", "square")
 
 _WHOLE = re.compile(r"[+-]?\d+")
@@ -21,6 +23,15 @@ def whole_number(what: str, text: str) -> int:
     if not _WHOLE.fullmatch(text) or len(text) > MAX_DIGITS:
         raise ParseError(f"{what} takes a whole number, not {quoted(text)}.")
     return int(text)
+
+
+def seed(what: str, text: str) -> int | None:
+    """None for ``new``."""
+    if text.lower() == NEW_SEED:
+        return None
+    if not _WHOLE.fullmatch(text):
+        raise ParseError(f"{what} takes a whole number, or {NEW_SEED}, not {quoted(text)}.")
+    return whole_number(what, text)
 
 
 def number(what: str, text: str) -> float:

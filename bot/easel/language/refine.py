@@ -1,0 +1,104 @@
+"""A recipe changed by a reply to it. Pure: knows neither where the recipe comes from nor how it is drawn."""
+
+import re
+from dataclasses import replace
+
+from .request import SLOTS, Change, Changes, DrawRequest, Slots
+from .sentences import ParseError, listed, quoted
+
+# Numbers and signs behind brackets or words, brackets, and compel's escapes.
+_WEIGHT = re.compile(r"(?<=[\w)\]\"'])(?:[+-]+|(?<=\))\d*\.?\d+)(?=\W|$)")
+_BRACKETS = re.compile(r"[()\[\]\\\"]")
+
+
+def refined(recipe: DrawRequest, changes: Changes) -> DrawRequest:
+    """The recipe with a slot or field replaced where the reply says it, and with single terms added and taken away.
+
+    The seed stays unless another is said. Another model draws with settings of its own: those of the recipe were for
+    its model. Raises ParseError for a term that is to go and is not there.
+    """
+    if changes.said.model not in (None, recipe.model):
+        recipe = replace(recipe, steps=None, guidance_scale=None, sampler=None, size=None)
+    said = replace(changes.said, no=tuple(term for term in changes.said.no if not _is_left_out(recipe, term)))
+    theme = None if changes.said.slots.subject else recipe.theme
+    # A new picture: it need not be like the one of the recipe.
+    seed = None if changes.is_new_seed else recipe.seed
+    request = replace(recipe, theme=theme, seed=seed, facts=None).changed_by(said)
+    for change in changes.terms:
+        request = _added(request, change) if change.is_added else _taken_away(request, change)
+    return request
+
+
+def differences(before: DrawRequest, after: DrawRequest) -> str:
+    """What is another in the second request, on one line: ``outfit +scarf −boots · steps 30``; "" if nothing is."""
+    parts = []
+    for slot in SLOTS:
+        old, new = getattr(before.slots, slot), getattr(after.slots, slot)
+        terms = [f"+{term}" for term in new if term not in old] + [f"−{term}" for term in old if term not in new]
+        if terms:
+            parts.append(f"{slot} {', '.join(terms)}")
+    if after.no:
+        parts.append(f"no {', '.join(after.no)}")
+    if before.seed is not None and after.seed is None:
+        parts.append("another seed")
+    for name, word in _TOLD.items():
+        value = getattr(after, name)
+        if value is not None and value != getattr(before, name):
+            parts.append(f"{word} {_told(value)}")
+    return " · ".join(parts)
+
+
+_TOLD = {
+    "negative_prompt": "negative prompt",
+    "model": "model",
+    "seed": "seed",
+    "steps": "steps",
+    "guidance_scale": "guidance",
+    "size": "size",
+    "aspect_ratio": "shape",
+    "sampler": "sampler",
+    "tier": "tier",
+}
+
+
+def _told(value: object) -> str:
+    if isinstance(value, tuple):
+        return "×".join(str(side) for side in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _added(request: DrawRequest, change: Change) -> DrawRequest:
+    """With the term in place of the same one with another weight, wherever that is, else at its slot's end."""
+    for slot in SLOTS:
+        terms = getattr(request.slots, slot)
+        if any(_plain(term) == _plain(change.term) for term in terms):
+            same = [change.term if _plain(term) == _plain(change.term) else term for term in terms]
+            return _with_slot(request, slot, tuple(dict.fromkeys(same)))
+    return _with_slot(request, change.slot, (*getattr(request.slots, change.slot), change.term))
+
+
+def _taken_away(request: DrawRequest, change: Change) -> DrawRequest:
+    """Without the term, whatever its weight; else without the terms that have its words among theirs."""
+    wanted = _plain(change.term)
+    terms = [term for slot in SLOTS for term in getattr(request.slots, slot)]
+    gone = {term for term in terms if _plain(term) == wanted}
+    gone = gone or {term for term in terms if f" {wanted} " in f" {_plain(term)} "}
+    if not gone:
+        there = f"It has {listed(map(quoted, terms))}." if terms else "It has no terms any more."
+        raise ParseError(f"There is no {quoted(change.term)} in that recipe. {there}")
+    kept = {slot: tuple(term for term in getattr(request.slots, slot) if term not in gone) for slot in SLOTS}
+    return replace(request, slots=Slots(**kept))
+
+
+def _with_slot(request: DrawRequest, slot: str, terms: tuple[str, ...]) -> DrawRequest:
+    return replace(request, slots=replace(request.slots, **{slot: terms}))
+
+
+def _is_left_out(recipe: DrawRequest, term: str) -> bool:
+    """Whether the recipe's negative prompt has the term already."""
+    return f", {term}, " in f", {recipe.negative_prompt}, "
+
+
+def _plain(term: str) -> str:
+    """The term's words alone."""
+    return " ".join(_BRACKETS.sub(" ", _WEIGHT.sub("", term)).lower().split())

@@ -1,0 +1,49 @@
+"""Finds the recipe that a message replies to: in the database, else among the events of its own room."""
+
+from .database import Store
+from .homeserver import Homeserver
+from .incoming import Message
+from .picture_post import EASEL_KEY
+from .room_history import RoomHistory
+
+# The longest that Easel writes is below 16 KB.
+MAX_RECIPE_BYTES = 64 * 1024
+
+_SUFFIXES = (".yml", ".yaml")
+
+
+class RepliedRecipes:
+    """Rooms are walls: what is elsewhere is not found."""
+
+    def __init__(self, store: Store, history: RoomHistory, homeserver: Homeserver) -> None:
+        self._store, self._history, self._homeserver = store, history, homeserver
+
+    async def find(self, message: Message) -> str | None:
+        """The recipe file's text; None where the message replies to none. Raises NotSent."""
+        if message.reply_to is None:
+            return None
+        posted = await self._store.posted_as(message.reply_to)
+        if posted is not None and posted.room_id == message.room_id and posted.kind in ("picture", "recipe"):
+            kept = await self._store.recipe(posted.job, posted.n)
+        else:
+            kept = None
+        return kept or await self._in_room(message.room_id, message.reply_to)
+
+    async def _in_room(self, room_id: str, event_id: str) -> str | None:
+        """A recipe file, whoever sent it, or that of a picture of ours from before this database."""
+        content = await self._history.content_of(room_id, event_id)
+        mark = content.get(EASEL_KEY)
+        if isinstance(mark, dict) and mark.get("kind") == "picture":
+            wanted = {EASEL_KEY: {"job": mark.get("job"), "kind": "recipe", "n": mark.get("n")}}
+            content = await self._history.own_content_after(room_id, event_id, wanted)
+        name = str(content.get("filename") or content.get("body") or "")
+        if content.get("msgtype") != "m.file" or not name.lower().endswith(_SUFFIXES):
+            return None
+        return _as_text(await self._homeserver.download(content, MAX_RECIPE_BYTES))
+
+
+def _as_text(data: bytes | None) -> str | None:
+    try:
+        return data.decode() if data is not None else None
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,191 @@
+"""A reply to a recipe: slots replaced, terms added and taken away, and what is told of it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.easel.language import SLOTS, ParseError, parse_draw
+
+RECIPE = """\
+prompt: otter, (cowboy hat)++, boots, beach, (watercolor)+
+negative_prompt: text, ugly
+slots:
+  subject: [otter, (cowboy hat)++]
+  outfit: [boots]
+  environment: [beach]
+  style: [(watercolor)+]
+theme: river
+model: pocket
+seed: 7
+steps: 16
+guidance_scale: 5.0
+sampler: unipc
+width: 64
+height: 64
+tier: exact
+facts:
+  model_revision: one
+"""
+BEFORE = parse_draw(RECIPE)
+
+
+def refine(text: str, recipe: str = RECIPE):
+    return parse_draw(text, recipe=recipe)
+
+
+def slots(request) -> dict[str, tuple[str, ...]]:
+    return {slot: terms for slot in SLOTS if (terms := getattr(request.slots, slot))}
+
+
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        ("outfit: pirate coat", {"outfit": ("pirate coat",)}),
+        ('--outfit "pirate coat, scarf"', {"outfit": ("pirate coat", "scarf")}),
+        ("emotions: cozy", {"emotions": ("cozy",)}),
+        ("owl, party hat", {"subject": ("owl", "party hat")}),
+        ("owl | style: pop art", {"subject": ("owl",), "style": ("pop art",)}),
+        ("+scarf", {"subject": ("otter", "(cowboy hat)++", "scarf")}),
+        ("outfit: +scarf", {"outfit": ("boots", "scarf")}),
+        ("outfit: +scarf, red t-shirt", {"outfit": ("boots", "scarf", "red t-shirt")}),
+        ("+ scarf", {"subject": ("+ scarf",)}),
+        ("-boots", {"outfit": ()}),
+        ("-hat", {"subject": ("otter",)}),
+        ("-(cowboy hat)", {"subject": ("otter",)}),
+        ("-Cowboy Hat", {"subject": ("otter",)}),
+        ("-boots, beach", {"outfit": (), "environment": ()}),
+        ("-hat +party hat", {"subject": ("otter", "party hat")}),
+        ("outfit: +cargo pants -boots", {"outfit": ("cargo pants",)}),
+        ("+cowboy hat", {"subject": ("otter", "cowboy hat")}),
+        ("+(watercolor)+++", {"style": ("(watercolor)+++",)}),
+        ("outfit: +well-lit t-shirt", {"outfit": ("boots", "well-lit t-shirt")}),
+        (
+            "+16-bit, 2000s fashion -beach",
+            {"subject": ("otter", "(cowboy hat)++", "16-bit", "2000s fashion"), "environment": ()},
+        ),
+        ("owl +scarf", {"subject": ("owl", "scarf")}),
+    ],
+)
+def test_slots_and_terms(text, changed):
+    request = refine(text)
+    expected = {slot: terms for slot, terms in (slots(BEFORE) | changed).items() if terms}
+    assert slots(request) == expected
+    assert (request.seed, request.model, request.steps, request.size) == (7, "pocket", 16, (64, 64))
+    assert request.negative_prompt == "text, ugly"
+    assert request.facts is None
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "value"),
+    [
+        ("--seed 8", "seed", 8),
+        ("--seed new", "seed", None),
+        ("--seed NEW +scarf", "seed", None),
+        ("--seed -1 -boots", "seed", -1),
+        ("--steps 30 +scarf", "steps", 30),
+        ("--cfg 7 -hat", "guidance_scale", 7.0),
+        ("--ar 3:4", "aspect_ratio", (3, 4)),
+        ("--ar 3:4", "size", None),
+        ("--no fog", "no", ("fog",)),
+        ("--no text, fog", "no", ("fog",)),
+        ("--negative fog", "negative_prompt", "fog"),
+        ("-n 4", "count", 4),
+        ("-n4 -hat", "count", 4),
+        ("+scarf", "theme", "river"),
+        ("owl", "theme", None),
+        ("--model sd-1.5", "steps", None),
+        ("--model sd-1.5", "size", None),
+        ("--model sd-1.5", "negative_prompt", "text, ugly"),
+        ("--model sd-1.5 --steps 9", "steps", 9),
+        ("--model pocket", "steps", 16),
+    ],
+)
+def test_flags_override(text, field, value):
+    assert getattr(refine(text), field) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("outfit: pirate coat", "Changed: outfit +pirate coat, −boots"),
+        ("-hat +scarf --steps 30", "Changed: subject +scarf, −(cowboy hat)++ · steps 30"),
+        ("--seed new", "Changed: another seed"),
+        ("--seed 8 --cfg 7.5 --no fog", "Changed: no fog · seed 8 · guidance 7.5"),
+        ("--size 128x64 --tier fast --sampler euler", "Changed: size 128×64 · sampler euler · tier fast"),
+        ("--ar 3:4 --model sd-1.5", "Changed: model sd-1.5 · shape 3×4"),
+    ],
+)
+def test_what_changed_is_told(text, told):
+    assert refine(text).notes == (told,)
+
+
+@pytest.mark.parametrize("text", ["-n 2", "+otter", "outfit: boots", "--seed 7", "--no text"])
+def test_what_is_so_already_is_not_told(text):
+    assert refine(text).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "-spaceship",
+            "There is no “spaceship” in that recipe. "
+            "It has “otter”, “(cowboy hat)++”, “boots”, “beach” and “(watercolor)+”.",
+        ),
+        ("-style pop art", "Flags start with two hyphens. Did you mean --style?"),
+        ("-otter, hat, boots, beach, watercolor", "There is nothing to draw yet. "),
+        ("--seed newer", "--seed takes a whole number, or new, not “newer”."),
+    ],
+)
+def test_what_cannot_be_changed_is_a_sentence(text, sentence):
+    with pytest.raises(ParseError) as error:
+        refine(text)
+    assert str(error.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    "text", ["prompt: owl\nseed: 1", "```\nprompt: owl\nseed: 1\n```", '{"prompt": "owl", "seed": 1}']
+)
+def test_a_recipe_in_the_reply_takes_the_place_of_the_one_replied_to(text):
+    request = refine(text)
+    assert (slots(request), request.seed, request.notes) == ({"subject": ("owl",)}, 1, ())
+
+
+def test_a_file_that_is_no_recipe_is_a_sentence():
+    with pytest.raises(ParseError, match="A recipe has no key “services”"):
+        refine("+scarf", "services: {}\n")
+
+
+words = st.sampled_from(["scarf", "boots", "(cowboy hat)++", "beach", "fog-", "(top hat)1.3", "otter"])
+signed = st.builds(lambda sign, word: f"{sign}{word}", st.sampled_from("+-"), words)
+
+
+@given(st.lists(words, min_size=1, max_size=4), st.sampled_from(SLOTS))
+def test_adding_and_replacing_twice_is_the_same_as_once(terms, slot):
+    for text in (f"{slot}: {', '.join(terms)}", f"{slot}: +{', '.join(terms)}", "--no " + ", ".join(terms)):
+        once = refine(text)
+        twice = refine(text, _file(once))
+        assert slots(twice) == slots(once)
+        assert not twice.no or set(twice.no) <= set(terms)
+
+
+@given(words)
+def test_what_was_added_can_be_taken_away(word):
+    added = refine(f"emotions: +{word}")
+    taken = refine(f"-{word}", _file(added))
+    assert not any(word in terms for terms in slots(taken).values())
+
+
+@given(st.lists(signed, min_size=1, max_size=5))
+def test_any_signs_give_a_request_or_a_sentence(changes):
+    try:
+        request = refine(" ".join(changes))
+    except ParseError as error:
+        assert str(error)
+    else:
+        assert len(set(request.slots.joined().split(", "))) == len(request.slots.joined().split(", "))
+
+
+def _file(request) -> str:
+    lines = [f"  {slot}: [{', '.join(repr(term) for term in terms)}]" for slot, terms in slots(request).items()]
+    return "\n".join(["slots:", *lines, f"negative_prompt: {request.negative_prompt}", "model: pocket"])
