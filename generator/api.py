@@ -64,11 +64,30 @@ class RecipeRequest(Words):
     facts: EarlierFacts | None = None
 
 
+Heading = Annotated[str, Field(max_length=limits.MAX_HEADING_CHARS)]
+Headings = Annotated[tuple[Heading, ...], Field(max_length=limits.MAX_RECIPES_PER_JOB)]
+
+
+class SheetRequest(Words):
+    """What stands on a contact sheet of a job's pictures, which come row by row.
+
+    Without ``rows``, ``columns`` are the headings of the pictures themselves.
+    """
+
+    columns: Headings = Field(min_length=1)
+    rows: Headings = ()
+
+    @property
+    def pictures(self) -> int:
+        return len(self.columns) * max(1, len(self.rows))
+
+
 class JobRequest(Words):
     """``PUT /v1/jobs/{id}``: who asks (opaque, for fair turns) and what to draw, in order."""
 
     requester: str = Field(min_length=1, max_length=limits.MAX_REQUESTER_CHARS)
     recipes: tuple[RecipeRequest, ...] = Field(min_length=1, max_length=limits.MAX_RECIPES_PER_JOB)
+    sheet: SheetRequest | None = None
     replaces: JobId | None = Field(
         None,
         description="A job of the same requester: if it is still queued it is cancelled, and this one takes its place; "
@@ -131,6 +150,21 @@ class Picture(Words):
     prompt: str
     recipe: Recipe
     facts: Facts
+
+
+class Sheet(Words):
+    """A job's pictures on one. The bytes are at ``/v1/jobs/{id}/sheet/image``, with ``/thumbnail`` and ``/recipes``."""
+
+    filename: str
+    mimetype: str
+    size: int = Field(description="Bytes")
+    width: int
+    height: int
+    blurhash: str
+    thumbnail_width: int
+    thumbnail_height: int
+    thumbnail_size: int
+    thumbnail_mimetype: str
 
 
 class Error(Words):

@@ -21,6 +21,9 @@ MAX_SEED = 2**53 - 1
 # The theme is a folder's name.
 MAX_THEME_CHARS = 64
 
+# Two lines above a picture of a sheet; what is longer is cut there.
+MAX_HEADING_CHARS = 200
+
 # A fact of an earlier drawing may be told again, in a note: a card's name, a version.
 MAX_FACT_CHARS = 200
 

@@ -5,14 +5,14 @@ folders.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
 from generator import limits
-from generator.api import SLOTS, EarlierFacts, Facts, Recipe, RecipeRequest, Slots
+from generator.api import SLOTS, EarlierFacts, Facts, Recipe, RecipeRequest, SheetRequest, Slots
 from generator.errors import Refused
 from generator.prompt import split_terms
 from generator.refusals import refusal
@@ -33,8 +33,22 @@ _FIELDS = ("prompt", "slots", *_TEXTS, *_INTEGERS, "guidance_scale", "facts")
 
 def write(recipe: Recipe, facts: Facts) -> str:
     """The recipe and its facts as YAML."""
+    return _dumped(_document(recipe, facts))
+
+
+def write_sheet(sheet: SheetRequest, cells: Sequence[tuple[Recipe, Facts]]) -> str:
+    """The headings of a contact sheet, and below them every cell as a recipe of its own, in their order."""
+    recipes = [_document(recipe, facts) for recipe, facts in cells]
+    return _dumped({"sheet": sheet.model_dump(mode="json"), "cells": recipes})
+
+
+def _dumped(document: dict[str, Any]) -> str:
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=WIDTH, allow_unicode=True)
+
+
+def _document(recipe: Recipe, facts: Facts) -> dict[str, Any]:
     slots = {slot: list(terms) for slot in SLOTS if (terms := getattr(recipe.slots, slot))}
-    document = {
+    return {
         "prompt": recipe.prompt,
         "negative_prompt": recipe.negative_prompt,
         "slots": slots,
@@ -49,7 +63,6 @@ def write(recipe: Recipe, facts: Facts) -> str:
         "tier": recipe.tier,
         "facts": facts.model_dump(mode="json"),
     }
-    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=WIDTH, allow_unicode=True)
 
 
 def read(text: str) -> RecipeRequest:

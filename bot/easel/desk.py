@@ -21,7 +21,7 @@ from .job import SEED_CHOICES, Job, JobState, job_id
 from .job_body import CannotAsk
 from .language import Command, DrawCommand, EaselCommand, ParseError, brief, nearest, quoted
 from .outbox import NotSent, Priority
-from .picture_post import answer_content, reaction_content
+from .picture_post import SHEET_KINDS, answer_content, reaction_content
 from .queue_words import queue_text
 from .replied_recipes import RepliedRecipes
 from .status import models_text, read_capabilities, status_text
@@ -68,19 +68,24 @@ class Desk:
 
     # ---- words
 
-    async def draw(self, message: Message, text: str, *, asked_by: str, earlier: Job | None = None) -> None:
+    async def draw(
+        self, message: Message, text: str, *, asked_by: str, earlier: Job | None = None, base: str | None = None
+    ) -> None:
         """Keep what was asked as a job.
 
         ``asked_by`` is the event that says it: the message, or an edit of it. Then ``earlier`` is what the message said
-        before, whose place and seed the job takes.
+        before, whose place and seed the job takes. ``base`` is the recipe that the words change, else the one that the
+        message replies to.
         """
         identifier = job_id(asked_by)
         if await self._store.job(identifier) is not None:
             return
-        base, unread = earlier.base if earlier else None, ""
-        if earlier is None:
+        base, unread = earlier.base if earlier else base, ""
+        if earlier is None and base is None:
             try:
                 base = await self._replied.find(message)
+            except ParseError as error:
+                unread = str(error)
             except NotSent as error:
                 self._log.warning(f"{identifier}: what it replies to could not be read: {error}")
                 unread = UNREAD_RECIPE
@@ -138,16 +143,39 @@ class Desk:
     async def remove(self, event_id: str, by: str) -> None:
         """Take a picture and its recipe out of the room, if ``by`` may, and have the generator forget its files."""
         posted = await self._store.posted_as(event_id)
-        if posted is None or posted.kind not in ("picture", "recipe"):
+        if posted is None or posted.kind not in ("picture", "recipe", *SHEET_KINDS):
             return
         job = await self._store.job(posted.job)
         if job is None or not await self._may_change(job, by):
             return
-        await self._delivery.take_back(job.id, "recipe", "picture", n=posted.n)
-        await self._store.forget_recipe(job.id, posted.n)
-        if not any(note.kind == "picture" for note in await self._store.all_posted(job.id)):
+        if posted.kind in SHEET_KINDS:
+            await self._delivery.take_back(job.id, *reversed(SHEET_KINDS))
+        else:
+            await self._delivery.take_back(job.id, "recipe", "picture", n=posted.n)
+            await self._store.forget_recipe(job.id, posted.n)
+        if not any(note.kind in ("picture", "sheet") for note in await self._store.all_posted(job.id)):
             await self._store.to_forget(job.id)
             await self._draughtsman.forget_files()
+
+    async def again(self, event_id: str, reaction: str, by: str) -> None:
+        """Draw the picture anew with another seed."""
+        await self._draw_posted(event_id, reaction, by, text="--seed new", kinds=("picture", "recipe"))
+
+    async def pick(self, event_id: str, n: int, reaction: str, by: str) -> None:
+        """Draw a sheet's picture of that number, from 0, in full size."""
+        await self._draw_posted(event_id, reaction, by, text="-n 1", kinds=SHEET_KINDS, n=n)
+
+    async def _draw_posted(
+        self, event_id: str, reaction: str, by: str, *, text: str, kinds: tuple[str, ...], n: int | None = None
+    ) -> None:
+        """A reaction that draws is a reply to what it is on."""
+        posted = await self._store.posted_as(event_id)
+        if posted is None or posted.kind not in kinds:
+            return
+        recipe = await self._store.recipe(posted.job, posted.n if n is None else n)
+        if recipe is not None:
+            message = Message(room_id=posted.room_id, event_id=event_id, sender=by, body=text)
+            await self.draw(message, text, asked_by=reaction, base=recipe)
 
     async def edit(self, message: Message, command: Command | None, edited: str, *, is_old: bool) -> None:
         """A message, here with its new words, was edited. ``message.event_id`` is that of the edit.
@@ -238,8 +266,7 @@ class Desk:
     async def _judged(self, job: Job) -> Job:
         """The job with what its words say of it; one that is not drawn has ended already, with the reason."""
         try:
-            request = job.request
-            job = replace(job, pictures=max(1, request.count or 1))
+            job = replace(job, pictures=job.asked.pictures)
             refusal = self._rules.permissions.refusal(job.message.sender, job.message.room_id)
             refusal = refusal or await self._too_many(job)
             # What the generator last said of itself is enough to refuse at once, also while it is asleep.
@@ -284,5 +311,5 @@ def _seed_of(job: Job) -> int:
     """The seed of a job's first picture: what was said, if it can be one, else the bot's choice."""
     said = None
     with suppress(ParseError):
-        said = job.request.seed
+        said = job.asked.seed
     return job.seed if said is None or not 0 <= said <= MAX_SEED_KEPT else said

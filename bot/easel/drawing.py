@@ -22,7 +22,7 @@ from .house_rules import HouseRules
 from .job import Job, JobState
 from .job_body import CannotAsk
 from .job_posts import EVENTS_PER_PICTURE, JobPosts
-from .language import DrawRequest, ParseError
+from .language import Asked, ParseError
 from .outbox import Debt, NotSent, Outbox
 from .progress import ProgressSign
 from .queue_words import Outlook, duration
@@ -46,7 +46,7 @@ class Drawing:
     """
 
     job: Job
-    request: DrawRequest
+    asked: Asked
     sign: ProgressSign
     debt: Debt
     notes: tuple[str, ...] = ()
@@ -141,9 +141,10 @@ class Draughtsman:
     async def _outcome(self, job: Job, sign: ProgressSign) -> tuple[JobState, str]:
         """Draw it. How it ended, and what the room is to be told then."""
         try:
-            with self._outbox.owing(EVENTS_PER_PICTURE * job.pictures) as debt:
+            # A picture or a sheet, with what it was drawn from.
+            with self._outbox.owing(EVENTS_PER_PICTURE) as debt:
                 sign.began()
-                await self._draw(Drawing(job, job.request, sign, debt))
+                await self._draw(Drawing(job, job.asked, sign, debt))
         except (ParseError, CannotAsk) as error:
             return JobState.FAILED, str(error)
         except GeneratorError as error:
@@ -215,6 +216,8 @@ class Draughtsman:
             await self._generator.cancel(job.replaces)
         await self._store.keep_capabilities(answer)
         await self.forget_files()
+        if "sheet" in body:
+            await self._posts.count(job)
         return replace(drawing, job=replace(job, body=body), notes=self._rules.notes(job, capabilities))
 
     async def _wait(self, job: Job, error: NotYet) -> None:
@@ -240,7 +243,8 @@ class Draughtsman:
     async def _bring(self, drawing: Drawing) -> None:
         job, told = drawing.job, list[str]()
         photo = [WORDS_OF_A_PHOTO] if job.message.is_caption else []
-        notes = (*drawing.request.notes, *drawing.notes, *photo)
+        notes = (*drawing.asked.notes, *drawing.notes, *photo)
+        has_sheet = job.body is not None and "sheet" in job.body
         async with aclosing(self._generator.follow(job.id)) as events:
             async for event in events:
                 if isinstance(event, JobStatus | Position):
@@ -252,13 +256,17 @@ class Draughtsman:
                         await self._posts.place(job, event)
                 match event:
                     case JobStatus():
-                        for picture in event.pictures:
-                            await self._posts.picture(job, picture, notes, drawing.debt)
+                        # Of a sheet that does not come to its end, the pictures that were drawn come alone.
+                        if not has_sheet or event.state == "failed":
+                            for picture in event.pictures:
+                                await self._posts.picture(job, picture, notes, drawing.debt)
+                        elif event.state == "done":
+                            await self._posts.sheet(job, drawing.asked, event.pictures, notes, drawing.debt)
                         if event.state == "failed":
                             raise Failed(event.error.message if event.error else None)
                         if event.state == "cancelled":
                             raise Cancelled
-                    case Picture():
+                    case Picture() if not has_sheet:
                         await self._posts.picture(job, event, notes, drawing.debt)
                     case Step():
                         self._look(job, Outlook(is_running=True, eta_s=event.eta_s))

@@ -30,7 +30,7 @@ from .generator_errors import (
     TokenRefused,
     TooMuch,
 )
-from .generator_words import Capabilities, Error, Health, JobEvent, JobStatus, NotTheContract, read, read_event
+from .generator_words import Capabilities, Error, Health, JobEvent, JobStatus, NotTheContract, Sheet, read, read_event
 from .settings import InvalidSettings, Settings
 
 T = TypeVar("T")
@@ -111,6 +111,20 @@ class GeneratorClient:
     async def recipe(self, job_id: str, n: int) -> bytes:
         """The recipe file, YAML."""
         return await self._ask("GET", f"jobs/{job_id}/pictures/{n}/recipe")
+
+    async def sheet(self, job_id: str) -> Sheet:
+        """What is to be known of the sheet of a job that is done."""
+        return _read(Sheet, _parsed(await self._ask("GET", f"jobs/{job_id}/sheet")))
+
+    async def sheet_image(self, job_id: str) -> bytes:
+        return await self._download(f"jobs/{job_id}/sheet/image")
+
+    async def sheet_thumbnail(self, job_id: str) -> bytes:
+        return await self._download(f"jobs/{job_id}/sheet/thumbnail")
+
+    async def sheet_recipes(self, job_id: str) -> bytes:
+        """One file with all recipes, YAML."""
+        return await self._ask("GET", f"jobs/{job_id}/sheet/recipes")
 
     async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
         timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)

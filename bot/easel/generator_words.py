@@ -140,6 +140,22 @@ class Picture:
 
 
 @dataclass(frozen=True)
+class Sheet:
+    """All pictures of a job on one."""
+
+    filename: str
+    mimetype: str
+    size: int
+    width: int
+    height: int
+    blurhash: str
+    thumbnail_width: int
+    thumbnail_height: int
+    thumbnail_size: int
+    thumbnail_mimetype: str
+
+
+@dataclass(frozen=True)
 class Error:
     code: str
     message: str

@@ -14,7 +14,7 @@ DRAW = f"""Type what you want to see after !draw, for example:
 
 # What follows !easel, and what it does.
 EASEL_COMMANDS = {
-    "help": "this; !easel help flags tells all flags, and there are slots, weights, gestures and replies",
+    "help": "this; !easel help flags tells all flags, and there are slots, weights, gestures, replies and lists",
     "queue": "whose turn it is, and when",
     "cancel": "cancels your last picture here, or the one you reply to; !easel cancel all cancels all of yours here",
     "models": "what can draw, at which sizes",
@@ -39,6 +39,7 @@ _WEIGHTS = """A + behind a word or brackets means more of it, a - means less, an
 _GESTURES = """Delete your !draw message or react to it with ❌, and it is not drawn.
 Edit it, and the new words are drawn instead; what is being drawn already comes as well.
 React to your picture with 🗑️, and it is removed with its recipe.
+React to any picture with 🎲, and it is drawn again with another seed.
 A ❓ of mine means that I could not read your message, since its key did not reach me: say it again."""
 
 _REPLIES = """Reply to a picture or a recipe, and it is drawn anew with what you say changed:
@@ -46,6 +47,12 @@ _REPLIES = """Reply to a picture or a recipe, and it is drawn anew with what you
 !draw +scarf   adds it, !draw style: +cosy in that slot
 !draw -hat   takes it away
 !draw --steps 30   overrides; --seed new is the same with another seed"""
+
+_LISTS = """Each choice of a list is drawn, and all come on one sheet:
+!draw otter | style: {watercolor | pop art | 16-bit}
+!draw otter --steps 10,20,30 --cfg 7,12
+Lists multiply. --model, --sampler, --tier and --seed take lists, too, and -n 4 varies the seed.
+React to the sheet with 1️⃣ to 9️⃣ to have that picture in full size."""
 
 
 def help_text(topic: str) -> str:
@@ -58,6 +65,7 @@ def help_text(topic: str) -> str:
         "weights": _WEIGHTS,
         "gestures": _GESTURES,
         "replies": _REPLIES,
+        "lists": _LISTS,
     }
     if topic in topics:
         return topics[topic]

@@ -3,6 +3,7 @@
 Pure but for the settings it was made with; knows neither Matrix nor the network.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from .generator_words import Capabilities
@@ -24,8 +25,10 @@ class HouseRules:
     def body(self, job: Job, capabilities: Capabilities) -> dict[str, Any]:
         """The body of the job, with its room's defaults and rules. Raises ParseError, CannotAsk."""
         profile = profile_for(job.message.room_id, self._rooms)
-        request = profile.applied_to(job.request, capabilities)
-        body = job_body(request, capabilities, requester=job.message.sender, seed=job.seed, replaces=job.replaces)
+        asked = job.asked
+        requests = tuple(profile.applied_to(request, capabilities) for request in asked.requests)
+        asked = replace(asked, requests=requests)
+        body = job_body(asked, capabilities, requester=job.message.sender, seed=job.seed, replaces=job.replaces)
         refusal = profile.refusal(body, capabilities) or self.permissions.too_much(
             job.message.sender, work_of(body, capabilities)
         )
@@ -36,4 +39,5 @@ class HouseRules:
     def notes(self, job: Job, capabilities: Capabilities) -> tuple[str, ...]:
         """What is to be told, in the captions, of how the room's rules and the job's model go together."""
         profile = profile_for(job.message.room_id, self._rooms)
-        return profile.notes(job.request, capabilities)
+        notes = (note for request in job.asked.requests for note in profile.notes(request, capabilities))
+        return tuple(dict.fromkeys(notes))

@@ -4,6 +4,7 @@ Events come from the sync and, where some were missed, from the room's history; 
 """
 
 import asyncio
+import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Coroutine
@@ -35,7 +36,10 @@ from .room_history import RoomHistory
 # What is said now comes a little later, more so from another homeserver or after a hiccup of one's own.
 COMES_WITHIN_S = 60
 
-CANCEL, REMOVE = "❌", "🗑"
+CANCEL, REMOVE, AGAIN = "❌", "🗑", "🎲"
+
+# The digits on keys.
+_NUMBER = re.compile("([1-9])\u20e3", re.ASCII)
 
 # Keyboards add it to emoji or not, as they like.
 _VARIATION_SELECTOR = "\ufe0f"
@@ -143,6 +147,10 @@ class Intake:
                 await self.desk.cancel(target, by=event.sender)
             elif key == REMOVE and target:
                 self._start(self.desk.remove(target, by=event.sender), f"removal of {target}")
+            elif key == AGAIN and target and not self._is_old(event):
+                await self.desk.again(target, event.event_id, by=event.sender)
+            elif (number := _NUMBER.fullmatch(key)) and target and not self._is_old(event):
+                await self.desk.pick(target, int(number[1]) - 1, event.event_id, by=event.sender)
         elif isinstance(event, RedactionEvent):
             await self.desk.cancel(event.redacts, by=event.sender, state=JobState.DELETED)
         elif isinstance(event, StateEvent) and isinstance(event.content, MemberStateEventContent):

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from .incoming import Message
-from .language import DrawRequest, parse_draw
+from .language import Asked, parse_all
 
 # 192 bits of a hash: never the same twice, and within what the generator takes as an id.
 JOB_ID_CHARS = 32
@@ -51,9 +51,9 @@ class Job:
     base: str | None = None
 
     @property
-    def request(self) -> DrawRequest:
+    def asked(self) -> Asked:
         """What is asked for. Raises ParseError."""
-        return parse_draw(self.message.body, recipe=self.base)
+        return parse_all(self.message.body, recipe=self.base)
 
 
 def job_id(event_id: str) -> str:

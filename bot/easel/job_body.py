@@ -4,12 +4,13 @@ It computes only what the bot must: sizes from names and ratios, terms added to 
 passed on as it was said, and the generator refuses what it cannot do.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from math import sqrt
 from typing import Any
 
 from .generator_words import Capabilities, ModelCard
-from .language import DrawRequest
+from .language import Asked, DrawRequest
 
 
 class CannotAsk(Exception):
@@ -17,18 +18,53 @@ class CannotAsk(Exception):
 
 
 def job_body(
-    request: DrawRequest, capabilities: Capabilities, *, requester: str, seed: int, replaces: str | None = None
+    asked: Asked, capabilities: Capabilities, *, requester: str, seed: int, replaces: str | None = None
 ) -> dict[str, Any]:
-    """The job as JSON, to be drawn in the place of the job ``replaces``.
+    """The job as JSON, to be drawn in the place of the job ``replaces``. Several pictures come on one sheet.
 
-    ``seed`` is used unless one was said; further pictures take the seeds that follow.
+    ``seed`` is used unless one was said: lists share it, and the pictures of ``-n`` take the seeds that follow.
 
     Raises CannotAsk.
     """
-    count = 1 if request.count is None else request.count
-    most = capabilities.limits.max_recipes_per_job
+    count, most = _count(asked), capabilities.limits.max_recipes_per_job
     if not 1 <= count <= most:
         raise CannotAsk(f"-n is {count}; it can be 1 to {most}.")
+    if count * len(asked.requests) > most:
+        sizes = " × ".join(str(size) for size in (*asked.sizes, count) if size > 1)
+        raise CannotAsk(f"{sizes} are {count * len(asked.requests)} pictures; one !draw can have {most}.")
+    recipes, headings = [], []
+    for request, heading in zip(asked.requests, asked.headings, strict=True):
+        first = seed if request.seed is None else request.seed
+        recipe = _recipe(request, capabilities)
+        for n in range(count):
+            own = (first + n) % (capabilities.limits.max_seed + 1) if n else first
+            recipes.append({**recipe, "seed": own})
+            headings.append((*heading, f"seed {own}") if count > 1 else heading)
+    body: dict[str, Any] = {"requester": requester, "recipes": recipes}
+    if len(recipes) > 1:
+        body["sheet"] = _sheet(headings, (*asked.sizes, count) if count > 1 else asked.sizes)
+    return {**body, "replaces": replaces} if replaces else body
+
+
+def _count(asked: Asked) -> int:
+    """How many pictures of each request: all have the same flag."""
+    count = asked.requests[0].count
+    return 1 if count is None else count
+
+
+def _sheet(headings: Sequence[tuple[str, ...]], sizes: Sequence[int]) -> dict[str, Any]:
+    """The last list is across, all others are down; a single list has its headings above its pictures."""
+    if len(sizes) == 1:
+        return {"columns": [own[0] for own in headings]}
+    across = sizes[-1]
+    return {
+        "columns": [own[-1] for own in headings[:across]],
+        "rows": [", ".join(own[:-1]) for own in headings[::across]],
+    }
+
+
+def _recipe(request: DrawRequest, capabilities: Capabilities) -> dict[str, Any]:
+    """What was said, but for the seed."""
     card = capabilities.card(request.model)
     recipe = {
         "slots": asdict(request.slots),
@@ -43,11 +79,7 @@ def job_body(
         # A model that does not exist has no sizes; the generator refuses it with its choices.
         **(_size(request, card) if card else {}),
     }
-    first = seed if request.seed is None else request.seed
-    seeds = [first] + [(first + n) % (capabilities.limits.max_seed + 1) for n in range(1, count)]
-    said = {key: value for key, value in recipe.items() if value is not None}
-    body = {"requester": requester, "recipes": [{**said, "seed": seed} for seed in seeds]}
-    return {**body, "replaces": replaces} if replaces else body
+    return {key: value for key, value in recipe.items() if value is not None}
 
 
 def _negative_prompt(request: DrawRequest, card: ModelCard | None) -> str | None:

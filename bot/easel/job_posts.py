@@ -1,20 +1,32 @@
 """What a job brings into its room: pictures with their recipes, and words. Each is sent once, whoever asks again."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from .database import Store
 from .delivery import Delivery
 from .generator_client import GeneratorClient
 from .generator_errors import NotYet
-from .generator_words import JobStatus, Picture, Position
+from .generator_words import JobStatus, Picture, Position, Sheet
 from .homeserver import Homeserver
 from .job import Job
+from .language import Asked
 from .outbox import Debt, Priority
-from .picture_post import answer_content, caption, picture_content, recipe_content
+from .picture_post import answer_content, caption, picture_content, recipe_content, sheet_caption
 from .queue_words import away_text, in_turns, waiting_text
 
 # A picture and its recipe.
 EVENTS_PER_PICTURE = 2
+
+
+@dataclass(frozen=True)
+class _Files:
+    """What the generator made of a picture or a sheet."""
+
+    image: bytes
+    thumbnail: bytes
+    recipe: bytes
 
 
 class JobPosts:
@@ -34,7 +46,6 @@ class JobPosts:
 
     async def picture(self, job: Job, picture: Picture, notes: tuple[str, ...], debt: Debt) -> None:
         """The picture, then its recipe. ``notes`` are told in the caption. Raises GeneratorError, too."""
-        room_id, relation = job.message.room_id, job.message.relation
         if await self._delivery.there(job.id, "recipe", picture.n):
             return
         # All at once: a generator that is stopping does not stay for long.
@@ -42,28 +53,62 @@ class JobPosts:
         thumbnail = await self._generator.thumbnail(job.id, picture.n)
         recipe = await self._generator.recipe(job.id, picture.n)
         await self._store.keep_recipe(job.id, picture.n, recipe.decode())
+        files = _Files(data, thumbnail, recipe)
+        await self._post(job, picture, files, caption(picture, notes), debt, kinds=("picture", "recipe"), n=picture.n)
+
+    async def sheet(
+        self, job: Job, asked: Asked, pictures: Sequence[Picture], notes: tuple[str, ...], debt: Debt
+    ) -> None:
+        """All pictures on one, then their recipes in one file. Raises GeneratorError, too."""
+        if await self._delivery.there(job.id, "recipes"):
+            return
+        sheet = await self._generator.sheet(job.id)
+        files = _Files(
+            await self._generator.sheet_image(job.id),
+            await self._generator.sheet_thumbnail(job.id),
+            await self._generator.sheet_recipes(job.id),
+        )
+        for picture in pictures:
+            recipe = await self._generator.recipe(job.id, picture.n)
+            await self._store.keep_recipe(job.id, picture.n, recipe.decode())
+        text = sheet_caption(asked, pictures, notes)
+        await self._post(job, sheet, files, text, debt, kinds=("sheet", "recipes"), n=0)
+
+    async def _post(
+        self,
+        job: Job,
+        picture: Picture | Sheet,
+        files: "_Files",
+        text: str,
+        debt: Debt,
+        *,
+        kinds: tuple[str, str],
+        n: int,
+    ) -> None:
+        room_id, relation = job.message.room_id, job.message.relation
 
         async def image_event() -> dict[str, Any]:
             return picture_content(
                 picture,
-                text=caption(picture, notes),
-                image=await self._homeserver.upload(room_id, data, picture.mimetype),
-                thumbnail=await self._homeserver.upload(room_id, thumbnail, picture.thumbnail_mimetype),
+                text=text,
+                image=await self._homeserver.upload(room_id, files.image, picture.mimetype),
+                thumbnail=await self._homeserver.upload(room_id, files.thumbnail, picture.thumbnail_mimetype),
                 relation=relation,
             )
 
         async def recipe_event() -> dict[str, Any]:
-            uploaded = await self._homeserver.upload(room_id, recipe, "application/yaml")
-            return recipe_content(picture, size=len(recipe), recipe=uploaded, relation=relation)
+            uploaded = await self._homeserver.upload(room_id, files.recipe, "application/yaml")
+            return recipe_content(picture, size=len(files.recipe), recipe=uploaded, relation=relation)
 
-        for kind, content, priority in (
-            ("picture", image_event, Priority.PICTURE),
-            ("recipe", recipe_event, Priority.ANSWER),
+        for kind, content, priority in zip(
+            kinds, (image_event, recipe_event), (Priority.PICTURE, Priority.ANSWER), strict=True
         ):
-            await self._delivery.send(
-                job.id, room_id, kind, content, n=picture.n, priority=priority, count=job.pictures
-            )
+            await self._delivery.send(job.id, room_id, kind, content, n=n, priority=priority, count=job.pictures)
             debt.pay()
+
+    async def count(self, job: Job) -> None:
+        """How many pictures are coming on one sheet; told once."""
+        await self._say(job, "count", f"I am drawing {job.pictures} pictures. They come together, on one sheet.")
 
     async def reason(self, job: Job, reason: str, number: int) -> None:
         """Why nothing moves: the job's ``number``-th reason."""

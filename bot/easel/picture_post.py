@@ -1,11 +1,17 @@
 """The events that bring a picture into a room: image with caption, and recipe file. Pure: uploads nothing."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from .generator_words import Picture
+from .generator_words import Picture, Sheet
+from .language import Asked
 
 # Our key in an event's content, in which a later reply or reaction finds its job.
 EASEL_KEY = "household.easel"
+
+
+# What a sheet and the file of its recipes are marked as.
+SHEET_KINDS = ("sheet", "recipes")
 
 
 def mark(job: str, kind: str, **more: int) -> dict[str, Any]:
@@ -35,8 +41,32 @@ def _size(picture: Picture) -> str:
     return shown if shown == drawn else f"{drawn} enlarged to {shown}"
 
 
+def sheet_caption(asked: Asked, pictures: Sequence[Picture], notes: tuple[str, ...] = ()) -> str:
+    """How many pictures and of what, one line of facts, how to have one of them, and whatever a person should know."""
+    number = len(pictures)
+    lists = [dict.fromkeys(own) for own in zip(*asked.headings, strict=True)]
+    seeds = dict.fromkeys(f"seed {picture.recipe.seed}" for picture in pictures)
+    lists += [seeds] if len(pictures) > len(asked.requests) else []
+    facts = (
+        *(() if len(seeds) > 1 else seeds),
+        *dict.fromkeys(picture.recipe.model for picture in pictures),
+        f"{sum(picture.facts.seconds for picture in pictures):.0f} s",
+    )
+    told = dict.fromkeys(note for picture in pictures for note in picture.facts.notes)
+    return "\n".join(
+        (
+            f"{number} pictures: {' × '.join(', '.join(one) for one in lists)}",
+            pictures[0].prompt,
+            " · ".join(facts),
+            f"React with 1️⃣ to {number}\ufe0f\u20e3 to have one in full size.",
+            *told,
+            *notes,
+        )
+    )
+
+
 def picture_content(
-    picture: Picture, *, text: str, image: dict[str, Any], thumbnail: dict[str, Any], relation: dict[str, Any]
+    picture: Picture | Sheet, *, text: str, image: dict[str, Any], thumbnail: dict[str, Any], relation: dict[str, Any]
 ) -> dict[str, Any]:
     """The ``m.image`` event. ``image`` and ``thumbnail`` are what uploading them gave, ``text`` is the caption."""
     return {
@@ -65,7 +95,9 @@ def picture_content(
     }
 
 
-def recipe_content(picture: Picture, *, size: int, recipe: dict[str, Any], relation: dict[str, Any]) -> dict[str, Any]:
+def recipe_content(
+    picture: Picture | Sheet, *, size: int, recipe: dict[str, Any], relation: dict[str, Any]
+) -> dict[str, Any]:
     """The ``m.file`` event; ``recipe`` is what uploading it gave, ``size`` its bytes."""
     filename = picture.filename.rpartition(".")[0] + ".yml"
     return {

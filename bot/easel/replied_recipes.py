@@ -3,7 +3,8 @@
 from .database import Store
 from .homeserver import Homeserver
 from .incoming import Message
-from .picture_post import EASEL_KEY
+from .language import ParseError
+from .picture_post import EASEL_KEY, SHEET_KINDS
 from .room_history import RoomHistory
 
 # The longest that Easel writes is below 16 KB.
@@ -19,10 +20,14 @@ class RepliedRecipes:
         self._store, self._history, self._homeserver = store, history, homeserver
 
     async def find(self, message: Message) -> str | None:
-        """The recipe file's text; None where the message replies to none. Raises NotSent."""
+        """The recipe file's text; None where the message replies to none. Raises NotSent; ParseError for a sheet."""
         if message.reply_to is None:
             return None
         posted = await self._store.posted_as(message.reply_to)
+        if posted is not None and posted.room_id == message.room_id and posted.kind in SHEET_KINDS:
+            raise ParseError(
+                "That is a sheet of several pictures. React to it with the number of one, and reply to that picture."
+            )
         if posted is not None and posted.room_id == message.room_id and posted.kind in ("picture", "recipe"):
             kept = await self._store.recipe(posted.job, posted.n)
         else:

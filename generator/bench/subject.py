@@ -1,6 +1,7 @@
 """What is drawn: one model at its sizes, with a new text and seed for every turn."""
 
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,10 @@ class Subject:
         if len(self.card.sizes) > 1:
             return tuple(self.card.sizes.values())
         return tuple((times * width, times * height) for times in (1, 2, 4))
+
+    @property
+    def largest(self) -> Size:
+        return max(self.sizes, key=prod)
 
     def recipe(self, turn: int, size: Size, *, tier: str = "exact", steps: int | None = None) -> Recipe:
         """No text comes twice, as that would be read from the cache; the negative prompt is the model's own."""

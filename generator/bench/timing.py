@@ -1,6 +1,7 @@
 """Several ways of doing the same, measured in turns: A B A B, so that what else the machine does meets all of them."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,10 +29,15 @@ def warm_up(repeats: int) -> int:
 
 
 def in_turns(ways: Ways, *, repeats: int, what: str) -> dict[str, Taken]:
-    """What each way takes, in the order of the turns. A turn's number is the same for all ways."""
-    taken = {name: Taken() for name in ways}
+    """What each way takes, in the order of the turns. A turn's number is the same for all ways.
+
+    Each turn begins with the next way, so that none always follows the same one.
+    """
+    taken, names = {name: Taken() for name in ways}, deque(ways)
     for turn in tqdm(range(-warm_up(repeats), repeats), desc=what, unit="turn"):
-        for name, way in ways.items():
+        names.rotate(-1)
+        for name in names:
+            way = ways[name]
             processor = time.process_time()
             seconds = measured(partial(way, turn))
             if turn >= 0:

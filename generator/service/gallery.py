@@ -10,17 +10,18 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
 from PIL import Image
 
 from generator import recipe_file
-from generator.api import Facts, Picture, Recipe
+from generator.api import Facts, Picture, Recipe, Sheet, SheetRequest
 from generator.errors import DrawingFailed, Refused
 from generator.lane import Drawn
 from generator.service import encoding
+from generator.service.contact_sheet import contact_sheet
 from generator.service.file_names import PictureName, job_and_n, words_name
 
 log = logging.getLogger(__name__)
@@ -96,6 +97,41 @@ class Gallery:
                 return encoding.thumbnail(image)[0]
         except OSError as error:
             raise _gone(picture) from error
+
+    def sheet(self, asked: SheetRequest, pictures: Sequence[Picture]) -> Sheet:
+        """What is to be known of the pictures' sheet. Made anew each time, as its bytes are. Raises Gone."""
+        image = self._sheet(asked, pictures)
+        thumbnail, (thumbnail_width, thumbnail_height) = encoding.thumbnail(image)
+        return Sheet(
+            filename=f"{pictures[0].filename.rpartition('-')[0]}-sheet.jpg",
+            mimetype=encoding.SHEET_MIMETYPE,
+            size=len(encoding.sheet(image)),
+            width=image.width,
+            height=image.height,
+            blurhash=encoding.blurhash_of(image),
+            thumbnail_width=thumbnail_width,
+            thumbnail_height=thumbnail_height,
+            thumbnail_size=len(thumbnail),
+            thumbnail_mimetype=encoding.THUMBNAIL_MIMETYPE,
+        )
+
+    def sheet_image(self, asked: SheetRequest, pictures: Sequence[Picture]) -> bytes:
+        """Raises Gone."""
+        return encoding.sheet(self._sheet(asked, pictures))
+
+    def sheet_thumbnail(self, asked: SheetRequest, pictures: Sequence[Picture]) -> bytes:
+        """Raises Gone."""
+        return encoding.thumbnail(self._sheet(asked, pictures))[0]
+
+    def sheet_recipes(self, asked: SheetRequest, pictures: Sequence[Picture]) -> bytes:
+        return recipe_file.write_sheet(asked, [(picture.recipe, picture.facts) for picture in pictures]).encode()
+
+    def _sheet(self, asked: SheetRequest, pictures: Sequence[Picture]) -> Image.Image:
+        try:
+            images = [Image.open(self.path(picture)).convert("RGB") for picture in pictures]
+        except OSError as error:
+            raise _gone(pictures[0]) from error
+        return contact_sheet(images, columns=asked.columns, rows=asked.rows)
 
     def forget(self, job: str) -> None:
         """Delete all files of a job."""

@@ -8,7 +8,17 @@ from aiohttp import web
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from generator import __version__
-from generator.api import Capabilities, Health, HeartbeatEvent, JobId, JobRequest, Picture, Recipe
+from generator.api import (
+    Capabilities,
+    Health,
+    HeartbeatEvent,
+    JobId,
+    JobRequest,
+    JobState,
+    Picture,
+    Recipe,
+    SheetRequest,
+)
 from generator.errors import Refused
 from generator.refusals import refusal
 from generator.service import openapi
@@ -100,6 +110,18 @@ class Handlers:
     async def recipe(self, request: web.Request) -> web.Response:
         return await self._bytes(request, self._gallery.recipe, openapi.YAML)
 
+    async def sheet(self, request: web.Request) -> web.Response:
+        return _answer(await asyncio.to_thread(self._gallery.sheet, *self._sheet(request)))
+
+    async def sheet_image(self, request: web.Request) -> web.Response:
+        return await self._sheet_bytes(request, self._gallery.sheet_image, openapi.JPEG)
+
+    async def sheet_thumbnail(self, request: web.Request) -> web.Response:
+        return await self._sheet_bytes(request, self._gallery.sheet_thumbnail, openapi.JPEG)
+
+    async def sheet_recipes(self, request: web.Request) -> web.Response:
+        return await self._sheet_bytes(request, self._gallery.sheet_recipes, openapi.YAML)
+
     async def forget(self, request: web.Request) -> web.Response:
         job_id = _job_id(request)
         job = self._jobs.find(job_id)
@@ -153,11 +175,29 @@ class Handlers:
         """The full recipes, and those of the pictures that are on disk already. Blocks: it parses and reads files."""
         here = self._capabilities()
         cards = {card.name: card for card in here.models}
+        if asked.sheet and asked.sheet.pictures != len(asked.recipes):
+            message = f"The sheet has {asked.sheet.pictures} places, and there are {len(asked.recipes)} recipes."
+            raise Refused("invalid", message, field="sheet", value=asked.sheet.pictures, limit=len(asked.recipes))
         recipes = tuple(
             resolve(recipe, cards=cards, default_model=here.default_model, job_id=job_id, n=n)
             for n, recipe in enumerate(asked.recipes)
         )
         return recipes, self._gallery.restore(job_id, recipes)
+
+    def _sheet(self, request: web.Request) -> tuple[SheetRequest, tuple[Picture, ...]]:
+        """The sheet that was asked for with the job, and all its pictures."""
+        job = self._job(request)
+        if job.request.sheet is None:
+            raise Refused("unknown", "No sheet was asked for with this job.", field="id", value=job.id)
+        if job.state is not JobState.DONE:
+            raise Refused("not_ended", f"This job is {job.state}; its sheet is there when it is done.", field="id")
+        return job.request.sheet, tuple(job.pictures)
+
+    async def _sheet_bytes(
+        self, request: web.Request, read: Callable[[SheetRequest, tuple[Picture, ...]], bytes], mimetype: str
+    ) -> web.Response:
+        data = await asyncio.to_thread(read, *self._sheet(request))
+        return web.Response(body=data, content_type=mimetype)
 
     async def _bytes(self, request: web.Request, read: Callable[[Picture], bytes], mimetype: str) -> web.Response:
         job, n = self._job(request), request.match_info["n"]

@@ -10,7 +10,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from generator import __version__
-from generator.api import Capabilities, ErrorAnswer, Event, Health, JobId, JobRequest, JobStatus
+from generator.api import Capabilities, ErrorAnswer, Event, Health, JobId, JobRequest, JobStatus, Sheet
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -64,6 +64,10 @@ ROUTES = (
     Route("GET", _PICTURE, "picture", "A picture", {200: PNG}, (404,)),
     Route("GET", _PICTURE + "/thumbnail", "thumbnail", "A small copy of a picture", {200: JPEG}, (404,)),
     Route("GET", _PICTURE + "/recipe", "recipe", "All that is needed to draw a picture again", {200: YAML}, (404,)),
+    Route("GET", _JOB + "/sheet", "sheet", "All pictures of a job that is done on one", {200: Sheet}, (404, 409)),
+    Route("GET", _JOB + "/sheet/image", "sheet_image", "That picture", {200: JPEG}, (404, 409)),
+    Route("GET", _JOB + "/sheet/thumbnail", "sheet_thumbnail", "A small copy of it", {200: JPEG}, (404, 409)),
+    Route("GET", _JOB + "/sheet/recipes", "sheet_recipes", "The recipes of all its pictures", {200: YAML}, (404, 409)),
     Route("DELETE", _JOB + "/pictures", "forget", "Delete the files of a job that has ended", {204: None}, (409, 422)),
     Route("POST", "/v1/pause", "pause", "Free the card at once", {200: Health}, (503,)),
     Route("POST", "/v1/resume", "resume", "Draw again", {200: Health}, (503,)),

@@ -84,6 +84,10 @@ class Generator:
         picture = job + "/pictures/{n}"
         app.add_routes(
             [
+                web.get(job + "/sheet", self._or_sin("sheet", self._sheet)),
+                web.get(job + "/sheet/image", self._or_sin("sheet_image", self._bytes(b"JPEG"))),
+                web.get(job + "/sheet/thumbnail", self._or_sin("sheet_thumbnail", self._bytes(b"thumb"))),
+                web.get(job + "/sheet/recipes", self._or_sin("sheet_recipes", self._bytes(b"cells: []\n"))),
                 web.get("/v1/health", self._or_sin("health", self._health)),
                 web.get("/v1/capabilities", self._or_sin("capabilities", self._capabilities)),
                 web.put(job, self._or_sin("submit", self._submit)),
@@ -198,6 +202,21 @@ class Generator:
     async def _forget(self, request: web.Request) -> web.Response:
         self.forgotten.append(request.match_info["job"])
         return web.Response(status=204)
+
+    async def _sheet(self, request: web.Request) -> web.Response:
+        sheet = api.Sheet(
+            filename="otter-sheet.jpg",
+            mimetype="image/jpeg",
+            size=4,
+            width=1232,
+            height=1016,
+            blurhash="LEHV6nWB2yk8pyo0adR*.7kCMdnj",
+            thumbnail_width=96,
+            thumbnail_height=96,
+            thumbnail_size=5,
+            thumbnail_mimetype="image/jpeg",
+        )
+        return _json(sheet)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         return await self.stream(request, self.lines(request.match_info["job"]))

@@ -5,6 +5,9 @@ import asyncio
 import pytest
 from fake_generator import capabilities, card
 
+from bot.easel.job import job_id
+from generator import api
+
 
 async def test_a_picture_and_its_recipe_arrive(drawing_room, homeserver, generator):
     event_id = await drawing_room.say("!draw otter, cowboy hat --seed 7")
@@ -60,10 +63,59 @@ async def test_the_requester_is_the_person_and_the_seed_is_always_said(drawing_r
     assert request.recipes[0].seed is not None
 
 
-async def test_three_pictures_come_with_three_recipes(drawing_room, homeserver, generator):
+async def test_three_pictures_come_on_one_sheet_with_one_file(drawing_room, homeserver, generator):
     await drawing_room.say("!draw otter -n 3 --seed 5")
-    files = await homeserver.files(3)
-    assert [file.content["body"] for file in files] == ["otter-5.yml", "otter-6.yml", "otter-7.yml"]
+    (file,) = await homeserver.files()
+    assert file.content["body"] == "otter-sheet.yml"
+    sheet = await homeserver.marked("sheet")
+    assert sheet.content["filename"] == "otter-sheet.jpg"
+    assert (sheet.content["info"]["w"], sheet.content["info"]["h"]) == (1232, 1016)
+    lines = sheet.content["body"].splitlines()
+    assert lines[0] == "3 pictures: seed 5, seed 6, seed 7"
+    assert lines[2] == "ssd-1b · 13 s"
+    assert lines[3] == "React with 1️⃣ to 3️⃣ to have one in full size."
+    assert (await homeserver.answer()) == "I am drawing 3 pictures. They come together, on one sheet."
+    assert not [event for event in homeserver.events if event.kind in ("picture", "recipe")]
+
+
+async def test_of_a_sheet_that_fails_the_pictures_that_were_drawn_come_alone(drawing_room, homeserver, generator):
+    async def fails(request):
+        job = request.match_info["job"]
+        failed = generator.status(
+            job, "failed", pictures=(generator.picture(job, 0),), error=api.Error(code="no", message="Too hot.")
+        )
+        return await generator.stream(request, [api.EndEvent(event="failed", job=failed)])
+
+    generator.sins["events"] = fails
+    await drawing_room.say("!draw {otter | owl} --seed 5")
+    (file,) = await homeserver.files()
+    assert file.content["body"] == "otter-5.yml"
+    assert "Too hot." in [answer.content["body"] for answer in await homeserver.answers(2)]
+
+
+async def test_reactions_draw_from_what_they_are_on(drawing_room, homeserver, generator):
+    await drawing_room.say("!draw {otter | owl} --seed 5")
+    sheet = await homeserver.marked("sheet")
+    await homeserver.files()
+
+    async def react(event: str, key: str, **more: object) -> str:
+        relation = {"rel_type": "m.annotation", "event_id": event, "key": key}
+        return await drawing_room.put({"m.relates_to": relation}, type="m.reaction", **more)
+
+    for key in ("3️⃣", "0️⃣", "12", "👍"):
+        await react(f"$sent-{sheet.txn_id}", key)
+    await react(f"$sent-{sheet.txn_id}", "2️⃣", age_s=3600)
+    await react(f"$sent-{sheet.txn_id}", "🎲")
+    picked = await react(f"$sent-{sheet.txn_id}", "2️⃣")
+    await homeserver.files(2)
+    picture = await homeserver.marked("picture")
+    assert picture.content["m.relates_to"]["m.in_reply_to"]["event_id"] == f"$sent-{sheet.txn_id}"
+    assert picture.content["household.easel"]["job"] == job_id(picked)
+
+    await react(f"$sent-{picture.txn_id}", "🎲", sender="@bob:example.com")
+    await homeserver.files(3)
+    job = list(generator.jobs.values())[-1]
+    assert (len(generator.jobs), job.requester) == (3, "@bob:example.com")
 
 
 async def test_an_answer_in_a_thread_stays_there(drawing_room, homeserver):

@@ -201,8 +201,8 @@ async def test_pictures_that_no_event_told_of_come_with_the_end(drawing_room, ho
         return await generator.stream(request, generator.lines(request.match_info["job"])[-1:])
 
     generator.sins["events"] = only_the_end
-    await drawing_room.say("!draw otter -n 2")
-    assert len(await homeserver.files(2)) == 2
+    await drawing_room.say("!draw otter")
+    assert len(await homeserver.files()) == 1
 
 
 async def test_a_picture_without_end_is_not_read(impatient, generator, serve, socket):

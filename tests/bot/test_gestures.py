@@ -236,22 +236,29 @@ async def test_leaving_cancels_what_waits_there(drawing_room, homeserver, genera
 
 
 async def test_a_picture_is_removed_by_who_asked_for_it(drawing_room, homeserver, generator, plugin):
-    event_id = await drawing_room.say("!draw otter -n 2 --seed 1")
-    await homeserver.files(2)
-    pictures = [f"$sent-{event.txn_id}" for event in homeserver.events if event.kind == "picture"]
+    event_id = await drawing_room.say("!draw otter --seed 1")
+    await homeserver.files()
+    picture = f"$sent-{(await homeserver.marked('picture')).txn_id}"
 
     def taken_back() -> set[str]:
         redactions = [event for event in homeserver.events if event.type == "m.room.redaction"]
         return {event.content["redacts"].rpartition("-")[0].partition("-")[2] for event in redactions}
 
-    await react(drawing_room, pictures[0], "🗑️", sender=BOB)
-    await react(drawing_room, pictures[0], "🗑️")
+    await react(drawing_room, picture, "🗑️", sender=BOB)
+    assert not taken_back()
+    await react(drawing_room, picture, "🗑️")
     job = job_id(event_id)
     await homeserver.until(lambda: {f"{job}-picture", f"{job}-recipe"} <= taken_back())
-    gone = [event.content["redacts"] for event in homeserver.events if event.type == "m.room.redaction"]
-    assert pictures[0] in gone
-    assert pictures[1] not in gone
-    assert not generator.forgotten
-    await react(drawing_room, pictures[1], "🗑")
     await homeserver.until(lambda: generator.forgotten)
     assert generator.forgotten == [job]
+
+
+async def test_a_sheet_is_removed_with_its_recipes(drawing_room, homeserver, generator):
+    event_id = await drawing_room.say("!draw otter -n 2 --seed 1")
+    await homeserver.files()
+    sheet = f"$sent-{(await homeserver.marked('sheet')).txn_id}"
+    await react(drawing_room, sheet, "🗑")
+    await homeserver.until(lambda: generator.forgotten)
+    assert generator.forgotten == [job_id(event_id)]
+    gone = [event.content["redacts"] for event in homeserver.events if event.type == "m.room.redaction"]
+    assert sheet in gone and len(gone) >= 2

@@ -8,7 +8,7 @@ import pytest
 from bot.easel.generator_words import Capabilities, read
 from bot.easel.job import job_id
 from bot.easel.job_body import CannotAsk, job_body
-from bot.easel.language import DrawRequest, EarlierFacts, Slots
+from bot.easel.language import Asked, DrawRequest, EarlierFacts, Slots, parse_all
 from generator import api
 
 OTTER = Slots(subject=("otter",))
@@ -20,7 +20,7 @@ def known(generator) -> Capabilities:
 
 
 def body(known: Capabilities, **said):
-    job = job_body(DrawRequest(slots=OTTER, **said), known, requester="@ada:example.com", seed=41)
+    job = job_body(Asked((DrawRequest(slots=OTTER, **said),)), known, requester="@ada:example.com", seed=41)
     # Whatever the bot makes of it, the contract holds.
     api.JobRequest.model_validate(json.loads(json.dumps(job)))
     return job
@@ -86,7 +86,7 @@ def test_every_picture_has_a_seed_of_its_own(known, said, seeds):
 @pytest.mark.parametrize("count", [0, -1, 10, 10**12])
 def test_a_count_out_of_range_is_refused_before_anything_is_built(known, count):
     with pytest.raises(CannotAsk, match=rf"-n is {count}; it can be 1 to 9"):
-        job_body(DrawRequest(slots=OTTER, count=count), known, requester="x", seed=1)
+        job_body(Asked((DrawRequest(slots=OTTER, count=count),)), known, requester="x", seed=1)
 
 
 @pytest.mark.parametrize("ratio", [(7, 1), (1, 100), (10**9, 1)])
@@ -133,3 +133,47 @@ def test_a_message_is_always_the_same_job():
     assert job_id("$a:example.com") == job_id("$a:example.com") != job_id("$b:example.com")
     assert len(job_id("$a")) == 32
     assert set(job_id("$a")) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+
+
+@pytest.mark.parametrize(
+    ("text", "sheet"),
+    [
+        ("otter", None),
+        ("otter -n 3 --seed 7", {"columns": ["seed 7", "seed 8", "seed 9"]}),
+        ("otter | style: {watercolor | pop art}", {"columns": ["watercolor", "pop art"]}),
+        (
+            "otter | style: {watercolor | pop art} --steps 10,20,30",
+            {"columns": ["steps 10", "steps 20", "steps 30"], "rows": ["watercolor", "pop art"]},
+        ),
+        (
+            "{otter | owl} --steps 10,20 --cfg 7,12",
+            {
+                "columns": ["cfg 7", "cfg 12"],
+                "rows": ["otter, steps 10", "otter, steps 20", "owl, steps 10", "owl, steps 20"],
+            },
+        ),
+        ("{otter | owl} -n 2", {"columns": ["seed 41", "seed 42"], "rows": ["otter", "owl"]}),
+    ],
+)
+def test_several_pictures_come_on_a_sheet_with_headings(known, text, sheet):
+    job = job_body(parse_all(text), known, requester="@ada:example.com", seed=41)
+    assert job.get("sheet") == sheet
+    asked = api.JobRequest.model_validate(json.loads(json.dumps(job)))
+    assert sheet is None or asked.sheet.pictures == len(asked.recipes) == parse_all(text).pictures
+
+
+def test_all_cells_share_the_seed_unless_it_is_what_varies(known):
+    def seeds(text: str) -> list[int]:
+        job = job_body(parse_all(text), known, requester="x", seed=41)
+        return [recipe["seed"] for recipe in job["recipes"]]
+
+    assert seeds("{otter | owl} --steps 1,2") == [41] * 4
+    assert seeds("{otter | owl} --seed 3,5") == [3, 5, 3, 5]
+    assert seeds("{otter | owl} -n 2") == [41, 42, 41, 42]
+
+
+def test_a_sheet_too_large_is_refused_with_its_lists(known):
+    with pytest.raises(CannotAsk, match=r"3 × 4 are 12 pictures; one !draw can have 9\."):
+        job_body(parse_all("{a|b|c} --steps 1,2,3,4"), known, requester="x", seed=1)
+    with pytest.raises(CannotAsk, match=r"3 × 4 are 12 pictures; one !draw can have 9\."):
+        job_body(parse_all("{a|b|c} -n 4"), known, requester="x", seed=1)

@@ -15,7 +15,7 @@ from bot.easel.language import (
     DrawRequest,
     EaselCommand,
     ParseError,
-    parse_draw,
+    parse_all,
     read_command,
 )
 from bot.easel.language.parse import MAX_MESSAGE_CHARS
@@ -98,7 +98,7 @@ RECIPES = st.fixed_dictionaries(
 def read(text: str) -> DrawRequest | None:
     """What is drawn; a refusal must be a sentence of a length that one reads."""
     try:
-        return parse_draw(text)
+        return parse_all(text).requests[0]
     except ParseError as refusal:
         sentence = str(refusal)
         assert sentence.endswith((".", "?")), sentence
@@ -226,7 +226,7 @@ def test_what_was_drawn_draws_again_from_its_recipe_file(text):
         tier="exact",
     )
     facts = Facts(job="a", drawn="now", seconds=1.5, model_revision="1e3", plan={"rows": 1, "torch": "2.13", "x": None})
-    written = parse_draw(f"```yaml\n{recipe_file.write(recipe, facts)}```")
+    (written,) = parse_all(f"```yaml\n{recipe_file.write(recipe, facts)}```").requests
     assert written.slots == drawn.slots
     assert (written.theme, written.seed, written.size, written.guidance_scale) == ("no", 7, (64, 96), 7.5)
     assert (written.facts.model_revision, written.facts.plan) == (facts.model_revision, facts.plan)

@@ -102,13 +102,6 @@ async def test_a_command_is_acknowledged(talk):
     await talk.person.until(lambda: not talk.person.sees_typing(talk.room_id, talk.home.bot.user_id))
 
 
-async def test_several_pictures_in_one_command(talk):
-    command = await talk.say(f"!draw otter -n 3 --seed 7 {SMALL}")
-    await talk.person.until(lambda: len(talk.replies(command, "recipe")) == 3)
-    pictures = talk.replies(command, "picture")
-    assert [event.mark["n"] for event in pictures] == [0, 1, 2]
-
-
 @pytest.mark.parametrize(
     ("said", "words"),
     [

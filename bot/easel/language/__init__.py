@@ -5,13 +5,14 @@ Pure: knows no Matrix, no network and no generator, and raises nothing but ``Par
 
 from .commands import Command, DrawCommand, EaselCommand, read_command
 from .flags import FLAGS, Flag, Kind
-from .parse import parse_draw
-from .request import SLOTS, DrawRequest, EarlierFacts, Slots
+from .parse import parse_all, parse_draw
+from .request import SLOTS, Asked, DrawRequest, EarlierFacts, Slots
 from .sentences import ParseError, brief, nearest, quoted
 
 __all__ = [
     "FLAGS",
     "SLOTS",
+    "Asked",
     "Command",
     "DrawCommand",
     "DrawRequest",
@@ -23,6 +24,7 @@ __all__ = [
     "Slots",
     "brief",
     "nearest",
+    "parse_all",
     "parse_draw",
     "quoted",
     "read_command",

@@ -74,21 +74,21 @@ def _parse(text: str, *, are_signs_read: bool) -> Changes:
 
 def first_flag(text: str) -> int | None:
     """Where in ``text`` the first flag starts, if there is one."""
-    return next((match.start() for match in _dashed(text) if match["dashes"] != "-"), None)
+    return next((match.start() for match in dashed(text) if match["dashes"] != "-"), None)
 
 
 def _sign_starts(segment: str) -> list[re.Match[str]]:
     """The signs of a segment; a hyphen that is a flag's is none."""
-    flags = {match.start() for match in _dashed(segment) if _is_flag(match)}
+    flags = {match.start() for match in dashed(segment) if _is_flag(match)}
     return [match for match in matches_outside(segment, _SIGN) if match.start() not in flags]
 
 
-def _is_flag(dashed: re.Match[str]) -> bool:
-    return dashed["dashes"] != "-" or bool(_SHORT_FLAG.fullmatch(dashed["name"]) or flag_like(dashed["name"]))
+def _is_flag(word: re.Match[str]) -> bool:
+    return word["dashes"] != "-" or bool(_SHORT_FLAG.fullmatch(word["name"]) or flag_like(word["name"]))
 
 
-def _dashed(text: str) -> list[re.Match[str]]:
-    """Words that start with dashes, outside quotes."""
+def dashed(text: str) -> list[re.Match[str]]:
+    """Words that start with dashes, outside quotes: their ``dashes`` and their ``name``."""
     matches, spans = list(_DASHED.finditer(text)), quote_spans(text)
     found, at = [], 0
     for match in matches:
@@ -105,7 +105,7 @@ def _take_flags(
     """The segment without its flags and signed terms, and those. What follows a complete value goes to the words."""
     at_signs = {match.start() for match in signs}
     starts = sorted(
-        [*signs, *(match for match in _dashed(segment) if match.start() not in at_signs)],
+        [*signs, *(match for match in dashed(segment) if match.start() not in at_signs)],
         key=lambda match: match.start(),
     )
     words = segment[: starts[0].start()] if starts else segment

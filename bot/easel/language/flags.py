@@ -115,7 +115,7 @@ FLAGS = (
         field="count",
         kind=Kind.WHOLE_NUMBER,
         example="4",
-        help="How many pictures",
+        help="How many pictures, on one sheet",
         synonyms=("count", "repeat"),
     ),
 )
@@ -131,6 +131,11 @@ def find_flag(name: str) -> Flag:
     near = nearest(name, _BY_NAME)
     hint = f"Did you mean {_typed(near)}?" if near else "!easel help flags lists them all."
     raise ParseError(f"There is no flag --{brief(name)}. {hint}")
+
+
+def find_flag_named(name: str) -> Flag | None:
+    """The same where no sentence is needed."""
+    return _BY_NAME.get(_spelled(name))
 
 
 def find_slot(label: str) -> str | None:

@@ -3,18 +3,22 @@
 import re
 from dataclasses import replace
 
+from . import lists
 from .a1111 import is_a1111, parse_a1111
 from .chat import parse_changes, parse_chat
 from .phones import DASHES, straight_quotes
 from .recipes import read_recipe
 from .refine import differences, refined
-from .request import DrawRequest
+from .request import Asked, DrawRequest
 from .sentences import ParseError
 from .structured import read_json_start, read_yaml
 from .weights import without_loras
 
 # A recipe with the longest prompts and all its facts is below 8,000; Matrix itself ends at 64 KiB.
 MAX_MESSAGE_CHARS = 16_000
+
+# More than any generator takes as one job; each of them is read before that is known.
+MAX_PICTURES = 100
 
 _FENCE = re.compile(r"```(?:[ \t]*(?P<language>\w*)[ \t]*\n)?")
 _CLOSING_FENCE = re.compile(r"^```", re.MULTILINE)
@@ -24,14 +28,24 @@ _JSON_START = re.compile(r"""\{\s*["“„}]""")
 _FLAG_LINE = re.compile(rf"^[{DASHES}]++[^\W\d_]", re.MULTILINE)
 
 
+def parse_all(text: str, *, recipe: str | None = None) -> Asked:
+    """The same for a text with lists: a request for each picture. Raises ParseError."""
+    _check_length(text)
+    number = lists.count(text)
+    if number > MAX_PICTURES:
+        raise ParseError(f"These lists make {number} pictures, and {MAX_PICTURES} is far too many already.")
+    found = lists.expand(text)
+    requests = tuple(parse_draw(cell.text, recipe=recipe) for cell in found.cells)
+    return Asked(requests, tuple(cell.headings for cell in found.cells), found.sizes)
+
+
 def parse_draw(text: str, *, recipe: str | None = None) -> DrawRequest:
     """What follows ``!draw``, read. Raises ParseError, and nothing else, for whatever cannot be drawn from it.
 
     ``recipe`` is the file that the message replies to: the words then say what is to be another. A recipe among the
     words takes its place.
     """
-    if len(text) > MAX_MESSAGE_CHARS:
-        raise ParseError(f"That is {len(text)} characters long; Easel reads at most {MAX_MESSAGE_CHARS}.")
+    _check_length(text)
     text, notes = without_loras(text.strip())
     fence = _FENCE.search(text)
     if fence:
@@ -46,6 +60,11 @@ def parse_draw(text: str, *, recipe: str | None = None) -> DrawRequest:
     if not request.slots:
         raise ParseError("There is nothing to draw yet. Say what should be in the picture, such as !draw otter.")
     return replace(request, notes=notes + request.notes)
+
+
+def _check_length(text: str) -> None:
+    if len(text) > MAX_MESSAGE_CHARS:
+        raise ParseError(f"That is {len(text)} characters long; Easel reads at most {MAX_MESSAGE_CHARS}.")
 
 
 def parse_recipe(text: str) -> DrawRequest:

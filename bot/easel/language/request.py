@@ -76,6 +76,32 @@ class DrawRequest:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """Everything that one ``!draw`` asks for: a request for each choice from its lists, the last list varying first.
+
+    ``headings`` are those of each request, one for each list; ``sizes`` are the lists' own.
+    """
+
+    requests: tuple[DrawRequest, ...]
+    headings: tuple[tuple[str, ...], ...] = ((),)
+    sizes: tuple[int, ...] = ()
+
+    @property
+    def pictures(self) -> int:
+        return sum(max(1, request.count or 1) for request in self.requests)
+
+    @property
+    def seed(self) -> int | None:
+        """That of the first picture, if it was said."""
+        return self.requests[0].seed
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Each sentence once."""
+        return tuple(dict.fromkeys(note for request in self.requests for note in request.notes))
+
+
+@dataclass(frozen=True)
 class Change:
     """One term of a reply to a recipe: added to ``slot``, or where it is already, or taken away wherever it is."""
 

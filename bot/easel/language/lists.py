@@ -1,0 +1,115 @@
+"""Lists in what one types, ``{watercolor | pop art}`` and ``--steps 10,20``: one text for each picture of a sheet.
+
+Works on the text alone, before anything of it is read: each text that comes out is read like any other.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+
+from .chat import dashed
+from .flags import find_flag_named
+from .nesting import bracket_pairs, split_outside
+from .phones import as_typed
+
+_BAR = re.compile(r"\|")
+
+# Numbers may have spaces behind their commas, as phones like to put them; a name behind a space could be a term.
+_NUMBERS = re.compile(r"[ \t]*[=:]?[ \t]*(?P<list>[\d.]+(?:[ \t]*,[ \t]*[\d.]+)+)(?=[\s,|]|$)")
+_NAMES = re.compile(r"[ \t]*[=:]?[ \t]*(?P<list>[\w.-]+(?:,[\w.-]+)+)(?=[\s,|]|$)")
+
+# The fields that can be compared, and how a list of each is written.
+_LISTED = {
+    "model": _NAMES,
+    "sampler": _NAMES,
+    "tier": _NAMES,
+    "steps": _NUMBERS,
+    "guidance_scale": _NUMBERS,
+    "seed": _NUMBERS,
+}
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One list: where it stands in the text, what may stand there instead, and the headings of those."""
+
+    start: int
+    end: int
+    options: tuple[str, ...]
+    headings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One picture's text, with its heading in each list."""
+
+    text: str
+    headings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Lists:
+    """The text of a sheet: its cells in order, the last list varying first. One cell where there is no list."""
+
+    cells: tuple[Cell, ...]
+    sizes: tuple[int, ...]
+
+
+def count(text: str) -> int:
+    """How many pictures the lists of a text make."""
+    return prod(len(axis.options) for axis in _axes(as_typed(text)))
+
+
+def expand(text: str) -> Lists:
+    """Every choice from every list. ``count`` says how many that are: they multiply."""
+    text = as_typed(text)
+    axes = _axes(text)
+    cells = [
+        Cell(_chosen(text, axes, choice), tuple(axis.headings[n] for axis, n in zip(axes, choice, strict=True)))
+        for choice in product(*(range(len(axis.options)) for axis in axes))
+    ]
+    return Lists(tuple(cells), tuple(len(axis.options) for axis in axes))
+
+
+def _axes(text: str) -> list[Axis]:
+    axes = [*_braces(text), *_flags(text)]
+    return sorted(axes, key=lambda axis: axis.start)
+
+
+def _braces(text: str) -> list[Axis]:
+    """The outermost braces with a bar in them."""
+    found: list[Axis] = []
+    for start, end in sorted(bracket_pairs(text)):
+        if text[start] != "{" or (found and start < found[-1].end):
+            continue
+        inside = split_outside(text[start + 1 : end], _BAR)
+        # A list within a list is more of the same.
+        options = tuple(cell.text.strip() for option in inside for cell in expand(option).cells)
+        if len(inside) > 1:
+            found.append(Axis(start, end + 1, options, tuple(option or "without" for option in options)))
+    return found
+
+
+def _flags(text: str) -> list[Axis]:
+    found = []
+    for match in dashed(text):
+        flag = find_flag_named(match["name"])
+        if flag is None or flag.field not in _LISTED:
+            continue
+        listed = _LISTED[flag.field].match(text, match.end())
+        if listed is None:
+            continue
+        options = tuple(option.strip() for option in listed["list"].split(","))
+        names = options if flag.field in ("model", "sampler", "tier") else tuple(f"{flag.name} {o}" for o in options)
+        found.append(Axis(listed.start("list"), listed.end("list"), options, names))
+    return found
+
+
+def _chosen(text: str, axes: Sequence[Axis], choice: Sequence[int]) -> str:
+    pieces, done = [], 0
+    for axis, number in zip(axes, choice, strict=True):
+        pieces += [text[done : axis.start], axis.options[number]]
+        done = axis.end
+    return "".join(pieces) + text[done:]

@@ -1,0 +1,95 @@
+"""Lists in what one types: each choice is a text of its own, and all of them are counted exactly."""
+
+from math import prod
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.easel.language import ParseError, parse_all
+from bot.easel.language.lists import count, expand
+from bot.easel.language.parse import MAX_PICTURES
+
+
+@pytest.mark.parametrize(
+    ("text", "texts"),
+    [
+        ("otter", ["otter"]),
+        ("{otter | owl}", ["otter", "owl"]),
+        ("fat {otter|owl}, hat", ["fat otter, hat", "fat owl, hat"]),
+        ("otter{, hat | }", ["otter, hat", "otter"]),
+        ("otter | style: {pop art | 16-bit}", ["otter | style: pop art", "otter | style: 16-bit"]),
+        ("{a|b} {c|d}", ["a c", "a d", "b c", "b d"]),
+        ("{a | {b | c}}", ["a", "b", "c"]),
+        ("{(a)++ | b, c}", ["(a)++", "b, c"]),
+        ("otter --steps 10,20", ["otter --steps 10", "otter --steps 20"]),
+        ("otter --steps 10, 20 , hat", ["otter --steps 10 , hat", "otter --steps 20 , hat"]),
+        ("otter —cfg 7,7.5", ["otter —cfg 7", "otter —cfg 7.5"]),
+        ("otter --guidance-scale=7,12", ["otter --guidance-scale=7", "otter --guidance-scale=12"]),
+        ("otter --model ssd-1b,sd-1.5", ["otter --model ssd-1b", "otter --model sd-1.5"]),
+        ("otter --sampler unipc,euler_a", ["otter --sampler unipc", "otter --sampler euler_a"]),
+        ("otter --seed 1,2,3", [f"otter --seed {n}" for n in (1, 2, 3)]),
+    ],
+)
+def test_every_choice_is_a_text(text, texts):
+    assert [cell.text for cell in expand(text).cells] == texts
+    assert count(text) == len(texts)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{otter}",
+        "(otter | owl)",
+        "otter --model ssd-1b, hat",
+        "otter --seed 7, hat",
+        "otter --no text, fog",
+        "otter --outfit boots, scarf",
+        '"{otter | owl}"',
+        '{"prompt": "a | b", "seed": 7}',
+        "otter :} | style: {pop art",
+    ],
+)
+def test_what_is_no_list_stays_as_it_is(text):
+    assert count(text) == 1
+    assert [cell.text for cell in expand(text).cells] == [text]
+
+
+def test_headings_say_what_differs():
+    asked = parse_all("{otter | owl} --steps 10,20 --model a,b")
+    assert asked.sizes == (2, 2, 2)
+    assert asked.headings[:3] == (("otter", "steps 10", "a"), ("otter", "steps 10", "b"), ("otter", "steps 20", "a"))
+    assert [request.slots.subject for request in asked.requests[::4]] == [("otter",), ("owl",)]
+    assert parse_all("otter{, hat | }").headings == ((", hat",), ("without",))
+
+
+def test_lists_work_in_a_reply_and_in_a_recipe():
+    recipe = "prompt: otter\nseed: 7\n"
+    asked = parse_all("style: {pop art | 16-bit}", recipe=recipe)
+    assert [(one.slots.style, one.seed) for one in asked.requests] == [(("pop art",), 7), (("16-bit",), 7)]
+    asked = parse_all("prompt: otter, {hat | scarf}\nseed: 7")
+    assert [one.slots.subject for one in asked.requests] == [("otter", "hat"), ("otter", "scarf")]
+
+
+def test_far_too_many_are_refused_before_they_are_read():
+    text = " ".join(["{a|b|c|d|e|f|g|h|i|j}"] * 6)
+    with pytest.raises(ParseError, match=f"make 1000000 pictures, and {MAX_PICTURES} is far too many already"):
+        parse_all(text)
+
+
+word = st.sampled_from(["otter", "(hat)++", "pop art", "16-bit", "a, b"])
+brace = st.lists(word, min_size=2, max_size=4).map(lambda options: "{" + " | ".join(options) + "}")
+flag = st.builds(
+    lambda name, values: f" --{name} {','.join(str(value) for value in values)}",
+    st.sampled_from(["steps", "cfg", "seed"]),
+    st.lists(st.integers(1, 99), min_size=1, max_size=3),
+)
+
+
+@given(st.lists(st.one_of(word, brace), min_size=1, max_size=3), st.lists(flag, max_size=2))
+def test_counts_are_exact_and_no_two_choices_are_the_same_place(words, flags):
+    text = ", ".join(words) + "".join(flags)
+    found = expand(text)
+    assert len(found.cells) == prod(found.sizes) == count(text)
+    assert all(len(cell.headings) == len(found.sizes) for cell in found.cells)
+    assert all(count(cell.text) == 1 for cell in found.cells)

@@ -1,0 +1,73 @@
+"""Many pictures in one event, and reactions that draw: two people, a plain and an encrypted room."""
+
+import io
+
+import pytest
+import yaml
+from PIL import Image
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "encrypted"])
+def talks(request, rooms):
+    return rooms[request.param][:2]
+
+
+async def test_lists_come_on_one_labelled_sheet_and_each_of_its_pictures_can_be_had(talks):
+    ada, bo = talks
+    command = await ada.say("!draw otter | style: {watercolor | pop art} --steps 2,3 --seed 7")
+    file, sheet = await ada.reply(command, "recipes"), await ada.reply(command, "sheet")
+    count = await ada.reply(command, "count")
+    assert count.body == "I am drawing 4 pictures. They come together, on one sheet."
+    assert not ada.replies(command, "picture", "recipe")
+    assert sheet.body.splitlines()[0] == "4 pictures: watercolor, pop art × steps 2, steps 3"
+    assert (sheet.was_encrypted, file.was_encrypted) == (ada.is_encrypted,) * 2
+
+    image = Image.open(io.BytesIO(await ada.person.fetch(sheet.content)))
+    info = sheet.content["info"]
+    assert image.size == (info["w"], info["h"])
+    assert info["size"] == len(await ada.person.fetch(sheet.content))
+    recipes = yaml.safe_load(await ada.person.fetch(file.content))
+    assert recipes["sheet"] == {"columns": ["steps 2", "steps 3"], "rows": ["watercolor", "pop art"]}
+    cells = recipes["cells"]
+    assert [(cell["slots"]["style"], cell["steps"]) for cell in cells] == [
+        (["watercolor"], 2),
+        (["watercolor"], 3),
+        (["pop art"], 2),
+        (["pop art"], 3),
+    ]
+    assert {cell["seed"] for cell in cells} == {7}
+
+    refusal = await bo.answer("!draw +hat", **{"m.relates_to": {"m.in_reply_to": {"event_id": sheet.event_id}}})
+    assert refusal.startswith("That is a sheet of several pictures.")
+
+    await bo.person.react(bo.room_id, sheet.event_id, "4️⃣")
+    picked = await bo.drawn(sheet.event_id)
+    assert {key: picked.record[key] for key in ("slots", "steps", "seed")} == {
+        key: cells[3][key] for key in ("slots", "steps", "seed")
+    }
+
+    await ada.person.react(ada.room_id, picked.picture.event_id, "🎲")
+    again = await ada.drawn(picked.picture.event_id)
+    assert again.record["slots"] == picked.record["slots"]
+    assert again.record["seed"] != 7
+    assert "Changed: another seed" in again.picture.body
+
+
+async def test_several_of_the_same_vary_the_seed(talks):
+    ada, bo = talks
+    command = await bo.say("!draw otter -n 3 --seed 7 --steps 2")
+    file = await bo.reply(command, "recipes")
+    recipes = yaml.safe_load(await bo.person.fetch(file.content))
+    assert [cell["seed"] for cell in recipes["cells"]] == [7, 8, 9]
+    sheet = await bo.reply(command, "sheet")
+    await bo.person.react(bo.room_id, sheet.event_id, "🗑️")
+    await ada.gone(sheet.event_id)
+    await ada.gone(file.event_id)
+
+
+async def test_a_sheet_too_large_is_told_before_anything_is_drawn(talks):
+    ada, _ = talks
+    answer = await ada.answer("!draw {otter | owl | fox} --steps 1,2,3,4")
+    assert answer == "3 × 4 are 12 pictures; one !draw can have 9."

@@ -1,0 +1,110 @@
+"""A job's pictures on one sheet: asked for with the job, made from the files, readable by a person and a program."""
+
+import io
+
+import pytest
+import yaml
+from PIL import Image
+
+from generator import recipe_file
+from generator.api import Sheet
+from generator.limits import MAX_HEADING_CHARS
+from generator.service.contact_sheet import CELL_SIDE, contact_sheet
+
+COLUMNS, ROWS = ["watercolor", "pop art", "(pointillism)++"], ["steps 2", "steps 3"]
+
+
+def body(pictures: int = 6, **sheet) -> dict:
+    recipes = [{"slots": {"subject": ["otter"]}, "steps": 2 + n // 3, "seed": n} for n in range(pictures)]
+    return {"requester": "@ann:home", "recipes": recipes, "sheet": {"columns": COLUMNS, "rows": ROWS, **sheet}}
+
+
+async def test_the_pictures_of_a_job_come_on_one_sheet_with_all_their_recipes(generator):
+    path = "/v1/jobs/job-1"
+    assert (await generator.call("PUT", path, json=body())).status == 201
+    await generator.end("job-1")
+    answer = await generator.call("GET", f"{path}/sheet")
+    told = Sheet.model_validate_json(answer.body)
+    image, thumbnail, recipes = [
+        await generator.call("GET", f"{path}/sheet/{part}") for part in ("image", "thumbnail", "recipes")
+    ]
+    assert [one.headers["Content-Type"] for one in (image, thumbnail, recipes)] == [
+        "image/jpeg",
+        "image/jpeg",
+        "application/yaml",
+    ]
+    assert (len(image.body), len(thumbnail.body)) == (told.size, told.thumbnail_size)
+    assert Image.open(io.BytesIO(image.body)).size == (told.width, told.height)
+    assert Image.open(io.BytesIO(thumbnail.body)).size == (told.thumbnail_width, told.thumbnail_height)
+    assert told.filename.endswith("-job-1-sheet.jpg")
+
+    text = recipes.body.decode()
+    file = yaml.safe_load(text)
+    assert file["sheet"] == {"columns": COLUMNS, "rows": ROWS}
+    assert [cell["seed"] for cell in file["cells"]] == list(range(6))
+    assert "&" not in text and "*" not in text.replace("**", "")
+    for cell in file["cells"]:
+        # Each is a recipe of its own.
+        assert recipe_file.read(yaml.safe_dump(cell)).seed == cell["seed"]
+
+    again = await generator.call("GET", f"{path}/sheet/image")
+    assert again.body == image.body
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "sentence"),
+    [
+        ({"rows": []}, 422, "The sheet has 3 places, and there are 6 recipes."),
+        ({"columns": []}, 422, "columns needs at least 1."),
+        ({"columns": ["a" * (MAX_HEADING_CHARS + 1)] * 3}, 422, f"can have at most {MAX_HEADING_CHARS} characters."),
+        ({"columns": ["a"] * 10}, 422, "columns can have at most 9."),
+    ],
+)
+async def test_a_sheet_that_does_not_fit_its_pictures_is_refused(generator, changes, status, sentence):
+    answer = await generator.call("PUT", "/v1/jobs/job-1", json=body(**changes))
+    assert answer.status == status
+    assert sentence in answer.json["error"]["message"]
+
+
+async def test_there_is_a_sheet_only_where_one_was_asked_for_and_all_is_drawn(slow_generator):
+    await slow_generator.submit("plain")
+    assert (await slow_generator.call("GET", "/v1/jobs/plain/sheet")).status == 404
+    await slow_generator.call("PUT", "/v1/jobs/job-1", json=body())
+    for part in ("", "/image", "/thumbnail", "/recipes"):
+        answer = await slow_generator.call("GET", f"/v1/jobs/job-1/sheet{part}")
+        assert answer.status == 409
+        assert "its sheet is there when it is done" in answer.json["error"]["message"]
+
+
+async def test_a_sheet_whose_pictures_were_deleted_is_gone(generator):
+    await generator.call("PUT", "/v1/jobs/job-1", json=body())
+    await generator.end("job-1")
+    next(generator.pictures.rglob("*.png")).unlink()
+    assert (await generator.call("GET", "/v1/jobs/job-1/sheet/image")).status == 404
+
+
+@pytest.mark.parametrize(
+    ("number", "rows", "across", "down"),
+    [(1, (), 1, 1), (2, (), 2, 1), (3, (), 2, 2), (4, (), 2, 2), (5, (), 3, 2), (9, (), 3, 3), (6, ("a", "b"), 3, 2)],
+)
+def test_the_pictures_lie_in_rows_under_headings_that_are_there(number, rows, across, down):
+    colours = [(20 * n, 255 - 20 * n, 60) for n in range(number)]
+    pictures = [Image.new("RGB", (512, 256), colour) for colour in colours]
+    columns = [f"column {n}" for n in range(number if not rows else across)]
+    sheet = contact_sheet(pictures, columns=columns, rows=rows)
+    assert across * CELL_SIDE < sheet.width < (across + 1) * CELL_SIDE
+    found = sheet.getcolors(sheet.width * sheet.height)
+    areas = {colour: count for count, colour in found}
+    assert all(areas[colour] == CELL_SIDE * CELL_SIDE // 2 for colour in colours)
+    assert areas[(0, 0, 0)] > 50 * number
+    blank = contact_sheet(pictures, columns=[""] * len(columns), rows=[""] * len(rows))
+    assert (0, 0, 0) not in {colour for _, colour in blank.getcolors(blank.width * blank.height)}
+    assert sheet.height >= blank.height
+
+
+def test_a_heading_that_is_too_long_is_cut_and_stays_over_its_picture():
+    pictures = [Image.new("RGB", (64, 64), "red")] * 2
+    short = contact_sheet(pictures, columns=["a", "b"], rows=[])
+    long = contact_sheet(pictures, columns=["word " * 60, "w" * 200], rows=[])
+    assert long.width == short.width
+    assert long.height <= short.height + 40
