@@ -38,6 +38,11 @@ async def upgrade_v2(connection: Connection) -> None:
 
 async def upgrade_v3(connection: Connection) -> None:
     await connection.execute("ALTER TABLE job ADD COLUMN base TEXT")
+    await connection.execute("ALTER TABLE job ADD COLUMN styles TEXT")
+    await connection.execute(
+        "CREATE TABLE style (room_id TEXT NOT NULL, name TEXT NOT NULL, words TEXT NOT NULL, made_by TEXT NOT NULL, "
+        "PRIMARY KEY (room_id, name))"
+    )
     await connection.execute(
         "CREATE TABLE recipe (job TEXT NOT NULL, n INTEGER NOT NULL, text TEXT NOT NULL, PRIMARY KEY (job, n))"
     )
@@ -45,7 +50,7 @@ async def upgrade_v3(connection: Connection) -> None:
 
 upgrade_table.register(upgrade_v1, description="What the generator last said it can do")
 upgrade_table.register(upgrade_v2, description="Jobs, what was sent of them, and where each room was read up to")
-upgrade_table.register(upgrade_v3, description="Recipes, for replies to them")
+upgrade_table.register(upgrade_v3, description="Recipes, for replies to them, and rooms' styles")
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,15 @@ class Posted:
     kind: str
     n: int
     event_id: str | None
+
+
+@dataclass(frozen=True)
+class Style:
+    """Words that a room has given a name."""
+
+    name: str
+    words: str
+    made_by: str
 
 
 class Store:
@@ -97,8 +111,8 @@ class Store:
         """Keep a new job. From here on it is a promise."""
         await self._database.execute(
             "INSERT INTO job (id, room_id, event_id, sender, words, thread, is_caption, seed, pictures, received_ms, "
-            "state, last_word, replaces, base, closed) "
-            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, FALSE)",
+            "state, last_word, replaces, base, styles, closed) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, FALSE)",
             job.id,
             job.message.room_id,
             job.message.event_id,
@@ -113,6 +127,7 @@ class Store:
             job.last_word,
             job.replaces,
             job.base,
+            json.dumps(dict(job.styles), ensure_ascii=False) if job.styles else None,
         )
 
     async def keep_body(self, job_id: str, body: Mapping[str, Any]) -> None:
@@ -182,6 +197,27 @@ class Store:
 
     async def forget_recipe(self, job_id: str, n: int) -> None:
         await self._database.execute("DELETE FROM recipe WHERE job = $1 AND n = $2", job_id, n)
+
+    # ---- styles
+
+    async def styles(self, room_id: str) -> list[Style]:
+        """A room's own, by name."""
+        rows = await self._database.fetch("SELECT * FROM style WHERE room_id = $1 ORDER BY name", room_id)
+        return [Style(row["name"], row["words"], row["made_by"]) for row in rows]
+
+    async def keep_style(self, room_id: str, style: Style) -> None:
+        """Under its name, in place of another."""
+        await self._database.execute(
+            "INSERT INTO style (room_id, name, words, made_by) VALUES ($1, $2, $3, $4) "
+            "ON CONFLICT (room_id, name) DO UPDATE SET words = excluded.words, made_by = excluded.made_by",
+            room_id,
+            style.name,
+            style.words,
+            style.made_by,
+        )
+
+    async def forget_style(self, room_id: str, name: str) -> None:
+        await self._database.execute("DELETE FROM style WHERE room_id = $1 AND name = $2", room_id, name)
 
     # ---- events
 
@@ -256,6 +292,7 @@ def _job(row: Any) -> Job | None:
         body=json.loads(row["body"]) if row["body"] else None,
         replaces=row["replaces"],
         base=row["base"],
+        styles=json.loads(row["styles"]) if row["styles"] else {},
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
 from logging import Logger
+from math import ceil
 
 from . import help_texts
 from .database import Store
@@ -19,17 +20,21 @@ from .house_rules import HouseRules
 from .incoming import Message
 from .job import SEED_CHOICES, Job, JobState, job_id
 from .job_body import CannotAsk
-from .language import Command, DrawCommand, EaselCommand, ParseError, brief, nearest, quoted
+from .language import Command, DrawCommand, EaselCommand, ParseError, brief, nearest, quoted, style_names
 from .outbox import NotSent, Priority
 from .picture_post import SHEET_KINDS, answer_content, reaction_content
 from .queue_words import queue_text
 from .replied_recipes import RepliedRecipes
 from .status import models_text, read_capabilities, status_text
+from .styles import Styles
 
 DAY_MS = 24 * 60 * 60 * 1000
 
 # What a column of either database holds; a longer number is no seed.
 MAX_SEED_KEPT = 2**63 - 1
+
+# What a generator that was never met is taken to draw as one job.
+MAX_ON_A_SHEET = 9
 
 UNREAD_RECIPE = "I could not read what you replied to. Try again in a moment."
 
@@ -57,6 +62,7 @@ class Desk:
         self._generator, self._watch, self._draughtsman = generator, watch, draughtsman
         self._store, self._homeserver, self._delivery = store, homeserver, delivery
         self._replied, self._rules, self._version, self._log = replied, rules, version, log
+        self._styles = Styles(store)
         self._last_received_ms = 0
         self._easel: dict[str, Callable[[Message, tuple[str, ...]], Awaitable[str]]] = {
             "help": self._help,
@@ -64,6 +70,7 @@ class Desk:
             "cancel": self._cancel,
             "models": self._models,
             "status": self._status,
+            "style": self._style,
         }
 
     # ---- words
@@ -96,6 +103,7 @@ class Desk:
             pictures=1,
             received_ms=self._now_ms(),
             base=base,
+            styles=await self._styles_in(text, message.room_id),
         )
         is_waiting = earlier and not self._draughtsman.is_drawing(earlier.id)
         if earlier and is_waiting and await self._draughtsman.end(earlier, JobState.REPLACED):
@@ -137,7 +145,7 @@ class Desk:
     async def cancel(self, command: str, by: str, state: JobState = JobState.CANCELLED) -> None:
         """Cancel the job that this message asked for, if ``by`` may."""
         job = await self._store.job_of_command(command)
-        if job is not None and await self._may_change(job, by):
+        if job is not None and await self._may_change(job.message.room_id, job.message.sender, by):
             await self._draughtsman.end(job, state)
 
     async def remove(self, event_id: str, by: str) -> None:
@@ -146,7 +154,7 @@ class Desk:
         if posted is None or posted.kind not in ("picture", "recipe", *SHEET_KINDS):
             return
         job = await self._store.job(posted.job)
-        if job is None or not await self._may_change(job, by):
+        if job is None or not await self._may_change(job.message.room_id, job.message.sender, by):
             return
         if posted.kind in SHEET_KINDS:
             await self._delivery.take_back(job.id, *reversed(SHEET_KINDS))
@@ -237,7 +245,13 @@ class Desk:
         if message.reply_to:
             replied = await self._store.job_of_command(message.reply_to)
             is_here = replied is not None and replied.message.room_id == message.room_id
-            jobs = [replied] if replied and is_here and await self._may_change(replied, message.sender) else []
+            jobs = (
+                [replied]
+                if replied
+                and is_here
+                and await self._may_change(message.room_id, replied.message.sender, message.sender)
+                else []
+            )
         else:
             own = [job for job in await self._store.open_jobs() if job.message.sender == message.sender]
             jobs = [job for job in own if job.message.room_id == message.room_id]
@@ -261,7 +275,38 @@ class Desk:
         await self._store.keep_capabilities(answer)
         return status_text(health, answer, today, self._version)
 
+    async def _style(self, message: Message, words: tuple[str, ...]) -> str:
+        match words:
+            case ():
+                return await self._styles.listed(message.room_id)
+            case ("add", *rest):
+                return await self._styles.add(message, " ".join(rest), self._may_change)
+            case ("remove", name):
+                return await self._styles.remove(message, name, self._may_change)
+            case ("sheet", *rest) if rest:
+                return await self._style_sheets(message, " ".join(rest))
+        return help_texts.STYLE
+
+    async def _style_sheets(self, message: Message, subject: str) -> str:
+        """One subject in all of the room's styles, on as many sheets as they need."""
+        names = sorted(await self._styles.of_room(message.room_id))
+        known = read_capabilities(await self._store.last_capabilities())
+        sheets = ceil(len(names) / (known.limits.max_recipes_per_job if known else MAX_ON_A_SHEET))
+        for number in range(sheets):
+            # As many on each, and on a last one never a single picture.
+            choices = " | ".join(f"@{name}" for name in names[number::sheets])
+            text = f"{subject} | style: {{{choices}}}"
+            await self.draw(message, text, asked_by=f"{message.event_id} {number}")
+        return f"I am drawing {brief(subject)} in {len(names)} styles, on {sheets} sheet{'s' * (sheets > 1)}."
+
     # ---- inside
+
+    async def _styles_in(self, text: str, room_id: str) -> dict[str, str]:
+        """The room's words for the names that a text uses."""
+        if not (names := style_names(text)):
+            return {}
+        known = await self._styles.of_room(room_id)
+        return {name: known[name] for name in names if name in known}
 
     async def _judged(self, job: Job) -> Job:
         """The job with what its words say of it; one that is not drawn has ended already, with the reason."""
@@ -289,15 +334,15 @@ class Desk:
             pictures_in_24_h=await self._store.pictures_since(sender, job.received_ms - DAY_MS),
         )
 
-    async def _may_change(self, job: Job, user_id: str) -> bool:
-        """Whether a job is somebody's own, or they are an admin."""
+    async def _may_change(self, room_id: str, owner: str, user_id: str) -> bool:
+        """Whether what ``owner`` asked for or made is somebody's own, or they are an admin."""
         permissions = self._rules.permissions
-        if user_id == job.message.sender or permissions.is_admin(user_id):
+        if user_id == owner or permissions.is_admin(user_id):
             return True
         try:
-            level = await self._homeserver.power_level(job.message.room_id, user_id)
+            level = await self._homeserver.power_level(room_id, user_id)
         except NotSent as error:
-            self._log.warning(f"The power level of {user_id} in {job.message.room_id} is unknown: {error}")
+            self._log.warning(f"The power level of {user_id} in {room_id} is unknown: {error}")
             return False
         return permissions.is_admin(user_id, power_level=level)
 

@@ -14,10 +14,11 @@ DRAW = f"""Type what you want to see after !draw, for example:
 
 # What follows !easel, and what it does.
 EASEL_COMMANDS = {
-    "help": "this; !easel help flags tells all flags, and there are slots, weights, gestures, replies and lists",
+    "help": "this; !easel help flags tells all flags, and there are slots, weights, gestures, replies, lists and style",
     "queue": "whose turn it is, and when",
     "cancel": "cancels your last picture here, or the one you reply to; !easel cancel all cancels all of yours here",
     "models": "what can draw, at which sizes",
+    "style": "the words that this room has names for, as @watercolor in a prompt; !easel help style tells more",
     "status": "whether the generator is there, and how it is",
 }
 
@@ -54,6 +55,13 @@ _LISTS = """Each choice of a list is drawn, and all come on one sheet:
 Lists multiply. --model, --sampler, --tier and --seed take lists, too, and -n 4 varies the seed.
 React to the sheet with 1️⃣ to 9️⃣ to have that picture in full size."""
 
+STYLE = """A name for words, for everybody in this room:
+!easel style add cosy = (watercolor)+, soft light, cosy
+!draw otter | style: @cosy
+!easel style add grandpa-cat = fat orange tabby, one white paw
+!draw @grandpa-cat, top hat
+!easel style lists all, !easel style remove cosy takes one away, and !easel style sheet otter draws an otter in all."""
+
 
 def help_text(topic: str) -> str:
     """The help on a topic, "" for the overview. An unknown topic gets the nearest one."""
@@ -66,6 +74,7 @@ def help_text(topic: str) -> str:
         "gestures": _GESTURES,
         "replies": _REPLIES,
         "lists": _LISTS,
+        "style": STYLE,
     }
     if topic in topics:
         return topics[topic]

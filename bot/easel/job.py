@@ -2,7 +2,8 @@
 
 import hashlib
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -36,7 +37,8 @@ class Job:
     first version. ``seed`` is used unless the words name one. ``pictures`` is how many were asked for. ``body`` is what
     the generator was given, JSON, once it was: asking again must be the same job. ``last_word`` is what the room is
     still to be told, or was, of a job that ended without a picture. ``received_ms`` is its place in the order of all.
-    ``base`` is the recipe file that the message replies to, whose words then change it.
+    ``base`` is the recipe file that the message replies to, whose words then change it. ``styles`` are the words of the
+    ``@names`` in it, as they were when it was said.
     """
 
     id: str
@@ -49,11 +51,12 @@ class Job:
     body: dict[str, Any] | None = None
     replaces: str | None = None
     base: str | None = None
+    styles: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def asked(self) -> Asked:
         """What is asked for. Raises ParseError."""
-        return parse_all(self.message.body, recipe=self.base)
+        return parse_all(self.message.body, recipe=self.base, styles=self.styles)
 
 
 def job_id(event_id: str) -> str:

@@ -67,6 +67,28 @@ async def test_several_of_the_same_vary_the_seed(talks):
     await ada.gone(file.event_id)
 
 
+async def test_a_rooms_own_words_are_for_everybody_in_it_and_nowhere_else(rooms, talks):
+    ada, bo = talks
+    name = "cosy-secret" if ada.is_encrypted else "cosy-open"
+    made = await ada.answer(f"!easel style add {name} = (watercolor)+, soft light")
+    assert made == f"@{name} now means: (watercolor)+, soft light"
+    assert f"@{name} = (watercolor)+, soft light (by {ada.person.account.user_id})" in await bo.answer("!easel style")
+    drawn = await bo.draw(f"!draw otter | style: @{name} --steps 2")
+    assert drawn.record["slots"]["style"] == ["(watercolor)+", "soft light"]
+    elsewhere = rooms[not ada.is_encrypted][1]
+    assert (await elsewhere.answer(f"!draw otter | style: @{name}")).startswith(f"There is no style “@{name}”")
+    assert (await rooms[ada.is_encrypted][2].answer(f"!easel style remove {name}")).startswith(f"@{name} is by ")
+    assert await ada.answer(f"!easel style remove {name}") == f"@{name} is removed."
+
+
+async def test_one_subject_in_all_styles_comes_on_two_sheets(rooms):
+    ada = rooms[True][0]
+    command = await ada.say("!easel style sheet otter --steps 1")
+    sheets = await ada.replies_in_all(command, "sheet", number=2)
+    assert all("@" in sheet.body.splitlines()[0] for sheet in sheets)
+    await ada.replies_in_all(command, "recipes", number=2)
+
+
 async def test_a_sheet_too_large_is_told_before_anything_is_drawn(talks):
     ada, _ = talks
     answer = await ada.answer("!draw {otter | owl | fox} --steps 1,2,3,4")

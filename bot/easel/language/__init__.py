@@ -8,6 +8,7 @@ from .flags import FLAGS, Flag, Kind
 from .parse import parse_all, parse_draw
 from .request import SLOTS, Asked, DrawRequest, EarlierFacts, Slots
 from .sentences import ParseError, brief, nearest, quoted
+from .styles import read_style, style_names
 
 __all__ = [
     "FLAGS",
@@ -28,4 +29,6 @@ __all__ = [
     "parse_draw",
     "quoted",
     "read_command",
+    "read_style",
+    "style_names",
 ]

@@ -1,7 +1,9 @@
 """Which form a ``!draw`` has, and what it asks for. Knows the forms by name only; each is read in its own module."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from . import lists
 from .a1111 import is_a1111, parse_a1111
@@ -12,6 +14,7 @@ from .refine import differences, refined
 from .request import Asked, DrawRequest
 from .sentences import ParseError
 from .structured import read_json_start, read_yaml
+from .styles import with_styles
 from .weights import without_loras
 
 # A recipe with the longest prompts and all its facts is below 8,000; Matrix itself ends at 64 KiB.
@@ -28,14 +31,17 @@ _JSON_START = re.compile(r"""\{\s*["“„}]""")
 _FLAG_LINE = re.compile(rf"^[{DASHES}]++[^\W\d_]", re.MULTILINE)
 
 
-def parse_all(text: str, *, recipe: str | None = None) -> Asked:
-    """The same for a text with lists: a request for each picture. Raises ParseError."""
+def parse_all(text: str, *, recipe: str | None = None, styles: Mapping[str, str] = MappingProxyType({})) -> Asked:
+    """The same for a text with lists, a request for each picture, and with ``styles`` by their ``@names``.
+
+    Raises ParseError.
+    """
     _check_length(text)
     number = lists.count(text)
     if number > MAX_PICTURES:
         raise ParseError(f"These lists make {number} pictures, and {MAX_PICTURES} is far too many already.")
     found = lists.expand(text)
-    requests = tuple(parse_draw(cell.text, recipe=recipe) for cell in found.cells)
+    requests = tuple(parse_draw(with_styles(cell.text, styles), recipe=recipe) for cell in found.cells)
     return Asked(requests, tuple(cell.headings for cell in found.cells), found.sizes)
 
 

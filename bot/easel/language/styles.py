@@ -1,0 +1,57 @@
+"""``@names`` in what one types, for words that a room has given a name: a style, or a character. Knows no rooms."""
+
+import re
+from collections.abc import Mapping
+
+from .chat import parse_chat
+from .nesting import bracket_pairs
+from .request import DrawRequest, Slots
+from .sentences import ParseError, nearest, quoted
+
+MAX_NAME_CHARS = 40
+
+# Some terms of a prompt, of which the longest model reads four times as much.
+MAX_STYLE_CHARS = 300
+
+_NAME = re.compile(rf"[a-z0-9](?:[a-z0-9-]{{0,{MAX_NAME_CHARS - 2}}}[a-z0-9])?")
+
+# Neither an address nor a Matrix id.
+_REFERENCE = re.compile(r"(?<![\w@.])@(?P<name>[A-Za-z0-9-]+)(?![\w:@.]*[\w:@])")
+
+
+def style_names(text: str) -> tuple[str, ...]:
+    """The names that a text uses, in lower case, each once."""
+    return tuple(dict.fromkeys(match["name"].lower() for match in _REFERENCE.finditer(text)))
+
+
+def with_styles(text: str, styles: Mapping[str, str]) -> str:
+    """The text with each name's words in its place. Raises ParseError for a name that stands for nothing."""
+
+    def words(match: re.Match[str]) -> str:
+        name = match["name"].lower()
+        if name not in styles:
+            near = nearest(name, styles)
+            hint = f"Did you mean @{near}?" if near else "!easel style tells which there are."
+            raise ParseError(f"There is no style {quoted(match[0])} in this room. {hint}")
+        return styles[name]
+
+    return _REFERENCE.sub(words, text)
+
+
+def read_style(text: str) -> tuple[str, str]:
+    """The name and the words of ``name = words``. Raises ParseError."""
+    name, equals, words = (part.strip() for part in text.partition("="))
+    name = name.removeprefix("@").lower()
+    if not equals or not words:
+        raise ParseError("A style is a name and its words, such as !easel style add cosy = soft light, cosy.")
+    if not _NAME.fullmatch(name):
+        raise ParseError(
+            f"A style's name has up to {MAX_NAME_CHARS} letters a to z, digits and hyphens, and {quoted(name)} is none."
+        )
+    if len(words) > MAX_STYLE_CHARS:
+        raise ParseError(f"A style has at most {MAX_STYLE_CHARS} characters, and this one has {len(words)}.")
+    request = parse_chat(words)
+    is_terms_only = request == DrawRequest(slots=Slots(subject=request.slots.subject)) and request.slots
+    if not is_terms_only or style_names(words) or any(words[start] == "{" for start, _ in bracket_pairs(words)):
+        raise ParseError("A style is terms only: no slots, flags, lists or other styles.")
+    return name, words

@@ -1,0 +1,141 @@
+"""A room's words with names: made, used, listed, changed and removed, each by whom it may be."""
+
+import pytest
+
+from bot.easel.language import ParseError, parse_all, read_style, style_names
+from bot.easel.language.styles import MAX_STYLE_CHARS, with_styles
+from bot.easel.starter_styles import STARTER_STYLES
+from bot.easel.styles import MAX_STYLES
+
+BOB = "@bob:example.com"
+STYLES = {"cosy": "(watercolor)+, soft light", "cat": "fat orange tabby", "16-bit": "pixel art"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expanded"),
+    [
+        ("otter | style: @cosy", "otter | style: (watercolor)+, soft light"),
+        ("@Cat, hat", "fat orange tabby, hat"),
+        ("@cat", "fat orange tabby"),
+        ("+@cat -@cosy", "+fat orange tabby -(watercolor)+, soft light"),
+        ("{@cat | @16-bit}", "{fat orange tabby | pixel art}"),
+        ("(@cat)++", "(fat orange tabby)++"),
+        ("mail me@cat, @cat:example.com", "mail me@cat, @cat:example.com"),
+        ("a @ b", "a @ b"),
+    ],
+)
+def test_a_name_stands_for_its_words(text, expanded):
+    assert with_styles(text, STYLES) == expanded
+
+
+def test_a_name_that_stands_for_nothing_is_a_sentence_with_the_nearest():
+    with pytest.raises(ParseError, match=r"There is no style “@cozy” in this room\. Did you mean @cosy\?"):
+        with_styles("otter | style: @cozy", STYLES)
+    with pytest.raises(ParseError, match="!easel style tells which there are"):
+        with_styles("@xyzzy", STYLES)
+
+
+def test_a_sheet_of_names_is_headed_by_the_names():
+    asked = parse_all("otter | style: {@cosy | @16-bit}", styles=STYLES)
+    assert asked.headings == (("@cosy",), ("@16-bit",))
+    assert [request.slots.style for request in asked.requests] == [("(watercolor)+", "soft light"), ("pixel art",)]
+    assert style_names("{@cosy | @16-bit}, @Cosy") == ("cosy", "16-bit")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("cosy", "A style is a name and its words, such as "),
+        ("cosy =", "A style is a name and its words, such as "),
+        (
+            "not a name = otter",
+            "A style's name has up to 40 letters a to z, digits and hyphens, and “not a name” is none.",
+        ),
+        ("-x = otter", "A style's name has "),
+        (f"cosy = {'a' * (MAX_STYLE_CHARS + 1)}", "A style has at most 300 characters, and this one has 301."),
+        ("cosy = otter --seed 7", "A style is terms only: no slots, flags, lists or other styles."),
+        ("cosy = otter | style: pop art", "A style is terms only"),
+        ("cosy = {a | b}", "A style is terms only"),
+        ("cosy = @other", "A style is terms only"),
+        ("cosy = style: pop art", "A style is terms only"),
+    ],
+)
+def test_what_is_no_style_is_a_sentence(text, sentence):
+    with pytest.raises(ParseError) as error:
+        read_style(text)
+    assert str(error.value).startswith(sentence)
+
+
+@pytest.mark.parametrize(("name", "words"), STARTER_STYLES.items())
+def test_the_starter_set_is_made_of_styles(name, words):
+    assert read_style(f"{name} = {words}") == (name, words)
+
+
+@pytest.fixture
+def ask(drawing_room, homeserver):
+    """What is answered to words."""
+    asked = []
+
+    async def ask(text: str, **more) -> str:
+        asked.append(text)
+        await drawing_room.say(text, **more)
+        return (await homeserver.answers(len(asked)))[-1].content["body"]
+
+    return ask
+
+
+async def test_a_style_is_made_used_listed_and_removed_in_its_room_only(ask, drawing_room, homeserver, generator):
+    assert (
+        await ask("!easel style add Cosy = (watercolor)+, soft light") == "@cosy now means: (watercolor)+, soft light"
+    )
+    listed = await ask("!easel style")
+    assert "@cosy = (watercolor)+, soft light (by @ada:example.com)" in listed
+    assert "@pop-art = " in listed
+    await drawing_room.say("!draw otter | style: @cosy")
+    await homeserver.files()
+    (job,) = generator.jobs.values()
+    assert job.recipes[0].slots.style == ("(watercolor)+", "soft light")
+    elsewhere = await ask("!draw otter | style: @cosy", room_id="!other:example.com")
+    assert elsewhere.startswith("There is no style “@cosy” in this room.")
+    assert await ask("!easel style remove @cosy") == "@cosy is removed."
+    assert (await ask("!easel style remove cosy")).startswith("There is no style “cosy” in this room.")
+    assert (await ask("!easel style paint")).startswith("A name for words")
+
+
+async def test_nobody_changes_or_removes_what_another_made(ask):
+    await ask("!easel style add cosy = soft light")
+    assert (await ask("!easel style add cosy = dark", sender=BOB)) == (
+        "@cosy is by @ada:example.com, who may change it, or an admin. Choose another name."
+    )
+    assert (await ask("!easel style remove cosy", sender=BOB)) == (
+        "@cosy is by @ada:example.com, who may remove it, or an admin."
+    )
+    assert await ask("!easel style add cosy = very soft light") == "@cosy now means: very soft light"
+
+
+async def test_the_starter_set_can_be_replaced_and_comes_back(ask):
+    assert (await ask("!easel style remove cubism")).startswith("@cubism came with Easel and stays; ")
+    await ask("!easel style add cubism = cubes")
+    assert "@cubism = cubes (by " in await ask("!easel style")
+    assert await ask("!easel style remove cubism") == "@cubism is again what it was at first."
+
+
+async def test_a_room_has_so_many_styles(ask, plugin):
+    from bot.easel.database import Style
+
+    for number in range(MAX_STYLES):
+        await plugin._store.keep_style("!kitchen:example.com", Style(f"s-{number}", "otter", BOB))
+    assert (await ask("!easel style add cosy = soft light")).startswith(f"This room has {MAX_STYLES} styles")
+
+
+async def test_one_subject_in_all_styles(ask, homeserver, generator):
+    await ask("!easel style sheet otter, hat")
+    await homeserver.files(2)
+    assert "I am drawing otter, hat in 10 styles, on 2 sheets." in [
+        event.content["body"] for event in await homeserver.answers(3)
+    ]
+    jobs = list(generator.jobs.values())
+    assert sorted(column for job in jobs for column in job.sheet.columns) == sorted(
+        f"@{name}" for name in STARTER_STYLES
+    )
+    assert all(job.recipes[0].slots.subject == ("otter", "hat") for job in jobs)
