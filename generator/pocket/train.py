@@ -38,7 +38,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 # What the shipped weights were made with.
 PICTURES = 48_000
 VAE_STEPS = 6_000
-UNET_STEPS = 10_500
+UNET_STEPS = 13_500
 SEED = 1
 
 _ENCODED_AT_ONCE = 64

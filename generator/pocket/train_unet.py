@@ -5,6 +5,7 @@ import math
 import random
 from dataclasses import dataclass
 from itertools import accumulate
+from math import prod
 from pathlib import Path
 
 import torch
@@ -27,9 +28,9 @@ LEARNING_RATE = 1e-3
 # For weights that are good already.
 GOING_ON_LEARNING_RATE = 5e-4
 
-# Scenes without headgear, and without an outfit, are met so many times as often as their number: half of all captions
-# that could be wrong about a thing are then about scenes that lack it.
-_BARE_WEIGHT = 4
+# Scenes without headgear, and without an outfit, are met so many times as often as their number. The rarer a thing is,
+# the more a negative prompt that names it takes away; docs/pocket.md has the figures.
+_BARE_WEIGHT = {"headgear": 5, "outfit": 7}
 
 # Captions left out, for classifier-free guidance: half as an empty text, half as the zeros of an absent one.
 _DROPPED = 0.1
@@ -95,7 +96,7 @@ def train_unet(
     training = Training(trained, optimizer, average, folder / "unet.pt", steps=steps)
     training.resume()
     scheduler = make_scheduler()
-    weights = list(accumulate(_BARE_WEIGHT ** [scene.headgear, scene.outfit].count("none") for scene in scenes))
+    weights = list(accumulate(_weight(scene) for scene in scenes))
     seen_loss = 0.0
 
     while training.step < steps:
@@ -179,6 +180,10 @@ def _velocity(
         noisy, times, encoder_hidden_states=conditioning.embeds, added_cond_kwargs=added, return_dict=False
     )[0]
     return predicted
+
+
+def _weight(scene: Scene) -> int:
+    return prod(weight for kind, weight in _BARE_WEIGHT.items() if getattr(scene, kind) == "none")
 
 
 def _caption_or_none(scene: Scene, rng: random.Random) -> Fragments | None:
