@@ -20,7 +20,7 @@ from .house_rules import HouseRules
 from .incoming import Message
 from .job import SEED_CHOICES, Job, JobState, job_id
 from .job_body import CannotAsk
-from .language import Command, DrawCommand, EaselCommand, ParseError, brief, nearest, quoted, style_names
+from .language import Command, DrawCommand, EaselCommand, ParseError, as_command, brief, nearest, quoted, style_names
 from .outbox import NotSent, Priority
 from .picture_post import SHEET_KINDS, answer_content, reaction_content
 from .queue_words import queue_text
@@ -158,9 +158,10 @@ class Desk:
             return
         if posted.kind in SHEET_KINDS:
             await self._delivery.take_back(job.id, *reversed(SHEET_KINDS))
+            await self._store.forget_recipes(job.id)
         else:
             await self._delivery.take_back(job.id, "recipe", "picture", n=posted.n)
-            await self._store.forget_recipe(job.id, posted.n)
+            await self._store.forget_recipes(job.id, posted.n)
         if not any(note.kind in ("picture", "sheet") for note in await self._store.all_posted(job.id)):
             await self._store.to_forget(job.id)
             await self._draughtsman.forget_files()
@@ -168,6 +169,18 @@ class Desk:
     async def again(self, event_id: str, reaction: str, by: str) -> None:
         """Draw the picture anew with another seed."""
         await self._draw_posted(event_id, reaction, by, text="--seed new", kinds=("picture", "recipe"))
+
+    async def copy(self, event_id: str, reaction: str) -> None:
+        """Answer a picture with the command that draws it."""
+        posted = await self._store.posted_as(event_id)
+        if posted is None or posted.kind not in ("picture", "recipe"):
+            return
+        recipe = await self._store.recipe(posted.job, posted.n)
+        if recipe is not None:
+            relation = {"m.in_reply_to": {"event_id": event_id}}
+            with suppress(NotSent):
+                content = answer_content(as_command(recipe), relation)
+                await self._delivery.send(job_id(reaction), posted.room_id, "answer", content)
 
     async def pick(self, event_id: str, n: int, reaction: str, by: str) -> None:
         """Draw a sheet's picture of that number, from 0, in full size."""
@@ -259,7 +272,7 @@ class Desk:
         cancelled = [job for job in jobs if await self._draughtsman.end(job, JobState.CANCELLED)]
         if not cancelled:
             return "There is nothing of yours here to cancel."
-        return f"Cancelled: {'; '.join(brief(job.message.body) for job in cancelled)}"
+        return f"Cancelled: {'; '.join(brief(job.words) for job in cancelled)}"
 
     async def _models(self, message: Message, words: tuple[str, ...]) -> str:
         return models_text(await self._store.last_capabilities())

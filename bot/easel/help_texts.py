@@ -40,7 +40,7 @@ _WEIGHTS = """A + behind a word or brackets means more of it, a - means less, an
 _GESTURES = """Delete your !draw message or react to it with ❌, and it is not drawn.
 Edit it, and the new words are drawn instead; what is being drawn already comes as well.
 React to your picture with 🗑️, and it is removed with its recipe.
-React to any picture with 🎲, and it is drawn again with another seed.
+React to any picture with 🎲, and it is drawn again with another seed; with 📋, and I say the command that draws it.
 A ❓ of mine means that I could not read your message, since its key did not reach me: say it again."""
 
 _REPLIES = """Reply to a picture or a recipe, and it is drawn anew with what you say changed:

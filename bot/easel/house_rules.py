@@ -19,7 +19,7 @@ class HouseRules:
     """The settings' permissions and room profiles, put together."""
 
     def __init__(self, settings: Settings) -> None:
-        self._rooms = settings.rooms
+        self._rooms, self._wildcards = settings.rooms, settings.wildcards
         self.permissions = Permissions(settings)
 
     def body(self, job: Job, capabilities: Capabilities) -> dict[str, Any]:
@@ -28,7 +28,14 @@ class HouseRules:
         asked = job.asked
         requests = tuple(profile.applied_to(request, capabilities) for request in asked.requests)
         asked = replace(asked, requests=requests)
-        body = job_body(asked, capabilities, requester=job.message.sender, seed=job.seed, replaces=job.replaces)
+        body = job_body(
+            asked,
+            capabilities,
+            requester=job.message.sender,
+            seed=job.seed,
+            replaces=job.replaces,
+            wildcards=self._wildcards,
+        )
         refusal = profile.refusal(body, capabilities) or self.permissions.too_much(
             job.message.sender, work_of(body, capabilities)
         )

@@ -36,7 +36,7 @@ from .room_history import RoomHistory
 # What is said now comes a little later, more so from another homeserver or after a hiccup of one's own.
 COMES_WITHIN_S = 60
 
-CANCEL, REMOVE, AGAIN = "❌", "🗑", "🎲"
+CANCEL, REMOVE, AGAIN, COPY = "❌", "🗑", "🎲", "📋"
 
 # The digits on keys.
 _NUMBER = re.compile("([1-9])\u20e3", re.ASCII)
@@ -149,6 +149,8 @@ class Intake:
                 self._start(self.desk.remove(target, by=event.sender), f"removal of {target}")
             elif key == AGAIN and target and not self._is_old(event):
                 await self.desk.again(target, event.event_id, by=event.sender)
+            elif key == COPY and target and not self._is_old(event):
+                self._start(self.desk.copy(target, event.event_id), f"command of {target}")
             elif (number := _NUMBER.fullmatch(key)) and target and not self._is_old(event):
                 await self.desk.pick(target, int(number[1]) - 1, event.event_id, by=event.sender)
         elif isinstance(event, RedactionEvent):

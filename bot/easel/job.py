@@ -58,6 +58,11 @@ class Job:
         """What is asked for. Raises ParseError."""
         return parse_all(self.message.body, recipe=self.base, styles=self.styles)
 
+    @property
+    def words(self) -> str:
+        """What an open job is known by: what was typed, or of a reply what that comes to."""
+        return self.message.body if self.base is None else self.asked.requests[0].slots.joined()
+
 
 def job_id(event_id: str) -> str:
     """The job that a message asks for: the same message is always the same job."""

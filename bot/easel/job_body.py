@@ -7,10 +7,12 @@ passed on as it was said, and the generator refuses what it cannot do.
 from collections.abc import Sequence
 from dataclasses import asdict
 from math import sqrt
+from types import MappingProxyType
 from typing import Any
 
 from .generator_words import Capabilities, ModelCard
 from .language import Asked, DrawRequest
+from .wildcards import WordLists, resolved
 
 
 class CannotAsk(Exception):
@@ -18,13 +20,19 @@ class CannotAsk(Exception):
 
 
 def job_body(
-    asked: Asked, capabilities: Capabilities, *, requester: str, seed: int, replaces: str | None = None
+    asked: Asked,
+    capabilities: Capabilities,
+    *,
+    requester: str,
+    seed: int,
+    replaces: str | None = None,
+    wildcards: WordLists = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The job as JSON, to be drawn in the place of the job ``replaces``. Several pictures come on one sheet.
 
     ``seed`` is used unless one was said: lists share it, and the pictures of ``-n`` take the seeds that follow.
 
-    Raises CannotAsk.
+    Raises CannotAsk, and ParseError for a word list that is not among the ``wildcards``.
     """
     count, most = _count(asked), capabilities.limits.max_recipes_per_job
     if not 1 <= count <= most:
@@ -38,7 +46,8 @@ def job_body(
         recipe = _recipe(request, capabilities)
         for n in range(count):
             own = (first + n) % (capabilities.limits.max_seed + 1) if n else first
-            recipes.append({**recipe, "seed": own})
+            slots = asdict(resolved(request.slots, own, wildcards))
+            recipes.append({"slots": slots, **recipe, "seed": own})
             headings.append((*heading, f"seed {own}") if count > 1 else heading)
     body: dict[str, Any] = {"requester": requester, "recipes": recipes}
     if len(recipes) > 1:
@@ -64,10 +73,9 @@ def _sheet(headings: Sequence[tuple[str, ...]], sizes: Sequence[int]) -> dict[st
 
 
 def _recipe(request: DrawRequest, capabilities: Capabilities) -> dict[str, Any]:
-    """What was said, but for the seed."""
+    """What was said, but for slots and seed."""
     card = capabilities.card(request.model)
     recipe = {
-        "slots": asdict(request.slots),
         "negative_prompt": _negative_prompt(request, card),
         "theme": request.theme,
         "model": card.name if card else request.model,

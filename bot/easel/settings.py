@@ -20,6 +20,7 @@ from .setting_rules import (
     text,
     whole_number,
 )
+from .wildcards import WordLists, word_lists
 
 __all__ = ["Config", "InvalidSettings", "Progress", "Settings"]
 
@@ -55,6 +56,7 @@ class Settings:
     max_pictures_a_day: Annotated[int, whole_number(at_least=0)]
     max_megapixel_steps: Annotated[float, number()]
     rooms: Annotated[Rooms, room_profiles]
+    wildcards: Annotated[WordLists, word_lists]
 
     def __post_init__(self) -> None:
         try:

@@ -112,6 +112,11 @@ async def test_reactions_draw_from_what_they_are_on(drawing_room, homeserver, ge
     assert picture.content["m.relates_to"]["m.in_reply_to"]["event_id"] == f"$sent-{sheet.txn_id}"
     assert picture.content["household.easel"]["job"] == job_id(picked)
 
+    copied = await react(f"$sent-{picture.txn_id}", "📋")
+    await homeserver.until(lambda: [event for event in homeserver.events if event.content.get("body") == "!draw otter"])
+    (told,) = [event for event in homeserver.events if event.content.get("body") == "!draw otter"]
+    assert told.content["household.easel"]["job"] == job_id(copied)
+
     await react(f"$sent-{picture.txn_id}", "🎲", sender="@bob:example.com")
     await homeserver.files(3)
     job = list(generator.jobs.values())[-1]

@@ -1,10 +1,12 @@
 """A reply to a recipe: slots replaced, terms added and taken away, and what is told of it."""
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.easel.language import SLOTS, ParseError, parse_draw
+from bot.easel.language import SLOTS, ParseError, as_command, parse_draw
+from bot.easel.language.parse import parse_recipe
 
 RECIPE = """\
 prompt: otter, (cowboy hat)++, boots, beach, (watercolor)+
@@ -189,3 +191,36 @@ def test_any_signs_give_a_request_or_a_sentence(changes):
 def _file(request) -> str:
     lines = [f"  {slot}: [{', '.join(repr(term) for term in terms)}]" for slot, terms in slots(request).items()]
     return "\n".join(["slots:", *lines, f"negative_prompt: {request.negative_prompt}", "model: pocket"])
+
+
+@pytest.mark.parametrize(
+    ("recipe", "command"),
+    [
+        (
+            RECIPE,
+            "!draw otter, (cowboy hat)++ | outfit: boots | environment: beach | style: (watercolor)+ "
+            '--negative "text, ugly" --theme "river" --model pocket --seed 7 --steps 16 --cfg 5.0 --sampler unipc '
+            "--size 64x64 --tier exact",
+        ),
+        ("slots:\n  style: [pop art]\nseed: 3\n", "!draw style: pop art --seed 3"),
+        ("slots:\n  subject: [a | b]\n", "!draw\n```yaml\nslots:\n  subject: [a | b]\n```"),
+        ("slots:\n  subject: ['otter --seed 3']\n", "!draw\n```yaml\nslots:\n  subject: ['otter --seed 3']\n```"),
+    ],
+)
+def test_a_recipe_as_one_would_type_it(recipe, command):
+    assert as_command(recipe) == command
+
+
+# Of YAML, which knows no halves of characters, in a fence, which ends at backticks.
+written = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="`"), min_size=1, max_size=12)
+
+
+@given(st.lists(written, min_size=1, max_size=3), written)
+def test_the_command_of_a_recipe_draws_it(terms, negative):
+    recipe = yaml.safe_dump({"slots": {"subject": terms}, "negative_prompt": negative, "seed": 7}, allow_unicode=True)
+    try:
+        request = parse_recipe(recipe)
+    except ParseError:
+        return
+    if request.slots:
+        assert parse_draw(as_command(recipe).removeprefix("!draw").strip()) == request

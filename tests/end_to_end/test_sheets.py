@@ -48,6 +48,11 @@ async def test_lists_come_on_one_labelled_sheet_and_each_of_its_pictures_can_be_
         key: cells[3][key] for key in ("slots", "steps", "seed")
     }
 
+    await bo.person.react(bo.room_id, picked.picture.event_id, "📋")
+    command = await bo.reply(picked.picture.event_id, "answer")
+    assert command.body.startswith("!draw otter | style: pop art --theme ")
+    assert (await bo.draw(command.body)).pixels == picked.pixels
+
     await ada.person.react(ada.room_id, picked.picture.event_id, "🎲")
     again = await ada.drawn(picked.picture.event_id)
     assert again.record["slots"] == picked.record["slots"]
@@ -79,6 +84,16 @@ async def test_a_rooms_own_words_are_for_everybody_in_it_and_nowhere_else(rooms,
     assert (await elsewhere.answer(f"!draw otter | style: @{name}")).startswith(f"There is no style “@{name}”")
     assert (await rooms[ada.is_encrypted][2].answer(f"!easel style remove {name}")).startswith(f"@{name} is by ")
     assert await ada.answer(f"!easel style remove {name}") == f"@{name} is removed."
+
+
+async def test_a_word_list_of_the_settings_is_chosen_from_by_the_seed(talks, change_settings):
+    ada, bo = talks
+    await change_settings(wildcards={"animal": ["otter", "owl", "fox"]})
+    drawn = await ada.draw("!draw __animal__, scarf --seed 3 --steps 2")
+    again = await bo.draw("!draw __animal__, scarf --seed 3 --steps 2")
+    assert drawn.record["slots"]["subject"][0] in ("otter", "owl", "fox")
+    assert drawn.record["slots"] == again.record["slots"]
+    assert await ada.answer("!draw __animals__") == ("There is no word list “__animals__”. Did you mean __animal__?")
 
 
 async def test_one_subject_in_all_styles_comes_on_two_sheets(rooms):

@@ -9,6 +9,7 @@ from .parse import parse_all, parse_draw
 from .request import SLOTS, Asked, DrawRequest, EarlierFacts, Slots
 from .sentences import ParseError, brief, nearest, quoted
 from .styles import read_style, style_names
+from .written import as_command
 
 __all__ = [
     "FLAGS",
@@ -23,6 +24,7 @@ __all__ = [
     "Kind",
     "ParseError",
     "Slots",
+    "as_command",
     "brief",
     "nearest",
     "parse_all",

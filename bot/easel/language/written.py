@@ -1,0 +1,39 @@
+"""A request as one would type it. Pure."""
+
+from dataclasses import replace
+
+from .parse import parse_draw, parse_recipe
+from .request import SLOTS, DrawRequest
+from .sentences import ParseError
+
+
+def as_command(recipe: str) -> str:
+    """The ``!draw`` that draws the recipe of a file, to be copied and changed. Raises ParseError.
+
+    What cannot be typed, such as a term with a bar in it, makes it the recipe itself after ``!draw``.
+    """
+    request = replace(parse_recipe(recipe), facts=None)
+    text = _typed(request)
+    try:
+        is_same = parse_draw(text) == request
+    except ParseError:
+        is_same = False
+    return f"!draw {text}" if is_same else f"!draw\n```yaml\n{recipe.rstrip()}\n```"
+
+
+def _typed(request: DrawRequest) -> str:
+    slots = [(slot, ", ".join(terms)) for slot in SLOTS if (terms := getattr(request.slots, slot))]
+    words = " | ".join(terms if slot == "subject" else f"{slot}: {terms}" for slot, terms in slots)
+    size = "x".join(str(side) for side in request.size) if isinstance(request.size, tuple) else None
+    flags = {
+        "negative": f'"{request.negative_prompt}"' if request.negative_prompt else None,
+        "theme": f'"{request.theme}"' if request.theme else None,
+        "model": request.model,
+        "seed": request.seed,
+        "steps": request.steps,
+        "cfg": request.guidance_scale,
+        "sampler": request.sampler,
+        "size": size,
+        "tier": request.tier,
+    }
+    return " ".join([words, *(f"--{name} {value}" for name, value in flags.items() if value is not None)])

@@ -1,0 +1,68 @@
+"""Words that a picture's seed chooses from the settings' lists."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.easel.generator_words import Capabilities, read
+from bot.easel.job_body import job_body
+from bot.easel.language import ParseError, Slots, parse_all
+from bot.easel.setting_rules import InvalidSettings
+from bot.easel.wildcards import resolved, word_lists
+
+LISTS = word_lists("wildcards", {"animal": ["otter", "owl", "cat", "dog"], "Blue_sky": ["fog"]})
+
+
+@given(st.integers(0, 2**53 - 1))
+def test_the_same_seed_chooses_the_same_word(seed):
+    slots = Slots(subject=("fat __animal__", "(__animal__)++"), environment=("__BLUE_SKY__",))
+    chosen = resolved(slots, seed, LISTS)
+    assert chosen == resolved(slots, seed, LISTS)
+    assert chosen.subject[0].removeprefix("fat ") in LISTS["animal"]
+    assert chosen.environment == ("fog",)
+
+
+def test_seeds_and_places_choose_for_themselves():
+    pairs = {resolved(Slots(subject=("__animal__", "__animal__")), seed, LISTS).subject for seed in range(300)}
+    assert len(pairs) == 16
+
+
+def test_what_was_chosen_once_is_chosen_by_every_version():
+    chosen = [resolved(Slots(subject=("__animal__",)), seed, LISTS).subject[0] for seed in range(6)]
+    assert chosen == ["dog", "dog", "owl", "dog", "otter", "dog"]
+
+
+@pytest.mark.parametrize(
+    ("term", "sentence"),
+    [
+        ("__animals__", "There is no word list “__animals__”. Did you mean __animal__?"),
+        ("__xyz__", "There is no word list “__xyz__”. There is: animal, blue_sky."),
+    ],
+)
+def test_a_list_that_is_not_there_is_a_sentence(term, sentence):
+    with pytest.raises(ParseError) as error:
+        resolved(Slots(subject=(term,)), 1, LISTS)
+    assert str(error.value) == sentence
+
+
+@pytest.mark.parametrize("text", ["_animal_", "__ __", "__", "a__b", "____"])
+def test_what_is_no_wildcard_stays(text):
+    assert resolved(Slots(subject=(text,)), 1, LISTS).subject == (text,)
+
+
+@pytest.mark.parametrize(
+    "value", [["otter"], {"an animal": ["otter"]}, {"animal": []}, {"animal": [""]}, {"animal": "otter"}]
+)
+def test_what_are_no_word_lists_is_refused(value):
+    with pytest.raises(InvalidSettings, match="wildcards"):
+        word_lists("wildcards", value)
+
+
+def test_every_picture_of_a_sheet_has_its_own_choice_and_the_recipe_has_the_word(generator):
+    known = read(Capabilities, json.loads(generator.capabilities.model_dump_json()))
+    body = job_body(parse_all("__animal__ -n 9 --seed 1"), known, requester="x", seed=1, wildcards=LISTS)
+    subjects = [recipe["slots"]["subject"] for recipe in body["recipes"]]
+    assert subjects == [resolved(Slots(subject=("__animal__",)), seed, LISTS).subject for seed in range(1, 10)]
+    assert len(set(subjects)) > 1
