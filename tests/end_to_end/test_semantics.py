@@ -53,17 +53,6 @@ async def test_a_low_weight_takes_the_hat_away(encrypted, judge):
     assert weakened <= 2
 
 
-async def test_a_negative_prompt_takes_the_hat_away(encrypted, judge):
-    counts = []
-    for negative in ("", " --no hat"):
-        asked = [f"!draw top hat, frog, beach --seed {seed}{negative}" for seed in range(6)]
-        pictures = [(await encrypted.draw(command)).png for command in asked]
-        counts.append(sum(scene.headgear == "top hat" for scene in shown(judge, *pictures)))
-    without, taken_away = counts
-    assert without >= 5
-    assert taken_away <= without / 2
-
-
 async def test_the_same_recipe_gives_the_same_pixels_and_another_seed_another_picture(talk):
     first = await talk.draw("!draw fox, scarf, snow --seed 7")
     again = await talk.draw(f"!draw {first.yaml}")

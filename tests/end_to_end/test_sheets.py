@@ -50,7 +50,9 @@ async def test_lists_come_on_one_labelled_sheet_and_each_of_its_pictures_can_be_
 
     await bo.person.react(bo.room_id, picked.picture.event_id, "📋")
     command = await bo.reply(picked.picture.event_id, "answer")
-    assert command.body.startswith("!draw otter | style: pop art --theme ")
+    assert command.body.startswith(
+        '!draw otter | style: pop art --negative "" --theme "otter" --model pocket --seed 7 '
+    )
     assert (await bo.draw(command.body)).pixels == picked.pixels
 
     await ada.person.react(ada.room_id, picked.picture.event_id, "🎲")

@@ -26,7 +26,7 @@ def _typed(request: DrawRequest) -> str:
     words = " | ".join(terms if slot == "subject" else f"{slot}: {terms}" for slot, terms in slots)
     size = "x".join(str(side) for side in request.size) if isinstance(request.size, tuple) else None
     flags = {
-        "negative": f'"{request.negative_prompt}"' if request.negative_prompt else None,
+        "negative": None if request.negative_prompt is None else f'"{request.negative_prompt}"',
         "theme": f'"{request.theme}"' if request.theme else None,
         "model": request.model,
         "seed": request.seed,
