@@ -14,7 +14,7 @@ from bot.easel import generator_words as words
 from bot.easel.generator_client import GeneratorClient
 from bot.easel.generator_errors import GeneratorError, Interrupted, NotRunning, QueueFull, Refused
 from bot.easel.job_body import job_body
-from bot.easel.language import parse_draw
+from bot.easel.language import Asked, parse_all, parse_draw
 from bot.easel.status import STATES
 from generator import __version__, api
 
@@ -26,7 +26,7 @@ def client(socket) -> GeneratorClient:
 async def submit(client: GeneratorClient, typed: str, job: str = "job") -> words.JobStatus:
     """What the bot does with a command, as far as the wall between the two."""
     known, _ = await client.capabilities()
-    body = job_body(parse_draw(f"{typed} --steps 3"), known, requester="@ada:home", seed=41)
+    body = job_body(parse_all(f"{typed} --steps 3"), known, requester="@ada:home", seed=41)
     return await client.submit(job, body)
 
 
@@ -106,7 +106,7 @@ async def test_a_recipe_file_pasted_into_the_chat_is_drawn_again(generator):
     await follow(bot)
     pasted = parse_draw((await bot.recipe("job", 0)).decode())
     known, _ = await bot.capabilities()
-    await bot.submit("again", job_body(pasted, known, requester="@bob:home", seed=1))
+    await bot.submit("again", job_body(Asked((pasted,)), known, requester="@bob:home", seed=1))
     await follow(bot, "again")
     assert _pixels(await bot.picture("again", 0)) == _pixels(await bot.picture("job", 0))
     first, second = [yaml.safe_load(await bot.recipe(job, 0)) for job in ("job", "again")]
@@ -220,7 +220,7 @@ async def test_a_corrected_command_takes_the_place_of_the_one_that_waits(generat
     await submit(bot, "otter", "old")
     await submit(bot, "owl", "other")
     known, _ = await bot.capabilities()
-    body = job_body(parse_draw("otter, hat"), known, requester="@ada:home", seed=41, replaces="old")
+    body = job_body(parse_all("otter, hat"), known, requester="@ada:home", seed=41, replaces="old")
     assert (await bot.submit("new", body)).position == 1
     assert (await follow(bot, "old"))[-1].state == "cancelled"
 
