@@ -7,8 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.easel.language import ParseError, parse_all
-from bot.easel.language.lists import count, expand
-from bot.easel.language.parse import MAX_PICTURES
+from bot.easel.language.lists import MAX_DEPTH, MAX_PICTURES, expand
+
+
+def count(text: str) -> int:
+    return len(expand(text).cells)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +51,7 @@ def test_every_choice_is_a_text(text, texts):
         '"{otter | owl}"',
         '{"prompt": "a | b", "seed": 7}',
         "otter :} | style: {pop art",
+        "prompt: otter “big”, fog—",
     ],
 )
 def test_what_is_no_list_stays_as_it_is(text):
@@ -77,6 +81,13 @@ def test_far_too_many_are_refused_before_they_are_read():
         parse_all(text)
 
 
+def test_lists_within_lists_end_soon():
+    with pytest.raises(ParseError, match=f"Lists stand within each other at most {MAX_DEPTH} deep"):
+        parse_all("{a|" * 1500 + "b" + "}" * 1500)
+    with pytest.raises(ParseError, match="far too many"):
+        parse_all("{" + "{a|b}" * 1000 + "|c}")
+
+
 word = st.sampled_from(["otter", "(hat)++", "pop art", "16-bit", "a, b"])
 brace = st.lists(word, min_size=2, max_size=4).map(lambda options: "{" + " | ".join(options) + "}")
 flag = st.builds(
@@ -88,8 +99,13 @@ flag = st.builds(
 
 @given(st.lists(st.one_of(word, brace), min_size=1, max_size=3), st.lists(flag, max_size=2))
 def test_counts_are_exact_and_no_two_choices_are_the_same_place(words, flags):
+    expected = prod([piece.count("|") + 1 for piece in words] + [piece.count(",") + 1 for piece in flags])
     text = ", ".join(words) + "".join(flags)
+    if expected > MAX_PICTURES:
+        with pytest.raises(ParseError, match=f"make {expected} pictures"):
+            expand(text)
+        return
     found = expand(text)
-    assert len(found.cells) == prod(found.sizes) == count(text)
+    assert len(found.cells) == prod(found.sizes) == expected
     assert all(len(cell.headings) == len(found.sizes) for cell in found.cells)
     assert all(count(cell.text) == 1 for cell in found.cells)

@@ -13,6 +13,13 @@ from .chat import dashed
 from .flags import find_flag_named
 from .nesting import bracket_pairs, split_outside
 from .phones import as_typed
+from .sentences import ParseError
+
+# More than any generator takes as one job; each of them is read before that is known.
+MAX_PICTURES = 100
+
+# One more is a slip of the finger already.
+MAX_DEPTH = 3
 
 _BAR = re.compile(r"\|")
 
@@ -57,15 +64,20 @@ class Lists:
     sizes: tuple[int, ...]
 
 
-def count(text: str) -> int:
-    """How many pictures the lists of a text make."""
-    return prod(len(axis.options) for axis in _axes(as_typed(text)))
-
-
 def expand(text: str) -> Lists:
-    """Every choice from every list. ``count`` says how many that are: they multiply."""
-    text = as_typed(text)
-    axes = _axes(text)
+    """Every choice from every list; a text without lists stays as it is. Raises ParseError for far too many."""
+    return _expanded(text, depth=0)
+
+
+def _expanded(text: str, *, depth: int) -> Lists:
+    typed = as_typed(text)
+    axes = sorted([*_braces(typed, depth), *_flags(typed)], key=lambda axis: axis.start)
+    if not axes:
+        return Lists((Cell(text, ()),), ())
+    number = prod(len(axis.options) for axis in axes)
+    if number > MAX_PICTURES:
+        raise ParseError(f"These lists make {number} pictures, and {MAX_PICTURES} is far too many already.")
+    text = typed
     cells = [
         Cell(_chosen(text, axes, choice), tuple(axis.headings[n] for axis, n in zip(axes, choice, strict=True)))
         for choice in product(*(range(len(axis.options)) for axis in axes))
@@ -73,22 +85,20 @@ def expand(text: str) -> Lists:
     return Lists(tuple(cells), tuple(len(axis.options) for axis in axes))
 
 
-def _axes(text: str) -> list[Axis]:
-    axes = [*_braces(text), *_flags(text)]
-    return sorted(axes, key=lambda axis: axis.start)
-
-
-def _braces(text: str) -> list[Axis]:
+def _braces(text: str, depth: int) -> list[Axis]:
     """The outermost braces with a bar in them."""
     found: list[Axis] = []
     for start, end in sorted(bracket_pairs(text)):
         if text[start] != "{" or (found and start < found[-1].end):
             continue
         inside = split_outside(text[start + 1 : end], _BAR)
+        if len(inside) == 1:
+            continue
+        if depth >= MAX_DEPTH:
+            raise ParseError(f"Lists stand within each other at most {MAX_DEPTH} deep.")
         # A list within a list is more of the same.
-        options = tuple(cell.text.strip() for option in inside for cell in expand(option).cells)
-        if len(inside) > 1:
-            found.append(Axis(start, end + 1, options, tuple(option or "without" for option in options)))
+        options = tuple(cell.text.strip() for option in inside for cell in _expanded(option, depth=depth + 1).cells)
+        found.append(Axis(start, end + 1, options, tuple(option or "without" for option in options)))
     return found
 
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from . import lists
 from .a1111 import is_a1111, parse_a1111
 from .chat import parse_changes, parse_chat
+from .lists import expand
 from .phones import DASHES, straight_quotes
 from .recipes import read_recipe
 from .refine import differences, refined
@@ -19,9 +19,6 @@ from .weights import without_loras
 
 # A recipe with the longest prompts and all its facts is below 8,000; Matrix itself ends at 64 KiB.
 MAX_MESSAGE_CHARS = 16_000
-
-# More than any generator takes as one job; each of them is read before that is known.
-MAX_PICTURES = 100
 
 _FENCE = re.compile(r"```(?:[ \t]*(?P<language>\w*)[ \t]*\n)?")
 _CLOSING_FENCE = re.compile(r"^```", re.MULTILINE)
@@ -37,10 +34,7 @@ def parse_all(text: str, *, recipe: str | None = None, styles: Mapping[str, str]
     Raises ParseError.
     """
     _check_length(text)
-    number = lists.count(text)
-    if number > MAX_PICTURES:
-        raise ParseError(f"These lists make {number} pictures, and {MAX_PICTURES} is far too many already.")
-    found = lists.expand(text)
+    found = expand(text)
     requests = tuple(parse_draw(with_styles(cell.text, styles), recipe=recipe) for cell in found.cells)
     return Asked(requests, tuple(cell.headings for cell in found.cells), found.sizes)
 

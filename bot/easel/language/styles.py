@@ -16,7 +16,7 @@ MAX_STYLE_CHARS = 300
 _NAME = re.compile(rf"[a-z0-9](?:[a-z0-9-]{{0,{MAX_NAME_CHARS - 2}}}[a-z0-9])?")
 
 # Neither an address nor a Matrix id.
-_REFERENCE = re.compile(r"(?<![\w@.])@(?P<name>[A-Za-z0-9-]+)(?![\w:@.]*[\w:@])")
+_REFERENCE = re.compile(r"(?<![\w@.])@(?P<name>[A-Za-z0-9-]++)(?!\.*+[\w:@])")
 
 
 def style_names(text: str) -> tuple[str, ...]:
