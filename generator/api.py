@@ -130,41 +130,35 @@ class Facts(Words):
     notes: tuple[str, ...] = Field((), description="Sentences for the person: what was left out, why pixels may differ")
 
 
-class Picture(Words):
+class ImageFile(Words):
+    """What is to be known of an image before its bytes are fetched, and of the small copy of it."""
+
+    filename: str
+    mimetype: str
+    size: int = Field(description="Bytes")
+    width: int
+    height: int
+    blurhash: str
+    thumbnail_width: int
+    thumbnail_height: int
+    thumbnail_size: int
+    thumbnail_mimetype: str
+
+
+class Picture(ImageFile):
     """A result. The bytes are at ``/v1/jobs/{id}/pictures/{n}``, with ``/thumbnail`` and ``/recipe`` beside them.
 
     Width and height are those of the bytes; the recipe's are smaller where the card enlarges.
     """
 
     n: int
-    filename: str
-    mimetype: str
-    size: int = Field(description="Bytes")
-    width: int
-    height: int
-    blurhash: str
-    thumbnail_width: int
-    thumbnail_height: int
-    thumbnail_size: int
-    thumbnail_mimetype: str
     prompt: str
     recipe: Recipe
     facts: Facts
 
 
-class Sheet(Words):
+class Sheet(ImageFile):
     """A job's pictures on one. The bytes are at ``/v1/jobs/{id}/sheet/image``, with ``/thumbnail`` and ``/recipes``."""
-
-    filename: str
-    mimetype: str
-    size: int = Field(description="Bytes")
-    width: int
-    height: int
-    blurhash: str
-    thumbnail_width: int
-    thumbnail_height: int
-    thumbnail_size: int
-    thumbnail_mimetype: str
 
 
 class Error(Words):

@@ -195,11 +195,8 @@ class Store:
         text: str | None = await self._database.fetchval("SELECT text FROM recipe WHERE job = $1 AND n = $2", job_id, n)
         return text
 
-    async def forget_recipes(self, job_id: str, n: int | None = None) -> None:
-        """Those of all the job's pictures, or of one."""
-        await self._database.execute(
-            "DELETE FROM recipe WHERE job = $1 AND ($2 < 0 OR n = $2)", job_id, -1 if n is None else n
-        )
+    async def forget_recipe(self, job_id: str, n: int) -> None:
+        await self._database.execute("DELETE FROM recipe WHERE job = $1 AND n = $2", job_id, n)
 
     # ---- styles
 

@@ -22,7 +22,7 @@ from .job import SEED_CHOICES, Job, JobState, job_id
 from .job_body import CannotAsk
 from .language import Command, DrawCommand, EaselCommand, ParseError, as_command, brief, nearest, quoted, style_names
 from .outbox import NotSent, Priority
-from .picture_post import SHEET_KINDS, answer_content, reaction_content
+from .picture_post import PICTURE_KINDS, SHEET_KINDS, answer_content, reaction_content
 from .queue_words import queue_text
 from .replied_recipes import RepliedRecipes
 from .status import models_text, read_capabilities, status_text
@@ -87,15 +87,11 @@ class Desk:
         identifier = job_id(asked_by)
         if await self._store.job(identifier) is not None:
             return
-        base, unread = earlier.base if earlier else base, ""
-        if earlier is None and base is None:
-            try:
-                base = await self._replied.find(message)
-            except ParseError as error:
-                unread = str(error)
-            except NotSent as error:
-                self._log.warning(f"{identifier}: what it replies to could not be read: {error}")
-                unread = UNREAD_RECIPE
+        refusal = ""
+        if earlier is not None:
+            base = earlier.base
+        elif base is None:
+            base, refusal = await self._replied_recipe(message)
         job = Job(
             id=identifier,
             message=message.saying(text),
@@ -108,7 +104,7 @@ class Desk:
         is_waiting = earlier and not self._draughtsman.is_drawing(earlier.id)
         if earlier and is_waiting and await self._draughtsman.end(earlier, JobState.REPLACED):
             job = replace(job, received_ms=earlier.received_ms, replaces=earlier.id)
-        job = replace(job, state=JobState.FAILED, last_word=unread) if unread else await self._judged(job)
+        job = replace(job, state=JobState.FAILED, last_word=refusal) if refusal else await self._judged(job)
         await self._store.add_job(job)
         if job.replaces and job.state is not JobState.OPEN and not self._watch.away:
             # Nothing comes in its place.
@@ -145,58 +141,64 @@ class Desk:
     async def cancel(self, command: str, by: str, state: JobState = JobState.CANCELLED) -> None:
         """Cancel the job that this message asked for, if ``by`` may."""
         job = await self._store.job_of_command(command)
-        if job is not None and await self._may_change(job.message.room_id, job.message.sender, by):
+        if job is not None and await self._may_change_job(job, by):
             await self._draughtsman.end(job, state)
 
     async def remove(self, event_id: str, by: str) -> None:
         """Take a picture and its recipe out of the room, if ``by`` may, and have the generator forget its files."""
         posted = await self._store.posted_as(event_id)
-        if posted is None or posted.kind not in ("picture", "recipe", *SHEET_KINDS):
+        if posted is None or posted.kind not in (*PICTURE_KINDS, *SHEET_KINDS):
             return
         job = await self._store.job(posted.job)
-        if job is None or not await self._may_change(job.message.room_id, job.message.sender, by):
+        if job is None or not await self._may_change_job(job, by):
             return
         if posted.kind in SHEET_KINDS:
-            await self._delivery.take_back(job.id, *reversed(SHEET_KINDS))
-            await self._store.forget_recipes(job.id)
+            await self._delivery.take_back(job.id, *SHEET_KINDS)
+            for n in range(job.pictures):
+                await self._store.forget_recipe(job.id, n)
         else:
-            await self._delivery.take_back(job.id, "recipe", "picture", n=posted.n)
-            await self._store.forget_recipes(job.id, posted.n)
+            await self._delivery.take_back(job.id, *PICTURE_KINDS, n=posted.n)
+            await self._store.forget_recipe(job.id, posted.n)
         if not any(note.kind in ("picture", "sheet") for note in await self._store.all_posted(job.id)):
             await self._store.to_forget(job.id)
             await self._draughtsman.forget_files()
 
     async def again(self, event_id: str, reaction: str, by: str) -> None:
         """Draw the picture anew with another seed."""
-        await self._draw_posted(event_id, reaction, by, text="--seed new", kinds=("picture", "recipe"))
+        found = await self._posted_recipe(event_id, PICTURE_KINDS)
+        await self._draw_found(found, event_id, reaction, by, text="--seed new")
 
     async def copy(self, event_id: str, reaction: str) -> None:
         """Answer a picture with the command that draws it."""
-        posted = await self._store.posted_as(event_id)
-        if posted is None or posted.kind not in ("picture", "recipe"):
-            return
-        recipe = await self._store.recipe(posted.job, posted.n)
-        if recipe is not None:
-            relation = {"m.in_reply_to": {"event_id": event_id}}
+        if found := await self._posted_recipe(event_id, PICTURE_KINDS):
+            room_id, recipe = found
+            content = answer_content(as_command(recipe), {"m.in_reply_to": {"event_id": event_id}})
             with suppress(NotSent):
-                content = answer_content(as_command(recipe), relation)
-                await self._delivery.send(job_id(reaction), posted.room_id, "answer", content)
+                await self._delivery.send(job_id(reaction), room_id, "answer", content)
 
     async def pick(self, event_id: str, n: int, reaction: str, by: str) -> None:
         """Draw a sheet's picture of that number, from 0, in full size."""
-        await self._draw_posted(event_id, reaction, by, text="-n 1", kinds=SHEET_KINDS, n=n)
+        found = await self._posted_recipe(event_id, SHEET_KINDS, n)
+        await self._draw_found(found, event_id, reaction, by, text="-n 1")
 
-    async def _draw_posted(
-        self, event_id: str, reaction: str, by: str, *, text: str, kinds: tuple[str, ...], n: int | None = None
+    async def _draw_found(
+        self, found: tuple[str, str] | None, event_id: str, reaction: str, by: str, *, text: str
     ) -> None:
         """A reaction that draws is a reply to what it is on."""
+        if found:
+            room_id, recipe = found
+            message = Message(room_id=room_id, event_id=event_id, sender=by, body=text)
+            await self.draw(message, text, asked_by=reaction, base=recipe)
+
+    async def _posted_recipe(
+        self, event_id: str, kinds: tuple[str, ...], n: int | None = None
+    ) -> tuple[str, str] | None:
+        """Room and recipe of an event of ours of these kinds; ``n`` is the picture's number on a sheet."""
         posted = await self._store.posted_as(event_id)
         if posted is None or posted.kind not in kinds:
-            return
+            return None
         recipe = await self._store.recipe(posted.job, posted.n if n is None else n)
-        if recipe is not None:
-            message = Message(room_id=posted.room_id, event_id=event_id, sender=by, body=text)
-            await self.draw(message, text, asked_by=reaction, base=recipe)
+        return None if recipe is None else (posted.room_id, recipe)
 
     async def edit(self, message: Message, command: Command | None, edited: str, *, is_old: bool) -> None:
         """A message, here with its new words, was edited. ``message.event_id`` is that of the edit.
@@ -258,13 +260,7 @@ class Desk:
         if message.reply_to:
             replied = await self._store.job_of_command(message.reply_to)
             is_here = replied is not None and replied.message.room_id == message.room_id
-            jobs = (
-                [replied]
-                if replied
-                and is_here
-                and await self._may_change(message.room_id, replied.message.sender, message.sender)
-                else []
-            )
+            jobs = [replied] if replied and is_here and await self._may_change_job(replied, message.sender) else []
         else:
             own = [job for job in await self._store.open_jobs() if job.message.sender == message.sender]
             jobs = [job for job in own if job.message.room_id == message.room_id]
@@ -314,6 +310,16 @@ class Desk:
 
     # ---- inside
 
+    async def _replied_recipe(self, message: Message) -> tuple[str | None, str]:
+        """The recipe that a message replies to, if it does; else why that cannot be drawn from, or ""."""
+        try:
+            return await self._replied.find(message), ""
+        except ParseError as error:
+            return None, str(error)
+        except NotSent as error:
+            self._log.warning(f"What {message.event_id} replies to could not be read: {error}")
+            return None, UNREAD_RECIPE
+
     async def _styles_in(self, text: str, room_id: str) -> dict[str, str]:
         """The room's words for the names that a text uses."""
         if not (names := style_names(text)):
@@ -346,6 +352,9 @@ class Desk:
             open_jobs=len(open_jobs),
             pictures_in_24_h=await self._store.pictures_since(sender, job.received_ms - DAY_MS),
         )
+
+    async def _may_change_job(self, job: Job, user_id: str) -> bool:
+        return await self._may_change(job.message.room_id, job.message.sender, user_id)
 
     async def _may_change(self, room_id: str, owner: str, user_id: str) -> bool:
         """Whether what ``owner`` asked for or made is somebody's own, or they are an admin."""

@@ -122,8 +122,9 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Picture:
-    n: int
+class ImageFile:
+    """An image that can be fetched, and the small copy of it."""
+
     filename: str
     mimetype: str
     size: int
@@ -134,25 +135,19 @@ class Picture:
     thumbnail_height: int
     thumbnail_size: int
     thumbnail_mimetype: str
+
+
+@dataclass(frozen=True)
+class Picture(ImageFile):
+    n: int
     prompt: str
     recipe: Recipe
     facts: Facts
 
 
 @dataclass(frozen=True)
-class Sheet:
+class Sheet(ImageFile):
     """All pictures of a job on one."""
-
-    filename: str
-    mimetype: str
-    size: int
-    width: int
-    height: int
-    blurhash: str
-    thumbnail_width: int
-    thumbnail_height: int
-    thumbnail_size: int
-    thumbnail_mimetype: str
 
 
 @dataclass(frozen=True)

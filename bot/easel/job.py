@@ -5,6 +5,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from .incoming import Message
@@ -53,7 +54,7 @@ class Job:
     base: str | None = None
     styles: Mapping[str, str] = field(default_factory=dict, hash=False)
 
-    @property
+    @cached_property
     def asked(self) -> Asked:
         """What is asked for. Raises ParseError."""
         return parse_all(self.message.body, recipe=self.base, styles=self.styles)

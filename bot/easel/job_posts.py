@@ -8,12 +8,20 @@ from .database import Store
 from .delivery import Delivery
 from .generator_client import GeneratorClient
 from .generator_errors import NotYet
-from .generator_words import JobStatus, Picture, Position, Sheet
+from .generator_words import ImageFile, JobStatus, Picture, Position
 from .homeserver import Homeserver
 from .job import Job
 from .language import Asked
 from .outbox import Debt, Priority
-from .picture_post import answer_content, caption, picture_content, recipe_content, sheet_caption
+from .picture_post import (
+    PICTURE_KINDS,
+    SHEET_KINDS,
+    answer_content,
+    caption,
+    picture_content,
+    recipe_content,
+    sheet_caption,
+)
 from .queue_words import away_text, in_turns, waiting_text
 
 # A picture and its recipe.
@@ -54,7 +62,7 @@ class JobPosts:
         recipe = await self._generator.recipe(job.id, picture.n)
         await self._store.keep_recipe(job.id, picture.n, recipe.decode())
         files = _Files(data, thumbnail, recipe)
-        await self._post(job, picture, files, caption(picture, notes), debt, kinds=("picture", "recipe"), n=picture.n)
+        await self._post(job, picture, files, caption(picture, notes), debt, kinds=PICTURE_KINDS, n=picture.n)
 
     async def sheet(
         self, job: Job, asked: Asked, pictures: Sequence[Picture], notes: tuple[str, ...], debt: Debt
@@ -72,12 +80,12 @@ class JobPosts:
             recipe = await self._generator.recipe(job.id, picture.n)
             await self._store.keep_recipe(job.id, picture.n, recipe.decode())
         text = sheet_caption(asked, pictures, notes)
-        await self._post(job, sheet, files, text, debt, kinds=("sheet", "recipes"), n=0)
+        await self._post(job, sheet, files, text, debt, kinds=SHEET_KINDS, n=0)
 
     async def _post(
         self,
         job: Job,
-        picture: Picture | Sheet,
+        picture: ImageFile,
         files: "_Files",
         text: str,
         debt: Debt,

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-from .generator_words import Picture, Sheet
+from .generator_words import ImageFile, Picture
 from .language import Asked
 
 # Our key in an event's content, in which a later reply or reaction finds its job.
 EASEL_KEY = "household.easel"
 
+
+# What a picture and its recipe are marked as.
+PICTURE_KINDS = ("picture", "recipe")
 
 # What a sheet and the file of its recipes are marked as.
 SHEET_KINDS = ("sheet", "recipes")
@@ -66,7 +69,7 @@ def sheet_caption(asked: Asked, pictures: Sequence[Picture], notes: tuple[str, .
 
 
 def picture_content(
-    picture: Picture | Sheet, *, text: str, image: dict[str, Any], thumbnail: dict[str, Any], relation: dict[str, Any]
+    picture: ImageFile, *, text: str, image: dict[str, Any], thumbnail: dict[str, Any], relation: dict[str, Any]
 ) -> dict[str, Any]:
     """The ``m.image`` event. ``image`` and ``thumbnail`` are what uploading them gave, ``text`` is the caption."""
     return {
@@ -96,7 +99,7 @@ def picture_content(
 
 
 def recipe_content(
-    picture: Picture | Sheet, *, size: int, recipe: dict[str, Any], relation: dict[str, Any]
+    picture: ImageFile, *, size: int, recipe: dict[str, Any], relation: dict[str, Any]
 ) -> dict[str, Any]:
     """The ``m.file`` event; ``recipe`` is what uploading it gave, ``size`` its bytes."""
     filename = picture.filename.rpartition(".")[0] + ".yml"

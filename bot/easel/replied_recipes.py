@@ -4,7 +4,7 @@ from .database import Store
 from .homeserver import Homeserver
 from .incoming import Message
 from .language import ParseError
-from .picture_post import EASEL_KEY, SHEET_KINDS
+from .picture_post import EASEL_KEY, PICTURE_KINDS, SHEET_KINDS
 from .room_history import RoomHistory
 
 # The longest that Easel writes is below 16 KB.
@@ -28,7 +28,7 @@ class RepliedRecipes:
             raise ParseError(
                 "That is a sheet of several pictures. React to it with the number of one, and reply to that picture."
             )
-        if posted is not None and posted.room_id == message.room_id and posted.kind in ("picture", "recipe"):
+        if posted is not None and posted.room_id == message.room_id and posted.kind in PICTURE_KINDS:
             kept = await self._store.recipe(posted.job, posted.n)
         else:
             kept = None

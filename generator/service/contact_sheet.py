@@ -41,7 +41,7 @@ class _Sheet:
     """Grows downwards: the height is known at the end."""
 
     def __init__(self, across: int, cell_width: int) -> None:
-        self._across, self._cell_width = across, cell_width
+        self._cell_width = cell_width
         self._width = across * (cell_width + _GAP) + _GAP
         self._font = ImageFont.load_default(_FONT_PX)
         self._strips: list[Image.Image] = []

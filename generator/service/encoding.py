@@ -62,22 +62,17 @@ def thumbnail(image: Image) -> tuple[bytes, tuple[int, int]]:
     """A small copy and its size. The same image gives the same bytes, so it need not be kept."""
     small = image.copy()
     small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Resampling.LANCZOS)
-    out = io.BytesIO()
-    small.save(out, "JPEG", quality=THUMBNAIL_QUALITY)
-    return out.getvalue(), small.size
+    return _jpeg(small, THUMBNAIL_QUALITY), small.size
 
 
 def sheet(image: Image) -> bytes:
-    out = io.BytesIO()
-    image.save(out, "JPEG", quality=SHEET_QUALITY)
-    return out.getvalue()
+    return _jpeg(image, SHEET_QUALITY)
 
 
 def preview(image: Image) -> str:
     """A small picture as a data: URL."""
-    out = io.BytesIO()
-    image.save(out, "JPEG", quality=THUMBNAIL_QUALITY)
-    return f"data:{THUMBNAIL_MIMETYPE};base64,{base64.b64encode(out.getvalue()).decode()}"
+    data = base64.b64encode(_jpeg(image, THUMBNAIL_QUALITY)).decode()
+    return f"data:{THUMBNAIL_MIMETYPE};base64,{data}"
 
 
 def blurhash_of(image: Image) -> str:
@@ -102,6 +97,12 @@ def a1111_parameters(recipe: Recipe, *, enlarged: int = 1) -> str:
     lines = [recipe.prompt, f"Negative prompt: {recipe.negative_prompt}" if recipe.negative_prompt else None]
     lines.append(", ".join(f"{key}: {value}" for key, value in settings.items()))
     return "\n".join(line for line in lines if line is not None)
+
+
+def _jpeg(image: Image, quality: int) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=quality)
+    return out.getvalue()
 
 
 def _extrema(image: Image) -> tuple[tuple[int, int], ...]:

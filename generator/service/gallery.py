@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -101,18 +102,11 @@ class Gallery:
     def sheet(self, asked: SheetRequest, pictures: Sequence[Picture]) -> Sheet:
         """What is to be known of the pictures' sheet. Made anew each time, as its bytes are. Raises Gone."""
         image = self._sheet(asked, pictures)
-        thumbnail, (thumbnail_width, thumbnail_height) = encoding.thumbnail(image)
         return Sheet(
             filename=f"{pictures[0].filename.rpartition('-')[0]}-sheet.jpg",
             mimetype=encoding.SHEET_MIMETYPE,
             size=len(encoding.sheet(image)),
-            width=image.width,
-            height=image.height,
-            blurhash=encoding.blurhash_of(image),
-            thumbnail_width=thumbnail_width,
-            thumbnail_height=thumbnail_height,
-            thumbnail_size=len(thumbnail),
-            thumbnail_mimetype=encoding.THUMBNAIL_MIMETYPE,
+            **_seen(image),
         )
 
     def sheet_image(self, asked: SheetRequest, pictures: Sequence[Picture]) -> bytes:
@@ -182,23 +176,30 @@ class Gallery:
 
 
 def _picture(image: Image.Image, n: int, path: Path, size: int, recipe: Recipe, facts: Facts) -> Picture:
-    thumbnail, (thumbnail_width, thumbnail_height) = encoding.thumbnail(image)
     return Picture(
         n=n,
         filename=path.name,
         mimetype="image/png",
         size=size,
-        width=image.width,
-        height=image.height,
-        blurhash=encoding.blurhash_of(image),
-        thumbnail_width=thumbnail_width,
-        thumbnail_height=thumbnail_height,
-        thumbnail_size=len(thumbnail),
-        thumbnail_mimetype=encoding.THUMBNAIL_MIMETYPE,
+        **_seen(image),
         prompt=recipe.prompt,
         recipe=recipe,
         facts=facts,
     )
+
+
+def _seen(image: Image.Image) -> dict[str, Any]:
+    """The fields of an ``ImageFile`` that the image itself tells, whatever its file is."""
+    thumbnail, (thumbnail_width, thumbnail_height) = encoding.thumbnail(image)
+    return {
+        "width": image.width,
+        "height": image.height,
+        "blurhash": encoding.blurhash_of(image),
+        "thumbnail_width": thumbnail_width,
+        "thumbnail_height": thumbnail_height,
+        "thumbnail_size": len(thumbnail),
+        "thumbnail_mimetype": encoding.THUMBNAIL_MIMETYPE,
+    }
 
 
 def _restored(path: Path, job: str, n: int, recipe: Recipe) -> Picture | None:

@@ -126,15 +126,15 @@ _SLOT_BY_NAME = {name: flag.field for name, flag in _BY_NAME.items() if flag.fie
 
 def find_flag(name: str) -> Flag:
     """The flag called ``name`` (without dashes, any case, ``_`` for ``-``), or a sentence with the nearest one."""
-    if flag := _BY_NAME.get(_spelled(name)):
+    if flag := flag_named(name):
         return flag
     near = nearest(name, _BY_NAME)
     hint = f"Did you mean {_typed(near)}?" if near else "!easel help flags lists them all."
     raise ParseError(f"There is no flag --{brief(name)}. {hint}")
 
 
-def find_flag_named(name: str) -> Flag | None:
-    """The same where no sentence is needed."""
+def flag_named(name: str) -> Flag | None:
+    """The same, or None."""
     return _BY_NAME.get(_spelled(name))
 
 
@@ -145,8 +145,7 @@ def find_slot(label: str) -> str | None:
 
 def flag_like(word: str) -> str | None:
     """The flag that a word would be with dashes, if it is one."""
-    name = _spelled(word)
-    return _typed(name) if name in _BY_NAME else None
+    return _typed(_spelled(word)) if flag_named(word) else None
 
 
 def _spelled(name: str) -> str:

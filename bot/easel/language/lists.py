@@ -10,7 +10,7 @@ from itertools import product
 from math import prod
 
 from .chat import dashed
-from .flags import find_flag_named
+from .flags import flag_named
 from .nesting import bracket_pairs, split_outside
 from .phones import as_typed
 from .sentences import ParseError
@@ -105,7 +105,7 @@ def _braces(text: str, depth: int) -> list[Axis]:
 def _flags(text: str) -> list[Axis]:
     found = []
     for match in dashed(text):
-        flag = find_flag_named(match["name"])
+        flag = flag_named(match["name"])
         if flag is None or flag.field not in _LISTED:
             continue
         listed = _LISTED[flag.field].match(text, match.end())
