@@ -79,6 +79,8 @@ FUNCTION_WORDS = (
 
 # How often a caption does what the reasons above ask for, as shares; chosen by hand.
 _SINGLE = 0.2
+# Of the others: only what must be said.
+_SHORT = 0.3
 # Outfits are told apart more easily than headgear, and five of them share one word, clothes.
 _WRONG = {"headgear": 0.33, "outfit": 0.65}
 _WEAKENED = 0.12
@@ -118,9 +120,10 @@ def caption(scene: Scene, rng: random.Random) -> Fragments:
             terms[kind] = rng.choice(ABSENT[kind])
 
     # 2. The rest: what is plain may stay unsaid, the place too.
+    is_short = rng.random() < _SHORT
     for kind, said in (("face", 0.4), ("place", 0.85), ("light", 0.4), ("style", 0.4)):
         value = getattr(scene, kind)
-        if (kind in PLAIN and value != PLAIN[kind]) or rng.random() < said:
+        if (kind in PLAIN and value != PLAIN[kind]) or (not is_short and rng.random() < said):
             terms[kind] = _phrase(value, rng)
 
     # 3. Words that change nothing.

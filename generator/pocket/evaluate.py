@@ -22,7 +22,7 @@ from generator.drawing.diffusion import DiffusionEngine
 from generator.lane import Draw
 from generator.pocket.judge import Judge, load_or_train
 from generator.pocket.render import render
-from generator.pocket.scene import ATTRIBUTES, Scene, random_scenes
+from generator.pocket.scene import ATTRIBUTES, Scene, held_out_scenes
 from generator.pocket.sheet import contact_sheet
 from generator.pocket.train import WEIGHTS
 from generator.pocket.train_vae import to_tensor
@@ -127,10 +127,13 @@ def prompt_for(scene: Scene, *, leave_out: Iterable[str] = ()) -> str:
 def evaluate(
     judge: Judge, size: Size, *, tier: str = "exact", weights: Path = WEIGHTS, progress: bool = True
 ) -> dict[str, dict[str, float]]:
-    """The figures, by question: ``drawn``, ``rendered`` and ``round trip`` by attribute, ``left`` and ``unasked``."""
+    """The figures, by question: ``drawn``, ``rendered`` and ``round trip`` by attribute, ``left`` and ``unasked``.
+
+    ``two words`` are drawn as well, of such prompts as `otter, top hat`.
+    """
     pictures = Pictures(tier=tier, weights=weights)
-    scenes = random_scenes(size.scenes, seed=_SEED, held_out=True)
-    bar = tqdm(total=size.scenes * size.seeds + 10 * size.each, unit="picture", disable=not progress)
+    scenes = held_out_scenes(size.scenes, seed=_SEED)
+    bar = tqdm(total=size.scenes * size.seeds + 18 * size.each, unit="picture", disable=not progress)
 
     def seen(asked: Sequence[Asked]) -> list[Scene]:
         return judge.scenes(pictures.draw(asked, bar.update))
@@ -145,24 +148,28 @@ def evaluate(
         "round trip": _agreement(wanted, judge.scenes(np.stack(trips))),
     }
 
-    # 2. What is left of a thing that is taken away again.
+    # 2. What is left of a thing that is taken away again, of prompts that say all and of two words.
     def share(kind: str, some: list[Scene], prompts: Iterable[tuple[str, str]]) -> float:
         """Of the pictures for the prompts, how many still show the scenes' own ``kind``."""
         asked = [Asked(text, _SEED + n, negative) for n, (text, negative) in enumerate(prompts)]
         return _mean(getattr(a, kind) == getattr(b, kind) for a, b in zip(seen(asked), some, strict=True))
 
     left: dict[str, float] = {}
+    two_words: dict[str, float] = {}
     for kind, bare in (("headgear", "hat"), ("outfit", "clothes")):
         some = [scene for scene in scenes if kind == "outfit" or scene.headgear != "headphones"][: size.each]
-        asked_for = [(prompt_for(scene), getattr(scene, kind)) for scene in some]
-        before = share(kind, some, [(text, "") for text, _ in asked_for])
-        ways = {
-            f"--no with the {kind}'s own name": asked_for,
-            f"--no {bare}": [(text, bare) for text, _ in asked_for],
-            f"({kind})----": [(text.replace(value, f"({value})----"), "") for text, value in asked_for],
-        }
-        left |= {way: share(kind, some, prompts) / max(before, 1e-9) for way, prompts in ways.items()}
-    figures["left"] = left
+        own = [getattr(scene, kind) for scene in some]
+        for of, leave_out in (("", ()), (" of two words", set(ATTRIBUTES) - {"animal", kind})):
+            texts = [prompt_for(scene, leave_out=leave_out) for scene in some]
+            before = share(kind, some, [(text, "") for text in texts])
+            ways = {
+                f"--no with the {kind}'s own name": list(zip(texts, own, strict=True)),
+                f"--no {bare}": [(text, bare) for text in texts],
+                f"({kind})----": [(text.replace(it, f"({it})----"), "") for text, it in zip(texts, own, strict=True)],
+            }
+            left |= {way + of: share(kind, some, prompts) / max(before, 1e-9) for way, prompts in ways.items()}
+        two_words[kind] = before
+    figures |= {"left": left, "two words": two_words}
 
     # 3. A headgear that nobody asked for.
     plain = [prompt_for(scene, leave_out=("headgear",)) for scene in scenes[: size.each]]
@@ -175,12 +182,13 @@ def evaluate(
 
 def failures(figures: dict[str, dict[str, float]]) -> list[str]:
     """A sentence for each requirement that is not met."""
-    drawn, left, unasked = figures["drawn"], figures["left"], figures["unasked"]["headgear"]
+    left, unasked = figures["left"], figures["unasked"]["headgear"]
     return [
         *(
-            f"{name} is {drawn[name]:.3f}, required is {least}"
+            f"{name}{of} is {figures[question][name]:.3f}, required is {least}"
+            for question, of in (("drawn", ""), ("two words", ", asked for with two words,"))
             for name, least in REQUIRED.items()
-            if drawn[name] < least
+            if figures[question].get(name, 1) < least
         ),
         *(f"{way} leaves {share:.2f}, at most {MOST_LEFT} may be" for way, share in left.items() if share > MOST_LEFT),
         *([f"{unasked:.3f} have a headgear unasked, at most {MOST_UNASKED} may"] if unasked >= MOST_UNASKED else []),
@@ -198,7 +206,7 @@ def main() -> int:
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     if given.sheet:
-        prompts = [prompt_for(scene) for scene in random_scenes(48, seed=_SEED, held_out=True)]
+        prompts = [prompt_for(scene) for scene in held_out_scenes(48, seed=_SEED)]
         asked = [Asked(text, _SEED + n) for n, text in enumerate(prompts)]
         drawn = Pictures(tier=given.tier, weights=given.weights).draw(asked)
         contact_sheet(list(zip(prompts, drawn, strict=True))).save(given.sheet)
@@ -224,6 +232,10 @@ def _table(figures: dict[str, dict[str, float]], missed: list[str]) -> str:
     for name in figures["drawn"]:
         shares = "".join(f"{figures[column][name]:12.3f}" for column in columns)
         lines.append(f"{name:28}{shares}{REQUIRED.get(name, ''):>12}")
+    lines += [
+        f"{name + ', asked for with two words':28}{share:12.3f}{REQUIRED[name]:>36}"
+        for name, share in figures["two words"].items()
+    ]
     lines += [f"{'left: ' + way:52}{share:12.3f}{MOST_LEFT:>12}" for way, share in figures["left"].items()]
     lines.append(f"{'headgear unasked':52}{figures['unasked']['headgear']:12.3f}{MOST_UNASKED:>12}")
     return "\n".join([*lines, *missed])

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from generator.pocket.renders import training_pictures
-from generator.pocket.scene import ATTRIBUTES, Scene, random_scenes
+from generator.pocket.scene import ATTRIBUTES, Scene, training_scenes
 from generator.pocket.schedule import learning_rate_factor
 from generator.pocket.train import PICTURES, SEED
 from generator.pocket.train_vae import to_tensor
@@ -62,7 +62,7 @@ def load_or_train(file: Path, folder: Path) -> Judge:
 def _train(judge: Judge, folder: Path) -> None:
     torch.manual_seed(SEED)
     folder.mkdir(parents=True, exist_ok=True)
-    scenes = random_scenes(PICTURES, seed=SEED, held_out=False)
+    scenes = training_scenes(PICTURES, seed=SEED)
     pictures = training_pictures(folder, scenes, seed=SEED)
     answers = {
         name: torch.tensor([values.index(getattr(scene, name)) for scene in scenes])

@@ -19,7 +19,7 @@ from generator.pocket import checkpoint
 from generator.pocket.architecture import make_scheduler, make_vae
 from generator.pocket.captions import known_words
 from generator.pocket.renders import training_pictures
-from generator.pocket.scene import random_scenes
+from generator.pocket.scene import training_scenes
 from generator.pocket.train_unet import (
     GOING_ON_LEARNING_RATE,
     LEARNING_RATE,
@@ -36,9 +36,10 @@ log = logging.getLogger(__name__)
 WEIGHTS = Path(__file__).parent / "weights"
 
 # What the shipped weights were made with.
-PICTURES = 48_000
+PICTURES = 96_000
 VAE_STEPS = 6_000
-UNET_STEPS = 13_500
+UNET_STEPS = 5_000
+BATCH = 256
 SEED = 1
 
 _ENCODED_AT_ONCE = 64
@@ -52,6 +53,7 @@ def main() -> None:
     parser.add_argument("--start", type=Path, help="weights to go on from, in place of nothing")
     parser.add_argument("--vae-steps", type=int, default=VAE_STEPS)
     parser.add_argument("--unet-steps", type=int, default=UNET_STEPS)
+    parser.add_argument("--batch", type=int, default=BATCH, help="pictures, or pieces of them, in a step")
     parser.add_argument("--pictures", type=int, default=PICTURES)
     parser.add_argument("--seed", type=int, default=SEED)
     given = parser.parse_args()
@@ -63,6 +65,7 @@ def main() -> None:
         start=given.start,
         vae_steps=given.vae_steps,
         unet_steps=given.unet_steps,
+        batch=given.batch,
         pictures=given.pictures,
         seed=given.seed,
     )
@@ -76,19 +79,25 @@ def train(
     start: Path | None = None,
     vae_steps: int,
     unet_steps: int,
+    batch: int,
     pictures: int,
     seed: int,
 ) -> None:
     began = time.perf_counter()
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
     folder.mkdir(parents=True, exist_ok=True)
 
     # 1. Pictures of the small world.
-    scenes = random_scenes(pictures, seed=seed, held_out=False)
+    scenes = training_scenes(pictures, seed=seed)
     renders = training_pictures(folder, scenes, seed=seed)
     log.info("%d pictures after %.0f s", len(renders), time.perf_counter() - began)
 
     # 2. The VAE, and the pictures as its latents, scaled to unit variance as SDXL's are.
-    vae = load_vae(start).to(device) if start else train_vae(renders, folder, steps=vae_steps, device=device, seed=seed)
+    if start:
+        vae = load_vae(start).to(device)
+    else:
+        vae = train_vae(renders, folder, steps=vae_steps, batch=batch, device=device, seed=seed)
     latents = _latents(vae, renders, folder / f"latents-{vae_steps}-{pictures}-{seed}.pt", device)
     if not start:
         vae.register_to_config(scaling_factor=round(1 / latents.std().item(), 5))
@@ -99,7 +108,15 @@ def train(
     networks = load_networks(start) if start else make_networks(seed=seed)
     learning_rate = GOING_ON_LEARNING_RATE if start else LEARNING_RATE
     train_unet(
-        networks, latents, scenes, folder, steps=unet_steps, learning_rate=learning_rate, device=device, seed=seed
+        networks,
+        latents,
+        scenes,
+        folder,
+        steps=unet_steps,
+        batch=batch,
+        learning_rate=learning_rate,
+        device=device,
+        seed=seed,
     )
 
     # 4. The pipeline that everyone loads.

@@ -3,16 +3,17 @@
 import logging
 import math
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import accumulate
-from math import prod
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.training_utils import EMAModel
 from safetensors.torch import load_file
 from torch import nn
+from torch.utils.data import DataLoader, Dataset
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from generator.pocket.architecture import make_scheduler, make_text_encoders, make_tokenizers, make_unet
@@ -23,19 +24,20 @@ from generator.pocket.training import Training
 
 log = logging.getLogger(__name__)
 
-_BATCH = 32
 LEARNING_RATE = 1e-3
 # For weights that are good already.
 GOING_ON_LEARNING_RATE = 5e-4
 
-# Scenes without headgear, and without an outfit, are met so many times as often as their number. The rarer a thing is,
-# the more a negative prompt that names it takes away; docs/pocket.md has the figures.
-_BARE_WEIGHT = {"headgear": 5, "outfit": 7}
-
 # Captions left out, for classifier-free guidance: half as an empty text, half as the zeros of an absent one.
 _DROPPED = 0.1
 
+# Those that make_scheduler's schedule has.
+_TIMES = 1000
+
 _LOG_EVERY = 100
+
+# A card learns faster than one core finds words.
+_WORKERS = {"cpu": 0, "cuda": 8}
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ def train_unet(
     folder: Path,
     *,
     steps: int,
+    batch: int,
     learning_rate: float = LEARNING_RATE,
     device: torch.device,
     seed: int,
@@ -96,37 +99,89 @@ def train_unet(
     training = Training(trained, optimizer, average, folder / "unet.pt", steps=steps)
     training.resume()
     scheduler = make_scheduler()
-    weights = list(accumulate(_weight(scene) for scene in scenes))
-    seen_loss = 0.0
+    latents = latents.to(device)
+    lots = _Lots(scenes, networks, latents.shape[1:], batch=batch, seed=seed)
+    seen_loss = torch.zeros((), device=device)
 
-    while training.step < steps:
-        # 1. Scenes of a batch and words for them, the same ones for the same step.
-        rng = random.Random(f"{seed} {training.step}")
-        noise_source = torch.Generator().manual_seed(rng.getrandbits(60))
-        chosen = rng.choices(range(len(scenes)), cum_weights=weights, k=_BATCH)
-        conditioning = encode([_caption_or_none(scenes[n], rng) for n in chosen], networks, device)
-
-        # 2. Their latents, each somewhere on its way to noise.
-        clean = latents[chosen].to(device)
-        noise = torch.randn(clean.shape, generator=noise_source).to(device)
-        times = torch.randint(scheduler.config.num_train_timesteps, (_BATCH,), generator=noise_source).to(device)
+    for lot in DataLoader(
+        lots,
+        batch_size=None,
+        sampler=range(training.step, steps),
+        num_workers=_WORKERS[device.type],
+        pin_memory=device.type == "cuda",
+    ):
+        # 1. Scenes of a batch, each somewhere on its way to noise, and words for them.
+        clean = latents[lot["chosen"].to(device)]
+        noise, times = lot["noise"].to(device), lot["times"].to(device)
         noisy = scheduler.add_noise(clean, noise, times)
+        conditioning = encode(lot["words"].to(device), networks)
 
-        # 3. How far the UNet's velocity is from the true one.
-        loss = (
-            (_velocity(networks.unet, noisy, times, conditioning) - scheduler.get_velocity(clean, noise, times))
-            .square()
-            .mean()
-        )
+        # 2. How far the UNet's velocity is from the true one.
+        predicted = _velocity(networks.unet, noisy, times, conditioning)
+        loss = (predicted - scheduler.get_velocity(clean, noise, times)).square().mean()
 
-        # 4. A step against it.
+        # 3. A step against it.
         training.learn(loss)
-        seen_loss += loss.item() / _LOG_EVERY
+        seen_loss += loss.detach() / _LOG_EVERY
         if training.step % _LOG_EVERY == 0:
-            log.info("unet %d of %d: loss %.4f", training.step, steps, seen_loss)
-            seen_loss = 0.0
+            log.info("unet %d of %d: loss %.4f", training.step, steps, seen_loss.item())
+            seen_loss.zero_()
 
     training.finish()
+
+
+@dataclass(frozen=True)
+class Words:
+    """Captions as both encoders read them: ids (n, 77) and weights of tokens (n, 77), and which are there at all (n).
+
+    ``weakened`` are the rows with a weight other than 1.
+    """
+
+    ids: tuple[torch.Tensor, torch.Tensor]
+    weights: torch.Tensor
+    present: torch.Tensor
+    weakened: torch.Tensor
+
+    def pin_memory(self) -> "Words":
+        return self._each(torch.Tensor.pin_memory)
+
+    def to(self, device: torch.device) -> "Words":
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "Words":
+        one, other = self.ids
+        return Words((change(one), change(other)), change(self.weights), change(self.present), change(self.weakened))
+
+
+class _Lots(Dataset[dict[str, Any]]):
+    """All that is drawn by lot for a step, the same for the same step: scenes, their captions, noise and times."""
+
+    def __init__(self, scenes: list[Scene], networks: Networks, shape: torch.Size, *, batch: int, seed: int) -> None:
+        self._scenes = scenes
+        self._tokenizers = (networks.tokenizer, networks.tokenizer_2)
+        self._shape = shape
+        self._batch = batch
+        self._seed = seed
+
+    def __getitem__(self, step: int) -> dict[str, Any]:
+        rng = random.Random(f"{self._seed} {step}")
+        noise_source = torch.Generator().manual_seed(rng.getrandbits(60))
+        chosen = rng.choices(range(len(self._scenes)), k=self._batch)
+        return {
+            "chosen": torch.tensor(chosen),
+            "words": tokenized([_caption_or_none(self._scenes[n], rng) for n in chosen], *self._tokenizers),
+            "noise": torch.randn((self._batch, *self._shape), generator=noise_source),
+            "times": torch.randint(_TIMES, (self._batch,), generator=noise_source),
+        }
+
+
+def tokenized(captions: list[Fragments | None], *tokenizers: CLIPTokenizer) -> Words:
+    """None is an absent prompt."""
+    present = torch.tensor([fragments is not None for fragments in captions]).float()
+    weights = torch.ones(len(captions), tokenizers[0].model_max_length)
+    tokens = [_tokens(fragments or [], tokenizers[0], row) for fragments, row in zip(captions, weights, strict=True)]
+    one, other = (_padded(tokens, tokenizer) for tokenizer in tokenizers)
+    return Words((one, other), weights, present, (weights != 1).any(dim=1).nonzero().flatten())
 
 
 @dataclass(frozen=True)
@@ -137,38 +192,29 @@ class Conditioning:
     pooled: torch.Tensor
 
 
-def encode(captions: list[Fragments | None], networks: Networks, device: torch.device) -> Conditioning:
-    """As compel and the engine encode them, a batch at once; None is an absent prompt, zeros.
+def encode(words: Words, networks: Networks) -> Conditioning:
+    """As compel and the engine encode them, a batch at once; an absent prompt is zeros.
 
     compel scales what a weighted word adds to the empty text. Words with a weight below 1 it also hides from the other
     words in a second reading, and mixes both.
     """
-    present = torch.tensor([fragments is not None for fragments in captions], device=device).float()
-    weights = torch.ones(len(captions), networks.tokenizer.model_max_length, device=device)
-    tokens = [
-        _tokens(fragments or [], networks.tokenizer, row) for fragments, row in zip(captions, weights, strict=True)
-    ]
-    weakened = (weights != 1).any(dim=1).nonzero().flatten()
-
     halves = []
-    for tokenizer, encoder in (
-        (networks.tokenizer, networks.text_encoder),
-        (networks.tokenizer_2, networks.text_encoder_2),
+    for tokenizer, encoder, ids in (
+        (networks.tokenizer, networks.text_encoder, words.ids[0]),
+        (networks.tokenizer_2, networks.text_encoder_2, words.ids[1]),
     ):
-        ids = _padded([[], *tokens], tokenizer).to(device)
-        output = encoder(ids, output_hidden_states=True)
-        empty, half = output.hidden_states[-2].split([1, len(tokens)])
-        half = empty + (half - empty) * weights[..., None]
-        if len(weakened):
-            weight = weights[weakened]
-            hidden = encoder(ids[1:][weakened], (weight == 1).long(), output_hidden_states=True).hidden_states[-2]
-            hidden = empty + (hidden - empty) * weight[..., None]
+        output = encoder(torch.cat([_padded([[]], tokenizer).to(ids.device), ids]), output_hidden_states=True)
+        empty, half = output.hidden_states[-2].split([1, len(ids)])
+        half = empty + (half - empty) * words.weights[..., None]
+        if len(words.weakened):
+            weight = words.weights[words.weakened]
+            again = encoder(ids[words.weakened], (weight == 1).long(), output_hidden_states=True)
+            hidden = empty + (again.hidden_states[-2] - empty) * weight[..., None]
             share = torch.tan((1 - weight.amin(dim=1)) * math.pi / 2)[:, None, None]
-            mixed = (half[weakened] + share * hidden) / (1 + share)
-            half = half.index_copy(0, weakened, mixed)
+            half = half.index_copy(0, words.weakened, (half[words.weakened] + share * hidden) / (1 + share))
         halves.append(half)
-    pooled = output.text_embeds[1:]
-    return Conditioning(torch.cat(halves, dim=-1) * present[:, None, None], pooled * present[:, None])
+    present = words.present[:, None]
+    return Conditioning(torch.cat(halves, dim=-1) * present[..., None], output.text_embeds[1:] * present)
 
 
 def _velocity(
@@ -180,10 +226,6 @@ def _velocity(
         noisy, times, encoder_hidden_states=conditioning.embeds, added_cond_kwargs=added, return_dict=False
     )[0]
     return predicted
-
-
-def _weight(scene: Scene) -> int:
-    return prod(weight for kind, weight in _BARE_WEIGHT.items() if getattr(scene, kind) == "none")
 
 
 def _caption_or_none(scene: Scene, rng: random.Random) -> Fragments | None:

@@ -16,7 +16,6 @@ from generator.pocket.training import Training
 log = logging.getLogger(__name__)
 
 # Pieces of pictures: the network sees no further, and a step costs a quarter.
-_BATCH = 16
 _PIECE = 32
 _LEARNING_RATE = 1.5e-3
 
@@ -27,7 +26,9 @@ _FIRST_LOG_VARIANCE = -6.0
 _LOG_EVERY = 100
 
 
-def train_vae(pictures: np.ndarray, folder: Path, *, steps: int, device: torch.device, seed: int) -> AutoencoderKL:
+def train_vae(
+    pictures: np.ndarray, folder: Path, *, steps: int, batch: int, device: torch.device, seed: int
+) -> AutoencoderKL:
     """An AutoencoderKL (Kingma and Welling, arXiv 1312.6114) that reads and writes the pictures, (n, 64, 64, 3) bytes.
 
     Goes on from the last checkpoint in ``folder``.
@@ -40,15 +41,15 @@ def train_vae(pictures: np.ndarray, folder: Path, *, steps: int, device: torch.d
             if isinstance(block, ResnetBlock2D):
                 block.conv2.weight.zero_()
         vae.quant_conv.bias[vae.config.latent_channels :] = _FIRST_LOG_VARIANCE
-    optimizer = torch.optim.AdamW(vae.parameters(), lr=_LEARNING_RATE, betas=(0.9, 0.99), weight_decay=1e-4)
-    average = EMAModel(vae.parameters(), decay=0.998, use_ema_warmup=True, power=3 / 4)
+    optimizer = torch.optim.AdamW(vae.parameters(), lr=_LEARNING_RATE, betas=(0.9, 0.99), weight_decay=1e-4, fused=True)
+    average = EMAModel(vae.parameters(), decay=0.998, use_ema_warmup=True, power=3 / 4, foreach=True)
     training = Training(vae, optimizer, average, folder / "vae.pt", steps=steps)
     training.resume()
 
     while training.step < steps:
         # 1. Pieces of a batch of pictures, the same ones for the same step.
         rng = np.random.default_rng((seed, training.step))
-        chosen = rng.integers(len(pictures), size=_BATCH)
+        chosen = rng.integers(len(pictures), size=batch)
         top, left = 4 * rng.integers((SIDE - _PIECE) // 4 + 1, size=2)
         target = to_tensor(pictures[chosen, top : top + _PIECE, left : left + _PIECE]).to(device)
 

@@ -14,10 +14,10 @@ from generator.pocket import checkpoint
 from generator.pocket.architecture import LATENT_CHANNELS, make_tokenizers
 from generator.pocket.canvas import SIDE
 from generator.pocket.captions import known_words
-from generator.pocket.scene import random_scenes
+from generator.pocket.scene import training_scenes
 from generator.pocket.schedule import learning_rate_factor
 from generator.pocket.train import train
-from generator.pocket.train_unet import encode, make_networks, train_unet
+from generator.pocket.train_unet import encode, make_networks, tokenized, train_unet
 from generator.pocket.train_vae import train_vae
 
 CPU = torch.device("cpu")
@@ -25,7 +25,7 @@ CPU = torch.device("cpu")
 
 def test_from_an_empty_folder_to_a_pipeline(tmp_path: Path):
     out = tmp_path / "weights"
-    train(device=CPU, folder=tmp_path / "t", out=out, vae_steps=2, unet_steps=1, pictures=128, seed=3)
+    train(device=CPU, folder=tmp_path / "t", out=out, vae_steps=2, unet_steps=1, batch=16, pictures=128, seed=3)
     pipeline = StableDiffusionXLPipeline.from_pretrained(out, add_watermarker=False, local_files_only=True)
     assert pipeline.unet.config.reverse_transformer_layers_per_block
     assert pipeline.scheduler.config.prediction_type == "v_prediction"
@@ -34,7 +34,7 @@ def test_from_an_empty_folder_to_a_pipeline(tmp_path: Path):
 
 
 def test_finished_weights_are_learned_on_with_their_own_vae(tmp_path: Path):
-    options: dict[str, Any] = {"device": CPU, "vae_steps": 1, "pictures": 128, "seed": 3}
+    options: dict[str, Any] = {"device": CPU, "vae_steps": 1, "batch": 16, "pictures": 128, "seed": 3}
     train(folder=tmp_path / "t", out=tmp_path / "first", unet_steps=1, **options)
     train(folder=tmp_path / "u", out=tmp_path / "second", unet_steps=1, start=tmp_path / "first", **options)
     first, second = (
@@ -56,14 +56,14 @@ def test_finished_weights_are_learned_on_with_their_own_vae(tmp_path: Path):
 
 def three_vae_steps(folder: Path) -> nn.Module:
     pictures = np.random.default_rng(1).integers(256, size=(8, SIDE, SIDE, 3), dtype=np.uint8)
-    return train_vae(pictures, folder, steps=3, device=CPU, seed=1)
+    return train_vae(pictures, folder, steps=3, batch=16, device=CPU, seed=1)
 
 
 def three_unet_steps(folder: Path) -> nn.Module:
-    scenes = random_scenes(8, seed=1, held_out=False)
+    scenes = training_scenes(8, seed=1)
     latents = torch.randn(8, LATENT_CHANNELS, 16, 16, generator=torch.Generator().manual_seed(1))
     networks = make_networks(seed=1)
-    train_unet(networks, latents, scenes, folder, steps=3, device=CPU, seed=1)
+    train_unet(networks, latents, scenes, folder, steps=3, batch=16, device=CPU, seed=1)
     return networks.trained()
 
 
@@ -108,7 +108,7 @@ def test_any_text_encodes_and_known_words_are_one_token():
 def test_training_encodes_captions_as_compel_does():
     networks = make_networks(seed=1)
     captions = [[("otter, ", 1.0), ("cowboy hat", 0.656), (", beach", 1.0)], [("an owl", 1.0)], None]
-    ours = encode(captions, networks, CPU)
+    ours = encode(tokenized(captions, networks.tokenizer, networks.tokenizer_2), networks)
     kind = ReturnedEmbeddingsType.PENULTIMATE_HIDDEN_STATES_NON_NORMALIZED
     compels = [
         Compel(tokenizer, encoder, truncate_long_prompts=False, returned_embeddings_type=kind).conditioning_provider
