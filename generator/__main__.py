@@ -76,6 +76,9 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--model", metavar="NAME", help="without it the default model")
     bench.add_argument("--json", action="store_true", help="for programs")
     bench.add_argument("--repeats", type=_count, default=10, metavar="NUMBER", help="of each measurement; usually 10")
+    bench.add_argument(
+        "--rows", nargs="+", metavar="ROW", help="such as R1 R8; without it all that can be measured here"
+    )
     bench.set_defaults(run=_bench)
 
     commands.add_parser("pause", help="free the card at once; jobs wait").set_defaults(run=_pause_or_resume("pause"))
@@ -167,9 +170,9 @@ def _doctor(asked: argparse.Namespace, settings: Settings) -> int:
 
 
 def _bench(asked: argparse.Namespace, settings: Settings) -> int:
-    from generator.bench.run import bench
+    from generator.bench.run import ROWS, bench
 
-    report = bench(settings, asked.model, repeats=asked.repeats)
+    report = bench(settings, asked.model, repeats=asked.repeats, rows=asked.rows or ROWS)
     print(json.dumps(report.as_json(), indent=2) if asked.json else report.table())
     return 0
 

@@ -2,9 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
 
 import torch
 
+from generator.api import Recipe
+from generator.bench.drawing import made_of
 from generator.bench.figures import Report, figure
 from generator.bench.operations import operations
 from generator.bench.ours import Ours
@@ -17,17 +22,28 @@ from generator.settings import Settings
 LEAST_OF_STOCK = 1.8
 MOST_OF_FLOOR = {"alone": 2.2, "eight together": 1.6}
 LEAST_TOGETHER = 1.4
-MOST_GIB = 4.0
 
 # The card that Easel is made for.
 CAP_GIB = 8.0
 
-# What the ballast leaves free: too little for all parts at once, so that the engine keeps the text encoders in RAM.
-LEFT_GIB = 5.0
+
+@dataclass(frozen=True)
+class SmallCard:
+    """What a ballast leaves free, and the most that a drawing may take of it."""
+
+    left_gib: float
+    most_gib: float
+
+
+# Too little for all parts at once, so that the engine keeps the text encoders in RAM.
+LEAN = SmallCard(left_gib=5.0, most_gib=4.0)
+# Models with a UNet that alone is larger: a screen takes the rest of such a card.
+LARGE = {name: SmallCard(left_gib=7.6, most_gib=CAP_GIB) for name in ("sdxl-turbo", "proteus-v0.2")}
 
 _TOGETHER = 8
 _MATMUL_SIDE = 8192
 _REPEATS = 10
+_STEPS_COMPARED = 4
 
 
 def measure_card(report: Report, subject: Subject, ours: Ours, stock: Stock, *, repeats: int) -> None:
@@ -52,17 +68,36 @@ def measure_card(report: Report, subject: Subject, ours: Ours, stock: Stock, *, 
         for name, values in (("alone", seconds["alone"]), ("eight together", together))
     }
     report.rows["R4"] = {told(size): figure(ratios(seconds["alone"], together), LEAST_TOGETHER, at_least=True)}
+    report.details["card"] = {
+        "peak TFLOP/s": round(peak_flops(ours) / 1e12, 1),
+        "seconds": {name: round(median(values), 3) for name, values in seconds.items()},
+        "at once": ours.engine.loaded(subject.name).at_once,
+        **_graphs(ours, subject.recipe(0, size)),
+    }
+
+
+def _graphs(ours: Ours, recipe: Recipe) -> dict[str, Any]:
+    """What recording the calls saves, and whether it changes anything."""
+    graphs = ours.start(recipe).model.graphs
+    if not graphs.is_on:
+        return {"recorded": "no, since that is not faster here"}
+    recorded, there = made_of(ours, recipe), ours.latents(recipe, steps=_STEPS_COMPARED)
+    graphs.is_on = False
+    launched, without = made_of(ours, recipe), ours.latents(recipe, steps=_STEPS_COMPARED)
+    graphs.is_on = True
+    return {"recorded": recorded, "launched": launched, "the same latents": torch.equal(there, without)}
 
 
 def measure_memory(report: Report, subject: Subject, settings: Settings) -> None:
     """The peak of drawing one picture, as torch counts it, on a card that has only ``CAP_GIB``."""
-    with _small_card() as ballast_bytes:
+    card = LARGE.get(subject.name, LEAN)
+    with _ballast(card.left_gib) as ballast_bytes:
         ours = Ours(settings.model_copy(update={"max_at_once": 1}))
         torch.cuda.reset_peak_memory_stats()
         ours.picture(subject.recipe(0, subject.native))
         peak = (torch.cuda.max_memory_allocated() - ballast_bytes) / GIB
         arrangement = ours.engine.loaded(subject.name).model.arrangement
-    report.rows["R8"] = {f"{told(subject.native)}, {arrangement}": figure([peak], MOST_GIB, unit="GiB")}
+    report.rows["R8"] = {f"{told(subject.native)}, {arrangement}": figure([peak], card.most_gib, unit="GiB")}
 
 
 def copy_seconds(subject: Subject) -> float:
@@ -82,11 +117,11 @@ def peak_flops(ours: Ours) -> float:
 
 
 @contextmanager
-def _small_card() -> Iterator[int]:
-    """The bytes of a ballast that leaves ``LEFT_GIB`` free; torch may not take more than ``CAP_GIB`` beside it."""
+def _ballast(left_gib: float) -> Iterator[int]:
+    """Its bytes; it leaves ``left_gib`` free. torch may not take more than ``CAP_GIB`` beside it."""
     torch.cuda.empty_cache()
     free, total = torch.cuda.mem_get_info()
-    size = max(0, free - int(LEFT_GIB * GIB))
+    size = max(0, free - int(left_gib * GIB))
     ballast = torch.empty(size, dtype=torch.uint8, device="cuda")
     torch.cuda.set_per_process_memory_fraction(min(1.0, (size + CAP_GIB * GIB) / total))
     try:

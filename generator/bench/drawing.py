@@ -78,13 +78,14 @@ def _tiers(ours: Ours, recipes: Mapping[str, Recipe], taken: Mapping[str, Taken]
         return {"seconds": round(median(taken[way].seconds), 3), "of exact": of_exact}
 
     tiers = {
-        tier: {**told_of(tier), "GFLOP": round(counted[tier] / 1e9, 2), "made of": _made_of(ours, recipe)}
+        tier: {**told_of(tier), "GFLOP": round(counted[tier] / 1e9, 2), "made of": made_of(ours, recipe)}
         for tier, recipe in recipes.items()
     }
     return {"stock": told_of("stock"), **tiers}
 
 
-def _made_of(ours: Ours, recipe: Recipe) -> dict[str, str]:
+def made_of(ours: Ours, recipe: Recipe) -> dict[str, str]:
+    """How often each kind of work comes in a drawing, and how long it takes."""
     return {kind: f"{len(times)} of {1000 * median(times):.1f} ms" for kind, times in ours.parts(recipe).items()}
 
 

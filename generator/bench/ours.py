@@ -46,6 +46,13 @@ class Ours:
         for drawing in drawings:
             self._finish(drawing)
 
+    def latents(self, recipe: Recipe, *, steps: int) -> torch.Tensor:
+        """As they are after the first ``steps``."""
+        drawing = self.start(recipe)
+        for _ in range(steps):
+            self.engine.step([drawing])
+        return drawing.latents
+
     def parts(self, recipe: Recipe) -> dict[str, list[float]]:
         """The seconds of one picture by what was done: a list for each kind of step."""
         seconds: defaultdict[str, list[float]] = defaultdict(list)

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from collections.abc import Collection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -28,10 +29,15 @@ _NOT_HERE = {
     "R10": "needs a homeserver: python -m benchmarks.whole_way",
 }
 _NEED_A_CARD = ("R1", "R3", "R4", "R8")
+ROWS = ("R1", "R3", "R4", "R6", "R7", "R8", "R9", "R11", "R12")
 
 
-def bench(settings: Settings, model: str | None, *, repeats: int) -> Report:
-    """Raises GeneratorError where the model cannot draw here."""
+def bench(settings: Settings, model: str | None, *, repeats: int, rows: Collection[str] = ROWS) -> Report:
+    """Measures ``rows`` and what is measured with them. Raises GeneratorError where the model cannot draw here."""
+    wanted = set(rows)
+    if unknown := sorted(wanted.difference(ROWS)):
+        message = f"“{unknown[0]}” is not a row that is measured here. There is: {', '.join(ROWS)}."
+        raise Refused("unknown_choice", message, field="rows", value=unknown[0], choices=ROWS)
     report = Report(not_measured=dict(_NOT_HERE))
     with TemporaryDirectory(prefix="easel-bench-") as name:
         folder = Path(name)
@@ -40,20 +46,24 @@ def bench(settings: Settings, model: str | None, *, repeats: int) -> Report:
         uses_card = has_card(settings) and torch.cuda.is_available()
 
         # 1. The service first, and memory: nothing of ours is on the card yet.
-        asyncio.run(measure_service(report, subject, settings, repeats=repeats, copy_s=copy_seconds(subject)))
-        if uses_card:
+        if wanted & {"R7", "R11"}:
+            asyncio.run(measure_service(report, subject, settings, repeats=repeats, copy_s=copy_seconds(subject)))
+        if uses_card and "R8" in wanted:
             measure_memory(report, subject, settings)
             gc.collect()
 
         # 2. The engine beside the stock pipeline.
         ours = Ours(settings)
-        stock = Stock(subject, device=ours.device, dtype=ours.dtype)
-        measure_drawing(report, subject, ours, stock, repeats=repeats)
-        measure_previews(report, subject, ours, repeats=repeats)
-        if uses_card:
+        if wanted & {"R1", "R3", "R4", "R6", "R12"}:
+            stock = Stock(subject, device=ours.device, dtype=ours.dtype)
+        if wanted & {"R6", "R12"}:
+            measure_drawing(report, subject, ours, stock, repeats=repeats)
+        if "R9" in wanted:
+            measure_previews(report, subject, ours, repeats=repeats)
+        if uses_card and wanted & {"R1", "R3", "R4"}:
             measure_card(report, subject, ours, stock, repeats=repeats)
-        else:
-            report.not_measured |= dict.fromkeys(_NEED_A_CARD, "there is no card here")
+        if not uses_card:
+            report.not_measured |= dict.fromkeys(wanted.intersection(_NEED_A_CARD), "there is no card here")
         report.facts = facts(subject.label, device=ours.device, dtype=ours.dtype, repeats=repeats)
     return report
 

@@ -1,7 +1,9 @@
-"""How many drawings are faster together than one after the other on this device: measured, with noise as input."""
+"""What makes drawings faster on this device, measured with noise as input: calls that are recorded, and calls that are
+shared."""
 
 import logging
 import time
+from functools import partial
 
 import torch
 
@@ -16,8 +18,29 @@ _LEAST_GAIN = 0.15
 # A call that takes longer than this is busy with arithmetic, which two drawings have twice as much of.
 _BUSY_S = 0.3
 
+# A recording takes memory: that must be worth it.
+_LEAST_GAIN_OF_GRAPHS = 0.05
+
 _REPEATS = 3
 _TOKENS = 77
+
+
+@torch.inference_mode()
+def try_graphs(model: Model) -> None:
+    """Switch the model's recordings on where they make a drawing alone faster."""
+    plain_s = _seconds(model, 1)
+    model.graphs.is_on = True
+    recorded_s = _seconds(model, 1)
+    model.graphs.is_on = recorded_s < (1 - _LEAST_GAIN_OF_GRAPHS) * plain_s
+    model.graphs.forget()
+    told = "recorded" if model.graphs.is_on else "launched one after the other"
+    log.info(
+        "the operations of a step of %s are %s: it takes %.1f ms if recorded, else %.1f ms",
+        model.name,
+        told,
+        1000 * recorded_s,
+        1000 * plain_s,
+    )
 
 
 @torch.inference_mode()
@@ -31,6 +54,7 @@ def measured_at_once(model: Model, *, most: int) -> int:
         if per_drawing_s > (1 - _LEAST_GAIN) * fastest_s:
             break
         best, fastest_s = 2 * best, per_drawing_s
+    model.graphs.forget()
     log.info("%s draws up to %d at once: %.1f ms a step for each", model.name, best, 1000 * fastest_s)
     return best
 
@@ -41,7 +65,7 @@ def _seconds(model: Model, drawings: int) -> float:
     times = []
     for _ in range(1 + _REPEATS):
         began = time.perf_counter()
-        whole(model.unet, rows, keep=False)
+        model.graphs.run("measured", partial(whole, model.unet, keep=False), rows)
         if rows.latents.is_cuda:
             torch.cuda.synchronize(rows.latents.device)
         times.append(time.perf_counter() - began)

@@ -4,6 +4,7 @@ Source: Ma et al., DeepCache: Accelerating Diffusion Models for Free, arXiv 2312
 features belong to a drawing and its own steps, so that drawings at different steps can share a call.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,15 +15,34 @@ from diffusers import UNet2DConditionModel
 @dataclass(frozen=True)
 class UNetInput:
     """Rows of a call: noisy latents (n, channels, height, width), a timestep each, embeddings (n, tokens, width), and
-    what the family SDXL adds to the time embedding."""
+    what the family SDXL adds to the time embedding. ``kept`` is from a whole step, for a call without it."""
 
     latents: torch.Tensor
     timesteps: torch.Tensor
     embeds: torch.Tensor
     added: dict[str, torch.Tensor]
+    kept: torch.Tensor | None = None
+
+    @property
+    def tensors(self) -> list[torch.Tensor]:
+        kept = [] if self.kept is None else [self.kept]
+        return [self.latents, self.timesteps, self.embeds, *self.added.values(), *kept]
+
+    def each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> "UNetInput":
+        return UNetInput(
+            latents=change(self.latents),
+            timesteps=change(self.timesteps),
+            embeds=change(self.embeds),
+            added={name: change(tensor) for name, tensor in self.added.items()},
+            kept=None if self.kept is None else change(self.kept),
+        )
 
 
-def whole(unet: UNet2DConditionModel, rows: UNetInput, *, keep: bool) -> tuple[torch.Tensor, torch.Tensor | None]:
+# What is predicted, and what is kept for the steps after a whole one.
+UNetOutput = tuple[torch.Tensor, torch.Tensor | None]
+
+
+def whole(unet: UNet2DConditionModel, rows: UNetInput, *, keep: bool) -> UNetOutput:
     """What the UNet predicts, and with ``keep`` what its inner layers said: the input of its last layer."""
     kept: list[torch.Tensor] = []
 
@@ -45,15 +65,16 @@ def whole(unet: UNet2DConditionModel, rows: UNetInput, *, keep: bool) -> tuple[t
     return predicted, kept[0] if kept else None
 
 
-def outermost(unet: UNet2DConditionModel, rows: UNetInput, kept: torch.Tensor) -> torch.Tensor:
+def outermost(unet: UNet2DConditionModel, rows: UNetInput) -> UNetOutput:
     """The same from the first convolution and the last layer alone, with what was kept from a whole step."""
+    assert rows.kept is not None
     time = unet.time_embedding(unet.get_time_embed(sample=rows.latents, timestep=rows.timesteps))
     added = unet.get_aug_embed(emb=time, encoder_hidden_states=rows.embeds, added_cond_kwargs=rows.added)
     time = time if added is None else time + added
     last = unet.up_blocks[-1]
-    hidden = last.resnets[-1](torch.cat([kept, unet.conv_in(rows.latents)], dim=1), time)
+    hidden = last.resnets[-1](torch.cat([rows.kept, unet.conv_in(rows.latents)], dim=1), time)
     # The SD family attends to the text here, too.
     if hasattr(last, "attentions"):
         hidden = last.attentions[-1](hidden, encoder_hidden_states=rows.embeds, return_dict=False)[0]
     predicted: torch.Tensor = unet.conv_out(unet.conv_act(unet.conv_norm_out(hidden)))
-    return predicted
+    return predicted, None

@@ -9,6 +9,7 @@ steps. Loads nothing and decodes nothing; knows neither jobs nor who asks. The a
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -96,7 +97,7 @@ def _shared(drawings: Sequence[Drawing], at_once: int) -> Iterator[list[Drawing]
 def _input(drawing: Drawing) -> UNetInput:
     timestep = drawing.scheduler.timesteps[drawing.step]
     latents = drawing.scheduler.scale_model_input(drawing.latents, timestep).to(drawing.model.dtype)
-    # The prompt's row is the last.
+    # The prompt's row is the last; where the guidance has ended since, only that one of what was kept.
     own = slice(-drawing.rows, None)
     return UNetInput(
         latents=latents.expand(drawing.rows, -1, -1, -1),
@@ -104,35 +105,31 @@ def _input(drawing: Drawing) -> UNetInput:
         embeds=drawing.conditioning.embeds[own],
         # A UNet of the family SD leaves them alone.
         added={"text_embeds": drawing.conditioning.pooled[own], "time_ids": drawing.time_ids[own]},
+        kept=None if drawing.kept is None or drawing.is_whole else drawing.kept[own],
     )
 
 
 def _stacked(inputs: Sequence[UNetInput]) -> UNetInput:
+    kept = [rows.kept for rows in inputs if rows.kept is not None]
     return UNetInput(
         latents=torch.cat([rows.latents for rows in inputs]),
         timesteps=torch.cat([rows.timesteps for rows in inputs]),
         embeds=torch.cat([rows.embeds for rows in inputs]),
         added={name: torch.cat([rows.added[name] for rows in inputs]) for name in inputs[0].added},
+        kept=torch.cat(kept) if kept else None,
     )
 
 
 def _predict(together: Sequence[Drawing], rows: UNetInput) -> torch.Tensor:
-    unet = together[0].model.unet
-    together[0].model.draft_lora.switch(together[0].lora is not None)
-    if not together[0].is_whole:
-        return outermost(unet, rows, torch.cat([_kept(drawing) for drawing in together]))
-    wanted = [drawing.tier.whole_every > 1 for drawing in together]
-    predicted, kept = whole(unet, rows, keep=any(wanted))
+    model, first = together[0].model, together[0]
+    model.draft_lora.switch(first.lora is not None)
+    keep = any(drawing.tier.whole_every > 1 for drawing in together)
+    call = partial(whole, model.unet, keep=keep) if first.is_whole else partial(outermost, model.unet)
+    predicted, kept = model.graphs.run((first.is_whole, keep, first.lora), call, rows)
     if kept is not None:
         for drawing, own in zip(together, torch.split(kept, [drawing.rows for drawing in together]), strict=True):
             drawing.kept = own
     return predicted
-
-
-def _kept(drawing: Drawing) -> torch.Tensor:
-    """Only the prompt's row, where the guidance has ended since."""
-    assert drawing.kept is not None
-    return drawing.kept[-drawing.rows :]
 
 
 def _advance(drawing: Drawing, predicted: torch.Tensor) -> None:

@@ -15,6 +15,7 @@ from transformers.utils import logging as transformers_logging
 
 from generator.cards import CardSettings
 from generator.drawing.draft_lora import DraftLora
+from generator.drawing.graphs import Graphs
 from generator.drawing.needs import Arrangement
 from generator.drawing.plan import Plan
 from generator.drawing.upcast import compute_in
@@ -54,6 +55,7 @@ class Model:
     text_encoder_2: CLIPTextModelWithProjection | None
     tokenizer_2: CLIPTokenizer | None
     draft_lora: DraftLora
+    graphs: Graphs
     # What the UNet computes in; its weights may be stored in another.
     dtype: torch.dtype
     arrangement: Arrangement
@@ -84,6 +86,7 @@ class Model:
 
     def put_away(self) -> None:
         """Into RAM with all of it."""
+        self.graphs.forget()
         for part in (self.unet, self.vae, self.text_encoder, self.text_encoder_2):
             if part is not None:
                 part.to("cpu")
@@ -120,6 +123,7 @@ def load_model(
         text_encoder_2=pipeline.text_encoder_2.eval() if is_sdxl else None,
         tokenizer_2=pipeline.tokenizer_2 if is_sdxl else None,
         draft_lora=DraftLora(name, card, type(pipeline), pipeline.unet, dtype=plan.computed),
+        graphs=Graphs(),
         dtype=plan.computed,
         arrangement=arrangement,
         scheduler_config=_scheduler_config(pipeline.scheduler, card),

@@ -12,7 +12,7 @@ import psutil
 import torch
 
 from generator.cards import CardSettings
-from generator.drawing.batching import measured_at_once
+from generator.drawing.batching import measured_at_once, try_graphs
 from generator.drawing.memory import memory_of
 from generator.drawing.model import Model, load_model
 from generator.drawing.needs import GIB, SPARE_BYTES, Arrangement, Needs, arrange, count
@@ -138,9 +138,11 @@ class Shelf:
         return model if model is not None and model.arrangement is arrangement else None
 
     def _measure(self, shelved: Shelved, *, pixels: int) -> None:
-        """How many drawings at once are faster, and have room."""
+        """Whether recorded calls are faster, and how many drawings at once, as far as there is room."""
         if shelved.model.arrangement is Arrangement.OFFLOADED:
             return
+        if self._plan.device.type == "cuda":
+            try_graphs(shelved.model)
         room = free_bytes(self._plan.device) - SPARE_BYTES
         most = max(1, min(self._max_at_once, room // max(1, shelved.needs.step(pixels))))
         shelved.at_once = measured_at_once(shelved.model, most=most)

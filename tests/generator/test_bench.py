@@ -13,6 +13,7 @@ from generator.bench.figures import Report, figure
 from generator.bench.operations import operations
 from generator.bench.ours import Ours
 from generator.bench.random_weights import make_unet
+from generator.bench.run import bench
 from generator.bench.subject import Subject
 from generator.bench.timing import in_turns
 from generator.capabilities import all_cards
@@ -38,10 +39,19 @@ def test_it_measures_every_row_that_this_machine_can(tmp_path):
     assert told["model"] == "quick, its own weights"
 
 
+def test_it_measures_what_it_is_asked_for(tmp_path):
+    quick = {"like": "pocket", "defaults": {"steps": 1}}
+    report = bench(Settings(device="cpu", models={"quick": quick}), "quick", repeats=1, rows=["R9", "R4"])
+    assert report.rows.keys() == {"R9"}
+    assert report.not_measured["R4"] == "there is no card here"
+    assert "R8" not in report.not_measured
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (("--model", "pockt"), "“pockt” is not a model. There is: ssd-1b, "),
+        (("--rows", "R1", "R99"), "“R99” is not a row that is measured here. There is: R1, R3, "),
         (("--model", "from-nowhere"), "The weights of from-nowhere are not here, and random ones are for a card. "),
     ],
 )
