@@ -141,7 +141,8 @@ class Shelf:
         """Whether recorded calls are faster, and how many drawings at once, as far as there is room."""
         if shelved.model.arrangement is Arrangement.OFFLOADED:
             return
-        if self._plan.device.type == "cuda":
+        # Recordings keep their memory: only where no part had to stay in RAM for the lack of it.
+        if self._plan.device.type == "cuda" and shelved.model.arrangement is Arrangement.RESIDENT:
             try_graphs(shelved.model)
         room = free_bytes(self._plan.device) - SPARE_BYTES
         most = max(1, min(self._max_at_once, room // max(1, shelved.needs.step(pixels))))

@@ -82,7 +82,7 @@ _SINGLE = 0.2
 # Of the others: only what must be said.
 _SHORT = 0.3
 # Outfits are told apart more easily than headgear, and five of them share one word, clothes.
-_WRONG = {"headgear": 0.33, "outfit": 0.65}
+_WRONG = {"headgear": 0.5, "outfit": 0.65}
 _WEAKENED = 0.12
 _ABSENT_SAID = 0.06
 _BROAD_WORD = 0.1

@@ -10,6 +10,7 @@ from stock import denoised, stock_latents, stock_pipeline
 
 from generator.api import EarlierFacts, Recipe, Slots
 from generator.cards import CardSettings
+from generator.drawing import batching
 from generator.drawing.diffusion import DiffusionEngine
 from generator.errors import DrawingFailed, WeightsMissing
 from generator.lane import Draw
@@ -267,3 +268,20 @@ def test_tiles_take_effect_below_the_vaes_own_sample_size(stand_in_folder):
     assert (whole.plan["vae_tiling"], tiled.plan["vae_tiling"]) == (False, True)
     assert whole.image.tobytes() != tiled.image.tobytes()
     assert np.abs(np.asarray(whole.image, dtype=int) - np.asarray(tiled.image, dtype=int)).mean() < 16
+
+
+@pytest.mark.parametrize(
+    ("call_ms", "most", "best"),
+    [
+        ({1: 18.6, 2: 36, 4: 58, 8: 100.7}, 8, 8),
+        ({1: 18.6, 2: 36, 4: 58, 8: 100.7}, 7, 4),
+        ({1: 10, 2: 17.1, 4: 34.2}, 4, 1),
+        ({1: 10, 2: 16, 4: 34}, 4, 2),
+        ({1: 310}, 8, 1),
+        ({1: 200, 2: 320}, 8, 2),
+        ({}, 1, 1),
+    ],
+)
+def test_so_many_are_drawn_at_once_as_take_the_least_time_each(monkeypatch, engine, call_ms, most, best):
+    monkeypatch.setattr(batching, "_seconds", lambda _, drawings: call_ms[drawings] / 1000)
+    assert batching.measured_at_once(engine.loaded("stand-in").model, most=most) == best
