@@ -7,8 +7,10 @@ from typing import Any
 
 from mautrix.util.async_db import Connection, Database, UpgradeTable
 
+from .finding import DrawnPicture
 from .incoming import Message
 from .job import Job, JobState
+from .language import parse_draw
 
 upgrade_table = UpgradeTable()
 
@@ -48,9 +50,27 @@ async def upgrade_v3(connection: Connection) -> None:
     )
 
 
+async def upgrade_v4(connection: Connection) -> None:
+    await connection.execute("ALTER TABLE recipe ADD COLUMN prompt TEXT NOT NULL DEFAULT ''")
+    await connection.execute("ALTER TABLE recipe ADD COLUMN model TEXT NOT NULL DEFAULT ''")
+    await connection.execute("CREATE INDEX job_room ON job (room_id, received_ms)")
+    await connection.execute("CREATE TABLE favourite (reaction TEXT PRIMARY KEY, event_id TEXT NOT NULL)")
+    await connection.execute("CREATE INDEX favourite_event ON favourite (event_id)")
+    for row in await connection.fetch("SELECT job, n, text FROM recipe"):
+        asked = parse_draw(row["text"])
+        await connection.execute(
+            "UPDATE recipe SET prompt = $3, model = $4 WHERE job = $1 AND n = $2",
+            row["job"],
+            row["n"],
+            asked.slots.joined(),
+            asked.model or "",
+        )
+
+
 upgrade_table.register(upgrade_v1, description="What the generator last said it can do")
 upgrade_table.register(upgrade_v2, description="Jobs, what was sent of them, and where each room was read up to")
 upgrade_table.register(upgrade_v3, description="Recipes, for replies to them, and rooms' styles")
+upgrade_table.register(upgrade_v4, description="What pictures are found by: prompt, model and favourites")
 
 
 @dataclass(frozen=True)
@@ -185,10 +205,16 @@ class Store:
 
     # ---- recipes
 
-    async def keep_recipe(self, job_id: str, n: int, text: str) -> None:
-        """The recipe file of a job's picture."""
+    async def keep_recipe(self, job_id: str, n: int, text: str, *, prompt: str, model: str) -> None:
+        """The recipe file of a job's picture, and what the picture is found by."""
         await self._database.execute(
-            "INSERT INTO recipe (job, n, text) VALUES ($1, $2, $3) ON CONFLICT (job, n) DO NOTHING", job_id, n, text
+            "INSERT INTO recipe (job, n, text, prompt, model) VALUES ($1, $2, $3, $4, $5) "
+            "ON CONFLICT (job, n) DO NOTHING",
+            job_id,
+            n,
+            text,
+            prompt,
+            model,
         )
 
     async def recipe(self, job_id: str, n: int) -> str | None:
@@ -197,6 +223,46 @@ class Store:
 
     async def forget_recipe(self, job_id: str, n: int) -> None:
         await self._database.execute("DELETE FROM recipe WHERE job = $1 AND n = $2", job_id, n)
+
+    async def forget_recipes(self, job_id: str) -> None:
+        """Those of all pictures of a job."""
+        await self._database.execute("DELETE FROM recipe WHERE job = $1", job_id)
+
+    async def is_first_recipe(self, job: Job) -> bool:
+        """Whether no other job of that person's in that room has brought a picture."""
+        other: int | None = await self._database.fetchval(
+            "SELECT 1 FROM recipe JOIN job ON job.id = recipe.job "
+            "WHERE job.room_id = $1 AND job.sender = $2 AND job.id <> $3 LIMIT 1",
+            job.message.room_id,
+            job.message.sender,
+            job.id,
+        )
+        return other is None
+
+    async def drawn_in(self, room_id: str) -> list[DrawnPicture]:
+        """All pictures that are in a room, the newest first; those of a sheet all have its event."""
+        rows = await self._database.fetch(
+            "SELECT posted.event_id, recipe.prompt, recipe.model, job.sender, job.received_ms, "
+            "EXISTS (SELECT 1 FROM favourite WHERE favourite.event_id = posted.event_id) AS is_favourite "
+            "FROM recipe JOIN job ON job.id = recipe.job JOIN posted ON posted.job = recipe.job "
+            "WHERE job.room_id = $1 AND posted.event_id IS NOT NULL "
+            "AND (posted.kind = 'sheet' OR (posted.kind = 'picture' AND posted.n = recipe.n)) "
+            "ORDER BY job.received_ms DESC, recipe.n",
+            room_id,
+        )
+        return [DrawnPicture(**{**dict(row), "is_favourite": bool(row["is_favourite"])}) for row in rows]
+
+    async def keep_favourite(self, reaction: str, event_id: str) -> None:
+        """That reaction is a star on one of our pictures or sheets."""
+        await self._database.execute(
+            "INSERT INTO favourite (reaction, event_id) VALUES ($1, $2) ON CONFLICT (reaction) DO NOTHING",
+            reaction,
+            event_id,
+        )
+
+    async def forget_favourite(self, reaction: str) -> None:
+        """The reaction, if it was a star, was taken back."""
+        await self._database.execute("DELETE FROM favourite WHERE reaction = $1", reaction)
 
     # ---- styles
 

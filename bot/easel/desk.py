@@ -12,6 +12,7 @@ from . import help_texts
 from .database import Store
 from .delivery import Delivery
 from .drawing import UNEXPECTED, Draughtsman
+from .finding import found_text, matching, nobody_text, people_called, read_wanted
 from .generator_client import GeneratorClient
 from .generator_errors import GeneratorError
 from .generator_watch import GeneratorWatch
@@ -71,6 +72,8 @@ class Desk:
             "models": self._models,
             "status": self._status,
             "style": self._style,
+            "find": self._find,
+            "history": self._history,
         }
 
     # ---- words
@@ -154,8 +157,7 @@ class Desk:
             return
         if posted.kind in SHEET_KINDS:
             await self._delivery.take_back(job.id, *SHEET_KINDS)
-            for n in range(job.pictures):
-                await self._store.forget_recipe(job.id, n)
+            await self._store.forget_recipes(job.id)
         else:
             await self._delivery.take_back(job.id, *PICTURE_KINDS, n=posted.n)
             await self._store.forget_recipe(job.id, posted.n)
@@ -168,9 +170,25 @@ class Desk:
         found = await self._posted_recipe(event_id, PICTURE_KINDS)
         await self._draw_found(found, event_id, reaction, by, text="--seed new")
 
-    async def copy(self, event_id: str, reaction: str) -> None:
+    async def favour(self, event_id: str, reaction: str) -> None:
+        """Keep a picture or a sheet as a favourite, until the reaction is taken back."""
+        posted = await self._store.posted_as(event_id)
+        if posted is not None and posted.kind in ("picture", "sheet"):
+            await self._store.keep_favourite(reaction, event_id)
+
+    async def taken_back(self, event_id: str) -> None:
+        """An event is gone, whoever took it back: a star of somebody's, or a picture, which is then found no more."""
+        await self._store.forget_favourite(event_id)
+        posted = await self._store.posted_as(event_id)
+        if posted is not None and posted.kind == "picture":
+            await self._store.forget_recipe(posted.job, posted.n)
+        elif posted is not None and posted.kind == "sheet":
+            await self._store.forget_recipes(posted.job)
+
+    async def copy(self, event_id: str, reaction: str, by: str) -> None:
         """Answer a picture with the command that draws it."""
-        if found := await self._posted_recipe(event_id, PICTURE_KINDS):
+        found = await self._posted_recipe(event_id, PICTURE_KINDS)
+        if found and not self._rules.permissions.refusal(by, found[0]):
             room_id, recipe = found
             content = answer_content(as_command(recipe), {"m.in_reply_to": {"event_id": event_id}})
             with suppress(NotSent):
@@ -295,6 +313,22 @@ class Desk:
             case ("sheet", *rest) if rest:
                 return await self._style_sheets(message, " ".join(rest))
         return help_texts.STYLE
+
+    async def _find(self, message: Message, words: tuple[str, ...]) -> str:
+        if not words:
+            return help_texts.FIND
+        wanted, people = read_wanted(" ".join(words)), None
+        pictures = await self._store.drawn_in(message.room_id)
+        if wanted.by is not None:
+            names = await self._homeserver.display_names(message.room_id)
+            people = people_called(wanted.by, {picture.sender for picture in pictures}, names)
+            if not people:
+                return nobody_text(wanted.by)
+        return found_text(matching(pictures, wanted, people), message)
+
+    async def _history(self, message: Message, words: tuple[str, ...]) -> str:
+        pictures = await self._store.drawn_in(message.room_id)
+        return found_text(matching(pictures, read_wanted(" ".join(words)), {message.sender}), message)
 
     async def _style_sheets(self, message: Message, subject: str) -> str:
         """One subject in all of the room's styles, on as many sheets as they need."""

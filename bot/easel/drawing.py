@@ -165,6 +165,8 @@ class Draughtsman:
     async def _close(self, job: Job, sign: ProgressSign) -> None:
         await self._posts.last_word(job)
         await sign.ended(job.state)
+        if job.state is JobState.DONE:
+            await self._posts.offer(job)
         await self._store.close_job(job.id)
 
     async def _draw(self, drawing: Drawing) -> None:

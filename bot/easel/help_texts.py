@@ -14,11 +14,13 @@ DRAW = f"""Type what you want to see after !draw, for example:
 
 # What follows !easel, and what it does.
 EASEL_COMMANDS = {
-    "help": "this; !easel help flags tells all flags, and there are slots, weights, gestures, replies, lists and style",
+    "help": "this; !easel help flags tells all flags; also: slots, weights, gestures, replies, lists, style, find",
     "queue": "whose turn it is, and when",
     "cancel": "cancels your last picture here, or the one you reply to; !easel cancel all cancels all of yours here",
     "models": "what can draw, at which sizes",
     "style": "the words that this room has names for, as @watercolor in a prompt; !easel help style tells more",
+    "find": "pictures of this room by their words; !easel help find tells more",
+    "history": "your own last pictures here",
     "status": "whether the generator is there, and how it is",
 }
 
@@ -41,6 +43,7 @@ _GESTURES = """Delete your !draw message or react to it with ❌, and it is not 
 Edit it, and the new words are drawn instead; what is being drawn already comes as well.
 React to your picture with 🗑️, and it is removed with its recipe.
 React to any picture with 🎲, and it is drawn again with another seed; with 📋, and I say the command that draws it.
+With ⭐ it is a favourite, until you take the star away: !easel find ⭐ finds them.
 A ❓ of mine means that I could not read your message, since its key did not reach me: say it again."""
 
 _REPLIES = """Reply to a picture or a recipe, and it is drawn anew with what you say changed:
@@ -63,6 +66,13 @@ STYLE = """A name for words, for everybody in this room:
 !easel style lists all, !easel style remove cosy takes one away, and !easel style sheet otter draws an otter in all."""
 
 
+FIND = """Pictures of this room whose prompts have all these words, the newest first:
+!easel find otter watercolor
+by:ada or by:"Ada Lovelace" are those of one person, model:ssd-1b those of one model, ⭐ the favourites:
+!easel find otter by:ada ⭐
+!easel history are your own."""
+
+
 def help_text(topic: str) -> str:
     """The help on a topic, "" for the overview. An unknown topic gets the nearest one."""
     topics = {
@@ -75,6 +85,7 @@ def help_text(topic: str) -> str:
         "replies": _REPLIES,
         "lists": _LISTS,
         "style": STYLE,
+        "find": FIND,
     }
     if topic in topics:
         return topics[topic]

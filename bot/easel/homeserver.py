@@ -146,6 +146,11 @@ class Homeserver:
         created: Any = await self.patiently(partial(state, EventType.ROOM_CREATE, format="event"))
         return int(levels.get_user_level(UserID(user_id), created))
 
+    async def display_names(self, room_id: str) -> dict[str, str]:
+        """Of the people in a room, those that have one. Raises NotSent."""
+        members = await self.patiently(partial(self._client.get_joined_members, RoomID(room_id)))
+        return {str(user_id): str(member.displayname) for user_id, member in members.items() if member.displayname}
+
     async def joined_ms(self, room_id: str) -> int:
         """When the bot came into the room, by the homeserver's clock. Raises NotSent."""
         member = EventType.ROOM_MEMBER

@@ -4,10 +4,9 @@ Events come from the sync and, where some were missed, from the room's history; 
 """
 
 import asyncio
-import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from logging import Logger
 from typing import Any
 
@@ -31,18 +30,11 @@ from .job import JobState
 from .language import DrawCommand, read_command
 from .outbox import NotSent
 from .permissions import Permissions
+from .reactions import AGAIN, CANCEL, COPY, FAVOURITE, REMOVE, read_reaction
 from .room_history import RoomHistory
 
 # What is said now comes a little later, more so from another homeserver or after a hiccup of one's own.
 COMES_WITHIN_S = 60
-
-CANCEL, REMOVE, AGAIN, COPY = "❌", "🗑", "🎲", "📋"
-
-# The digits on keys.
-_NUMBER = re.compile("([1-9])\u20e3", re.ASCII)
-
-# Keyboards add it to emoji or not, as they like.
-_VARIATION_SELECTOR = "\ufe0f"
 
 Start = Callable[[Coroutine[Any, Any, None], str], object]
 
@@ -71,6 +63,7 @@ class Intake:
         self.seen_encrypted = SeenEncrypted()
         self.desk: Desk
         self.permissions: Permissions
+        self.reactions: Collection[str]
         self.max_age_s: float
 
     async def take(self, event: Event) -> None:
@@ -141,22 +134,33 @@ class Intake:
         if isinstance(event, MessageEvent):
             await self._read(event)
         elif isinstance(event, ReactionEvent) and event.sender != self._own_id:
-            key = (event.content.relates_to.key or "").replace(_VARIATION_SELECTOR, "")
-            target = event.content.relates_to.event_id
-            if key == CANCEL and target:
-                await self.desk.cancel(target, by=event.sender)
-            elif key == REMOVE and target:
-                self._start(self.desk.remove(target, by=event.sender), f"removal of {target}")
-            elif key == AGAIN and target and not self._is_old(event):
-                await self.desk.again(target, event.event_id, by=event.sender)
-            elif key == COPY and target and not self._is_old(event):
-                self._start(self.desk.copy(target, event.event_id), f"command of {target}")
-            elif (number := _NUMBER.fullmatch(key)) and target and not self._is_old(event):
-                await self.desk.pick(target, int(number[1]) - 1, event.event_id, by=event.sender)
+            await self._press(event)
         elif isinstance(event, RedactionEvent):
             await self.desk.cancel(event.redacts, by=event.sender, state=JobState.DELETED)
+            await self.desk.taken_back(event.redacts)
         elif isinstance(event, StateEvent) and isinstance(event.content, MemberStateEventContent):
             await self._see_who_moved(event, event.content.membership)
+
+    async def _press(self, event: ReactionEvent) -> None:
+        """A reaction, on one of our events or on a command. What draws or answers is left when it is old."""
+        key, number = read_reaction(event.content.relates_to.key)
+        target, by = event.content.relates_to.event_id, event.sender
+        if not target or key not in (CANCEL, *self.reactions):
+            return
+        if key == CANCEL:
+            await self.desk.cancel(target, by=by)
+        elif key == REMOVE:
+            self._start(self.desk.remove(target, by=by), f"removal of {target}")
+        elif key == FAVOURITE:
+            await self.desk.favour(target, event.event_id)
+        elif self._is_old(event):
+            return
+        elif key == AGAIN:
+            await self.desk.again(target, event.event_id, by=by)
+        elif key == COPY:
+            self._start(self.desk.copy(target, event.event_id, by=by), f"command of {target}")
+        else:
+            await self.desk.pick(target, number - 1, event.event_id, by=by)
 
     async def _see_who_moved(self, event: StateEvent, membership: Membership) -> None:
         user_id = str(event.state_key)

@@ -19,10 +19,13 @@ from .picture_post import (
     answer_content,
     caption,
     picture_content,
+    reaction_content,
     recipe_content,
     sheet_caption,
 )
 from .queue_words import away_text, in_turns, waiting_text
+from .reactions import OFFERED
+from .settings import Offer, Settings
 
 # A picture and its recipe.
 EVENTS_PER_PICTURE = 2
@@ -47,10 +50,11 @@ class JobPosts:
         homeserver: Homeserver,
         store: Store,
         delivery: Delivery,
-        tell_waiting_after_s: float,
+        settings: Settings,
     ) -> None:
         self._generator, self._homeserver, self._store, self._delivery = generator, homeserver, store, delivery
-        self._tell_waiting_after_s = tell_waiting_after_s
+        self._tell_waiting_after_s = settings.tell_waiting_after_s
+        self._reactions, self._offer = settings.reactions, settings.offer_reactions
 
     async def picture(self, job: Job, picture: Picture, notes: tuple[str, ...], debt: Debt) -> None:
         """The picture, then its recipe. ``notes`` are told in the caption. Raises GeneratorError, too."""
@@ -60,7 +64,7 @@ class JobPosts:
         data = await self._generator.picture(job.id, picture.n)
         thumbnail = await self._generator.thumbnail(job.id, picture.n)
         recipe = await self._generator.recipe(job.id, picture.n)
-        await self._store.keep_recipe(job.id, picture.n, recipe.decode())
+        await self._keep(job, picture, recipe)
         files = _Files(data, thumbnail, recipe)
         await self._post(job, picture, files, caption(picture, notes), debt, kinds=PICTURE_KINDS, n=picture.n)
 
@@ -77,10 +81,28 @@ class JobPosts:
             await self._generator.sheet_recipes(job.id),
         )
         for picture in pictures:
-            recipe = await self._generator.recipe(job.id, picture.n)
-            await self._store.keep_recipe(job.id, picture.n, recipe.decode())
+            await self._keep(job, picture, await self._generator.recipe(job.id, picture.n))
         text = sheet_caption(asked, pictures, notes)
         await self._post(job, sheet, files, text, debt, kinds=SHEET_KINDS, n=0)
+
+    async def offer(self, job: Job) -> None:
+        """Reactions to press, on a person's first picture in a room or on all, as the settings say."""
+        picture = await self._delivery.there(job.id, "picture", 0)
+        is_offered = self._offer is Offer.ALWAYS or (
+            self._offer is Offer.FIRST and await self._store.is_first_recipe(job)
+        )
+        if picture is None or not is_offered:
+            return
+        for n, key in enumerate(key for key in OFFERED if key in self._reactions):
+            content, kind = reaction_content(picture, key), "offer"
+            await self._delivery.send(
+                job.id, job.message.room_id, kind, content, n=n, event_type="m.reaction", priority=Priority.TIDY
+            )
+
+    async def _keep(self, job: Job, picture: Picture, recipe: bytes) -> None:
+        await self._store.keep_recipe(
+            job.id, picture.n, recipe.decode(), prompt=picture.prompt, model=picture.recipe.model
+        )
 
     async def _post(
         self,

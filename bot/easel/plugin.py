@@ -130,7 +130,7 @@ class EaselBot(Plugin):
             homeserver=self.homeserver,
             store=self._store,
             delivery=self._delivery,
-            tell_waiting_after_s=settings.tell_waiting_after_s,
+            settings=settings,
         )
         self.draughtsman = Draughtsman(
             generator=generator,
@@ -145,6 +145,7 @@ class EaselBot(Plugin):
             log=self.log,
         )
         self._intake.permissions = rules.permissions
+        self._intake.reactions = settings.reactions
         self._intake.max_age_s = settings.catch_up_minutes * 60
         self._intake.desk = Desk(
             generator=generator,

@@ -1,7 +1,7 @@
 """What the value of a setting may be, rule by rule: from what YAML holds to what the code uses. Knows no setting."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
 from ipaddress import IPv4Address
 from pathlib import PurePosixPath
@@ -91,6 +91,18 @@ def one_of(choices: type[StrEnum]) -> Rule:
         if value not in list(choices):
             raise InvalidSettings(f"{key} must be one of {', '.join(choices)}")
         return choices(value)
+
+    return rule
+
+
+def some_of(choices: Collection[str]) -> Rule:
+    """A list of emoji among the choices. Keyboards add a variation selector to some or not, as they like."""
+
+    def rule(key: str, value: Any) -> frozenset[str]:
+        chosen = frozenset(text.replace("\ufe0f", "") for text in texts(key, value))
+        if unknown := chosen.difference(choices):
+            raise InvalidSettings(f"{key}: {min(unknown)} is none of {', '.join(choices)}")
+        return chosen
 
     return rule
 

@@ -7,6 +7,7 @@ from typing import Annotated
 from mautrix.util.config import BaseProxyConfig, ConfigUpdateHelper
 from yarl import URL
 
+from .reactions import REACTIONS
 from .room_profiles import Rooms, room_profiles
 from .setting_rules import (
     InvalidSettings,
@@ -17,12 +18,13 @@ from .setting_rules import (
     number,
     one_of,
     read_settings,
+    some_of,
     text,
     whole_number,
 )
 from .wildcards import WordLists, word_lists
 
-__all__ = ["Config", "InvalidSettings", "Progress", "Settings"]
+__all__ = ["Config", "InvalidSettings", "Offer", "Progress", "Settings"]
 
 
 class Progress(StrEnum):
@@ -31,6 +33,14 @@ class Progress(StrEnum):
     REACTION = "reaction"
     MESSAGE = "message"
     OFF = "off"
+
+
+class Offer(StrEnum):
+    """On which pictures the bot puts the reactions that can be pressed there."""
+
+    FIRST = "first"
+    ALWAYS = "always"
+    NEVER = "never"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +56,8 @@ class Settings:
     catch_up_minutes: Annotated[float, number()]
     tell_waiting_after_s: Annotated[float, number()]
     progress: Annotated[Progress, one_of(Progress)]
+    reactions: Annotated[frozenset[str], some_of(REACTIONS)]
+    offer_reactions: Annotated[Offer, one_of(Offer)]
     rate_limit_burst: Annotated[int, whole_number(at_least=1)]
     rate_limit_per_second: Annotated[float, number()]
     allowed_users: Annotated[tuple[str, ...], globs("@")]

@@ -43,6 +43,7 @@ class Homeserver:
     history: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     transactions: set[str] = field(default_factory=set)
     joined_ms: int = 0
+    display_names: dict[str, str] = field(default_factory=dict)
     power_levels: dict[str, int] = field(default_factory=dict)
     refused: list[str] = field(default_factory=list)
     news: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -57,6 +58,7 @@ class Homeserver:
                 web.put(room + "/typing/{user}", self._put_typing),
                 web.post(room + "/receipt/m.read/{event}", self._put_receipt),
                 web.get(room + "/state/m.room.member/{user}", self._member),
+                web.get(room + "/joined_members", self._joined_members),
                 web.get(room + "/state/m.room.power_levels/", self._power_levels),
                 web.get(room + "/state/m.room.power_levels", self._power_levels),
                 web.get(room + "/state/m.room.create/", self._create),
@@ -134,6 +136,10 @@ class Homeserver:
         if request.match_info["room"] in self.encrypted_rooms:
             return web.json_response({"algorithm": "m.megolm.v1.aes-sha2"})
         return web.json_response({"errcode": "M_NOT_FOUND", "error": "no"}, status=404)
+
+    async def _joined_members(self, request: web.Request) -> web.Response:
+        joined = {user_id: {"display_name": name} for user_id, name in self.display_names.items()}
+        return web.json_response({"joined": joined})
 
     async def _member(self, request: web.Request) -> web.Response:
         event = {

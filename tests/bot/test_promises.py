@@ -170,7 +170,8 @@ async def test_after_a_long_absence_the_newest_of_a_great_many_events_are_caught
         *(heard(seed, f"!draw otter --seed {seed}") for seed in range(1, 5)),
     ]
     await restart()
-    assert [file.content["body"] for file in await homeserver.files(3)] == [f"otter-{seed}.yml" for seed in (2, 3, 4)]
+    files = sorted(file.content["body"] for file in await homeserver.files(3))
+    assert files == [f"otter-{seed}.yml" for seed in (2, 3, 4)]
 
 
 def edit_of(event_id: str, n: int, body: str, **more) -> dict:

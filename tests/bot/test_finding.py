@@ -1,0 +1,176 @@
+"""``!easel find`` and favourites: which pictures of a room, in which words, and never another room's."""
+
+from dataclasses import replace
+
+import pytest
+
+from bot.easel.finding import MAX_FOUND, DrawnPicture, Wanted, found_text, matching, people_called, read_wanted
+from bot.easel.incoming import Message
+
+ROOM = "!kitchen:example.com"
+ADA, BOB = "@ada:example.com", "@bob:example.com"
+PICTURE = DrawnPicture(
+    event_id="$1", prompt="otter, (cowboy hat)++", model="ssd-1b", sender=ADA, received_ms=1, is_favourite=False
+)
+ASKED = Message(room_id=ROOM, event_id="$find", sender=BOB, body="")
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("otter watercolor", Wanted(("otter", "watercolor"))),
+        ("otter, by:ada model:ssd-1b ⭐️", Wanted(("otter",), "ada", "ssd-1b", True)),
+        ('by:"Ada Lovelace" hat', Wanted(("hat",), "Ada Lovelace")),
+        ("BY: @ada:example.com", Wanted((), ADA)),
+        ("⭐", Wanted((), is_favourite=True)),
+        ("stand by:", Wanted(("stand", "by:"))),
+    ],
+)
+def test_what_is_wanted_is_read_in_any_order(text, wanted):
+    assert read_wanted(text) == wanted
+
+
+@pytest.mark.parametrize(
+    ("text", "is_found"),
+    [
+        ("otter", True),
+        ("HAT cowboy", True),
+        ("hat beach", False),
+        ("cow", True),
+        ("at", False),
+        ("model:SSD-1B", True),
+        ("model:pocket otter", False),
+        ("⭐", False),
+        (".*", False),
+    ],
+)
+def test_every_word_must_start_a_word_of_the_prompt(text, is_found):
+    assert bool(matching([PICTURE], read_wanted(text), None)) is is_found
+
+
+def test_favourites_and_people_are_found():
+    starred = replace(PICTURE, event_id="$2", is_favourite=True, sender=BOB)
+    assert matching([PICTURE, starred], Wanted(is_favourite=True), None) == [starred]
+    assert matching([PICTURE, starred], Wanted(), {ADA}) == [PICTURE]
+
+
+def test_the_pictures_of_a_sheet_are_one():
+    cells = [replace(PICTURE, prompt=prompt) for prompt in ("otter", "owl", "otter, hat")]
+    assert matching(cells, Wanted(("otter",)), None) == [cells[0]]
+
+
+@pytest.mark.parametrize("name", ["@ada:example.com", "ada", "Ada", "Countess Ada", "ada:example.com"])
+def test_people_have_several_names(name):
+    assert people_called(name, {ADA, BOB}, {ADA: "Countess Ada"}) == {ADA}
+
+
+def test_nobody_is_called_what_nobody_is_called():
+    assert people_called("cleo", {ADA, BOB}, {"@x:example.com": "cleo"}) == set()
+
+
+def test_the_newest_few_are_told_with_their_links():
+    many = [replace(PICTURE, event_id=f"${n}") for n in range(MAX_FOUND + 2)]
+    heading, *lines = found_text(many, ASKED).splitlines()
+    assert heading == f"The {MAX_FOUND} newest of {MAX_FOUND + 2}:"
+    assert len(lines) == 2 * MAX_FOUND
+    assert lines[0].startswith("otter, (cowboy hat)++ · ssd-1b · @ada:example.com · ")
+    assert lines[1] == "https://matrix.to/#/%21kitchen%3Aexample.com/%240?via=example.com"
+    assert found_text([], ASKED) == "There is no such picture in this room. Each word must be in its prompt."
+
+
+async def find(room, homeserver, text: str, **more) -> str:
+    before = len([event for event in homeserver.events if event.content.get("msgtype") == "m.notice"])
+    await room.say(text, **more)
+    return (await homeserver.answers(before + 1))[-1].content["body"]
+
+
+async def sent(homeserver, kind: str) -> str:
+    return f"$sent-{(await homeserver.marked(kind)).txn_id}"
+
+
+async def test_pictures_are_found_in_their_own_room_only(drawing_room, homeserver):
+    await drawing_room.say("!draw otter, hat --seed 1")
+    await homeserver.files()
+    picture = (await sent(homeserver, "picture")).replace("$", "%24")
+    assert picture in await find(drawing_room, homeserver, "!easel find otter")
+    assert picture in await find(drawing_room, homeserver, "!easel history")
+    homeserver.display_names = {ADA: "Countess"}
+    assert picture in await find(drawing_room, homeserver, "!easel find by:countess hat")
+    nothing = "There is no such picture in this room."
+    assert (await find(drawing_room, homeserver, "!easel find owl")).startswith(nothing)
+    assert (await find(drawing_room, homeserver, "!easel history", sender=BOB)).startswith(nothing)
+    assert (await find(drawing_room, homeserver, "!easel find otter", room_id="!other:example.com")).startswith(nothing)
+    assert await find(drawing_room, homeserver, "!easel find by:bob") == "Nobody called “bob” has drawn in this room."
+    assert "have all these words" in await find(drawing_room, homeserver, "!easel find")
+
+
+async def test_a_star_makes_a_favourite_until_it_is_taken_back(drawing_room, homeserver, plugin):
+    await drawing_room.say("!draw otter --seed 1")
+    await homeserver.files()
+    relation = {"rel_type": "m.annotation", "event_id": await sent(homeserver, "picture"), "key": "⭐️"}
+    await drawing_room.put({"m.relates_to": relation}, type="m.reaction", event_id="$star", sender=BOB)
+    assert "⭐ otter" in await find(drawing_room, homeserver, "!easel find ⭐")
+    await drawing_room.put({}, type="m.room.redaction", redacts="$star", sender=BOB)
+    assert "no such picture" in await find(drawing_room, homeserver, "!easel find ⭐")
+
+
+async def test_what_somebody_else_took_out_of_the_room_is_found_no_more(drawing_room, homeserver):
+    await drawing_room.say("!draw otter --seed 1")
+    await homeserver.files()
+    await drawing_room.put({}, type="m.room.redaction", redacts=await sent(homeserver, "picture"), sender=BOB)
+    assert "no such picture" in await find(drawing_room, homeserver, "!easel find otter")
+
+
+def offered(homeserver) -> list[str]:
+    offers = [event for event in homeserver.events if event.kind == "offer" and event.room_id == ROOM]
+    return [event.content["m.relates_to"]["key"] for event in offers]
+
+
+async def drawn_one_after_the_other(room, homeserver, number: int) -> None:
+    for n in range(1, number + 1):
+        await room.say(f"!draw otter --seed {n}")
+        await homeserver.files(n)
+        await homeserver.until(lambda n=n: len([event for event in homeserver.events if event.kind == "recipe"]) == n)
+
+
+@pytest.mark.parametrize(
+    ("settings", "keys"),
+    [
+        ({}, ["🎲", "⭐", "📋"]),
+        ({"offer_reactions": "never"}, []),
+        ({"offer_reactions": "always"}, ["🎲", "⭐", "📋"] * 2),
+        ({"reactions": ["⭐", "🗑️"]}, ["⭐"]),
+    ],
+    ids=["first", "never", "always", "some"],
+)
+class TestOffers:
+    @pytest.fixture
+    def maubot_plugin_config_overrides(self, settings):
+        return {"rate_limit_per_second": 0, **settings}
+
+    async def test_reactions_to_press_are_on_a_persons_first_picture(
+        self, drawing_room, homeserver, plugin, settings, keys
+    ):
+        await drawn_one_after_the_other(drawing_room, homeserver, 2)
+        await homeserver.until(lambda: len(offered(homeserver)) >= len(keys))
+        # By then the second job is closed as well.
+        await drawing_room.say("!draw owl", sender=BOB, room_id="!other:example.com")
+        await homeserver.files(3)
+        assert offered(homeserver) == keys
+
+
+class TestFewReactions:
+    @pytest.fixture
+    def maubot_plugin_config_overrides(self):
+        return {"rate_limit_per_second": 0, "reactions": ["🗑️"]}
+
+    async def test_reactions_that_the_settings_leave_out_do_nothing(self, drawing_room, homeserver, generator):
+        await drawing_room.say("!draw otter --seed 1")
+        await homeserver.files()
+        picture = await sent(homeserver, "picture")
+        for key in ("🎲", "⭐", "📋", "🗑️"):
+            relation = {"rel_type": "m.annotation", "event_id": picture, "key": key}
+            await drawing_room.put({"m.relates_to": relation}, type="m.reaction")
+        await homeserver.until(lambda: generator.forgotten)
+        assert len(generator.jobs) == 1
+        assert [event for event in homeserver.events if event.content.get("msgtype") == "m.notice"] == []

@@ -1,0 +1,59 @@
+"""Reactions that are buttons, favourites, and finding pictures again: two people, a plain and an encrypted room."""
+
+from dataclasses import replace
+
+import pytest
+import pytest_asyncio
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SMALL = "--steps 2"
+
+
+@pytest_asyncio.fixture(params=[False, True], ids=["plain", "encrypted"], loop_scope="session")
+async def talks(request, home, ada, start_talk):
+    """A room of their own: what is found depends on all that was drawn there."""
+    bo = await home.person(f"bo{request.param}".lower())
+    talk = await start_talk(home, ada, encrypted=request.param, guest=bo)
+    return talk, replace(talk, person=bo)
+
+
+def offered(talk, picture: str) -> list[str]:
+    reactions = [event for event in talk.replies(picture) if event.mark.get("kind") == "offer"]
+    return [event.content["m.relates_to"]["key"] for event in reactions]
+
+
+async def test_pictures_are_found_by_words_people_and_stars_in_their_own_room(talks, plain):
+    ada, bo = talks
+    first = await ada.draw(f"!draw otter, cowboy hat | style: watercolor {SMALL}")
+    second = await bo.draw(f"!draw otter, scarf {SMALL}")
+
+    # The first picture of each has the reactions to press.
+    for talk, drawn in ((ada, first), (bo, second)):
+        await talk.person.until(lambda talk=talk, drawn=drawn: len(offered(talk, drawn.picture.event_id)) == 3)
+        assert offered(talk, drawn.picture.event_id) == ["🎲", "⭐", "📋"]
+
+    both = await ada.answer("!easel find otter")
+    newest, oldest = (event.picture.event_id.replace("$", "%24") for event in (second, first))
+    assert both.index(newest) < both.index(oldest)
+    assert await ada.answer("!easel find otter watercolor") == await ada.answer(
+        f"!easel find by:{ada.person.account.user_id}"
+    )
+    assert newest not in await ada.answer("!easel history")
+    assert newest in await bo.answer("!easel history")
+
+    star = await bo.person.react(bo.room_id, first.picture.event_id, "⭐")
+    found = await ada.answer("!easel find ⭐")
+    assert oldest in found and newest not in found
+    await bo.person.redact(bo.room_id, star)
+    assert (
+        await ada.answer("!easel find ⭐") == "There is no such picture in this room. Each word must be in its prompt."
+    )
+
+    # A second picture has none, and what was removed is found no more.
+    third = await ada.draw(f"!draw otter, boots {SMALL}")
+    await ada.person.react(ada.room_id, third.picture.event_id, "🗑️")
+    await ada.gone(third.picture.event_id)
+    assert offered(ada, third.picture.event_id) == []
+    assert "boots" not in await ada.answer("!easel find otter")
+    assert first.picture.event_id.replace("$", "%24") not in await plain.answer("!easel find otter watercolor")
