@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import hashlib
 import json
 import logging
 import os
@@ -18,6 +19,8 @@ from generator.capabilities import all_cards, capabilities
 from generator.client import NotRunning, call
 from generator.errors import GeneratorError, Refused
 from generator.refusals import refusal
+from generator.service.gallery import beside
+from generator.service.images import read_file, read_image
 from generator.settings import InvalidSettings, Settings, load_settings
 from generator.validation import resolve
 
@@ -59,6 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     draw.add_argument("--negative-prompt", metavar="TEXT", help="what to keep out; without it the model's own")
     for name, kind in {"seed": int, "steps": int, "width": int, "height": int, "guidance-scale": float}.items():
         draw.add_argument(f"--{name}", type=kind, metavar="NUMBER")
+    draw.add_argument("--image", type=Path, metavar="FILE", help="draw from this picture: PNG, JPEG or WebP")
+    draw.add_argument("--strength", type=float, metavar="NUMBER", help="how much of it is drawn anew, above 0 to 1")
     for name in ("theme", "model", "sampler", "tier"):
         draw.add_argument(f"--{name}", metavar="NAME")
     draw.add_argument("--out", type=Path, metavar="DIR", help="where to write; without it the settings' pictures")
@@ -95,14 +100,19 @@ def _serve(_: argparse.Namespace, settings: Settings) -> int:
 def _draw(asked: argparse.Namespace, settings: Settings) -> int:
     here = capabilities(settings)
     job = f"cli-{secrets.token_hex(6)}"
-    request = _request(asked)
+    request, image = _with_image(_request(asked), asked)
     recipe = resolve(
-        request, cards={card.name: card for card in here.models}, default_model=here.default_model, job_id=job
+        request,
+        cards={card.name: card for card in here.models},
+        default_model=here.default_model,
+        job_id=job,
+        image_size=read_image(image).size if image else None,
     )
 
     from generator.drawing_alone import draw_alone
 
-    path, notes = draw_alone(settings, recipe, request.facts, folder=asked.out or settings.pictures, job=job)
+    folder = asked.out or settings.pictures
+    path, notes = draw_alone(settings, recipe, request.facts, image=image, folder=folder, job=job)
     for note in (f"Drawn by {recipe.model}.", *notes):
         print(note, file=sys.stderr)
     print(path)
@@ -112,7 +122,7 @@ def _draw(asked: argparse.Namespace, settings: Settings) -> int:
 
 def _request(asked: argparse.Namespace) -> RecipeRequest:
     """The recipe file, if one is named, with what the options say instead."""
-    fields = RecipeRequest.model_fields.keys() - {"slots", "facts"}
+    fields = RecipeRequest.model_fields.keys() - {"slots", "facts", "image"}
     said = {field: getattr(asked, field) for field in fields if getattr(asked, field) is not None}
     request = _read_recipe(asked.recipe) if asked.recipe else RecipeRequest(slots=Slots())
     slots = request.slots.model_dump()
@@ -129,6 +139,17 @@ def _request(asked: argparse.Namespace) -> RecipeRequest:
         return RecipeRequest.model_validate({**request.model_dump(), **said, "slots": slots})
     except ValidationError as error:
         raise refusal(error) from error
+
+
+def _with_image(request: RecipeRequest, asked: argparse.Namespace) -> tuple[RecipeRequest, bytes | None]:
+    """The request and the bytes of the picture to draw from: the one that is named, or the one beside a recipe file."""
+    if asked.image is None and request.image is None:
+        return request, None
+    data = read_file(asked.image or beside(asked.recipe))
+    sha256 = hashlib.sha256(data).hexdigest()
+    if asked.image is None and sha256 != request.image:
+        raise Refused("wrong_hash", "The picture beside the recipe is not the one that it was drawn from.")
+    return request.model_copy(update={"image": sha256}), data
 
 
 def _read_recipe(path: Path) -> RecipeRequest:

@@ -15,6 +15,7 @@ SLOTS = ("subject", "outfit", "environment", "emotions", "style")
 
 JobId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$", max_length=limits.MAX_ID_CHARS)]
 ShortText = Annotated[str, StringConstraints(max_length=limits.MAX_FACT_CHARS)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Term = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=limits.MAX_PROMPT_CHARS)]
 
 
@@ -61,6 +62,10 @@ class RecipeRequest(Words):
     guidance_scale: float | None = Field(None, allow_inf_nan=False)
     sampler: str | None = None
     tier: str | None = None
+    image: Sha256 | None = Field(None, description="What to draw from: the SHA-256 of an image that was sent before")
+    strength: float | None = Field(
+        None, gt=0, le=1, allow_inf_nan=False, description="How much of the image is drawn anew; only with one"
+    )
     facts: EarlierFacts | None = None
 
 
@@ -109,6 +114,9 @@ class Recipe(Words):
     guidance_scale: float
     sampler: str
     tier: str
+    # Image to image: the SHA-256 of the picture's bytes, and how much of it is drawn anew; both or neither.
+    image: str | None = None
+    strength: float | None = None
 
     @property
     def prompt(self) -> str:
@@ -117,6 +125,11 @@ class Recipe(Words):
     @property
     def pixels(self) -> int:
         return self.width * self.height
+
+    @property
+    def steps_drawn(self) -> int:
+        """Drawing from an image begins in the midst of the steps, as in diffusers."""
+        return self.steps if self.strength is None else min(int(self.steps * self.strength), self.steps)
 
 
 class Facts(Words):
@@ -159,6 +172,14 @@ class Picture(ImageFile):
 
 class Sheet(ImageFile):
     """A job's pictures on one. The bytes are at ``/v1/jobs/{id}/sheet/image``, with ``/thumbnail`` and ``/recipes``."""
+
+
+class SentImage(Words):
+    """A picture to draw from, as ``PUT /v1/images/{sha256}`` keeps it: its sides as it is looked at."""
+
+    sha256: str
+    width: int
+    height: int
 
 
 class Error(Words):

@@ -19,11 +19,12 @@ from generator.api import EarlierFacts, Error, Memory, Recipe
 @dataclass(frozen=True)
 class Draw:
     """``id`` is the server's name for this drawing. ``earlier`` is what a recipe file said of its first drawing: the
-    lane notes where this plan differs."""
+    lane notes where this plan differs. ``image`` is RGB, of the recipe's size, where the recipe draws from one."""
 
     id: str
     recipe: Recipe
     earlier: EarlierFacts | None = None
+    image: Image | None = None
 
 
 @dataclass(frozen=True)

@@ -27,5 +27,8 @@ MAX_HEADING_CHARS = 200
 # A fact of an earlier drawing may be told again, in a note: a card's name, a version.
 MAX_FACT_CHARS = 200
 
+# As diffusers' image to image: half of the picture is kept, about.
+DEFAULT_STRENGTH = 0.6
+
 MAX_ID_CHARS = 64
 MAX_REQUESTER_CHARS = 255

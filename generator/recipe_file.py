@@ -27,8 +27,9 @@ MAX_RECIPE_CHARS = limits.MAX_REQUEST_BYTES
 MAX_DEPTH = 6
 
 _INTEGERS = ("seed", "width", "height", "steps")
-_TEXTS = ("negative_prompt", "theme", "model", "sampler", "tier")
-_FIELDS = ("prompt", "slots", *_TEXTS, *_INTEGERS, "guidance_scale", "facts")
+_TEXTS = ("negative_prompt", "theme", "model", "sampler", "tier", "image")
+_NUMBERS = ("guidance_scale", "strength")
+_FIELDS = ("prompt", "slots", *_TEXTS, *_INTEGERS, *_NUMBERS, "facts")
 
 
 def write(recipe: Recipe, facts: Facts) -> str:
@@ -61,6 +62,7 @@ def _document(recipe: Recipe, facts: Facts) -> dict[str, Any]:
         "width": recipe.width,
         "height": recipe.height,
         "tier": recipe.tier,
+        **({"image": recipe.image, "strength": recipe.strength} if recipe.image else {}),
         "facts": facts.model_dump(mode="json"),
     }
 
@@ -78,9 +80,7 @@ def read(text: str) -> RecipeRequest:
             slots=_slots(fields),
             **{key: _scalar(fields[key], key) for key in _TEXTS if key in fields},
             **{key: _number(fields[key], key, int) for key in _INTEGERS if key in fields},
-            guidance_scale=_number(fields["guidance_scale"], "guidance_scale", float)
-            if "guidance_scale" in fields
-            else None,
+            **{key: _number(fields[key], key, float) for key in _NUMBERS if key in fields},
             facts=_facts(fields.get("facts")),
         )
     except ValidationError as error:

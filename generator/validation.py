@@ -18,15 +18,22 @@ Number = TypeVar("Number", int, float)
 
 
 def resolve(
-    request: RecipeRequest, *, cards: Mapping[str, ModelCard], default_model: str, job_id: str, n: int = 0
+    request: RecipeRequest,
+    *,
+    cards: Mapping[str, ModelCard],
+    default_model: str,
+    job_id: str,
+    n: int = 0,
+    image_size: tuple[int, int] | None = None,
 ) -> Recipe:
     """Fill in what was not said and check all of it. Raises Refused.
 
+    ``image_size`` are the sides of the image to draw from, whose shape a picture has if no size was said.
     A seed that was not said is made from the job's id, so that the same job submitted again is the same picture.
     """
     card = cards[_choice("model", request.model or default_model, tuple(cards))]
     defaults, bounds = card.defaults, card.limits
-    width, height = _size(request, card)
+    width, height = _size(request, card, image_size)
     slots = _slots(request.slots)
     if not slots.joined():
         raise Refused("empty_prompt", "The prompt is empty: say at least what the subject is.", field="slots")
@@ -38,6 +45,7 @@ def resolve(
     usual = card.draft if tier == "draft" else defaults
     sampler = _choice("sampler", request.sampler or usual.sampler, SAMPLERS)
     most_steps = min(bounds.max_steps, MAX_STEPS_OF_LCM) if sampler == "lcm" else bounds.max_steps
+    steps = _bounded("steps", request.steps, min(usual.steps, most_steps), 1, most_steps)
     return Recipe(
         slots=slots,
         negative_prompt=negative,
@@ -46,11 +54,36 @@ def resolve(
         seed=_seed_of(job_id, n) if request.seed is None else request.seed,
         width=width,
         height=height,
-        steps=_bounded("steps", request.steps, min(usual.steps, most_steps), 1, most_steps),
+        steps=steps,
         guidance_scale=guidance_scale,
         sampler=sampler,
         tier=tier,
+        image=request.image,
+        strength=_strength(request, steps),
     )
+
+
+def _strength(request: RecipeRequest, steps: int) -> float | None:
+    """A strength without an image says nothing; one with it must leave a step to draw."""
+    if request.image is None:
+        if request.strength is not None:
+            raise Refused(
+                "no_image",
+                "Strength is for drawing from a picture, and there is none.",
+                field="strength",
+                value=request.strength,
+            )
+        return None
+    strength = limits.DEFAULT_STRENGTH if request.strength is None else request.strength
+    if int(steps * strength) < 1:
+        raise Refused(
+            "out_of_range",
+            f"A strength of {strength:g} leaves none of {steps} steps to draw; it can be {1 / steps:.2g} to 1.",
+            field="strength",
+            value=strength,
+            limit=[1 / steps, 1],
+        )
+    return strength
 
 
 def _negative_prompt(request: RecipeRequest, card: ModelCard, guidance_scale: float) -> str:
@@ -105,9 +138,11 @@ def _one_line(text: str) -> str:
     return re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", text).strip()
 
 
-def _size(request: RecipeRequest, card: ModelCard) -> tuple[int, int]:
+def _size(request: RecipeRequest, card: ModelCard, image_size: tuple[int, int] | None) -> tuple[int, int]:
     """Sides rounded to the multiple that the model draws, inside its limits."""
     bounds, multiple = card.limits, card.limits.side_multiple
+    if image_size is not None and request.width is None and request.height is None:
+        return _like(image_size, card)
     width, height = (
         round(_bounded(field, asked, default, bounds.min_side, bounds.max_side) / multiple) * multiple
         for field, asked, default in (
@@ -124,6 +159,20 @@ def _size(request: RecipeRequest, card: ModelCard) -> tuple[int, int]:
             limit=bounds.max_pixels,
         )
     return width, height
+
+
+def _like(image_size: tuple[int, int], card: ModelCard) -> tuple[int, int]:
+    """About as many pixels as the model usually draws, in the image's shape as far as the limits allow that."""
+    bounds, multiple = card.limits, card.limits.side_multiple
+    pixels = min(card.defaults.width * card.defaults.height, bounds.max_pixels)
+    width, height = image_size
+    low, high = bounds.min_side / pixels**0.5, min(bounds.max_side, pixels / bounds.min_side) / pixels**0.5
+    stretch = min(max((width / height) ** 0.5, low, 1 / high), high, 1 / low)
+    # Rounded down, so that there are never more pixels than may be.
+    return tuple(  # type: ignore[return-value]
+        max(bounds.min_side, int(pixels**0.5 * factor + 1e-6) // multiple * multiple)
+        for factor in (stretch, 1 / stretch)
+    )
 
 
 def _bounded(

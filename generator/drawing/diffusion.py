@@ -5,9 +5,11 @@ Loads models, begins drawings, steps them through the loop (`generator.drawing.l
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
+from diffusers import AutoencoderKL
 from diffusers.image_processor import VaeImageProcessor
 from PIL.Image import Image
 
@@ -80,7 +82,7 @@ class DiffusionEngine:
 
     @torch.inference_mode()
     def start(self, draw: Draw) -> Drawing:
-        """Encode the text and make the noise."""
+        """Encode the text, and the image where there is one, and make the noise."""
         began = time.perf_counter()
         recipe = draw.recipe
         shelved = self.loaded(recipe.model)
@@ -98,8 +100,17 @@ class DiffusionEngine:
         # 3. Noise, always from the CPU's generator and in fp32: the same seed starts alike on every machine.
         sides = (recipe.height // model.pixels_per_latent, recipe.width // model.pixels_per_latent)
         shape = (1, model.unet.config.in_channels, *sides)
-        noise = torch.Generator().manual_seed(recipe.seed)
-        latents = torch.randn(shape, generator=noise, dtype=torch.float32).to(plan.device) * scheduler.init_noise_sigma
+        random = torch.Generator().manual_seed(recipe.seed)
+        clean = None if draw.image is None else self._encoded(draw.image, shelved, random)
+        noise = torch.randn(shape, generator=random, dtype=torch.float32).to(plan.device)
+        if clean is None:
+            timesteps, latents = scheduler.timesteps, noise * scheduler.init_noise_sigma
+        else:
+            first = (recipe.steps - recipe.steps_drawn) * scheduler.order
+            timesteps = scheduler.timesteps[first:]
+            if hasattr(scheduler, "set_begin_index"):
+                scheduler.set_begin_index(first)
+            latents = scheduler.add_noise(clean, noise, timesteps[:1])
 
         # 4. SDXL's size conditioning: original size, no crop, target size.
         size = (recipe.height, recipe.width)
@@ -115,7 +126,8 @@ class DiffusionEngine:
             conditioning,
             time_ids,
             scheduler,
-            step_options(scheduler, noise),
+            timesteps,
+            step_options(scheduler, random),
             latents,
             time.perf_counter() - began,
             lora,
@@ -152,17 +164,9 @@ class DiffusionEngine:
                 "The drawing fell apart into numbers that are none. A lower guidance may help.",
             )
 
-        takes_turns = model.arrangement is Arrangement.OFFLOADED
-        if takes_turns:
-            model.unet.to("cpu")
-            model.vae.to(plan.device)
-        tiled = must_tile(plan, self.loaded(recipe.model).needs, pixels=recipe.pixels)
-        model.vae.use_tiling = tiled
-        model.vae.tile_sample_min_size = TILE_PIXELS
-        model.vae.tile_latent_min_size = TILE_PIXELS // model.pixels_per_latent
-        decoded = model.vae.decode(drawing.latents / model.vae.config.scaling_factor, return_dict=False)[0]
-        if takes_turns:
-            model.vae.to("cpu")
+        with self._vae(self.loaded(recipe.model), pixels=recipe.pixels) as vae:
+            tiled = vae.use_tiling
+            decoded = vae.decode(drawing.latents / vae.config.scaling_factor, return_dict=False)[0]
         if self._settings.previews:
             self._previews.learn(drawing, decoded)
         image = VaeImageProcessor().postprocess(decoded, output_type="pil")[0]
@@ -178,6 +182,30 @@ class DiffusionEngine:
             *_differences(drawing.earlier, model.revision, facts),
         )
         return Drawn(image, round(seconds, 3), model.revision, facts, notes, model.card.enlarge)
+
+    def _encoded(self, image: Image, shelved: Shelved, random: torch.Generator) -> torch.Tensor:
+        """Latents of an image, in fp32, drawn from the distribution that the VAE finds for it."""
+        pixels = VaeImageProcessor().preprocess(image).to(self._plan.device)
+        with self._vae(shelved, pixels=image.width * image.height) as vae:
+            latents: torch.Tensor = vae.encode(pixels).latent_dist.sample(random) * vae.config.scaling_factor
+        return latents
+
+    @contextmanager
+    def _vae(self, shelved: Shelved, *, pixels: int) -> Iterator[AutoencoderKL]:
+        """The VAE on the device, in turns with the UNet if both have no room there; in tiles if memory is short."""
+        model, plan = shelved.model, self._plan
+        takes_turns = model.arrangement is Arrangement.OFFLOADED
+        if takes_turns:
+            model.unet.to("cpu")
+            model.vae.to(plan.device)
+        model.vae.use_tiling = must_tile(plan, shelved.needs, pixels=pixels)
+        model.vae.tile_sample_min_size = TILE_PIXELS
+        model.vae.tile_latent_min_size = TILE_PIXELS // model.pixels_per_latent
+        try:
+            yield model.vae
+        finally:
+            if takes_turns:
+                model.vae.to("cpu")
 
 
 def make_engine(settings: Settings) -> DiffusionEngine:

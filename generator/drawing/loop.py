@@ -32,6 +32,8 @@ class Drawing:
     conditioning: Conditioning
     time_ids: torch.Tensor
     scheduler: Any
+    # Of the scheduler's own those that are drawn: from an image only the last ones.
+    timesteps: torch.Tensor
     # What the scheduler's step takes besides.
     step_options: dict[str, Any]
     latents: torch.Tensor
@@ -47,7 +49,7 @@ class Drawing:
 
     @property
     def steps(self) -> int:
-        return len(self.scheduler.timesteps)
+        return len(self.timesteps)
 
     @property
     def tier(self) -> Tier:
@@ -95,7 +97,7 @@ def _shared(drawings: Sequence[Drawing], at_once: int) -> Iterator[list[Drawing]
 
 
 def _input(drawing: Drawing) -> UNetInput:
-    timestep = drawing.scheduler.timesteps[drawing.step]
+    timestep = drawing.timesteps[drawing.step]
     latents = drawing.scheduler.scale_model_input(drawing.latents, timestep).to(drawing.model.dtype)
     # The prompt's row is the last; where the guidance has ended since, only that one of what was kept.
     own = slice(-drawing.rows, None)
@@ -139,7 +141,7 @@ def _advance(drawing: Drawing, predicted: torch.Tensor) -> None:
         predicted = negative + drawing.recipe.guidance_scale * (positive - negative)
         if rescale := drawing.model.card.guidance_rescale:
             predicted = rescale_noise_cfg(predicted, positive, guidance_rescale=rescale)
-    timestep = drawing.scheduler.timesteps[drawing.step]
+    timestep = drawing.timesteps[drawing.step]
     stepped = drawing.scheduler.step(
         predicted.float(), timestep, drawing.latents, return_dict=False, **drawing.step_options
     )

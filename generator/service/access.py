@@ -23,6 +23,7 @@ _STATUSES = {
     "unknown": 404,
     "gone": 404,
     "conflict": 409,
+    "image_too_large": 413,
     "not_ended": 409,
     "queue_full": 429,
     "draining": 503,

@@ -10,7 +10,9 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from generator.api import Error, Health, JobState, ServiceState
+from PIL.Image import Image
+
+from generator.api import Error, Health, JobState, Picture, Recipe, ServiceState
 from generator.errors import CardBusy, GeneratorError
 from generator.lane import (
     Cancelled,
@@ -26,6 +28,7 @@ from generator.lane import (
     shares_calls_with,
 )
 from generator.service.gallery import Gallery
+from generator.service.images import Images, fitted
 from generator.service.jobs import Job, Jobs
 from generator.service.metrics import Metrics
 from generator.service.pace import Pace
@@ -51,6 +54,7 @@ class Dispatcher:
         jobs: Jobs,
         lane: Lane,
         gallery: Gallery,
+        images: Images,
         pace: Pace,
         metrics: Metrics,
         unload_when_idle_s: float | None,
@@ -59,6 +63,7 @@ class Dispatcher:
         self._jobs = jobs
         self._lane = lane
         self._gallery = gallery
+        self._images = images
         self._pace = pace
         self._metrics = metrics
         self._unload_when_idle_s = unload_when_idle_s
@@ -284,8 +289,9 @@ class Dispatcher:
         if job.state.is_final:
             return None
         outcome: Drawn | Error | None = None
+        image = None if recipe.image is None else await asyncio.to_thread(self._fitted, recipe.image, recipe)
         before = time.monotonic()
-        async for event in self._lane.run(Draw(_drawing_id(job, n), recipe, job.request.recipes[n].facts)):
+        async for event in self._lane.run(Draw(_drawing_id(job, n), recipe, job.request.recipes[n].facts, image)):
             match event:
                 case Progress(step, steps, state):
                     self._jobs.wait_for(None)
@@ -310,10 +316,17 @@ class Dispatcher:
                     log.info("job %s left the card", job.id)
         return outcome
 
+    def _written(self, drawn: Drawn, recipe: Recipe, job_id: str, n: int) -> Picture:
+        image = None if recipe.image is None else self._images.path(recipe.image).read_bytes()
+        return self._gallery.save(drawn, recipe, job_id, n, image=image)
+
+    def _fitted(self, sha256: str, recipe: Recipe) -> Image:
+        return fitted(self._images.read(sha256), recipe.width, recipe.height)
+
     async def _save(self, job: Job, n: int, drawn: Drawn) -> None:
         """Write a picture and tell of it; what cannot be written, or is no picture, fails the job."""
         try:
-            picture = await asyncio.to_thread(self._gallery.save, drawn, job.recipes[n], job.id, n)
+            picture = await asyncio.to_thread(self._written, drawn, job.recipes[n], job.id, n)
             self._jobs.picture(job, picture)
         except GeneratorError as error:
             log.error("job %s: %s", job.id, error)

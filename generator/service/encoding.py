@@ -92,6 +92,8 @@ def a1111_parameters(recipe: Recipe, *, enlarged: int = 1) -> str:
         "Size": f"{recipe.width}x{recipe.height}",
         "Model": recipe.model,
     }
+    if recipe.strength is not None:
+        settings["Denoising strength"] = f"{recipe.strength:g}"
     if enlarged > 1:
         settings |= {"Postprocess upscale by": enlarged, "Postprocess upscaler": "Lanczos"}
     lines = [recipe.prompt, f"Negative prompt: {recipe.negative_prompt}" if recipe.negative_prompt else None]

@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 
 _UNFINISHED = ".unfinished-"
 
+# Beside a picture: the bytes of the one that it was drawn from, as they came.
+_DRAWN_FROM = ".image"
+
 
 class Gone(Refused):
     """The picture is not on disk any more."""
@@ -42,10 +45,13 @@ class Gallery:
         # A theme's folder goes with its last file, and must not go between its making and its first file.
         self._folders = threading.Lock()
 
-    def save(self, drawn: Drawn, recipe: Recipe, job: str, n: int) -> Picture:
-        """Write picture and recipe, each whole or not at all. Raises DrawingFailed."""
+    def save(self, drawn: Drawn, recipe: Recipe, job: str, n: int, *, image: bytes | None = None) -> Picture:
+        """Write picture and recipe, and the ``image`` that it was drawn from, each whole or not at all.
+
+        Raises DrawingFailed.
+        """
         encoding.check(drawn.image, recipe)
-        image = encoding.enlarged(drawn.image, drawn.enlarge)
+        enlarged = encoding.enlarged(drawn.image, drawn.enlarge)
         when = datetime.now().astimezone().replace(microsecond=0)
         facts = Facts(
             job=job,
@@ -57,19 +63,21 @@ class Gallery:
         )
         text = recipe_file.write(recipe, facts)
         parameters = encoding.a1111_parameters(recipe, enlarged=drawn.enlarge)
-        png = encoding.png(image, {"parameters": parameters, "easel": text})
+        png = encoding.png(enlarged, {"parameters": parameters, "easel": text})
         name = PictureName(when, recipe.prompt, recipe.seed, job, n)
         try:
             with self._folders:
                 path = self._theme_folder(recipe.theme) / f"{name}.png"
                 # The picture is last: whoever sees it finds its recipe too.
+                if image is not None:
+                    write_whole(beside(path), image)
                 write_whole(path.with_suffix(".yml"), text.encode())
                 write_whole(path, png)
         except OSError as error:
             raise DrawingFailed(
                 "not_written", f"The picture could not be written to disk: {error.strerror}."
             ) from error
-        return _picture(image, n, path, len(png), recipe, facts)
+        return _picture(enlarged, n, path, len(png), recipe, facts)
 
     def restore(self, job: str, recipes: tuple[Recipe, ...]) -> tuple[Picture, ...]:
         """The first pictures of a job, as far as they are on disk and were drawn from these very recipes."""
@@ -218,6 +226,11 @@ def _restored(path: Path, job: str, n: int, recipe: Recipe) -> Picture | None:
         return None
 
 
+def beside(path: Path) -> Path:
+    """Where the picture is that the one at ``path``, or its recipe, was drawn from."""
+    return path.with_suffix(_DRAWN_FROM)
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file that is there whole or not at all, after a power cut too."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=_UNFINISHED, delete=False) as file:
@@ -234,6 +247,7 @@ def write_whole(path: Path, data: bytes) -> None:
 def _delete(path: Path) -> None:
     path.unlink(missing_ok=True)
     path.with_suffix(".yml").unlink(missing_ok=True)
+    beside(path).unlink(missing_ok=True)
     _remove_if_empty(path.parent)
 
 

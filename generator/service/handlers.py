@@ -17,6 +17,7 @@ from generator.api import (
     JobState,
     Picture,
     Recipe,
+    Sha256,
     SheetRequest,
 )
 from generator.errors import Refused
@@ -24,12 +25,14 @@ from generator.refusals import refusal
 from generator.service import openapi
 from generator.service.dispatcher import Dispatcher
 from generator.service.gallery import Gallery
+from generator.service.images import MAX_IMAGE_BYTES, Images, too_many_bytes
 from generator.service.jobs import Job, Jobs
 from generator.service.metrics import Metrics
 from generator.service.stream import JobEvent
 from generator.validation import resolve
 
 _JOB_ID: TypeAdapter[str] = TypeAdapter(JobId)
+_SHA256: TypeAdapter[str] = TypeAdapter(Sha256)
 
 
 class Handlers:
@@ -41,6 +44,7 @@ class Handlers:
         jobs: Jobs,
         dispatcher: Dispatcher,
         gallery: Gallery,
+        images: Images,
         metrics: Metrics,
         capabilities: Callable[[], Capabilities],
         heartbeat_s: float,
@@ -48,6 +52,7 @@ class Handlers:
         self._jobs = jobs
         self._dispatcher = dispatcher
         self._gallery = gallery
+        self._images = images
         self._metrics = metrics
         self._capabilities = capabilities
         self._heartbeat_s = heartbeat_s
@@ -76,6 +81,15 @@ class Handlers:
         job = Job(job_id, asked, recipes, pictures)
         self._jobs.add(job)
         return _answer(self._jobs.status(job), status=201)
+
+    async def keep_image(self, request: web.Request) -> web.Response:
+        self._not_draining()
+        sha256, data = _parameter(request, "sha256", _SHA256), bytearray()
+        async for chunk in request.content.iter_any():
+            data += chunk
+            if len(data) > MAX_IMAGE_BYTES:
+                raise too_many_bytes()
+        return _answer(await asyncio.to_thread(self._images.keep, sha256, bytes(data)))
 
     async def status(self, request: web.Request) -> web.Response:
         return _answer(self._jobs.status(self._job(request)))
@@ -178,8 +192,16 @@ class Handlers:
         if asked.sheet and asked.sheet.pictures != len(asked.recipes):
             message = f"The sheet has {asked.sheet.pictures} places, and there are {len(asked.recipes)} recipes."
             raise Refused("invalid", message, field="sheet", value=asked.sheet.pictures, limit=len(asked.recipes))
+        sizes = {image: self._images.read(image).size for image in {recipe.image for recipe in asked.recipes} if image}
         recipes = tuple(
-            resolve(recipe, cards=cards, default_model=here.default_model, job_id=job_id, n=n)
+            resolve(
+                recipe,
+                cards=cards,
+                default_model=here.default_model,
+                job_id=job_id,
+                n=n,
+                image_size=sizes.get(recipe.image) if recipe.image else None,
+            )
             for n, recipe in enumerate(asked.recipes)
         )
         return recipes, self._gallery.restore(job_id, recipes)
@@ -209,8 +231,12 @@ class Handlers:
 
 def _job_id(request: web.Request) -> str:
     """An id that may become part of a file's name. Raises Refused."""
+    return _parameter(request, "id", _JOB_ID)
+
+
+def _parameter(request: web.Request, name: str, kind: TypeAdapter[str]) -> str:
     try:
-        return _JOB_ID.validate_python(request.match_info["id"])
+        return kind.validate_python(request.match_info[name])
     except ValidationError as error:
         raise refusal(error) from error
 

@@ -10,7 +10,18 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from generator import __version__
-from generator.api import Capabilities, ErrorAnswer, Event, Health, JobId, JobRequest, JobStatus, Sheet
+from generator.api import (
+    Capabilities,
+    ErrorAnswer,
+    Event,
+    Health,
+    JobId,
+    JobRequest,
+    JobStatus,
+    SentImage,
+    Sha256,
+    Sheet,
+)
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -18,6 +29,7 @@ YAML = "application/yaml"
 PNG = "image/png"
 JPEG = "image/jpeg"
 PROMETHEUS = "text/plain"
+ANY_IMAGE = "image/*"
 
 # What a success carries: a type as JSON, bytes of a media type, or nothing.
 Content = type[BaseModel] | str | None
@@ -33,7 +45,8 @@ class Route:
     summary: str
     answers: dict[int, Content]
     errors: tuple[int, ...] = ()
-    body: type[BaseModel] | None = None
+    # A type as JSON, or bytes of a media type.
+    body: type[BaseModel] | str | None = None
 
 
 _JOB = "/v1/jobs/{id}"
@@ -50,6 +63,15 @@ ROUTES = (
         {200: JobStatus, 201: JobStatus},
         (400, 409, 413, 422, 429, 503),
         JobRequest,
+    ),
+    Route(
+        "PUT",
+        "/v1/images/{sha256}",
+        "keep_image",
+        "Send an image to draw from, PNG, JPEG or WebP, before the job that names it",
+        {200: SentImage},
+        (413, 422, 503),
+        ANY_IMAGE,
     ),
     Route("GET", _JOB, "status", "How a job stands", {200: JobStatus}, (404,)),
     Route("DELETE", _JOB, "cancel", "Cancel a job; one that has ended stays as it is", {200: JobStatus}, (404,)),
@@ -92,6 +114,7 @@ _DESCRIPTIONS = {
 
 _PARAMETERS: dict[str, dict[str, Any]] = {
     "id": TypeAdapter(JobId).json_schema(),
+    "sha256": TypeAdapter(Sha256).json_schema(),
     "n": {"type": "integer", "minimum": 0, "maximum": 99},
 }
 
@@ -100,7 +123,7 @@ _REF = "#/components/schemas/{model}"
 
 def document() -> dict[str, Any]:
     """The OpenAPI 3.1 document."""
-    bodies = {route.body for route in ROUTES if route.body}
+    bodies = {route.body for route in ROUTES if isinstance(route.body, type)}
     answers = {content for route in ROUTES for content in route.answers.values() if isinstance(content, type)}
     _, schemas = models_json_schema(
         [(body, "validation") for body in sorted(bodies, key=_name)]

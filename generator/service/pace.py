@@ -21,7 +21,7 @@ class Work:
 
 def work_left(recipe: Recipe, *, step: int = 0) -> Work:
     """That of a picture with ``step`` steps done."""
-    return Work(recipe.model, recipe.tier, max(0, recipe.steps - step) * recipe.pixels)
+    return Work(recipe.model, recipe.tier, max(0, recipe.steps_drawn - step) * recipe.pixels)
 
 
 class Pace:

@@ -22,6 +22,7 @@ from generator.service.access import guard, tell_errors
 from generator.service.dispatcher import BUSY_PAUSE_S, Dispatcher
 from generator.service.gallery import Gallery
 from generator.service.handlers import Handlers
+from generator.service.images import Images
 from generator.service.jobs import Jobs
 from generator.service.lane_process import LaneProcess
 from generator.service.metrics import Metrics
@@ -61,10 +62,13 @@ def create_app(
     pace = Pace()
     jobs = Jobs(max_queued=max_queued_jobs, pace=pace, metrics=metrics)
     metrics.watch(queued=lambda: jobs.count(JobState.QUEUED), steps_per_second=lambda: pace.steps_per_second or 0)
+    # No theme's folder begins with a dot.
+    images = Images(gallery.folder / ".images")
     dispatcher = Dispatcher(
         jobs=jobs,
         lane=lane,
         gallery=gallery,
+        images=images,
         pace=pace,
         metrics=metrics,
         unload_when_idle_s=unload_when_idle_s,
@@ -74,6 +78,7 @@ def create_app(
         jobs=jobs,
         dispatcher=dispatcher,
         gallery=gallery,
+        images=images,
         metrics=metrics,
         capabilities=capabilities,
         heartbeat_s=heartbeat_s,
@@ -85,7 +90,7 @@ def create_app(
         await dispatcher.drain(timeout_s=0)
 
     async def tidy(_: web.Application) -> AsyncIterator[None]:
-        task = asyncio.create_task(_tidy(gallery, keep_pictures_days), name="tidy")
+        task = asyncio.create_task(_tidy(gallery, images, keep_pictures_days), name="tidy")
         yield
         task.cancel()
         with suppress(asyncio.CancelledError):
@@ -190,10 +195,12 @@ async def _first(*waits: Coroutine[Any, Any, object]) -> None:
         task.cancel()
 
 
-async def _tidy(gallery: Gallery, keep_days: int | None) -> None:
-    while keep_days is not None:
+async def _tidy(gallery: Gallery, images: Images, keep_days: int | None) -> None:
+    while True:
         try:
-            await asyncio.to_thread(gallery.delete_older_than, keep_days)
+            await asyncio.to_thread(images.delete_old)
+            if keep_days is not None:
+                await asyncio.to_thread(gallery.delete_older_than, keep_days)
         except OSError as error:
             # The names of files and folders have words of the prompt.
             log.warning("old pictures could not be deleted: %s", error.strerror)

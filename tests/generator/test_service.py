@@ -301,10 +301,10 @@ async def test_a_picture_that_was_on_its_way_to_the_disk_is_forgotten_too(start_
     class SlowDisk(Gallery):
         begun, go_on, written = threading.Event(), threading.Event(), threading.Event()
 
-        def save(self, *picture):
+        def save(self, *picture, **more):
             self.begun.set()
             assert self.go_on.wait(10)
-            saved = super().save(*picture)
+            saved = super().save(*picture, **more)
             self.written.set()
             return saved
 

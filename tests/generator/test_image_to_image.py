@@ -1,0 +1,314 @@
+"""Drawing from a picture: exact against diffusers' pipelines, suspicious of what is sent, kept beside the result."""
+
+import hashlib
+import io
+import json
+import os
+import time
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionXLImg2ImgPipeline
+from miniatures import NAMES, miniature_card, save_miniature
+from PIL import Image
+from running_generator import recipe_of
+from test_exactness import STOCK
+
+from generator.__main__ import main
+from generator.api import RecipeRequest, Slots
+from generator.capabilities import capabilities
+from generator.cards import SAMPLERS
+from generator.drawing.diffusion import DiffusionEngine
+from generator.errors import Refused
+from generator.lane import Draw
+from generator.limits import DEFAULT_STRENGTH
+from generator.service import images
+from generator.service.images import KEPT_DAYS, MAX_IMAGE_BYTES, Images, fitted, read_image
+from generator.settings import Settings
+from generator.validation import resolve
+
+HASH = "0" * 64
+
+
+def photo(width: int = 96, height: int = 64, mode: str = "RGB") -> Image.Image:
+    noise = np.random.default_rng(3).integers(256, size=(height, width, len(mode)), dtype=np.uint8)
+    return Image.fromarray(noise, mode).resize((width, height))
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **more) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **more)
+    return out.getvalue()
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+# ---- the engine
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory) -> dict[str, Path]:
+    folders = {name: tmp_path_factory.mktemp("miniatures") / name for name in NAMES}
+    for name, folder in folders.items():
+        save_miniature(name, folder)
+    return folders
+
+
+@pytest.fixture(scope="module")
+def engine(folders) -> DiffusionEngine:
+    models = {name: miniature_card(name, folder) for name, folder in folders.items()}
+    return DiffusionEngine(Settings(device="cpu", models=models))
+
+
+def from_image(engine: DiffusionEngine, asked, image: Image.Image):
+    drawing = engine.start(Draw("drawing", asked, image=image))
+    while drawing.step < drawing.steps:
+        engine.step([drawing])
+    return drawing
+
+
+@pytest.mark.parametrize("strength", [0.2, 0.6, 1.0])
+@pytest.mark.parametrize("name", ["ssd-1b", "sd-2.1"])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_drawing_from_an_image_equals_the_stock_pipeline(engine, folders, name, sampler, strength):
+    kind = StableDiffusionImg2ImgPipeline if name.startswith("sd-") else StableDiffusionXLImg2ImgPipeline
+    options = {"safety_checker": None} if name.startswith("sd-") else {"add_watermarker": False}
+    pipeline = kind.from_pretrained(folders[name], use_safetensors=True, **options)
+    pipeline.set_progress_bar_config(disable=True)
+    pipeline.scheduler = STOCK[sampler](pipeline.scheduler.config)
+    asked = recipe_of(subject=("otter",)).model_copy(
+        update={"model": name, "sampler": sampler, "steps": 6, "image": HASH, "strength": strength}
+    )
+    image = fitted(photo(), asked.width, asked.height)
+    expected = pipeline(
+        prompt=asked.prompt,
+        negative_prompt=asked.negative_prompt,
+        image=image,
+        strength=strength,
+        num_inference_steps=asked.steps,
+        guidance_scale=asked.guidance_scale,
+        generator=torch.Generator().manual_seed(asked.seed),
+        output_type="latent",
+    ).images
+    drawing = from_image(engine, asked, image)
+    deviation = float((drawing.latents - expected).abs().max() / expected.std())
+    assert deviation < 1e-4
+    assert drawing.steps == asked.steps_drawn + (sampler == "pndm")
+
+
+def test_little_strength_keeps_the_picture_and_drawings_from_images_share_calls(engine):
+    image = fitted(photo().resize((4, 4)), 64, 96)
+    asked = [
+        recipe_of(subject=("otter",)).model_copy(
+            update={"model": "ssd-1b", "steps": 10, "width": 64, "height": 96, **change}
+        )
+        for change in ({"image": HASH, "strength": 0.1}, {"image": HASH, "strength": 0.9}, {})
+    ]
+    draws = [Draw("one", one, image=image if one.image else None) for one in asked]
+    alone = []
+    for draw in draws:
+        drawing = engine.start(draw)
+        start = drawing.latents.clone()
+        while drawing.step < drawing.steps:
+            engine.step([drawing])
+        alone.append(drawing.latents)
+        if draw.recipe.strength == 0.1:
+            near = (drawing.latents - start).abs().mean()
+        elif draw.recipe.strength == 0.9:
+            assert (drawing.latents - start).abs().mean() > near
+    engine.loaded("ssd-1b").at_once = 3
+    drawings = [engine.start(draw) for draw in draws]
+    while waiting := [drawing for drawing in drawings if drawing.step < drawing.steps]:
+        engine.step(waiting)
+    assert max(drawing.most_together for drawing in drawings) == 3
+    for drawing, latents in zip(drawings, alone, strict=True):
+        torch.testing.assert_close(drawing.latents, latents, atol=1e-4, rtol=1e-3)
+
+
+# ---- what is asked
+
+
+def resolved(image_size=(400, 300), **more):
+    here = capabilities(Settings(device="cpu"))
+    request = RecipeRequest(slots=Slots(subject=("otter",)), **more)
+    cards = {card.name: card for card in here.models}
+    return resolve(request, cards=cards, default_model="ssd-1b", job_id="job", image_size=image_size)
+
+
+@pytest.mark.parametrize(
+    ("image_size", "size"),
+    [
+        ((400, 300), (880, 664)),
+        ((300, 400), (664, 880)),
+        ((1000, 1000), (768, 768)),
+        ((9000, 10), (1536, 384)),
+        ((10, 9000), (384, 1536)),
+    ],
+)
+def test_a_picture_has_the_shape_of_the_image_and_the_models_own_number_of_pixels(image_size, size):
+    recipe = resolved(image_size, image=HASH)
+    assert (recipe.width, recipe.height) == size
+    assert recipe.strength == DEFAULT_STRENGTH
+    assert recipe.pixels <= 768 * 768
+    said = resolved(image_size, image=HASH, width=512, height=640)
+    assert (said.width, said.height) == (512, 640)
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"strength": 0.5}, "Strength is for drawing from a picture, and there is none."),
+        (
+            {"image": HASH, "strength": 0.05, "steps": 10},
+            "A strength of 0.05 leaves none of 10 steps to draw; it can be 0.1 to 1.",
+        ),
+    ],
+)
+def test_a_strength_that_cannot_be_is_refused(asked, sentence):
+    with pytest.raises(Refused) as refused:
+        resolved(**asked)
+    assert str(refused.value) == sentence
+
+
+# ---- what people send
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_the_usual_kinds_are_read(kind):
+    assert read_image(encoded(photo(), kind)).size == (96, 64)
+
+
+def test_a_picture_is_turned_as_its_camera_says_and_white_where_it_is_transparent():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert read_image(encoded(photo(), "JPEG", exif=exif)).size == (64, 96)
+    clear = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
+    assert read_image(encoded(clear)).getpixel((0, 0)) == (255, 255, 255)
+    palette = Image.new("P", (8, 8))
+    assert read_image(encoded(palette, transparency=0)).mode == "RGB"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"not a picture", encoded(photo())[:-40], encoded(photo())[:20], b"GIF89a" + bytes(20), b"<svg/>"],
+    ids=["empty", "text", "cut", "head", "gif", "svg"],
+)
+def test_what_is_no_picture_is_a_sentence(data):
+    with pytest.raises(Refused, match="That is no picture that I can read"):
+        read_image(data)
+
+
+def test_gif_is_not_taken():
+    with pytest.raises(Refused, match="I take PNG, JPEG and WebP"):
+        read_image(encoded(photo(), "GIF"))
+
+
+@pytest.mark.parametrize("sides", [(8000, 8000), (30000, 30000)])
+def test_a_decompression_bomb_is_refused_by_its_head(sides):
+    """A few kilobytes that would be gigabytes: nothing is decoded."""
+    data = bytearray(encoded(Image.new("1", (8, 8))))
+    data[16:24] = sides[0].to_bytes(4, "big") + sides[1].to_bytes(4, "big")
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    with pytest.raises(Refused, match="can have 50 million pixels"):
+        read_image(bytes(data))
+
+
+def test_images_are_kept_for_some_days(tmp_path):
+    kept = Images(tmp_path / "images")
+    kept.delete_old()
+    data = encoded(photo())
+    kept.keep(sha256(data), data)
+    kept.delete_old()
+    assert kept.path(sha256(data)).exists()
+    os.utime(kept.path(sha256(data)), (time.time() - (KEPT_DAYS + 1) * 24 * 3600,) * 2)
+    kept.delete_old()
+    assert not kept.path(sha256(data)).exists()
+
+
+# ---- the service
+
+
+async def send(generator, data: bytes, name: str | None = None):
+    return await generator.call("PUT", f"/v1/images/{name or sha256(data)}", data=io.BytesIO(data))
+
+
+async def test_an_image_is_sent_drawn_from_and_kept_beside_the_picture(generator):
+    data = encoded(photo(), "JPEG")
+    sent = await send(generator, data)
+    assert (sent.status, sent.json) == (200, {"sha256": sha256(data), "width": 96, "height": 64})
+    answer = await generator.submit("job", image=sha256(data), strength=0.5)
+    assert answer.status == 201
+    done = await generator.end("job")
+    recipe = done["pictures"][0]["recipe"]
+    assert (recipe["image"], recipe["strength"]) == (sha256(data), 0.5)
+    assert recipe["width"] > recipe["height"]
+    text = (await generator.call("GET", "/v1/jobs/job/pictures/0/recipe")).body.decode()
+    assert f"image: {sha256(data)}\nstrength: 0.5\n" in text
+    (beside,) = generator.pictures.glob("otter/*.image")
+    assert beside.read_bytes() == data
+    # The same once more, from the files on disk.
+    assert (await generator.submit("job", image=sha256(data), strength=0.5)).status == 200
+    await generator.call("DELETE", "/v1/jobs/job/pictures")
+    assert not list(generator.pictures.glob("otter/*"))
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "status", "sentence"),
+    [
+        (b"no picture", None, 422, "That is no picture that I can read. I take PNG, JPEG and WebP."),
+        (encoded(photo()), HASH, 422, "The image does not have this SHA-256."),
+        (encoded(photo()), "..%2Fetc", 422, "The request can only have "),
+        (bytes(MAX_IMAGE_BYTES + 1), None, 413, "A picture to draw from can have 20 MB."),
+    ],
+    ids=["text", "hash", "path", "large"],
+)
+async def test_what_cannot_be_kept_is_refused(generator, data, name, status, sentence):
+    answer = await send(generator, data, name)
+    assert (answer.status, answer.json["error"]["message"].startswith(sentence)) == (status, True), answer.json
+    assert not list(generator.pictures.glob(".images/*"))
+
+
+async def test_an_image_that_is_not_here_is_refused_before_anything_is_drawn(generator):
+    answer = await generator.submit("job", image=HASH)
+    assert answer.status == 422
+    assert answer.json["error"]["code"] == "image_missing"
+
+
+async def test_an_image_that_goes_before_its_turn_fails_its_job(start_generator, monkeypatch):
+    generator = await start_generator()
+    data = encoded(photo())
+    await send(generator, data)
+    await generator.call("POST", "/v1/pause")
+    await generator.submit("job", image=sha256(data))
+    images.Images(generator.pictures / ".images").path(sha256(data)).unlink()
+    await generator.call("POST", "/v1/resume")
+    ended = await generator.end("job")
+    assert (ended["state"], ended["error"]["code"]) == ("failed", "image_missing")
+
+
+# ---- the command line
+
+
+def test_the_command_line_draws_from_a_picture_and_again_from_its_recipe(tmp_path, capsys):
+    settings = tmp_path / "generator.yml"
+    settings.write_text(json.dumps({"device": "cpu", "default_model": "pocket"}))
+    source = tmp_path / "photo.jpg"
+    source.write_bytes(encoded(photo(), "JPEG"))
+    draw = ["--settings", str(settings), "draw"]
+    made = [*draw, "otter", "--image", str(source), "--strength", "0.5", "--steps", "2", "--out", str(tmp_path / "a")]
+    assert main(made) == 0
+    first, recipe = capsys.readouterr().out.split()
+    assert "strength: 0.5" in Path(recipe).read_text()
+    assert main([*draw, "--recipe", recipe, "--out", str(tmp_path / "b")]) == 0
+    second = capsys.readouterr().out.split()[0]
+    assert Image.open(first).tobytes() == Image.open(second).tobytes()
+    Path(recipe).with_suffix(".image").write_bytes(encoded(photo(64, 64)))
+    assert main([*draw, "--recipe", recipe, "--out", str(tmp_path / "b")]) == 1
+    assert "is not the one that it was drawn from" in capsys.readouterr().err
+    assert main([*draw, "otter", "--image", str(tmp_path / "nowhere.png")]) == 1
+    assert "nowhere.png cannot be read" in capsys.readouterr().err
