@@ -141,22 +141,29 @@ def _one_line(text: str) -> str:
 def _size(request: RecipeRequest, card: ModelCard, image_size: tuple[int, int] | None) -> tuple[int, int]:
     """Sides rounded to the multiple that the model draws, inside its limits."""
     bounds, multiple = card.limits, card.limits.side_multiple
+    max_side, max_pixels = bounds.max_side, bounds.max_pixels
+    # A model that draws one size only cannot do with another one, whatever there is to draw from.
+    if image_size is not None and bounds.min_side < bounds.max_side:
+        own = [(size.width, size.height) for size in card.sizes.values()]
+        larger = limits.LARGER_FROM_IMAGE
+        max_side = max(max_side, int(larger * max(max(sides) for sides in own)))
+        max_pixels = max(max_pixels, int(larger**2 * max(width * height for width, height in own)))
     if image_size is not None and request.width is None and request.height is None:
         return _like(image_size, card)
     width, height = (
-        round(_bounded(field, asked, default, bounds.min_side, bounds.max_side) / multiple) * multiple
+        round(_bounded(field, asked, default, bounds.min_side, max_side) / multiple) * multiple
         for field, asked, default in (
             ("width", request.width, card.defaults.width),
             ("height", request.height, card.defaults.height),
         )
     )
-    if width * height > bounds.max_pixels:
+    if width * height > max_pixels:
         raise Refused(
             "too_large",
-            f"{width}×{height} is {width * height:,} pixels; {card.name} draws at most {bounds.max_pixels:,}.",
+            f"{width}×{height} is {width * height:,} pixels; {card.name} draws at most {max_pixels:,}.",
             field="width",
             value=width * height,
-            limit=bounds.max_pixels,
+            limit=max_pixels,
         )
     return width, height
 

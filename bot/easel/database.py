@@ -56,6 +56,11 @@ async def upgrade_v4(connection: Connection) -> None:
     await connection.execute("CREATE INDEX job_room ON job (room_id, received_ms)")
     await connection.execute("CREATE TABLE favourite (reaction TEXT PRIMARY KEY, event_id TEXT NOT NULL)")
     await connection.execute("CREATE INDEX favourite_event ON favourite (event_id)")
+    await connection.execute("ALTER TABLE job ADD COLUMN photo TEXT")
+    await connection.execute(
+        "CREATE TABLE image (room_id TEXT NOT NULL, sha256 TEXT NOT NULL, event_id TEXT NOT NULL, "
+        "PRIMARY KEY (room_id, sha256))"
+    )
     for row in await connection.fetch("SELECT job, n, text FROM recipe"):
         asked = parse_draw(row["text"])
         await connection.execute(
@@ -70,7 +75,7 @@ async def upgrade_v4(connection: Connection) -> None:
 upgrade_table.register(upgrade_v1, description="What the generator last said it can do")
 upgrade_table.register(upgrade_v2, description="Jobs, what was sent of them, and where each room was read up to")
 upgrade_table.register(upgrade_v3, description="Recipes, for replies to them, and rooms' styles")
-upgrade_table.register(upgrade_v4, description="What pictures are found by: prompt, model and favourites")
+upgrade_table.register(upgrade_v4, description="What pictures are found by, and what they are drawn from")
 
 
 @dataclass(frozen=True)
@@ -131,8 +136,8 @@ class Store:
         """Keep a new job. From here on it is a promise."""
         await self._database.execute(
             "INSERT INTO job (id, room_id, event_id, sender, words, thread, is_caption, seed, pictures, received_ms, "
-            "state, last_word, replaces, base, styles, closed) "
-            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, FALSE)",
+            "state, last_word, replaces, base, styles, photo, closed) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, FALSE)",
             job.id,
             job.message.room_id,
             job.message.event_id,
@@ -148,6 +153,7 @@ class Store:
             job.replaces,
             job.base,
             json.dumps(dict(job.styles), ensure_ascii=False) if job.styles else None,
+            job.photo,
         )
 
     async def keep_body(self, job_id: str, body: Mapping[str, Any]) -> None:
@@ -264,6 +270,24 @@ class Store:
         """The reaction, if it was a star, was taken back."""
         await self._database.execute("DELETE FROM favourite WHERE reaction = $1", reaction)
 
+    # ---- what is drawn from
+
+    async def keep_image(self, room_id: str, sha256: str, event_id: str) -> None:
+        """Which event of a room brought the picture with that hash; the last one, if it came again."""
+        await self._database.execute(
+            "INSERT INTO image (room_id, sha256, event_id) VALUES ($1, $2, $3) "
+            "ON CONFLICT (room_id, sha256) DO UPDATE SET event_id = excluded.event_id",
+            room_id,
+            sha256,
+            event_id,
+        )
+
+    async def image_event(self, room_id: str, sha256: str) -> str | None:
+        event_id: str | None = await self._database.fetchval(
+            "SELECT event_id FROM image WHERE room_id = $1 AND sha256 = $2", room_id, sha256
+        )
+        return event_id
+
     # ---- styles
 
     async def styles(self, room_id: str) -> list[Style]:
@@ -359,6 +383,7 @@ def _job(row: Any) -> Job | None:
         replaces=row["replaces"],
         base=row["base"],
         styles=json.loads(row["styles"]) if row["styles"] else {},
+        photo=row["photo"],
     )
 
 

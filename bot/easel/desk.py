@@ -21,11 +21,23 @@ from .house_rules import HouseRules
 from .incoming import Message
 from .job import SEED_CHOICES, Job, JobState, job_id
 from .job_body import CannotAsk
-from .language import Command, DrawCommand, EaselCommand, ParseError, as_command, brief, nearest, quoted, style_names
+from .language import (
+    Command,
+    DrawCommand,
+    EaselCommand,
+    ParseError,
+    as_command,
+    brief,
+    larger,
+    nearest,
+    quoted,
+    style_names,
+)
 from .outbox import NotSent, Priority
+from .photos import NOT_HERE
 from .picture_post import PICTURE_KINDS, SHEET_KINDS, answer_content, reaction_content
 from .queue_words import queue_text
-from .replied_recipes import RepliedRecipes
+from .replied_recipes import Replied, RepliedRecipes
 from .status import models_text, read_capabilities, status_text
 from .styles import Styles
 
@@ -79,29 +91,29 @@ class Desk:
     # ---- words
 
     async def draw(
-        self, message: Message, text: str, *, asked_by: str, earlier: Job | None = None, base: str | None = None
+        self, message: Message, text: str, *, asked_by: str, earlier: Job | None = None, on: Replied | None = None
     ) -> None:
         """Keep what was asked as a job.
 
         ``asked_by`` is the event that says it: the message, or an edit of it. Then ``earlier`` is what the message said
-        before, whose place and seed the job takes. ``base`` is the recipe that the words change, else the one that the
-        message replies to.
+        before, whose place and seed the job takes. ``on`` is what the words are about, else what is replied to.
         """
         identifier = job_id(asked_by)
         if await self._store.job(identifier) is not None:
             return
         refusal = ""
         if earlier is not None:
-            base = earlier.base
-        elif base is None:
-            base, refusal = await self._replied_recipe(message)
+            on = Replied(earlier.base, earlier.photo)
+        elif on is None:
+            on, refusal = await self._replied_to(message)
         job = Job(
             id=identifier,
             message=message.saying(text),
             seed=_seed_of(earlier) if earlier else secrets.randbelow(SEED_CHOICES),
             pictures=1,
             received_ms=self._now_ms(),
-            base=base,
+            base=on.recipe,
+            photo=message.event_id if message.is_caption else on.photo,
             styles=await self._styles_in(text, message.room_id),
         )
         is_waiting = earlier and not self._draughtsman.is_drawing(earlier.id)
@@ -185,6 +197,12 @@ class Desk:
         elif posted is not None and posted.kind == "sheet":
             await self._store.forget_recipes(posted.job)
 
+    async def larger(self, event_id: str, reaction: str, by: str) -> None:
+        """Draw the picture larger: lightly once more over itself."""
+        found = await self._posted_recipe(event_id, ("picture",))
+        if found:
+            await self._draw_found(found, event_id, reaction, by, text=larger(found[1]), photo=event_id)
+
     async def copy(self, event_id: str, reaction: str, by: str) -> None:
         """Answer a picture with the command that draws it."""
         found = await self._posted_recipe(event_id, PICTURE_KINDS)
@@ -200,13 +218,20 @@ class Desk:
         await self._draw_found(found, event_id, reaction, by, text="-n 1")
 
     async def _draw_found(
-        self, found: tuple[str, str] | None, event_id: str, reaction: str, by: str, *, text: str
+        self,
+        found: tuple[str, str] | None,
+        event_id: str,
+        reaction: str,
+        by: str,
+        *,
+        text: str,
+        photo: str | None = None,
     ) -> None:
         """A reaction that draws is a reply to what it is on."""
         if found:
             room_id, recipe = found
             message = Message(room_id=room_id, event_id=event_id, sender=by, body=text)
-            await self.draw(message, text, asked_by=reaction, base=recipe)
+            await self.draw(message, text, asked_by=reaction, on=Replied(recipe, photo))
 
     async def _posted_recipe(
         self, event_id: str, kinds: tuple[str, ...], n: int | None = None
@@ -344,15 +369,15 @@ class Desk:
 
     # ---- inside
 
-    async def _replied_recipe(self, message: Message) -> tuple[str | None, str]:
-        """The recipe that a message replies to, if it does; else why that cannot be drawn from, or ""."""
+    async def _replied_to(self, message: Message) -> tuple[Replied, str]:
+        """The recipe or photo that a message replies to, if it does; and why that cannot be drawn from, or ""."""
         try:
             return await self._replied.find(message), ""
         except ParseError as error:
-            return None, str(error)
+            return Replied(), str(error)
         except NotSent as error:
             self._log.warning(f"What {message.event_id} replies to could not be read: {error}")
-            return None, UNREAD_RECIPE
+            return Replied(), UNREAD_RECIPE
 
     async def _styles_in(self, text: str, room_id: str) -> dict[str, str]:
         """The room's words for the names that a text uses."""
@@ -364,7 +389,7 @@ class Desk:
     async def _judged(self, job: Job) -> Job:
         """The job with what its words say of it; one that is not drawn has ended already, with the reason."""
         try:
-            job = replace(job, pictures=job.asked.pictures)
+            job = replace(job, pictures=job.asked.pictures, photo=job.photo or await self._photo_of_recipe(job))
             refusal = self._rules.permissions.refusal(job.message.sender, job.message.room_id)
             refusal = refusal or await self._too_many(job)
             # What the generator last said of itself is enough to refuse at once, also while it is asleep.
@@ -376,6 +401,15 @@ class Desk:
             self._log.exception(f"{job.id}: unexpected")
             refusal = UNEXPECTED
         return replace(job, state=JobState.FAILED, last_word=refusal) if refusal else job
+
+    async def _photo_of_recipe(self, job: Job) -> str | None:
+        """The event of the photo that a recipe was drawn from. Raises ParseError where this room has none."""
+        if job.asked.image is None:
+            return None
+        photo = await self._store.image_event(job.message.room_id, job.asked.image)
+        if photo is None:
+            raise ParseError(NOT_HERE)
+        return photo
 
     async def _too_many(self, job: Job) -> str | None:
         sender = job.message.sender

@@ -4,6 +4,7 @@ A task may end with the process at any moment; the next process begins it again 
 """
 
 import asyncio
+import hashlib
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator
@@ -20,10 +21,11 @@ from .generator_words import JobStatus, Picture, Position
 from .generator_words import Progress as Step
 from .house_rules import HouseRules
 from .job import Job, JobState
-from .job_body import CannotAsk
+from .job_body import CannotAsk, with_image
 from .job_posts import EVENTS_PER_PICTURE, JobPosts
 from .language import Asked, ParseError
 from .outbox import Debt, NotSent, Outbox
+from .photos import Photos
 from .progress import ProgressSign
 from .queue_words import Outlook, duration
 from .settings import Settings
@@ -31,7 +33,6 @@ from .typing_notices import TypingNotices
 
 NOT_BROUGHT = "I could not bring the picture here. maubot's log says why."
 UNEXPECTED = "Something went wrong on my side, and maubot's log says what. It may work if you ask again."
-WORDS_OF_A_PHOTO = "I cannot draw from a photo yet, so only your words were used."
 
 
 class Expired(Exception):
@@ -62,6 +63,7 @@ class Draughtsman:
         watch: GeneratorWatch,
         store: Store,
         posts: JobPosts,
+        photos: Photos,
         outbox: Outbox,
         delivery: Delivery,
         typing: TypingNotices,
@@ -70,6 +72,7 @@ class Draughtsman:
         log: Logger,
     ) -> None:
         self._generator, self._watch, self._store, self._posts = generator, watch, store, posts
+        self._photos = photos
         self._outbox, self._delivery, self._typing = outbox, delivery, typing
         self._settings, self._rules, self._log = settings, rules, log
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -210,6 +213,8 @@ class Draughtsman:
         job = drawing.job
         capabilities, answer = await self._generator.capabilities()
         body = job.body or self._rules.body(job, capabilities)
+        if job.photo is not None:
+            body = with_image(body, await self._sent_photo(job.message.room_id, job.photo))
         if job.body is None:
             await self._store.keep_body(job.id, body)
         await self._generator.submit(job.id, body)
@@ -221,6 +226,14 @@ class Draughtsman:
         if "sheet" in body:
             await self._posts.count(job)
         return replace(drawing, job=replace(job, body=body), notes=self._rules.notes(job, capabilities))
+
+    async def _sent_photo(self, room_id: str, event_id: str) -> str:
+        """The hash of the photo, which the generator has then. Sent each time: it may be another generator."""
+        data = await self._photos.fetch(room_id, event_id)
+        sha256 = hashlib.sha256(data).hexdigest()
+        await self._generator.send_image(sha256, data)
+        await self._store.keep_image(room_id, sha256, event_id)
+        return sha256
 
     async def _wait(self, job: Job, error: NotYet) -> None:
         """Return when it may be tried again. Raises Expired."""
@@ -244,8 +257,7 @@ class Draughtsman:
 
     async def _bring(self, drawing: Drawing) -> None:
         job, told = drawing.job, list[str]()
-        photo = [WORDS_OF_A_PHOTO] if job.message.is_caption else []
-        notes = (*drawing.asked.notes, *drawing.notes, *photo)
+        notes = (*drawing.asked.notes, *drawing.notes)
         has_sheet = job.body is not None and "sheet" in job.body
         async with aclosing(self._generator.follow(job.id)) as events:
             async for event in events:

@@ -9,6 +9,7 @@ import json
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from io import BytesIO
 from typing import Any, TypeVar
 
 import aiohttp
@@ -39,7 +40,7 @@ T = TypeVar("T")
 CONNECT_TIMEOUT_S = 10
 ANSWER_TIMEOUT_S = 15
 # 64 MiB over a slow wireless network.
-DOWNLOAD_TIMEOUT_S = 60
+TRANSFER_TIMEOUT_S = 60
 
 # A PNG of 4096 × 4096 pixels of noise is 50 MB.
 MAX_PICTURE_BYTES = 64 * 1024 * 1024
@@ -78,6 +79,12 @@ class GeneratorClient:
     async def submit(self, job_id: str, body: dict[str, Any]) -> JobStatus:
         """Ask for pictures; asking again with the same id and body is the same job."""
         return _read(JobStatus, _parsed(await self._ask("PUT", f"jobs/{job_id}", body)))
+
+    async def send_image(self, sha256: str, data: bytes) -> None:
+        """A picture to draw from, before the job that names it."""
+        timeout = aiohttp.ClientTimeout(total=TRANSFER_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
+        async with self._request("PUT", f"images/{sha256}", data=BytesIO(data), timeout=timeout) as response:
+            await _refuse_bad_status(response)
 
     async def follow(self, job_id: str) -> AsyncGenerator[JobEvent, None]:
         """The job's events until its last. Raises Interrupted when they end before that; asking again is safe."""
@@ -133,7 +140,7 @@ class GeneratorClient:
             return await _bounded(response, MAX_ANSWER_BYTES)
 
     async def _download(self, path: str) -> bytes:
-        timeout = aiohttp.ClientTimeout(total=DOWNLOAD_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
+        timeout = aiohttp.ClientTimeout(total=TRANSFER_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
         async with self._request("GET", path, timeout=timeout) as response:
             await _refuse_bad_status(response)
             return await _bounded(response, MAX_PICTURE_BYTES)

@@ -14,7 +14,7 @@ DRAW = f"""Type what you want to see after !draw, for example:
 
 # What follows !easel, and what it does.
 EASEL_COMMANDS = {
-    "help": "this; !easel help flags tells all flags; also: slots, weights, gestures, replies, lists, style, find",
+    "help": "this; !easel help flags tells flags; also slots, weights, gestures, replies, photos, lists, style, find",
     "queue": "whose turn it is, and when",
     "cancel": "cancels your last picture here, or the one you reply to; !easel cancel all cancels all of yours here",
     "models": "what can draw, at which sizes",
@@ -43,7 +43,7 @@ _GESTURES = """Delete your !draw message or react to it with ❌, and it is not 
 Edit it, and the new words are drawn instead; what is being drawn already comes as well.
 React to your picture with 🗑️, and it is removed with its recipe.
 React to any picture with 🎲, and it is drawn again with another seed; with 📋, and I say the command that draws it.
-With ⭐ it is a favourite, until you take the star away: !easel find ⭐ finds them.
+With ⬆️ it is drawn half as large again. With ⭐ it is a favourite, until you take the star away.
 A ❓ of mine means that I could not read your message, since its key did not reach me: say it again."""
 
 _REPLIES = """Reply to a picture or a recipe, and it is drawn anew with what you say changed:
@@ -51,6 +51,10 @@ _REPLIES = """Reply to a picture or a recipe, and it is drawn anew with what you
 !draw +scarf   adds it, !draw style: +cosy in that slot
 !draw -hat   takes it away
 !draw --steps 30   overrides; --seed new is the same with another seed"""
+
+_PHOTOS = """Reply to a photo with !draw, or send a photo with !draw as its caption, and it is drawn from:
+!draw otter, cowboy hat | style: watercolor --strength 0.6
+The higher the strength, up to 1, the less of the photo is left."""
 
 _LISTS = """Each choice of a list is drawn, and all come on one sheet:
 !draw otter | style: {watercolor | pop art | 16-bit}
@@ -83,6 +87,7 @@ def help_text(topic: str) -> str:
         "weights": _WEIGHTS,
         "gestures": _GESTURES,
         "replies": _REPLIES,
+        "photos": _PHOTOS,
         "lists": _LISTS,
         "style": STYLE,
         "find": FIND,

@@ -35,6 +35,7 @@ class HouseRules:
             seed=job.seed,
             replaces=job.replaces,
             wildcards=self._wildcards,
+            has_photo=job.photo is not None,
         )
         refusal = profile.refusal(body, capabilities) or self.permissions.too_much(
             job.message.sender, work_of(body, capabilities)

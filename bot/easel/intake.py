@@ -30,7 +30,7 @@ from .job import JobState
 from .language import DrawCommand, read_command
 from .outbox import NotSent
 from .permissions import Permissions
-from .reactions import AGAIN, CANCEL, COPY, FAVOURITE, REMOVE, read_reaction
+from .reactions import AGAIN, CANCEL, COPY, FAVOURITE, LARGER, REMOVE, read_reaction
 from .room_history import RoomHistory
 
 # What is said now comes a little later, more so from another homeserver or after a hiccup of one's own.
@@ -157,6 +157,8 @@ class Intake:
             return
         elif key == AGAIN:
             await self.desk.again(target, event.event_id, by=by)
+        elif key == LARGER:
+            await self.desk.larger(target, event.event_id, by=by)
         elif key == COPY:
             self._start(self.desk.copy(target, event.event_id, by=by), f"command of {target}")
         else:

@@ -39,7 +39,7 @@ class Job:
     the generator was given, JSON, once it was: asking again must be the same job. ``last_word`` is what the room is
     still to be told, or was, of a job that ended without a picture. ``received_ms`` is its place in the order of all.
     ``base`` is the recipe file that the message replies to, whose words then change it. ``styles`` are the words of the
-    ``@names`` in it, as they were when it was said.
+    ``@names`` in it, as they were when it was said. ``photo`` is the event that brought the picture to draw from.
     """
 
     id: str
@@ -52,6 +52,7 @@ class Job:
     body: dict[str, Any] | None = None
     replaces: str | None = None
     base: str | None = None
+    photo: str | None = None
     styles: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @cached_property

@@ -14,6 +14,8 @@ from .generator_words import Capabilities, ModelCard
 from .language import Asked, DrawRequest
 from .wildcards import WordLists, resolved
 
+NO_PHOTO = "--strength is for drawing from a photo: reply to one, or send one with the command as its caption."
+
 
 class CannotAsk(Exception):
     """What was asked cannot be put to the generator. ``str()`` is a sentence for the person who typed."""
@@ -27,10 +29,13 @@ def job_body(
     seed: int,
     replaces: str | None = None,
     wildcards: WordLists = MappingProxyType({}),
+    has_photo: bool = False,
 ) -> dict[str, Any]:
     """The job as JSON, to be drawn in the place of the job ``replaces``. Several pictures come on one sheet.
 
     ``seed`` is used unless one was said: lists share it, and the pictures of ``-n`` take the seeds that follow.
+
+    With a photo it lacks the photo's hash: see ``with_image``.
 
     Raises CannotAsk, and ParseError for a word list that is not among the ``wildcards``.
     """
@@ -43,6 +48,8 @@ def job_body(
     recipes, headings = [], []
     for request, heading in zip(asked.requests, asked.headings, strict=True):
         first = seed if request.seed is None else request.seed
+        if request.strength is not None and not has_photo:
+            raise CannotAsk(NO_PHOTO)
         recipe = _recipe(request, capabilities)
         for n in range(count):
             own = (first + n) % (capabilities.limits.max_seed + 1) if n else first
@@ -53,6 +60,11 @@ def job_body(
     if len(recipes) > 1:
         body["sheet"] = _sheet(headings, (*asked.sizes, count) if count > 1 else asked.sizes)
     return {**body, "replaces": replaces} if replaces else body
+
+
+def with_image(body: dict[str, Any], sha256: str) -> dict[str, Any]:
+    """The same job drawn from the image with that hash."""
+    return {**body, "recipes": [{**recipe, "image": sha256} for recipe in body["recipes"]]}
 
 
 def _count(asked: Asked) -> int:
@@ -83,6 +95,7 @@ def _recipe(request: DrawRequest, capabilities: Capabilities) -> dict[str, Any]:
         "guidance_scale": request.guidance_scale,
         "sampler": request.sampler,
         "tier": request.tier,
+        "strength": request.strength,
         "facts": asdict(request.facts) if request.facts else None,
         # A model that does not exist has no sizes; the generator refuses it with its choices.
         **(_size(request, card) if card else {}),

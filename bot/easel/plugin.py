@@ -23,6 +23,7 @@ from .house_rules import HouseRules
 from .intake import Intake
 from .job_posts import JobPosts
 from .outbox import Outbox, RateLimit
+from .photos import Photos
 from .replied_recipes import RepliedRecipes
 from .room_history import RoomHistory
 from .settings import Config, InvalidSettings, Settings
@@ -68,6 +69,7 @@ class EaselBot(Plugin):
         self.outbox = Outbox(self.homeserver, _rate_limit(settings), self.log, sent_to=self._typing.interrupted)
         self._delivery = Delivery(self.outbox, self._store, history.find_own)
         self._replied = RepliedRecipes(self._store, history, self.homeserver)
+        self._photos = Photos(history, self.homeserver)
         self._intake = Intake(
             own_id=self.client.mxid,
             homeserver=self.homeserver,
@@ -137,6 +139,7 @@ class EaselBot(Plugin):
             watch=watch,
             store=self._store,
             posts=posts,
+            photos=self._photos,
             outbox=self.outbox,
             delivery=self._delivery,
             typing=self._typing,

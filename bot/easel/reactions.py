@@ -3,16 +3,16 @@
 import re
 
 CANCEL = "❌"
-AGAIN, FAVOURITE, COPY, REMOVE = "🎲", "⭐", "📋", "🗑"
+AGAIN, LARGER, FAVOURITE, COPY, REMOVE = "🎲", "⬆", "⭐", "📋", "🗑"
 
 # Stands in the settings for all of 1 to 9.
 NUMBER = "1\u20e3"
 
 # Those that the settings choose from.
-REACTIONS = (AGAIN, FAVOURITE, COPY, REMOVE, NUMBER)
+REACTIONS = (AGAIN, LARGER, FAVOURITE, COPY, REMOVE, NUMBER)
 
 # What the bot puts on a picture for people to press; what removes it, nobody shall press by chance.
-OFFERED = (AGAIN, FAVOURITE, COPY)
+OFFERED = (AGAIN, LARGER, FAVOURITE, COPY)
 
 # The digits on keys.
 _NUMBER = re.compile("([1-9])\u20e3", re.ASCII)

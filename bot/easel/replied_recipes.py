@@ -1,9 +1,12 @@
-"""Finds the recipe that a message replies to: in the database, else among the events of its own room."""
+"""Finds what a message replies to: a recipe, in the database or among the events of its own room, or a photo there."""
+
+from dataclasses import dataclass
 
 from .database import Store
 from .homeserver import Homeserver
 from .incoming import Message
 from .language import ParseError
+from .photos import is_photo
 from .picture_post import EASEL_KEY, PICTURE_KINDS, SHEET_KINDS
 from .room_history import RoomHistory
 
@@ -13,16 +16,24 @@ MAX_RECIPE_BYTES = 64 * 1024
 _SUFFIXES = (".yml", ".yaml")
 
 
+@dataclass(frozen=True)
+class Replied:
+    """The text of a recipe file, or the event of a photo; neither where the message replies to none."""
+
+    recipe: str | None = None
+    photo: str | None = None
+
+
 class RepliedRecipes:
     """Rooms are walls: what is elsewhere is not found."""
 
     def __init__(self, store: Store, history: RoomHistory, homeserver: Homeserver) -> None:
         self._store, self._history, self._homeserver = store, history, homeserver
 
-    async def find(self, message: Message) -> str | None:
-        """The recipe file's text; None where the message replies to none. Raises NotSent; ParseError for a sheet."""
+    async def find(self, message: Message) -> Replied:
+        """Raises NotSent; ParseError for a sheet."""
         if message.reply_to is None:
-            return None
+            return Replied()
         posted = await self._store.posted_as(message.reply_to)
         if posted is not None and posted.room_id == message.room_id and posted.kind in SHEET_KINDS:
             raise ParseError(
@@ -32,19 +43,21 @@ class RepliedRecipes:
             kept = await self._store.recipe(posted.job, posted.n)
         else:
             kept = None
-        return kept or await self._in_room(message.room_id, message.reply_to)
+        return Replied(recipe=kept) if kept else await self._in_room(message.room_id, message.reply_to)
 
-    async def _in_room(self, room_id: str, event_id: str) -> str | None:
-        """A recipe file, whoever sent it, or that of a picture of ours from before this database."""
+    async def _in_room(self, room_id: str, event_id: str) -> Replied:
+        """A recipe file, whoever sent it, or that of a picture of ours from before this database; or a photo."""
         content = await self._history.content_of(room_id, event_id)
+        if is_photo(content):
+            return Replied(photo=event_id)
         mark = content.get(EASEL_KEY)
         if isinstance(mark, dict) and mark.get("kind") == "picture":
             wanted = {EASEL_KEY: {"job": mark.get("job"), "kind": "recipe", "n": mark.get("n")}}
             content = await self._history.own_content_after(room_id, event_id, wanted)
         name = str(content.get("filename") or content.get("body") or "")
         if content.get("msgtype") != "m.file" or not name.lower().endswith(_SUFFIXES):
-            return None
-        return _as_text(await self._homeserver.download(content, MAX_RECIPE_BYTES))
+            return Replied()
+        return Replied(recipe=_as_text(await self._homeserver.download(content, MAX_RECIPE_BYTES)))
 
 
 def _as_text(data: bytes | None) -> str | None:

@@ -70,6 +70,7 @@ class Generator:
     capabilities: api.Capabilities = field(default_factory=capabilities)
     sins: dict[str, Answer] = field(default_factory=dict)
     jobs: dict[str, api.JobRequest] = field(default_factory=dict)
+    images: dict[str, bytes] = field(default_factory=dict)
     state: api.ServiceState = api.ServiceState.READY
     waiting_for: str | None = None
     notes: tuple[str, ...] = ()
@@ -90,6 +91,7 @@ class Generator:
                 web.get(job + "/sheet/recipes", self._or_sin("sheet_recipes", self._bytes(b"cells: []\n"))),
                 web.get("/v1/health", self._or_sin("health", self._health)),
                 web.get("/v1/capabilities", self._or_sin("capabilities", self._capabilities)),
+                web.put("/v1/images/{sha256}", self._or_sin("image", self._image)),
                 web.put(job, self._or_sin("submit", self._submit)),
                 web.delete(job, self._or_sin("cancel", self._cancel)),
                 web.delete(job + "/pictures", self._or_sin("forget", self._forget)),
@@ -189,6 +191,11 @@ class Generator:
 
     async def _capabilities(self, request: web.Request) -> web.Response:
         return _json(self.capabilities)
+
+    async def _image(self, request: web.Request) -> web.Response:
+        sha256 = request.match_info["sha256"]
+        self.images[sha256] = await request.read()
+        return _json(api.SentImage(sha256=sha256, width=80, height=60))
 
     async def _submit(self, request: web.Request) -> web.Response:
         job = request.match_info["job"]

@@ -67,8 +67,11 @@ class Homeserver:
                 web.get(room + "/state/m.room.encryption", self._encryption),
                 web.get("/_matrix/client/v3/joined_rooms", self._joined_rooms),
                 web.get(room + "/context/{event}", self._context),
+                web.get(room + "/event/{event}", self._event),
                 web.get(room + "/messages", self._messages),
                 web.post("/_matrix/media/v3/upload", self._upload),
+                web.get("/_matrix/client/versions", self._versions),
+                web.get("/_matrix/media/v3/download/{server}/{media}", self._download),
             ]
         )
         return app
@@ -171,6 +174,12 @@ class Homeserver:
     async def _joined_rooms(self, request: web.Request) -> web.Response:
         return web.json_response({"joined_rooms": list(self.history)})
 
+    async def _event(self, request: web.Request) -> web.Response:
+        for event in self.history.get(request.match_info["room"], []):
+            if event["event_id"] == request.match_info["event"]:
+                return web.json_response(event)
+        return web.json_response({"errcode": "M_NOT_FOUND", "error": "no"}, status=404)
+
     async def _context(self, request: web.Request) -> web.Response:
         ids = [event["event_id"] for event in self.history[request.match_info["room"]]]
         if request.match_info["event"] not in ids:
@@ -190,6 +199,13 @@ class Homeserver:
     async def _stay_silent(self, room_id: str) -> None:
         async with self.news:
             await self.news.wait_for(lambda: room_id not in self.in_silence)
+
+    async def _versions(self, request: web.Request) -> web.Response:
+        return web.json_response({"versions": ["v1.9"]})
+
+    async def _download(self, request: web.Request) -> web.Response:
+        info = request.match_info
+        return web.Response(body=self.uploads[f"mxc://{info['server']}/{info['media']}"])
 
     async def _upload(self, request: web.Request) -> web.Response:
         if self.upload_sins:

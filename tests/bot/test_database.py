@@ -165,7 +165,10 @@ async def test_recipes_of_before_are_found_by_their_words(url):
 
     before = opened(upgrade_v1, upgrade_v2, upgrade_v3)
     await before.start()
-    await Store(before).add_job(job("a"))
+    await before.execute(
+        "INSERT INTO job (id, room_id, event_id, sender, words, is_caption, seed, pictures, received_ms, state, "
+        "last_word, closed) VALUES ('a', '!r', '$a', '@ada:x', 'otter', FALSE, 1, 1, 1, 'done', '', TRUE)"
+    )
     text = "prompt: otter, watercolor\nslots:\n  subject: [otter]\n  style: [watercolor]\nmodel: pocket\n"
     await before.execute("INSERT INTO recipe (job, n, text) VALUES ('a', 0, $1)", text)
     await Store(before).will_post(Posted("t", "a", "!r", "picture", 0, None))

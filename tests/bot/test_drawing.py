@@ -161,10 +161,10 @@ async def test_why_a_job_waits_is_told_once(drawing_room, homeserver, generator)
     assert [event.content["body"] for event in await homeserver.answers()] == ["The card is needed for a game."]
 
 
-async def test_a_caption_draws_and_says_what_it_did_not_use(drawing_room, homeserver):
+async def test_a_photo_that_is_gone_when_its_turn_comes_is_told(drawing_room, homeserver, generator):
     await drawing_room.put({"msgtype": "m.image", "body": "!draw otter", "filename": "IMG_1.jpg", "url": "mxc://x/y"})
-    picture = await homeserver.marked("picture")
-    assert "cannot draw from a photo yet" in picture.content["body"]
+    assert await homeserver.answer() == "The photo to draw from is not in this room any more."
+    assert not generator.jobs
 
 
 async def test_several_people_are_served_at_once(drawing_room, homeserver, generator):

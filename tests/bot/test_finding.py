@@ -136,9 +136,9 @@ async def drawn_one_after_the_other(room, homeserver, number: int) -> None:
 @pytest.mark.parametrize(
     ("settings", "keys"),
     [
-        ({}, ["🎲", "⭐", "📋"]),
+        ({}, ["🎲", "⬆", "⭐", "📋"]),
         ({"offer_reactions": "never"}, []),
-        ({"offer_reactions": "always"}, ["🎲", "⭐", "📋"] * 2),
+        ({"offer_reactions": "always"}, ["🎲", "⬆", "⭐", "📋"] * 2),
         ({"reactions": ["⭐", "🗑️"]}, ["⭐"]),
     ],
     ids=["first", "never", "always", "some"],

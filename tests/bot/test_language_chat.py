@@ -335,6 +335,7 @@ def test_the_table_of_flags_names_nothing_twice_and_fits_the_request():
         "slots",
         "facts",
         "notes",
+        "image",
     } | set(SLOTS)
 
 

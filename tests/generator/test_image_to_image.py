@@ -159,6 +159,17 @@ def test_a_picture_has_the_shape_of_the_image_and_the_models_own_number_of_pixel
     assert (said.width, said.height) == (512, 640)
 
 
+def test_a_picture_from_an_image_may_be_half_as_large_again_as_the_models_own():
+    assert resolved(image=HASH, width=1152, height=1152).pixels == 1152**2
+    assert resolved(image=HASH, width=960, height=1344).height == 1344
+    with pytest.raises(Refused, match="1160×1160 is 1,345,600 pixels; ssd-1b draws at most 1,327,104"):
+        resolved(image=HASH, width=1160, height=1160)
+    with pytest.raises(Refused, match="draws at most 1,048,576"):
+        resolved(None, width=1152, height=1152)
+    with pytest.raises(Refused, match="it can be 64 only"):
+        resolved(image=HASH, model="pocket", width=96, height=96)
+
+
 @pytest.mark.parametrize(
     ("asked", "sentence"),
     [

@@ -9,7 +9,7 @@ from .parse import parse_all, parse_draw
 from .request import SLOTS, Asked, DrawRequest, EarlierFacts, Slots
 from .sentences import ParseError, brief, nearest, quoted
 from .styles import read_style, style_names
-from .written import as_command
+from .written import as_command, larger
 
 __all__ = [
     "FLAGS",
@@ -26,6 +26,7 @@ __all__ = [
     "Slots",
     "as_command",
     "brief",
+    "larger",
     "nearest",
     "parse_all",
     "parse_draw",

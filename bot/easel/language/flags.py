@@ -104,6 +104,13 @@ FLAGS = (
         help="Width to height",
         synonyms=("aspect", "aspect-ratio"),
     ),
+    Flag(
+        name="strength",
+        field="strength",
+        kind=Kind.NUMBER,
+        example="0.6",
+        help="Of a photo: how much of it is drawn anew, up to 1",
+    ),
     Flag(name="model", field="model", kind=Kind.WORD, example="ssd-1b", help="Which model draws"),
     Flag(name="sampler", field="sampler", kind=Kind.TEXT, example="unipc", help="Which sampler it uses"),
     Flag(name="tier", field="tier", kind=Kind.WORD, example="balanced", help="How much work may be skipped"),

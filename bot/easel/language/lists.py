@@ -35,6 +35,7 @@ _LISTED = {
     "steps": _NUMBERS,
     "guidance_scale": _NUMBERS,
     "seed": _NUMBERS,
+    "strength": _NUMBERS,
 }
 
 

@@ -15,7 +15,20 @@ KEYS = (
     "negative_prompt",
     "slots",
     *SLOTS,
-    *("theme", "model", "seed", "steps", "guidance_scale", "sampler", "width", "height", "tier", "facts"),
+    *(
+        "theme",
+        "model",
+        "seed",
+        "steps",
+        "guidance_scale",
+        "sampler",
+        "width",
+        "height",
+        "tier",
+        "image",
+        "strength",
+        "facts",
+    ),
 )
 
 
@@ -26,11 +39,12 @@ def read_recipe(recipe: Value) -> DrawRequest:
     recipe = _checked("key", recipe, KEYS)
     said = {key: value for key, value in recipe.items() if not _is_nothing(value)}
     fields: dict[str, Any] = {
-        key: _text(key, said[key]) for key in ("theme", "model", "sampler", "tier") if key in said
+        key: _text(key, said[key]) for key in ("theme", "model", "sampler", "tier", "image") if key in said
     }
     fields |= {key: values.whole_number(key, _text(key, said[key])) for key in ("seed", "steps") if key in said}
-    if "guidance_scale" in said:
-        fields["guidance_scale"] = values.number("guidance_scale", _text("guidance_scale", said["guidance_scale"]))
+    for key in ("guidance_scale", "strength"):
+        if key in said:
+            fields[key] = values.number(key, _text(key, said[key]))
     if "negative_prompt" in recipe:
         fields["negative_prompt"] = _negative_prompt(recipe["negative_prompt"])
         if "slots" not in said:

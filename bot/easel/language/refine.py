@@ -58,6 +58,7 @@ _TOLD = {
     "aspect_ratio": "shape",
     "sampler": "sampler",
     "tier": "tier",
+    "strength": "strength",
 }
 
 

@@ -43,7 +43,8 @@ class DrawRequest:
 
     ``negative_prompt`` replaces the model's default ("" means none at all); the terms of ``no`` are added to it, or to
     the default. ``size`` is (width, height) in pixels or one of ``portrait``, ``landscape``, ``square``; never said
-    together with ``aspect_ratio`` (width, height). ``notes`` are sentences for the person: what was left out and why.
+    together with ``aspect_ratio`` (width, height). ``image`` is the SHA-256 of the photo that a recipe was drawn from,
+    ``strength`` how much of a photo is drawn anew. ``notes`` are sentences for the person: what was left out and why.
     """
 
     slots: Slots = Slots()
@@ -59,6 +60,8 @@ class DrawRequest:
     sampler: str | None = None
     tier: str | None = None
     count: int | None = None
+    image: str | None = None
+    strength: float | None = None
     facts: EarlierFacts | None = field(default=None, hash=False)
     notes: tuple[str, ...] = ()
 
@@ -94,6 +97,11 @@ class Asked:
     def seed(self) -> int | None:
         """That of the first picture, if it was said."""
         return self.requests[0].seed
+
+    @property
+    def image(self) -> str | None:
+        """What a recipe among the words was drawn from."""
+        return next((request.image for request in self.requests if request.image), None)
 
     @property
     def notes(self) -> tuple[str, ...]:

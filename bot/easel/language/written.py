@@ -1,10 +1,17 @@
 """A request as one would type it. Pure."""
 
 from dataclasses import replace
+from math import ceil
 
 from .parse import parse_draw, parse_recipe
 from .request import SLOTS, DrawRequest
 from .sentences import ParseError
+
+# How much longer the sides of a larger picture are, and how much of it is drawn anew: enough for details, and no other
+# composition.
+LARGER = 1.5
+LIGHT_STRENGTH = 0.35
+SIDE_MULTIPLE = 8
 
 
 def as_command(recipe: str) -> str:
@@ -21,6 +28,17 @@ def as_command(recipe: str) -> str:
     return f"!draw {text}" if is_same else f"!draw\n```yaml\n{recipe.rstrip()}\n```"
 
 
+def larger(recipe: str) -> str:
+    """What draws the recipe's own picture half as large again, lightly over what is there. Raises ParseError."""
+    request = parse_recipe(recipe)
+    if not isinstance(request.size, tuple):
+        raise ParseError("That recipe does not say how large its picture is.")
+    width, height = (round(side * LARGER / SIDE_MULTIPLE) * SIDE_MULTIPLE for side in request.size)
+    # Of few steps one must be left.
+    strength = max(LIGHT_STRENGTH, ceil(100 / (request.steps or 1)) / 100)
+    return f"--size {width}x{height} --strength {strength:g} -n 1"
+
+
 def _typed(request: DrawRequest) -> str:
     slots = [(slot, ", ".join(terms)) for slot in SLOTS if (terms := getattr(request.slots, slot))]
     words = " | ".join(terms if slot == "subject" else f"{slot}: {terms}" for slot, terms in slots)
@@ -35,5 +53,6 @@ def _typed(request: DrawRequest) -> str:
         "sampler": request.sampler,
         "size": size,
         "tier": request.tier,
+        "strength": request.strength,
     }
     return " ".join([words, *(f"--{name} {value}" for name, value in flags.items() if value is not None)])

@@ -1,0 +1,96 @@
+"""Photos to draw from: what is asked of the generator for them, and what a larger picture is."""
+
+import hashlib
+
+import pytest
+from fake_generator import capabilities as theirs
+
+from bot.easel.generator_words import Capabilities, read
+from bot.easel.job_body import NO_PHOTO, CannotAsk, job_body, with_image
+from bot.easel.language import ParseError, larger, parse_all, parse_draw
+from bot.easel.photos import NOT_HERE, is_photo
+
+RECIPE = "slots:\n  subject: [otter]\nseed: 7\nsteps: {steps}\nwidth: 640\nheight: 896\n"
+PERSON = "@ada:example.com"
+
+
+def body(text: str, *, has_photo: bool = True):
+    known = read(Capabilities, theirs().model_dump(mode="json"))
+    return job_body(parse_all(text), known, requester=PERSON, seed=1, has_photo=has_photo)
+
+
+def test_every_picture_of_a_job_is_drawn_from_the_photo():
+    (first, second) = with_image(body("{otter | owl} --strength 0.3"), "abc")["recipes"]
+    assert (first["image"], first["strength"], second["image"]) == ("abc", 0.3, "abc")
+    assert [recipe["strength"] for recipe in body("otter --strength 0.3,0.6")["recipes"]] == [0.3, 0.6]
+
+
+def test_a_strength_without_a_photo_is_a_sentence():
+    with pytest.raises(CannotAsk, match=r"--strength is for drawing from a photo"):
+        body("otter --strength 0.5", has_photo=False)
+    assert NO_PHOTO.startswith("--strength")
+
+
+@pytest.mark.parametrize(("steps", "strength"), [(30, 0.35), (4, 0.35), (2, 0.5), (1, 1)])
+def test_a_larger_picture_is_drawn_lightly_over_itself(steps, strength):
+    request = parse_draw(larger(RECIPE.format(steps=steps)), recipe=RECIPE.format(steps=steps))
+    assert (request.size, request.strength, request.seed) == ((960, 1344), strength, 7)
+    assert f"Changed: size 960×1344 · strength {strength:g}" in request.notes
+
+
+def test_a_recipe_without_a_size_has_nothing_larger():
+    with pytest.raises(ParseError, match="does not say how large"):
+        larger("prompt: otter\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "is_one"),
+    [
+        ({"msgtype": "m.image"}, True),
+        ({"msgtype": "m.image", "household.easel": {"kind": "picture"}}, False),
+        ({"msgtype": "m.file"}, False),
+        ({}, False),
+    ],
+)
+def test_photos_are_pictures_that_are_none_of_ours(content, is_one):
+    assert is_photo(content) is is_one
+
+
+@pytest.fixture
+def photo(homeserver) -> bytes:
+    """A photo of Bob's in the room."""
+    data = b"a photo, as far as the bot knows"
+    homeserver.uploads["mxc://example.com/photo"] = data
+    content = {"msgtype": "m.image", "body": "IMG.jpg", "url": "mxc://example.com/photo"}
+    event = {"type": "m.room.message", "sender": "@bob:example.com", "event_id": "$photo", "content": content}
+    homeserver.history["!kitchen:example.com"] = [{**event, "room_id": "!kitchen:example.com", "origin_server_ts": 1}]
+    return data
+
+
+async def test_the_photo_that_is_replied_to_goes_to_the_generator_before_its_job(
+    drawing_room, homeserver, generator, photo
+):
+    reply = {"m.relates_to": {"m.in_reply_to": {"event_id": "$photo"}}}
+    await drawing_room.say("!draw otter --strength 0.4", **reply)
+    await homeserver.files()
+    sha256 = hashlib.sha256(photo).hexdigest()
+    assert generator.images == {sha256: photo}
+    (job,) = generator.jobs.values()
+    assert (job.recipes[0].image, job.recipes[0].strength) == (sha256, 0.4)
+    assert generator.asked.index("image") < generator.asked.index("submit")
+
+    # The recipe draws from it again, in this room and in no other.
+    recipe = f"!draw\n```yaml\nprompt: owl\nimage: {sha256}\nstrength: 0.5\n```"
+    await drawing_room.say(recipe)
+    await homeserver.files(2)
+    assert list(generator.jobs.values())[-1].recipes[0].image == sha256
+    await drawing_room.say(recipe, room_id="!other:example.com")
+    assert await homeserver.answer() == NOT_HERE
+    assert len(generator.jobs) == 2
+
+
+async def test_a_photo_that_the_generator_cannot_read_is_told(drawing_room, homeserver, generator, refusal, photo):
+    generator.sins["image"] = refusal(422, "That is no picture that I can read.")
+    await drawing_room.say("!draw otter", **{"m.relates_to": {"m.in_reply_to": {"event_id": "$photo"}}})
+    assert await homeserver.answer() == "That is no picture that I can read."
+    assert not generator.jobs

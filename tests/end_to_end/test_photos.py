@@ -1,0 +1,101 @@
+"""A photo to draw from, and pictures made larger: two people, a plain and an encrypted room."""
+
+import hashlib
+from io import BytesIO
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from bot.easel.photos import GONE, NOT_HERE, NOT_READ
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SMALL = "--steps 4"
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "encrypted"])
+def talks(request, rooms):
+    return rooms[request.param][:2]
+
+
+def replying(to: str) -> dict:
+    return {"m.relates_to": {"m.in_reply_to": {"event_id": to}}}
+
+
+def a_photo(seed: int) -> bytes:
+    """Sand below, sky above, and no two alike."""
+    pixels = np.full((60, 80, 3), (90, 160, 230), dtype=np.uint8)
+    pixels[30:] = (230, 200, 140)
+    pixels[0, 0] = seed
+    out = BytesIO()
+    Image.fromarray(pixels).save(out, "JPEG", quality=95)
+    return out.getvalue()
+
+
+async def send_photo(talk, data: bytes, **content) -> str:
+    return await talk.person.send_file(
+        talk.room_id, data, filename="beach.jpg", mimetype="image/jpeg", **{"msgtype": "m.image", **content}
+    )
+
+
+async def test_a_photo_is_drawn_from_and_again_from_its_recipe_in_its_own_room_only(talks, rooms):
+    ada, bo = talks
+    data = a_photo(1 + ada.is_encrypted)
+    sha256 = hashlib.sha256(data).hexdigest()
+    photo = await send_photo(bo, data)
+    first = await ada.draw(f"!draw otter, beach --strength 0.5 --seed 3 {SMALL}", **replying(photo))
+    assert (first.record["image"], first.record["strength"]) == (sha256, 0.5)
+    plain = await ada.draw(f"!draw otter, beach --seed 3 {SMALL}")
+    assert "image" not in plain.record
+    assert first.pixels != plain.pixels
+
+    # A reply to the picture, and its recipe pasted, draw from the same photo.
+    changed = await bo.draw("!draw +scarf", **replying(first.picture.event_id))
+    assert (changed.record["image"], changed.record["strength"]) == (sha256, 0.5)
+    again = await bo.draw(f"!draw\n```yaml\n{first.yaml}\n```")
+    assert again.pixels == first.pixels
+    elsewhere = rooms[not ada.is_encrypted][0]
+    assert await elsewhere.answer(f"!draw\n```yaml\n{first.yaml}\n```") == NOT_HERE
+
+    # A photo with the command as its caption.
+    caption = await send_photo(ada, data, body=f"!draw owl {SMALL}")
+    drawn = await ada.drawn(caption)
+    assert (drawn.record["slots"], drawn.record["image"]) == ({"subject": ["owl"]}, sha256)
+    assert drawn.record["strength"] == 0.6
+
+    # What was taken out of the room is drawn from no more.
+    await ada.person.redact(ada.room_id, caption)
+    await bo.person.redact(bo.room_id, photo)
+    assert await ada.answer("!draw +hat", **replying(changed.picture.event_id)) == GONE
+
+
+async def test_what_is_no_photo_is_a_sentence(talks):
+    ada, bo = talks
+    fake = await send_photo(bo, b"GIF89a, says the file")
+    said = await ada.answer(f"!draw otter {SMALL}", **replying(fake))
+    assert said == "That is no picture that I can read. I take PNG, JPEG and WebP."
+    assert await ada.answer("!draw otter --strength 0.5") == (
+        "--strength is for drawing from a photo: reply to one, or send one with the command as its caption."
+    )
+    large = await send_photo(bo, bytes(20 * 1024 * 1024 + 1))
+    assert await ada.answer(f"!draw otter {SMALL}", **replying(large)) == NOT_READ
+
+
+async def test_an_arrow_draws_the_picture_larger_over_itself(talks):
+    ada, bo = talks
+    first = await ada.draw("!draw otter, cowboy hat --model ssd-1b --seed 7 --steps 4")
+    await bo.person.react(bo.room_id, first.picture.event_id, "⬆️")
+    picture = await bo.reply(first.picture.event_id, "picture")
+    recipe = await bo.reply(first.picture.event_id, "recipe")
+    record = yaml.safe_load(await bo.person.fetch(recipe.content))
+    assert record["image"] == hashlib.sha256(first.png).hexdigest()
+    assert (record["width"], record["height"], record["seed"]) == (96, 96, 7)
+    assert "Changed: size 96×96 · strength 0.35" in picture.body
+    assert Image.open(BytesIO(await bo.person.fetch(picture.content))).size == (96, 96)
+
+    # A model of one size has nothing larger.
+    only = await ada.draw("!draw otter --model pocket --steps 4")
+    await ada.person.react(ada.room_id, only.picture.event_id, "⬆️")
+    assert (await ada.reply(only.picture.event_id, "answer")).body == "width is 96; it can be 64 only."
