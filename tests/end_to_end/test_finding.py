@@ -9,6 +9,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SMALL = "--steps 2"
 
+# The bot of that household has a homeserver's default limits.
+LONG_S = 240
+
 
 @pytest_asyncio.fixture(params=[False, True], ids=["plain", "encrypted"], loop_scope="session")
 async def talks(request, home, ada, start_talk):
@@ -58,3 +61,18 @@ async def test_pictures_are_found_by_words_people_and_stars_in_their_own_room(ta
     assert offered(ada, third.picture.event_id) == []
     assert "boots" not in await ada.answer("!easel find otter")
     assert first.picture.event_id.replace("$", "%24") not in await plain.answer("!easel find otter watercolor")
+
+
+async def test_which_reactions_there_are_is_a_setting(rooms, change_settings):
+    for ada, bo, *_ in rooms.values():
+        await change_settings(reactions=["⭐", "🎲"], offer_reactions="always")
+        drawn = await ada.draw(f"!draw otter {SMALL}")
+        await ada.person.until(
+            lambda ada=ada, drawn=drawn: len(offered(ada, drawn.picture.event_id)) == 2, timeout_s=LONG_S
+        )
+        assert offered(ada, drawn.picture.event_id) == ["🎲", "⭐"]
+        # What is left out does nothing; what is there still does.
+        await bo.person.react(bo.room_id, drawn.picture.event_id, "📋")
+        await bo.person.react(bo.room_id, drawn.picture.event_id, "🎲")
+        await bo.reply(drawn.picture.event_id, "recipe")
+        assert bo.replies(drawn.picture.event_id, "answer") == []
