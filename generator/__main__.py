@@ -18,9 +18,9 @@ from generator.api import SLOTS, RecipeRequest, Slots
 from generator.capabilities import all_cards, capabilities
 from generator.client import NotRunning, call
 from generator.errors import GeneratorError, Refused
+from generator.image_files import image_size, read_file
 from generator.refusals import refusal
 from generator.service.gallery import beside
-from generator.service.images import read_file, read_image
 from generator.settings import InvalidSettings, Settings, load_settings
 from generator.validation import resolve
 
@@ -106,7 +106,7 @@ def _draw(asked: argparse.Namespace, settings: Settings) -> int:
         cards={card.name: card for card in here.models},
         default_model=here.default_model,
         job_id=job,
-        image_size=read_image(image).size if image else None,
+        image_size=image_size(read_file(image)) if image else None,
     )
 
     from generator.drawing_alone import draw_alone
@@ -141,15 +141,15 @@ def _request(asked: argparse.Namespace) -> RecipeRequest:
         raise refusal(error) from error
 
 
-def _with_image(request: RecipeRequest, asked: argparse.Namespace) -> tuple[RecipeRequest, bytes | None]:
-    """The request and the bytes of the picture to draw from: the one that is named, or the one beside a recipe file."""
+def _with_image(request: RecipeRequest, asked: argparse.Namespace) -> tuple[RecipeRequest, Path | None]:
+    """The request and the picture to draw from: the one that is named, or the one beside a recipe file."""
     if asked.image is None and request.image is None:
         return request, None
-    data = read_file(asked.image or beside(asked.recipe))
-    sha256 = hashlib.sha256(data).hexdigest()
+    image = asked.image or beside(asked.recipe)
+    sha256 = hashlib.sha256(read_file(image)).hexdigest()
     if asked.image is None and sha256 != request.image:
         raise Refused("wrong_hash", "The picture beside the recipe is not the one that it was drawn from.")
-    return request.model_copy(update={"image": sha256}), data
+    return request.model_copy(update={"image": sha256}), image
 
 
 def _read_recipe(path: Path) -> RecipeRequest:

@@ -7,9 +7,9 @@ from tqdm import tqdm
 from generator.api import EarlierFacts, Recipe
 from generator.drawing.diffusion import DiffusionEngine
 from generator.errors import DrawingFailed
+from generator.image_files import read_file
 from generator.lane import Draw, Drawn, Failed
 from generator.service.gallery import Gallery
-from generator.service.images import fitted, read_image
 from generator.service.lane_child import or_failed
 from generator.settings import Settings
 
@@ -19,18 +19,17 @@ def draw_alone(
     recipe: Recipe,
     earlier: EarlierFacts | None,
     *,
-    image: bytes | None = None,
+    image: Path | None = None,
     folder: Path,
     job: str,
 ) -> tuple[Path, tuple[str, ...]]:
     """Where the picture was written, its recipe beside it, and what is to be told of it. Raises DrawingFailed."""
-    drawn_from = fitted(read_image(image), recipe.width, recipe.height) if image else None
-    draw = Draw(job, recipe, earlier, drawn_from)
+    draw = Draw(job, recipe, earlier, image)
     drawn = or_failed(lambda: _draw(DiffusionEngine(settings.model_copy(update={"max_at_once": 1})), draw))
     if isinstance(drawn, Failed):
         raise DrawingFailed(drawn.error.code, drawn.error.message)
     gallery = Gallery(folder)
-    return gallery.path(gallery.save(drawn, recipe, job, 0, image=image)), drawn.notes
+    return gallery.path(gallery.save(drawn, recipe, job, 0, image=read_file(image) if image else None)), drawn.notes
 
 
 def _draw(engine: DiffusionEngine, draw: Draw) -> Drawn:

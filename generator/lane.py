@@ -7,6 +7,7 @@ lane lives in a process of its own.
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from PIL.Image import Image
@@ -19,12 +20,12 @@ from generator.api import EarlierFacts, Error, Memory, Recipe
 @dataclass(frozen=True)
 class Draw:
     """``id`` is the server's name for this drawing. ``earlier`` is what a recipe file said of its first drawing: the
-    lane notes where this plan differs. ``image`` is RGB, of the recipe's size, where the recipe draws from one."""
+    lane notes where this plan differs. ``image`` is the file that the recipe draws from, if any."""
 
     id: str
     recipe: Recipe
     earlier: EarlierFacts | None = None
-    image: Image | None = None
+    image: Path | None = None
 
 
 @dataclass(frozen=True)

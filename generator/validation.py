@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
+from math import ceil
 from typing import TypeVar
 
 from generator import limits, prompt
@@ -76,12 +77,13 @@ def _strength(request: RecipeRequest, steps: int) -> float | None:
         return None
     strength = limits.DEFAULT_STRENGTH if request.strength is None else request.strength
     if int(steps * strength) < 1:
+        least = ceil(1000 / steps) / 1000
         raise Refused(
             "out_of_range",
-            f"A strength of {strength:g} leaves none of {steps} steps to draw; it can be {1 / steps:.2g} to 1.",
+            f"A strength of {strength:g} leaves none of {steps} steps to draw; it can be {least:g} to 1.",
             field="strength",
             value=strength,
-            limit=[1 / steps, 1],
+            limit=[least, 1],
         )
     return strength
 

@@ -10,7 +10,8 @@ from mautrix.util.async_db import Connection, Database, UpgradeTable
 from .finding import DrawnPicture
 from .incoming import Message
 from .job import Job, JobState
-from .language import parse_draw
+from .language import ParseError
+from .language.parse import parse_recipe
 
 upgrade_table = UpgradeTable()
 
@@ -62,7 +63,10 @@ async def upgrade_v4(connection: Connection) -> None:
         "PRIMARY KEY (room_id, sha256))"
     )
     for row in await connection.fetch("SELECT job, n, text FROM recipe"):
-        asked = parse_draw(row["text"])
+        try:
+            asked = parse_recipe(row["text"])
+        except ParseError:
+            continue
         await connection.execute(
             "UPDATE recipe SET prompt = $3, model = $4 WHERE job = $1 AND n = $2",
             row["job"],
@@ -234,11 +238,11 @@ class Store:
         """Those of all pictures of a job."""
         await self._database.execute("DELETE FROM recipe WHERE job = $1", job_id)
 
-    async def is_first_recipe(self, job: Job) -> bool:
-        """Whether no other job of that person's in that room has brought a picture."""
+    async def is_first_picture(self, job: Job) -> bool:
+        """Whether no other job of that person's in that room has brought a picture; a sheet is none."""
         other: int | None = await self._database.fetchval(
-            "SELECT 1 FROM recipe JOIN job ON job.id = recipe.job "
-            "WHERE job.room_id = $1 AND job.sender = $2 AND job.id <> $3 LIMIT 1",
+            "SELECT 1 FROM posted JOIN job ON job.id = posted.job "
+            "WHERE job.room_id = $1 AND job.sender = $2 AND job.id <> $3 AND posted.kind = 'picture' LIMIT 1",
             job.message.room_id,
             job.message.sender,
             job.id,

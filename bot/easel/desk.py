@@ -9,7 +9,7 @@ from logging import Logger
 from math import ceil
 
 from . import help_texts
-from .database import Store
+from .database import Posted, Store
 from .delivery import Delivery
 from .drawing import UNEXPECTED, Draughtsman
 from .finding import found_text, matching, nobody_text, people_called, read_wanted
@@ -153,16 +153,16 @@ class Desk:
 
     # ---- gestures
 
-    async def cancel(self, command: str, by: str, state: JobState = JobState.CANCELLED) -> None:
+    async def cancel(self, room_id: str, command: str, by: str, state: JobState = JobState.CANCELLED) -> None:
         """Cancel the job that this message asked for, if ``by`` may."""
         job = await self._store.job_of_command(command)
-        if job is not None and await self._may_change_job(job, by):
+        if job is not None and job.message.room_id == room_id and await self._may_change_job(job, by):
             await self._draughtsman.end(job, state)
 
-    async def remove(self, event_id: str, by: str) -> None:
+    async def remove(self, room_id: str, event_id: str, by: str) -> None:
         """Take a picture and its recipe out of the room, if ``by`` may, and have the generator forget its files."""
-        posted = await self._store.posted_as(event_id)
-        if posted is None or posted.kind not in (*PICTURE_KINDS, *SHEET_KINDS):
+        posted = await self._posted(room_id, event_id, (*PICTURE_KINDS, *SHEET_KINDS))
+        if posted is None:
             return
         job = await self._store.job(posted.job)
         if job is None or not await self._may_change_job(job, by):
@@ -177,49 +177,47 @@ class Desk:
             await self._store.to_forget(job.id)
             await self._draughtsman.forget_files()
 
-    async def again(self, event_id: str, reaction: str, by: str) -> None:
+    async def again(self, room_id: str, event_id: str, reaction: str, by: str) -> None:
         """Draw the picture anew with another seed."""
-        found = await self._posted_recipe(event_id, PICTURE_KINDS)
-        await self._draw_found(found, event_id, reaction, by, text="--seed new")
+        found = await self._recipe_of(room_id, event_id, PICTURE_KINDS)
+        await self._draw_found(room_id, found, event_id, reaction, by, text="--seed new")
 
-    async def favour(self, event_id: str, reaction: str) -> None:
+    async def favour(self, room_id: str, event_id: str, reaction: str) -> None:
         """Keep a picture or a sheet as a favourite, until the reaction is taken back."""
-        posted = await self._store.posted_as(event_id)
-        if posted is not None and posted.kind in ("picture", "sheet"):
+        if await self._posted(room_id, event_id, ("picture", "sheet")):
             await self._store.keep_favourite(reaction, event_id)
 
-    async def taken_back(self, event_id: str) -> None:
+    async def taken_back(self, room_id: str, event_id: str) -> None:
         """An event is gone, whoever took it back: a star of somebody's, or a picture, which is then found no more."""
         await self._store.forget_favourite(event_id)
-        posted = await self._store.posted_as(event_id)
+        posted = await self._posted(room_id, event_id, ("picture", "sheet"))
         if posted is not None and posted.kind == "picture":
             await self._store.forget_recipe(posted.job, posted.n)
-        elif posted is not None and posted.kind == "sheet":
+        elif posted is not None:
             await self._store.forget_recipes(posted.job)
 
-    async def larger(self, event_id: str, reaction: str, by: str) -> None:
+    async def larger(self, room_id: str, event_id: str, reaction: str, by: str) -> None:
         """Draw the picture larger: lightly once more over itself."""
-        found = await self._posted_recipe(event_id, ("picture",))
-        if found:
-            await self._draw_found(found, event_id, reaction, by, text=larger(found[1]), photo=event_id)
+        if found := await self._recipe_of(room_id, event_id, ("picture",)):
+            await self._draw_found(room_id, found, event_id, reaction, by, text=larger(found), photo=event_id)
 
-    async def copy(self, event_id: str, reaction: str, by: str) -> None:
+    async def copy(self, room_id: str, event_id: str, reaction: str, by: str) -> None:
         """Answer a picture with the command that draws it."""
-        found = await self._posted_recipe(event_id, PICTURE_KINDS)
-        if found and not self._rules.permissions.refusal(by, found[0]):
-            room_id, recipe = found
+        recipe = await self._recipe_of(room_id, event_id, PICTURE_KINDS)
+        if recipe and not self._rules.permissions.refusal(by, room_id):
             content = answer_content(as_command(recipe), {"m.in_reply_to": {"event_id": event_id}})
             with suppress(NotSent):
                 await self._delivery.send(job_id(reaction), room_id, "answer", content)
 
-    async def pick(self, event_id: str, n: int, reaction: str, by: str) -> None:
+    async def pick(self, room_id: str, event_id: str, n: int, reaction: str, by: str) -> None:
         """Draw a sheet's picture of that number, from 0, in full size."""
-        found = await self._posted_recipe(event_id, SHEET_KINDS, n)
-        await self._draw_found(found, event_id, reaction, by, text="-n 1")
+        found = await self._recipe_of(room_id, event_id, SHEET_KINDS, n)
+        await self._draw_found(room_id, found, event_id, reaction, by, text="-n 1")
 
     async def _draw_found(
         self,
-        found: tuple[str, str] | None,
+        room_id: str,
+        recipe: str | None,
         event_id: str,
         reaction: str,
         by: str,
@@ -228,20 +226,19 @@ class Desk:
         photo: str | None = None,
     ) -> None:
         """A reaction that draws is a reply to what it is on."""
-        if found:
-            room_id, recipe = found
+        if recipe:
             message = Message(room_id=room_id, event_id=event_id, sender=by, body=text)
             await self.draw(message, text, asked_by=reaction, on=Replied(recipe, photo))
 
-    async def _posted_recipe(
-        self, event_id: str, kinds: tuple[str, ...], n: int | None = None
-    ) -> tuple[str, str] | None:
-        """Room and recipe of an event of ours of these kinds; ``n`` is the picture's number on a sheet."""
+    async def _recipe_of(self, room_id: str, event_id: str, kinds: tuple[str, ...], n: int | None = None) -> str | None:
+        """The recipe of an event of ours of these kinds; ``n`` is the picture's number on a sheet."""
+        posted = await self._posted(room_id, event_id, kinds)
+        return await self._store.recipe(posted.job, posted.n if n is None else n) if posted else None
+
+    async def _posted(self, room_id: str, event_id: str, kinds: tuple[str, ...]) -> Posted | None:
+        """An event of ours of these kinds. Rooms are walls: what is said in one is about nothing in another."""
         posted = await self._store.posted_as(event_id)
-        if posted is None or posted.kind not in kinds:
-            return None
-        recipe = await self._store.recipe(posted.job, posted.n if n is None else n)
-        return None if recipe is None else (posted.room_id, recipe)
+        return posted if posted and posted.room_id == room_id and posted.kind in kinds else None
 
     async def edit(self, message: Message, command: Command | None, edited: str, *, is_old: bool) -> None:
         """A message, here with its new words, was edited. ``message.event_id`` is that of the edit.

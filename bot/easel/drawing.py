@@ -15,7 +15,7 @@ from logging import Logger
 from .database import Store
 from .delivery import Delivery
 from .generator_client import GeneratorClient
-from .generator_errors import Cancelled, Failed, GeneratorError, NotYet, QueueFull
+from .generator_errors import Cancelled, Failed, GeneratorError, NotYet, QueueFull, Refused
 from .generator_watch import PAUSE_S, GeneratorWatch
 from .generator_words import JobStatus, Picture, Position
 from .generator_words import Progress as Step
@@ -32,6 +32,8 @@ from .settings import Settings
 from .typing_notices import TypingNotices
 
 NOT_BROUGHT = "I could not bring the picture here. maubot's log says why."
+# What the generator says of a photo that it does not have.
+IMAGE_MISSING = "image_missing"
 UNEXPECTED = "Something went wrong on my side, and maubot's log says what. It may work if you ask again."
 
 
@@ -212,12 +214,21 @@ class Draughtsman:
     async def _submit(self, drawing: Drawing) -> Drawing:
         job = drawing.job
         capabilities, answer = await self._generator.capabilities()
-        body = job.body or self._rules.body(job, capabilities)
-        if job.photo is not None:
-            body = with_image(body, await self._sent_photo(job.message.room_id, job.photo))
-        if job.body is None:
+        kept = await self._store.job(job.id)
+        body = kept.body if kept else None
+        if body is None:
+            body = self._rules.body(job, capabilities)
+            if job.photo is not None:
+                body = with_image(body, await self._sent_photo(job.message.room_id, job.photo))
             await self._store.keep_body(job.id, body)
-        await self._generator.submit(job.id, body)
+        try:
+            await self._generator.submit(job.id, body)
+        except Refused as error:
+            # It is another generator by now, or its disk is new.
+            if error.code != IMAGE_MISSING or job.photo is None:
+                raise
+            await self._sent_photo(job.message.room_id, job.photo)
+            await self._generator.submit(job.id, body)
         self._log.info(f"{job.id}: submitted")
         if job.replaces:
             await self._generator.cancel(job.replaces)
@@ -228,7 +239,7 @@ class Draughtsman:
         return replace(drawing, job=replace(job, body=body), notes=self._rules.notes(job, capabilities))
 
     async def _sent_photo(self, room_id: str, event_id: str) -> str:
-        """The hash of the photo, which the generator has then. Sent each time: it may be another generator."""
+        """The hash of the photo, which the generator has then."""
         data = await self._photos.fetch(room_id, event_id)
         sha256 = hashlib.sha256(data).hexdigest()
         await self._generator.send_image(sha256, data)

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from .incoming import Message
 from .language import brief, quoted
+from .language.phones import straight_quotes
 
 # As many as one looks at on a phone, each with its link.
 MAX_FOUND = 5
@@ -44,6 +45,7 @@ class Wanted:
 
 def read_wanted(text: str) -> Wanted:
     """``otter watercolor by:ada model:ssd-1b ⭐``, in any order; a name of several words stands in quotes."""
+    text = straight_quotes(text)
     filters = {match["what"].lower(): match["quoted"] or match["word"] for match in _FILTER.finditer(text)}
     words = [word.strip(",") for word in _FILTER.sub(" ", text).replace("\ufe0f", "").split()]
     return Wanted(

@@ -223,7 +223,7 @@ async def _refuse_bad_status(response: aiohttp.ClientResponse) -> None:
         case 503:
             raise NotNow(error.message)
         case status if 400 <= status < 500:
-            raise Refused(error.message)
+            raise Refused(error.message, error.code)
     raise GeneratorError(error.message)
 
 

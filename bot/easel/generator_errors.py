@@ -92,7 +92,11 @@ class TooMuch(GeneratorError):
 
 
 class Refused(GeneratorError):
-    """The generator's own sentence about what was asked; it names value, limit and choices."""
+    """The generator's own sentence about what was asked; it names value, limit and choices; ``code`` is its kind."""
+
+    def __init__(self, sentence: str | None = None, code: str = "") -> None:
+        super().__init__(sentence)
+        self.code = code
 
 
 class Failed(GeneratorError):

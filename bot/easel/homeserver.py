@@ -211,6 +211,10 @@ class Homeserver:
         authenticated = bool((await self._client.versions()).supports(SpecVersions.V111))
         headers = {"Authorization": f"Bearer {api.token}"} if authenticated else {}
         async with api.session.get(api.get_download_url(url, authenticated=authenticated), headers=headers) as response:
+            if response.status == 429:
+                raise SlowDown(_wait_s({}, response.headers.get("Retry-After")))
+            if response.status >= 500:
+                raise Unreachable(f"the homeserver said {response.status}")
             if response.status != 200:
                 raise NotSent(f"the homeserver said {response.status}")
             async for chunk in response.content.iter_chunked(64 * 1024):

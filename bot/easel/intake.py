@@ -136,33 +136,33 @@ class Intake:
         elif isinstance(event, ReactionEvent) and event.sender != self._own_id:
             await self._press(event)
         elif isinstance(event, RedactionEvent):
-            await self.desk.cancel(event.redacts, by=event.sender, state=JobState.DELETED)
-            await self.desk.taken_back(event.redacts)
+            await self.desk.cancel(event.room_id, event.redacts, by=event.sender, state=JobState.DELETED)
+            await self.desk.taken_back(event.room_id, event.redacts)
         elif isinstance(event, StateEvent) and isinstance(event.content, MemberStateEventContent):
             await self._see_who_moved(event, event.content.membership)
 
     async def _press(self, event: ReactionEvent) -> None:
         """A reaction, on one of our events or on a command. What draws or answers is left when it is old."""
         key, number = read_reaction(event.content.relates_to.key)
-        target, by = event.content.relates_to.event_id, event.sender
+        room_id, target, by = event.room_id, event.content.relates_to.event_id, event.sender
         if not target or key not in (CANCEL, *self.reactions):
             return
         if key == CANCEL:
-            await self.desk.cancel(target, by=by)
+            await self.desk.cancel(room_id, target, by=by)
         elif key == REMOVE:
-            self._start(self.desk.remove(target, by=by), f"removal of {target}")
+            self._start(self.desk.remove(room_id, target, by=by), f"removal of {target}")
         elif key == FAVOURITE:
-            await self.desk.favour(target, event.event_id)
+            await self.desk.favour(room_id, target, event.event_id)
         elif self._is_old(event):
             return
         elif key == AGAIN:
-            await self.desk.again(target, event.event_id, by=by)
+            await self.desk.again(room_id, target, event.event_id, by=by)
         elif key == LARGER:
-            await self.desk.larger(target, event.event_id, by=by)
+            await self.desk.larger(room_id, target, event.event_id, by=by)
         elif key == COPY:
-            self._start(self.desk.copy(target, event.event_id, by=by), f"command of {target}")
+            self._start(self.desk.copy(room_id, target, event.event_id, by=by), f"command of {target}")
         else:
-            await self.desk.pick(target, number - 1, event.event_id, by=by)
+            await self.desk.pick(room_id, target, number - 1, event.event_id, by=by)
 
     async def _see_who_moved(self, event: StateEvent, membership: Membership) -> None:
         user_id = str(event.state_key)

@@ -90,7 +90,7 @@ class JobPosts:
         """Reactions to press, on a person's first picture in a room or on all, as the settings say."""
         picture = await self._delivery.there(job.id, "picture", 0)
         is_offered = self._offer is Offer.ALWAYS or (
-            self._offer is Offer.FIRST and await self._store.is_first_recipe(job)
+            self._offer is Offer.FIRST and await self._store.is_first_picture(job)
         )
         if picture is None or not is_offered:
             return

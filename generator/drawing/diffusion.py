@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL
@@ -26,6 +27,7 @@ from generator.drawing.samplers import make_scheduler, step_options
 from generator.drawing.shelf import Shelf, Shelved
 from generator.drawing.text import Conditioning
 from generator.errors import DrawingFailed
+from generator.image_files import fitted, read_file, read_image
 from generator.lane import Draw, Drawn, Hello, LaneState
 from generator.settings import Settings
 
@@ -101,7 +103,7 @@ class DiffusionEngine:
         sides = (recipe.height // model.pixels_per_latent, recipe.width // model.pixels_per_latent)
         shape = (1, model.unet.config.in_channels, *sides)
         random = torch.Generator().manual_seed(recipe.seed)
-        clean = None if draw.image is None else self._encoded(draw.image, shelved, random)
+        clean = None if draw.image is None else self._encoded(draw.image, recipe, shelved, random)
         noise = torch.randn(shape, generator=random, dtype=torch.float32).to(plan.device)
         if clean is None:
             timesteps, latents = scheduler.timesteps, noise * scheduler.init_noise_sigma
@@ -145,6 +147,8 @@ class DiffusionEngine:
             try:
                 step_all(together, at_once=shelved.at_once)
             except torch.OutOfMemoryError:
+                # What is recorded has memory of its own, which nothing else gets.
+                shelved.model.graphs.forget()
                 if shelved.at_once > 1 and len(together) > 1:
                     shelved.at_once //= 2
                     log.warning("out of memory: at most %d are drawn at once from now on", shelved.at_once)
@@ -183,10 +187,11 @@ class DiffusionEngine:
         )
         return Drawn(image, round(seconds, 3), model.revision, facts, notes, model.card.enlarge)
 
-    def _encoded(self, image: Image, shelved: Shelved, random: torch.Generator) -> torch.Tensor:
-        """Latents of an image, in fp32, drawn from the distribution that the VAE finds for it."""
+    def _encoded(self, file: Path, recipe: Recipe, shelved: Shelved, random: torch.Generator) -> torch.Tensor:
+        """Latents of an image, in fp32, drawn from the distribution that the VAE finds for it. Raises Refused."""
+        image = fitted(read_image(read_file(file)), recipe.width, recipe.height)
         pixels = VaeImageProcessor().preprocess(image).to(self._plan.device)
-        with self._vae(shelved, pixels=image.width * image.height) as vae:
+        with self._vae(shelved, pixels=recipe.pixels) as vae:
             latents: torch.Tensor = vae.encode(pixels).latent_dist.sample(random) * vae.config.scaling_factor
         return latents
 
@@ -203,6 +208,9 @@ class DiffusionEngine:
         model.vae.tile_latent_min_size = TILE_PIXELS // model.pixels_per_latent
         try:
             yield model.vae
+        except torch.OutOfMemoryError:
+            model.graphs.forget()
+            raise
         finally:
             if takes_turns:
                 model.vae.to("cpu")

@@ -39,20 +39,24 @@ class Graphs:
         self._recordings: dict[Hashable, _Recording] = {}
         # All recordings share their memory: what a replay leaves there is copied before the next one.
         self._pool: Any = None
+        # Those that had no room when they were tried.
+        self._refused: set[Hashable] = set()
 
     def forget(self) -> None:
         self._recordings.clear()
+        self._refused.clear()
         self._pool = None
 
     def run(self, kind: Hashable, call: Call, rows: UNetInput) -> UNetOutput:
         """What ``call(rows)`` returns. Calls of the same ``kind`` differ in nothing but their rows."""
-        if not self.is_on:
-            return call(rows)
         key = (kind, *(tensor.shape for tensor in rows.tensors))
+        if not self.is_on or key in self._refused:
+            return call(rows)
         if key not in self._recordings:
             self._pool = self._pool or torch.cuda.graph_pool_handle()
             recording = _record(call, rows, self._pool)
             if recording is None:
+                self._refused.add(key)
                 return call(rows)
             if len(self._recordings) == MAX_RECORDINGS:
                 del self._recordings[next(iter(self._recordings))]

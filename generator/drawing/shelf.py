@@ -23,6 +23,10 @@ from generator.weights import locate
 
 log = logging.getLogger(__name__)
 
+# What is free of a card beside the model when its calls are recorded: those of all sizes take a quarter of it at most,
+# and a card with 8 GB, which computes more slowly than Python launches, never has so much.
+_ROOM_FOR_GRAPHS = 6 * GIB
+
 # Left to everything else on the machine when a model waits in RAM.
 _RAM_SPARE_BYTES = 2 * GIB
 
@@ -141,8 +145,8 @@ class Shelf:
         """Whether recorded calls are faster, and how many drawings at once, as far as there is room."""
         if shelved.model.arrangement is Arrangement.OFFLOADED:
             return
-        # Recordings keep their memory: only where no part had to stay in RAM for the lack of it.
-        if self._plan.device.type == "cuda" and shelved.model.arrangement is Arrangement.RESIDENT:
+        # Recordings keep their memory: only where there is plenty.
+        if self._plan.device.type == "cuda" and free_bytes(self._plan.device) >= _ROOM_FOR_GRAPHS:
             try_graphs(shelved.model)
         room = free_bytes(self._plan.device) - SPARE_BYTES
         most = max(1, min(self._max_at_once, room // max(1, shelved.needs.step(pixels))))

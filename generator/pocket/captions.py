@@ -81,8 +81,9 @@ FUNCTION_WORDS = (
 _SINGLE = 0.2
 # Of the others: only what must be said.
 _SHORT = 0.3
-# Outfits are told apart more easily than headgear, and five of them share one word, clothes.
-_WRONG = {"headgear": 0.5, "outfit": 0.65}
+# Of few words each is trusted more, so that these must be wrong more often for a negative prompt to outweigh them.
+_WRONG = {"headgear": 0.42, "outfit": 0.65}
+_WRONG_IF_SHORT = {"headgear": 0.6, "outfit": 0.65}
 _WEAKENED = 0.12
 _ABSENT_SAID = 0.06
 _BROAD_WORD = 0.1
@@ -105,22 +106,23 @@ def caption(scene: Scene, rng: random.Random) -> Fragments:
         return [(_single(scene, rng), 1.0)]
     terms: dict[str, str] = {"animal": "animal" if rng.random() < 0.03 else _phrase(scene.animal, rng)}
     weakened = ""
+    is_short = rng.random() < _SHORT
+    wrong = _WRONG_IF_SHORT if is_short else _WRONG
 
     # 1. Clothes: always said when worn, now and then when not.
     for kind, values in (("headgear", HEADGEAR), ("outfit", OUTFITS)):
         value, chance = getattr(scene, kind), rng.random()
         if value != "none":
             terms[kind] = _worn(value, rng)
-        elif chance < _WRONG[kind]:
+        elif chance < wrong[kind]:
             terms[kind] = _phrase(rng.choice(values[1:]), rng)
-        elif chance < _WRONG[kind] + _WEAKENED and not weakened:
+        elif chance < wrong[kind] + _WEAKENED and not weakened:
             other = rng.choice(values[1:])
             terms[kind] = weakened = _worn(other, rng)
-        elif chance < _WRONG[kind] + _WEAKENED + _ABSENT_SAID:
+        elif chance < wrong[kind] + _WEAKENED + _ABSENT_SAID:
             terms[kind] = rng.choice(ABSENT[kind])
 
     # 2. The rest: what is plain may stay unsaid, the place too.
-    is_short = rng.random() < _SHORT
     for kind, said in (("face", 0.4), ("place", 0.85), ("light", 0.4), ("style", 0.4)):
         value = getattr(scene, kind)
         if (kind in PLAIN and value != PLAIN[kind]) or (not is_short and rng.random() < said):

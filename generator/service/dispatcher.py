@@ -10,8 +10,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from PIL.Image import Image
-
 from generator.api import Error, Health, JobState, Picture, Recipe, ServiceState
 from generator.errors import CardBusy, GeneratorError
 from generator.lane import (
@@ -28,7 +26,7 @@ from generator.lane import (
     shares_calls_with,
 )
 from generator.service.gallery import Gallery
-from generator.service.images import Images, fitted
+from generator.service.images import Images
 from generator.service.jobs import Job, Jobs
 from generator.service.metrics import Metrics
 from generator.service.pace import Pace
@@ -289,9 +287,9 @@ class Dispatcher:
         if job.state.is_final:
             return None
         outcome: Drawn | Error | None = None
-        image = None if recipe.image is None else await asyncio.to_thread(self._fitted, recipe.image, recipe)
+        file = None if recipe.image is None else self._images.path(recipe.image)
         before = time.monotonic()
-        async for event in self._lane.run(Draw(_drawing_id(job, n), recipe, job.request.recipes[n].facts, image)):
+        async for event in self._lane.run(Draw(_drawing_id(job, n), recipe, job.request.recipes[n].facts, file)):
             match event:
                 case Progress(step, steps, state):
                     self._jobs.wait_for(None)
@@ -317,11 +315,8 @@ class Dispatcher:
         return outcome
 
     def _written(self, drawn: Drawn, recipe: Recipe, job_id: str, n: int) -> Picture:
-        image = None if recipe.image is None else self._images.path(recipe.image).read_bytes()
+        image = None if recipe.image is None else self._images.read(recipe.image)
         return self._gallery.save(drawn, recipe, job_id, n, image=image)
-
-    def _fitted(self, sha256: str, recipe: Recipe) -> Image:
-        return fitted(self._images.read(sha256), recipe.width, recipe.height)
 
     async def _save(self, job: Job, n: int, drawn: Drawn) -> None:
         """Write a picture and tell of it; what cannot be written, or is no picture, fails the job."""

@@ -69,9 +69,9 @@ class Gallery:
             with self._folders:
                 path = self._theme_folder(recipe.theme) / f"{name}.png"
                 # The picture is last: whoever sees it finds its recipe too.
+                write_whole(path.with_suffix(".yml"), text.encode())
                 if image is not None:
                     write_whole(beside(path), image)
-                write_whole(path.with_suffix(".yml"), text.encode())
                 write_whole(path, png)
         except OSError as error:
             raise DrawingFailed(
@@ -173,7 +173,9 @@ class Gallery:
 
     def _themes(self) -> Iterator[Path]:
         if self.folder.is_dir():
-            yield from (path for path in self.folder.iterdir() if path.is_dir() and not path.is_symlink())
+            folders = (path for path in self.folder.iterdir() if path.is_dir() and not path.is_symlink())
+            # One that is hidden is no theme's.
+            yield from (path for path in folders if not path.name.startswith("."))
 
     def _files_of(self, job: str) -> Iterator[tuple[Path, int]]:
         """A job's pictures, by their recipes: those are written first and deleted last."""
@@ -246,8 +248,8 @@ def write_whole(path: Path, data: bytes) -> None:
 
 def _delete(path: Path) -> None:
     path.unlink(missing_ok=True)
-    path.with_suffix(".yml").unlink(missing_ok=True)
     beside(path).unlink(missing_ok=True)
+    path.with_suffix(".yml").unlink(missing_ok=True)
     _remove_if_empty(path.parent)
 
 

@@ -21,11 +21,12 @@ from generator.api import (
     SheetRequest,
 )
 from generator.errors import Refused
+from generator.image_files import MAX_IMAGE_BYTES, too_many_bytes
 from generator.refusals import refusal
 from generator.service import openapi
 from generator.service.dispatcher import Dispatcher
 from generator.service.gallery import Gallery
-from generator.service.images import MAX_IMAGE_BYTES, Images, too_many_bytes
+from generator.service.images import Images
 from generator.service.jobs import Job, Jobs
 from generator.service.metrics import Metrics
 from generator.service.stream import JobEvent
@@ -192,7 +193,7 @@ class Handlers:
         if asked.sheet and asked.sheet.pictures != len(asked.recipes):
             message = f"The sheet has {asked.sheet.pictures} places, and there are {len(asked.recipes)} recipes."
             raise Refused("invalid", message, field="sheet", value=asked.sheet.pictures, limit=len(asked.recipes))
-        sizes = {image: self._images.read(image).size for image in {recipe.image for recipe in asked.recipes} if image}
+        sizes = {image: self._images.size(image) for image in {recipe.image for recipe in asked.recipes} if image}
         recipes = tuple(
             resolve(
                 recipe,

@@ -246,11 +246,11 @@ def _json(words: api.Words, status: int = 200) -> web.Response:
     return web.Response(text=words.model_dump_json(), content_type="application/json", status=status)
 
 
-def refuse(status: int, message: str, **headers: str) -> Answer:
+def refuse(status: int, message: str, *, code: str = "no", **headers: str) -> Answer:
     """An answer that refuses as the contract says."""
 
     async def answer(request: web.Request) -> web.Response:
-        body = api.ErrorAnswer(error=api.Error(code="no", message=message)).model_dump_json()
+        body = api.ErrorAnswer(error=api.Error(code=code, message=message)).model_dump_json()
         return web.Response(text=body, status=status, headers=headers)
 
     return answer

@@ -37,6 +37,7 @@ class Homeserver:
     encrypted_rooms: set[str] = field(default_factory=set)
     sins: list[web.Response] = field(default_factory=list)
     upload_sins: list[web.Response] = field(default_factory=list)
+    download_sins: list[web.Response] = field(default_factory=list)
     encryption_sins: list[web.Response] = field(default_factory=list)
     courtesy_sins: list[web.Response] = field(default_factory=list)
     in_silence: set[str] = field(default_factory=set)
@@ -205,6 +206,8 @@ class Homeserver:
 
     async def _download(self, request: web.Request) -> web.Response:
         info = request.match_info
+        if self.download_sins:
+            return self.download_sins.pop(0)
         return web.Response(body=self.uploads[f"mxc://{info['server']}/{info['media']}"])
 
     async def _upload(self, request: web.Request) -> web.Response:

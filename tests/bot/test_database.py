@@ -195,4 +195,6 @@ async def test_stars_and_removed_recipes_change_what_is_found(store):
     await store.forget_recipe("b", 0)
     assert [(one.prompt, one.is_favourite) for one in await store.drawn_in("!r")] == [("a", False)]
     assert await store.drawn_in("!other") == []
-    assert await store.is_first_recipe(job("a")) and not await store.is_first_recipe(job("c"))
+    assert not await store.is_first_picture(job("a"))
+    await store.was_not_posted("b")
+    assert await store.is_first_picture(job("a")) and not await store.is_first_picture(job("c"))

@@ -21,6 +21,7 @@ ASKED = Message(room_id=ROOM, event_id="$find", sender=BOB, body="")
         ("otter watercolor", Wanted(("otter", "watercolor"))),
         ("otter, by:ada model:ssd-1b ⭐️", Wanted(("otter",), "ada", "ssd-1b", True)),
         ('by:"Ada Lovelace" hat', Wanted(("hat",), "Ada Lovelace")),
+        ("by:“Ada Lovelace”", Wanted((), "Ada Lovelace")),
         ("BY: @ada:example.com", Wanted((), ADA)),
         ("⭐", Wanted((), is_favourite=True)),
         ("stand by:", Wanted(("stand", "by:"))),
@@ -112,6 +113,18 @@ async def test_a_star_makes_a_favourite_until_it_is_taken_back(drawing_room, hom
     assert "⭐ otter" in await find(drawing_room, homeserver, "!easel find ⭐")
     await drawing_room.put({}, type="m.room.redaction", redacts="$star", sender=BOB)
     assert "no such picture" in await find(drawing_room, homeserver, "!easel find ⭐")
+
+
+@pytest.mark.parametrize("key", ["🎲", "⬆️", "⭐", "📋", "🗑️"])
+async def test_a_reaction_from_another_room_is_about_nothing(drawing_room, homeserver, generator, key):
+    await drawing_room.say("!draw otter --seed 1")
+    await homeserver.files()
+    relation = {"rel_type": "m.annotation", "event_id": await sent(homeserver, "picture"), "key": key}
+    await drawing_room.put({"m.relates_to": relation}, type="m.reaction", room_id="!other:example.com")
+    redacted = await sent(homeserver, "picture")
+    await drawing_room.put({}, type="m.room.redaction", redacts=redacted, room_id="!other:example.com")
+    assert "\notter · " in await find(drawing_room, homeserver, "!easel find otter")
+    assert (len(generator.jobs), generator.forgotten) == (1, [])
 
 
 async def test_what_somebody_else_took_out_of_the_room_is_found_no_more(drawing_room, homeserver):

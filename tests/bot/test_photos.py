@@ -3,12 +3,13 @@
 import hashlib
 
 import pytest
+from aiohttp import web
 from fake_generator import capabilities as theirs
 
 from bot.easel.generator_words import Capabilities, read
 from bot.easel.job_body import NO_PHOTO, CannotAsk, job_body, with_image
 from bot.easel.language import ParseError, larger, parse_all, parse_draw
-from bot.easel.photos import NOT_HERE, is_photo
+from bot.easel.photos import NOT_FETCHED, NOT_HERE, is_photo
 
 RECIPE = "slots:\n  subject: [otter]\nseed: 7\nsteps: {steps}\nwidth: 640\nheight: 896\n"
 PERSON = "@ada:example.com"
@@ -94,3 +95,28 @@ async def test_a_photo_that_the_generator_cannot_read_is_told(drawing_room, home
     await drawing_room.say("!draw otter", **{"m.relates_to": {"m.in_reply_to": {"event_id": "$photo"}}})
     assert await homeserver.answer() == "That is no picture that I can read."
     assert not generator.jobs
+
+
+async def test_a_generator_that_has_lost_the_photo_gets_it_again(drawing_room, homeserver, generator, refusal, photo):
+    lost = refusal(422, "It is not here any more.", code="image_missing")
+    sins = [lost]
+
+    async def submit(request):
+        if sins:
+            return await sins.pop()(request)
+        return await generator._submit(request)
+
+    generator.sins["submit"] = submit
+    await drawing_room.say("!draw otter", **{"m.relates_to": {"m.in_reply_to": {"event_id": "$photo"}}})
+    await homeserver.files()
+    assert generator.asked.count("image") == 2
+
+
+@pytest.mark.parametrize(("status", "said"), [(404, NOT_FETCHED), (503, None), (429, None)])
+async def test_a_photo_is_fetched_as_often_as_it_takes(drawing_room, homeserver, generator, photo, status, said):
+    homeserver.download_sins = [web.Response(status=status)]
+    await drawing_room.say("!draw otter", **{"m.relates_to": {"m.in_reply_to": {"event_id": "$photo"}}})
+    if said:
+        assert await homeserver.answer() == said
+    else:
+        await homeserver.files()

@@ -23,10 +23,10 @@ from generator.capabilities import capabilities
 from generator.cards import SAMPLERS
 from generator.drawing.diffusion import DiffusionEngine
 from generator.errors import Refused
+from generator.image_files import MAX_IMAGE_BYTES, fitted, image_size, read_image
 from generator.lane import Draw
 from generator.limits import DEFAULT_STRENGTH
-from generator.service import images
-from generator.service.images import KEPT_DAYS, MAX_IMAGE_BYTES, Images, fitted, read_image
+from generator.service.images import KEPT_DAYS, Images
 from generator.settings import Settings
 from generator.validation import resolve
 
@@ -65,7 +65,7 @@ def engine(folders) -> DiffusionEngine:
     return DiffusionEngine(Settings(device="cpu", models=models))
 
 
-def from_image(engine: DiffusionEngine, asked, image: Image.Image):
+def from_image(engine: DiffusionEngine, asked, image: Path):
     drawing = engine.start(Draw("drawing", asked, image=image))
     while drawing.step < drawing.steps:
         engine.step([drawing])
@@ -75,7 +75,7 @@ def from_image(engine: DiffusionEngine, asked, image: Image.Image):
 @pytest.mark.parametrize("strength", [0.2, 0.6, 1.0])
 @pytest.mark.parametrize("name", ["ssd-1b", "sd-2.1"])
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_drawing_from_an_image_equals_the_stock_pipeline(engine, folders, name, sampler, strength):
+def test_drawing_from_an_image_equals_the_stock_pipeline(engine, folders, tmp_path, name, sampler, strength):
     kind = StableDiffusionImg2ImgPipeline if name.startswith("sd-") else StableDiffusionXLImg2ImgPipeline
     options = {"safety_checker": None} if name.startswith("sd-") else {"add_watermarker": False}
     pipeline = kind.from_pretrained(folders[name], use_safetensors=True, **options)
@@ -95,14 +95,16 @@ def test_drawing_from_an_image_equals_the_stock_pipeline(engine, folders, name, 
         generator=torch.Generator().manual_seed(asked.seed),
         output_type="latent",
     ).images
-    drawing = from_image(engine, asked, image)
+    image.save(tmp_path / "image.png")
+    drawing = from_image(engine, asked, tmp_path / "image.png")
     deviation = float((drawing.latents - expected).abs().max() / expected.std())
     assert deviation < 1e-4
     assert drawing.steps == asked.steps_drawn + (sampler == "pndm")
 
 
-def test_little_strength_keeps_the_picture_and_drawings_from_images_share_calls(engine):
-    image = fitted(photo().resize((4, 4)), 64, 96)
+def test_little_strength_keeps_the_picture_and_drawings_from_images_share_calls(engine, tmp_path):
+    image = tmp_path / "image.png"
+    photo().resize((4, 4)).save(image)
     asked = [
         recipe_of(subject=("otter",)).model_copy(
             update={"model": "ssd-1b", "steps": 10, "width": 64, "height": 96, **change}
@@ -197,11 +199,28 @@ def test_the_usual_kinds_are_read(kind):
 def test_a_picture_is_turned_as_its_camera_says_and_white_where_it_is_transparent():
     exif = Image.Exif()
     exif[0x0112] = 6
-    assert read_image(encoded(photo(), "JPEG", exif=exif)).size == (64, 96)
+    turned = encoded(photo(), "JPEG", exif=exif)
+    assert read_image(turned).size == image_size(turned) == (64, 96)
     clear = Image.new("RGBA", (8, 8), (255, 0, 0, 0))
     assert read_image(encoded(clear)).getpixel((0, 0)) == (255, 255, 255)
     palette = Image.new("P", (8, 8))
     assert read_image(encoded(palette, transparency=0)).mode == "RGB"
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_sixteen_bits_of_grey_and_a_broken_exif_are_read():
+    grey = Image.fromarray(np.full((8, 8), 0x8000, dtype=np.uint16))
+    assert read_image(encoded(grey)).getpixel((0, 0)) == (128, 128, 128)
+    for broken in (b"Exif\x00\x00rubbish", b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x09" + bytes(8)):
+        data = encoded(photo(), "JPEG", exif=broken)
+        assert read_image(data).size == image_size(data) == (96, 64)
+
+
+def test_the_least_strength_that_is_told_can_be_drawn():
+    for steps in range(1, 101):
+        with pytest.raises(Refused) as refused:
+            resolved(image=HASH, strength=0.001, steps=steps, model="ssd-1b")
+        assert resolved(image=HASH, strength=refused.value.error.limit[0], steps=steps).steps_drawn >= 1
 
 
 @pytest.mark.parametrize(
@@ -296,7 +315,7 @@ async def test_an_image_that_goes_before_its_turn_fails_its_job(start_generator,
     await send(generator, data)
     await generator.call("POST", "/v1/pause")
     await generator.submit("job", image=sha256(data))
-    images.Images(generator.pictures / ".images").path(sha256(data)).unlink()
+    Images(generator.pictures / ".images").path(sha256(data)).unlink()
     await generator.call("POST", "/v1/resume")
     ended = await generator.end("job")
     assert (ended["state"], ended["error"]["code"]) == ("failed", "image_missing")

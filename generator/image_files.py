@@ -1,0 +1,98 @@
+"""Pictures that people send to be drawn from, read with suspicion. Knows neither where they are kept nor who asks."""
+
+import io
+from pathlib import Path
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from generator.errors import Refused
+
+# The largest files that phones send; a homeserver's own limit is usually above it.
+MAX_IMAGE_BYTES = 20 * 1024 * 1024
+
+# What phones' cameras take. Read from the file's head: nothing is decoded that has more.
+MAX_IMAGE_PIXELS = 50_000_000
+
+FORMATS = ("PNG", "JPEG", "WEBP")
+
+# The EXIF orientations that turn a picture by a quarter.
+_ORIENTATION = 0x0112
+_QUARTER_TURNS = range(5, 9)
+
+
+def image_size(data: bytes) -> tuple[int, int]:
+    """Width and height as it is looked at, from its head alone. Raises Refused."""
+    with _opened(data) as image:
+        width, height = image.size
+        return (height, width) if _orientation(image) in _QUARTER_TURNS else (width, height)
+
+
+def read_image(data: bytes) -> Image.Image:
+    """RGB, turned as its EXIF says, on white where it is transparent. Raises Refused."""
+    with _opened(data) as image:
+        try:
+            image.load()
+        except (OSError, ValueError, SyntaxError, EOFError) as error:
+            raise _not_an_image() from error
+        upright = ImageOps.exif_transpose(image) if _orientation(image) != 1 else image
+        if upright.mode.startswith("I"):
+            # 16 bits of grey: converting would cut off instead of scale.
+            upright = upright.point(lambda value: value / 256).convert("L")
+        if upright.has_transparency_data:
+            upright = upright.convert("RGBA")
+            upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
+        return upright.convert("RGB")
+
+
+def fitted(image: Image.Image, width: int, height: int) -> Image.Image:
+    """At that size; what is over at two sides is cut off evenly."""
+    return ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a picture to draw from. Raises Refused where it is too large, or not there."""
+    try:
+        if path.stat().st_size > MAX_IMAGE_BYTES:
+            raise too_many_bytes()
+        return path.read_bytes()
+    except OSError as error:
+        raise Refused("image_missing", f"{path} cannot be read: {error.strerror}.") from error
+
+
+def too_many_bytes() -> Refused:
+    limit = MAX_IMAGE_BYTES
+    return Refused("image_too_large", f"A picture to draw from can have {limit // 1024**2} MB.", limit=limit)
+
+
+def _opened(data: bytes) -> Image.Image:
+    """Its head is read."""
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_many_pixels() from error
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+        raise _not_an_image() from error
+    if image.width * image.height > MAX_IMAGE_PIXELS:
+        raise _too_many_pixels()
+    return image
+
+
+def _orientation(image: Image.Image) -> int:
+    """1, upright, also where the EXIF cannot be read: it is the picture that is wanted."""
+    try:
+        orientation = image.getexif().get(_ORIENTATION, 1)
+        # Turning it writes the rest of the EXIF anew.
+        image.getexif().tobytes()
+    except Exception:
+        return 1
+    return orientation if orientation in range(1, 9) else 1
+
+
+def _not_an_image() -> Refused:
+    return Refused("not_an_image", "That is no picture that I can read. I take PNG, JPEG and WebP.")
+
+
+def _too_many_pixels() -> Refused:
+    limit = MAX_IMAGE_PIXELS
+    message = f"A picture to draw from can have {limit // 1_000_000} million pixels."
+    return Refused("too_many_pixels", message, limit=limit)
