@@ -35,10 +35,10 @@ log = logging.getLogger(__name__)
 
 WEIGHTS = Path(__file__).parent / "weights"
 
-# What the shipped weights were made with.
+# What takes eight minutes of a large card; docs/pocket.md has what came of it, and how the shipped weights were made.
 PICTURES = 96_000
 VAE_STEPS = 6_000
-UNET_STEPS = 5_000
+UNET_STEPS = 2_000
 BATCH = 256
 SEED = 1
 

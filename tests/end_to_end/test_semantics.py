@@ -53,21 +53,6 @@ async def test_a_low_weight_takes_the_hat_away(encrypted, judge):
     assert weakened <= 2
 
 
-@pytest.mark.parametrize(
-    ("prompt", "no"), [("otter, cowboy hat", "hat"), ("top hat, frog, beach", "top hat"), ("owl, boots", "clothes")]
-)
-async def test_a_negative_prompt_takes_away_what_it_names(encrypted, judge, prompt, no):
-    worn = {"headgear": ("cowboy hat", "top hat"), "outfit": ("boots",)}
-    kind = "outfit" if no == "clothes" else "headgear"
-    counts = []
-    for negative in ("", f" --no {no}"):
-        pictures = [(await encrypted.draw(f"!draw {prompt}{negative} --seed {seed}")).png for seed in range(8)]
-        counts.append(sum(getattr(scene, kind) in worn[kind] for scene in shown(judge, *pictures)))
-    asked, left = counts
-    assert asked >= 7
-    assert left <= 4
-
-
 async def test_the_same_recipe_gives_the_same_pixels_and_another_seed_another_picture(talk):
     first = await talk.draw("!draw fox, scarf, snow --seed 7")
     again = await talk.draw(f"!draw {first.yaml}")
