@@ -79,8 +79,8 @@ def test_single_words_are_never_wrong():
     hats = 0
     for _ in range(6000):
         scene = random_scene(rng)
-        ((text, _), *_) = caption(scene, rng)
-        if text == "hat":
+        # A low weight at the start of a longer caption is a piece of its own.
+        if caption(scene, rng) == [("hat", 1.0)]:
             hats += 1
             assert scene.headgear in BROAD["hat"]
     assert hats > 20
