@@ -5,17 +5,14 @@ encrypted room. From the first command to the last file that it brings, as the p
 with seeds of its own.
 """
 
-import argparse
 import asyncio
-import logging
-import tempfile
 import time
 from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.whole_way import ONE_CORE, report
+from benchmarks.whole_way import ONE_CORE, run
 from deploy.household.heard import Heard
 from deploy.household.home import household
 from deploy.household.person import Person
@@ -63,15 +60,5 @@ async def measure(folder: Path) -> dict[str, Any]:
         }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true")
-    asked = parser.parse_args()
-    logging.getLogger("nio").setLevel(logging.CRITICAL)
-    with tempfile.TemporaryDirectory() as folder:
-        results = asyncio.run(measure(Path(folder)))
-    report(results, as_json=asked.json)
-
-
 if __name__ == "__main__":
-    main()
+    run(__doc__, measure)

@@ -16,6 +16,7 @@ import secrets
 import statistics
 import tempfile
 import time
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -135,8 +136,9 @@ def report(results: dict[str, Any], *, as_json: bool) -> None:
         print(f"{name}: {result}")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def run(description: str | None, measure: Callable[[Path], Coroutine[Any, Any, dict[str, Any]]]) -> None:
+    """A benchmark's command line: what ``measure`` finds in a folder of its own."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     logging.getLogger("nio").setLevel(logging.CRITICAL)
@@ -146,4 +148,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, measure)

@@ -142,6 +142,8 @@ def _one_line(text: str) -> str:
 
 def _size(request: RecipeRequest, card: ModelCard, image_size: tuple[int, int] | None) -> tuple[int, int]:
     """Sides rounded to the multiple that the model draws, inside its limits."""
+    if image_size is not None and request.width is None and request.height is None:
+        return _like(image_size, card)
     bounds, multiple = card.limits, card.limits.side_multiple
     max_side, max_pixels = bounds.max_side, bounds.max_pixels
     # A model that draws one size only cannot do with another one, whatever there is to draw from.
@@ -150,8 +152,6 @@ def _size(request: RecipeRequest, card: ModelCard, image_size: tuple[int, int] |
         larger = limits.LARGER_FROM_IMAGE
         max_side = max(max_side, int(larger * max(max(sides) for sides in own)))
         max_pixels = max(max_pixels, int(larger**2 * max(width * height for width, height in own)))
-    if image_size is not None and request.width is None and request.height is None:
-        return _like(image_size, card)
     width, height = (
         round(_bounded(field, asked, default, bounds.min_side, max_side) / multiple) * multiple
         for field, asked, default in (

@@ -12,11 +12,10 @@ from urllib.parse import quote
 from .incoming import Message
 from .language import brief, quoted
 from .language.phones import straight_quotes
+from .reactions import FAVOURITE, plain_emoji
 
 # As many as one looks at on a phone, each with its link.
 MAX_FOUND = 5
-
-STAR = "⭐"
 
 _FILTER = re.compile(r'(?<!\S)(?P<what>by|model):[ ]*(?:"(?P<quoted>[^"]*)"|(?P<word>\S+))', re.IGNORECASE)
 
@@ -47,12 +46,12 @@ def read_wanted(text: str) -> Wanted:
     """``otter watercolor by:ada model:ssd-1b ⭐``, in any order; a name of several words stands in quotes."""
     text = straight_quotes(text)
     filters = {match["what"].lower(): match["quoted"] or match["word"] for match in _FILTER.finditer(text)}
-    words = [word.strip(",") for word in _FILTER.sub(" ", text).replace("\ufe0f", "").split()]
+    words = [word.strip(",") for word in _FILTER.sub(" ", plain_emoji(text)).split()]
     return Wanted(
-        tuple(word for word in words if word not in ("", STAR)),
+        tuple(word for word in words if word not in ("", FAVOURITE)),
         filters.get("by"),
         filters.get("model"),
-        STAR in words,
+        FAVOURITE in words,
     )
 
 
@@ -101,7 +100,7 @@ def nobody_text(name: str) -> str:
 def _told(picture: DrawnPicture, asked: Message) -> str:
     """Whoever asked is in the room, and so is their homeserver, for those who come from elsewhere."""
     day = datetime.fromtimestamp(picture.received_ms / 1000).date().isoformat()
-    star = f"{STAR} " if picture.is_favourite else ""
+    star = f"{FAVOURITE} " if picture.is_favourite else ""
     room, event = quote(asked.room_id, safe=""), quote(picture.event_id, safe="")
     link = f"https://matrix.to/#/{room}/{event}?via={quote(asked.sender.partition(':')[2])}"
     return f"{star}{brief(picture.prompt)} · {picture.model} · {picture.sender} · {day}\n{link}"

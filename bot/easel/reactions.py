@@ -21,8 +21,13 @@ _NUMBER = re.compile("([1-9])\u20e3", re.ASCII)
 _VARIATION_SELECTOR = "\ufe0f"
 
 
+def plain_emoji(text: str) -> str:
+    """The text with its emoji as they stand above."""
+    return text.replace(_VARIATION_SELECTOR, "")
+
+
 def read_reaction(key: str | None) -> tuple[str, int]:
     """The button that a reaction's key is, as it stands above, and the number on it, else 0."""
-    plain = (key or "").replace(_VARIATION_SELECTOR, "")
+    plain = plain_emoji(key or "")
     number = _NUMBER.fullmatch(plain)
     return (NUMBER, int(number[1])) if number else (plain, 0)

@@ -7,6 +7,8 @@ from ipaddress import IPv4Address
 from pathlib import PurePosixPath
 from typing import Any, TypeVar, get_type_hints
 
+from .reactions import plain_emoji
+
 T = TypeVar("T")
 Rule = Callable[[str, Any], Any]
 
@@ -96,10 +98,10 @@ def one_of(choices: type[StrEnum]) -> Rule:
 
 
 def some_of(choices: Collection[str]) -> Rule:
-    """A list of emoji among the choices. Keyboards add a variation selector to some or not, as they like."""
+    """A list of emoji among the choices."""
 
     def rule(key: str, value: Any) -> frozenset[str]:
-        chosen = frozenset(text.replace("\ufe0f", "") for text in texts(key, value))
+        chosen = frozenset(map(plain_emoji, texts(key, value)))
         if unknown := chosen.difference(choices):
             raise InvalidSettings(f"{key}: {min(unknown)} is none of {', '.join(choices)}")
         return chosen

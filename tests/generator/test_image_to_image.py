@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionXLImg2ImgPipeline
-from miniatures import NAMES, miniature_card, save_miniature
 from PIL import Image
 from running_generator import recipe_of
 from test_exactness import STOCK
@@ -52,17 +51,8 @@ def sha256(data: bytes) -> str:
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory) -> dict[str, Path]:
-    folders = {name: tmp_path_factory.mktemp("miniatures") / name for name in NAMES}
-    for name, folder in folders.items():
-        save_miniature(name, folder)
-    return folders
-
-
-@pytest.fixture(scope="module")
-def engine(folders) -> DiffusionEngine:
-    models = {name: miniature_card(name, folder) for name, folder in folders.items()}
-    return DiffusionEngine(Settings(device="cpu", models=models))
+def engine(miniatures) -> DiffusionEngine:
+    return DiffusionEngine(Settings(device="cpu", models=miniatures))
 
 
 def from_image(engine: DiffusionEngine, asked, image: Path):
@@ -75,10 +65,10 @@ def from_image(engine: DiffusionEngine, asked, image: Path):
 @pytest.mark.parametrize("strength", [0.2, 0.6, 1.0])
 @pytest.mark.parametrize("name", ["ssd-1b", "sd-2.1"])
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_drawing_from_an_image_equals_the_stock_pipeline(engine, folders, tmp_path, name, sampler, strength):
+def test_drawing_from_an_image_equals_the_stock_pipeline(engine, miniatures, tmp_path, name, sampler, strength):
     kind = StableDiffusionImg2ImgPipeline if name.startswith("sd-") else StableDiffusionXLImg2ImgPipeline
     options = {"safety_checker": None} if name.startswith("sd-") else {"add_watermarker": False}
-    pipeline = kind.from_pretrained(folders[name], use_safetensors=True, **options)
+    pipeline = kind.from_pretrained(miniatures[name]["folder"], use_safetensors=True, **options)
     pipeline.set_progress_bar_config(disable=True)
     pipeline.scheduler = STOCK[sampler](pipeline.scheduler.config)
     asked = recipe_of(subject=("otter",)).model_copy(

@@ -15,20 +15,8 @@ KEYS = (
     "negative_prompt",
     "slots",
     *SLOTS,
-    *(
-        "theme",
-        "model",
-        "seed",
-        "steps",
-        "guidance_scale",
-        "sampler",
-        "width",
-        "height",
-        "tier",
-        "image",
-        "strength",
-        "facts",
-    ),
+    *("theme", "model", "seed", "steps", "guidance_scale", "sampler", "width", "height", "tier"),
+    *("image", "strength", "facts"),
 )
 
 
