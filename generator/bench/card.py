@@ -72,19 +72,19 @@ def measure_card(report: Report, subject: Subject, ours: Ours, stock: Stock, *, 
         "peak TFLOP/s": round(peak_flops(ours) / 1e12, 1),
         "seconds": {name: round(median(values), 3) for name, values in seconds.items()},
         "at once": ours.engine.loaded(subject.name).at_once,
-        **_graphs(ours, subject.recipe(0, size)),
+        **_recordings(ours, subject.recipe(0, size)),
     }
 
 
-def _graphs(ours: Ours, recipe: Recipe) -> dict[str, Any]:
+def _recordings(ours: Ours, recipe: Recipe) -> dict[str, Any]:
     """What recording the calls saves, and whether it changes anything."""
-    graphs = ours.start(recipe).model.graphs
-    if not graphs.is_on:
+    recordings = ours.start(recipe).model.recordings
+    if not recordings.is_on:
         return {"recorded": "no, since that is not faster here"}
     recorded, there = made_of(ours, recipe), ours.latents(recipe, steps=_STEPS_COMPARED)
-    graphs.is_on = False
+    recordings.is_on = False
     launched, without = made_of(ours, recipe), ours.latents(recipe, steps=_STEPS_COMPARED)
-    graphs.is_on = True
+    recordings.is_on = True
     return {"recorded": recorded, "launched": launched, "the same latents": torch.equal(there, without)}
 
 

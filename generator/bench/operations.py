@@ -23,10 +23,10 @@ def operations(ours: Ours, recipe: Recipe) -> int:
     """Of all steps; the text encoders and the VAE are the same in every tier."""
     drawing = ours.start(recipe)
     # A replay of a recorded call would be no operation at all.
-    graphs = drawing.model.graphs
-    recorded, graphs.is_on = graphs.is_on, False
+    recordings = drawing.model.recordings
+    was_on, recordings.is_on = recordings.is_on, False
     with FlopCounterMode(display=False, custom_mapping=_OF_THE_CPU) as counter:
         while drawing.step < drawing.steps:
             ours.engine.step([drawing])
-    graphs.is_on = recorded
+    recordings.is_on = was_on
     return int(counter.get_total_flops())

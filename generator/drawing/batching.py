@@ -28,18 +28,18 @@ _TOKENS = 77
 @torch.inference_mode()
 def try_graphs(model: Model) -> None:
     """Switch the model's recordings on where they make a drawing alone faster."""
-    model.graphs.is_on = False
+    model.recordings.is_on = False
     plain_s = _seconds(model, 1)
-    model.graphs.is_on = True
+    model.recordings.is_on = True
     try:
         recorded_s = _seconds(model, 1)
     # Not every card and driver can; nor is there always room.
     except RuntimeError as error:
         log.warning("the steps of %s cannot be recorded: %s", model.name, error)
         recorded_s = plain_s
-    model.graphs.is_on = recorded_s < (1 - _LEAST_GAIN_OF_GRAPHS) * plain_s
-    model.graphs.forget()
-    told = "recorded" if model.graphs.is_on else "launched one after the other"
+    model.recordings.is_on = recorded_s < (1 - _LEAST_GAIN_OF_GRAPHS) * plain_s
+    model.recordings.forget()
+    told = "recorded" if model.recordings.is_on else "launched one after the other"
     log.info(
         "the operations of a step of %s are %s: it takes %.1f ms if recorded, else %.1f ms",
         model.name,
@@ -62,7 +62,7 @@ def measured_at_once(model: Model, *, most: int) -> int:
     while together <= most and max(count * each for count, each in per_drawing_s.items()) < _BUSY_S:
         per_drawing_s[together] = _seconds(model, together) / together
         together *= 2
-    model.graphs.forget()
+    model.recordings.forget()
     best = min(per_drawing_s, key=lambda count: per_drawing_s[count])
     if per_drawing_s[best] > (1 - _LEAST_GAIN) * per_drawing_s[1]:
         best = 1
@@ -79,7 +79,7 @@ def _seconds(model: Model, drawings: int) -> float:
     times = []
     for _ in range(1 + _REPEATS):
         began = time.perf_counter()
-        model.graphs.run("measured", partial(whole, model.unet, keep=False), rows)
+        model.recordings.run("measured", partial(whole, model.unet, keep=False), rows)
         if rows.latents.is_cuda:
             torch.cuda.synchronize(rows.latents.device)
         times.append(time.perf_counter() - began)

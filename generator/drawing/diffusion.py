@@ -148,7 +148,7 @@ class DiffusionEngine:
                 step_all(together, at_once=shelved.at_once)
             except torch.OutOfMemoryError:
                 # What is recorded has memory of its own, which nothing else gets.
-                shelved.model.graphs.forget()
+                shelved.model.recordings.forget()
                 if shelved.at_once > 1 and len(together) > 1:
                     shelved.at_once //= 2
                     log.warning("out of memory: at most %d are drawn at once from now on", shelved.at_once)
@@ -209,7 +209,7 @@ class DiffusionEngine:
         try:
             yield model.vae
         except torch.OutOfMemoryError:
-            model.graphs.forget()
+            model.recordings.forget()
             raise
         finally:
             if takes_turns:

@@ -127,7 +127,7 @@ def _predict(together: Sequence[Drawing], rows: UNetInput) -> torch.Tensor:
     model.draft_lora.switch(first.lora is not None)
     keep = any(drawing.tier.whole_every > 1 for drawing in together)
     call = partial(whole, model.unet, keep=keep) if first.is_whole else partial(outermost, model.unet)
-    predicted, kept = model.graphs.run((first.is_whole, keep, first.lora), call, rows)
+    predicted, kept = model.recordings.run((first.is_whole, keep, first.lora), call, rows)
     if kept is not None:
         for drawing, own in zip(together, torch.split(kept, [drawing.rows for drawing in together]), strict=True):
             drawing.kept = own

@@ -15,9 +15,9 @@ from transformers.utils import logging as transformers_logging
 
 from generator.cards import CardSettings
 from generator.drawing.draft_lora import DraftLora
-from generator.drawing.graphs import Graphs
 from generator.drawing.needs import Arrangement
 from generator.drawing.plan import Plan
+from generator.drawing.recordings import Recordings
 from generator.drawing.upcast import compute_in
 from generator.errors import DrawingFailed, WeightsBroken
 from generator.weights import Located
@@ -55,7 +55,7 @@ class Model:
     text_encoder_2: CLIPTextModelWithProjection | None
     tokenizer_2: CLIPTokenizer | None
     draft_lora: DraftLora
-    graphs: Graphs
+    recordings: Recordings
     # What the UNet computes in; its weights may be stored in another.
     dtype: torch.dtype
     arrangement: Arrangement
@@ -86,7 +86,7 @@ class Model:
 
     def put_away(self) -> None:
         """Into RAM with all of it."""
-        self.graphs.forget()
+        self.recordings.forget()
         for part in (self.unet, self.vae, self.text_encoder, self.text_encoder_2):
             if part is not None:
                 part.to("cpu")
@@ -116,14 +116,14 @@ def load_model(
         name=name,
         card=card,
         revision=located.revision,
-        unet=pipeline.unet.eval(),
+        unet=pipeline.unet.eval().requires_grad_(False),
         vae=pipeline.vae.eval(),
         text_encoder=pipeline.text_encoder.eval(),
         tokenizer=pipeline.tokenizer,
         text_encoder_2=pipeline.text_encoder_2.eval() if is_sdxl else None,
         tokenizer_2=pipeline.tokenizer_2 if is_sdxl else None,
         draft_lora=DraftLora(name, card, type(pipeline), pipeline.unet, dtype=plan.computed),
-        graphs=Graphs(),
+        recordings=Recordings(),
         dtype=plan.computed,
         arrangement=arrangement,
         scheduler_config=_scheduler_config(pipeline.scheduler, card),

@@ -145,8 +145,10 @@ class Shelf:
         """Whether recorded calls are faster, and how many drawings at once, as far as there is room."""
         if shelved.model.arrangement is Arrangement.OFFLOADED:
             return
-        # Recordings keep their memory: only where there is plenty.
-        if self._plan.device.type == "cuda" and free_bytes(self._plan.device) >= _ROOM_FOR_GRAPHS:
+        if self._plan.device.type == "cpu":
+            shelved.model.recordings.is_on = True
+        # Graphs keep their memory: only where there is plenty.
+        elif free_bytes(self._plan.device) >= _ROOM_FOR_GRAPHS:
             try_graphs(shelved.model)
         room = free_bytes(self._plan.device) - SPARE_BYTES
         most = max(1, min(self._max_at_once, room // max(1, shelved.needs.step(pixels))))

@@ -1,0 +1,140 @@
+"""Recordings of the UNet's calls: the same operations on the same shapes, without Python between them.
+
+A call is one to three thousand operations. A large card, and a processor with a small model, compute them faster than
+Python launches them. They stay the same operations in the same order, so the pixels do too.
+
+- On a card a call is recorded as a CUDA graph, which launches all of them at once. Source: PyTorch's documentation,
+  CUDA semantics, CUDA Graphs.
+- On a processor it is traced to TorchScript. torch deprecates that in favour of ``torch.compile``, which needs a C++
+  compiler on the household's machine and minutes for each shape. Without it calls go on as they do before the trace.
+"""
+
+import logging
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import torch
+
+from generator.drawing.deep_cache import UNetInput, UNetOutput
+from generator.drawing.needs import SPARE_BYTES
+
+log = logging.getLogger(__name__)
+
+# One for every number of drawings at once, guided or not, whole or cached, in a few sizes. The first one goes.
+MAX_RECORDINGS = 32
+
+# A quarter of a second for a trace is what it saves in two or three pictures; a first one is often the last, too.
+CALLS_BEFORE_A_TRACE = 20
+
+# A call that takes longer than this is busy with arithmetic, and a trace would hold all that it computes at once.
+MOST_TRACED_S = 0.3
+
+# Before it is recorded a call must have chosen its algorithms and workspaces.
+_WARM_UP = 2
+
+Call = Callable[[UNetInput], UNetOutput]
+
+
+class Recordings:
+    """Those of one model. They hold where its weights are: whoever moves those calls ``forget``."""
+
+    def __init__(self) -> None:
+        self.is_on = False
+        self.calls_before_a_trace = CALLS_BEFORE_A_TRACE
+        # How often each kind was called; once it has been recorded, or could not be, that is not tried again.
+        self._calls: Counter[Hashable] = Counter()
+        self._replays: dict[Hashable, Call] = {}
+        # All graphs share their memory: what a replay leaves there is copied before the next one.
+        self._pool: Any = None
+
+    def __len__(self) -> int:
+        return len(self._replays)
+
+    def forget(self) -> None:
+        self._calls.clear()
+        self._replays.clear()
+        self._pool = None
+
+    def run(self, kind: Hashable, call: Call, rows: UNetInput) -> UNetOutput:
+        """What ``call(rows)`` returns. Calls of the same ``kind`` differ in nothing but their rows."""
+        if not self.is_on:
+            return call(rows)
+        key = (kind, *(tensor.shape for tensor in rows.tensors))
+        if key not in self._replays:
+            self._calls[key] += 1
+            if self._calls[key] == (1 if rows.latents.is_cuda else self.calls_before_a_trace):
+                self._record(key, call, rows)
+        return self._replays.get(key, call)(rows)
+
+    def _record(self, key: Hashable, call: Call, rows: UNetInput) -> None:
+        if rows.latents.is_cuda:
+            self._pool = self._pool or torch.cuda.graph_pool_handle()
+        replay = _graph(call, rows, self._pool) if rows.latents.is_cuda else _trace(call, rows)
+        if replay is None:
+            return
+        if len(self._replays) == MAX_RECORDINGS:
+            oldest = next(iter(self._replays))
+            del self._replays[oldest], self._calls[oldest]
+        self._replays[key] = replay
+
+
+def _graph(call: Call, rows: UNetInput, pool: Any) -> Call | None:
+    """None where the card has no room: what is recorded has its memory to itself."""
+    # A replay reads and writes the memory that was there when it was recorded.
+    own = rows.each(torch.clone)
+    torch.cuda.empty_cache()
+    held = torch.cuda.memory_reserved()
+    aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):
+        for _ in range(_WARM_UP):
+            call(own)
+    torch.cuda.current_stream().wait_stream(aside)
+    needed = torch.cuda.memory_reserved() - held
+    torch.cuda.empty_cache()
+    if needed + SPARE_BYTES > torch.cuda.mem_get_info()[0]:
+        return None
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+        predicted, kept = call(own)
+
+    def replay(rows: UNetInput) -> UNetOutput:
+        for ours, given in zip(own.tensors, rows.tensors, strict=True):
+            ours.copy_(given)
+        graph.replay()
+        return predicted.clone(), None if kept is None else kept.clone()
+
+    return replay
+
+
+def _trace(call: Call, rows: UNetInput) -> Call | None:
+    """None where it would not be worth it."""
+    began = time.perf_counter()
+    call(rows)
+    if time.perf_counter() - began > MOST_TRACED_S:
+        return None
+
+    def flat(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        # A trace takes and gives nothing but tensors.
+        left = iter(tensors)
+        predicted, kept = call(rows.each(lambda _: next(left)))
+        return (predicted,) if kept is None else (predicted, kept)
+
+    with warnings.catch_warnings():
+        # Deprecated, see above; and that Python's decisions are recorded as they fell is what is wanted.
+        warnings.simplefilter("ignore")
+        try:
+            traced = torch.jit.trace(flat, tuple(rows.tensors), check_trace=False)  # type: ignore[no-untyped-call]
+        # A torch that has left it out; one that cannot follow this call.
+        except (AttributeError, RuntimeError, TypeError) as error:
+            log.warning("a call of the UNet cannot be traced: %s", error)
+            return None
+
+    def replay(rows: UNetInput) -> UNetOutput:
+        predicted, *others = traced(*rows.tensors)
+        return predicted, others[0] if others else None
+
+    return replay

@@ -1,0 +1,110 @@
+"""Traced calls of the UNet: the same pixels, and only where they pay. Those of a card are measured, see docs."""
+
+import itertools
+import logging
+from typing import Any
+
+import pytest
+import torch
+from miniatures import miniature_settings, save_lora, save_miniature
+from running_generator import recipe_of
+
+from generator.cards import CardSettings
+from generator.drawing import recordings
+from generator.drawing.diffusion import DiffusionEngine
+from generator.drawing.loop import Drawing
+from generator.lane import Draw
+from generator.settings import Settings
+
+DRAWINGS = (
+    {"steps": 6},
+    {"steps": 6, "tier": "balanced", "seed": 2},
+    {"steps": 7, "tier": "fast", "guidance_scale": 5.0},
+    {"steps": 4, "tier": "draft", "sampler": "lcm", "guidance_scale": 1.0},
+    {"steps": 5, "width": 128, "height": 64},
+)
+
+
+@pytest.fixture(scope="module", params=["ssd-1b", "sd-1.5"])
+def card(request, tmp_path_factory) -> CardSettings:
+    folder = tmp_path_factory.mktemp("miniature") / request.param
+    save_miniature(request.param, folder)
+    save_lora(folder, folder / "lora.safetensors")
+    draft = {"lora": {"file": str(folder / "lora.safetensors")}}
+    return CardSettings.model_validate({**miniature_settings(request.param, folder), "draft": draft})
+
+
+@pytest.fixture
+def engine(card) -> DiffusionEngine:
+    return DiffusionEngine(Settings(device="cpu", models={"small": card}, default_model="small"))
+
+
+def start(engine: DiffusionEngine, **changes: Any) -> Drawing:
+    recipe = recipe_of(subject=("otter", "cowboy hat")).model_copy(update={"model": "small", **changes})
+    return engine.start(Draw(f"drawing {changes}", recipe))
+
+
+def denoise(engine: DiffusionEngine, **changes: Any) -> torch.Tensor:
+    drawing = start(engine, **changes)
+    while drawing.step < drawing.steps:
+        engine.step([drawing])
+    return drawing.latents
+
+
+def drawn(engine: DiffusionEngine) -> list[torch.Tensor]:
+    """The latents of each alone, then of all together, each joining a step after the one before."""
+    latents = [denoise(engine, **changes) for changes in DRAWINGS]
+    engine.loaded("small").at_once = 4
+    together = [start(engine, **changes) for changes in DRAWINGS]
+    for tick in itertools.count(1):
+        under_way = [drawing for drawing in together[:tick] if drawing.step < drawing.steps]
+        if not under_way:
+            return [*latents, *(drawing.latents for drawing in together)]
+        engine.step(under_way)
+    raise AssertionError
+
+
+def test_traced_calls_give_the_same_latents_bit_for_bit(engine):
+    held = engine.loaded("small").model.recordings
+    held.is_on = False
+    expected = drawn(engine)
+    held.is_on, held.calls_before_a_trace = True, 2
+    drawn(engine)
+    again = drawn(engine)
+    # Whole and guided or not, each with or without what is kept; cached in both; the draft; the other size.
+    assert len(held) >= 8
+    assert all(torch.equal(one, other) for one, other in zip(again, expected, strict=True))
+
+
+def test_a_call_is_traced_once_it_has_come_often_and_what_moves_is_forgotten(engine):
+    held = engine.loaded("small").model.recordings
+    held.calls_before_a_trace = 6
+    denoise(engine, steps=5)
+    assert len(held) == 0
+    denoise(engine, steps=1)
+    assert len(held) == 1
+    engine.loaded("small").model.put_away()
+    assert len(held) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("MOST_TRACED_S", 0.0), ("torch.jit.trace", None)],
+    ids=["a call that is all arithmetic", "a torch that cannot trace"],
+)
+def test_what_is_not_worth_it_or_cannot_be_is_called_as_before(engine, monkeypatch, caplog, name, value):
+    held = engine.loaded("small").model.recordings
+    held.calls_before_a_trace = 2
+    monkeypatch.setattr(f"generator.drawing.recordings.{name}", value)
+    with caplog.at_level(logging.WARNING):
+        denoise(engine, tier="fast")
+    assert len(held) == 0
+    assert ("cannot be traced" in caplog.text) == (value is None)
+
+
+def test_no_more_are_kept_than_may_be(engine, monkeypatch):
+    held = engine.loaded("small").model.recordings
+    held.calls_before_a_trace = 1
+    monkeypatch.setattr(recordings, "MAX_RECORDINGS", 2)
+    denoise(engine, tier="fast")
+    assert len(held) == 2
