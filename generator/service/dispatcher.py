@@ -288,17 +288,17 @@ class Dispatcher:
             return None
         outcome: Drawn | Error | None = None
         file = None if recipe.image is None else self._images.path(recipe.image)
-        before = time.monotonic()
+        before, done = time.monotonic(), 0
         async for event in self._lane.run(Draw(_drawing_id(job, n), recipe, job.request.recipes[n].facts, file)):
             match event:
                 case Progress(step, steps, state):
                     self._jobs.wait_for(None)
                     now = time.monotonic()
-                    if step > 0:
-                        self._pace.note(recipe, (now - before) / len(self._running))
+                    if step > done:
+                        self._pace.note(recipe, (now - before) / len(self._running), steps=step - done)
                     elif is_switch:
                         self._pace.note_load(recipe.model, now - before)
-                    before = now
+                    before, done = now, step
                     self._learn(state, recipe.model)
                     self._jobs.progress(job, n, step, steps)
                 case Preview(image):

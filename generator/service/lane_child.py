@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from multiprocessing import parent_process
@@ -33,6 +34,9 @@ from generator.lane import (
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+
+# Nobody looks more often, and whoever is told of each of a hundred short steps takes processor time from the next.
+TELL_EVERY_S = 0.25
 
 
 def main(pipe: Connection, factory: EngineFactory, log_level: int) -> None:
@@ -73,6 +77,8 @@ class _Table:
     def __init__(self, engine: Engine, pipe: Connection) -> None:
         self._engine, self._pipe = engine, pipe
         self._drawings: dict[str, Any] = {}
+        # When the progress of each was last told.
+        self._told: dict[str, float] = {}
 
     def hear(self) -> None:
         """See to all that the server has said; with nothing to draw, wait for its next word."""
@@ -106,12 +112,16 @@ class _Table:
             if isinstance(stepped, Failed):
                 self._end(drawing_id, stepped)
                 continue
-            self._tell(drawing_id, Progress(drawing.step, drawing.steps, state))
+            now = time.monotonic()
+            if now - self._told.get(drawing_id, -TELL_EVERY_S) >= TELL_EVERY_S or drawing.step == drawing.steps:
+                self._told[drawing_id] = now
+                self._tell(drawing_id, Progress(drawing.step, drawing.steps, state))
             if (preview := self._engine.preview(drawing)) is not None:
                 self._tell(drawing_id, Preview(preview))
 
     def _end(self, drawing_id: str, event: LaneEvent) -> None:
         del self._drawings[drawing_id]
+        self._told.pop(drawing_id, None)
         self._tell(drawing_id, event)
 
     def _tell(self, drawing_id: str, event: LaneEvent) -> None:

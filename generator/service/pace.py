@@ -36,10 +36,10 @@ class Pace:
         # What the next picture need not wait for.
         self.loaded: str | None = None
 
-    def note(self, recipe: Recipe, seconds: float) -> None:
-        """One step of such a picture took ``seconds`` of the card's time."""
-        self._steps[recipe.model, recipe.tier].append((seconds, recipe.pixels))
-        self._latest.append(seconds)
+    def note(self, recipe: Recipe, seconds: float, *, steps: int = 1) -> None:
+        """So many steps of such a picture took ``seconds`` of the card's time."""
+        self._steps[recipe.model, recipe.tier].extend([(seconds / steps, recipe.pixels)] * steps)
+        self._latest.extend([seconds / steps] * steps)
 
     def note_load(self, model: str, seconds: float) -> None:
         """Until that model could draw in place of another it took ``seconds``."""

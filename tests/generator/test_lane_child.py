@@ -54,6 +54,12 @@ def hear_of(pipe: Connection, drawing_id: str, count: int) -> list[object]:
     return [word.event for word in said]
 
 
+@pytest.fixture(autouse=True)
+def every_step_is_told(monkeypatch):
+    """Unless a test says otherwise."""
+    monkeypatch.setattr(lane_child, "TELL_EVERY_S", 0.0)
+
+
 def test_a_drawing_from_hello_to_picture():
     with lane(bad_engines.Colour) as pipe:
         assert hear(pipe, 1) == [Hello("paint box", state(0))]
@@ -62,6 +68,16 @@ def test_a_drawing_from_hello_to_picture():
         assert steps == [Progress(step, 3, state(step)) for step in range(4)]
         assert isinstance(last, Drawn)
         assert last.image.size == (64, 96)
+
+
+def test_of_many_short_steps_few_are_told(monkeypatch):
+    monkeypatch.setattr(lane_child, "TELL_EVERY_S", 3600.0)
+    with lane(bad_engines.Colour) as pipe:
+        hear(pipe, 1)
+        pipe.send(DRAW)
+        *steps, last = hear_of(pipe, "one", 4)
+        assert [event.step for event in steps] == [0, 1, 3], "the first, and the last"
+        assert isinstance(last, Drawn)
 
 
 def test_a_cancel_that_waits_for_the_drawing_ends_it_before_the_first_step():
