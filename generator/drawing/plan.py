@@ -3,6 +3,7 @@
 import platform
 import time
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from typing import Literal
 
@@ -16,6 +17,9 @@ from generator.errors import DrawingFailed
 
 # Wide enough that the card is busy with arithmetic.
 _MATMUL_SIDE = 2048
+
+# It reads a file of the package's.
+_version = cache(version)
 
 
 @dataclass(frozen=True)
@@ -58,13 +62,13 @@ class Plan:
             **({"enlarged": card.enlarge} if card.enlarge > 1 else {}),
             # Not a plain str: to unpickle it, the server's process would import torch.
             "torch": str(torch.__version__),
-            **{package: version(package) for package in ("diffusers", "transformers", "compel")},
+            **{package: _version(package) for package in ("diffusers", "transformers", "compel")},
         }
 
 
 def lora_facts(revision: str | None) -> dict[str, str | int | float | bool | None]:
     """The same of a draft: the revision of the LoRA that it was drawn with, if any."""
-    return {"lora": revision, **({"peft": version("peft")} if revision else {})}
+    return {"lora": revision, **({"peft": _version("peft")} if revision else {})}
 
 
 def make_plan(device: Literal["auto", "cpu", "cuda"], vae_tiling: Literal["auto", "always", "never"]) -> Plan:
