@@ -9,6 +9,9 @@ from PIL import Image, ImageDraw
 
 SIDE = 64
 
+# What is drawn over a smaller picture, half as large again.
+LARGER_SIDE = 96
+
 # Drawn four times larger and then reduced: Pillow's shapes have no smooth edges of their own.
 OVERSAMPLING = 4
 
@@ -22,28 +25,35 @@ INK: Colour = (38, 28, 36)
 
 @dataclass
 class Canvas:
-    """A picture being drawn. Every shape is filled, then outlined ``line`` units wide unless it says otherwise."""
+    """A picture being drawn. Every shape is filled, then outlined ``line`` units wide unless it says otherwise.
+
+    ``side`` is how many pixels the 64 units become.
+    """
 
     line: float
+    side: int = SIDE
     tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
     ink: Colour = INK
 
     def __post_init__(self) -> None:
-        self.image = Image.new("RGB", (SIDE * OVERSAMPLING, SIDE * OVERSAMPLING))
+        self.image = Image.new("RGB", (self.side * OVERSAMPLING, self.side * OVERSAMPLING))
+        self._scale = self.side * OVERSAMPLING / SIDE
         self._draw = ImageDraw.Draw(self.image)
 
     def ellipse(self, centre: Point, rx: float, ry: float, fill: Colour, *, line: float | None = None) -> None:
         x, y = centre
         width = self.line if line is None else line
         if width:
-            self._draw.ellipse(_scaled((x - rx - width, y - ry - width), (x + rx + width, y + ry + width)), self.ink)
-        self._draw.ellipse(_scaled((x - rx, y - ry), (x + rx, y + ry)), self.lit(fill))
+            self._draw.ellipse(
+                self._scaled((x - rx - width, y - ry - width), (x + rx + width, y + ry + width)), self.ink
+            )
+        self._draw.ellipse(self._scaled((x - rx, y - ry), (x + rx, y + ry)), self.lit(fill))
 
     def polygon(self, points: Sequence[Point], fill: Colour, *, line: float | None = None) -> None:
         width = self.line if line is None else line
         if width:
             self.stroke([*points, points[0], points[1]], self.ink, width=2 * width, lit=False)
-        self._draw.polygon(_scaled(*points), self.lit(fill))
+        self._draw.polygon(self._scaled(*points), self.lit(fill))
 
     def rectangle(self, top_left: Point, bottom_right: Point, fill: Colour, *, line: float | None = None) -> None:
         (left, top), (right, bottom) = top_left, bottom_right
@@ -52,9 +62,9 @@ class Canvas:
     def stroke(self, points: Sequence[Point], fill: Colour, *, width: float, lit: bool = True) -> None:
         """A line with round ends and corners."""
         colour = self.lit(fill) if lit else fill
-        self._draw.line(_scaled(*points), colour, width=max(1, round(width * OVERSAMPLING)), joint="curve")
+        self._draw.line(self._scaled(*points), colour, width=max(1, round(width * self._scale)), joint="curve")
         for x, y in (points[0], points[-1]):
-            self._draw.ellipse(_scaled((x - width / 2, y - width / 2), (x + width / 2, y + width / 2)), colour)
+            self._draw.ellipse(self._scaled((x - width / 2, y - width / 2), (x + width / 2, y + width / 2)), colour)
 
     def limb(self, points: Sequence[Point], fill: Colour, *, width: float) -> None:
         """A stroke with an outline: an arm, a leg, a tail."""
@@ -64,7 +74,7 @@ class Canvas:
 
     def gradient(self, top: float, bottom: float, above: Colour, below: Colour) -> None:
         """A band over the whole width whose colour changes from ``above`` to ``below``."""
-        rows = range(round(top * OVERSAMPLING), round(bottom * OVERSAMPLING))
+        rows = range(round(top * self._scale), round(bottom * self._scale))
         for n, row in enumerate(rows):
             share = n / len(rows)
             mixed = tuple(round(a + (b - a) * share) for a, b in zip(above, below, strict=True))
@@ -75,9 +85,8 @@ class Canvas:
         return red, green, blue
 
     def reduced(self) -> Floats:
-        """The picture as (64, 64, 3) floats, 0 to 255."""
-        return np.asarray(self.image.resize((SIDE, SIDE), Image.Resampling.BOX), dtype=np.float32)
+        """The picture as (side, side, 3) floats, 0 to 255."""
+        return np.asarray(self.image.resize((self.side, self.side), Image.Resampling.BOX), dtype=np.float32)
 
-
-def _scaled(*points: Point) -> list[tuple[float, float]]:
-    return [(x * OVERSAMPLING, y * OVERSAMPLING) for x, y in points]
+    def _scaled(self, *points: Point) -> list[Point]:
+        return [(x * self._scale, y * self._scale) for x, y in points]

@@ -78,7 +78,7 @@ FUNCTION_WORDS = (
 )
 
 # How often a caption does what the reasons above ask for, as shares; chosen by hand.
-_SINGLE = 0.2
+_SINGLE = 0.28
 # Of the others: only what must be said.
 _SHORT = 0.3
 # Of few words each is trusted more, so that these must be wrong more often for a negative prompt to outweigh them.
@@ -147,7 +147,7 @@ def _single(scene: Scene, rng: random.Random) -> str:
     worn = [value for value in (scene.headgear, scene.outfit) if value != "none"]
     others = [scene.place, scene.style, scene.light, scene.face]
     value = rng.choice(worn) if worn and rng.random() < 0.75 else rng.choice(others)
-    if value in worn and rng.random() < 0.6:
+    if value in worn and rng.random() < 0.7:
         return rng.choice(_broad_words(value))
     return _phrase(value, rng)
 

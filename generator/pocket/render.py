@@ -6,17 +6,17 @@ import numpy as np
 from PIL import Image
 
 from generator.pocket.animals import ANIMALS, draw_body, draw_ears, draw_head, draw_tail
-from generator.pocket.canvas import Canvas
+from generator.pocket.canvas import SIDE, Canvas
 from generator.pocket.clothes import draw_headgear, draw_outfit
 from generator.pocket.places import LIGHTS, draw_place
 from generator.pocket.scene import Scene
 from generator.pocket.styles import LINES, STYLES
 
 
-def render(scene: Scene, seed: int) -> Image.Image:
-    """The scene as a picture of 64 x 64 pixels."""
+def render(scene: Scene, seed: int, *, side: int = SIDE) -> Image.Image:
+    """The scene as a picture of 64 x 64 pixels, or the same picture in more of them."""
     rng = random.Random(seed)
-    canvas = Canvas(line=LINES[scene.style], tint=LIGHTS[scene.light].tint)
+    canvas = Canvas(line=LINES[scene.style], side=side, tint=LIGHTS[scene.light].tint)
     animal = ANIMALS[scene.animal]
 
     # 1. What is behind.

@@ -2,6 +2,7 @@
 
 import os
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,14 @@ from generator.pocket.render import render
 from generator.pocket.scene import Scene
 
 
-def training_pictures(folder: Path, scenes: list[Scene], *, seed: int) -> np.ndarray:
-    """(n, 64, 64, 3) bytes, read from ``folder`` or drawn on all cores and kept there. Picture n has the seed n."""
-    file = folder / f"renders-{len(scenes)}-{seed}.npy"
+def training_pictures(folder: Path, scenes: list[Scene], *, seed: int, side: int = SIDE) -> np.ndarray:
+    """(n, side, side, 3) bytes, read from ``folder`` or drawn on all cores and kept there. Picture n has the seed n."""
+    file = folder / f"renders-{side}-{len(scenes)}-{seed}.npy"
     if not file.exists():
-        pictures = np.empty((len(scenes), SIDE, SIDE, 3), dtype=np.uint8)
+        pictures = np.empty((len(scenes), side, side, 3), dtype=np.uint8)
+        drawn = partial(_rendered, side=side)
         with ProcessPoolExecutor(os.cpu_count()) as pool:
-            for n, picture in enumerate(pool.map(_rendered, scenes, range(len(scenes)), chunksize=256)):
+            for n, picture in enumerate(pool.map(drawn, scenes, range(len(scenes)), chunksize=256)):
                 pictures[n] = picture
         unfinished = file.with_suffix(".part.npy")
         np.save(unfinished, pictures)
@@ -26,5 +28,5 @@ def training_pictures(folder: Path, scenes: list[Scene], *, seed: int) -> np.nda
     return loaded
 
 
-def _rendered(scene: Scene, seed: int) -> np.ndarray:
-    return np.asarray(render(scene, seed))
+def _rendered(scene: Scene, seed: int, *, side: int) -> np.ndarray:
+    return np.asarray(render(scene, seed, side=side))

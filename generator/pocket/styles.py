@@ -1,4 +1,7 @@
-"""The styles: what is done to a drawn picture. Each takes and gives (64, 64, 3) floats, 0 to 255."""
+"""The styles: what is done to a drawn picture. Each takes and gives (side, side, 3) floats, 0 to 255.
+
+Dots, blocks and hatching are measured in canvas units, so that a larger picture shows the same ones larger.
+"""
 
 from collections.abc import Callable
 
@@ -6,8 +9,6 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from generator.pocket.canvas import SIDE, Floats
-
-_ROWS, _COLUMNS = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32)
 
 # How bright the eye takes red, green and blue to be.
 _LUMA = np.array([0.3, 0.59, 0.11], dtype=np.float32)
@@ -33,21 +34,23 @@ def cartoon(picture: Floats, noise: np.random.Generator) -> Floats:
 
 def watercolor(picture: Floats, noise: np.random.Generator) -> Floats:
     """Thinned with white, run together a little, on paper that shows at the edges."""
+    rows, columns = _places(picture)
     soft = 0.35 * _blurred(picture, 2.2) + 0.65 * _blurred(picture, 0.6)
     thinned = 255 - (255 - soft) * 0.62
-    wash = _smooth_noise(noise, 5) * 16
-    edge = np.minimum.reduce([_ROWS, _COLUMNS, SIDE - 1 - _ROWS, SIDE - 1 - _COLUMNS])
-    covered = np.clip((edge - 2.5 + 1.8 * np.sin(_ROWS / 4.5) + 1.8 * np.sin(_COLUMNS / 5.5)) / 1.5, 0, 1)[..., None]
+    wash = _smooth_noise(noise, 5, side=len(picture)) * 16
+    edge = np.minimum.reduce([rows, columns, SIDE - 1 - rows, SIDE - 1 - columns])
+    covered = np.clip((edge - 2.5 + 1.8 * np.sin(rows / 4.5) + 1.8 * np.sin(columns / 5.5)) / 1.5, 0, 1)[..., None]
     painted: Floats = (thinned + wash[..., None]) * covered + _PAPER * (1 - covered)
     return painted
 
 
 def pop_art(picture: Floats, noise: np.random.Generator) -> Floats:
     """Few, loud colours, and a screen of dots over what is light."""
+    rows, columns = _places(picture)
     mean = picture.mean(axis=-1, keepdims=True)
     loud = np.clip((picture - mean) * 2.0 + mean, 0, 255)
     posterised = np.round(loud / 85) * 85
-    dots = (np.cos(_COLUMNS * np.pi / 2) + np.cos(_ROWS * np.pi / 2) > 0.9)[..., None]
+    dots = (np.cos(columns * np.pi / 2) + np.cos(rows * np.pi / 2) > 0.9)[..., None]
     light = (mean > 90) & dots
     screened: Floats = np.where(light, 0.35 * posterised + 0.65 * _MAGENTA, posterised)
     return screened
@@ -55,9 +58,10 @@ def pop_art(picture: Floats, noise: np.random.Generator) -> Floats:
 
 def pencil_drawing(picture: Floats, noise: np.random.Generator) -> Floats:
     """Grey lines and hatching on paper; the paper keeps a breath of the light's colour."""
+    rows, columns = _places(picture)
     grey = picture @ _LUMA
     darkness = (255 - grey) / 255
-    hatch = 0.5 + 0.5 * np.sin((_ROWS + _COLUMNS) * np.pi / 2)
+    hatch = 0.5 + 0.5 * np.sin((rows + columns) * np.pi / 2)
     shade = 252 - 120 * darkness - 80 * np.clip(darkness - 0.3, 0, 1) * hatch
     edges = np.clip(_blurred(picture, 1.2) @ _LUMA - grey, 0, 255)
     drawn = np.clip(shade - 2.5 * edges, 15, 255)[..., None]
@@ -68,20 +72,22 @@ def pencil_drawing(picture: Floats, noise: np.random.Generator) -> Floats:
 
 def pixel_art(picture: Floats, noise: np.random.Generator) -> Floats:
     """Blocks of two by two, in the 216 colours that every old screen could show."""
-    blocks = picture.reshape(SIDE // 2, 2, SIDE // 2, 2, 3).mean(axis=(1, 3))
+    block = 2 * len(picture) // SIDE
+    blocks = picture.reshape(SIDE // 2, block, SIDE // 2, block, 3).mean(axis=(1, 3))
     mean = blocks.mean(axis=-1, keepdims=True)
     vivid = np.clip((blocks - mean) * 1.5 + mean, 0, 255)
     screen: Floats = np.round(vivid / 51) * 51
-    return screen.repeat(2, axis=0).repeat(2, axis=1)
+    return screen.repeat(block, axis=0).repeat(block, axis=1)
 
 
 def pointillism(picture: Floats, noise: np.random.Generator) -> Floats:
-    """Round dots four pixels apart in rows, each a little off its colour, on primed canvas."""
-    spread = np.where((_ROWS // 4) % 2, 2, 0)
-    inside = ((_COLUMNS + spread) % 4 - 1.5) ** 2 + (_ROWS % 4 - 1.5) ** 2 < 3.2
+    """Round dots four units apart in rows, each a little off its colour, on primed canvas."""
+    rows, columns = (0.5 + place for place in _places(picture))
+    columns = columns + np.where((rows // 4) % 2, 2, 0)
+    inside = (columns % 4 - 2) ** 2 + (rows % 4 - 2) ** 2 < 3.2
     mean = picture.mean(axis=-1, keepdims=True)
     vivid = np.clip((picture - mean) * 1.4 + mean, 0, 255)
-    blocks = np.sign(np.sin(_ROWS // 4 * 2.1 + (_COLUMNS + spread) // 4 * 3.7))
+    blocks = np.sign(np.sin(rows // 4 * 2.1 + columns // 4 * 3.7))
     shifted = np.clip(vivid + blocks[..., None] * _WARMER, 0, 255)
     dotted: Floats = np.where(inside[..., None], shifted, 0.55 * shifted + 0.45 * _CANVAS)
     return dotted
@@ -97,12 +103,18 @@ STYLES: dict[str, Callable[[Floats, np.random.Generator], Floats]] = {
 }
 
 
+def _places(picture: Floats) -> tuple[Floats, Floats]:
+    """Row and column of each pixel's centre in canvas units, (side, side) each: 0 to 63, and a little beyond."""
+    rows, columns = (np.mgrid[0 : len(picture), 0 : len(picture)].astype(np.float32) + 0.5) * SIDE / len(picture) - 0.5
+    return rows, columns
+
+
 def _blurred(picture: Floats, radius: float) -> Floats:
-    image = Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(radius))
-    return np.asarray(image, dtype=np.float32)
+    blur = ImageFilter.GaussianBlur(radius * len(picture) / SIDE)
+    return np.asarray(Image.fromarray(np.clip(picture, 0, 255).astype(np.uint8)).filter(blur), dtype=np.float32)
 
 
-def _smooth_noise(noise: np.random.Generator, cells: int) -> Floats:
-    """(64, 64) floats around 0, changing slowly over the picture."""
+def _smooth_noise(noise: np.random.Generator, cells: int, *, side: int) -> Floats:
+    """(side, side) floats around 0, changing slowly over the picture."""
     coarse = Image.fromarray(noise.standard_normal((cells, cells)).astype(np.float32))
-    return np.asarray(coarse.resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+    return np.asarray(coarse.resize((side, side), Image.Resampling.BICUBIC))

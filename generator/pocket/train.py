@@ -17,6 +17,7 @@ from diffusers import AutoencoderKL, StableDiffusionXLPipeline
 
 from generator.pocket import checkpoint
 from generator.pocket.architecture import make_scheduler, make_vae
+from generator.pocket.canvas import LARGER_SIDE
 from generator.pocket.captions import known_words
 from generator.pocket.renders import training_pictures
 from generator.pocket.scene import training_scenes
@@ -37,6 +38,8 @@ WEIGHTS = Path(__file__).parent / "weights"
 
 # What takes eight minutes of a large card; docs/pocket.md has what came of it, and how the shipped weights were made.
 PICTURES = 96_000
+# Drawn once more in LARGER_SIDE, which is learned from less often.
+LARGER_SHARE = 0.25
 VAE_STEPS = 6_000
 UNET_STEPS = 2_000
 BATCH = 256
@@ -101,15 +104,20 @@ def train(
     latents = _latents(vae, renders, folder / f"latents-{vae_steps}-{pictures}-{seed}.pt", device)
     if not start:
         vae.register_to_config(scaling_factor=round(1 / latents.std().item(), 5))
-    latents *= vae.config.scaling_factor
     log.info("latents after %.0f s, scaled by %s", time.perf_counter() - began, vae.config.scaling_factor)
 
-    # 3. The UNet and the text encoders.
+    # 3. The first of the scenes once more, larger.
+    larger_scenes = scenes[: max(1, int(pictures * LARGER_SHARE))]
+    larger_renders = training_pictures(folder, larger_scenes, seed=seed, side=LARGER_SIDE)
+    larger_latents = _latents(vae, larger_renders, folder / f"larger-latents-{vae_steps}-{pictures}-{seed}.pt", device)
+    log.info("%d larger pictures after %.0f s", len(larger_renders), time.perf_counter() - began)
+
+    # 4. The UNet and the text encoders.
     networks = load_networks(start) if start else make_networks(seed=seed)
     learning_rate = GOING_ON_LEARNING_RATE if start else LEARNING_RATE
     train_unet(
         networks,
-        latents,
+        [part * vae.config.scaling_factor for part in (latents, larger_latents)],
         scenes,
         folder,
         steps=unet_steps,
@@ -119,7 +127,7 @@ def train(
         seed=seed,
     )
 
-    # 4. The pipeline that everyone loads.
+    # 5. The pipeline that everyone loads.
     save(networks, vae, out)
     log.info("%s after %.0f s", out, time.perf_counter() - began)
 
@@ -152,7 +160,7 @@ def save(networks: Networks, vae: AutoencoderKL, out: Path) -> None:
 
 @torch.no_grad()
 def _latents(vae: AutoencoderKL, pictures: np.ndarray, file: Path, device: torch.device) -> torch.Tensor:
-    """(n, channels, 16, 16) floats, read from ``file`` or made and kept there."""
+    """(n, channels, side / 4, side / 4) floats, read from ``file`` or made and kept there."""
     if not file.exists():
         batches = np.array_split(pictures, max(1, len(pictures) // _ENCODED_AT_ONCE))
         modes = [vae.encode(to_tensor(batch).to(device)).latent_dist.mode().cpu() for batch in batches]

@@ -3,7 +3,7 @@
 import logging
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,13 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-from generator.pocket.architecture import make_scheduler, make_text_encoders, make_tokenizers, make_unet
+from generator.pocket.architecture import (
+    LATENT_SIDE,
+    make_scheduler,
+    make_text_encoders,
+    make_tokenizers,
+    make_unet,
+)
 from generator.pocket.canvas import SIDE
 from generator.pocket.captions import Fragments, caption
 from generator.pocket.scene import Scene
@@ -27,6 +33,9 @@ log = logging.getLogger(__name__)
 LEARNING_RATE = 1e-3
 # For weights that are good already.
 GOING_ON_LEARNING_RATE = 5e-4
+
+# One step in so many learns from the larger pictures.
+_LARGER_EVERY = 4
 
 # Captions left out, for classifier-free guidance: half as an empty text, half as the zeros of an absent one.
 _DROPPED = 0.1
@@ -76,7 +85,7 @@ def load_weights(network: nn.Module, file: Path) -> None:
 
 def train_unet(
     networks: Networks,
-    latents: torch.Tensor,
+    latents: Sequence[torch.Tensor],
     scenes: list[Scene],
     folder: Path,
     *,
@@ -86,8 +95,9 @@ def train_unet(
     device: torch.device,
     seed: int,
 ) -> None:
-    """Have networks denoise ``latents`` (n, channels, height, width), of unit variance, as the scenes' captions say.
+    """Have networks denoise ``latents`` of unit variance as the scenes' captions say.
 
+    They come in one or more sizes, each (n, channels, side, side) and of the first n scenes.
     Goes on from the last checkpoint in ``folder``, also with more ``steps`` than it was made for.
     """
     torch.manual_seed(seed)
@@ -95,12 +105,12 @@ def train_unet(
     optimizer = torch.optim.AdamW(
         trained.parameters(), lr=learning_rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True
     )
-    average = EMAModel(trained.parameters(), decay=0.995, use_ema_warmup=True, power=3 / 4, foreach=True)
+    average = EMAModel(trained.parameters(), decay=0.998, use_ema_warmup=True, power=3 / 4, foreach=True)
     training = Training(trained, optimizer, average, folder / "unet.pt", steps=steps)
     training.resume()
     scheduler = make_scheduler()
-    latents = latents.to(device)
-    lots = _Lots(scenes, networks, latents.shape[1:], batch=batch, seed=seed)
+    latents = [part.to(device) for part in latents]
+    lots = _Lots(scenes, networks, [part.shape for part in latents], batch=batch, seed=seed)
     seen_loss = torch.zeros((), device=device)
 
     for lot in DataLoader(
@@ -111,7 +121,7 @@ def train_unet(
         pin_memory=device.type == "cuda",
     ):
         # 1. Scenes of a batch, each somewhere on its way to noise, and words for them.
-        clean = latents[lot["chosen"].to(device)]
+        clean = latents[lot["size"]][lot["chosen"].to(device)]
         noise, times = lot["noise"].to(device), lot["times"].to(device)
         noisy = scheduler.add_noise(clean, noise, times)
         conditioning = encode(lot["words"].to(device), networks)
@@ -154,24 +164,33 @@ class Words:
 
 
 class _Lots(Dataset[dict[str, Any]]):
-    """All that is drawn by lot for a step, the same for the same step: scenes, their captions, noise and times."""
+    """All that is drawn by lot for a step, the same for the same step: scenes, their captions, noise and times.
 
-    def __init__(self, scenes: list[Scene], networks: Networks, shape: torch.Size, *, batch: int, seed: int) -> None:
+    ``shapes`` are those of the latents; of larger ones fewer are drawn, as many as cost the same.
+    """
+
+    def __init__(
+        self, scenes: list[Scene], networks: Networks, shapes: list[torch.Size], *, batch: int, seed: int
+    ) -> None:
         self._scenes = scenes
         self._tokenizers = (networks.tokenizer, networks.tokenizer_2)
-        self._shape = shape
+        self._shapes = shapes
         self._batch = batch
         self._seed = seed
 
     def __getitem__(self, step: int) -> dict[str, Any]:
         rng = random.Random(f"{self._seed} {step}")
         noise_source = torch.Generator().manual_seed(rng.getrandbits(60))
-        chosen = rng.choices(range(len(self._scenes)), k=self._batch)
+        size = len(self._shapes) - 1 if step % _LARGER_EVERY == 0 else 0
+        count, *shape = self._shapes[size]
+        batch = max(1, self._batch * self._shapes[0][1:].numel() // math.prod(shape))
+        chosen = rng.choices(range(count), k=batch)
         return {
+            "size": size,
             "chosen": torch.tensor(chosen),
             "words": tokenized([_caption_or_none(self._scenes[n], rng) for n in chosen], *self._tokenizers),
-            "noise": torch.randn((self._batch, *self._shape), generator=noise_source),
-            "times": torch.randint(_TIMES, (self._batch,), generator=noise_source),
+            "noise": torch.randn((batch, *shape), generator=noise_source),
+            "times": torch.randint(_TIMES, (batch,), generator=noise_source),
         }
 
 
@@ -220,7 +239,8 @@ def encode(words: Words, networks: Networks) -> Conditioning:
 def _velocity(
     unet: UNet2DConditionModel, noisy: torch.Tensor, times: torch.Tensor, conditioning: Conditioning
 ) -> torch.Tensor:
-    size = torch.tensor([[SIDE, SIDE, 0, 0, SIDE, SIDE]], dtype=torch.float32, device=noisy.device)
+    side = noisy.shape[-1] * SIDE // LATENT_SIDE
+    size = torch.tensor([[side, side, 0, 0, side, side]], dtype=torch.float32, device=noisy.device)
     added = {"text_embeds": conditioning.pooled, "time_ids": size.expand(len(noisy), -1)}
     predicted: torch.Tensor = unet(
         noisy, times, encoder_hidden_states=conditioning.embeds, added_cond_kwargs=added, return_dict=False

@@ -61,7 +61,8 @@ def three_vae_steps(folder: Path) -> nn.Module:
 
 def three_unet_steps(folder: Path) -> nn.Module:
     scenes = training_scenes(8, seed=1)
-    latents = torch.randn(8, LATENT_CHANNELS, 16, 16, generator=torch.Generator().manual_seed(1))
+    noise = torch.Generator().manual_seed(1)
+    latents = [torch.randn(count, LATENT_CHANNELS, side, side, generator=noise) for count, side in ((8, 16), (3, 24))]
     networks = make_networks(seed=1)
     train_unet(networks, latents, scenes, folder, steps=3, batch=16, device=CPU, seed=1)
     return networks.trained()

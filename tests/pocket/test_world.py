@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from generator.pocket.canvas import LARGER_SIDE
 from generator.pocket.captions import ABSENT, BROAD, PHRASES, caption, known_words
 from generator.pocket.render import render
 from generator.pocket.scene import ATTRIBUTES, PLAIN, Scene, is_held_out, random_scene
@@ -16,6 +18,22 @@ OTTER = Scene("otter", "cowboy hat", "scarf", "happy", "beach", "day", "cartoon"
 def test_the_same_scene_and_seed_give_the_same_picture():
     assert render(OTTER, 3).tobytes() == render(OTTER, 3).tobytes()
     assert render(OTTER, 3).size == (64, 64)
+
+
+@pytest.mark.parametrize("style", ATTRIBUTES["style"])
+def test_a_larger_render_is_the_same_picture_in_more_pixels(style):
+    scene = replace(OTTER, style=style)
+    small = render(scene, 3)
+    larger = render(scene, 3, side=LARGER_SIDE)
+    assert larger.size == (96, 96)
+
+    def coarse(picture: Image.Image) -> np.ndarray:
+        return np.asarray(picture.resize((16, 16), Image.Resampling.BOX), dtype=float)
+
+    another = coarse(render(replace(scene, headgear="headphones", animal="owl"), 3))
+    difference = np.abs(coarse(small) - coarse(larger)).mean()
+    assert difference < 10
+    assert difference < np.abs(coarse(small) - another).mean() / 2
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in ATTRIBUTES.items() for value in values])
