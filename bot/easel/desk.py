@@ -32,6 +32,7 @@ from .language import (
     nearest,
     quoted,
     style_names,
+    with_seed,
 )
 from .outbox import NotSent, Priority
 from .photos import NOT_HERE
@@ -178,9 +179,14 @@ class Desk:
             await self._draughtsman.forget_files()
 
     async def again(self, room_id: str, event_id: str, reaction: str, by: str) -> None:
-        """Draw the picture anew with another seed."""
-        found = await self._recipe_of(room_id, event_id, PICTURE_KINDS)
-        await self._draw_found(room_id, found, event_id, reaction, by, text="--seed new")
+        """Draw a picture or a sheet anew with another seed."""
+        if found := await self._recipe_of(room_id, event_id, PICTURE_KINDS):
+            await self._draw_on(Replied(found), room_id, event_id, reaction, by, text="--seed new")
+        elif posted := await self._posted(room_id, event_id, SHEET_KINDS):
+            sheet = await self._store.job(posted.job)
+            if sheet is not None:
+                text = with_seed(sheet.message.body, secrets.randbelow(SEED_CHOICES))
+                await self._draw_on(Replied(sheet.base, sheet.photo), room_id, event_id, reaction, by, text=text)
 
     async def favour(self, room_id: str, event_id: str, reaction: str) -> None:
         """Keep a picture or a sheet as a favourite, until the reaction is taken back."""
@@ -199,7 +205,7 @@ class Desk:
     async def larger(self, room_id: str, event_id: str, reaction: str, by: str) -> None:
         """Draw the picture larger: lightly once more over itself."""
         if found := await self._recipe_of(room_id, event_id, ("picture",)):
-            await self._draw_found(room_id, found, event_id, reaction, by, text=larger(found), photo=event_id)
+            await self._draw_on(Replied(found, event_id), room_id, event_id, reaction, by, text=larger(found))
 
     async def copy(self, room_id: str, event_id: str, reaction: str, by: str) -> None:
         """Answer a picture with the command that draws it."""
@@ -211,24 +217,13 @@ class Desk:
 
     async def pick(self, room_id: str, event_id: str, n: int, reaction: str, by: str) -> None:
         """Draw a sheet's picture of that number, from 0, in full size."""
-        found = await self._recipe_of(room_id, event_id, SHEET_KINDS, n)
-        await self._draw_found(room_id, found, event_id, reaction, by, text="-n 1")
+        if found := await self._recipe_of(room_id, event_id, SHEET_KINDS, n):
+            await self._draw_on(Replied(found), room_id, event_id, reaction, by, text="-n 1")
 
-    async def _draw_found(
-        self,
-        room_id: str,
-        recipe: str | None,
-        event_id: str,
-        reaction: str,
-        by: str,
-        *,
-        text: str,
-        photo: str | None = None,
-    ) -> None:
+    async def _draw_on(self, on: Replied, room_id: str, event_id: str, reaction: str, by: str, *, text: str) -> None:
         """A reaction that draws is a reply to what it is on."""
-        if recipe:
-            message = Message(room_id=room_id, event_id=event_id, sender=by, body=text)
-            await self.draw(message, text, asked_by=reaction, on=Replied(recipe, photo))
+        message = Message(room_id=room_id, event_id=event_id, sender=by, body=text)
+        await self.draw(message, text, asked_by=reaction, on=on)
 
     async def _recipe_of(self, room_id: str, event_id: str, kinds: tuple[str, ...], n: int | None = None) -> str | None:
         """The recipe of an event of ours of these kinds; ``n`` is the picture's number on a sheet."""

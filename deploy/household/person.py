@@ -77,6 +77,12 @@ class Person:
             raise HouseholdError(f"The room was not made: {made}")
         return str(made.room_id)
 
+    async def be_called(self, name: str) -> None:
+        """Take that display name."""
+        named = await self._client.set_displayname(name)
+        if not isinstance(named, nio.ProfileSetDisplayNameResponse):
+            raise HouseholdError(f"{self.account.user_id} is not called {name}: {named}")
+
     async def join(self, room_id: str) -> None:
         joined = await self._client.join(room_id)
         if not isinstance(joined, nio.JoinResponse):

@@ -1,12 +1,13 @@
 """Lists in what one types: each choice is a text of its own, and all of them are counted exactly."""
 
+from dataclasses import replace
 from math import prod
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.easel.language import ParseError, parse_all
+from bot.easel.language import ParseError, parse_all, with_seed
 from bot.easel.language.lists import MAX_DEPTH, MAX_PICTURES, expand
 
 
@@ -73,6 +74,28 @@ def test_lists_work_in_a_reply_and_in_a_recipe():
     assert [(one.slots.style, one.seed) for one in asked.requests] == [(("pop art",), 7), (("16-bit",), 7)]
     asked = parse_all("prompt: otter, {hat | scarf}\nseed: 7")
     assert [one.slots.subject for one in asked.requests] == [("otter", "hat"), ("otter", "scarf")]
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [
+        ("otter", [100]),
+        ("otter --seed 7", [100]),
+        ("otter —seed: 7 -n 3", [100]),
+        ("otter --seed new, boots", [100]),
+        ("otter --seed 1, 2,3 | style: pop art", [100, 101, 102]),
+        ("{otter | owl} --steps 2,3 --seed=7", [100] * 4),
+        ("prompt:\n  subject: [otter]\nseed: 3", [100]),
+        ("```yaml\nprompt:\n  subject: [otter]\nseed: 3\n```\n-n 2", [100]),
+    ],
+)
+def test_a_sheet_is_asked_for_again_with_another_seed(text, seeds):
+    before, after = parse_all(text), parse_all(with_seed(text, 100))
+    assert [request.seed for request in after.requests] == seeds
+    assert [replace(request, seed=None) for request in after.requests] == [
+        replace(request, seed=None) for request in before.requests
+    ]
+    assert after.pictures == before.pictures
 
 
 def test_far_too_many_are_refused_before_they_are_read():

@@ -33,9 +33,8 @@ async def test_pictures_are_found_by_words_people_and_stars_in_their_own_room(ta
 
     # The first picture of each has the reactions to press.
     for talk, drawn in ((ada, first), (bo, second)):
-        await talk.person.until(lambda talk=talk, drawn=drawn: len(offered(talk, drawn.picture.event_id)) == 3)
-        # Pocket draws one size, and so nothing larger.
-        assert offered(talk, drawn.picture.event_id) == ["🎲", "⭐", "📋"]
+        await talk.person.until(lambda talk=talk, drawn=drawn: len(offered(talk, drawn.picture.event_id)) == 4)
+        assert offered(talk, drawn.picture.event_id) == ["🎲", "⬆", "⭐", "📋"]
 
     both = await ada.answer("!easel find otter")
     newest, oldest = (event.picture.event_id.replace("$", "%24") for event in (second, first))
@@ -45,6 +44,11 @@ async def test_pictures_are_found_by_words_people_and_stars_in_their_own_room(ta
     )
     assert newest not in await ada.answer("!easel history")
     assert newest in await bo.answer("!easel history")
+
+    # People are called by their Matrix id, and by the name that the room shows.
+    await bo.person.be_called("Bo the Bold")
+    named = await ada.answer('!easel find by:"bo the bold" otter')
+    assert newest in named and oldest not in named
 
     star = await bo.person.react(bo.room_id, first.picture.event_id, "⭐")
     found = await ada.answer("!easel find ⭐")

@@ -69,6 +69,16 @@ async def test_several_of_the_same_vary_the_seed(talks):
     recipes = yaml.safe_load(await bo.person.fetch(file.content))
     assert [cell["seed"] for cell in recipes["cells"]] == [7, 8, 9]
     sheet = await bo.reply(command, "sheet")
+
+    # 🎲 is a sheet of the same again, with seeds of its own.
+    await ada.person.react(ada.room_id, sheet.event_id, "🎲")
+    again = yaml.safe_load(await ada.person.fetch((await ada.reply(sheet.event_id, "recipes")).content))
+    first, *others = [cell["seed"] for cell in again["cells"]]
+    assert others == [first + 1, first + 2]
+    assert first != 7
+    assert [cell["slots"] for cell in again["cells"]] == [cell["slots"] for cell in recipes["cells"]]
+    await ada.reply(sheet.event_id, "sheet")
+
     await bo.person.react(bo.room_id, sheet.event_id, "🗑️")
     await ada.gone(sheet.event_id)
     await ada.gone(file.event_id)

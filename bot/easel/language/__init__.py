@@ -9,7 +9,7 @@ from .parse import parse_all, parse_draw
 from .request import SLOTS, Asked, DrawRequest, EarlierFacts, Slots
 from .sentences import ParseError, brief, nearest, quoted
 from .styles import read_style, style_names
-from .written import as_command, larger
+from .written import as_command, larger, with_seed
 
 __all__ = [
     "FLAGS",
@@ -34,4 +34,5 @@ __all__ = [
     "read_command",
     "read_style",
     "style_names",
+    "with_seed",
 ]

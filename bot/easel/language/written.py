@@ -1,9 +1,13 @@
 """A request as one would type it. Pure."""
 
+import re
 from dataclasses import replace
 from math import ceil
 
+from .chat import dashed
+from .flags import flag_named
 from .parse import parse_draw, parse_recipe
+from .phones import as_typed
 from .request import SLOTS, DrawRequest
 from .sentences import ParseError
 
@@ -12,6 +16,9 @@ from .sentences import ParseError
 LARGER = 1.5
 LIGHT_STRENGTH = 0.35
 SIDE_MULTIPLE = 8
+
+# One seed or several, or the word for another one.
+_SEEDS = re.compile(r"[ \t]*[=:]?[ \t]*(?P<list>\w+(?:[ \t]*,[ \t]*\d+)*)")
 
 
 def as_command(recipe: str) -> str:
@@ -37,6 +44,17 @@ def larger(recipe: str) -> str:
     # Of few steps one must be left.
     strength = max(LIGHT_STRENGTH, ceil(100 / (request.steps or 1)) / 100)
     return f"--size {width}x{height} --strength {strength:g} -n 1"
+
+
+def with_seed(text: str, seed: int) -> str:
+    """What follows ``!draw`` with that seed in place of its own; the seeds of a list count on from it."""
+    typed = as_typed(text)
+    for match in dashed(typed):
+        flag = flag_named(match["name"])
+        if flag is not None and flag.field == "seed" and (own := _SEEDS.match(typed, match.end())):
+            seeds = ",".join(str(seed + n) for n in range(own["list"].count(",") + 1))
+            return typed[: own.start("list")] + seeds + typed[own.end("list") :]
+    return f"{text}\n--seed {seed}"
 
 
 def _typed(request: DrawRequest) -> str:
