@@ -1,4 +1,4 @@
-"""Reads what happens in rooms, each room's events in their order, and hands the desk what it means.
+"""Reads what happens in rooms, each room's events in their order, and hands on what it means.
 
 Events come from the sync and, where some were missed, from the room's history; the same event may come from both.
 """
@@ -24,6 +24,8 @@ from mautrix.types import (
 
 from .database import Store
 from .desk import Desk
+from .easel_answers import EaselAnswers
+from .gestures import Gestures
 from .homeserver import Homeserver
 from .incoming import Message, SeenEncrypted, edited_event, read_message
 from .job import JobState
@@ -62,6 +64,8 @@ class Intake:
         self._joined_ms: dict[str, int] = {}
         self.seen_encrypted = SeenEncrypted()
         self.desk: Desk
+        self.gestures: Gestures
+        self.answers: EaselAnswers
         self.permissions: Permissions
         self.reactions: Collection[str]
         self.max_age_s: float
@@ -128,7 +132,7 @@ class Intake:
             self.seen_encrypted.note(event.event_id)
             await self.take(decrypted)
         elif not self._is_old(event):
-            await self.desk.could_not_read(event.room_id, event.event_id)
+            await self.answers.could_not_read(event.room_id, event.event_id)
 
     async def _see_to(self, event: Event) -> None:
         if isinstance(event, MessageEvent):
@@ -136,8 +140,8 @@ class Intake:
         elif isinstance(event, ReactionEvent) and event.sender != self._own_id:
             await self._press(event)
         elif isinstance(event, RedactionEvent):
-            await self.desk.cancel(event.room_id, event.redacts, by=event.sender, state=JobState.DELETED)
-            await self.desk.taken_back(event.room_id, event.redacts)
+            await self.gestures.cancel(event.room_id, event.redacts, by=event.sender, state=JobState.DELETED)
+            await self.gestures.taken_back(event.room_id, event.redacts)
         elif isinstance(event, StateEvent) and isinstance(event.content, MemberStateEventContent):
             await self._see_who_moved(event, event.content.membership)
 
@@ -148,21 +152,21 @@ class Intake:
         if not target or key not in (CANCEL, *self.reactions):
             return
         if key == CANCEL:
-            await self.desk.cancel(room_id, target, by=by)
+            await self.gestures.cancel(room_id, target, by=by)
         elif key == REMOVE:
-            self._start(self.desk.remove(room_id, target, by=by), f"removal of {target}")
+            self._start(self.gestures.remove(room_id, target, by=by), f"removal of {target}")
         elif key == FAVOURITE:
-            await self.desk.favour(room_id, target, event.event_id)
+            await self.gestures.favour(room_id, target, event.event_id)
         elif self._is_old(event):
             return
         elif key == AGAIN:
-            await self.desk.again(room_id, target, event.event_id, by=by)
+            await self.gestures.again(room_id, target, event.event_id, by=by)
         elif key == LARGER:
-            await self.desk.larger(room_id, target, event.event_id, by=by)
+            await self.gestures.larger(room_id, target, event.event_id, by=by)
         elif key == COPY:
-            self._start(self.desk.copy(room_id, target, event.event_id, by=by), f"command of {target}")
+            self._start(self.gestures.copy(room_id, target, event.event_id, by=by), f"command of {target}")
         else:
-            await self.desk.pick(room_id, target, number - 1, event.event_id, by=by)
+            await self.gestures.pick(room_id, target, number - 1, event.event_id, by=by)
 
     async def _see_who_moved(self, event: StateEvent, membership: Membership) -> None:
         user_id = str(event.state_key)
@@ -173,7 +177,7 @@ class Intake:
             self._joined_ms[event.room_id] = event.timestamp
             await self._store.handled(event.room_id, event.event_id)
             if not self._is_old(event):
-                self._start(self.desk.hello(event.room_id, event.event_id), f"hello in {event.room_id}")
+                self._start(self.answers.hello(event.room_id, event.event_id), f"hello in {event.room_id}")
         elif membership is Membership.INVITE and user_id == self._own_id:
             if self.permissions.may_join(event.room_id, invited_by=event.sender):
                 self._start(self._homeserver.join(event.room_id), f"joining {event.room_id}")
@@ -194,7 +198,7 @@ class Intake:
         elif isinstance(command, DrawCommand) and command.text:
             await self.desk.draw(message, command.text, asked_by=message.event_id)
         elif command is not None:
-            self._start(self.desk.answer(message, command), f"command {message.event_id}")
+            self._start(self.answers.answer(message, command), f"command {message.event_id}")
         if command is not None:
             self._start(self._homeserver.mark_read(message.room_id, message.event_id), f"receipt {message.event_id}")
 

@@ -16,13 +16,16 @@ from .database import Store, upgrade_table
 from .delivery import Delivery
 from .desk import Desk
 from .drawing import Draughtsman
+from .easel_answers import EaselAnswers
 from .generator_client import GeneratorClient
 from .generator_watch import GeneratorWatch
+from .gestures import Gestures
 from .homeserver import Homeserver
 from .house_rules import HouseRules
 from .intake import Intake
 from .job_posts import JobPosts
 from .outbox import Outbox, RateLimit
+from .owners import Owners
 from .photos import Photos
 from .replied_recipes import RepliedRecipes
 from .room_history import RoomHistory
@@ -150,15 +153,35 @@ class EaselBot(Plugin):
         self._intake.permissions = rules.permissions
         self._intake.reactions = settings.reactions
         self._intake.max_age_s = settings.catch_up_minutes * 60
-        self._intake.desk = Desk(
+        desk = Desk(
+            generator=generator,
+            watch=watch,
+            draughtsman=self.draughtsman,
+            store=self._store,
+            replied=self._replied,
+            rules=rules,
+            log=self.log,
+        )
+        owners = Owners(rules.permissions, self.homeserver, self.log)
+        self._intake.desk = desk
+        self._intake.gestures = Gestures(
+            desk=desk,
+            draughtsman=self.draughtsman,
+            store=self._store,
+            delivery=self._delivery,
+            owners=owners,
+            permissions=rules.permissions,
+        )
+        self._intake.answers = EaselAnswers(
+            desk=desk,
             generator=generator,
             watch=watch,
             draughtsman=self.draughtsman,
             store=self._store,
             homeserver=self.homeserver,
             delivery=self._delivery,
-            replied=self._replied,
-            rules=rules,
+            owners=owners,
+            permissions=rules.permissions,
             version=self._version,
             log=self.log,
         )

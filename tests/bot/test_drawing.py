@@ -105,7 +105,7 @@ async def test_reactions_draw_from_what_they_are_on(drawing_room, homeserver, ge
     for key in ("3️⃣", "0️⃣", "12", "👍"):
         await react(f"$sent-{sheet.txn_id}", key)
     await react(f"$sent-{sheet.txn_id}", "2️⃣", age_s=3600)
-    await react(f"$sent-{sheet.txn_id}", "🎲")
+    await react(f"$sent-{sheet.txn_id}", "⬆️")
     picked = await react(f"$sent-{sheet.txn_id}", "2️⃣")
     await homeserver.files(2)
     picture = await homeserver.marked("picture")

@@ -1,0 +1,115 @@
+"""What reactions and deletions do: on a command, on a picture, on a sheet. Draws nothing: what draws is a job."""
+
+import secrets
+from contextlib import suppress
+
+from .database import Posted, Store
+from .delivery import Delivery
+from .desk import Desk
+from .drawing import Draughtsman
+from .incoming import Message
+from .job import SEED_CHOICES, JobState, job_id
+from .language import as_command, larger, with_seed
+from .outbox import NotSent
+from .owners import Owners
+from .permissions import Permissions
+from .picture_post import PICTURE_KINDS, SHEET_KINDS, answer_content
+from .replied_recipes import Replied
+
+
+class Gestures:
+    """One for the whole bot."""
+
+    def __init__(
+        self,
+        *,
+        desk: Desk,
+        draughtsman: Draughtsman,
+        store: Store,
+        delivery: Delivery,
+        owners: Owners,
+        permissions: Permissions,
+    ) -> None:
+        self._desk, self._draughtsman, self._store, self._delivery = desk, draughtsman, store, delivery
+        self._owners, self._permissions = owners, permissions
+
+    async def cancel(self, room_id: str, command: str, by: str, state: JobState = JobState.CANCELLED) -> None:
+        """Cancel the job that this message asked for, if ``by`` may."""
+        job = await self._store.job_of_command(command)
+        if job is not None and job.message.room_id == room_id and await self._owners.may_change_job(job, by):
+            await self._draughtsman.end(job, state)
+
+    async def remove(self, room_id: str, event_id: str, by: str) -> None:
+        """Take a picture and its recipe out of the room, if ``by`` may, and have the generator forget its files."""
+        posted = await self._posted(room_id, event_id, (*PICTURE_KINDS, *SHEET_KINDS))
+        if posted is None:
+            return
+        job = await self._store.job(posted.job)
+        if job is None or not await self._owners.may_change_job(job, by):
+            return
+        if posted.kind in SHEET_KINDS:
+            await self._delivery.take_back(job.id, *SHEET_KINDS)
+            await self._store.forget_recipes(job.id)
+        else:
+            await self._delivery.take_back(job.id, *PICTURE_KINDS, n=posted.n)
+            await self._store.forget_recipe(job.id, posted.n)
+        if not any(note.kind in ("picture", "sheet") for note in await self._store.all_posted(job.id)):
+            await self._store.to_forget(job.id)
+            await self._draughtsman.forget_files()
+
+    async def again(self, room_id: str, event_id: str, reaction: str, by: str) -> None:
+        """Draw a picture or a sheet anew with another seed."""
+        if found := await self._recipe_of(room_id, event_id, PICTURE_KINDS):
+            await self._draw_on(Replied(found), room_id, event_id, reaction, by, text="--seed new")
+        elif posted := await self._posted(room_id, event_id, SHEET_KINDS):
+            sheet = await self._store.job(posted.job)
+            if sheet is not None:
+                text = with_seed(sheet.message.body, secrets.randbelow(SEED_CHOICES))
+                await self._draw_on(Replied(sheet.base, sheet.photo), room_id, event_id, reaction, by, text=text)
+
+    async def favour(self, room_id: str, event_id: str, reaction: str) -> None:
+        """Keep a picture or a sheet as a favourite, until the reaction is taken back."""
+        if await self._posted(room_id, event_id, ("picture", "sheet")):
+            await self._store.keep_favourite(reaction, event_id)
+
+    async def taken_back(self, room_id: str, event_id: str) -> None:
+        """An event is gone, whoever took it back: a star of somebody's, or a picture, which is then found no more."""
+        await self._store.forget_favourite(event_id)
+        posted = await self._posted(room_id, event_id, ("picture", "sheet"))
+        if posted is not None and posted.kind == "picture":
+            await self._store.forget_recipe(posted.job, posted.n)
+        elif posted is not None:
+            await self._store.forget_recipes(posted.job)
+
+    async def larger(self, room_id: str, event_id: str, reaction: str, by: str) -> None:
+        """Draw the picture larger: lightly once more over itself."""
+        if found := await self._recipe_of(room_id, event_id, ("picture",)):
+            await self._draw_on(Replied(found, event_id), room_id, event_id, reaction, by, text=larger(found))
+
+    async def copy(self, room_id: str, event_id: str, reaction: str, by: str) -> None:
+        """Answer a picture with the command that draws it."""
+        recipe = await self._recipe_of(room_id, event_id, PICTURE_KINDS)
+        if recipe and not self._permissions.refusal(by, room_id):
+            content = answer_content(as_command(recipe), {"m.in_reply_to": {"event_id": event_id}})
+            with suppress(NotSent):
+                await self._delivery.send(job_id(reaction), room_id, "answer", content)
+
+    async def pick(self, room_id: str, event_id: str, n: int, reaction: str, by: str) -> None:
+        """Draw a sheet's picture of that number, from 0, in full size."""
+        if found := await self._recipe_of(room_id, event_id, SHEET_KINDS, n):
+            await self._draw_on(Replied(found), room_id, event_id, reaction, by, text="-n 1")
+
+    async def _draw_on(self, on: Replied, room_id: str, event_id: str, reaction: str, by: str, *, text: str) -> None:
+        """A reaction that draws is a reply to what it is on."""
+        message = Message(room_id=room_id, event_id=event_id, sender=by, body=text)
+        await self._desk.draw(message, text, asked_by=reaction, on=on)
+
+    async def _recipe_of(self, room_id: str, event_id: str, kinds: tuple[str, ...], n: int | None = None) -> str | None:
+        """The recipe of an event of ours of these kinds; ``n`` is the picture's number on a sheet."""
+        posted = await self._posted(room_id, event_id, kinds)
+        return await self._store.recipe(posted.job, posted.n if n is None else n) if posted else None
+
+    async def _posted(self, room_id: str, event_id: str, kinds: tuple[str, ...]) -> Posted | None:
+        """An event of ours of these kinds. Rooms are walls: what is said in one is about nothing in another."""
+        posted = await self._store.posted_as(event_id)
+        return posted if posted and posted.room_id == room_id and posted.kind in kinds else None
