@@ -60,7 +60,7 @@ _LISTS = """Each choice of a list is drawn, and all come on one sheet:
 !draw otter | style: {watercolor | pop art | 16-bit}
 !draw otter --steps 10,20,30 --cfg 7,12
 Lists multiply. --model, --sampler, --tier and --seed take lists, too, and -n 4 varies the seed.
-React to the sheet with 1️⃣ to 9️⃣ to have that picture in full size."""
+React to the sheet with 1️⃣ to 9️⃣ to have that picture in full size, with 🎲 to have all of them with another seed."""
 
 STYLE = """A name for words, for everybody in this room:
 !easel style add cosy = (watercolor)+, soft light, cosy
