@@ -22,8 +22,6 @@ MOST_WITH_PREVIEWS = 1.02
 # Never slower than the stock pipeline.
 LEAST_OF_STOCK = 1.0
 
-_TIERS = ("exact", *MOST_OF_EXACT)
-
 
 def measure_drawing(report: Report, subject: Subject, ours: Ours, stock: Stock, *, repeats: int) -> None:
     """Stock pipeline and all tiers in turns at every size.
@@ -36,7 +34,7 @@ def measure_drawing(report: Report, subject: Subject, ours: Ours, stock: Stock, 
     for size in subject.sizes:
         recipe = partial(subject.recipe, size=size)
         ways: dict[str, Callable[[int], object]] = {"stock": partial(_drawn, stock.picture, recipe)}
-        ways |= {tier: partial(_drawn, ours.picture, partial(recipe, tier=tier)) for tier in _TIERS}
+        ways |= {tier: partial(_drawn, ours.picture, partial(recipe, tier=tier)) for tier in subject.tiers}
         taken = in_turns(ways, repeats=repeats, what=f"R6, R12 at {told(size)}")
         stock_by_ours = ratios(taken["stock"].seconds, taken["exact"].seconds)
         report.rows["R12"][told(size)] = figure(stock_by_ours, LEAST_OF_STOCK, at_least=True)
@@ -45,7 +43,9 @@ def measure_drawing(report: Report, subject: Subject, ours: Ours, stock: Stock, 
                 tier: figure(ratios(taken[tier].seconds, taken["exact"].seconds), most)
                 for tier, most in MOST_OF_EXACT.items()
             }
-        report.details["tiers"][told(size)] = _tiers(ours, {tier: recipe(0, tier=tier) for tier in _TIERS}, taken)
+        report.details["tiers"][told(size)] = _tiers(
+            ours, {tier: recipe(0, tier=tier) for tier in subject.tiers}, taken
+        )
 
 
 def _drawn(picture: Callable[[Recipe], bytes], recipe: Callable[[int], Recipe], turn: int) -> bytes:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from generator.api import Recipe, Slots
-from generator.cards import CardSettings
+from generator.cards import TIERS, CardSettings, model_card
 from generator.settings import Settings
-from generator.weights import Located, locate
+from generator.weights import Located, locate, lora_bytes
 
 Size = tuple[int, int]
 
@@ -42,12 +42,19 @@ class Subject:
         return tuple((times * width, times * height) for times in (1, 2, 4))
 
     @property
+    def tiers(self) -> tuple[str, ...]:
+        """All, but ``draft`` without the LoRA that it is drawn with."""
+        return TIERS if self.card.draft is None or lora_bytes(self.card) else TIERS[:-1]
+
+    @property
     def largest(self) -> Size:
         return max(self.sizes, key=prod)
 
     def recipe(self, turn: int, size: Size, *, tier: str = "exact", steps: int | None = None) -> Recipe:
         """No text comes twice, as that would be read from the cache; the negative prompt is the model's own."""
         defaults = self.card.defaults
+        draft = model_card(self.name, self.card, available=True).draft
+        as_drawn = draft if tier == "draft" else defaults
         return Recipe(
             slots=Slots(subject=("otter", f"cowboy hat {turn}")),
             negative_prompt=defaults.negative_prompt,
@@ -56,9 +63,9 @@ class Subject:
             seed=turn + 100,
             width=size[0],
             height=size[1],
-            steps=steps or defaults.steps,
-            guidance_scale=defaults.guidance_scale,
-            sampler="unipc",
+            steps=steps or as_drawn.steps,
+            guidance_scale=as_drawn.guidance_scale,
+            sampler=draft.sampler if tier == "draft" else "unipc",
             tier=tier,
         )
 

@@ -17,6 +17,7 @@ from generator.bench.run import bench
 from generator.bench.subject import Subject
 from generator.bench.timing import in_turns
 from generator.capabilities import all_cards
+from generator.cards import CardSettings
 from generator.settings import Settings
 
 
@@ -94,6 +95,16 @@ def test_the_tiers_operations_are_counted(stand_in_folder):
     )
     assert balanced / exact == pytest.approx(0.8, abs=0.001)
     assert fast < 0.5 * exact
+    assert subject.tiers == ("exact", "balanced", "fast", "draft")
+    draft = subject.recipe(0, (64, 64), tier="draft")
+    assert draft.steps == round(subject.card.defaults.steps * 2 / 3)
+    assert operations(ours, draft) < operations(ours, subject.recipe(0, (64, 64), tier="fast"))
+
+
+def test_a_draft_whose_lora_is_not_here_is_no_tier_to_measure(tmp_path):
+    draft = {"lora": {"file": str(tmp_path / "lora.safetensors")}}
+    card = CardSettings.model_validate({"like": "ssd-1b", "folder": str(tmp_path), "draft": draft})
+    assert Subject("mine", card, "a test").tiers == ("exact", "balanced", "fast")
 
 
 @pytest.mark.parametrize(
