@@ -35,6 +35,13 @@ class Cancel:
     id: str
 
 
+@dataclass(frozen=True)
+class Prepare:
+    """This comes next, as far as one knows: begin with what can be made beside the drawings that are under way."""
+
+    recipe: Recipe
+
+
 # ---- lane to server
 
 
@@ -140,6 +147,9 @@ class Lane(Protocol):
     def cancel(self, drawing_id: str) -> None:
         """Ask that drawing to end within one step; without it, do nothing."""
 
+    def prepare(self, recipe: Recipe) -> None:
+        """Tell what comes next, so that it may begin sooner."""
+
     async def close(self) -> None:
         """Free the card at once, whatever is running."""
 
@@ -155,6 +165,9 @@ class Engine(Protocol):
 
     def start(self, draw: Draw) -> Any:
         """Encode the text, make the noise: a drawing with ``step``, ``steps`` (ints). Raises DrawingFailed."""
+
+    def prepare(self, recipe: Recipe) -> None:
+        """Begin with what of a drawing to come can be made beside the others. Waits for nothing."""
 
     def step(self, drawings: Sequence[Any]) -> None:
         """One step of denoising for each: every ``step`` grows by one. One that raised may be stepped again."""

@@ -6,6 +6,7 @@ Loads models, begins drawings, steps them through the loop (`generator.drawing.l
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -47,6 +48,7 @@ class DiffusionEngine:
         self._settings = settings
         self._shelf: Shelf | None = None
         self._previews = Previews()
+        self._beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="text")
         self._memory: Memory | None = None
         self._memory_told = 0.0
 
@@ -135,6 +137,12 @@ class DiffusionEngine:
             lora,
         )
 
+    def prepare(self, recipe: Recipe) -> None:
+        """Encode the text of a drawing to come, in a thread, where that is the processor's work beside the card's."""
+        shelved = self._shelf.find(recipe.model) if self._shelf else None
+        if shelved is not None and encodes_beside(self._plan.device, shelved.model.arrangement):
+            self._beside.submit(shelved.text.encode, recipe.prompt, recipe.negative_prompt)
+
     @torch.inference_mode()
     def step(self, drawings: Sequence[Drawing]) -> None:
         """One step of denoising for each."""
@@ -214,6 +222,11 @@ class DiffusionEngine:
         finally:
             if takes_turns:
                 model.vae.to("cpu")
+
+
+def encodes_beside(device: torch.device, arrangement: Arrangement) -> bool:
+    """Whether text is encoded in RAM while a card draws; on one and the same device both would only share its time."""
+    return device.type != "cpu" and arrangement is not Arrangement.RESIDENT
 
 
 def make_engine(settings: Settings) -> DiffusionEngine:

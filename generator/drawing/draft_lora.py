@@ -100,7 +100,7 @@ class DraftLora:
                 self._put(adapted, on=False)
                 vars(self._unet).pop("peft_config", None)
             # Here it goes where the UNet goes.
-            self._unet.draft_lora = nn.ModuleList(layer.with_lora for layer in adapted)
+            self._unet.draft_lora = nn.ModuleList(layer.with_lora for layer in adapted).requires_grad_(False)
             self._layers = adapted
 
     def _adapted(self) -> list[_Layer]:

@@ -68,6 +68,10 @@ class Shelf:
         self._on_device.insert(0, shelved)
         return shelved
 
+    def find(self, name: str) -> Shelved | None:
+        """The model if it can draw at once; it is not loaded for that."""
+        return next((shelved for shelved in self._on_device if shelved.model.name == name), None)
+
     def check(self, shelved: Shelved, *, pixels: int) -> None:
         """Whether a picture of that size has room beside the weights, which are there. Raises as ``get`` does."""
         held = shelved.needs.weights(shelved.model.arrangement)

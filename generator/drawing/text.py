@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 import torch
@@ -54,6 +55,8 @@ class TextEncoding:
             if encoder is not None
         ]
         self._row = lru_cache(KEPT_TEXTS)(self._encode_row)
+        # A text that is being encoded beside a drawing is waited for, and not encoded twice.
+        self._lock = Lock()
 
     @torch.inference_mode()
     def encode(self, positive: str, negative: str) -> Conditioning:
@@ -63,12 +66,13 @@ class TextEncoding:
         pipeline makes of none: the encoded empty text, but zeros where an SDXL model was trained so
         (``force_zeros_for_empty_prompt``).
         """
-        embeds, pooled, left_out = self._row(positive)
-        if not negative.strip() and self._model.empty_negative_is_zeros:
-            negative_embeds, negative_pooled = torch.zeros_like(embeds), torch.zeros_like(pooled)
-        else:
-            negative_embeds, negative_pooled, left_out_negative = self._row(negative)
-            left_out += left_out_negative
+        with self._lock:
+            embeds, pooled, left_out = self._row(positive)
+            if not negative.strip() and self._model.empty_negative_is_zeros:
+                negative_embeds, negative_pooled = torch.zeros_like(embeds), torch.zeros_like(pooled)
+            else:
+                negative_embeds, negative_pooled, left_out_negative = self._row(negative)
+                left_out += left_out_negative
         return Conditioning(
             torch.cat(self._same_length(negative_embeds, embeds)), torch.cat([negative_pooled, pooled]), left_out
         )

@@ -296,8 +296,10 @@ class Dispatcher:
                     now = time.monotonic()
                     if step > done:
                         self._pace.note(recipe, (now - before) / len(self._running), steps=step - done)
-                    elif is_switch:
-                        self._pace.note_load(recipe.model, now - before)
+                    elif step == 0:
+                        if is_switch:
+                            self._pace.note_load(recipe.model, now - before)
+                        self._prepare_after(job, n)
                     before, done = now, step
                     self._learn(state, recipe.model)
                     self._jobs.progress(job, n, step, steps)
@@ -313,6 +315,13 @@ class Dispatcher:
                 case Cancelled():
                     log.info("job %s left the card", job.id)
         return outcome
+
+    def _prepare_after(self, job: Job, n: int) -> None:
+        """Tell the lane what follows the job's picture ``n``: its next one, or that of whoever waits."""
+        waiting = self._jobs.first_waiting()
+        following = job.recipes[n + 1 :] or (waiting.recipes_left if waiting else ())
+        if following:
+            self._lane.prepare(following[0])
 
     def _written(self, drawn: Drawn, recipe: Recipe, job_id: str, n: int) -> Picture:
         image = None if recipe.image is None else self._images.read(recipe.image)

@@ -197,6 +197,11 @@ class Jobs:
         self._tell_positions()
         return job
 
+    def first_waiting(self) -> Job | None:
+        """The job that is served next, if nobody else comes."""
+        order = self._turns.order()
+        return self._jobs[order[0]] if order else None
+
     def progress(self, job: Job, n: int, step: int, steps: int) -> None:
         """``step`` of ``steps`` of picture ``n`` are done."""
         if job.state.is_final:

@@ -12,8 +12,21 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from threading import Thread
 
+from generator.api import Recipe
 from generator.errors import DrawingFailed
-from generator.lane import Cancel, Draw, EngineFactory, Failed, Hello, LaneDied, LaneEvent, Preview, Progress, Said
+from generator.lane import (
+    Cancel,
+    Draw,
+    EngineFactory,
+    Failed,
+    Hello,
+    LaneDied,
+    LaneEvent,
+    Prepare,
+    Preview,
+    Progress,
+    Said,
+)
 from generator.service import lane_child
 
 log = logging.getLogger(__name__)
@@ -51,7 +64,7 @@ class _Child:
     def is_alive(self) -> bool:
         return self._process.is_alive()
 
-    def send(self, message: Draw | Cancel) -> None:
+    def send(self, message: Draw | Cancel | Prepare) -> None:
         try:
             self._pipe.send(message)
         except OSError as error:
@@ -200,6 +213,10 @@ class LaneProcess:
     def cancel(self, drawing_id: str) -> None:
         if self._child is not None:
             self._child.send(Cancel(drawing_id))
+
+    def prepare(self, recipe: Recipe) -> None:
+        if self._child is not None:
+            self._child.send(Prepare(recipe))
 
     async def close(self) -> None:
         child, self._child, self._hello = self._child, None, None

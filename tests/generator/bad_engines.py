@@ -7,12 +7,12 @@ import os
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from PIL import Image
 
-from generator.api import Memory
+from generator.api import Memory, Recipe
 from generator.errors import CardBusy, DrawingFailed, WeightsMissing
 from generator.lane import Draw, Drawn, Hello, LaneState
 
@@ -48,6 +48,9 @@ class Colour:
         memory = Memory(used_bytes=self.used_bytes, total_bytes=PAINT_BOX_BYTES)
         return LaneState(self.loaded, memory, self.at_once)
 
+    def prepare(self, recipe: Recipe) -> None:
+        """Nothing to do."""
+
     def start(self, draw: Draw) -> Drawing:
         return Drawing(draw)
 
@@ -75,6 +78,21 @@ class Colour:
 def drawn(image: Image.Image) -> Drawn:
     plan = {"device": "paint box", "dtype": "colour", "tiling": False, "rows": 1}
     return Drawn(image, seconds=0.01, model_revision="1", plan=plan, notes=("Painted, not drawn.",))
+
+
+class Foreseeing(Colour):
+    """Writes on every picture what it was told would come next."""
+
+    def prepare(self, recipe: Recipe) -> None:
+        self.foreseen = recipe.prompt
+
+    def finish(self, drawing: Drawing) -> Drawn:
+        painted = super().finish(drawing)
+        return replace(painted, plan={**painted.plan, "foreseen": getattr(self, "foreseen", None)})
+
+    def step_one(self, drawing: Drawing) -> None:
+        time.sleep(SLOW_STEP_S)
+        super().step_one(drawing)
 
 
 class Slow(Colour):

@@ -1,5 +1,8 @@
 """The denoising loop against diffusers' own pipeline, with the same weights, in fp32 on the CPU."""
 
+import threading
+import time
+
 import numpy as np
 import psutil
 import pytest
@@ -11,7 +14,9 @@ from stock import denoised, stock_latents, stock_pipeline
 from generator.api import EarlierFacts, Recipe, Slots
 from generator.cards import CardSettings
 from generator.drawing import batching
-from generator.drawing.diffusion import DiffusionEngine
+from generator.drawing.diffusion import DiffusionEngine, encodes_beside
+from generator.drawing.needs import Arrangement
+from generator.drawing.text import TextEncoding
 from generator.errors import DrawingFailed, WeightsMissing
 from generator.lane import Draw
 from generator.settings import Settings
@@ -205,6 +210,40 @@ def test_a_weight_changes_the_picture(engine, term):
         for words in ("cowboy hat", term)
     )
     assert plain.tobytes() != weighted.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("device", "arrangement", "is_beside"),
+    [
+        ("cpu", Arrangement.RESIDENT, False),
+        ("cuda", Arrangement.RESIDENT, False),
+        ("cuda", Arrangement.LEAN, True),
+        ("cuda", Arrangement.OFFLOADED, True),
+    ],
+)
+def test_text_is_encoded_ahead_where_it_takes_no_time_from_the_drawing(
+    engine, monkeypatch, device, arrangement, is_beside
+):
+    assert encodes_beside(torch.device(device), arrangement) is is_beside
+    following = recipe(slots=Slots(subject=("otter", f"{device} {arrangement}")))
+    monkeypatch.setattr("generator.drawing.diffusion.encodes_beside", lambda *_: is_beside)
+    read = []
+    encoder = engine.loaded(following.model).model.text_encoder
+    hook = encoder.register_forward_pre_hook(lambda *_: read.append(threading.current_thread().name))
+    engine.prepare(following)
+    while is_beside and not read:
+        time.sleep(0.01)
+    ahead = engine.start(Draw("next", following)).conditioning.embeds
+    hook.remove()
+    assert all(name.startswith("text") for name in read) is is_beside
+    assert read
+    alone = TextEncoding(engine.loaded(following.model).model).encode(following.prompt, following.negative_prompt)
+    assert torch.equal(ahead, alone.embeds)
+
+
+def test_a_model_that_is_not_loaded_is_not_loaded_to_prepare(stand_in_folder, engine):
+    engine.prepare(recipe().model_copy(update={"model": "ssd-1b"}))
+    assert engine.state().models == (recipe().model,)
 
 
 def test_what_does_not_fit_the_model_is_told(engine):

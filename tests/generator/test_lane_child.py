@@ -13,7 +13,7 @@ from running_generator import recipe_of
 
 from generator.api import Memory
 from generator.errors import DrawingFailed
-from generator.lane import Cancel, Cancelled, Draw, Drawn, EngineFactory, Failed, Hello, LaneState, Progress
+from generator.lane import Cancel, Cancelled, Draw, Drawn, EngineFactory, Failed, Hello, LaneState, Prepare, Progress
 from generator.service import lane_child
 
 DRAW = Draw("one", recipe_of(subject=("otter",)))
@@ -78,6 +78,22 @@ def test_of_many_short_steps_few_are_told(monkeypatch):
         *steps, last = hear_of(pipe, "one", 4)
         assert [event.step for event in steps] == [0, 1, 3], "the first, and the last"
         assert isinstance(last, Drawn)
+
+
+def test_what_comes_next_is_prepared_beside_the_drawing_and_may_go_wrong():
+    prepared = []
+
+    class Foresighted(bad_engines.Colour):
+        def prepare(self, recipe):
+            prepared.append(recipe.prompt)
+            raise ZeroDivisionError("told when it is drawn, if it is")
+
+    with lane(Foresighted) as pipe:
+        hear(pipe, 1)
+        pipe.send(DRAW)
+        pipe.send(Prepare(GOOD.recipe))
+        assert isinstance(hear_of(pipe, "one", 5)[-1], Drawn)
+    assert prepared == ["good otter"]
 
 
 def test_a_cancel_that_waits_for_the_drawing_ends_it_before_the_first_step():

@@ -79,6 +79,18 @@ async def test_what_cannot_share_waits_and_is_not_passed_by_for_ever(start_gener
     assert (await generator.end("first"))["state"] == "done"
 
 
+async def test_the_lane_knows_what_comes_next(start_generator):
+    generator = await start_generator(bad_engines.Foreseeing)
+    await generator.call("POST", "/v1/pause")
+    await generator.submit("sheet", "otter", pictures=2, steps=5)
+    await generator.submit("next", "owl", steps=5)
+    await generator.call("POST", "/v1/resume")
+    jobs = [await generator.end(job_id) for job_id in ("sheet", "next")]
+    told = [picture["facts"]["plan"]["foreseen"] for job in jobs for picture in job["pictures"]]
+    # The sheet's other picture, then the job that waits, then nothing new.
+    assert told == ["otter", "owl", "owl"]
+
+
 async def test_a_job_for_the_loaded_model_goes_first(start_generator):
     generator = await start_generator(bad_engines.Slow, capabilities=two_models)
     await generator.call("POST", "/v1/pause")
