@@ -206,6 +206,12 @@ class Person:
                 return events
             start = page.end
 
+    def sees_name(self, room_id: str, user_id: str) -> str | None:
+        """What that user is called in the room, as far as has been heard."""
+        room = self._client.rooms.get(room_id)
+        user = room.users.get(user_id) if room else None
+        return user.display_name if user else None
+
     def sees_member(self, room_id: str, user_id: str) -> bool:
         room = self._client.rooms.get(room_id)
         return room is not None and user_id in room.users and user_id not in room.invited_users

@@ -47,6 +47,8 @@ async def test_pictures_are_found_by_words_people_and_stars_in_their_own_room(ta
 
     # People are called by their Matrix id, and by the name that the room shows.
     await bo.person.be_called("Bo the Bold")
+    bo_id = bo.person.account.user_id
+    await ada.person.until(lambda: ada.person.sees_name(ada.room_id, bo_id) == "Bo the Bold")
     named = await ada.answer('!easel find by:"bo the bold" otter')
     assert newest in named and oldest not in named
 
