@@ -20,7 +20,7 @@ class Ours:
         self.engine = DiffusionEngine(settings)
         self._name = settings.default_model
         # Of a household's many pictures the first ones are no measure.
-        self.engine.loaded(self._name).model.recordings.calls_before_a_trace = 1
+        self.engine.loaded(self._name).model.recordings.calls_before_a_trace = 2
 
     @property
     def device(self) -> torch.device:

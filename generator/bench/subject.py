@@ -44,7 +44,8 @@ class Subject:
     @property
     def tiers(self) -> tuple[str, ...]:
         """All, but ``draft`` without the LoRA that it is drawn with."""
-        return TIERS if self.card.draft is None or lora_bytes(self.card) else TIERS[:-1]
+        can_draft = self.card.draft is None or lora_bytes(self.card) > 0
+        return tuple(tier for tier in TIERS if tier != "draft" or can_draft)
 
     @property
     def largest(self) -> Size:

@@ -48,6 +48,7 @@ class DiffusionEngine:
         self._settings = settings
         self._shelf: Shelf | None = None
         self._previews = Previews()
+        # For what is done ahead; it ends with the process.
         self._beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="text")
         self._memory: Memory | None = None
         self._memory_told = 0.0
@@ -141,6 +142,7 @@ class DiffusionEngine:
         """Encode the text of a drawing to come, in a thread, where that is the processor's work beside the card's."""
         shelved = self._shelf.find(recipe.model) if self._shelf else None
         if shelved is not None and encodes_beside(self._plan.device, shelved.model.arrangement):
+            # What goes wrong goes wrong again when the drawing starts, and is told then.
             self._beside.submit(shelved.text.encode, recipe.prompt, recipe.negative_prompt)
 
     @torch.inference_mode()

@@ -123,7 +123,7 @@ def load_model(
         text_encoder_2=pipeline.text_encoder_2.eval() if is_sdxl else None,
         tokenizer_2=pipeline.tokenizer_2 if is_sdxl else None,
         draft_lora=DraftLora(name, card, type(pipeline), pipeline.unet, dtype=plan.computed),
-        recordings=Recordings(),
+        recordings=Recordings(pipeline.unet),
         dtype=plan.computed,
         arrangement=arrangement,
         scheduler_config=_scheduler_config(pipeline.scheduler, card),

@@ -10,6 +10,7 @@ Python launches them. They stay the same operations in the same order, so the pi
 """
 
 import logging
+import math
 import time
 import warnings
 from collections import Counter
@@ -17,17 +18,18 @@ from collections.abc import Callable, Hashable
 from typing import Any
 
 import torch
+from torch import nn
 
 from generator.drawing.deep_cache import UNetInput, UNetOutput
 from generator.drawing.needs import SPARE_BYTES
 
 log = logging.getLogger(__name__)
 
-# One for every number of drawings at once, guided or not, whole or cached, in a few sizes. The first one goes.
+# One for every number of drawings at once, guided or not, whole or cached, in a few sizes. The longest unused goes.
 MAX_RECORDINGS = 32
 
-# A quarter of a second for a trace is what it saves in two or three pictures; a first one is often the last, too.
-CALLS_BEFORE_A_TRACE = 20
+# A trace takes as long as it saves in a hundred calls; a picture of its kind is often the last one, too.
+CALLS_BEFORE_A_TRACE = 50
 
 # A call that takes longer than this is busy with arithmetic, and a trace would hold all that it computes at once.
 MOST_TRACED_S = 0.3
@@ -41,12 +43,15 @@ Call = Callable[[UNetInput], UNetOutput]
 class Recordings:
     """Those of one model. They hold where its weights are: whoever moves those calls ``forget``."""
 
-    def __init__(self) -> None:
+    def __init__(self, unet: nn.Module) -> None:
         self.is_on = False
         self.calls_before_a_trace = CALLS_BEFORE_A_TRACE
+        self._unet = unet
+        # The last one used is the last one.
+        self._replays: dict[Hashable, Call] = {}
         # How often each kind was called; once it has been recorded, or could not be, that is not tried again.
         self._calls: Counter[Hashable] = Counter()
-        self._replays: dict[Hashable, Call] = {}
+        self._least_s: dict[Hashable, float] = {}
         # All graphs share their memory: what a replay leaves there is copied before the next one.
         self._pool: Any = None
 
@@ -54,8 +59,9 @@ class Recordings:
         return len(self._replays)
 
     def forget(self) -> None:
-        self._calls.clear()
         self._replays.clear()
+        self._calls.clear()
+        self._least_s.clear()
         self._pool = None
 
     def run(self, kind: Hashable, call: Call, rows: UNetInput) -> UNetOutput:
@@ -65,19 +71,32 @@ class Recordings:
         key = (kind, *(tensor.shape for tensor in rows.tensors))
         if key not in self._replays:
             self._calls[key] += 1
-            if self._calls[key] == (1 if rows.latents.is_cuda else self.calls_before_a_trace):
-                self._record(key, call, rows)
-        return self._replays.get(key, call)(rows)
+            if rows.latents.is_cuda and self._calls[key] == 1:
+                self._pool = self._pool or torch.cuda.graph_pool_handle()
+                self._keep(key, _graph(call, rows, self._pool))
+            elif rows.latents.is_cpu and self._calls[key] <= self.calls_before_a_trace:
+                return self._timed(key, call, rows)
+        replay = self._replays.pop(key, None)
+        if replay is None:
+            return call(rows)
+        self._replays[key] = replay
+        return replay(rows)
 
-    def _record(self, key: Hashable, call: Call, rows: UNetInput) -> None:
-        if rows.latents.is_cuda:
-            self._pool = self._pool or torch.cuda.graph_pool_handle()
-        replay = _graph(call, rows, self._pool) if rows.latents.is_cuda else _trace(call, rows)
+    def _timed(self, key: Hashable, call: Call, rows: UNetInput) -> UNetOutput:
+        """The call itself; the last one before a trace is traced after it."""
+        began = time.perf_counter()
+        output = call(rows)
+        self._least_s[key] = min(time.perf_counter() - began, self._least_s.get(key, math.inf))
+        if self._calls[key] == self.calls_before_a_trace and self._least_s[key] < MOST_TRACED_S:
+            self._keep(key, _trace(self._unet, call, rows))
+        return output
+
+    def _keep(self, key: Hashable, replay: Call | None) -> None:
         if replay is None:
             return
         if len(self._replays) == MAX_RECORDINGS:
-            oldest = next(iter(self._replays))
-            del self._replays[oldest], self._calls[oldest]
+            longest_unused = next(iter(self._replays))
+            del self._replays[longest_unused], self._calls[longest_unused]
         self._replays[key] = replay
 
 
@@ -110,19 +129,26 @@ def _graph(call: Call, rows: UNetInput, pool: Any) -> Call | None:
     return replay
 
 
-def _trace(call: Call, rows: UNetInput) -> Call | None:
-    """None where it would not be worth it."""
-    began = time.perf_counter()
-    call(rows)
-    if time.perf_counter() - began > MOST_TRACED_S:
-        return None
+class _Flat(nn.Module):
+    """A call as a trace sees it: it takes and gives nothing but tensors.
 
-    def flat(*tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        # A trace takes and gives nothing but tensors.
+    A function's trace, and all weights in it, would stay in memory for as long as the process; a module's goes.
+    """
+
+    def __init__(self, unet: nn.Module, call: Call, rows: UNetInput) -> None:
+        super().__init__()
+        self.unet = unet
+        self._call, self._rows = call, rows
+
+    def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
         left = iter(tensors)
-        predicted, kept = call(rows.each(lambda _: next(left)))
+        predicted, kept = self._call(self._rows.each(lambda _: next(left)))
         return (predicted,) if kept is None else (predicted, kept)
 
+
+def _trace(unet: nn.Module, call: Call, rows: UNetInput) -> Call | None:
+    """None where it cannot be done."""
+    flat = _Flat(unet, call, rows).eval()
     with warnings.catch_warnings():
         # Deprecated, see above; and that Python's decisions are recorded as they fell is what is wanted.
         warnings.simplefilter("ignore")

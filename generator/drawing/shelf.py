@@ -61,9 +61,8 @@ class Shelf:
 
     def get(self, name: str) -> Shelved:
         """The model, ready to draw. Raises DrawingFailed, and CardBusy where other programs hold the memory."""
-        if name not in self.names:
-            self._load(name)
-        shelved = next(shelved for shelved in self._on_device if shelved.model.name == name)
+        if (shelved := self.find(name)) is None:
+            shelved = self._load(name)
         self._on_device.remove(shelved)
         self._on_device.insert(0, shelved)
         return shelved
@@ -77,7 +76,7 @@ class Shelf:
         held = shelved.needs.weights(shelved.model.arrangement)
         self._arrange(shelved.model.name, shelved.needs, pixels, held=held, possible=(shelved.model.arrangement,))
 
-    def _load(self, name: str) -> None:
+    def _load(self, name: str) -> Shelved:
         card, plan, began = self._cards[name], self._plan, time.perf_counter()
         located = locate(name, card)
         needs = count(name, card, located, stored=plan.stored, computed=plan.computed)
@@ -99,6 +98,7 @@ class Shelf:
             free_bytes(plan.device) / GIB,
             time.perf_counter() - began,
         )
+        return shelved
 
     def _make_room(self, name: str, needs: Needs, *, pixels: int) -> Arrangement:
         """The arrangement that it would have alone; models go, the longest unused first, until it has it."""

@@ -55,7 +55,7 @@ class TextEncoding:
             if encoder is not None
         ]
         self._row = lru_cache(KEPT_TEXTS)(self._encode_row)
-        # A text that is being encoded beside a drawing is waited for, and not encoded twice.
+        # Texts are encoded ahead in a thread of their own; compel and the tokenizers are for one at a time.
         self._lock = Lock()
 
     @torch.inference_mode()
@@ -66,21 +66,21 @@ class TextEncoding:
         pipeline makes of none: the encoded empty text, but zeros where an SDXL model was trained so
         (``force_zeros_for_empty_prompt``).
         """
-        with self._lock:
-            embeds, pooled, left_out = self._row(positive)
-            if not negative.strip() and self._model.empty_negative_is_zeros:
-                negative_embeds, negative_pooled = torch.zeros_like(embeds), torch.zeros_like(pooled)
-            else:
-                negative_embeds, negative_pooled, left_out_negative = self._row(negative)
-                left_out += left_out_negative
+        embeds, pooled, left_out = self._row(positive)
+        if not negative.strip() and self._model.empty_negative_is_zeros:
+            negative_embeds, negative_pooled = torch.zeros_like(embeds), torch.zeros_like(pooled)
+        else:
+            negative_embeds, negative_pooled, left_out_negative = self._row(negative)
+            left_out += left_out_negative
         return Conditioning(
             torch.cat(self._same_length(negative_embeds, embeds)), torch.cat([negative_pooled, pooled]), left_out
         )
 
     def _encode_row(self, text: str) -> tuple[torch.Tensor, torch.Tensor, tuple[str, ...]]:
         """Embeddings and pooled embedding of one text, and what was left out of it."""
-        kept, left_out = self._fitted(text)
-        return self._encoded(kept), self._pooled(kept), left_out
+        with self._lock:
+            kept, left_out = self._fitted(text)
+            return self._encoded(kept), self._pooled(kept), left_out
 
     def _encoded(self, fragments: Sequence[Fragment]) -> torch.Tensor:
         """One row of embeddings (1, tokens, width)."""

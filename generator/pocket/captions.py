@@ -82,8 +82,8 @@ _SINGLE = 0.28
 # Of the others: only what must be said.
 _SHORT = 0.3
 # Of few words each is trusted more, so that these must be wrong more often for a negative prompt to outweigh them.
-_WRONG = {"headgear": 0.42, "outfit": 0.65}
-_WRONG_IF_SHORT = {"headgear": 0.6, "outfit": 0.65}
+_WRONG = {"headgear": 0.42, "outfit": 0.74}
+_WRONG_IF_SHORT = {"headgear": 0.7, "outfit": 0.8}
 _WEAKENED = 0.12
 _ABSENT_SAID = 0.06
 _BROAD_WORD = 0.1

@@ -69,6 +69,9 @@ class Dispatcher:
         self._hello: Hello | None = None
         self._lane_state = LaneState()
         self._is_idle = self._waits_for_card = False
+        # Which of its pictures each running job is at, and what the lane was last told comes next.
+        self._at: dict[Job, int] = {}
+        self._foretold: Recipe | None = None
         self._work: asyncio.Task[None] | None = None
         self._running: dict[Job, asyncio.Task[None]] = {}
         self._saving: set[asyncio.Task[None]] = set()
@@ -164,6 +167,7 @@ class Dispatcher:
                 self._jobs.news.clear()
                 while job := self._next():
                     self._begin(job)
+                self._prepare_next()
                 await self._something_new()
         finally:
             await self._give_all_back()
@@ -185,8 +189,10 @@ class Dispatcher:
         if self._running:
             suits = self._suits_all_running()
             return self._jobs.take(suits, only_suiting=True) if suits else None
-        models = self._lane_state.models
-        return self._jobs.take(lambda job: all(recipe.model in models for recipe in job.recipes_left))
+        return self._jobs.take(self._suits_what_is_loaded)
+
+    def _suits_what_is_loaded(self, job: Job) -> bool:
+        return all(recipe.model in self._lane_state.models for recipe in job.recipes_left)
 
     def _suits_all_running(self) -> Callable[[Job], bool] | None:
         if any(job.must_be_alone for job in self._running):
@@ -212,6 +218,7 @@ class Dispatcher:
         # One that was given back may have been begun again by now.
         if self._running.get(job) is task:
             del self._running[job]
+            self._at.pop(job, None)
         self._last_busy = time.monotonic()
         self._jobs.news.set()
 
@@ -279,7 +286,7 @@ class Dispatcher:
 
     async def _draw_one(self, job: Job, n: int) -> Drawn | Error | None:
         """One picture, or why there is none; None if the job was cancelled. Raises LaneDied and GeneratorError."""
-        recipe = job.recipes[n]
+        recipe, self._at[job] = job.recipes[n], n
         is_switch = self._lane.is_ready and recipe.model not in self._lane_state.models
         if not self._lane.is_ready or is_switch:
             self._jobs.wait_for(LOADING)
@@ -299,7 +306,7 @@ class Dispatcher:
                     elif step == 0:
                         if is_switch:
                             self._pace.note_load(recipe.model, now - before)
-                        self._prepare_after(job, n)
+                        self._prepare_next()
                     before, done = now, step
                     self._learn(state, recipe.model)
                     self._jobs.progress(job, n, step, steps)
@@ -316,11 +323,15 @@ class Dispatcher:
                     log.info("job %s left the card", job.id)
         return outcome
 
-    def _prepare_after(self, job: Job, n: int) -> None:
-        """Tell the lane what follows the job's picture ``n``: its next one, or that of whoever waits."""
-        waiting = self._jobs.first_waiting()
-        following = job.recipes[n + 1 :] or (waiting.recipes_left if waiting else ())
-        if following:
+    def _prepare_next(self) -> None:
+        """Tell the lane what follows what it draws: a running job's next picture, or the first of whoever waits."""
+        if not self._running:
+            return
+        following = [recipe for job, n in self._at.items() for recipe in job.recipes[n + 1 : n + 2]]
+        if not following and (waiting := self._jobs.first_waiting(self._suits_what_is_loaded)):
+            following = list(waiting.recipes_left[:1])
+        if following and following[0] is not self._foretold:
+            self._foretold = following[0]
             self._lane.prepare(following[0])
 
     def _written(self, drawn: Drawn, recipe: Recipe, job_id: str, n: int) -> Picture:

@@ -197,10 +197,9 @@ class Jobs:
         self._tell_positions()
         return job
 
-    def first_waiting(self) -> Job | None:
-        """The job that is served next, if nobody else comes."""
-        order = self._turns.order()
-        return self._jobs[order[0]] if order else None
+    def first_waiting(self, suits: Callable[[Job], bool]) -> Job | None:
+        """The first job in the queue that ``suits``: the next one, most of the time, if nobody else comes."""
+        return next((job for job_id in self._turns.order() if suits(job := self._jobs[job_id])), None)
 
     def progress(self, job: Job, n: int, step: int, steps: int) -> None:
         """``step`` of ``steps`` of picture ``n`` are done."""

@@ -93,7 +93,6 @@ class _Table:
                         self._drawings[draw.id] = drawing
                         self._tell(draw.id, Progress(drawing.step, drawing.steps, self._engine.state()))
                 case Prepare(recipe):
-                    # What goes wrong here goes wrong again, and is told, when the drawing starts.
                     or_failed(partial(self._engine.prepare, recipe))
                 # One that comes when its drawing has just ended is for nobody.
                 case Cancel(drawing_id) if drawing_id in self._drawings:

@@ -81,10 +81,10 @@ def drawn(image: Image.Image) -> Drawn:
 
 
 class Foreseeing(Colour):
-    """Writes on every picture what it was told would come next."""
+    """Tells with every picture the seed of what it was told would come next."""
 
     def prepare(self, recipe: Recipe) -> None:
-        self.foreseen = recipe.prompt
+        self.foreseen = recipe.seed
 
     def finish(self, drawing: Drawing) -> Drawn:
         painted = super().finish(drawing)

@@ -1,7 +1,6 @@
 """The denoising loop against diffusers' own pipeline, with the same weights, in fp32 on the CPU."""
 
 import threading
-import time
 
 import numpy as np
 import psutil
@@ -221,18 +220,19 @@ def test_a_weight_changes_the_picture(engine, term):
         ("cuda", Arrangement.OFFLOADED, True),
     ],
 )
-def test_text_is_encoded_ahead_where_it_takes_no_time_from_the_drawing(
-    engine, monkeypatch, device, arrangement, is_beside
-):
+def test_text_is_encoded_ahead_where_the_card_is_another_device(engine, monkeypatch, device, arrangement, is_beside):
     assert encodes_beside(torch.device(device), arrangement) is is_beside
     following = recipe(slots=Slots(subject=("otter", f"{device} {arrangement}")))
     monkeypatch.setattr("generator.drawing.diffusion.encodes_beside", lambda *_: is_beside)
-    read = []
-    encoder = engine.loaded(following.model).model.text_encoder
-    hook = encoder.register_forward_pre_hook(lambda *_: read.append(threading.current_thread().name))
+    read, began = [], threading.Event()
+
+    def note(*_):
+        read.append(threading.current_thread().name)
+        began.set()
+
+    hook = engine.loaded(following.model).model.text_encoder.register_forward_pre_hook(note)
     engine.prepare(following)
-    while is_beside and not read:
-        time.sleep(0.01)
+    assert not is_beside or began.wait(30)
     ahead = engine.start(Draw("next", following)).conditioning.embeds
     hook.remove()
     assert all(name.startswith("text") for name in read) is is_beside

@@ -1,7 +1,8 @@
 """Traced calls of the UNet: the same pixels, and only where they pay. Those of a card are measured, see docs."""
 
-import itertools
+import gc
 import logging
+import weakref
 from typing import Any
 
 import pytest
@@ -11,17 +12,17 @@ from running_generator import recipe_of
 
 from generator.cards import CardSettings
 from generator.drawing import recordings
+from generator.drawing.deep_cache import UNetInput, UNetOutput
 from generator.drawing.diffusion import DiffusionEngine
 from generator.drawing.loop import Drawing
 from generator.lane import Draw
 from generator.settings import Settings
 
+# Whole calls, guided or not; the same with what is kept, and cached ones; drafts.
 DRAWINGS = (
-    {"steps": 6},
-    {"steps": 6, "tier": "balanced", "seed": 2},
-    {"steps": 7, "tier": "fast", "guidance_scale": 5.0},
+    {"steps": 6, "tier": "balanced"},
+    {"steps": 7, "tier": "fast", "guidance_scale": 5.0, "seed": 2},
     {"steps": 4, "tier": "draft", "sampler": "lcm", "guidance_scale": 1.0},
-    {"steps": 5, "width": 128, "height": 64},
 )
 
 
@@ -51,28 +52,14 @@ def denoise(engine: DiffusionEngine, **changes: Any) -> torch.Tensor:
     return drawing.latents
 
 
-def drawn(engine: DiffusionEngine) -> list[torch.Tensor]:
-    """The latents of each alone, then of all together, each joining a step after the one before."""
-    latents = [denoise(engine, **changes) for changes in DRAWINGS]
-    engine.loaded("small").at_once = 4
-    together = [start(engine, **changes) for changes in DRAWINGS]
-    for tick in itertools.count(1):
-        under_way = [drawing for drawing in together[:tick] if drawing.step < drawing.steps]
-        if not under_way:
-            return [*latents, *(drawing.latents for drawing in together)]
-        engine.step(under_way)
-    raise AssertionError
-
-
 def test_traced_calls_give_the_same_latents_bit_for_bit(engine, caplog):
     held = engine.loaded("small").model.recordings
     held.is_on = False
-    expected = drawn(engine)
+    expected = [denoise(engine, **changes) for changes in DRAWINGS]
     held.is_on, held.calls_before_a_trace = True, 2
-    drawn(engine)
-    again = drawn(engine)
-    # Whole and guided or not, each with or without what is kept; cached in both; the draft; the other size.
-    assert len(held) >= 8
+    for _ in range(3):
+        again = [denoise(engine, **changes) for changes in DRAWINGS]
+    assert len(held) == 7
     assert "cannot be traced" not in caplog.text
     assert all(torch.equal(one, other) for one, other in zip(again, expected, strict=True))
 
@@ -103,9 +90,42 @@ def test_what_is_not_worth_it_or_cannot_be_is_called_as_before(engine, monkeypat
     assert ("cannot be traced" in caplog.text) == (value is None)
 
 
-def test_no_more_are_kept_than_may_be(engine, monkeypatch):
-    held = engine.loaded("small").model.recordings
-    held.calls_before_a_trace = 1
+def test_no_more_are_kept_than_may_be_and_the_longest_unused_goes(monkeypatch):
     monkeypatch.setattr(recordings, "MAX_RECORDINGS", 2)
-    denoise(engine, tier="fast")
+    net, called = torch.nn.Linear(2, 2).eval().requires_grad_(False), []
+    held = recordings.Recordings(net)
+    held.is_on, held.calls_before_a_trace = True, 1
+
+    def call(rows: UNetInput) -> UNetOutput:
+        called.append(len(rows.latents))
+        return net(rows.latents), None
+
+    def run(count: int) -> None:
+        latents = torch.ones(count, 2)
+        rows = UNetInput(latents, latents, latents, {"text_embeds": latents})
+        assert torch.equal(held.run("kind", call, rows)[0], net(latents))
+
+    for count in (1, 2, 1, 3):
+        run(count)
     assert len(held) == 2
+    called.clear()
+    run(1)
+    run(3)
+    assert called == [], "both are replayed"
+    run(2)
+    assert called == [2, 2], "called, and traced again"
+
+
+def test_weights_of_what_was_traced_leave_memory():
+    def traced_weight() -> weakref.ref:
+        net = torch.nn.Linear(2, 2).eval().requires_grad_(False)
+        held = recordings.Recordings(net)
+        held.is_on, held.calls_before_a_trace = True, 1
+        latents = torch.ones(1, 2)
+        held.run("kind", lambda rows: (net(rows.latents), None), UNetInput(latents, latents, latents, {}))
+        assert len(held) == 1
+        return weakref.ref(net.weight)
+
+    weight = traced_weight()
+    gc.collect()
+    assert weight() is None
