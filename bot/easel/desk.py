@@ -81,7 +81,7 @@ class Desk:
             received_ms=self._now_ms(),
             base=on.recipe,
             photo=message.event_id if message.is_caption else on.photo,
-            styles=await self._styles_in(text, message.room_id),
+            styles={**await self._styles_in(text, message.room_id), **on.styles},
         )
         is_waiting = earlier and not self._draughtsman.is_drawing(earlier.id)
         if earlier and is_waiting and await self._draughtsman.end(earlier, JobState.REPLACED):

@@ -1,4 +1,4 @@
-"""Answers ``!easel``, and says hello. Draws nothing itself, and knows no reactions."""
+"""Answers ``!easel``, says hello, and that a message could not be read. Draws nothing itself."""
 
 import time
 from collections.abc import Awaitable, Callable

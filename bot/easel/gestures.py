@@ -9,7 +9,7 @@ from .desk import Desk
 from .drawing import Draughtsman
 from .incoming import Message
 from .job import SEED_CHOICES, JobState, job_id
-from .language import as_command, larger, with_seed
+from .language import ParseError, as_command, larger, with_seed
 from .outbox import NotSent
 from .owners import Owners
 from .permissions import Permissions
@@ -62,10 +62,21 @@ class Gestures:
         if found := await self._recipe_of(room_id, event_id, PICTURE_KINDS):
             await self._draw_on(Replied(found), room_id, event_id, reaction, by, text="--seed new")
         elif posted := await self._posted(room_id, event_id, SHEET_KINDS):
-            sheet = await self._store.job(posted.job)
-            if sheet is not None:
-                text = with_seed(sheet.message.body, secrets.randbelow(SEED_CHOICES))
-                await self._draw_on(Replied(sheet.base, sheet.photo), room_id, event_id, reaction, by, text=text)
+            await self._sheet_again(posted.job, room_id, event_id, reaction, by)
+
+    async def _sheet_again(self, job: str, room_id: str, event_id: str, reaction: str, by: str) -> None:
+        sheet = await self._store.job(job)
+        if sheet is None:
+            return
+        text = sheet.message.body
+        try:
+            # A seed that the words do not name is another one anyway.
+            if sheet.asked.seed is not None:
+                text = with_seed(text, secrets.randbelow(SEED_CHOICES))
+        except ParseError as error:
+            await self._answer(room_id, event_id, reaction, str(error))
+            return
+        await self._draw_on(Replied(sheet.base, sheet.photo, sheet.styles), room_id, event_id, reaction, by, text=text)
 
     async def favour(self, room_id: str, event_id: str, reaction: str) -> None:
         """Keep a picture or a sheet as a favourite, until the reaction is taken back."""
@@ -90,9 +101,13 @@ class Gestures:
         """Answer a picture with the command that draws it."""
         recipe = await self._recipe_of(room_id, event_id, PICTURE_KINDS)
         if recipe and not self._permissions.refusal(by, room_id):
-            content = answer_content(as_command(recipe), {"m.in_reply_to": {"event_id": event_id}})
-            with suppress(NotSent):
-                await self._delivery.send(job_id(reaction), room_id, "answer", content)
+            await self._answer(room_id, event_id, reaction, as_command(recipe))
+
+    async def _answer(self, room_id: str, event_id: str, reaction: str, text: str) -> None:
+        """Say something about what the reaction is on."""
+        content = answer_content(text, {"m.in_reply_to": {"event_id": event_id}})
+        with suppress(NotSent):
+            await self._delivery.send(job_id(reaction), room_id, "answer", content)
 
     async def pick(self, room_id: str, event_id: str, n: int, reaction: str, by: str) -> None:
         """Draw a sheet's picture of that number, from 0, in full size."""

@@ -1,6 +1,7 @@
 """Finds what a message replies to: a recipe, in the database or among the events of its own room, or a photo there."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from .database import Store
 from .homeserver import Homeserver
@@ -18,10 +19,14 @@ _SUFFIXES = (".yml", ".yaml")
 
 @dataclass(frozen=True)
 class Replied:
-    """The text of a recipe file, or the event of a photo; neither where the message replies to none."""
+    """The text of a recipe file, or the event of a photo; neither where the message replies to none.
+
+    ``styles`` are the room's words for ``@names`` as they were, for what is drawn again.
+    """
 
     recipe: str | None = None
     photo: str | None = None
+    styles: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 class RepliedRecipes:

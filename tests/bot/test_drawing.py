@@ -123,6 +123,28 @@ async def test_reactions_draw_from_what_they_are_on(drawing_room, homeserver, ge
     assert (len(generator.jobs), job.requester) == (3, "@bob:example.com")
 
 
+async def test_a_sheet_is_drawn_again_from_the_same_recipe_and_with_the_same_words(drawing_room, homeserver, generator):
+    await drawing_room.say("!draw otter --seed 1")
+    await homeserver.files()
+    reply = {"m.relates_to": {"m.in_reply_to": {"event_id": f"$sent-{(await homeserver.marked('picture')).txn_id}"}}}
+    await drawing_room.say("!easel style add mine = blue")
+    await homeserver.answers(1)
+    await drawing_room.say("!draw style: {@mine | red}", **reply)
+    sheet = await homeserver.marked("sheet")
+    await drawing_room.say("!easel style add mine = green")
+    await homeserver.answers(3)
+
+    relation = {"rel_type": "m.annotation", "event_id": f"$sent-{sheet.txn_id}", "key": "🎲"}
+    await drawing_room.put({"m.relates_to": relation}, type="m.reaction")
+    await homeserver.until(lambda: len(generator.jobs) == 3)
+    before, again = list(generator.jobs.values())[1:]
+    assert [recipe.slots for recipe in again.recipes] == [recipe.slots for recipe in before.recipes]
+    assert [recipe.slots.style for recipe in again.recipes] == [("blue",), ("red",)]
+    assert {recipe.slots.subject for recipe in again.recipes} == {("otter",)}, "of the recipe replied to"
+    (first,), (other,) = ({recipe.seed for recipe in job.recipes} for job in (before, again))
+    assert first != other
+
+
 async def test_an_answer_in_a_thread_stays_there(drawing_room, homeserver):
     in_thread = {"rel_type": "m.thread", "event_id": "$root", "is_falling_back": True}
     event_id = await drawing_room.say(

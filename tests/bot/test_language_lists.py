@@ -85,6 +85,7 @@ def test_lists_work_in_a_reply_and_in_a_recipe():
         ("otter --seed new, boots", [100]),
         ("otter --seed 1, 2,3 | style: pop art", [100, 101, 102]),
         ("{otter | owl} --steps 2,3 --seed=7", [100] * 4),
+        ("{otter --seed 1 | owl --seed 2}", [100, 101]),
         ("prompt:\n  subject: [otter]\nseed: 3", [100]),
         ("```yaml\nprompt:\n  subject: [otter]\nseed: 3\n```\n-n 2", [100]),
     ],
@@ -96,6 +97,12 @@ def test_a_sheet_is_asked_for_again_with_another_seed(text, seeds):
         replace(request, seed=None) for request in before.requests
     ]
     assert after.pictures == before.pictures
+
+
+@pytest.mark.parametrize("text", ["otter --seed {1 | 2}", 'otter --seed "7" -n 2', "otter --seed -1"])
+def test_a_seed_that_cannot_be_exchanged_is_a_sentence(text):
+    with pytest.raises(ParseError, match="I cannot find the seed in that"):
+        with_seed(text, 100)
 
 
 def test_far_too_many_are_refused_before_they_are_read():

@@ -18,7 +18,7 @@ LIGHT_STRENGTH = 0.35
 SIDE_MULTIPLE = 8
 
 # One seed or several, or the word for another one.
-_SEEDS = re.compile(r"[ \t]*[=:]?[ \t]*(?P<list>\w+(?:[ \t]*,[ \t]*\d+)*)")
+_SEEDS = re.compile(r"[ \t]*[=:]?[ \t]*(?P<list>(?:\d+|new\b)(?:[ \t]*,[ \t]*\d+)*)", re.IGNORECASE)
 
 
 def as_command(recipe: str) -> str:
@@ -47,14 +47,19 @@ def larger(recipe: str) -> str:
 
 
 def with_seed(text: str, seed: int) -> str:
-    """What follows ``!draw`` with that seed in place of its own; the seeds of a list count on from it."""
-    typed = as_typed(text)
+    """What follows ``!draw`` with that seed in place of its own; further seeds count on from it. Raises ParseError."""
+    typed, pieces, done = as_typed(text), [], 0
     for match in dashed(typed):
         flag = flag_named(match["name"])
-        if flag is not None and flag.field == "seed" and (own := _SEEDS.match(typed, match.end())):
-            seeds = ",".join(str(seed + n) for n in range(own["list"].count(",") + 1))
-            return typed[: own.start("list")] + seeds + typed[own.end("list") :]
-    return f"{text}\n--seed {seed}"
+        if flag is None or flag.field != "seed":
+            continue
+        own = _SEEDS.match(typed, match.end())
+        if own is None:
+            raise ParseError("I cannot find the seed in that. Say it again, with another one.")
+        count = own["list"].count(",") + 1
+        pieces += [typed[done : own.start("list")], ",".join(str(seed + n) for n in range(count))]
+        seed, done = seed + count, own.end("list")
+    return "".join([*pieces, typed[done:]]) if pieces else f"{text}\n--seed {seed}"
 
 
 def _typed(request: DrawRequest) -> str:
