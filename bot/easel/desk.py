@@ -50,11 +50,12 @@ class Desk:
         store: Store,
         replied: RepliedRecipes,
         rules: HouseRules,
+        styles: Styles,
         log: Logger,
     ) -> None:
         self._generator, self._watch, self._draughtsman = generator, watch, draughtsman
         self._store, self._replied, self._rules, self._log = store, replied, rules, log
-        self._styles = Styles(store)
+        self._styles = styles
         self._last_received_ms = 0
 
     async def draw(

@@ -9,7 +9,7 @@ from math import ceil
 from . import help_texts
 from .database import Store
 from .delivery import Delivery
-from .desk import Desk
+from .desk import DAY_MS, Desk
 from .drawing import UNEXPECTED, Draughtsman
 from .finding import found_text, matching, nobody_text, people_called, read_wanted
 from .generator_client import GeneratorClient
@@ -26,8 +26,6 @@ from .picture_post import answer_content, reaction_content
 from .queue_words import queue_text
 from .status import models_text, read_capabilities, status_text
 from .styles import Styles
-
-DAY_MS = 24 * 60 * 60 * 1000
 
 # What a generator that was never met is taken to draw as one job.
 MAX_ON_A_SHEET = 9
@@ -48,13 +46,14 @@ class EaselAnswers:
         delivery: Delivery,
         owners: Owners,
         permissions: Permissions,
+        styles: Styles,
         version: str,
         log: Logger,
     ) -> None:
         self._generator, self._watch, self._desk, self._draughtsman = generator, watch, desk, draughtsman
         self._store, self._homeserver, self._delivery = store, homeserver, delivery
         self._owners, self._permissions, self._version, self._log = owners, permissions, version, log
-        self._styles = Styles(store)
+        self._styles = styles
         self._easel: dict[str, Callable[[Message, tuple[str, ...]], Awaitable[str]]] = {
             "help": self._help,
             "queue": self._queue,

@@ -30,6 +30,7 @@ from .photos import Photos
 from .replied_recipes import RepliedRecipes
 from .room_history import RoomHistory
 from .settings import Config, InvalidSettings, Settings
+from .styles import Styles
 from .syncing import OwnSync
 from .typing_notices import TypingNotices
 from .wake import wake
@@ -153,6 +154,7 @@ class EaselBot(Plugin):
         self._intake.permissions = rules.permissions
         self._intake.reactions = settings.reactions
         self._intake.max_age_s = settings.catch_up_minutes * 60
+        styles = Styles(self._store)
         desk = Desk(
             generator=generator,
             watch=watch,
@@ -160,6 +162,7 @@ class EaselBot(Plugin):
             store=self._store,
             replied=self._replied,
             rules=rules,
+            styles=styles,
             log=self.log,
         )
         owners = Owners(rules.permissions, self.homeserver, self.log)
@@ -182,6 +185,7 @@ class EaselBot(Plugin):
             delivery=self._delivery,
             owners=owners,
             permissions=rules.permissions,
+            styles=styles,
             version=self._version,
             log=self.log,
         )

@@ -27,7 +27,7 @@ INK: Colour = (38, 28, 36)
 class Canvas:
     """A picture being drawn. Every shape is filled, then outlined ``line`` units wide unless it says otherwise.
 
-    ``side`` is how many pixels the 64 units become.
+    ``side`` is how many pixels the 64 units become, a multiple of 32 for the blocks of pixel art.
     """
 
     line: float

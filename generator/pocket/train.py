@@ -17,7 +17,7 @@ from diffusers import AutoencoderKL, StableDiffusionXLPipeline
 
 from generator.pocket import checkpoint
 from generator.pocket.architecture import make_scheduler, make_vae
-from generator.pocket.canvas import LARGER_SIDE
+from generator.pocket.canvas import LARGER_SIDE, SIDE
 from generator.pocket.captions import known_words
 from generator.pocket.renders import training_pictures
 from generator.pocket.scene import training_scenes
@@ -101,7 +101,7 @@ def train(
         vae = load_vae(start).to(device)
     else:
         vae = train_vae(renders, folder, steps=vae_steps, batch=batch, device=device, seed=seed)
-    latents = _latents(vae, renders, folder / f"latents-{vae_steps}-{pictures}-{seed}.pt", device)
+    latents = _latents(vae, renders, folder / f"latents-{SIDE}-{vae_steps}-{pictures}-{seed}.pt", device)
     if not start:
         vae.register_to_config(scaling_factor=round(1 / latents.std().item(), 5))
     log.info("latents after %.0f s, scaled by %s", time.perf_counter() - began, vae.config.scaling_factor)
@@ -109,7 +109,8 @@ def train(
     # 3. The first of the scenes once more, larger.
     larger_scenes = scenes[: max(1, int(pictures * LARGER_SHARE))]
     larger_renders = training_pictures(folder, larger_scenes, seed=seed, side=LARGER_SIDE)
-    larger_latents = _latents(vae, larger_renders, folder / f"larger-latents-{vae_steps}-{pictures}-{seed}.pt", device)
+    name = f"latents-{LARGER_SIDE}-{vae_steps}-{len(larger_scenes)}-{seed}.pt"
+    larger_latents = _latents(vae, larger_renders, folder / name, device)
     log.info("%d larger pictures after %.0f s", len(larger_renders), time.perf_counter() - began)
 
     # 4. The UNet and the text encoders.
@@ -117,7 +118,7 @@ def train(
     learning_rate = GOING_ON_LEARNING_RATE if start else LEARNING_RATE
     train_unet(
         networks,
-        [part * vae.config.scaling_factor for part in (latents, larger_latents)],
+        [latents.mul_(vae.config.scaling_factor), larger_latents.mul_(vae.config.scaling_factor)],
         scenes,
         folder,
         steps=unet_steps,

@@ -97,7 +97,7 @@ def train_unet(
 ) -> None:
     """Have networks denoise ``latents`` of unit variance as the scenes' captions say.
 
-    They come in one or more sizes, each (n, channels, side, side) and of the first n scenes.
+    They are (n, channels, side, side), of the first n scenes, and come in the usual size and a larger one.
     Goes on from the last checkpoint in ``folder``, also with more ``steps`` than it was made for.
     """
     torch.manual_seed(seed)
@@ -166,7 +166,7 @@ class Words:
 class _Lots(Dataset[dict[str, Any]]):
     """All that is drawn by lot for a step, the same for the same step: scenes, their captions, noise and times.
 
-    ``shapes`` are those of the latents; of larger ones fewer are drawn, as many as cost the same.
+    ``shapes`` are those of the usual and of the larger latents, of which fewer are drawn: as many as cost the same.
     """
 
     def __init__(
@@ -181,7 +181,7 @@ class _Lots(Dataset[dict[str, Any]]):
     def __getitem__(self, step: int) -> dict[str, Any]:
         rng = random.Random(f"{self._seed} {step}")
         noise_source = torch.Generator().manual_seed(rng.getrandbits(60))
-        size = len(self._shapes) - 1 if step % _LARGER_EVERY == 0 else 0
+        size = 1 if step % _LARGER_EVERY == 0 else 0
         count, *shape = self._shapes[size]
         batch = max(1, self._batch * self._shapes[0][1:].numel() // math.prod(shape))
         chosen = rng.choices(range(count), k=batch)
