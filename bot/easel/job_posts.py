@@ -24,8 +24,9 @@ from .picture_post import (
     sheet_caption,
 )
 from .queue_words import away_text, in_turns, waiting_text
-from .reactions import OFFERED
+from .reactions import LARGER, OFFERED
 from .settings import Offer, Settings
+from .status import read_capabilities
 
 # A picture and its recipe.
 EVENTS_PER_PICTURE = 2
@@ -93,11 +94,20 @@ class JobPosts:
         )
         if picture is None or not is_offered:
             return
-        for n, key in enumerate(key for key in OFFERED if key in self._reactions):
+        keys = [key for key in OFFERED if key in self._reactions and (key != LARGER or await self._can_be_larger(job))]
+        for n, key in enumerate(keys):
             content, kind = reaction_content(picture, key), "offer"
             await self._delivery.send(
                 job.id, job.message.room_id, kind, content, n=n, event_type="m.reaction", priority=Priority.TIDY
             )
+
+    async def _can_be_larger(self, job: Job) -> bool:
+        """Whether the model of the job's first picture draws more than one size."""
+        known, asked = read_capabilities(await self._store.last_capabilities()), await self._store.job(job.id)
+        if known is None or asked is None or asked.body is None:
+            return False
+        card = known.card(asked.body["recipes"][0].get("model"))
+        return card is not None and card.limits.min_side < card.limits.max_side
 
     async def _keep(self, job: Job, picture: Picture, recipe: bytes) -> None:
         await self._store.keep_recipe(

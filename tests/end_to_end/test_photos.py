@@ -95,9 +95,7 @@ async def test_an_arrow_draws_the_picture_larger_over_itself(talks):
     assert "Changed: size 96×96 · strength 0.35" in picture.body
     assert Image.open(BytesIO(await bo.person.fetch(picture.content))).size == (96, 96)
 
-    # Pocket's pictures are enlarged, and its larger ones are, too.
-    small = await ada.draw("!draw otter, cowboy hat --model pocket --seed 7")
-    await ada.person.react(ada.room_id, small.picture.event_id, "⬆️")
-    larger = await ada.drawn(small.picture.event_id)
-    assert (larger.record["width"], larger.record["facts"]["plan"]["enlarged"]) == (96, 8)
-    assert Image.open(BytesIO(larger.png)).size == (768, 768)
+    # A model of one size has nothing larger.
+    only = await ada.draw("!draw otter --model pocket --steps 4")
+    await ada.person.react(ada.room_id, only.picture.event_id, "⬆️")
+    assert (await ada.reply(only.picture.event_id, "answer")).body == "width is 96; it can be 64 only."

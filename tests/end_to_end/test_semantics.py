@@ -53,6 +53,18 @@ async def test_a_low_weight_takes_the_hat_away(encrypted, judge):
     assert weakened <= 2
 
 
+@pytest.mark.parametrize(("negative", "kind", "gone"), [("hat", "headgear", "top hat"), ("clothes", "outfit", "boots")])
+async def test_a_negative_prompt_takes_away_what_it_names(talk, judge, negative, kind, gone):
+    counts = []
+    for flag in ("", f"--no {negative}"):
+        words = f"frog, top hat | outfit: boots | environment: forest, night {flag}"
+        pictures = [(await talk.draw(f"!draw {words} --seed {seed}")).png for seed in range(5)]
+        counts.append(sum(getattr(scene, kind) == gone for scene in shown(judge, *pictures)))
+    asked, left = counts
+    assert asked >= 4
+    assert left <= 2
+
+
 async def test_the_same_recipe_gives_the_same_pixels_and_another_seed_another_picture(talk):
     first = await talk.draw("!draw fox, scarf, snow --seed 7")
     again = await talk.draw(f"!draw {first.yaml}")
