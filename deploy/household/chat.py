@@ -13,8 +13,9 @@ from deploy.household.person import Person
 # SSD-1B on a CPU needs many minutes for a picture; the bot itself says long before when nothing will come.
 PICTURE_LIMIT_S = 60 * 60
 
-# What the bot says of its events: a last word without a picture, and the two that every picture consists of.
-ANSWER, PICTURE, RECIPE = "answer", "picture", "recipe"
+# What the bot says of its events: a last word without a picture, the two that every picture consists of, and the two of
+# a sheet.
+ANSWER, PICTURE, RECIPE, SHEET, RECIPES = "answer", "picture", "recipe", "sheet", "recipes"
 
 
 class Chat:
@@ -37,17 +38,20 @@ class Chat:
 
         def has_ended() -> bool:
             recipes = replies(RECIPE)
-            return bool(replies(ANSWER)) or (bool(recipes) and len(recipes) == recipes[0].mark["count"])
+            is_whole_sheet = bool(replies(SHEET)) and bool(replies(RECIPES))
+            return (
+                bool(replies(ANSWER)) or is_whole_sheet or (bool(recipes) and len(recipes) == recipes[0].mark["count"])
+            )
 
         try:
             await self._person.until(has_ended, timeout_s=PICTURE_LIMIT_S)
         except TimeoutError:
             print(f"No answer within {PICTURE_LIMIT_S // 60} minutes.", file=sys.stderr)
-        for event in replies(ANSWER, PICTURE):
+        for event in replies(ANSWER, PICTURE, SHEET):
             print(event.body, file=sys.stderr)
-        for event in replies(PICTURE, RECIPE):
+        for event in replies(PICTURE, RECIPE, SHEET, RECIPES):
             print(await self._save(event))
-        return bool(replies(RECIPE))
+        return bool(replies(RECIPE, RECIPES))
 
     async def talk(self) -> None:
         """Until the end of the input: each line typed is a message, each event of the bot's is shown."""

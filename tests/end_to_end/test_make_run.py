@@ -42,6 +42,16 @@ def test_say_arrives_as_typed(surroundings: dict[str, str]) -> None:
     assert "\npocket does not know: " in result.stderr
 
 
+def test_lists_bring_their_sheet(surroundings: dict[str, str]) -> None:
+    said = "SAY=!draw {otter | owl} --steps 2 --seed 3"
+    result = subprocess.run([*MAKE, said], cwd=ROOT, env=surroundings, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    files = [Path(line) for line in result.stdout.splitlines()]
+    (recipes,) = [file for file in files if file.suffix == ".yml"]
+    assert len(yaml.safe_load(recipes.read_text())["cells"]) == 2
+    assert len(files) == 2
+
+
 def test_say_from_the_environment_that_draws_nothing(surroundings: dict[str, str]) -> None:
     environment = {**surroundings, "SAY": "!draw otter --colour `$5`"}
     result = subprocess.run(MAKE, cwd=ROOT, env=environment, capture_output=True, text=True)
