@@ -26,7 +26,7 @@ LEAST_OF_STOCK = 1.0
 def measure_drawing(report: Report, subject: Subject, ours: Ours, stock: Stock, *, repeats: int) -> None:
     """Stock pipeline and all tiers in turns at every size.
 
-    The row R6 is that of the largest size, where a call's time is arithmetic. On a small model's own size half of it is
+    The row R6 is that of the largest size, where a call's time is arithmetic. On a small model's own size much of it is
     the call itself, which no tier can leave out; what the tiers take there is among the details.
     """
     report.rows["R12"] = {}
