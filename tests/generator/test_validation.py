@@ -61,7 +61,7 @@ def test_each_model_has_its_own_defaults(model, size, steps, guidance_scale, sam
         ({"model": "stand-in", "guidance_scale": 30.0, "steps": 60}, 60, 30.0, "unipc"),
         ({"model": "proteus-v0.2"}, 20, 7.5, "unipc"),
         ({"model": "sdxl-turbo"}, 3, 0.0, "euler_a"),
-        ({"model": "pocket"}, 11, 8.0, "unipc"),
+        ({"model": "pocket"}, 11, 10.0, "unipc"),
     ],
 )
 def test_a_draft_is_drawn_with_its_models_lora_or_with_two_thirds_of_its_steps(fields, steps, guidance_scale, sampler):
