@@ -54,7 +54,7 @@ class TextEncoding:
             )
             if encoder is not None
         ]
-        self._row = lru_cache(KEPT_TEXTS)(self._encode_row)
+        self._kept_row = lru_cache(KEPT_TEXTS)(self._encode_row)
         # Texts are encoded ahead in a thread of their own; compel and the tokenizers are for one at a time.
         self._lock = Lock()
 
@@ -76,11 +76,15 @@ class TextEncoding:
             torch.cat(self._same_length(negative_embeds, embeds)), torch.cat([negative_pooled, pooled]), left_out
         )
 
+    def _row(self, text: str) -> tuple[torch.Tensor, torch.Tensor, tuple[str, ...]]:
+        """The same, kept; one that is being encoded in another thread is waited for."""
+        with self._lock:
+            return self._kept_row(text)
+
     def _encode_row(self, text: str) -> tuple[torch.Tensor, torch.Tensor, tuple[str, ...]]:
         """Embeddings and pooled embedding of one text, and what was left out of it."""
-        with self._lock:
-            kept, left_out = self._fitted(text)
-            return self._encoded(kept), self._pooled(kept), left_out
+        kept, left_out = self._fitted(text)
+        return self._encoded(kept), self._pooled(kept), left_out
 
     def _encoded(self, fragments: Sequence[Fragment]) -> torch.Tensor:
         """One row of embeddings (1, tokens, width)."""

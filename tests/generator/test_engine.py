@@ -235,8 +235,7 @@ def test_text_is_encoded_ahead_where_the_card_is_another_device(engine, monkeypa
     assert not is_beside or began.wait(30)
     ahead = engine.start(Draw("next", following)).conditioning.embeds
     hook.remove()
-    assert all(name.startswith("text") for name in read) is is_beside
-    assert read
+    assert read[0].startswith("text") is is_beside
     alone = TextEncoding(engine.loaded(following.model).model).encode(following.prompt, following.negative_prompt)
     assert torch.equal(ahead, alone.embeds)
 
