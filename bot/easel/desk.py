@@ -15,12 +15,7 @@ from .house_rules import HouseRules
 from .incoming import Message
 from .job import SEED_CHOICES, Job, JobState, job_id
 from .job_body import CannotAsk
-from .language import (
-    Command,
-    DrawCommand,
-    ParseError,
-    style_names,
-)
+from .language import Command, DrawCommand, ParseError, style_names
 from .outbox import NotSent
 from .photos import NOT_HERE
 from .replied_recipes import Replied, RepliedRecipes

@@ -19,12 +19,11 @@ class Owners:
 
     async def may_change(self, room_id: str, owner: str, user_id: str) -> bool:
         """Whether what ``owner`` asked for or made is somebody's own, or they are an admin."""
-        permissions = self._permissions
-        if user_id == owner or permissions.is_admin(user_id):
+        if user_id == owner or self._permissions.is_admin(user_id):
             return True
         try:
             level = await self._homeserver.power_level(room_id, user_id)
         except NotSent as error:
             self._log.warning(f"The power level of {user_id} in {room_id} is unknown: {error}")
             return False
-        return permissions.is_admin(user_id, power_level=level)
+        return self._permissions.is_admin(user_id, power_level=level)
