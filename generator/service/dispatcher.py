@@ -388,7 +388,7 @@ class Dispatcher:
         self._pace.loaded = model
 
     def _forget_lane(self) -> None:
-        self._hello, self._lane_state, self._pace.loaded = None, LaneState(), None
+        self._hello, self._lane_state, self._pace.loaded, self._foretold = None, LaneState(), None, None
 
 
 def _drawing_id(job: Job, n: int) -> str:

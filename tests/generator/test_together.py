@@ -96,6 +96,16 @@ async def test_the_lane_knows_what_comes_next(start_generator):
     assert foreseen == [second, 30, 50, 50]
 
 
+async def test_a_new_lane_is_told_again_what_comes_next(start_generator):
+    generator = await start_generator(bad_engines.Foreseeing)
+    await generator.submit("sheet", pictures=2, steps=20)
+    await generator.until("sheet", "progress")
+    await generator.call("POST", "/v1/pause")
+    await generator.call("POST", "/v1/resume")
+    first, second = (await generator.end("sheet"))["pictures"]
+    assert first["facts"]["plan"]["foreseen"] == second["recipe"]["seed"]
+
+
 async def test_a_job_for_the_loaded_model_goes_first(start_generator):
     generator = await start_generator(bad_engines.Slow, capabilities=two_models)
     await generator.call("POST", "/v1/pause")
