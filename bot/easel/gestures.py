@@ -74,7 +74,7 @@ class Gestures:
             if sheet.asked.seed is not None:
                 text = with_seed(text, secrets.randbelow(SEED_CHOICES))
         except ParseError as error:
-            await self._answer(room_id, event_id, reaction, str(error))
+            await self._answer(room_id, event_id, reaction, by, str(error))
             return
         await self._draw_on(Replied(sheet.base, sheet.photo, sheet.styles), room_id, event_id, reaction, by, text=text)
 
@@ -99,12 +99,13 @@ class Gestures:
 
     async def copy(self, room_id: str, event_id: str, reaction: str, by: str) -> None:
         """Answer a picture with the command that draws it."""
-        recipe = await self._recipe_of(room_id, event_id, PICTURE_KINDS)
-        if recipe and not self._permissions.refusal(by, room_id):
-            await self._answer(room_id, event_id, reaction, as_command(recipe))
+        if recipe := await self._recipe_of(room_id, event_id, PICTURE_KINDS):
+            await self._answer(room_id, event_id, reaction, by, as_command(recipe))
 
-    async def _answer(self, room_id: str, event_id: str, reaction: str, text: str) -> None:
-        """Say something about what the reaction is on."""
+    async def _answer(self, room_id: str, event_id: str, reaction: str, by: str, text: str) -> None:
+        """Say something about what the reaction is on, unless ``by`` may not use the bot."""
+        if self._permissions.refusal(by, room_id):
+            return
         content = answer_content(text, {"m.in_reply_to": {"event_id": event_id}})
         with suppress(NotSent):
             await self._delivery.send(job_id(reaction), room_id, "answer", content)

@@ -253,6 +253,18 @@ async def test_a_picture_is_removed_by_who_asked_for_it(drawing_room, homeserver
     assert generator.forgotten == [job]
 
 
+@pytest.mark.parametrize("maubot_plugin_config_overrides", [{"allowed_users": ["@ada:example.com"]}])
+async def test_reactions_of_who_may_not_draw_are_not_answered(drawing_room, homeserver):
+    await drawing_room.say("!draw otter --seed {1 | 2}")
+    await homeserver.files()
+    sheet = f"$sent-{(await homeserver.marked('sheet')).txn_id}"
+    await react(drawing_room, sheet, "🎲", sender=BOB)
+    await react(drawing_room, sheet, "🎲")
+    await homeserver.marked("answer")
+    (answer,) = [event.content["body"] for event in homeserver.events if event.kind == "answer"]
+    assert "I cannot find the seed" in answer
+
+
 async def test_a_sheet_is_removed_with_its_recipes(drawing_room, homeserver, generator):
     event_id = await drawing_room.say("!draw otter -n 2 --seed 1")
     await homeserver.files()
