@@ -88,11 +88,11 @@ class JobPosts:
 
     async def offer(self, job: Job) -> None:
         """Reactions to press, on a person's first picture in a room or on all, as the settings say."""
-        picture = await self._delivery.there(job.id, "picture", 0)
         is_offered = self._offer is Offer.ALWAYS or (
             self._offer is Offer.FIRST and await self._store.is_first_picture(job)
         )
-        if picture is None or not is_offered:
+        picture = await self._delivery.there(job.id, "picture", 0) if is_offered else None
+        if picture is None:
             return
         keys = [key for key in OFFERED if key in self._reactions and (key != LARGER or await self._can_be_larger(job))]
         for n, key in enumerate(keys):
