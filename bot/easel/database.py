@@ -9,7 +9,7 @@ from mautrix.util.async_db import Connection, Database, UpgradeTable
 
 from .finding import DrawnPicture
 from .incoming import Message
-from .job import Job, JobState
+from .job import Job, JobState, job_id
 from .language import ParseError
 from .language.parse import parse_recipe
 
@@ -76,10 +76,15 @@ async def upgrade_v4(connection: Connection) -> None:
         )
 
 
+async def upgrade_v5(connection: Connection) -> None:
+    await connection.execute("ALTER TABLE job ADD COLUMN reply_to TEXT")
+
+
 upgrade_table.register(upgrade_v1, description="What the generator last said it can do")
 upgrade_table.register(upgrade_v2, description="Jobs, what was sent of them, and where each room was read up to")
 upgrade_table.register(upgrade_v3, description="Recipes, for replies to them, and rooms' styles")
 upgrade_table.register(upgrade_v4, description="What pictures are found by, and what they are drawn from")
+upgrade_table.register(upgrade_v5, description="What a message replies to, for its edits")
 
 
 @dataclass(frozen=True)
@@ -140,8 +145,8 @@ class Store:
         """Keep a new job. From here on it is a promise."""
         await self._database.execute(
             "INSERT INTO job (id, room_id, event_id, sender, words, thread, is_caption, seed, pictures, received_ms, "
-            "state, last_word, replaces, base, styles, photo, closed) "
-            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, FALSE)",
+            "state, last_word, replaces, base, styles, photo, reply_to, closed) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, FALSE)",
             job.id,
             job.message.room_id,
             job.message.event_id,
@@ -158,6 +163,7 @@ class Store:
             job.base,
             json.dumps(dict(job.styles), ensure_ascii=False) if job.styles else None,
             job.photo,
+            job.message.reply_to,
         )
 
     async def keep_body(self, job_id: str, body: Mapping[str, Any]) -> None:
@@ -188,6 +194,14 @@ class Store:
             "SELECT * FROM job WHERE event_id = $1 ORDER BY state = 'replaced', received_ms DESC LIMIT 1", event_id
         )
         return _job(row)
+
+    async def open_jobs_of(self, event_id: str) -> list[Job]:
+        """Those to be drawn yet that this message, an edit of it or this reaction asked for, or a reaction to it."""
+        return await self._jobs(
+            "SELECT * FROM job WHERE (event_id = $1 OR id = $2) AND state = 'open' ORDER BY received_ms",
+            event_id,
+            job_id(event_id),
+        )
 
     async def unclosed_jobs(self) -> list[Job]:
         """Those of which the room has not been told everything, in their order."""
@@ -239,13 +253,13 @@ class Store:
         await self._database.execute("DELETE FROM recipe WHERE job = $1", job_id)
 
     async def is_first_picture(self, job: Job) -> bool:
-        """Whether no other job of that person's in that room has brought a picture; a sheet is none."""
+        """Whether no earlier job of that person's in that room has brought a picture; a sheet is none."""
         other: int | None = await self._database.fetchval(
             "SELECT 1 FROM posted JOIN job ON job.id = posted.job "
-            "WHERE job.room_id = $1 AND job.sender = $2 AND job.id <> $3 AND posted.kind = 'picture' LIMIT 1",
+            "WHERE job.room_id = $1 AND job.sender = $2 AND job.received_ms < $3 AND posted.kind = 'picture' LIMIT 1",
             job.message.room_id,
             job.message.sender,
-            job.id,
+            job.received_ms,
         )
         return other is None
 
@@ -360,8 +374,8 @@ class Store:
         event_id: str | None = await self._database.fetchval("SELECT event_id FROM handled WHERE room_id = $1", room_id)
         return event_id
 
-    async def _jobs(self, query: str) -> list[Job]:
-        return [job for row in await self._database.fetch(query) if (job := _job(row))]
+    async def _jobs(self, query: str, *values: str) -> list[Job]:
+        return [job for row in await self._database.fetch(query, *values) if (job := _job(row))]
 
 
 def _job(row: Any) -> Job | None:
@@ -374,6 +388,7 @@ def _job(row: Any) -> Job | None:
         body=row["words"],
         thread=row["thread"],
         is_caption=bool(row["is_caption"]),
+        reply_to=row["reply_to"],
     )
     return Job(
         id=row["id"],

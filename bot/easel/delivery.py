@@ -4,11 +4,12 @@ What is about to be sent is noted first, and what was sent is noted after. Where
 process ended between the two, and the room is asked whether the event is there.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from .database import Posted, Store
-from .outbox import Outbox, Outgoing, Priority
+from .outbox import NotSent, Outbox, Outgoing, Priority
 from .picture_post import mark
 
 
@@ -33,11 +34,11 @@ class Delivery:
         n: int = 0,
         event_type: str = "m.room.message",
         priority: Priority = Priority.ANSWER,
-        **marked: int,
+        more: Mapping[str, int | str] = MappingProxyType({}),
     ) -> str | None:
         """Send it unless it is there; its id, or None when it was progress and dropped.
 
-        ``content`` may be a function that makes it, where that is work. Raises NotSent.
+        ``content`` may be a function that makes it, where that is work. ``more`` is part of its mark. Raises NotSent.
         """
         txn_id = f"{job}-{kind}-{n}"
         if there := await self._found(await self._store.posted(txn_id)):
@@ -47,10 +48,14 @@ class Delivery:
             room_id=room_id,
             txn_id=txn_id,
             event_type=event_type,
-            content={**made, **mark(job, kind, n=n, **marked)},
+            content={**made, **mark(job, kind, n=n, **more)},
         )
         await self._store.will_post(Posted(txn_id, job, room_id, kind, n, None))
-        event_id = await self._outbox.send(event, priority)
+        try:
+            event_id = await self._outbox.send(event, priority)
+        except NotSent:
+            await self._store.was_not_posted(txn_id)
+            raise
         if event_id is None:
             await self._store.was_not_posted(txn_id)
         else:

@@ -54,25 +54,33 @@ class Desk:
         self._last_received_ms = 0
 
     async def draw(
-        self, message: Message, text: str, *, asked_by: str, earlier: Job | None = None, on: Replied | None = None
-    ) -> None:
-        """Keep what was asked as a job.
+        self,
+        message: Message,
+        text: str,
+        *,
+        asked_by: str,
+        earlier: Job | None = None,
+        on: Replied | None = None,
+        seed: int | None = None,
+    ) -> bool:
+        """Keep what was asked as a job; whether it is to be drawn.
 
         ``asked_by`` is the event that says it: the message, or an edit of it. Then ``earlier`` is what the message said
         before, whose place and seed the job takes. ``on`` is what the words are about, else what is replied to.
+        ``seed`` is used unless the words say one, in place of one chosen here.
         """
         identifier = job_id(asked_by)
-        if await self._store.job(identifier) is not None:
-            return
+        if known := await self._store.job(identifier):
+            return known.state is not JobState.FAILED
         refusal = ""
-        if earlier is not None:
+        if earlier is not None and (earlier.base or earlier.photo):
             on = Replied(earlier.base, earlier.photo)
         elif on is None:
             on, refusal = await self._replied_to(message)
         job = Job(
             id=identifier,
             message=message.saying(text),
-            seed=_seed_of(earlier) if earlier else secrets.randbelow(SEED_CHOICES),
+            seed=_seed_of(earlier) if earlier else secrets.randbelow(SEED_CHOICES) if seed is None else seed,
             pictures=1,
             received_ms=self._now_ms(),
             base=on.recipe,
@@ -91,6 +99,7 @@ class Desk:
         taken = "accepted" if job.state is JobState.OPEN else "refused"
         self._log.info(f"{job.id}: {taken} from {message.sender} in {message.room_id}")
         self._draughtsman.start(job)
+        return job.state is JobState.OPEN
 
     async def edit(self, message: Message, command: Command | None, edited: str, *, is_old: bool) -> None:
         """A message, here with its new words, was edited. ``message.event_id`` is that of the edit.

@@ -1,5 +1,6 @@
 """Answers ``!easel``, says hello, and that a message could not be read. Draws nothing itself."""
 
+import secrets
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -17,7 +18,7 @@ from .generator_errors import GeneratorError
 from .generator_watch import GeneratorWatch
 from .homeserver import Homeserver
 from .incoming import Message
-from .job import JobState, job_id
+from .job import SEED_CHOICES, JobState, job_id
 from .language import Command, EaselCommand, brief, nearest, quoted
 from .outbox import NotSent, Priority
 from .owners import Owners
@@ -74,6 +75,8 @@ class EaselAnswers:
         except Exception:
             self._log.exception(f"{message.event_id}: unexpected")
             text = UNEXPECTED
+        if not text:
+            return
         try:
             content = answer_content(text, message.relation)
             await self._delivery.send(job_id(message.event_id), message.room_id, "answer", content)
@@ -101,6 +104,7 @@ class EaselAnswers:
             )
 
     async def _answer_to(self, message: Message, words: tuple[str, ...]) -> str:
+        """ "" where nothing is left to say."""
         word, *others = words
         if word in self._easel:
             return await self._easel[word](message, tuple(others))
@@ -117,13 +121,13 @@ class EaselAnswers:
         return queue_text(jobs, self._draughtsman.outlooks, room_id=message.room_id, away=away)
 
     async def _cancel(self, message: Message, words: tuple[str, ...]) -> str:
-        """The job that the message replies to; else the newest of this person's in this room, or all of them."""
+        """What the message replied to asked for; else the newest of this person's in this room, or all of them."""
         if message.reply_to:
-            replied = await self._store.job_of_command(message.reply_to)
-            is_here = replied is not None and replied.message.room_id == message.room_id
-            jobs = (
-                [replied] if replied and is_here and await self._owners.may_change_job(replied, message.sender) else []
-            )
+            jobs = [
+                job
+                for job in await self._store.open_jobs_of(message.reply_to)
+                if job.message.room_id == message.room_id and await self._owners.may_change_job(job, message.sender)
+            ]
         else:
             own = [job for job in await self._store.open_jobs() if job.message.sender == message.sender]
             jobs = [job for job in own if job.message.room_id == message.room_id]
@@ -180,9 +184,13 @@ class EaselAnswers:
         names = sorted(await self._styles.of_room(message.room_id))
         known = read_capabilities(await self._store.last_capabilities())
         sheets = ceil(len(names) / (known.limits.max_recipes_per_job if known else MAX_ON_A_SHEET))
+        # To compare all of them they have the same seed.
+        seed = secrets.randbelow(SEED_CHOICES)
         for number in range(sheets):
             # As many on each, and on a last one never a single picture.
             choices = " | ".join(f"@{name}" for name in names[number::sheets])
             text = f"{subject} | style: {{{choices}}}"
-            await self._desk.draw(message, text, asked_by=f"{message.event_id} {number}")
+            if not await self._desk.draw(message, text, asked_by=f"{message.event_id} {number}", seed=seed):
+                # The job itself tells why.
+                return ""
         return f"I am drawing {brief(subject)} in {len(names)} styles, on {sheets} sheet{'s' * (sheets > 1)}."

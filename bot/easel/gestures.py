@@ -33,11 +33,11 @@ class Gestures:
         self._desk, self._draughtsman, self._store, self._delivery = desk, draughtsman, store, delivery
         self._owners, self._permissions = owners, permissions
 
-    async def cancel(self, room_id: str, command: str, by: str, state: JobState = JobState.CANCELLED) -> None:
-        """Cancel the job that this message asked for, if ``by`` may."""
-        job = await self._store.job_of_command(command)
-        if job is not None and job.message.room_id == room_id and await self._owners.may_change_job(job, by):
-            await self._draughtsman.end(job, state)
+    async def cancel(self, room_id: str, event_id: str, by: str, state: JobState = JobState.CANCELLED) -> None:
+        """Cancel what this message or reaction asked for, and what reactions to it did, as far as ``by`` may."""
+        for job in await self._store.open_jobs_of(event_id):
+            if job.message.room_id == room_id and await self._owners.may_change_job(job, by):
+                await self._draughtsman.end(job, state)
 
     async def remove(self, room_id: str, event_id: str, by: str) -> None:
         """Take a picture and its recipe out of the room, if ``by`` may, and have the generator forget its files."""
@@ -106,9 +106,9 @@ class Gestures:
         """Say something about what the reaction is on, unless ``by`` may not use the bot."""
         if self._permissions.refusal(by, room_id):
             return
-        content = answer_content(text, {"m.in_reply_to": {"event_id": event_id}})
+        message = await self._reply(room_id, event_id, by, text)
         with suppress(NotSent):
-            await self._delivery.send(job_id(reaction), room_id, "answer", content)
+            await self._delivery.send(job_id(reaction), room_id, "answer", answer_content(text, message.relation))
 
     async def pick(self, room_id: str, event_id: str, n: int, reaction: str, by: str) -> None:
         """Draw a sheet's picture of that number, from 0, in full size."""
@@ -117,8 +117,15 @@ class Gestures:
 
     async def _draw_on(self, on: Replied, room_id: str, event_id: str, reaction: str, by: str, *, text: str) -> None:
         """A reaction that draws is a reply to what it is on."""
-        message = Message(room_id=room_id, event_id=event_id, sender=by, body=text)
+        message = await self._reply(room_id, event_id, by, text)
         await self._desk.draw(message, text, asked_by=reaction, on=on)
+
+    async def _reply(self, room_id: str, event_id: str, by: str, text: str) -> Message:
+        """As if ``by`` had said that where an event of ours is: its answer comes into the same thread."""
+        posted = await self._store.posted_as(event_id)
+        job = await self._store.job(posted.job) if posted else None
+        thread = job.message.thread if job else None
+        return Message(room_id=room_id, event_id=event_id, sender=by, body=text, thread=thread)
 
     async def _recipe_of(self, room_id: str, event_id: str, kinds: tuple[str, ...], n: int | None = None) -> str | None:
         """The recipe of an event of ours of these kinds; ``n`` is the picture's number on a sheet."""

@@ -126,6 +126,9 @@ class JobPosts:
         n: int,
     ) -> None:
         room_id, relation = job.message.room_id, job.message.relation
+        more: dict[str, int | str] = {"count": job.pictures}
+        if job.photo is not None:
+            more["photo"] = job.photo
 
         async def image_event() -> dict[str, Any]:
             return picture_content(
@@ -143,7 +146,7 @@ class JobPosts:
         for kind, content, priority in zip(
             kinds, (image_event, recipe_event), (Priority.PICTURE, Priority.ANSWER), strict=True
         ):
-            await self._delivery.send(job.id, room_id, kind, content, n=n, priority=priority, count=job.pictures)
+            await self._delivery.send(job.id, room_id, kind, content, n=n, priority=priority, more=more)
             debt.pay()
 
     async def count(self, job: Job) -> None:

@@ -17,8 +17,11 @@ PICTURE_KINDS = ("picture", "recipe")
 SHEET_KINDS = ("sheet", "recipes")
 
 
-def mark(job: str, kind: str, **more: int) -> dict[str, Any]:
-    """The content that says what an event of ours is: ``n`` from 0, of pictures and recipes of ``count``."""
+def mark(job: str, kind: str, **more: int | str) -> dict[str, Any]:
+    """The content that says what an event of ours is: ``n`` from 0, of pictures and recipes of ``count``.
+
+    ``photo`` is the event that brought what they were drawn from, if any.
+    """
     return {EASEL_KEY: {"job": job, "kind": kind, **more}}
 
 

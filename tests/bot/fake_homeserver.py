@@ -185,7 +185,8 @@ class Homeserver:
         ids = [event["event_id"] for event in self.history[request.match_info["room"]]]
         if request.match_info["event"] not in ids:
             return web.json_response({"errcode": "M_NOT_FOUND", "error": "no"}, status=404)
-        return web.json_response({"end": str(ids.index(request.match_info["event"]) + 1)})
+        after = ids.index(request.match_info["event"]) + 1
+        return web.json_response({"end": str(after), "events_after": self.history[request.match_info["room"]][after:]})
 
     async def _messages(self, request: web.Request) -> web.Response:
         """Two events a page; a token is an index."""

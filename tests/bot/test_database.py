@@ -13,7 +13,7 @@ from mautrix.util.async_db import Database, UpgradeTable
 
 from bot.easel.database import Posted, Store, upgrade_table, upgrade_v1, upgrade_v2, upgrade_v3, upgrade_v4
 from bot.easel.incoming import Message
-from bot.easel.job import Job, JobState
+from bot.easel.job import Job, JobState, job_id
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +94,17 @@ async def test_the_last_job_of_a_message_that_was_edited(store):
     await store.add_job(replace(first, id="c", received_ms=9))
     assert (await store.job_of_command("$a")).id == "c"
     assert await store.job_of_command("$x") is None
+
+
+async def test_all_that_waits_of_a_message_and_of_reactions_to_it(store):
+    waiting = [replace(job(name, n), message=replace(job("a").message, event_id="$a")) for n, name in enumerate("ab")]
+    of_a_reaction = replace(job("c", 5), id=job_id("$reaction"))
+    for one in (*waiting, of_a_reaction, job("d", 6)):
+        await store.add_job(one)
+    assert await store.open_jobs_of("$a") == waiting
+    assert await store.open_jobs_of("$reaction") == [of_a_reaction]
+    await store.end_job("a", JobState.CANCELLED)
+    assert await store.open_jobs_of("$a") == waiting[1:]
 
 
 async def test_what_someone_asked_for_in_a_day(store):
@@ -195,6 +206,7 @@ async def test_stars_and_removed_recipes_change_what_is_found(store):
     await store.forget_recipe("b", 0)
     assert [(one.prompt, one.is_favourite) for one in await store.drawn_in("!r")] == [("a", False)]
     assert await store.drawn_in("!other") == []
-    assert not await store.is_first_picture(job("a"))
-    await store.was_not_posted("b")
-    assert await store.is_first_picture(job("a")) and not await store.is_first_picture(job("c"))
+    assert await store.is_first_picture(job("a", 1)), "what came later brought its picture sooner"
+    assert not await store.is_first_picture(job("b", 2))
+    await store.was_not_posted("a")
+    assert await store.is_first_picture(job("b", 2)) and not await store.is_first_picture(job("c", 3))

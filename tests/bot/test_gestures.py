@@ -4,7 +4,10 @@ import asyncio
 from typing import Any
 
 import pytest
+from aiohttp import web
 
+from bot.easel import replied_recipes
+from bot.easel.desk import UNREAD_RECIPE
 from bot.easel.job import job_id
 
 BOB = "@bob:example.com"
@@ -31,9 +34,9 @@ async def waiting(drawing_room, generator, homeserver, drawn) -> str:
     return event_id
 
 
-async def react(room, event_id: str, key: str, **more) -> None:
+async def react(room, event_id: str, key: str, **more) -> str:
     relation = {"rel_type": "m.annotation", "event_id": event_id, "key": key}
-    await room.put({"m.relates_to": relation}, type="m.reaction", **more)
+    return await room.put({"m.relates_to": relation}, type="m.reaction", **more)
 
 
 async def edit(room, event_id: str, body: str, **more) -> str:
@@ -251,6 +254,84 @@ async def test_a_picture_is_removed_by_who_asked_for_it(drawing_room, homeserver
     await homeserver.until(lambda: {f"{job}-picture", f"{job}-recipe"} <= taken_back())
     await homeserver.until(lambda: generator.forgotten)
     assert generator.forgotten == [job]
+
+
+async def test_reactions_are_answered_in_the_thread_of_what_they_are_on(drawing_room, homeserver):
+    await drawing_room.say("!draw otter", **{"m.relates_to": {"rel_type": "m.thread", "event_id": "$root"}})
+    await homeserver.files()
+    picture = f"$sent-{(await homeserver.marked('picture')).txn_id}"
+    await react(drawing_room, picture, "📋")
+    await react(drawing_room, picture, "🎲")
+    await homeserver.files(2)
+    answers = [event for event in homeserver.events if event.kind in ("answer", "picture")]
+    assert len(answers) == 3
+    for answer in answers:
+        assert answer.content["m.relates_to"]["event_id"] == "$root"
+
+
+async def test_a_reaction_that_is_taken_back_cancels_and_no_other_does(drawing_room, homeserver, generator, plugin):
+    await drawing_room.say("!draw otter")
+    await homeserver.files()
+    picture = f"$sent-{(await homeserver.marked('picture')).txn_id}"
+    drawn = generator.wait_after(1)
+    mine, theirs = [await react(drawing_room, picture, "🎲", sender=one) for one in ("@ada:example.com", BOB)]
+    await homeserver.until(lambda: len(generator.jobs) == 3)
+    await drawing_room.put({}, type="m.room.redaction", redacts=mine)
+    assert generator.cancelled == [job_id(mine)]
+    await react(drawing_room, picture, "❌")
+    assert await state(plugin, theirs) == "open"
+    await react(drawing_room, picture, "❌", sender=BOB)
+    assert generator.cancelled == [job_id(mine), job_id(theirs)]
+    drawn.set()
+
+
+async def test_both_sheets_of_all_styles_are_cancelled(drawing_room, homeserver, generator):
+    generator.wait_after(1)
+    command = await drawing_room.say("!easel style sheet otter")
+    await homeserver.until(lambda: len(generator.jobs) == 2)
+    await drawing_room.put({}, type="m.room.redaction", redacts=command)
+    assert sorted(generator.cancelled) == sorted(generator.jobs)
+
+
+def recipe_file(homeserver, data: bytes, **more) -> dict:
+    """Bob's recipe file in the room; returns what makes a message a reply to it."""
+    homeserver.uploads["mxc://example.com/recipe"] = data
+    content = {"msgtype": "m.file", "body": "mine.yml", "url": "mxc://example.com/recipe", **more}
+    event = {"type": "m.room.message", "sender": BOB, "event_id": "$file", "content": content, "origin_server_ts": 1}
+    homeserver.history["!kitchen:example.com"] = [{**event, "room_id": "!kitchen:example.com"}]
+    return {"m.relates_to": {"m.in_reply_to": {"event_id": "$file"}}}
+
+
+@pytest.mark.parametrize(
+    ("data", "more", "sentence"),
+    [
+        (b"#" * 70_000, {}, replied_recipes.UNREADABLE),
+        (b"prompt: \xff", {}, replied_recipes.UNREADABLE),
+        (b"", {"household.easel": {"kind": "sheet"}}, replied_recipes.SHEET),
+        (b"", {"household.easel": {"kind": "picture"}}, replied_recipes.NO_RECIPE),
+    ],
+)
+async def test_a_reply_to_what_cannot_be_read_says_so(drawing_room, homeserver, generator, data, more, sentence):
+    await drawing_room.say("!draw otter", **recipe_file(homeserver, data, **more))
+    assert await homeserver.answer() == sentence
+    await drawing_room.say("!draw otter", **{"m.relates_to": {"m.in_reply_to": {"event_id": "$unseen"}}})
+    assert (await homeserver.answers(2))[1].content["body"] == replied_recipes.UNSEEN
+    assert not generator.jobs
+
+
+async def test_a_recipe_that_does_not_come_silences_no_room_and_an_edit_looks_again(
+    drawing_room, homeserver, generator, monkeypatch
+):
+    monkeypatch.setattr(replied_recipes, "READ_WITHIN_S", 0.2)
+    reply = recipe_file(homeserver, b"prompt: otter\nseed: 3")
+    homeserver.download_sins = [web.Response(status=502) for _ in range(1000)]
+    event_id = await drawing_room.say("!draw +hat", **reply)
+    assert await homeserver.answer() == UNREAD_RECIPE
+    homeserver.download_sins = []
+    await edit(drawing_room, event_id, "!draw +party hat")
+    await homeserver.files()
+    (job,) = generator.jobs.values()
+    assert (job.recipes[0].slots.subject, job.recipes[0].seed) == (("otter", "party hat"), 3)
 
 
 @pytest.mark.parametrize("maubot_plugin_config_overrides", [{"allowed_users": ["@ada:example.com"]}])

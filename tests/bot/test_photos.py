@@ -90,6 +90,23 @@ async def test_the_photo_that_is_replied_to_goes_to_the_generator_before_its_job
     assert len(generator.jobs) == 2
 
 
+async def test_pictures_say_which_photo_they_were_drawn_from(drawing_room, homeserver, plugin, photo):
+    """So that what the database has lost can be drawn again."""
+    await drawing_room.say("!draw otter", **{"m.relates_to": {"m.in_reply_to": {"event_id": "$photo"}}})
+    recipe = (await homeserver.files())[0]
+    for sent in (await homeserver.marked("picture"), recipe):
+        assert sent.content["household.easel"]["photo"] == "$photo"
+    event = {"type": "m.room.message", "sender": "@bot:example.com", "origin_server_ts": 1}
+    homeserver.history["!kitchen:example.com"].append(
+        {**event, "event_id": "$sent", "room_id": "!kitchen:example.com", "content": recipe.content}
+    )
+    for table in ("image", "posted", "recipe"):
+        await plugin.database.execute(f"DELETE FROM {table}")
+    homeserver.uploads[recipe.content["url"]] = b"prompt: owl\nimage: " + b"a" * 64
+    await drawing_room.say("!draw +hat", **{"m.relates_to": {"m.in_reply_to": {"event_id": "$sent"}}})
+    await homeserver.files(2)
+
+
 async def test_a_photo_that_the_generator_cannot_read_is_told(drawing_room, homeserver, generator, refusal, photo):
     generator.sins["image"] = refusal(422, "That is no picture that I can read.")
     await drawing_room.say("!draw otter", **{"m.relates_to": {"m.in_reply_to": {"event_id": "$photo"}}})

@@ -139,3 +139,12 @@ async def test_one_subject_in_all_styles(ask, homeserver, generator):
         f"@{name}" for name in STARTER_STYLES
     )
     assert all(job.recipes[0].slots.subject == ("otter", "hat") for job in jobs)
+    assert len({recipe.seed for job in jobs for recipe in job.recipes}) == 1, "they are to be compared"
+
+
+@pytest.mark.parametrize("maubot_plugin_config_overrides", [{"max_pictures_a_day": 3}])
+async def test_sheets_of_all_styles_that_are_refused_say_why_once(ask, homeserver, generator):
+    assert "and 3 is the limit" in await ask("!easel style sheet otter")
+    assert "I know" in await ask("!easel models")
+    assert len(await homeserver.answers(2)) == 2
+    assert not generator.jobs
