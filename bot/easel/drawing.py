@@ -221,6 +221,9 @@ class Draughtsman:
             if job.photo is not None:
                 body = with_image(body, await self._sent_photo(job.message.room_id, job.photo))
             await self._store.keep_body(job.id, body)
+        if "sheet" in body:
+            with suppress(NotSent):
+                await self._posts.count(job)
         try:
             await self._generator.submit(job.id, body)
         except Refused as error:
@@ -234,8 +237,6 @@ class Draughtsman:
             await self._generator.cancel(job.replaces)
         await self._store.keep_capabilities(answer)
         await self.forget_files()
-        if "sheet" in body:
-            await self._posts.count(job)
         return replace(drawing, job=replace(job, body=body), notes=self._rules.notes(job, capabilities))
 
     async def _sent_photo(self, room_id: str, event_id: str) -> str:

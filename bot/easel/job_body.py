@@ -16,6 +16,9 @@ from .wildcards import WordLists, resolved
 
 NO_PHOTO = "--strength is for drawing from a photo: reply to one, or send one with the command as its caption."
 
+# As much as the generator takes, and more than two lines above a picture show.
+MAX_HEADING_CHARS = 200
+
 
 class CannotAsk(Exception):
     """What was asked cannot be put to the generator. ``str()`` is a sentence for the person who typed."""
@@ -39,12 +42,16 @@ def job_body(
 
     Raises CannotAsk, and ParseError for a word list that is not among the ``wildcards``.
     """
+    if len({request.count for request in asked.requests}) > 1:
+        raise CannotAsk("-n is one number for all pictures: put it outside the braces.")
     count, most = _count(asked), capabilities.limits.max_recipes_per_job
     if not 1 <= count <= most:
         raise CannotAsk(f"-n is {count}; it can be 1 to {most}.")
     if count * len(asked.requests) > most:
         sizes = " × ".join(str(size) for size in (*asked.sizes, count) if size > 1)
         raise CannotAsk(f"{sizes} are {count * len(asked.requests)} pictures; one !draw can have {most}.")
+    if count > 1 and len({request.seed for request in asked.requests}) > 1:
+        raise CannotAsk("A list of seeds is a picture for each already: say --seed with a list, or -n, not both.")
     recipes, headings = [], []
     for request, heading in zip(asked.requests, asked.headings, strict=True):
         first = seed if request.seed is None else request.seed
@@ -68,7 +75,7 @@ def with_image(body: dict[str, Any], sha256: str) -> dict[str, Any]:
 
 
 def _count(asked: Asked) -> int:
-    """How many pictures of each request: all have the same flag."""
+    """How many pictures of each request."""
     count = asked.requests[0].count
     return 1 if count is None else count
 
@@ -76,11 +83,11 @@ def _count(asked: Asked) -> int:
 def _sheet(headings: Sequence[tuple[str, ...]], sizes: Sequence[int]) -> dict[str, Any]:
     """The last list is across, all others are down; a single list has its headings above its pictures."""
     if len(sizes) == 1:
-        return {"columns": [own[0] for own in headings]}
+        return {"columns": [own[0][:MAX_HEADING_CHARS] for own in headings]}
     across = sizes[-1]
     return {
-        "columns": [own[-1] for own in headings[:across]],
-        "rows": [", ".join(own[:-1]) for own in headings[::across]],
+        "columns": [own[-1][:MAX_HEADING_CHARS] for own in headings[:across]],
+        "rows": [", ".join(own[:-1])[:MAX_HEADING_CHARS] for own in headings[::across]],
     }
 
 

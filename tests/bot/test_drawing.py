@@ -123,6 +123,16 @@ async def test_reactions_draw_from_what_they_are_on(drawing_room, homeserver, ge
     assert (len(generator.jobs), job.requester) == (3, "@bob:example.com")
 
 
+async def test_how_many_pictures_come_is_told_before_any_is_drawn(drawing_room, homeserver, generator):
+    async def submit(request):
+        await homeserver.answers()
+        return await generator._submit(request)
+
+    generator.sins["submit"] = submit
+    await drawing_room.say("!draw {otter | owl}")
+    await homeserver.marked("sheet")
+
+
 async def test_a_sheet_is_drawn_again_from_the_same_recipe_and_with_the_same_words(drawing_room, homeserver, generator):
     await drawing_room.say("!draw otter --seed 1")
     await homeserver.files()

@@ -9,7 +9,7 @@ from bot.easel.generator_words import Capabilities, read
 from bot.easel.job import job_id
 from bot.easel.job_body import CannotAsk, job_body
 from bot.easel.language import Asked, DrawRequest, EarlierFacts, Slots, parse_all
-from generator import api
+from generator import api, limits
 
 OTTER = Slots(subject=("otter",))
 
@@ -170,6 +170,30 @@ def test_all_cells_share_the_seed_unless_it_is_what_varies(known):
     assert seeds("{otter | owl} --steps 1,2") == [41] * 4
     assert seeds("{otter | owl} --seed 3,5") == [3, 5, 3, 5]
     assert seeds("{otter | owl} -n 2") == [41, 42, 41, 42]
+
+
+def test_long_headings_are_cut_to_what_the_generator_takes(known):
+    long = "very " * 60
+    job = job_body(parse_all(f"{{{long}otter | owl}} --steps 1,2"), known, requester="x", seed=1)
+    assert [len(row) for row in job["sheet"]["rows"]] == [limits.MAX_HEADING_CHARS, 3]
+    api.JobRequest.model_validate(json.loads(json.dumps(job)))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{otter -n 2 | owl}", "-n is one number for all pictures: put it outside the braces."),
+        ("{otter -n 2 | owl -n 3}", "-n is one number for all pictures: put it outside the braces."),
+        (
+            "otter --seed 1,2 -n 2",
+            "A list of seeds is a picture for each already: say --seed with a list, or -n, not both.",
+        ),
+    ],
+)
+def test_lists_and_n_that_do_not_go_together_are_refused(known, text, sentence):
+    with pytest.raises(CannotAsk) as refused:
+        job_body(parse_all(text), known, requester="x", seed=1)
+    assert str(refused.value) == sentence
 
 
 def test_a_sheet_too_large_is_refused_with_its_lists(known):

@@ -20,8 +20,8 @@ _BREAK = re.compile(r"[|\n]")
 # A line that ends in a comma goes on in the next one, unless that has a label.
 _CONTINUED = re.compile(r",[ \t\r]*+\n(?![ \t]*+[^\W\d_][\w-]*+[ \t]*+:)")
 _DASHED = re.compile(rf"(?<![^\s,|])(?P<dashes>[{DASHES}]++)(?P<name>[^\W\d_][\w-]*+)")
-# What a term of a reply begins with, but no number below 0.
-_SIGN = re.compile(r"(?<![^\s,|])(?P<sign>\+|-(?![\d.]+(?:\s|$)))(?=[^\W_]|[(\"])")
+# What a term of a reply begins with, but no number below 0: a letter, a bracket, a quote, a wildcard or an emoji.
+_SIGN = re.compile(r"(?<![^\s,|])(?P<sign>\+|-(?![\d.]+(?:\s|$)))(?=[^\W_]|[(\"]|__\w|[^\x00-\x7f\s])")
 _EQUALS = re.compile(r"[ \t]*[=:]")
 # `768 x 1024`, as autocorrect likes to write it.
 _SIDES = re.compile(r"\d+\s*[xX×*:/]\s*\d+")
