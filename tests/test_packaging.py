@@ -44,15 +44,15 @@ def test_only_tracked_files_are_packed(tmp_path: Path) -> None:
     assert sorted(zipfile.ZipFile(built).namelist()) == sorted(tracked)
 
 
-def test_an_installed_generator_has_its_cards_and_its_model(tmp_path: Path) -> None:
+def test_an_installed_generator_has_its_cards_its_model_and_its_font(tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     git("clone", "--quiet", "--shared", str(ROOT), str(clone))
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
     subprocess.run([*build, "--wheel-dir", str(tmp_path), str(clone)], check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
-    weights = set(git("ls-files", "generator/pocket/weights", cwd=clone).split())
-    assert "generator/pocket/weights/words.txt" in weights
-    assert {"generator/cards.yml", *weights} <= set(zipfile.ZipFile(wheel).namelist())
+    data = set(git("ls-files", "generator/pocket/weights", "generator/service/fonts", cwd=clone).split())
+    assert {"generator/pocket/weights/words.txt", "generator/service/fonts/LICENSE"} <= data
+    assert {"generator/cards.yml", *data} <= set(zipfile.ZipFile(wheel).namelist())
 
 
 @pytest.mark.parametrize("first", ["ours", "theirs"])

@@ -1,6 +1,8 @@
 """Many pictures on one, under their headings, to be looked at on a phone. Knows neither jobs nor files."""
 
 from collections.abc import Sequence
+from importlib.resources import files
+from io import BytesIO
 from math import ceil, sqrt
 
 from PIL import Image, ImageDraw, ImageFont
@@ -10,8 +12,10 @@ from PIL.Image import Resampling
 CELL_SIDE = 400
 _GAP = 8
 # A sheet of three columns is a third as wide on a phone: this is then as large as small print.
-_FONT_PX = 34
+_FONT_PX = 32
 _LINE_PX = 40
+# It has the letters of most of Europe, Greek and Cyrillic; Pillow's own has no accents.
+_FONT = "fonts/DejaVuSans.ttf"
 _MAX_LINES = 2
 _PAPER, _INK = "white", "black"
 
@@ -33,7 +37,7 @@ def contact_sheet(pictures: Sequence[Image.Image], *, columns: Sequence[str], ro
             sheet.band(rows[number])
         else:
             sheet.headings(columns[number * across :][: len(line)])
-        sheet.pictures(line)
+        sheet.pictures(line, first=number * across + 1)
     return sheet.image()
 
 
@@ -43,7 +47,7 @@ class _Sheet:
     def __init__(self, across: int, cell_width: int) -> None:
         self._cell_width = cell_width
         self._width = across * (cell_width + _GAP) + _GAP
-        self._font = ImageFont.load_default(_FONT_PX)
+        self._font = ImageFont.truetype(BytesIO(files("generator.service").joinpath(_FONT).read_bytes()), _FONT_PX)
         self._strips: list[Image.Image] = []
 
     def headings(self, texts: Sequence[str]) -> None:
@@ -55,13 +59,17 @@ class _Sheet:
 
     def band(self, text: str) -> None:
         strip, draw = self._strip(_LINE_PX + _GAP)
-        draw.text(self._at(0), self._wrapped(text, self._width - 2 * _GAP)[0], fill=_INK, font=self._font)
+        draw.text(self._at(0), self._cut(" ".join(text.split()), self._width - 2 * _GAP), fill=_INK, font=self._font)
         self._strips.append(strip)
 
-    def pictures(self, cells: Sequence[Image.Image]) -> None:
-        strip, _ = self._strip(max(cell.height for cell in cells) + 2 * _GAP)
-        for number, cell in enumerate(cells):
-            strip.paste(cell, self._at(number))
+    def pictures(self, cells: Sequence[Image.Image], *, first: int) -> None:
+        """In a row; each has its number, by which one asks for it, in its corner, from ``first``."""
+        strip, draw = self._strip(max(cell.height for cell in cells) + 2 * _GAP)
+        for place, cell in enumerate(cells):
+            x, y = self._at(place)
+            strip.paste(cell, (x, y))
+            draw.rectangle((x, y, x + _LINE_PX, y + _LINE_PX), fill=_PAPER)
+            draw.text((x + _LINE_PX / 2, y + _LINE_PX / 2), str(first + place), _INK, self._font, anchor="mm")
         self._strips.append(strip)
 
     def image(self) -> Image.Image:

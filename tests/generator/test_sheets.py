@@ -93,13 +93,32 @@ def test_the_pictures_lie_in_rows_under_headings_that_are_there(number, rows, ac
     columns = [f"column {n}" for n in range(number if not rows else across)]
     sheet = contact_sheet(pictures, columns=columns, rows=rows)
     assert across * CELL_SIDE < sheet.width < (across + 1) * CELL_SIDE
-    found = sheet.getcolors(sheet.width * sheet.height)
-    areas = {colour: count for count, colour in found}
-    assert all(areas[colour] == CELL_SIDE * CELL_SIDE // 2 for colour in colours)
-    assert areas[(0, 0, 0)] > 50 * number
     blank = contact_sheet(pictures, columns=[""] * len(columns), rows=[""] * len(rows))
-    assert (0, 0, 0) not in {colour for _, colour in blank.getcolors(blank.width * blank.height)}
     assert sheet.height >= blank.height
+
+    def areas(image: Image.Image) -> dict[tuple[int, ...], int]:
+        return {colour: count for count, colour in image.getcolors(image.width * image.height)}
+
+    # Each has its number in a corner, and above it what it is.
+    corner = {CELL_SIDE * CELL_SIDE // 2 - areas(sheet)[colour] for colour in colours}
+    assert len(corner) == 1 and 1000 < corner.pop() < 2000
+    assert areas(blank)[(0, 0, 0)] > 15 * number
+    assert areas(sheet)[(0, 0, 0)] > areas(blank)[(0, 0, 0)] + 50 * number
+
+
+def test_headings_have_their_letters():
+    def headed(text: str) -> bytes:
+        return contact_sheet([Image.new("RGB", (64, 64), "red")], columns=[text], rows=[]).tobytes()
+
+    letters = "aäàáåßéñøçčřłđőğ¿жщλω€—“"
+    assert len({headed(letter) for letter in letters}) == len(letters)
+
+
+def test_a_row_that_is_too_long_shows_what_there_is_room_for():
+    def headed(row: str) -> bytes:
+        return contact_sheet([Image.new("RGB", (64, 64), "red")] * 2, columns=["", ""], rows=[row]).tobytes()
+
+    assert headed(f"a {'w' * 200}") == headed(f"a {'w' * 100}") != headed("a")
 
 
 def test_a_heading_that_is_too_long_is_cut_and_stays_over_its_picture():
