@@ -26,7 +26,9 @@ class Place:
 
 
 class Turns:
-    """The queue. A job is overtaken by no more jobs of another requester than its own requester has before it."""
+    """The queue. A job is overtaken by no more jobs of another requester than its own requester has before it, and by
+    MAX_OVERTAKEN that suit better.
+    """
 
     def __init__(self, *, limit: int) -> None:
         self._limit = limit
@@ -85,6 +87,7 @@ class Turns:
     def give_back(self, place: Place) -> None:
         """Put back what was taken, in front of everybody."""
         self._returns -= 1
+        self._last_turns.setdefault(place.requester, self._turn)
         self._places.append(replace(place, turn=self._turn, arrival=self._returns))
 
     def remove(self, job: str) -> None:
@@ -93,8 +96,11 @@ class Turns:
         if gone is None:
             return
         self._places.remove(gone)
-        self._last_turns[gone.requester] -= 1
+        who = gone.requester
+        # What was given back shares its turn with others of its requester's.
         self._places = [
-            replace(place, turn=place.turn - 1) if place.requester == gone.requester and place > gone else place
+            replace(place, turn=place.turn - 1) if place.requester == who and place.turn > gone.turn else place
             for place in self._places
         ]
+        left = [place.turn for place in self._places if place.requester == who]
+        self._last_turns[who] = max([self._last_turns.get(who, gone.turn) - 1, *left])

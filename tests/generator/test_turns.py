@@ -105,6 +105,16 @@ def test_several_that_are_given_back_keep_their_order():
     assert turns.order() == ["a1", "b1", "c1"]
 
 
+def test_what_is_given_back_of_two_can_be_removed():
+    turns = queue("a1", "b1")
+    first, second = turns.take(), turns.take()
+    for place in (second, first):
+        turns.give_back(place)
+    turns.remove("a1")
+    turns.add("a2", "a")
+    assert turns.order() == ["b1", "a2"]
+
+
 @given(st.lists(st.sampled_from(PEOPLE), max_size=30), st.integers(0, 29))
 def test_nobody_is_overtaken_twice_by_the_same(people, index):
     """Before a job that is the k-th of its requester's, at most k of any other's are served."""
@@ -127,7 +137,7 @@ class AnyUse(RuleBasedStateMachine):
         self.turns = Turns(limit=1000)
         self.waiting: dict[str, list[int]] = {person: [] for person in PEOPLE}
         self.count = 0
-        self.taken: Place | None = None
+        self.taken: list[Place] = []
 
     @rule(person=st.sampled_from(PEOPLE))
     def add(self, person):
@@ -138,18 +148,19 @@ class AnyUse(RuleBasedStateMachine):
     @rule()
     def take(self):
         promised = self.turns.order()
-        self.taken = self.turns.take()
-        assert (self.taken.job if self.taken else None) == (promised[0] if promised else None)
-        if self.taken:
-            self.waiting[self.taken.requester].remove(int(self.taken.job))
+        place = self.turns.take()
+        assert (place.job if place else None) == (promised[0] if promised else None)
+        if place:
+            self.taken.append(place)
+            self.waiting[place.requester].remove(int(place.job))
 
     @precondition(lambda self: self.taken)
     @rule()
     def give_back(self):
-        self.turns.give_back(self.taken)
-        assert self.turns.order()[0] == self.taken.job
-        self.waiting[self.taken.requester].insert(0, int(self.taken.job))
-        self.taken = None
+        place = self.taken.pop()
+        self.turns.give_back(place)
+        assert self.turns.order()[0] == place.job
+        self.waiting[place.requester].insert(0, int(place.job))
 
     @precondition(lambda self: any(self.waiting.values()))
     @rule(data=st.data())
