@@ -111,7 +111,9 @@ class _Table:
         try_alone = isinstance(together, Failed) and len(drawings) > 1
         state = self._engine.state()
         for drawing_id, drawing in drawings.items():
-            stepped = or_failed(partial(self._engine.step, [drawing])) if try_alone else together
+            # One that had its last step before another failed lacks nothing.
+            alone = try_alone and drawing.step < drawing.steps
+            stepped = or_failed(partial(self._engine.step, [drawing])) if alone else None if try_alone else together
             if isinstance(stepped, Failed):
                 self._end(drawing_id, stepped)
                 continue

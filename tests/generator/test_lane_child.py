@@ -205,6 +205,36 @@ def test_what_fails_in_company_is_the_end_of_nobody_else(factory, order):
         assert ends == {"one": Failed if factory is bad_engines.Raising else Drawn, "two": Drawn}
 
 
+def test_what_has_had_its_last_step_is_drawn_though_another_fails_then():
+    class Uneven(bad_engines.Colour):
+        """Fails when one of two is finished, which then has no other step."""
+
+        def start(self, draw):
+            if draw.id == "one":
+                pipe.send(GOOD)
+            return super().start(draw)
+
+        def step_one(self, drawing):
+            if drawing.step >= drawing.steps:
+                raise IndexError("this has no such step")
+            super().step_one(drawing)
+
+        def step(self, drawings):
+            super().step(drawings[::-1])
+            if len(drawings) > 1 and any(drawing.step == drawing.steps for drawing in drawings):
+                raise ZeroDivisionError
+
+    long = replace(DRAW, recipe=DRAW.recipe.model_copy(update={"steps": 9}))
+    with lane(Uneven) as pipe:
+        hear(pipe, 1)
+        pipe.send(long)
+        said = []
+        while not {"one", "two"} <= {word.id for word in said if not isinstance(word.event, Progress)}:
+            said += hear(pipe, 1)
+        ends = {word.id: type(word.event) for word in said if not isinstance(word.event, Progress)}
+        assert ends == {"one": Drawn, "two": Drawn}
+
+
 def test_an_engine_that_cannot_start_says_why_and_the_process_ends():
     with lane(bad_engines.Weightless) as pipe:
         assert hear(pipe, 1)[0].error.code == "weights_missing"
