@@ -72,9 +72,21 @@ class Shelf:
         return next((shelved for shelved in self._on_device if shelved.model.name == name), None)
 
     def check(self, shelved: Shelved, *, pixels: int) -> None:
-        """Whether a picture of that size has room beside the weights, which are there. Raises as ``get`` does."""
-        held = shelved.needs.weights(shelved.model.arrangement)
-        self._arrange(shelved.model.name, shelved.needs, pixels, held=held, possible=(shelved.model.arrangement,))
+        """Whether a picture of that size has room beside the weights, which are there; if not, other models go.
+
+        Raises as ``get`` does.
+        """
+        needs, arrangement = shelved.needs, shelved.model.arrangement
+        while True:
+            try:
+                self._arrange(
+                    shelved.model.name, needs, pixels, held=needs.weights(arrangement), possible=(arrangement,)
+                )
+                return
+            except CardBusy:
+                if self._on_device[-1] is shelved:
+                    raise
+                self._put_away(self._on_device.pop())
 
     def _load(self, name: str) -> Shelved:
         card, plan, began = self._cards[name], self._plan, time.perf_counter()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from threading import Lock
 from typing import Any
+from weakref import WeakMethod
 
 import torch
 from compel import Compel, ReturnedEmbeddingsType
@@ -54,7 +55,16 @@ class TextEncoding:
             )
             if encoder is not None
         ]
-        self._kept_row = lru_cache(KEPT_TEXTS)(self._encode_row)
+        # Weak: a cache that held this would keep a dropped model's memory.
+        encode_row = WeakMethod(self._encode_row)
+
+        @lru_cache(KEPT_TEXTS)
+        def kept_row(text: str) -> tuple[torch.Tensor, torch.Tensor, tuple[str, ...]]:
+            encode = encode_row()
+            assert encode is not None, "only this calls it"
+            return encode(text)
+
+        self._kept_row = kept_row
         # Texts are encoded ahead in a thread of their own; compel and the tokenizers are for one at a time.
         self._lock = Lock()
 

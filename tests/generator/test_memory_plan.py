@@ -13,6 +13,7 @@ from running_generator import recipe_of
 from stand_in import stand_in_card
 from stock import denoised
 
+from generator.drawing import shelf
 from generator.drawing.diffusion import DiffusionEngine
 from generator.drawing.model import load_model
 from generator.drawing.needs import GIB, Arrangement, Needs, arrange, count
@@ -115,6 +116,21 @@ def test_weights_stored_in_half_give_what_the_same_weights_give_in_full(stand_in
     with torch.inference_mode():
         assert torch.equal(stored(**inputs).sample, full(**inputs).sample)
     assert all(weight.dtype == torch.float16 for weight in stored.parameters())
+
+
+def test_a_model_that_is_idle_makes_room_for_a_picture(stand_in_folder, v_prediction_folder, monkeypatch):
+    models = {"stand-in": stand_in_card(stand_in_folder), "small": stand_in_card(v_prediction_folder)}
+    engine = DiffusionEngine(Settings(device="cpu", models=models, max_at_once=1))
+    engine.loaded("small")
+    engine.loaded("stand-in")
+    free = shelf.free_bytes
+    monkeypatch.setattr(shelf, "free_bytes", lambda device: 0 if "small" in engine.state().models else free(device))
+    engine.start(Draw("one", recipe_of(subject=("otter",))))
+    assert engine.state().models == ("stand-in",)
+    monkeypatch.setattr(shelf, "free_bytes", lambda device: 0)
+    with pytest.raises(CardBusy):
+        engine.start(Draw("two", recipe_of(subject=("otter",))))
+    assert engine.state().models == ("stand-in",)
 
 
 def test_several_models_stay_in_memory_while_they_fit(stand_in_folder, v_prediction_folder):

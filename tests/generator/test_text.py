@@ -1,5 +1,7 @@
 """Embeddings against the pipeline's own ``encode_prompt``, in fp32."""
 
+import gc
+import weakref
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,19 @@ def pipeline(miniature):
 def text(miniature):
     name, folder = miniature
     return TextEncoding(load_model(name, miniature_card(name, folder), Located(folder, "1"), make_plan("cpu", "auto")))
+
+
+def test_what_is_not_used_any_more_is_gone_at_once(text):
+    """A model's gigabytes hang on it."""
+    encoding = TextEncoding(text._model)
+    encoding.encode("otter", "")
+    gone = weakref.ref(encoding)
+    gc.disable()
+    try:
+        del encoding
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(
