@@ -17,9 +17,8 @@ class Stream:
         self._changed = asyncio.Event()
 
     def put(self, event: JobEvent) -> None:
-        last = self._events[-1] if self._events else None
-        if isinstance(event, PositionEvent | ProgressEvent | PreviewEvent) and type(last) is type(event):
-            self._events.pop()
+        if isinstance(event, PositionEvent | ProgressEvent | PreviewEvent):
+            self._events = deque(other for other in self._events if type(other) is not type(event))
         self._events.append(event)
         self._changed.set()
 

@@ -5,10 +5,20 @@ import itertools
 import pytest
 from running_generator import recipe_of
 
-from generator.api import JobRequest, JobState, RecipeRequest, Slots
+from generator.api import (
+    EndEvent,
+    JobRequest,
+    JobState,
+    PositionEvent,
+    PreviewEvent,
+    ProgressEvent,
+    RecipeRequest,
+    Slots,
+)
 from generator.service.jobs import FINISHED_JOB_KEPT_S, ImpossibleMove, Job, Jobs
 from generator.service.metrics import Metrics
 from generator.service.pace import MEASURED_STEPS, Pace, Work, work_left
+from generator.service.stream import Stream
 
 POSSIBLE = {
     ("queued", "running"),
@@ -25,6 +35,16 @@ def a_job(job_id: str = "job-1", requester: str = "@ann:home", replaces: str | N
     recipes = (RecipeRequest(slots=Slots(subject=("otter",))),)
     request = JobRequest(requester=requester, recipes=recipes, replaces=replaces)
     return Job(job_id, request, (recipe_of(subject=("otter",)),), ())
+
+
+def test_a_slow_reader_has_only_the_newest_of_what_replaces_each_other():
+    stream = Stream()
+    for step in range(100):
+        stream.put(ProgressEvent(n=0, step=step, steps=100))
+        stream.put(PreviewEvent(n=0, image=str(step)))
+        stream.put(PositionEvent(position=100 - step))
+    stream.put(EndEvent.model_construct(event="done"))
+    assert [getattr(event, "step", None) for event in stream._events] == [99, None, None, None]
 
 
 @pytest.mark.parametrize(("before", "after"), sorted(itertools.product(JobState, repeat=2)))
