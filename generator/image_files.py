@@ -15,6 +15,9 @@ MAX_IMAGE_PIXELS = 50_000_000
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 
+# What Pillow raises for files that are damaged, or none of the kind.
+UNREADABLE = (OSError, ValueError, SyntaxError, EOFError)
+
 # The EXIF orientations that turn a picture by a quarter.
 _ORIENTATION = 0x0112
 _QUARTER_TURNS = range(5, 9)
@@ -32,7 +35,7 @@ def read_image(data: bytes) -> Image.Image:
     with _opened(data) as image:
         try:
             image.load()
-        except (OSError, ValueError, SyntaxError, EOFError) as error:
+        except UNREADABLE as error:
             raise _not_an_image() from error
         upright = ImageOps.exif_transpose(image) if _orientation(image) != 1 else image
         if upright.mode.startswith("I"):
@@ -70,10 +73,10 @@ def _opened(data: bytes) -> Image.Image:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_many_pixels() from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+    except (UnidentifiedImageError, *UNREADABLE) as error:
         raise _not_an_image() from error
     if image.width * image.height > MAX_IMAGE_PIXELS:
-        raise _too_many_pixels()
+        raise _too_many_pixels(image.width * image.height)
     return image
 
 
@@ -92,7 +95,8 @@ def _not_an_image() -> Refused:
     return Refused("not_an_image", "That is no picture that I can read. I take PNG, JPEG and WebP.")
 
 
-def _too_many_pixels() -> Refused:
+def _too_many_pixels(pixels: int | None = None) -> Refused:
     limit = MAX_IMAGE_PIXELS
-    message = f"A picture to draw from can have {limit // 1_000_000} million pixels."
-    return Refused("too_many_pixels", message, limit=limit)
+    has = "; that one has more" if pixels is None else f"; that one has {pixels / 1_000_000:.0f} million"
+    message = f"A picture to draw from can have {limit // 1_000_000} million pixels{has}."
+    return Refused("too_many_pixels", message, value=pixels, limit=limit)

@@ -1,7 +1,11 @@
 """Every limit on what a client may ask, with its reason. Limits of one model stand on its card."""
 
-# A job of nine recipes with every slot full is below 40 KB.
-MAX_REQUEST_BYTES = 64 * 1024
+# Nine recipes that are each as long as they may be are 216,000 characters; JSON takes twelve bytes for an emoji, but
+# nobody writes in emoji only.
+MAX_REQUEST_BYTES = 512 * 1024
+
+# Twice as long as any recipe that fits its other limits.
+MAX_RECIPE_CHARS = 64 * 1024
 
 # One job draws at most one sheet, whose cells are picked with the reactions 1 to 9.
 MAX_RECIPES_PER_JOB = 9

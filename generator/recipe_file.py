@@ -20,9 +20,6 @@ from generator.refusals import refusal
 # Prose is read comfortably at this width, and a prompt is prose.
 WIDTH = 100
 
-# As much as a whole request: what is written here is below a tenth of it.
-MAX_RECIPE_CHARS = limits.MAX_REQUEST_BYTES
-
 # facts, plan and a value: three levels are written.
 MAX_DEPTH = 6
 
@@ -127,11 +124,11 @@ class _Loader(yaml.SafeLoader):
 
 
 def _parse(text: str) -> yaml.Node:
-    if len(text) > MAX_RECIPE_CHARS:
+    if len(text) > limits.MAX_RECIPE_CHARS:
         raise _refused(
-            f"A recipe has at most {MAX_RECIPE_CHARS} characters; this one has {len(text)}.",
+            f"A recipe has at most {limits.MAX_RECIPE_CHARS} characters; this one has {len(text)}.",
             len(text),
-            limit=MAX_RECIPE_CHARS,
+            limit=limits.MAX_RECIPE_CHARS,
         )
     try:
         node = _Loader(text).get_single_node()

@@ -10,6 +10,7 @@ from aiohttp.typedefs import Middleware
 
 from generator.api import Error, ErrorAnswer
 from generator.errors import GeneratorError
+from generator.limits import MAX_REQUEST_BYTES
 from generator.service.jobs import QueueFull
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,10 @@ _STATUSES = {
 _HTTP_ERRORS = {
     404: ("unknown", "There is no such address; GET /openapi.json lists them."),
     405: ("wrong_method", "This address does not take this method; GET /openapi.json lists them."),
-    413: ("too_large", "The request is too large."),
+    413: (
+        "too_large",
+        f"A request can have {MAX_REQUEST_BYTES // 1024} KB. Ask for fewer pictures.",
+    ),
 }
 
 
@@ -66,8 +70,10 @@ def guard(*, token: str | None, allowed_hosts: Collection[str]) -> Middleware:
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         if _is_unix(request):
             return await handler(request)
-        if _host_name(request.headers.get("Host", "")) not in hosts:
-            return _error(403, Error(code="wrong_host", message="This generator does not go by this Host."))
+        host = request.headers.get("Host", "")
+        if _host_name(host) not in hosts:
+            message = f"This generator does not go by “{host[:64]}”; its setting tcp_allowed_hosts can allow it."
+            return _error(403, Error(code="wrong_host", message=message))
         given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
         if expected is None or not hmac.compare_digest(given, expected):
             message = "This generator needs its token (Authorization: Bearer …)."

@@ -294,7 +294,7 @@ class Dispatcher:
         if job.state.is_final:
             return None
         outcome: Drawn | Error | None = None
-        file = None if recipe.image is None else self._images.path(recipe.image)
+        file = None if recipe.image is None else self._images.find(recipe.image)
         before, done = time.monotonic(), 0
         async for event in self._lane.run(Draw(_drawing_id(job, n), recipe, job.request.recipes[n].facts, file)):
             match event:
@@ -345,10 +345,15 @@ class Dispatcher:
             self._jobs.picture(job, picture)
         except GeneratorError as error:
             log.error("job %s: %s", job.id, error)
-            self._jobs.fail(job, error.error)
+            self._fail_unsaved(job, n, error.error)
         except Exception:
             log.exception("job %s: picture %d was not written", job.id, n)
-            self._jobs.fail(job, Error(code="internal", message=BUG))
+            self._fail_unsaved(job, n, Error(code="internal", message=BUG))
+
+    def _fail_unsaved(self, job: Job, n: int, error: Error) -> None:
+        """With picture ``n`` the job fails; the next one is under way already, for nobody."""
+        self._jobs.fail(job, error)
+        self._lane.cancel(_drawing_id(job, n + 1))
 
     def _lane_died(self, job: Job, died: LaneDied) -> None:
         """Of those that were drawn together each is tried once more, alone: only one of them may be why."""
@@ -370,6 +375,9 @@ class Dispatcher:
         self._jobs.wait_for(str(busy))
         try:
             await asyncio.sleep(self._busy_pause_s)
+            # It was cancelled meanwhile: nobody waits for the card any more.
+            if job.state.is_final:
+                self._jobs.wait_for(None)
         finally:
             self._waits_for_card = False
 

@@ -10,7 +10,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from PIL import Image
 from generator import recipe_file
 from generator.api import Facts, Picture, Recipe, Sheet, SheetRequest
 from generator.errors import DrawingFailed, Refused
+from generator.image_files import UNREADABLE
 from generator.lane import Drawn
 from generator.service import encoding
 from generator.service.contact_sheet import contact_sheet
@@ -104,7 +105,7 @@ class Gallery:
         try:
             with Image.open(self.path(picture)) as image:
                 return encoding.thumbnail(image)[0]
-        except OSError as error:
+        except UNREADABLE as error:
             raise _gone(picture) from error
 
     def sheet(self, asked: SheetRequest, pictures: Sequence[Picture]) -> Sheet:
@@ -131,7 +132,7 @@ class Gallery:
     def _sheet(self, asked: SheetRequest, pictures: Sequence[Picture]) -> Image.Image:
         try:
             images = [Image.open(self.path(picture)).convert("RGB") for picture in pictures]
-        except OSError as error:
+        except UNREADABLE as error:
             raise _gone(pictures[0]) from error
         return contact_sheet(images, columns=asked.columns, rows=asked.rows)
 
@@ -142,13 +143,19 @@ class Gallery:
                 _delete(path)
 
     def delete_older_than(self, days: int) -> None:
-        """Delete the pictures that were drawn more than ``days`` ago, and what was never finished."""
+        """Delete the pictures that were drawn more than ``days`` ago."""
+        self._delete_older_than(days, lambda path: job_and_n(path.stem) is not None)
+
+    def delete_unfinished(self) -> None:
+        """Delete what a process that was killed had not written to its end."""
+        self._delete_older_than(1, lambda path: path.name.startswith(_UNFINISHED))
+
+    def _delete_older_than(self, days: int, is_meant: Callable[[Path], bool]) -> None:
         oldest = time.time() - days * 24 * 3600
         with self._folders:
             for theme in self._themes():
                 for path in theme.iterdir():
-                    is_ours = job_and_n(path.stem) is not None or path.name.startswith(_UNFINISHED)
-                    if is_ours and path.lstat().st_mtime < oldest:
+                    if is_meant(path) and path.lstat().st_mtime < oldest:
                         path.unlink()
                 _remove_if_empty(theme)
 
@@ -221,7 +228,7 @@ def _restored(path: Path, job: str, n: int, recipe: Recipe) -> Picture | None:
             return None
         with Image.open(path) as image:
             return _picture(image.convert("RGB"), n, path, path.stat().st_size, recipe, facts)
-    except (OSError, ValueError, Refused) as error:
+    except (*UNREADABLE, Refused) as error:
         # The file's name, which most of these errors say, has words of the prompt.
         log.warning("job %s: picture %d is drawn again, since its files cannot be read", job, n)
         log.debug("%s: %s", path, error)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from weakref import WeakValueDictionary
 
 from aiohttp import web
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -58,6 +59,8 @@ class Handlers:
         self._capabilities = capabilities
         self._heartbeat_s = heartbeat_s
         self._document = openapi.document()
+        # Of each job that is being submitted; who cancels it waits until it is there.
+        self._submitting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def health(self, _: web.Request) -> web.Response:
         return _answer(self._health())
@@ -72,15 +75,13 @@ class Handlers:
             asked = JobRequest.model_validate_json(await request.read(), strict=True)
         except ValidationError as error:
             raise refusal(error) from error
-        known = self._known(job_id, asked)
-        if known is None:
-            recipes, pictures = await asyncio.to_thread(self._prepare, job_id, asked)
-            # The same job may have been submitted once more in the meantime.
+        async with self._submitting.setdefault(job_id, asyncio.Lock()):
             known = self._known(job_id, asked)
-        if known is not None:
-            return _answer(self._jobs.status(known))
-        job = Job(job_id, asked, recipes, pictures)
-        self._jobs.add(job)
+            if known is not None:
+                return _answer(self._jobs.status(known))
+            recipes, pictures = await asyncio.to_thread(self._prepare, job_id, asked)
+            job = Job(job_id, asked, recipes, pictures)
+            self._jobs.add(job)
         return _answer(self._jobs.status(job), status=201)
 
     async def keep_image(self, request: web.Request) -> web.Response:
@@ -96,6 +97,10 @@ class Handlers:
         return _answer(self._jobs.status(self._job(request)))
 
     async def cancel(self, request: web.Request) -> web.Response:
+        # Whoever submitted it may have hung up to cancel it.
+        if submitting := self._submitting.get(request.match_info["id"]):
+            async with submitting:
+                pass
         job = self._job(request)
         self._dispatcher.cancel(job)
         return _answer(self._jobs.status(job))

@@ -6,6 +6,7 @@ Everything here blocks, so it is called in a thread. Knows neither jobs nor HTTP
 import hashlib
 import threading
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 from generator.api import SentImage
@@ -13,7 +14,7 @@ from generator.errors import Refused
 from generator.image_files import image_size, read_image
 from generator.service.gallery import write_whole
 
-# Behind the longest time that the bot lets a job wait.
+# One that is sent again, for the next picture from it, need not be.
 KEPT_DAYS = 7
 
 
@@ -31,8 +32,12 @@ class Images:
             raise Refused("wrong_hash", "The image does not have this SHA-256.", field="sha256", value=sha256)
         with self._one_at_a_time:
             width, height = read_image(data).size
-        self._folder.mkdir(parents=True, exist_ok=True)
-        write_whole(self.path(sha256), data)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write_whole(self._folder / sha256, data)
+        except OSError as error:
+            message = f"The picture to draw from could not be written to disk: {error.strerror}."
+            raise Refused("not_written", message, field="sha256", value=sha256) from error
         return SentImage(sha256=sha256, width=width, height=height)
 
     def size(self, sha256: str) -> tuple[int, int]:
@@ -41,18 +46,19 @@ class Images:
 
     def read(self, sha256: str) -> bytes:
         """Raises Refused where it is not here."""
-        try:
-            return self.path(sha256).read_bytes()
-        except FileNotFoundError as error:
+        return self.find(sha256).read_bytes()
+
+    def find(self, sha256: str) -> Path:
+        """The file. Raises Refused where it is not here."""
+        path = self._folder / sha256
+        if not path.is_file():
             message = "The picture to draw from is not here any more; send it again."
-            raise Refused("image_missing", message, field="image", value=sha256) from error
+            raise Refused("image_missing", message, field="image", value=sha256)
+        return path
 
-    def path(self, sha256: str) -> Path:
-        return self._folder / sha256
-
-    def delete_old(self) -> None:
-        """What was sent long ago has been drawn from, and is beside those pictures."""
+    def delete_old(self, *, but: Collection[str]) -> None:
+        """Those that were sent long ago, except ``but``, which are yet to be drawn from. Others are beside pictures."""
         if self._folder.is_dir():
             for path in self._folder.iterdir():
-                if path.lstat().st_mtime < time.time() - KEPT_DAYS * 24 * 3600:
+                if path.name not in but and path.lstat().st_mtime < time.time() - KEPT_DAYS * 24 * 3600:
                     path.unlink()

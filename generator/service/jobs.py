@@ -250,6 +250,11 @@ class Jobs:
             for stream in job.streams:
                 stream.close()
 
+    def images_to_come(self) -> set[str]:
+        """The hashes of what is yet to be drawn from."""
+        recipes = [recipe for job in self._jobs.values() if not job.state.is_final for recipe in job.recipes]
+        return {recipe.image for recipe in recipes if recipe.image}
+
     def count(self, state: JobState) -> int:
         return sum(job.state is state for job in self._jobs.values())
 

@@ -139,7 +139,7 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Easel's generator",
             "version": __version__,
-            "description": "Draws pictures, one job at a time. Over TCP every call needs the token.",
+            "description": "Draws pictures, in fair turns. Over TCP every call needs the token.",
         },
         "paths": paths,
         "components": {

@@ -90,7 +90,7 @@ def create_app(
         await dispatcher.drain(timeout_s=0)
 
     async def tidy(_: web.Application) -> AsyncIterator[None]:
-        task = asyncio.create_task(_tidy(gallery, images, keep_pictures_days), name="tidy")
+        task = asyncio.create_task(_tidy(jobs, gallery, images, keep_pictures_days), name="tidy")
         yield
         task.cancel()
         with suppress(asyncio.CancelledError):
@@ -195,10 +195,11 @@ async def _first(*waits: Coroutine[Any, Any, object]) -> None:
         task.cancel()
 
 
-async def _tidy(gallery: Gallery, images: Images, keep_days: int | None) -> None:
+async def _tidy(jobs: Jobs, gallery: Gallery, images: Images, keep_days: int | None) -> None:
     while True:
         try:
-            await asyncio.to_thread(images.delete_old)
+            await asyncio.to_thread(images.delete_old, but=jobs.images_to_come())
+            await asyncio.to_thread(gallery.delete_unfinished)
             if keep_days is not None:
                 await asyncio.to_thread(gallery.delete_older_than, keep_days)
         except OSError as error:

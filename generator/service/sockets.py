@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# The group may connect, nobody else.
+# The group may connect, nobody else; a folder that is made for the socket lets it through.
 SOCKET_UMASK = 0o117
 FOLDER_MODE = 0o700
+GROUP_FOLDER_MODE = 0o710
 
 # systemd passes its sockets from this descriptor on.
 _FIRST_PASSED_FD = 3
@@ -33,7 +34,7 @@ def passed_sockets() -> list[socket.socket]:
 @contextmanager
 def unix_socket(path: Path, group: str | None) -> Iterator[socket.socket]:
     """A listening socket at ``path``, which only its owner and ``group`` reach. Raises CannotListen."""
-    _prepare_folder(path.parent)
+    _prepare_folder(path.parent, group)
     if path.is_socket() and not _is_live(path):
         path.unlink()
     listener = socket.socket(socket.AF_UNIX)
@@ -79,12 +80,17 @@ def _is_live(path: Path) -> bool:
     raise CannotListen(f"A generator is listening on {path} already.")
 
 
-def _prepare_folder(folder: Path) -> None:
+def _prepare_folder(folder: Path, group: str | None) -> None:
     """Make what is missing for us alone, and trust no folder in which another user could replace the socket."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         for path in reversed(missing):
             path.mkdir(mode=FOLDER_MODE)
+            if group is not None:
+                shutil.chown(path, group=group)
+                path.chmod(GROUP_FOLDER_MODE)
+    except LookupError as error:
+        raise CannotListen(f"{path} cannot be made for the group {group}: {error}.") from error
     except OSError as error:
         raise CannotListen(f"{error.filename} cannot be made: {error.strerror}.") from error
     for path in (folder, folder.parent):

@@ -68,15 +68,20 @@ def test_a_picture_of_another_recipe_is_not_restored(gallery):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".yml"])
-@pytest.mark.parametrize("content", [b"", b"\xff\x00rubbish", None])
+@pytest.mark.parametrize("content", [b"", b"\xff\x00rubbish", "a damaged chunk", None])
 def test_what_cannot_be_read_is_not_restored(gallery, suffix, content):
-    recipe, _ = save(gallery)
+    recipe, picture = save(gallery)
     path = next(gallery.folder.rglob(f"*{suffix}"))
     if content is None:
         path.unlink()
+    elif isinstance(content, str):
+        path.write_bytes(path.read_bytes()[:37] + b"\xff" * 40)
     else:
         path.write_bytes(content)
     assert gallery.restore("job-1", (recipe,)) == ()
+    if suffix == ".png":
+        with pytest.raises(Gone):
+            gallery.thumbnail(picture)
 
 
 def test_an_empty_gallery_has_nothing(gallery):
@@ -161,6 +166,7 @@ def test_what_was_never_finished_goes_too(gallery):
     left.write_text("half")
     age(gallery, ".unfinished", days=2)
     gallery.delete_older_than(1)
+    gallery.delete_unfinished()
     assert not left.exists()
     assert len(files(gallery)) == 2
 

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import io
+import logging
 import os
 import re
 import threading
@@ -11,11 +12,12 @@ import time
 import aiohttp
 import pytest
 import yaml
-from bad_engines import PAINT_BOX_BYTES, SLOW_STEP_S, Deaf, Late, Lazy
+from bad_engines import PAINT_BOX_BYTES, SLOW_STEP_S, Deaf, Late, Lazy, Outplayed, Slow
 from PIL import Image
-from running_generator import eventually
+from running_generator import eventually, stand_in_capabilities
 
 from generator.api import JobStatus
+from generator.errors import DrawingFailed
 from generator.limits import MAX_REQUEST_BYTES
 from generator.service.dispatcher import LOADING, PAUSED
 from generator.service.gallery import Gallery
@@ -325,6 +327,54 @@ async def test_a_picture_that_was_on_its_way_to_the_disk_is_forgotten_too(start_
     assert (await forgetting).status == 204
     assert await asyncio.to_thread(disk.written.wait, 10)
     assert not list(generator.pictures.rglob("*.*"))
+
+
+async def test_after_a_picture_that_cannot_be_written_nothing_is_drawn_for_its_job(start_generator, tmp_path, caplog):
+    class FullDisk(Gallery):
+        def save(self, *picture, **more):
+            raise DrawingFailed("not_written", "The picture could not be written to disk: it is full.")
+
+    caplog.set_level(logging.INFO)
+    generator = await start_generator(Slow, gallery=FullDisk(tmp_path / "pictures"))
+    await generator.submit("sheet", pictures=2, steps=20)
+    assert (await generator.end("sheet"))["error"]["code"] == "not_written"
+    await generator.submit("other")
+    await generator.end("other")
+    assert "job sheet left the card" in caplog.text
+
+
+async def test_a_job_that_is_cancelled_while_it_is_being_submitted_is_not_drawn(start_generator):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slowly():
+        begun.set()
+        assert go_on.wait(10)
+        return stand_in_capabilities()
+
+    generator = await start_generator(capabilities=slowly)
+    submitting = asyncio.create_task(generator.submit("job-1"))
+    assert await asyncio.to_thread(begun.wait, 10)
+    submitting.cancel()
+    cancelling = asyncio.create_task(generator.call("DELETE", "/v1/jobs/job-1"))
+    await asyncio.wait([cancelling], timeout=0.2)  # as long as it needs that waits for nothing
+    go_on.set()
+    assert (await cancelling).json["state"] == "cancelled"
+
+
+async def test_who_comes_after_what_waited_for_the_card_was_cancelled_is_told_no_reason(start_generator, tmp_path):
+    game = tmp_path / "game"
+    game.touch()
+    generator = await start_generator(functools.partial(Outplayed, game=game), busy_pause_s=0.2)
+    await generator.submit("job-1")
+
+    async def waits() -> bool:
+        return bool((await generator.call("GET", "/v1/jobs/job-1")).json["waiting_for"])
+
+    await eventually(waits)
+    await generator.call("DELETE", "/v1/jobs/job-1")
+    game.unlink()
+    await asyncio.sleep(1)  # longer than the pause
+    assert (await generator.submit("job-2")).json["waiting_for"] is None
 
 
 async def test_the_files_of_a_running_job_are_not_deleted(slow_generator):

@@ -1,5 +1,6 @@
 """Where the generator listens, and who may ask there."""
 
+import grp
 import os
 import socket
 import stat
@@ -20,6 +21,13 @@ def test_a_missing_folder_is_made_for_its_owner_alone(tmp_path):
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
         assert {stat.S_IMODE(folder.stat().st_mode) for folder in (path.parent, path.parent.parent)} == {0o700}
     assert not path.exists()
+
+
+def test_a_missing_folder_lets_the_group_through(tmp_path):
+    path, group = tmp_path / "run" / "generator.sock", grp.getgrgid(os.getgid()).gr_name
+    with unix_socket(path, group):
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o710
+        assert path.parent.stat().st_gid == path.stat().st_gid == os.getgid()
 
 
 def test_a_folder_that_is_there_keeps_its_mode(tmp_path):
@@ -54,8 +62,9 @@ def test_another_file_in_its_place_is_left_alone(tmp_path):
     assert path.read_text() == "mine"
 
 
-def test_an_unknown_group_is_a_sentence(tmp_path):
-    with pytest.raises(CannotListen, match="no-such-group"), unix_socket(tmp_path / "s", "no-such-group"):
+@pytest.mark.parametrize("name", ["s", "run/s"])
+def test_an_unknown_group_is_a_sentence(tmp_path, name):
+    with pytest.raises(CannotListen, match="no-such-group"), unix_socket(tmp_path / name, "no-such-group"):
         pass
 
 
