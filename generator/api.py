@@ -318,6 +318,8 @@ class CardLimits(Words):
     min_side: int
     max_side: int
     max_pixels: int
+    max_side_from_image: int = Field(description="Of what is drawn from an image: that gives the composition")
+    max_pixels_from_image: int
     side_multiple: int
     max_steps: int
     min_guidance_scale: float

@@ -34,8 +34,5 @@ MAX_FACT_CHARS = 200
 # As diffusers' image to image: half of the picture is kept, about.
 DEFAULT_STRENGTH = 0.6
 
-# What is drawn from an image may be so many times as long as the model's own sides: the image gives the composition.
-LARGER_FROM_IMAGE = 1.5
-
 MAX_ID_CHARS = 64
 MAX_REQUESTER_CHARS = 255

@@ -146,12 +146,8 @@ def _size(request: RecipeRequest, card: ModelCard, image_size: tuple[int, int] |
         return _like(image_size, card)
     bounds, multiple = card.limits, card.limits.side_multiple
     max_side, max_pixels = bounds.max_side, bounds.max_pixels
-    # A model that draws one size only cannot do with another one, whatever there is to draw from.
-    if image_size is not None and bounds.min_side < bounds.max_side:
-        own = [(size.width, size.height) for size in card.sizes.values()]
-        larger = limits.LARGER_FROM_IMAGE
-        max_side = max(max_side, int(larger * max(max(sides) for sides in own)))
-        max_pixels = max(max_pixels, int(larger**2 * max(width * height for width, height in own)))
+    if image_size is not None:
+        max_side, max_pixels = bounds.max_side_from_image, bounds.max_pixels_from_image
     width, height = (
         round(_bounded(field, asked, default, bounds.min_side, max_side) / multiple) * multiple
         for field, asked, default in (

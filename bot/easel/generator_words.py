@@ -40,6 +40,9 @@ class CardLimits:
     side_multiple: int
     max_steps: int
     max_guidance_scale: float
+    # Of what is drawn from an image; earlier generators do not say it.
+    max_side_from_image: int = 0
+    max_pixels_from_image: int = 0
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from .generator_errors import NotYet
 from .generator_words import ImageFile, JobStatus, Picture, Position
 from .homeserver import Homeserver
 from .job import Job
-from .language import Asked
+from .language import Asked, ParseError, larger_size
+from .language.parse import parse_recipe
 from .outbox import Debt, Priority
 from .picture_post import (
     PICTURE_KINDS,
@@ -102,12 +103,21 @@ class JobPosts:
             )
 
     async def _can_be_larger(self, job: Job) -> bool:
-        """Whether the model of the job's first picture draws more than one size."""
-        known, asked = read_capabilities(await self._store.last_capabilities()), await self._store.job(job.id)
-        if known is None or asked is None or asked.body is None:
+        """Whether its model draws the job's picture larger."""
+        known, recipe = read_capabilities(await self._store.last_capabilities()), await self._store.recipe(job.id, 0)
+        if known is None or recipe is None:
             return False
-        card = known.card(asked.body["recipes"][0].get("model"))
-        return card is not None and card.limits.min_side < card.limits.max_side
+        try:
+            request = parse_recipe(recipe)
+            width, height = larger_size(request)
+        except ParseError:
+            return False
+        card = known.card(request.model)
+        return (
+            card is not None
+            and max(width, height) <= card.limits.max_side_from_image
+            and width * height <= card.limits.max_pixels_from_image
+        )
 
     async def _keep(self, job: Job, picture: Picture, recipe: bytes) -> None:
         await self._store.keep_recipe(

@@ -42,6 +42,8 @@ def card(
             min_side=256,
             max_side=1536,
             max_pixels=1024 * 1024,
+            max_side_from_image=1536,
+            max_pixels_from_image=1152 * 1152,
             side_multiple=8,
             max_steps=100,
             min_guidance_scale=min(1, max_guidance_scale),

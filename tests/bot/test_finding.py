@@ -162,14 +162,32 @@ class TestOffers:
         return {"rate_limit_per_second": 0, **settings}
 
     async def test_reactions_to_press_are_on_a_persons_first_picture(
-        self, drawing_room, homeserver, plugin, settings, keys
+        self, drawing_room, homeserver, generator, settings, keys
     ):
+        generator.sins["recipe"] = generator._bytes(b"prompt: otter\nwidth: 768\nheight: 768\n")
         await drawn_one_after_the_other(drawing_room, homeserver, 2)
         await homeserver.until(lambda: len(offered(homeserver)) >= len(keys))
         # By then the second job is closed as well.
         await drawing_room.say("!draw owl", sender=BOB, room_id="!other:example.com")
         await homeserver.files(3)
         assert offered(homeserver) == keys
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        b"prompt: otter\nwidth: 1024\nheight: 1024\n",
+        b"prompt: otter\nwidth: 1280\nheight: 256\n",
+        b"prompt: otter\nwidth: 768\nheight: 768\nmodel: gone\n",
+        b"prompt: otter\n",
+    ],
+    ids=["pixels", "side", "model", "no size"],
+)
+async def test_no_larger_picture_is_offered_where_there_is_none(drawing_room, homeserver, generator, recipe):
+    generator.sins["recipe"] = generator._bytes(recipe)
+    await drawing_room.say("!draw otter")
+    await homeserver.until(lambda: len(offered(homeserver)) == 3)
+    assert offered(homeserver) == ["🎲", "⭐", "📋"]
 
 
 class TestFewReactions:

@@ -9,7 +9,7 @@ from .parse import parse_all, parse_draw
 from .request import SLOTS, Asked, DrawRequest, EarlierFacts, Slots
 from .sentences import ParseError, brief, nearest, quoted
 from .styles import read_style, style_names
-from .written import as_command, larger, with_seed
+from .written import as_command, larger, larger_size, with_seed
 
 __all__ = [
     "FLAGS",
@@ -27,6 +27,7 @@ __all__ = [
     "as_command",
     "brief",
     "larger",
+    "larger_size",
     "nearest",
     "parse_all",
     "parse_draw",

@@ -35,12 +35,18 @@ def as_command(recipe: str) -> str:
     return f"!draw {text}" if is_same else f"!draw\n```yaml\n{recipe.rstrip()}\n```"
 
 
-def larger(recipe: str) -> str:
-    """What draws the recipe's own picture half as large again, lightly over what is there. Raises ParseError."""
-    request = parse_recipe(recipe)
+def larger_size(request: DrawRequest) -> tuple[int, int]:
+    """Width and height, half as long again as those of a recipe. Raises ParseError where it says none."""
     if not isinstance(request.size, tuple):
         raise ParseError("That recipe does not say how large its picture is.")
     width, height = (round(side * LARGER / SIDE_MULTIPLE) * SIDE_MULTIPLE for side in request.size)
+    return width, height
+
+
+def larger(recipe: str) -> str:
+    """What draws the recipe's own picture half as large again, lightly over what is there. Raises ParseError."""
+    request = parse_recipe(recipe)
+    width, height = larger_size(request)
     # Of few steps one must be left.
     strength = max(LIGHT_STRENGTH, ceil(100 / (request.steps or 1)) / 100)
     return f"--size {width}x{height} --strength {strength:g} -n 1"
