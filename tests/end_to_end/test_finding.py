@@ -43,6 +43,8 @@ async def test_pictures_are_found_by_words_people_and_stars_in_their_own_room(ta
     assert await ada.answer("!easel find otter watercolor") == await ada.answer(
         f"!easel find by:{ada.person.account.user_id}"
     )
+    assert await ada.answer("!easel find otter model:pocket") == both
+    assert newest not in await ada.answer("!easel find otter model:ssd-1b")
     assert newest not in await ada.answer("!easel history")
     assert newest in await bo.answer("!easel history")
 

@@ -1,6 +1,7 @@
 """A photo to draw from, and pictures made larger: two people, a plain and an encrypted room."""
 
 import hashlib
+import zlib
 from io import BytesIO
 
 import numpy as np
@@ -69,6 +70,39 @@ async def test_a_photo_is_drawn_from_and_again_from_its_recipe_in_its_own_room_o
     await ada.person.redact(ada.room_id, caption)
     await bo.person.redact(bo.room_id, photo)
     assert await ada.answer("!draw +hat", **replying(changed.picture.event_id)) == GONE
+
+
+async def test_photos_of_all_kinds_are_drawn_from_upright_and_in_the_size_that_is_asked_for(talks):
+    ada, bo = talks
+    upright = Image.open(BytesIO(a_photo(3)))
+    turned = Image.Exif()
+    turned[0x0112] = 6  # to be turned clockwise by a quarter
+    for kind, image, more in (
+        ("PNG", upright, {}),
+        ("WEBP", upright, {}),
+        ("JPEG", upright.transpose(Image.Transpose.ROTATE_90), {"exif": turned}),
+    ):
+        out = BytesIO()
+        image.save(out, kind, **more)
+        photo = await send_photo(bo, out.getvalue())
+        drawn = await ada.draw("!draw beach --strength 0.3", **replying(photo))
+        assert drawn.record["image"] == hashlib.sha256(out.getvalue()).hexdigest()
+        sky, sand = np.split(np.asarray(Image.open(BytesIO(drawn.png)).convert("RGB"), dtype=float), 2)
+        assert sand[..., 0].mean() > sky[..., 0].mean() + 30
+        assert sand[..., 2].mean() < sky[..., 2].mean() - 30
+
+    said = await ada.draw("!draw beach --model ssd-1b --steps 2 --size 64x96", **replying(photo))
+    assert (said.record["width"], said.record["height"]) == (64, 96)
+    refused = await ada.answer("!draw beach --model ssd-1b --size 64x4096", **replying(photo))
+    assert refused.startswith("height is 4096; it can be")
+    # A few kilobytes that would be gigabytes.
+    small = BytesIO()
+    Image.new("1", (8, 8)).save(small, "PNG")
+    bomb = bytearray(small.getvalue())
+    bomb[16:24] = (30_000).to_bytes(4, "big") * 2
+    bomb[29:33] = zlib.crc32(bomb[12:29]).to_bytes(4, "big")
+    refused = await ada.answer("!draw beach --steps 2", **replying(await send_photo(bo, bytes(bomb))))
+    assert refused.startswith("A picture to draw from can have 50 million pixels; that one has")
 
 
 async def test_what_is_no_photo_is_a_sentence(talks):

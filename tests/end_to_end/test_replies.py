@@ -1,8 +1,12 @@
 """A reply to a picture, its recipe or a recipe file changes one thing: two people, a plain and an encrypted room."""
 
+import io
 import sqlite3
 
 import pytest
+from PIL import Image
+
+from bot.easel.replied_recipes import UNREADABLE, UNSEEN
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -51,8 +55,7 @@ async def test_a_recipe_file_of_a_persons_own_is_replied_to_as_well(talks):
     too_large = await ada.person.send_file(
         ada.room_id, b"#" * 70_000, filename="mine.yaml", mimetype="application/yaml"
     )
-    plain = await bo.draw(f"!draw owl {SMALL}", **replying(too_large))
-    assert plain.record["slots"] == {"subject": ["owl"]}
+    assert await bo.answer(f"!draw owl {SMALL}", **replying(too_large)) == UNREADABLE
 
 
 async def test_in_a_thread_only_a_true_reply_changes_a_recipe(talks):
@@ -69,18 +72,22 @@ async def test_in_a_thread_only_a_true_reply_changes_a_recipe(talks):
 
 async def test_the_rooms_own_events_tell_what_the_database_has_lost_and_no_other_rooms_do(strict_home, rooms, talks):
     ada, bo = talks
-    first = await ada.draw(f"!draw otter, scarf --seed 9 {SMALL}")
+    image = io.BytesIO()
+    Image.linear_gradient("L").save(image, "PNG")
+    content = {"filename": "a.png", "mimetype": "image/png", "msgtype": "m.image"}
+    photo = await ada.person.send_file(ada.room_id, image.getvalue(), **content)
+    first = await ada.draw(f"!draw otter, scarf --seed 9 --strength 0.5 {SMALL}", **replying(photo))
     await strict_home.maubot.child.kill()
     (database,) = strict_home.folder.glob("maubot/plugins/easel.db")
     with sqlite3.connect(database) as connection:
-        connection.execute("DELETE FROM recipe")
-        connection.execute("DELETE FROM posted")
+        for table in ("recipe", "posted", "image"):
+            connection.execute(f"DELETE FROM {table}")
     connection.close()
     await strict_home.maubot.start()
     for event in (first.picture, first.recipe):
         changed = await bo.draw("!draw -scarf", **replying(event.event_id))
         assert (changed.record["slots"], changed.record["seed"]) == ({"subject": ["otter"]}, 9)
+        assert changed.record["image"] == first.record["image"]
 
     elsewhere = rooms[not ada.is_encrypted][1]
-    plain = await elsewhere.draw(f"!draw owl {SMALL}", **replying(first.picture.event_id))
-    assert plain.record["slots"] == {"subject": ["owl"]}
+    assert await elsewhere.answer(f"!draw owl {SMALL}", **replying(first.picture.event_id)) == UNSEEN

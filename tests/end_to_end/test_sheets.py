@@ -6,6 +6,8 @@ import pytest
 import yaml
 from PIL import Image
 
+from bot.easel.starter_styles import STARTER_STYLES
+
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
@@ -84,6 +86,27 @@ async def test_several_of_the_same_vary_the_seed(talks):
     await ada.gone(file.event_id)
 
 
+async def test_models_and_seeds_are_compared_on_a_sheet(talks):
+    ada, bo = talks
+    command = await ada.say("!draw otter --model pocket,ssd-1b --seed 3,4 --steps 2 --size 64x64")
+    refused = await ada.reply(command, "answer")
+    assert "width is 64" in refused.body, "each model has its own limits"
+    command = await bo.say("!draw otter --model pocket,ssd-1b --seed 3,4 --steps 2")
+    sheet, file = await bo.reply(command, "sheet"), await bo.reply(command, "recipes")
+    assert sheet.body.splitlines()[0] == "4 pictures: pocket, ssd-1b × seed 3, seed 4"
+    recipes = yaml.safe_load(await bo.person.fetch(file.content))
+    assert recipes["sheet"] == {"columns": ["seed 3", "seed 4"], "rows": ["pocket", "ssd-1b"]}
+    assert [(cell["model"], cell["seed"]) for cell in recipes["cells"]] == [
+        ("pocket", 3),
+        ("pocket", 4),
+        ("ssd-1b", 3),
+        ("ssd-1b", 4),
+    ]
+    assert await ada.answer("!draw otter --seed 1,2 -n 2") == (
+        "A list of seeds is a picture for each already: say --seed with a list, or -n, not both."
+    )
+
+
 async def test_a_rooms_own_words_are_for_everybody_in_it_and_nowhere_else(rooms, talks):
     ada, bo = talks
     name = "cosy-secret" if ada.is_encrypted else "cosy-open"
@@ -108,12 +131,15 @@ async def test_a_word_list_of_the_settings_is_chosen_from_by_the_seed(talks, cha
     assert await ada.answer("!draw __animals__") == ("There is no word list “__animals__”. Did you mean __animal__?")
 
 
-async def test_one_subject_in_all_styles_comes_on_two_sheets(rooms):
-    ada = rooms[True][0]
+async def test_one_subject_in_all_styles_comes_on_two_sheets(talks):
+    ada, _ = talks
     command = await ada.say("!easel style sheet otter --steps 1")
-    sheets = await ada.replies_in_all(command, "sheet", number=2)
-    assert all("@" in sheet.body.splitlines()[0] for sheet in sheets)
-    await ada.replies_in_all(command, "recipes", number=2)
+    await ada.replies_in_all(command, "sheet", number=2)
+    files = await ada.replies_in_all(command, "recipes", number=2)
+    recipes = [yaml.safe_load(await ada.person.fetch(file.content)) for file in files]
+    columns = [column for sheet in recipes for column in sheet["sheet"]["columns"]]
+    assert sorted(columns) == sorted(f"@{name}" for name in STARTER_STYLES)
+    assert len({cell["seed"] for sheet in recipes for cell in sheet["cells"]}) == 1
 
 
 async def test_a_sheet_too_large_is_told_before_anything_is_drawn(talks):
