@@ -14,7 +14,7 @@ import torch
 from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionXLImg2ImgPipeline
 from PIL import Image
 from running_generator import recipe_of
-from stand_in import stand_in_card
+from stand_in import stand_in_card, stand_in_settings
 from test_exactness import STOCK
 
 from generator.__main__ import main
@@ -192,6 +192,23 @@ def test_a_strength_that_cannot_be_is_refused(asked, sentence):
     with pytest.raises(Refused) as refused:
         resolved(**asked)
     assert str(refused.value) == sentence
+
+
+def test_an_image_is_encoded_in_tiles_where_memory_is_short(stand_in_folder, tmp_path):
+    file = tmp_path / "image"
+    file.write_bytes(encoded(photo()))
+    asked = recipe_of(subject=("otter",)).model_copy(
+        update={"width": 768, "height": 576, "steps": 2, "image": HASH, "strength": 0.5}
+    )
+    settings = Settings(**stand_in_settings(stand_in_folder), device="cpu")
+    whole, tiled = (
+        DiffusionEngine(settings.model_copy(update={"vae_tiling": tiling}))
+        .start(Draw("one", asked, image=file))
+        .latents
+        for tiling in ("never", "always")
+    )
+    assert not torch.equal(whole, tiled)
+    assert (whole - tiled).abs().mean() < 0.1 * whole.abs().mean()
 
 
 # ---- what people send
