@@ -104,7 +104,7 @@ class EaselAnswers:
             )
 
     async def _answer_to(self, message: Message, words: tuple[str, ...]) -> str:
-        """ "" where nothing is left to say."""
+        """What to say; nothing where a job says it."""
         word, *others = words
         if word in self._easel:
             return await self._easel[word](message, tuple(others))
