@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--start", type=Path, help="weights to go on from, in place of nothing")
     parser.add_argument("--vae-steps", type=int, default=VAE_STEPS)
     parser.add_argument("--unet-steps", type=int, default=UNET_STEPS)
-    parser.add_argument("--batch", type=int, default=BATCH, help="pictures, or pieces of them, in a step")
+    parser.add_argument("--batch", type=int, default=BATCH, help="latents in a step of the UNet")
     parser.add_argument("--pictures", type=int, default=PICTURES)
     parser.add_argument("--seed", type=int, default=SEED)
     given = parser.parse_args()
@@ -99,10 +99,7 @@ def train(
     log.info("%d pictures after %.0f s", len(renders), time.perf_counter() - began)
 
     # 2. The VAE, and the pictures as its latents, scaled to unit variance as SDXL's are.
-    if start:
-        vae = load_vae(start).to(device)
-    else:
-        vae = train_vae(renders, folder, steps=vae_steps, batch=batch, device=device, seed=seed)
+    vae = load_vae(start).to(device) if start else train_vae(renders, folder, steps=vae_steps, device=device, seed=seed)
     latents = _latents(vae, renders, folder / f"latents-{SIDE}-{vae_steps}-{pictures}-{seed}.pt", device)
     if not start:
         vae.register_to_config(scaling_factor=round(1 / latents.std().item(), 5))

@@ -40,8 +40,10 @@ _LARGER_EVERY = 4
 # Captions left out, for classifier-free guidance: half as an empty text, half as the zeros of an absent one.
 _DROPPED = 0.1
 
-# Those that make_scheduler's schedule has.
+# Those that make_scheduler's schedule has, and how many of them, nearest to the picture, the larger ones are seen at:
+# a larger picture is never drawn from noise alone.
 _TIMES = 1000
+_LARGER_TIMES = 500
 
 _LOG_EVERY = 100
 
@@ -181,7 +183,7 @@ class _Lots(Dataset[dict[str, Any]]):
     def __getitem__(self, step: int) -> dict[str, Any]:
         rng = random.Random(f"{self._seed} {step}")
         noise_source = torch.Generator().manual_seed(rng.getrandbits(60))
-        size = 1 if step % _LARGER_EVERY == 0 else 0
+        size, times = (1, _LARGER_TIMES) if step % _LARGER_EVERY == 0 else (0, _TIMES)
         count, *shape = self._shapes[size]
         batch = max(1, self._batch * self._shapes[0][1:].numel() // math.prod(shape))
         chosen = rng.choices(range(count), k=batch)
@@ -190,7 +192,7 @@ class _Lots(Dataset[dict[str, Any]]):
             "chosen": torch.tensor(chosen),
             "words": tokenized([_caption_or_none(self._scenes[n], rng) for n in chosen], *self._tokenizers),
             "noise": torch.randn((batch, *shape), generator=noise_source),
-            "times": torch.randint(_TIMES, (batch,), generator=noise_source),
+            "times": torch.randint(times, (batch,), generator=noise_source),
         }
 
 

@@ -56,7 +56,7 @@ def test_finished_weights_are_learned_on_with_their_own_vae(tmp_path: Path):
 
 def three_vae_steps(folder: Path) -> nn.Module:
     pictures = np.random.default_rng(1).integers(256, size=(8, SIDE, SIDE, 3), dtype=np.uint8)
-    return train_vae(pictures, folder, steps=3, batch=16, device=CPU, seed=1)
+    return train_vae(pictures, folder, steps=3, device=CPU, seed=1)
 
 
 def three_unet_steps(folder: Path) -> nn.Module:
