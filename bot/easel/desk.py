@@ -77,10 +77,14 @@ class Desk:
             on = Replied(earlier.base, earlier.photo)
         elif on is None:
             on, refusal = await self._replied_to(message)
+        if earlier is not None:
+            seed = _seed_of(earlier)
+        elif seed is None:
+            seed = secrets.randbelow(SEED_CHOICES)
         job = Job(
             id=identifier,
             message=message.saying(text),
-            seed=_seed_of(earlier) if earlier else secrets.randbelow(SEED_CHOICES) if seed is None else seed,
+            seed=seed,
             pictures=1,
             received_ms=self._now_ms(),
             base=on.recipe,

@@ -111,9 +111,11 @@ class _Table:
         try_alone = isinstance(together, Failed) and len(drawings) > 1
         state = self._engine.state()
         for drawing_id, drawing in drawings.items():
-            # One that had its last step before another failed lacks nothing.
-            alone = try_alone and drawing.step < drawing.steps
-            stepped = or_failed(partial(self._engine.step, [drawing])) if alone else None if try_alone else together
+            stepped = together
+            if try_alone:
+                # One that had its last step before another failed lacks nothing.
+                has_more = drawing.step < drawing.steps
+                stepped = or_failed(partial(self._engine.step, [drawing])) if has_more else None
             if isinstance(stepped, Failed):
                 self._end(drawing_id, stepped)
                 continue

@@ -103,4 +103,4 @@ class Turns:
             for place in self._places
         ]
         left = [place.turn for place in self._places if place.requester == who]
-        self._last_turns[who] = max([self._last_turns.get(who, gone.turn) - 1, *left])
+        self._last_turns[who] = max([self._last_turns[who] - 1, *left])
