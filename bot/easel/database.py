@@ -195,10 +195,12 @@ class Store:
         )
         return _job(row)
 
-    async def open_jobs_of(self, event_id: str) -> list[Job]:
-        """Those to be drawn yet that this message, an edit of it or this reaction asked for, or a reaction to it."""
+    async def open_jobs_of(self, room_id: str, event_id: str) -> list[Job]:
+        """Those to be drawn yet that this event of the room, an edit of it or a reaction to it asked for."""
         return await self._jobs(
-            "SELECT * FROM job WHERE (event_id = $1 OR id = $2) AND state = 'open' ORDER BY received_ms",
+            "SELECT * FROM job WHERE room_id = $1 AND (event_id = $2 OR id = $3) AND state = 'open' "
+            "ORDER BY received_ms",
+            room_id,
             event_id,
             job_id(event_id),
         )

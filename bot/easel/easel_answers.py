@@ -123,11 +123,8 @@ class EaselAnswers:
     async def _cancel(self, message: Message, words: tuple[str, ...]) -> str:
         """What the message replied to asked for; else the newest of this person's in this room, or all of them."""
         if message.reply_to:
-            jobs = [
-                job
-                for job in await self._store.open_jobs_of(message.reply_to)
-                if job.message.room_id == message.room_id and await self._owners.may_change_job(job, message.sender)
-            ]
+            asked = await self._store.open_jobs_of(message.room_id, message.reply_to)
+            jobs = [job for job in asked if await self._owners.may_change_job(job, message.sender)]
         else:
             own = [job for job in await self._store.open_jobs() if job.message.sender == message.sender]
             jobs = [job for job in own if job.message.room_id == message.room_id]

@@ -35,8 +35,8 @@ class Gestures:
 
     async def cancel(self, room_id: str, event_id: str, by: str, state: JobState = JobState.CANCELLED) -> None:
         """Cancel what this message or reaction asked for, and what reactions to it did, as far as ``by`` may."""
-        for job in await self._store.open_jobs_of(event_id):
-            if job.message.room_id == room_id and await self._owners.may_change_job(job, by):
+        for job in await self._store.open_jobs_of(room_id, event_id):
+            if await self._owners.may_change_job(job, by):
                 await self._draughtsman.end(job, state)
 
     async def remove(self, room_id: str, event_id: str, by: str) -> None:

@@ -101,10 +101,11 @@ async def test_all_that_waits_of_a_message_and_of_reactions_to_it(store):
     of_a_reaction = replace(job("c", 5), id=job_id("$reaction"))
     for one in (*waiting, of_a_reaction, job("d", 6)):
         await store.add_job(one)
-    assert await store.open_jobs_of("$a") == waiting
-    assert await store.open_jobs_of("$reaction") == [of_a_reaction]
+    assert await store.open_jobs_of("!r", "$a") == waiting
+    assert await store.open_jobs_of("!r", "$reaction") == [of_a_reaction]
+    assert await store.open_jobs_of("!other", "$a") == []
     await store.end_job("a", JobState.CANCELLED)
-    assert await store.open_jobs_of("$a") == waiting[1:]
+    assert await store.open_jobs_of("!r", "$a") == waiting[1:]
 
 
 async def test_what_someone_asked_for_in_a_day(store):
