@@ -12,7 +12,7 @@ from mautrix.client import InternalEventType
 from mautrix.types import EncryptedEvent, Event, EventType
 from mautrix.util.async_db import Database, UpgradeTable
 
-from .database import Store, upgrade_table
+from .database import Store
 from .delivery import Delivery
 from .desk import Desk
 from .drawing import Draughtsman
@@ -29,6 +29,7 @@ from .owners import Owners
 from .photos import Photos
 from .replied_recipes import RepliedRecipes
 from .room_history import RoomHistory
+from .schema import upgrade_table
 from .settings import Config, InvalidSettings, Settings
 from .styles import Styles
 from .syncing import OwnSync

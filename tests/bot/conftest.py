@@ -21,7 +21,7 @@ from mautrix.util.config import RecursiveDict
 from ruamel.yaml import YAML
 
 from bot import EaselBot
-from bot.easel.database import upgrade_table
+from bot.easel.schema import upgrade_table
 from bot.easel.settings import Config
 
 BASE_CONFIG = Path(__file__).parents[2] / "base-config.yaml"
