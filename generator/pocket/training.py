@@ -32,6 +32,7 @@ class Training:
             self._networks.load_state_dict(state["trained"])
             self._optimizer.load_state_dict(state["optimizer"])
             self._average.load_state_dict(state["average"])
+            self._average.to(next(self._networks.parameters()).device)
             self.step = state["step"]
             # What draws from torch's own generator on the CPU goes on, too; older files are without it.
             if "random" in state:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from compel import Compel, ReturnedEmbeddingsType
 from diffusers import StableDiffusionXLPipeline
+from diffusers.training_utils import EMAModel
 from torch import nn
 
 from generator.pocket import checkpoint
@@ -19,6 +20,7 @@ from generator.pocket.schedule import learning_rate_factor
 from generator.pocket.train import train
 from generator.pocket.train_unet import encode, make_networks, tokenized, train_unet
 from generator.pocket.train_vae import train_vae
+from generator.pocket.training import Training
 
 CPU = torch.device("cpu")
 
@@ -89,6 +91,21 @@ def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path: Pat
             trained(tmp_path / "parts")
     parts = trained(tmp_path / "parts")
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+@pytest.mark.filterwarnings("ignore:.*a meta parameter.*no-op")
+def test_a_training_goes_on_on_the_device_of_its_networks(tmp_path: Path):
+    """What is read from a file is on the CPU; "meta" stands for a card here, since neither mixes with that."""
+
+    def training(device: str) -> tuple[Training, EMAModel]:
+        network = nn.Linear(2, 2, device=device)
+        average = EMAModel(network.parameters())
+        return Training(network, torch.optim.AdamW(network.parameters()), average, tmp_path / "t.pt", steps=2), average
+
+    training("cpu")[0].save()
+    goes_on, average = training("meta")
+    goes_on.resume()
+    assert {parameter.device.type for parameter in average.shadow_params} == {"meta"}
 
 
 @pytest.mark.parametrize(("done", "factor"), [(0.01, 0.505), (0.1, 1), (0.69, 1), (0.85, 0.5), (1, 0)])
