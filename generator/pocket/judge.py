@@ -63,7 +63,7 @@ def _train(judge: Judge, folder: Path) -> None:
     torch.manual_seed(SEED)
     folder.mkdir(parents=True, exist_ok=True)
     scenes = training_scenes(PICTURES, seed=SEED)
-    pictures = training_pictures(folder, scenes, seed=SEED)
+    pictures = training_pictures(folder, scenes)
     answers = {
         name: torch.tensor([values.index(getattr(scene, name)) for scene in scenes])
         for name, values in ATTRIBUTES.items()

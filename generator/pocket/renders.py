@@ -1,5 +1,6 @@
 """The training pictures: so many scenes drawn once and kept in a folder, since drawing costs as much as learning."""
 
+import hashlib
 import os
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
@@ -12,9 +13,14 @@ from generator.pocket.render import render
 from generator.pocket.scene import Scene
 
 
-def training_pictures(folder: Path, scenes: list[Scene], *, seed: int, side: int = SIDE) -> np.ndarray:
+def name_of(scenes: list[Scene]) -> str:
+    """For files made of the scenes: after a change to what is drawn, the pictures of before fit no caption."""
+    return f"{len(scenes)}-{hashlib.sha256(repr(scenes).encode()).hexdigest()[:12]}"
+
+
+def training_pictures(folder: Path, scenes: list[Scene], *, side: int = SIDE) -> np.ndarray:
     """(n, side, side, 3) bytes, read from ``folder`` or drawn on all cores and kept there. Picture n has the seed n."""
-    file = folder / f"renders-{side}-{len(scenes)}-{seed}.npy"
+    file = folder / f"renders-{side}-{name_of(scenes)}.npy"
     if not file.exists():
         pictures = np.empty((len(scenes), side, side, 3), dtype=np.uint8)
         drawn = partial(_rendered, side=side)

@@ -19,7 +19,7 @@ from generator.pocket import checkpoint
 from generator.pocket.architecture import make_scheduler, make_vae
 from generator.pocket.canvas import LARGER_SIDE, SIDE
 from generator.pocket.captions import known_words
-from generator.pocket.renders import training_pictures
+from generator.pocket.renders import name_of, training_pictures
 from generator.pocket.scene import training_scenes
 from generator.pocket.train_unet import (
     GOING_ON_LEARNING_RATE,
@@ -95,21 +95,21 @@ def train(
 
     # 1. Pictures of the small world.
     scenes = training_scenes(pictures, seed=seed)
-    renders = training_pictures(folder, scenes, seed=seed)
+    renders = training_pictures(folder, scenes)
     log.info("%d pictures after %.0f s", len(renders), time.perf_counter() - began)
 
     # 2. The VAE, and the pictures as its latents, scaled to unit variance as SDXL's are.
     vae = load_vae(start).to(device) if start else train_vae(renders, folder, steps=vae_steps, device=device, seed=seed)
-    latents = _latents(vae, renders, folder / f"latents-{SIDE}-{vae_steps}-{pictures}-{seed}.pt", device)
+    latents = _latents(vae, renders, folder / f"latents-{SIDE}-{vae_steps}-{name_of(scenes)}-{seed}.pt", device)
     if not start:
         vae.register_to_config(scaling_factor=round(1 / latents.std().item(), 5))
     log.info("latents after %.0f s, scaled by %s", time.perf_counter() - began, vae.config.scaling_factor)
 
     # 3. The first of the scenes once more, larger.
     larger_scenes = scenes[: max(1, int(pictures * LARGER_SHARE))]
-    larger_renders = training_pictures(folder, larger_scenes, seed=seed, side=LARGER_SIDE)
-    name = f"latents-{LARGER_SIDE}-{vae_steps}-{len(larger_scenes)}-{seed}.pt"
-    larger_latents = _latents(vae, larger_renders, folder / name, device)
+    larger_renders = training_pictures(folder, larger_scenes, side=LARGER_SIDE)
+    larger_file = folder / f"latents-{LARGER_SIDE}-{vae_steps}-{name_of(larger_scenes)}-{seed}.pt"
+    larger_latents = _latents(vae, larger_renders, larger_file, device)
     log.info("%d larger pictures after %.0f s", len(larger_renders), time.perf_counter() - began)
 
     # 4. The UNet and the text encoders.

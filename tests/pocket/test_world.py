@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 from generator.pocket.canvas import LARGER_SIDE
 from generator.pocket.captions import ABSENT, BROAD, PHRASES, caption, known_words
 from generator.pocket.render import render
+from generator.pocket.renders import training_pictures
 from generator.pocket.scene import ATTRIBUTES, PLAIN, Scene, is_held_out, random_scene
 
 OTTER = Scene("otter", "cowboy hat", "scarf", "happy", "beach", "day", "cartoon")
@@ -18,6 +20,13 @@ OTTER = Scene("otter", "cowboy hat", "scarf", "happy", "beach", "day", "cartoon"
 def test_the_same_scene_and_seed_give_the_same_picture():
     assert render(OTTER, 3).tobytes() == render(OTTER, 3).tobytes()
     assert render(OTTER, 3).size == (64, 64)
+
+
+def test_pictures_that_were_kept_are_those_of_the_scenes(tmp_path: Path):
+    owl = replace(OTTER, animal="owl")
+    for scene in (OTTER, owl, OTTER):
+        assert np.array_equal(training_pictures(tmp_path, [scene])[0], np.asarray(render(scene, 0)))
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.mark.parametrize("style", ATTRIBUTES["style"])
