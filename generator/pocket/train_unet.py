@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 LEARNING_RATE = 1e-3
 # For weights that are good already.
-GOING_ON_LEARNING_RATE = 5e-4
+GOING_ON_LEARNING_RATE = 3e-4
 
 # One step in so many learns from the larger pictures.
 _LARGER_EVERY = 4
