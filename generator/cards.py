@@ -33,8 +33,7 @@ UserPath = Annotated[Path, AfterValidator(lambda path: Path(os.path.expanduser(p
 MAX_SIDE = 4096
 
 
-# What is drawn from an image may be so many times as long as the model's own sides: the image gives the composition. A
-# model of one size can draw no other, unless its card says so.
+# What is drawn from an image may be so many times as long as the model's own sides: the image gives the composition.
 LARGER_FROM_IMAGE = 1.5
 
 
@@ -58,9 +57,6 @@ class LimitSettings(_Data):
     min_side: int = Field(256, ge=64)
     max_side: int = Field(1536, le=MAX_SIDE)
     max_pixels: int = 1024 * 1024
-    # Of what is drawn from an image. Not said, they are those above, or the sizes LARGER_FROM_IMAGE times as long.
-    max_side_from_image: int | None = Field(None, le=MAX_SIDE)
-    max_pixels_from_image: int | None = None
     max_steps: int = Field(100, ge=1)
     # 0 is a model that was distilled to draw without guidance, and so takes no negative prompt.
     max_guidance_scale: float = Field(30.0, ge=0)
@@ -231,7 +227,6 @@ def model_card(name: str, card: CardSettings, *, available: bool) -> ModelCard:
     """The card as ``GET /v1/capabilities`` tells it."""
     width, height = card.sizes["square"]
     said = card.limits
-    larger = 1.0 if said.min_side == said.max_side else LARGER_FROM_IMAGE
     longest, most = max(map(max, card.sizes.values())), max(map(prod, card.sizes.values()))
     return ModelCard(
         name=name,
@@ -247,11 +242,9 @@ def model_card(name: str, card: CardSettings, *, available: bool) -> ModelCard:
         limits=CardLimits(
             side_multiple=SIDE_MULTIPLE,
             min_guidance_scale=said.min_guidance_scale,
-            **{
-                **said.model_dump(),
-                "max_side_from_image": said.max_side_from_image or max(said.max_side, int(larger * longest)),
-                "max_pixels_from_image": said.max_pixels_from_image or max(said.max_pixels, int(larger**2 * most)),
-            },
+            max_side_from_image=max(said.max_side, int(LARGER_FROM_IMAGE * longest)),
+            max_pixels_from_image=max(said.max_pixels, int(LARGER_FROM_IMAGE**2 * most)),
+            **said.model_dump(),
         ),
         draft=_card_draft(card),
     )

@@ -128,8 +128,3 @@ async def test_an_arrow_draws_the_picture_larger_over_itself(talks):
     assert (record["width"], record["height"], record["seed"]) == (96, 96, 7)
     assert "Changed: size 96×96 · strength 0.35" in picture.body
     assert Image.open(BytesIO(await bo.person.fetch(picture.content))).size == (96, 96)
-
-    # A model of one size has nothing larger.
-    only = await ada.draw("!draw otter --model pocket --steps 4")
-    await ada.person.react(ada.room_id, only.picture.event_id, "⬆️")
-    assert (await ada.reply(only.picture.event_id, "answer")).body == "width is 96; it can be 64 only."

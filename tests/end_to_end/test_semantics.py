@@ -65,6 +65,18 @@ async def test_a_negative_prompt_takes_away_what_it_names(talk, judge, negative,
     assert left <= 2
 
 
+async def test_a_larger_picture_still_shows_what_was_asked(talk, judge):
+    drawn = await talk.draw("!draw owl, headphones | outfit: red t-shirt | environment: forest, night --seed 3")
+    await talk.person.react(talk.room_id, drawn.picture.event_id, "⬆️")
+    picture = await talk.reply(drawn.picture.event_id, "picture")
+    assert "Changed: size 96×96" in picture.body
+    larger = await talk.person.fetch(picture.content)
+    assert Image.open(BytesIO(larger)).size == (768, 768)
+    before, after = shown(judge, drawn.png, larger)
+    assert after == before
+    assert (after.animal, after.headgear, after.outfit, after.place) == ("owl", "headphones", "red t-shirt", "forest")
+
+
 async def test_the_same_recipe_gives_the_same_pixels_and_another_seed_another_picture(talk):
     first = await talk.draw("!draw fox, scarf, snow --seed 7")
     again = await talk.draw(f"!draw {first.yaml}")

@@ -14,13 +14,13 @@ import torch
 from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionXLImg2ImgPipeline
 from PIL import Image
 from running_generator import recipe_of
-from stand_in import stand_in_card, stand_in_settings
+from stand_in import stand_in_settings
 from test_exactness import STOCK
 
 from generator.__main__ import main
 from generator.api import RecipeRequest, Slots
 from generator.capabilities import capabilities
-from generator.cards import SAMPLERS, model_card
+from generator.cards import SAMPLERS
 from generator.drawing.diffusion import DiffusionEngine
 from generator.errors import Refused
 from generator.image_files import MAX_IMAGE_BYTES, fitted, image_size, read_image
@@ -159,23 +159,11 @@ def test_a_picture_from_an_image_may_be_half_as_large_again_as_the_models_own():
         resolved(image=HASH, width=1160, height=1160)
     with pytest.raises(Refused, match="draws at most 1,048,576"):
         resolved(None, width=1152, height=1152)
+    assert resolved(image=HASH, model="pocket", width=96, height=96).pixels == 96**2
+    with pytest.raises(Refused, match="width is 128; it can be 64 to 96"):
+        resolved(image=HASH, model="pocket", width=128)
     with pytest.raises(Refused, match="it can be 64 only"):
-        resolved(image=HASH, model="pocket", width=96, height=96)
-
-
-def test_a_card_says_how_large_what_is_drawn_from_an_image_may_be():
-    told = model_card("x", stand_in_card(Path("/x")), available=True).limits
-    assert (told.max_side_from_image, told.max_pixels_from_image) >= (told.max_side, told.max_pixels)
-    settings = {"min_side": 64, "max_side": 64, "max_pixels": 4096}
-    card = stand_in_card(Path("/x"))
-    for more, side, pixels in (
-        ({}, 64, 4096),
-        ({"max_side_from_image": 96, "max_pixels_from_image": 9216}, 96, 9216),
-    ):
-        limits = card.limits.model_copy(update={**settings, **more})
-        only = card.model_copy(update={"sizes": {"square": (64, 64)}, "limits": limits})
-        told = model_card("x", only, available=True).limits
-        assert (told.max_side_from_image, told.max_pixels_from_image) == (side, pixels)
+        resolved(None, model="pocket", width=96)
 
 
 @pytest.mark.parametrize(
