@@ -17,7 +17,7 @@ from diffusers import AutoencoderKL, StableDiffusionXLPipeline
 
 from generator.pocket import checkpoint
 from generator.pocket.architecture import make_scheduler, make_vae
-from generator.pocket.canvas import LARGER_SIDE, SIDE
+from generator.pocket.canvas import LARGER_SIDE
 from generator.pocket.captions import known_words
 from generator.pocket.renders import name_of, training_pictures
 from generator.pocket.scene import training_scenes
@@ -98,7 +98,7 @@ def train(
 
     # 2. The VAE, and the pictures as its latents, scaled to unit variance as SDXL's are.
     vae = load_vae(start).to(device) if start else train_vae(renders, folder, steps=vae_steps, device=device, seed=seed)
-    latents = _latents(vae, renders, folder / f"latents-{SIDE}-{vae_steps}-{name_of(scenes)}-{seed}.pt", device)
+    latents = _latents(vae, renders, folder, f"{vae_steps}-{name_of(scenes)}-{seed}", device)
     if not start:
         vae.register_to_config(scaling_factor=round(1 / latents.std().item(), 5))
     log.info("latents after %.0f s, scaled by %s", time.perf_counter() - began, vae.config.scaling_factor)
@@ -106,8 +106,7 @@ def train(
     # 3. The first of the scenes once more, larger.
     larger_scenes = scenes[: max(1, int(pictures * LARGER_SHARE))]
     larger_renders = training_pictures(folder, larger_scenes, side=LARGER_SIDE)
-    larger_file = folder / f"latents-{LARGER_SIDE}-{vae_steps}-{name_of(larger_scenes)}-{seed}.pt"
-    larger_latents = _latents(vae, larger_renders, larger_file, device)
+    larger_latents = _latents(vae, larger_renders, folder, f"{vae_steps}-{name_of(larger_scenes)}-{seed}", device)
     log.info("%d larger pictures after %.0f s", len(larger_renders), time.perf_counter() - began)
 
     # 4. The UNet and the text encoders.
@@ -157,8 +156,9 @@ def save(networks: Networks, vae: AutoencoderKL, out: Path) -> None:
 
 
 @torch.no_grad()
-def _latents(vae: AutoencoderKL, pictures: np.ndarray, file: Path, device: torch.device) -> torch.Tensor:
-    """(n, channels, side / 4, side / 4) floats, read from ``file`` or made and kept there."""
+def _latents(vae: AutoencoderKL, pictures: np.ndarray, folder: Path, name: str, device: torch.device) -> torch.Tensor:
+    """(n, channels, side / 4, side / 4) floats, read from ``folder`` or made and kept there."""
+    file = folder / f"latents-{pictures.shape[1]}-{name}.pt"
     if not file.exists():
         batches = np.array_split(pictures, max(1, len(pictures) // _ENCODED_AT_ONCE))
         modes = [vae.encode(to_tensor(batch).to(device)).latent_dist.mode().cpu() for batch in batches]
