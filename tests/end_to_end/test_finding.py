@@ -33,9 +33,8 @@ async def test_pictures_are_found_by_words_people_and_stars_in_their_own_room(ta
 
     # The first picture of each has the reactions to press.
     for talk, drawn in ((ada, first), (bo, second)):
-        await talk.person.until(lambda talk=talk, drawn=drawn: len(offered(talk, drawn.picture.event_id)) == 3)
-        # Pocket draws one size, and so nothing larger.
-        assert offered(talk, drawn.picture.event_id) == ["🎲", "⭐", "📋"]
+        await talk.person.until(lambda talk=talk, drawn=drawn: len(offered(talk, drawn.picture.event_id)) == 4)
+        assert offered(talk, drawn.picture.event_id) == ["🎲", "⬆", "⭐", "📋"]
 
     both = await ada.answer("!easel find otter")
     newest, oldest = (event.picture.event_id.replace("$", "%24") for event in (second, first))
