@@ -24,6 +24,13 @@ def data_dir() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "easel"
 
 
+def cache_dir() -> Path:
+    """Where what can be made again is kept: systemd's folder for a service, else XDG_CACHE_HOME."""
+    if given := os.environ.get("CACHE_DIRECTORY"):
+        return Path(given)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "easel"
+
+
 class Settings(BaseModel):
     """Every setting of the generator; ``deploy/generator.yml`` has each with a comment."""
 

@@ -13,18 +13,18 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL
 from diffusers.image_processor import VaeImageProcessor
-from PIL.Image import Image
+from PIL.Image import Image, fromarray
 
 from generator import known_words
 from generator.api import EarlierFacts, Memory, Recipe
 from generator.capabilities import all_cards, default_model
-from generator.drawing.loop import Drawing, step_all
+from generator.drawing.loop import Drawing, RunAhead, step_all
 from generator.drawing.memory import memory_of
 from generator.drawing.model import Model
 from generator.drawing.needs import Arrangement
 from generator.drawing.plan import lora_facts, make_plan, must_tile
 from generator.drawing.preview import Previews
-from generator.drawing.samplers import make_scheduler, step_options
+from generator.drawing.sampling import make_sampling
 from generator.drawing.shelf import Shelf, Shelved
 from generator.drawing.text import Conditioning
 from generator.errors import DrawingFailed
@@ -48,6 +48,7 @@ class DiffusionEngine:
         self._settings = settings
         self._shelf: Shelf | None = None
         self._previews = Previews()
+        self._ahead = RunAhead()
         # For what is done ahead; it ends with the process.
         self._beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="text")
         self._memory: Memory | None = None
@@ -98,24 +99,20 @@ class DiffusionEngine:
         # 1. Text. Row 0 is the negative prompt, row 1 the prompt.
         conditioning = shelved.text.encode(recipe.prompt, recipe.negative_prompt).to(plan.device, model.dtype)
 
-        # 2. Schedule. A new scheduler for each drawing: it keeps the outputs of earlier steps.
-        scheduler = make_scheduler(recipe.sampler, model.scheduler_config)
-        scheduler.set_timesteps(recipe.steps, device=plan.device)
-
-        # 3. Noise, always from the CPU's generator and in fp32: the same seed starts alike on every machine.
+        # 2. Noise, always from the CPU's generator and in fp32: the same seed starts alike on every machine.
         sides = (recipe.height // model.pixels_per_latent, recipe.width // model.pixels_per_latent)
         shape = (1, model.unet.config.in_channels, *sides)
         random = torch.Generator().manual_seed(recipe.seed)
         clean = None if draw.image is None else self._encoded(draw.image, recipe, shelved, random)
         noise = torch.randn(shape, generator=random, dtype=torch.float32).to(plan.device)
-        if clean is None:
-            timesteps, latents = scheduler.timesteps, noise * scheduler.init_noise_sigma
-        else:
-            first = (recipe.steps - recipe.steps_drawn) * scheduler.order
-            timesteps = scheduler.timesteps[first:]
-            if hasattr(scheduler, "set_begin_index"):
-                scheduler.set_begin_index(first)
-            latents = scheduler.add_noise(clean, noise, timesteps[:1])
+
+        # 3. Schedule, from an image only the last steps of it.
+        sampling = make_sampling(
+            recipe.sampler, model.scheduler_config, steps=recipe.steps, device=plan.device, noise=random
+        )
+        if clean is not None:
+            sampling.begin_at((recipe.steps - recipe.steps_drawn) * sampling.scheduler.order)
+        latents = sampling.start(noise, clean)
 
         # 4. SDXL's size conditioning: original size, no crop, target size.
         size = (recipe.height, recipe.width)
@@ -130,9 +127,7 @@ class DiffusionEngine:
             model,
             conditioning,
             time_ids,
-            scheduler,
-            timesteps,
-            step_options(scheduler, random),
+            sampling,
             latents,
             time.perf_counter() - began,
             lora,
@@ -155,7 +150,7 @@ class DiffusionEngine:
             if shelved.model.arrangement is Arrangement.OFFLOADED:
                 shelved.model.unet.to(self._plan.device)
             try:
-                step_all(together, at_once=shelved.at_once)
+                step_all(together, at_once=shelved.at_once, ahead=self._ahead)
             except torch.OutOfMemoryError:
                 # What is recorded has memory of its own, which nothing else gets.
                 shelved.model.recordings.forget()
@@ -178,15 +173,22 @@ class DiffusionEngine:
                 "The drawing fell apart into numbers that are none. A lower guidance may help.",
             )
 
-        with self._vae(self.loaded(recipe.model), pixels=recipe.pixels) as vae:
+        shelved = self.loaded(recipe.model)
+        with self._vae(shelved, pixels=recipe.pixels) as vae:
             tiled = vae.use_tiling
             decoded = vae.decode(drawing.latents / vae.config.scaling_factor, return_dict=False)[0]
         if self._settings.previews:
             self._previews.learn(drawing, decoded)
-        image = VaeImageProcessor().postprocess(decoded, output_type="pil")[0]
+        image = _image(decoded)
 
         seconds = drawing.seconds + time.perf_counter() - began
-        facts = plan.facts(card=model.card, arrangement=model.arrangement, tiled=tiled, together=drawing.most_together)
+        facts = plan.facts(
+            card=model.card,
+            arrangement=model.arrangement,
+            fused=shelved.fused,
+            tiled=tiled,
+            together=drawing.most_together,
+        )
         if recipe.tier == "draft":
             facts |= lora_facts(drawing.lora)
         notes = (
@@ -224,6 +226,15 @@ class DiffusionEngine:
         finally:
             if takes_turns:
                 model.vae.to("cpu")
+
+
+def _image(decoded: torch.Tensor) -> Image:
+    """From (1, 3, height, width), -1 to 1, as diffusers' VaeImageProcessor does it, but rounded on the device.
+
+    A quarter of the bytes leave the card then.
+    """
+    bytes_ = ((decoded[0] / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
+    return fromarray(bytes_.permute(1, 2, 0).contiguous().cpu().numpy())
 
 
 def encodes_beside(device: torch.device, arrangement: Arrangement) -> bool:

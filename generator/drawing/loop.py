@@ -18,6 +18,7 @@ from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import resca
 from generator.api import EarlierFacts, Recipe
 from generator.drawing.deep_cache import UNetInput, outermost, whole
 from generator.drawing.model import Model
+from generator.drawing.sampling import Sampling
 from generator.drawing.text import Conditioning
 from generator.drawing.tiers import DRAFT_WITH_LORA, TIERS, Tier
 
@@ -31,11 +32,7 @@ class Drawing:
     model: Model
     conditioning: Conditioning
     time_ids: torch.Tensor
-    scheduler: Any
-    # Of the scheduler's own those that are drawn: from an image only the last ones.
-    timesteps: torch.Tensor
-    # What the scheduler's step takes besides.
-    step_options: dict[str, Any]
+    sampling: Sampling
     latents: torch.Tensor
     # Time on the card; of a call that is shared, its share.
     seconds: float
@@ -49,7 +46,7 @@ class Drawing:
 
     @property
     def steps(self) -> int:
-        return len(self.timesteps)
+        return self.sampling.steps
 
     @property
     def tier(self) -> Tier:
@@ -67,8 +64,27 @@ class Drawing:
         return self.step % self.tier.whole_every == 0
 
 
-def step_all(drawings: Sequence[Drawing], *, at_once: int) -> None:
-    """One step of denoising for each; at most ``at_once`` drawings share a call."""
+class RunAhead:
+    """Keeps a card busy: the processor is one call ahead of it, and no more, so that a cancelled drawing ends soon."""
+
+    def __init__(self) -> None:
+        self._last: torch.cuda.Event | None = None
+
+    def wait(self) -> None:
+        """Called after a call was given to the card: wait until the one before it is done."""
+        if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+            return
+        before, self._last = self._last, torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
+        self._last.record()
+        if before is not None:
+            before.synchronize()
+
+
+def step_all(drawings: Sequence[Drawing], *, at_once: int, ahead: RunAhead) -> None:
+    """One step of denoising for each; at most ``at_once`` drawings share a call.
+
+    A card may still be busy with the last call when this returns.
+    """
     for together in _shared(drawings, at_once):
         began = time.perf_counter()
 
@@ -81,8 +97,12 @@ def step_all(drawings: Sequence[Drawing], *, at_once: int) -> None:
         # 3. Each drawing takes that much noise away from its own latents.
         for drawing, own in zip(together, torch.split(predicted, [drawing.rows for drawing in together]), strict=True):
             _advance(drawing, own)
-            drawing.seconds += (time.perf_counter() - began) / len(together)
             drawing.most_together = max(drawing.most_together, len(together))
+
+        # 4. The next call is prepared while the card is busy with this one.
+        ahead.wait()
+        for drawing in together:
+            drawing.seconds += (time.perf_counter() - began) / len(together)
 
 
 def _shared(drawings: Sequence[Drawing], at_once: int) -> Iterator[list[Drawing]]:
@@ -97,13 +117,12 @@ def _shared(drawings: Sequence[Drawing], at_once: int) -> Iterator[list[Drawing]
 
 
 def _input(drawing: Drawing) -> UNetInput:
-    timestep = drawing.timesteps[drawing.step]
-    latents = drawing.scheduler.scale_model_input(drawing.latents, timestep).to(drawing.model.dtype)
+    latents = drawing.sampling.model_input(drawing.latents, drawing.step).to(drawing.model.dtype)
     # The prompt's row is the last; where the guidance has ended since, only that one of what was kept.
     own = slice(-drawing.rows, None)
     return UNetInput(
         latents=latents.expand(drawing.rows, -1, -1, -1),
-        timesteps=timestep.float().expand(drawing.rows),
+        timesteps=drawing.sampling.timestep(drawing.step).expand(drawing.rows),
         embeds=drawing.conditioning.embeds[own],
         # A UNet of the family SD leaves them alone.
         added={"text_embeds": drawing.conditioning.pooled[own], "time_ids": drawing.time_ids[own]},
@@ -141,9 +160,5 @@ def _advance(drawing: Drawing, predicted: torch.Tensor) -> None:
         predicted = negative + drawing.recipe.guidance_scale * (positive - negative)
         if rescale := drawing.model.card.guidance_rescale:
             predicted = rescale_noise_cfg(predicted, positive, guidance_rescale=rescale)
-    timestep = drawing.timesteps[drawing.step]
-    stepped = drawing.scheduler.step(
-        predicted.float(), timestep, drawing.latents, return_dict=False, **drawing.step_options
-    )
-    drawing.latents = stepped[0]
+    drawing.latents = drawing.sampling.step(predicted.float(), drawing.latents, drawing.step)
     drawing.step += 1

@@ -46,7 +46,7 @@ class Plan:
         return tuple(Arrangement)
 
     def facts(
-        self, *, card: CardSettings, arrangement: Arrangement, tiled: bool, together: int
+        self, *, card: CardSettings, arrangement: Arrangement, fused: bool, tiled: bool, together: int
     ) -> dict[str, str | int | float | bool | None]:
         """What the recipe file records: under the same facts the same recipe gives the same pixels."""
         return {
@@ -54,6 +54,8 @@ class Plan:
             "dtype": _dtype_name(self.computed),
             **({"stored": _dtype_name(self.stored)} if self.stored != self.computed else {}),
             "arrangement": str(arrangement),
+            # Our own round less often.
+            "kernels": "fused" if fused else "torch",
             "vae_dtype": "float32",
             "vae_tiling": tiled,
             # Rows of others in the same call may change the last bits.

@@ -39,16 +39,10 @@ class Previews:
         if fitted is None or now - self._shown.get(drawing, -self._every_s) < self._every_s:
             return None
         self._shown[drawing] = now
-        latents = _clean(drawing)
+        latents = drawing.sampling.clean(drawing.latents)
         height, width = latents.shape[-2:]
         colours = (_columns(latents) @ fitted).view(height, width, 3)
         return Image.fromarray((colours * 127.5 + 127.5).clamp(0, 255).byte().numpy())
-
-
-def _clean(drawing: Drawing) -> torch.Tensor:
-    """What the latents will be by the last prediction, where the sampler keeps that; else the noisy ones."""
-    kept = getattr(drawing.scheduler, "model_outputs", None)
-    return kept[-1] if kept and kept[-1] is not None else drawing.latents
 
 
 def _columns(latents: torch.Tensor) -> torch.Tensor:

@@ -35,6 +35,15 @@ def make_scheduler(sampler: str, scheduler_config: Mapping[str, Any]) -> Any:
     return scheduler.from_config(scheduler_config, **options)
 
 
+# Those that draw no noise of their own.
+_DETERMINISTIC = frozenset({"unipc", "pndm", "euler", "dpmpp_2m"})
+
+
+def is_deterministic(sampler: str) -> bool:
+    """Whether latents are the same sum of noise and predictions whatever their values are."""
+    return sampler in _DETERMINISTIC
+
+
 def step_options(scheduler: Any, noise: torch.Generator) -> dict[str, Any]:
     """What the scheduler's ``step`` takes besides: a sampler that adds noise takes it from the drawing's own."""
     return {"generator": noise} if "generator" in signature(scheduler.step).parameters else {}

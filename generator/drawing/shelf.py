@@ -12,13 +12,14 @@ import psutil
 import torch
 
 from generator.cards import CardSettings
-from generator.drawing.batching import measured_at_once, try_graphs
 from generator.drawing.memory import memory_of
 from generator.drawing.model import Model, load_model
 from generator.drawing.needs import GIB, SPARE_BYTES, Arrangement, Needs, arrange, count
 from generator.drawing.plan import Plan, free_bytes
 from generator.drawing.text import TextEncoding
+from generator.drawing.ways import Remembered, can_fuse, find, key_of, measured_at_once, take
 from generator.errors import CardBusy
+from generator.settings import cache_dir
 from generator.weights import locate
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ class Shelved:
     text: TextEncoding
     needs: Needs
     at_once: int = 1
+    # Whether the model draws with our own kernels.
+    fused: bool = False
 
 
 class Shelf:
@@ -46,6 +49,7 @@ class Shelf:
 
     def __init__(self, cards: Mapping[str, CardSettings], plan: Plan, *, max_at_once: int) -> None:
         self._cards, self._plan, self._max_at_once = cards, plan, max_at_once
+        self._remembered = Remembered(cache_dir() / "ways.json")
         # The last one that was asked for comes first.
         self._on_device: list[Shelved] = []
         self._in_ram: list[Model] = []
@@ -98,7 +102,7 @@ class Shelf:
         model.bring(plan.device)
         # Only now: compel's parts stay where the encoders are when it is made.
         shelved = Shelved(model, TextEncoding(model), needs)
-        self._measure(shelved, pixels=width * height)
+        self._choose_ways(shelved, pixels=width * height)
         self._on_device.insert(0, shelved)
         log.info(
             "%s, revision %s, is %s in %s: up to %.1f GiB of %.1f GiB free; ready after %.1f s",
@@ -157,15 +161,23 @@ class Shelf:
             self._in_ram.remove(model)
         return model if model is not None and model.arrangement is arrangement else None
 
-    def _measure(self, shelved: Shelved, *, pixels: int) -> None:
-        """Whether recorded calls are faster, and how many drawings at once, as far as there is room."""
-        if shelved.model.arrangement is Arrangement.OFFLOADED:
-            return
-        if self._plan.device.type == "cpu":
-            shelved.model.recordings.is_on = True
-        # Graphs keep their memory: only where there is plenty.
-        elif free_bytes(self._plan.device) >= _ROOM_FOR_GRAPHS:
-            try_graphs(shelved.model)
+    def _choose_ways(self, shelved: Shelved, *, pixels: int) -> None:
+        """The fastest ways of calling the model that there is room for, tried once on each card."""
+        model = shelved.model
         room = free_bytes(self._plan.device) - SPARE_BYTES
         most = max(1, min(self._max_at_once, room // max(1, shelved.needs.step(pixels))))
-        shelved.at_once = measured_at_once(shelved.model, most=most)
+        most = 1 << (most.bit_length() - 1)
+        if self._plan.device.type == "cpu":
+            model.recordings.is_on = True
+            shelved.at_once = measured_at_once(model, most=most)
+        elif model.arrangement is not Arrangement.OFFLOADED:
+            # Graphs keep their memory: only where there is plenty.
+            may_record = free_bytes(self._plan.device) >= _ROOM_FOR_GRAPHS
+            key = key_of(model, may_record=may_record, most=most)
+            ways = self._remembered.get(key)
+            if ways is None:
+                ways = find(model, may_fuse=can_fuse(model), may_record=may_record, most=most)
+                self._remembered.put(key, ways)
+            else:
+                take(model, ways)
+            shelved.at_once, shelved.fused = ways.at_once, ways.fused

@@ -12,7 +12,7 @@ from stock import denoised, stock_latents, stock_pipeline
 
 from generator.api import EarlierFacts, Recipe, Slots
 from generator.cards import CardSettings
-from generator.drawing import batching
+from generator.drawing import ways
 from generator.drawing.diffusion import DiffusionEngine, encodes_beside
 from generator.drawing.needs import Arrangement
 from generator.drawing.text import TextEncoding
@@ -112,9 +112,9 @@ def test_latents_and_schedule_are_the_models_own(small_engine, v_prediction_fold
     drawing = denoised(small_engine, recipe(model="small", slots=Slots(subject=("otter",)), guidance_scale=3.0))
 
     assert drawing.latents.shape == (1, 4, 24, 16)
-    assert drawing.scheduler.config.prediction_type == "v_prediction"
-    assert drawing.scheduler.timesteps[0] == 999
-    assert drawing.scheduler.alphas_cumprod[-1] < 1e-6
+    assert drawing.sampling.scheduler.config.prediction_type == "v_prediction"
+    assert drawing.sampling.scheduler.timesteps[0] == 999
+    assert drawing.sampling.scheduler.alphas_cumprod[-1] < 1e-6
     drawn = small_engine.finish(drawing)
     assert (drawn.image.size, drawn.enlarge, drawn.plan["enlarged"]) == ((64, 96), 2, 2)
     assert np.abs(np.asarray(drawn.image, dtype=int) - np.asarray(stock, dtype=int)).max() <= 1
@@ -321,5 +321,5 @@ def test_tiles_take_effect_below_the_vaes_own_sample_size(stand_in_folder):
     ],
 )
 def test_so_many_are_drawn_at_once_as_take_the_least_time_each(monkeypatch, engine, call_ms, most, best):
-    monkeypatch.setattr(batching, "_seconds", lambda _, drawings: call_ms[drawings] / 1000)
-    assert batching.measured_at_once(engine.loaded("stand-in").model, most=most) == best
+    monkeypatch.setattr(ways, "_seconds", lambda _, drawings: call_ms[drawings] / 1000)
+    assert ways.measured_at_once(engine.loaded("stand-in").model, most=most) == best

@@ -77,7 +77,7 @@ def test_every_sampler_equals_the_stock_pipeline_on_every_model(engine, pipeline
     deviation = float((drawing.latents - expected).abs().max() / expected.std())
     print(f"{pipeline.name}, {sampler}: {deviation:.1e}")  # pytest -rP shows it
     assert deviation < 1e-4
-    assert drawing.scheduler.config.prediction_type == pipeline.own_scheduler.prediction_type
+    assert drawing.sampling.scheduler.config.prediction_type == pipeline.own_scheduler.prediction_type
     assert drawing.steps == asked.steps + (sampler == "pndm")
 
 

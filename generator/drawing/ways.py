@@ -1,0 +1,252 @@
+"""Which ways of calling a model are the fastest on this very device, found by trying them with noise as input.
+
+A way is fused kernels (`generator.drawing.fused`), recorded calls (`generator.drawing.recordings`), or so many drawings
+in the same calls. What was found for a card, its driver, the versions and the model is remembered in a file.
+"""
+
+import json
+import logging
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+from generator.drawing.deep_cache import UNetInput, whole
+from generator.drawing.model import Model
+
+log = logging.getLogger(__name__)
+
+# Every drawing's first picture comes later the more are drawn together: that must be worth it.
+_LEAST_GAIN = 0.15
+
+# A call that takes longer than this is busy with arithmetic, which twice as many drawings have twice as much of.
+_BUSY_S = 0.3
+
+# A recording takes memory, and fused kernels are one thing more that may be wrong: that must be worth it.
+_LEAST_GAIN_OF_A_WAY = 0.05
+
+# Fused kernels differ from torch's by rounding: in fp16, on an H100, by 0.0014 of the UNet's largest value.
+_MOST_APART = 0.01
+
+# What Triton compiles for: PyTorch names 7.0 as the oldest.
+_OLDEST_FOR_TRITON = (7, 0)
+
+_REPEATS = 3
+_TOKENS = 77
+
+# Versions that change how fast something is.
+_PACKAGES = ("torch", "triton", "diffusers", "easel")
+
+
+@dataclass(frozen=True)
+class Ways:
+    """What was found for a model at its native size. ``step_ms`` is a lone drawing's step, each call with two rows."""
+
+    fused: bool = False
+    recorded: bool = False
+    at_once: int = 1
+    step_ms: float = 0.0
+
+    def __str__(self) -> str:
+        fused = "fused kernels" if self.fused else "torch's kernels"
+        recorded = "recorded" if self.recorded else "launched one after the other"
+        return f"{fused}, {recorded}, up to {self.at_once} drawings at once; {self.step_ms:.1f} ms a step"
+
+
+class Remembered:
+    """The ways that were found before, in a JSON file. One that cannot be read or written is only a slower start."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def get(self, key: str) -> Ways | None:
+        try:
+            return Ways(**json.loads(self._file.read_text(encoding="utf-8"))[key])
+        except (OSError, ValueError, LookupError, TypeError):
+            return None
+
+    def put(self, key: str, ways: Ways) -> None:
+        try:
+            known = json.loads(self._file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            known = {}
+        unfinished = self._file.with_suffix(".new")
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            unfinished.write_text(json.dumps({**known, key: asdict(ways)}, indent=1), encoding="utf-8")
+            unfinished.replace(self._file)
+        except OSError as error:
+            log.warning("%s cannot be written: how to draw fast is found anew at the next start: %s", self._file, error)
+
+
+def key_of(model: Model, *, may_record: bool, most: int) -> str:
+    """All that the answer depends on."""
+    device = model.unet.device
+    card = platform.processor() or platform.machine()
+    if device.type == "cuda":
+        card = f"{torch.cuda.get_device_name(device)}, driver {_driver()}"
+    versions = " ".join(f"{package} {_version(package)}" for package in _PACKAGES)
+    width, height = model.card.sizes["square"]
+    return "; ".join(
+        [card, versions, f"{model.name} {model.revision} {model.dtype} {width}x{height}", f"{may_record} {most}"]
+    )
+
+
+def _driver() -> str:
+    """The driver's version, as the kernel tells it."""
+    file = Path("/proc/driver/nvidia/version")
+    return file.read_text(encoding="utf-8").splitlines()[0] if file.exists() else "unknown"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
+
+
+@torch.inference_mode()
+def find(model: Model, *, may_fuse: bool, may_record: bool, most: int) -> Ways:
+    """Try the ways one after the other, and leave the model in the fastest.
+
+    ``most`` is how many drawings there is memory for.
+    """
+    plain = best = _alone(model, may_record=may_record)
+    if may_fuse and _try_to_fuse(model):
+        fused = replace(_alone(model, may_record=may_record), fused=True)
+        if fused.step_ms < (1 - _LEAST_GAIN_OF_A_WAY) * plain.step_ms:
+            best = fused
+        else:
+            _unfuse(model)
+    model.recordings.is_on = best.recorded
+    best = replace(best, at_once=measured_at_once(model, most=most))
+    log.info("%s: %s; torch's kernels take %.1f ms", model.name, best, plain.step_ms)
+    return best
+
+
+def take(model: Model, ways: Ways) -> None:
+    """Put the model into ways that were found before."""
+    if ways.fused:
+        _fuse(model)
+    model.recordings.is_on = ways.recorded
+    log.info("%s: %s, as it was found before", model.name, ways)
+
+
+def can_fuse(model: Model) -> bool:
+    """Whether there may be kernels for this device. They know weights only in the dtype that is computed in."""
+    device = model.unet.device
+    if device.type != "cuda" or model.unet.dtype != model.dtype:
+        return False
+    return torch.cuda.get_device_capability(device) >= _OLDEST_FOR_TRITON
+
+
+def _fuse(model: Model) -> None:
+    # Only here: a processor, and an old card, have no Triton.
+    from generator.drawing.fused.modules import fuse
+
+    fuse(model.unet)
+    fuse(model.vae)
+
+
+def _unfuse(model: Model) -> None:
+    from generator.drawing.fused.modules import unfuse
+
+    unfuse(model.unet)
+    unfuse(model.vae)
+
+
+def _try_to_fuse(model: Model) -> bool:
+    """Whether fused kernels work here and compute the same; if not, they are gone again."""
+    rows = _noise(model, 2)
+    side = rows.latents.shape[-1] // 2
+    latents = rows.latents[:1, :, :side, :side].float()
+    works: dict[str, Callable[[], torch.Tensor]] = {
+        "UNet": lambda: whole(model.unet, rows, keep=False)[0],
+        "VAE": lambda: model.vae.decode(latents, return_dict=False)[0],
+    }
+    expected = {name: work() for name, work in works.items()}
+    try:
+        _fuse(model)
+        for name, work in works.items():
+            apart = float((work() - expected[name]).norm() / expected[name].norm())
+            # A value that is not finite is apart, too.
+            if not apart <= _MOST_APART:
+                raise RuntimeError(f"the {name} differs by {apart:.2g}")
+    # No Triton, no C compiler for it, a card that it does not know, no memory: whatever it is, torch's kernels draw.
+    except Exception as error:
+        log.warning("%s draws with torch's own kernels, since fused ones do not work here: %s", model.name, error)
+        _unfuse(model)
+        return False
+    return True
+
+
+def _alone(model: Model, *, may_record: bool) -> Ways:
+    """One drawing's step, launched and, where that is faster, recorded."""
+    model.recordings.forget()
+    model.recordings.is_on = False
+    launched_s = recorded_s = _seconds(model, 1)
+    if may_record:
+        model.recordings.is_on = True
+        try:
+            recorded_s = _seconds(model, 1)
+        # Not every card and driver can; nor is there always room.
+        except RuntimeError as error:
+            log.warning("the steps of %s cannot be recorded: %s", model.name, error)
+        model.recordings.forget()
+    is_faster = recorded_s < (1 - _LEAST_GAIN_OF_A_WAY) * launched_s
+    return Ways(recorded=is_faster, step_ms=1000 * (recorded_s if is_faster else launched_s))
+
+
+@torch.inference_mode()
+def measured_at_once(model: Model, *, most: int) -> int:
+    """The power of two, up to ``most``, with the least time for each; 1 if that is not a sixth below a lone one's time.
+
+    On an H200 two gain nearly nothing and eight a third, so all are tried, as long as a call is short.
+    """
+    if most == 1:
+        return 1
+    per_drawing_s = {1: _seconds(model, 1)}
+    together = 2
+    while together <= most and max(count * each for count, each in per_drawing_s.items()) < _BUSY_S:
+        per_drawing_s[together] = _seconds(model, together) / together
+        together *= 2
+    model.recordings.forget()
+    best = min(per_drawing_s, key=lambda count: per_drawing_s[count])
+    return best if per_drawing_s[best] <= (1 - _LEAST_GAIN) * per_drawing_s[1] else 1
+
+
+def _seconds(model: Model, drawings: int) -> float:
+    """One call with two rows a drawing, at the model's native size; the fastest of a few.
+
+    The first one chooses its algorithms and may be recorded; after a slow one there is no other.
+    """
+    rows = _noise(model, 2 * drawings)
+    times = []
+    for _ in range(1 + _REPEATS):
+        began = time.perf_counter()
+        model.recordings.run("measured", partial(whole, model.unet, keep=False), rows)
+        if rows.latents.is_cuda:
+            torch.cuda.synchronize(rows.latents.device)
+        times.append(time.perf_counter() - began)
+        if times[-1] > _BUSY_S and (len(times) > 1 or not rows.latents.is_cuda):
+            break
+    return min(times[1:] or times)
+
+
+def _noise(model: Model, rows: int) -> UNetInput:
+    config, kind = model.unet.config, {"device": model.unet.device, "dtype": model.dtype}
+    width, height = (side // model.pixels_per_latent for side in model.card.sizes["square"])
+    pooled = 0
+    if config.addition_embed_type == "text_time":
+        pooled = config.projection_class_embeddings_input_dim - 6 * config.addition_time_embed_dim
+    return UNetInput(
+        latents=torch.randn(rows, config.in_channels, height, width, **kind),
+        timesteps=torch.full((rows,), 500.0, device=model.unet.device),
+        embeds=torch.randn(rows, _TOKENS, config.cross_attention_dim, **kind),
+        added={"text_embeds": torch.randn(rows, pooled, **kind), "time_ids": torch.ones(rows, 6, **kind)},
+    )
