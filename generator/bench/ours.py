@@ -9,7 +9,7 @@ from generator.bench.timing import measured
 from generator.drawing.diffusion import DiffusionEngine
 from generator.drawing.loop import Drawing
 from generator.lane import Draw
-from generator.service import encoding
+from generator.service import encoding, png
 from generator.settings import Settings
 
 
@@ -70,4 +70,4 @@ class Ours:
         return self.engine.start(Draw("bench", recipe))
 
     def _finish(self, drawing: Drawing) -> bytes:
-        return encoding.png(self.engine.finish(drawing).image, {})
+        return png.encode(self.engine.finish(drawing).image, {})

@@ -1,4 +1,4 @@
-"""From a drawn image to bytes: a PNG that carries its recipe, a small copy, a blurhash. Knows no files.
+"""What goes with a drawn image: a small copy, a blurhash, the recipe in A1111's words. Knows no files.
 
 What is no picture is refused here: another size than asked, or one colour from edge to edge.
 """
@@ -8,7 +8,6 @@ import io
 
 import blurhash
 from PIL.Image import Image, Resampling
-from PIL.PngImagePlugin import PngInfo
 
 from generator.api import Recipe
 from generator.errors import DrawingFailed
@@ -22,9 +21,6 @@ THUMBNAIL_QUALITY = 85
 # Nine large pictures are then below a megabyte, and small enough letters can be read.
 SHEET_MIMETYPE = "image/jpeg"
 SHEET_QUALITY = 92
-
-# Level 1 takes half the time of the default level, for a tenth more bytes.
-PNG_LEVEL = 1
 
 # Four by three is the shape that Matrix clients use; more pixels than these do not change the hash.
 BLURHASH_COMPONENTS = (4, 3)
@@ -46,16 +42,6 @@ def check(image: Image, recipe: Recipe) -> None:
 def enlarged(image: Image, times: int) -> Image:
     """The picture that many times as large, softly; the same picture always gives the same pixels."""
     return image if times == 1 else image.resize((image.width * times, image.height * times), Resampling.LANCZOS)
-
-
-def png(image: Image, texts: dict[str, str]) -> bytes:
-    """The picture with text chunks; iTXt where a text is more than Latin-1."""
-    chunks = PngInfo()
-    for key, text in texts.items():
-        chunks.add_text(key, text)
-    out = io.BytesIO()
-    image.save(out, "PNG", pnginfo=chunks, compress_level=PNG_LEVEL)
-    return out.getvalue()
 
 
 def thumbnail(image: Image) -> tuple[bytes, tuple[int, int]]:

@@ -22,7 +22,7 @@ from generator.api import Facts, Picture, Recipe, Sheet, SheetRequest
 from generator.errors import DrawingFailed, Refused
 from generator.image_files import UNREADABLE
 from generator.lane import Drawn
-from generator.service import encoding
+from generator.service import encoding, png
 from generator.service.contact_sheet import contact_sheet
 from generator.service.file_names import PictureName, job_and_n, words_name
 
@@ -64,7 +64,7 @@ class Gallery:
         )
         text = recipe_file.write(recipe, facts)
         parameters = encoding.a1111_parameters(recipe, enlarged=drawn.enlarge)
-        png = encoding.png(enlarged, {"parameters": parameters, "easel": text})
+        data = png.encode(enlarged, {"parameters": parameters, "easel": text})
         name = PictureName(when, recipe.prompt, recipe.seed, job, n)
         try:
             with self._folders:
@@ -73,12 +73,12 @@ class Gallery:
                 write_whole(path.with_suffix(".yml"), text.encode())
                 if image is not None:
                     write_whole(beside(path), image)
-                write_whole(path, png)
+                write_whole(path, data)
         except OSError as error:
             raise DrawingFailed(
                 "not_written", f"The picture could not be written to disk: {error.strerror}."
             ) from error
-        return _picture(enlarged, n, path, len(png), recipe, facts)
+        return _picture(enlarged, n, path, len(data), recipe, facts)
 
     def restore(self, job: str, recipes: tuple[Recipe, ...]) -> tuple[Picture, ...]:
         """The first pictures of a job, as far as they are on disk and were drawn from these very recipes."""
