@@ -36,6 +36,28 @@ class Conditioning:
         return replace(self, embeds=self.embeds.to(device, dtype), pooled=self.pooled.to(device, dtype))
 
 
+class _Asked:
+    """A text encoder that computes the same tokens once: compel asks for their embeddings, then for the pooled one.
+
+    A mask that masks nothing is left out, as the pipelines do.
+    """
+
+    def __init__(self, encoder: Any) -> None:
+        self._encoder = encoder
+        self._last: tuple[list[list[int]], Any] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._encoder, name)
+
+    def __call__(self, token_ids: torch.Tensor, attention_mask: torch.Tensor | None = None, **options: Any) -> Any:
+        if attention_mask is not None and not attention_mask.all():
+            return self._encoder(token_ids, attention_mask, **options)
+        asked: list[list[int]] = token_ids.tolist()
+        if self._last is None or self._last[0] != asked:
+            self._last = asked, self._encoder(token_ids, **{**options, "output_hidden_states": True})
+        return self._last[1]
+
+
 class TextEncoding:
     """Encodes prompts for one model, each text once: negative prompts and remixes come again and again."""
 
@@ -48,7 +70,7 @@ class TextEncoding:
             else ReturnedEmbeddingsType.LAST_HIDDEN_STATES_NORMALIZED
         )
         self._encoders = [
-            Compel(tokenizer, encoder, truncate_long_prompts=False, returned_embeddings_type=hidden)
+            Compel(tokenizer, _Asked(encoder), truncate_long_prompts=False, returned_embeddings_type=hidden)
             for tokenizer, encoder in (
                 (model.tokenizer, model.text_encoder),
                 (model.tokenizer_2, model.text_encoder_2),

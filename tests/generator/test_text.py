@@ -117,3 +117,18 @@ def test_what_exceeds_the_tokens_is_left_out_and_told(text, prompt, left_out):
 
 def test_the_negative_prompt_is_bounded_too(text):
     assert text.encode("otter", "a" * 299 + ", hat").left_out == ("hat",)
+
+
+@pytest.mark.parametrize(("prompt", "passes"), [("otter, red scarf", 1), ("bear, (red scarf)+", 1), ("owl, (fog)-", 2)])
+def test_each_encoder_reads_the_same_tokens_once(text, prompt, passes):
+    """Embeddings and the pooled one come of the same pass; a weakened part is read once more, without it."""
+    read = []
+    provider = text._encoders[-1].conditioning_provider
+    # Weights ask for the embeddings of the empty text besides, once for a model.
+    assert provider.empty_z is not None
+    hook = provider.text_encoder.register_forward_hook(lambda *_: read.append(1))
+    try:
+        text._encode_row(prompt)
+    finally:
+        hook.remove()
+    assert len(read) == passes
