@@ -33,6 +33,14 @@ class Stock:
         pipeline.set_progress_bar_config(disable=True)
         self._pipeline = pipeline.to(device)
 
+    def compile(self) -> "Stock":
+        """As diffusers' documentation has it fastest without a loss: channels_last and autotuned compilation."""
+        pipeline = self._pipeline
+        for part in (pipeline.unet, pipeline.vae):
+            part.to(memory_format=torch.channels_last)
+        pipeline.unet = torch.compile(pipeline.unet, mode="max-autotune", fullgraph=True)
+        return self
+
     def picture(self, recipe: Recipe) -> bytes:
         image = self._pipeline(
             prompt=recipe.prompt,

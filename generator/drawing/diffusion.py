@@ -175,8 +175,8 @@ class DiffusionEngine:
 
         shelved = self.loaded(recipe.model)
         with self._vae(shelved, pixels=recipe.pixels) as vae:
+            decoded = _decoded(vae, drawing.latents)
             tiled = vae.use_tiling
-            decoded = vae.decode(drawing.latents / vae.config.scaling_factor, return_dict=False)[0]
         if self._settings.previews:
             self._previews.learn(drawing, decoded)
         image = _image(decoded)
@@ -226,6 +226,21 @@ class DiffusionEngine:
         finally:
             if takes_turns:
                 model.vae.to("cpu")
+
+
+def _decoded(vae: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor:
+    """(1, 3, height, width), -1 to 1. Where memory runs out at this last moment, once more in tiles."""
+    try:
+        decoded: torch.Tensor = vae.decode(latents / vae.config.scaling_factor, return_dict=False)[0]
+        return decoded
+    except torch.OutOfMemoryError:
+        if vae.use_tiling:
+            raise
+    # Only here, where the error and the tensors that its traceback held are gone.
+    log.warning("out of memory: decoding once more, in tiles")
+    torch.cuda.empty_cache()
+    vae.use_tiling = True
+    return _decoded(vae, latents)
 
 
 def _image(decoded: torch.Tensor) -> Image:

@@ -15,7 +15,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -38,6 +38,7 @@ MOST_TRACED_S = 0.3
 _WARM_UP = 2
 
 Call = Callable[[UNetInput], UNetOutput]
+Result = TypeVar("Result")
 
 
 class Recordings:
@@ -101,24 +102,12 @@ class Recordings:
 
 
 def _graph(call: Call, rows: UNetInput, pool: Any) -> Call | None:
-    """None where the card has no room: what is recorded has its memory to itself."""
     # A replay reads and writes the memory that was there when it was recorded.
     own = rows.each(torch.clone)
-    torch.cuda.empty_cache()
-    held = torch.cuda.memory_reserved()
-    aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    aside.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(aside):
-        for _ in range(_WARM_UP):
-            call(own)
-    torch.cuda.current_stream().wait_stream(aside)
-    needed = torch.cuda.memory_reserved() - held
-    torch.cuda.empty_cache()
-    if needed + SPARE_BYTES > torch.cuda.mem_get_info()[0]:
+    captured = capture(lambda: call(own), pool)
+    if captured is None:
         return None
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
-        predicted, kept = call(own)
+    graph, (predicted, kept) = captured
 
     def replay(rows: UNetInput) -> UNetOutput:
         for ours, given in zip(own.tensors, rows.tensors, strict=True):
@@ -127,6 +116,29 @@ def _graph(call: Call, rows: UNetInput, pool: Any) -> Call | None:
         return predicted.clone(), None if kept is None else kept.clone()
 
     return replay
+
+
+def capture(work: Callable[[], Result], pool: Any = None) -> tuple[torch.cuda.CUDAGraph, Result] | None:
+    """``work`` as a CUDA graph, and where a replay of it leaves its result; it reads what it read this time.
+
+    None where the card has no room: what is recorded has its memory to itself.
+    """
+    torch.cuda.empty_cache()
+    held = torch.cuda.memory_reserved()
+    aside = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):
+        for _ in range(_WARM_UP):
+            work()
+    torch.cuda.current_stream().wait_stream(aside)
+    needed = torch.cuda.memory_reserved() - held
+    torch.cuda.empty_cache()
+    if needed + SPARE_BYTES > torch.cuda.mem_get_info()[0]:
+        return None
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
+        result = work()
+    return graph, result
 
 
 class _Flat(nn.Module):

@@ -1,10 +1,12 @@
 """From two prompts to the embeddings that the UNet reads, through compel, for one text encoder (SD) and two (SDXL)."""
 
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from threading import Lock
+from types import SimpleNamespace
 from typing import Any
 from weakref import WeakMethod
 
@@ -13,8 +15,11 @@ from compel import Compel, ReturnedEmbeddingsType
 
 from generator import prompt
 from generator.drawing.model import Model
+from generator.drawing.recordings import Recordings, capture
 from generator.errors import DrawingFailed
 from generator.prompt import Fragment
+
+log = logging.getLogger(__name__)
 
 # A row of SDXL's takes 0.3 MiB.
 KEPT_TEXTS = 64
@@ -39,12 +44,14 @@ class Conditioning:
 class _Asked:
     """A text encoder that computes the same tokens once: compel asks for their embeddings, then for the pooled one.
 
-    A mask that masks nothing is left out, as the pipelines do.
+    A mask that masks nothing is left out, as the pipelines do. On a card where the UNet's calls are recorded this one is,
+    too: forty-four layers take longer to launch than to compute.
     """
 
-    def __init__(self, encoder: Any) -> None:
-        self._encoder = encoder
+    def __init__(self, encoder: Any, recordings: Recordings) -> None:
+        self._encoder, self._recordings = encoder, recordings
         self._last: tuple[list[list[int]], Any] | None = None
+        self._replay: Callable[[torch.Tensor], Any] | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._encoder, name)
@@ -54,8 +61,46 @@ class _Asked:
             return self._encoder(token_ids, attention_mask, **options)
         asked: list[list[int]] = token_ids.tolist()
         if self._last is None or self._last[0] != asked:
-            self._last = asked, self._encoder(token_ids, **{**options, "output_hidden_states": True})
+            self._last = asked, self._computed(token_ids, {**options, "output_hidden_states": True})
         return self._last[1]
+
+    def _computed(self, token_ids: torch.Tensor, options: dict[str, Any]) -> Any:
+        if not token_ids.is_cuda or not self._recordings.is_on:
+            return self._encoder(token_ids, **options)
+        if self._replay is None:
+            self._replay = self._recorded(token_ids, options) or partial(self._encoder, **options)
+        # compel asks for one chunk at a time, and all chunks are of the same length.
+        return self._replay(token_ids)
+
+    def _recorded(self, token_ids: torch.Tensor, options: dict[str, Any]) -> Callable[[torch.Tensor], Any] | None:
+        own = token_ids.clone()
+        try:
+            captured = capture(lambda: _used(self._encoder(own, **options)))
+        # Not every version of transformers asks its questions on the card alone.
+        except RuntimeError as error:
+            log.warning("a text encoder's calls cannot be recorded: %s", error)
+            return None
+        if captured is None:
+            return None
+        graph, used = captured
+
+        def replay(token_ids: torch.Tensor) -> Any:
+            own.copy_(token_ids)
+            graph.replay()
+            tensors = {name: tensor.clone() for name, tensor in used.items()}
+            return SimpleNamespace(hidden_states=(tensors.pop("penultimate"), None), **tensors)
+
+        return replay
+
+
+def _used(output: Any) -> dict[str, torch.Tensor]:
+    """What compel reads of an encoder's output."""
+    pooled = "text_embeds" if "text_embeds" in output else "pooler_output"
+    return {
+        "penultimate": output.hidden_states[-2],
+        "last_hidden_state": output.last_hidden_state,
+        pooled: output[pooled],
+    }
 
 
 class TextEncoding:
@@ -70,7 +115,12 @@ class TextEncoding:
             else ReturnedEmbeddingsType.LAST_HIDDEN_STATES_NORMALIZED
         )
         self._encoders = [
-            Compel(tokenizer, _Asked(encoder), truncate_long_prompts=False, returned_embeddings_type=hidden)
+            Compel(
+                tokenizer,
+                _Asked(encoder, model.recordings),
+                truncate_long_prompts=False,
+                returned_embeddings_type=hidden,
+            )
             for tokenizer, encoder in (
                 (model.tokenizer, model.text_encoder),
                 (model.tokenizer_2, model.text_encoder_2),

@@ -1,7 +1,7 @@
 """Pictures to PNG in a quarter of the time that Pillow takes: in strips, each filtered and deflated in its own thread.
 
-Portable Network Graphics specification, third edition: filters of section 9, and one zlib stream over all IDAT chunks of
-section 10. Strips join to one stream as in pigz: all but the last end with a sync flush, at the border of a byte.
+Portable Network Graphics specification, third edition: filters of section 9, and one zlib stream over all IDAT chunks
+of section 10. Strips join to one stream as in pigz: all but the last end with a sync flush, at the border of a byte.
 Runs of equal bytes are what filtered pixels have to find; longer matches take longer and find less.
 """
 
