@@ -44,8 +44,8 @@ class Conditioning:
 class _Asked:
     """A text encoder that computes the same tokens once: compel asks for their embeddings, then for the pooled one.
 
-    A mask that masks nothing is left out, as the pipelines do. On a card where the UNet's calls are recorded this one is,
-    too: forty-four layers take longer to launch than to compute.
+    A mask that masks nothing is left out, as the pipelines do. On a card where the UNet's calls are recorded these
+    are, too: forty-four layers take longer to launch than to compute.
     """
 
     def __init__(self, encoder: Any, recordings: Recordings) -> None:
