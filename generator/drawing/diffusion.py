@@ -175,7 +175,7 @@ class DiffusionEngine:
 
         shelved = self.loaded(recipe.model)
         with self._vae(shelved, pixels=recipe.pixels) as vae:
-            decoded = _decoded(vae, drawing.latents)
+            decoded, vae_dtype = _decoded(shelved, drawing.latents)
             tiled = vae.use_tiling
         if self._settings.previews:
             self._previews.learn(drawing, decoded)
@@ -186,6 +186,7 @@ class DiffusionEngine:
             card=model.card,
             arrangement=model.arrangement,
             fused=shelved.fused,
+            vae_dtype=vae_dtype,
             tiled=tiled,
             together=drawing.most_together,
         )
@@ -228,11 +229,21 @@ class DiffusionEngine:
                 model.vae.to("cpu")
 
 
-def _decoded(vae: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor:
-    """(1, 3, height, width), -1 to 1. Where memory runs out at this last moment, once more in tiles."""
+def _decoded(shelved: Shelved, latents: torch.Tensor) -> tuple[torch.Tensor, torch.dtype]:
+    """(1, 3, height, width), -1 to 1, and what was computed in.
+
+    Where memory runs out at this last moment, once more in tiles.
+    """
+    vae = shelved.model.vae
+    scaled = latents / vae.config.scaling_factor
     try:
-        decoded: torch.Tensor = vae.decode(latents / vae.config.scaling_factor, return_dict=False)[0]
-        return decoded
+        if shelved.half_decoder is not None and not vae.use_tiling:
+            decoded = shelved.half_decoder.decode(scaled)
+            if torch.isfinite(decoded).all():
+                return decoded, torch.float16
+            log.warning("decoding overflows in fp16: %s decodes in fp32 from now on", shelved.model.name)
+            shelved.half_decoder = None
+        return vae.decode(scaled, return_dict=False)[0], vae.dtype
     except torch.OutOfMemoryError:
         if vae.use_tiling:
             raise
@@ -240,7 +251,7 @@ def _decoded(vae: AutoencoderKL, latents: torch.Tensor) -> torch.Tensor:
     log.warning("out of memory: decoding once more, in tiles")
     torch.cuda.empty_cache()
     vae.use_tiling = True
-    return _decoded(vae, latents)
+    return _decoded(shelved, latents)
 
 
 def _image(decoded: torch.Tensor) -> Image:

@@ -26,7 +26,7 @@ _version = cache(version)
 class Plan:
     """What holds for every picture of this process: weights are ``stored`` in one dtype and ``computed`` with in one.
 
-    The VAE stays in fp32: in fp16 it overflows to black.
+    The VAE stays in fp32: in fp16 it overflows to black. (`generator.drawing.half_decoder` is one that does not.)
     """
 
     device: torch.device
@@ -46,7 +46,14 @@ class Plan:
         return tuple(Arrangement)
 
     def facts(
-        self, *, card: CardSettings, arrangement: Arrangement, fused: bool, tiled: bool, together: int
+        self,
+        *,
+        card: CardSettings,
+        arrangement: Arrangement,
+        fused: bool,
+        vae_dtype: torch.dtype,
+        tiled: bool,
+        together: int,
     ) -> dict[str, str | int | float | bool | None]:
         """What the recipe file records: under the same facts the same recipe gives the same pixels."""
         return {
@@ -56,7 +63,7 @@ class Plan:
             "arrangement": str(arrangement),
             # Our own round less often.
             "kernels": "fused" if fused else "torch",
-            "vae_dtype": "float32",
+            "vae_dtype": _dtype_name(vae_dtype),
             "vae_tiling": tiled,
             # Rows of others in the same call may change the last bits.
             "drawn_together": together,

@@ -12,6 +12,7 @@ import psutil
 import torch
 
 from generator.cards import CardSettings
+from generator.drawing.half_decoder import HalfDecoder
 from generator.drawing.memory import memory_of
 from generator.drawing.model import Model, load_model
 from generator.drawing.needs import GIB, SPARE_BYTES, Arrangement, Needs, arrange, count
@@ -42,6 +43,7 @@ class Shelved:
     at_once: int = 1
     # Whether the model draws with our own kernels.
     fused: bool = False
+    half_decoder: HalfDecoder | None = None
 
 
 class Shelf:
@@ -181,3 +183,4 @@ class Shelf:
             else:
                 take(model, ways)
             shelved.at_once, shelved.fused = ways.at_once, ways.fused
+            shelved.half_decoder = HalfDecoder(model.vae) if ways.half_decoder else None

@@ -1,11 +1,13 @@
 """Which ways of calling a model are the fastest on this very device, found by trying them with noise as input.
 
-A way is fused kernels (`generator.drawing.fused`), recorded calls (`generator.drawing.recordings`), or so many drawings
-in the same calls. What was found for a card, its driver, the versions and the model is remembered in a file.
+A way is fused kernels (`generator.drawing.fused`), recorded calls (`generator.drawing.recordings`), decoding in fp16
+(`generator.drawing.half_decoder`), or so many drawings in the same calls. What was found for a card, its driver, the
+versions and the model is remembered in a file.
 """
 
 import json
 import logging
+import os
 import platform
 import time
 from collections.abc import Callable
@@ -17,7 +19,9 @@ from pathlib import Path
 import torch
 
 from generator.drawing.deep_cache import UNetInput, whole
+from generator.drawing.half_decoder import HalfDecoder
 from generator.drawing.model import Model
+from generator.settings import cache_dir
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +52,7 @@ class Ways:
     """What was found for a model at its native size. ``step_ms`` is a lone drawing's step, each call with two rows."""
 
     fused: bool = False
+    half_decoder: bool = False
     recorded: bool = False
     at_once: int = 1
     step_ms: float = 0.0
@@ -55,7 +60,8 @@ class Ways:
     def __str__(self) -> str:
         fused = "fused kernels" if self.fused else "torch's kernels"
         recorded = "recorded" if self.recorded else "launched one after the other"
-        return f"{fused}, {recorded}, up to {self.at_once} drawings at once; {self.step_ms:.1f} ms a step"
+        decoded = "decoded in fp16" if self.half_decoder else "decoded in fp32"
+        return f"{fused}, {recorded}, {decoded}, up to {self.at_once} drawings at once; {self.step_ms:.1f} ms a step"
 
 
 class Remembered:
@@ -72,8 +78,8 @@ class Remembered:
 
     def put(self, key: str, ways: Ways) -> None:
         try:
-            known = json.loads(self._file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            known = dict(json.loads(self._file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
             known = {}
         unfinished = self._file.with_suffix(".new")
         try:
@@ -124,7 +130,8 @@ def find(model: Model, *, may_fuse: bool, may_record: bool, most: int) -> Ways:
         else:
             _unfuse(model)
     model.recordings.is_on = best.recorded
-    best = replace(best, at_once=measured_at_once(model, most=most))
+    half = may_fuse and _half_is_better(model)
+    best = replace(best, half_decoder=half, at_once=measured_at_once(model, most=most))
     log.info("%s: %s; torch's kernels take %.1f ms", model.name, best, plain.step_ms)
     return best
 
@@ -146,7 +153,8 @@ def can_fuse(model: Model) -> bool:
 
 
 def _fuse(model: Model) -> None:
-    # Only here: a processor, and an old card, have no Triton.
+    # Only here: a processor, and an old card, have no Triton. A service may have no home to keep compiled kernels in.
+    os.environ.setdefault("TRITON_CACHE_DIR", str(cache_dir() / "triton"))
     from generator.drawing.fused.modules import fuse
 
     fuse(model.unet)
@@ -183,6 +191,34 @@ def _try_to_fuse(model: Model) -> bool:
         _unfuse(model)
         return False
     return True
+
+
+def _half_is_better(model: Model) -> bool:
+    """Whether decoding in fp16 works here, gives the same and is faster."""
+    side_y, side_x = _noise(model, 1).latents.shape[-2:]
+    latents = torch.randn(1, model.vae.config.latent_channels, side_y, side_x, device=model.vae.device)
+    try:
+        half = HalfDecoder(model.vae)
+        whole_s, expected = _decoded(lambda: model.vae.decode(latents, return_dict=False)[0])
+        half_s, decoded = _decoded(lambda: half.decode(latents))
+    # No memory for both, or no kernels: whatever it is, fp32 decodes.
+    except Exception as error:
+        log.warning("%s decodes in fp32, since fp16 does not work here: %s", model.name, error)
+        return False
+    apart = float((decoded - expected).norm() / expected.norm())
+    return apart <= _MOST_APART and half_s < (1 - _LEAST_GAIN_OF_A_WAY) * whole_s
+
+
+def _decoded(decode: Callable[[], torch.Tensor]) -> tuple[float, torch.Tensor]:
+    """The least seconds of a few, and the pixels."""
+    times = []
+    for _ in range(_REPEATS):
+        began = time.perf_counter()
+        decoded = decode()
+        if decoded.is_cuda:
+            torch.cuda.synchronize(decoded.device)
+        times.append(time.perf_counter() - began)
+    return min(times), decoded
 
 
 def _alone(model: Model, *, may_record: bool) -> Ways:

@@ -1,0 +1,124 @@
+"""Which ways of calling a model are taken: the fastest that compute the same, and the same at the next start."""
+
+import json
+import os
+
+os.environ["TRITON_INTERPRET"] = "1"
+
+import pytest
+import torch
+from miniatures import miniature_card, save_miniature
+
+from generator.drawing import ways
+from generator.drawing.fused import group_norm as norms
+from generator.drawing.fused import modules
+from generator.drawing.model import Model, load_model
+from generator.drawing.plan import make_plan
+from generator.drawing.ways import Remembered, Ways, can_fuse, find, key_of, take
+from generator.weights import Located
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Model:
+    folder = tmp_path_factory.mktemp("model") / "ssd-1b"
+    save_miniature("ssd-1b", folder)
+    return load_model("ssd-1b", miniature_card("ssd-1b", folder), Located(folder, "rev"), make_plan("cpu", "auto"))
+
+
+@pytest.fixture(autouse=True)
+def as_it_was(model, monkeypatch):
+    monkeypatch.setattr(norms, "PROGRAMS", 4)
+    norms.cut.cache_clear()
+    yield
+    norms.cut.cache_clear()
+    if modules.is_fused(model.unet):
+        modules.unfuse(model.unet)
+        modules.unfuse(model.vae)
+    model.recordings.is_on = False
+
+
+def timed(monkeypatch, *, plain: float, fused: float, recorded: float) -> None:
+    """In place of a clock: seconds of a lone call, and what share of them a recorded one takes."""
+
+    def seconds(model: Model, drawings: int) -> float:
+        alone = fused if modules.is_fused(model.unet) else plain
+        return drawings * alone * (recorded if model.recordings.is_on else 1.0)
+
+    monkeypatch.setattr(ways, "_seconds", seconds)
+    monkeypatch.setattr(ways, "_half_is_better", lambda _: False)
+
+
+@pytest.mark.parametrize(
+    ("fused_s", "recorded", "expected"),
+    [
+        (0.5, 0.5, Ways(fused=True, recorded=True, step_ms=250)),
+        (0.5, 1.0, Ways(fused=True, recorded=False, step_ms=500)),
+        (1.0, 0.5, Ways(fused=False, recorded=True, step_ms=500)),
+        (0.97, 0.97, Ways(fused=False, recorded=False, step_ms=1000)),
+    ],
+)
+def test_the_fastest_is_taken_and_what_is_not_worth_it_is_undone(monkeypatch, model, fused_s, recorded, expected):
+    timed(monkeypatch, plain=1.0, fused=fused_s, recorded=recorded)
+    assert find(model, may_fuse=True, may_record=True, most=1) == expected
+    assert modules.is_fused(model.unet) == modules.is_fused(model.vae) == expected.fused
+    assert model.recordings.is_on == expected.recorded
+
+
+def test_kernels_that_compute_something_else_never_draw(monkeypatch, model, caplog):
+    timed(monkeypatch, plain=1.0, fused=0.1, recorded=1.0)
+    monkeypatch.setattr(modules, "geglu", lambda both: both.chunk(2, dim=-1)[0])
+    found = find(model, may_fuse=True, may_record=False, most=1)
+    assert not found.fused and not modules.is_fused(model.unet)
+    assert "ssd-1b draws with torch's own kernels" in caplog.text and "the UNet differs by" in caplog.text
+
+
+def test_kernels_that_fail_never_draw(monkeypatch, model, caplog):
+    def fails(*_, **__):
+        raise OSError("no C compiler")
+
+    timed(monkeypatch, plain=1.0, fused=0.1, recorded=1.0)
+    monkeypatch.setattr(modules, "group_norm", fails)
+    assert not find(model, may_fuse=True, may_record=False, most=1).fused
+    assert "no C compiler" in caplog.text
+
+
+def test_a_processor_has_no_fused_kernels(model):
+    assert not can_fuse(model)
+
+
+def test_what_was_found_is_taken_at_the_next_start(tmp_path, model):
+    file = tmp_path / "cache" / "ways.json"
+    found = Ways(fused=True, half_decoder=True, recorded=True, at_once=8, step_ms=12.5)
+    key = key_of(model, may_record=True, most=8)
+    Remembered(file).put("another card", Ways())
+    Remembered(file).put(key, found)
+
+    again = Remembered(file).get(key)
+
+    assert again == found
+    take(model, again)
+    assert modules.is_fused(model.unet) and modules.is_fused(model.vae) and model.recordings.is_on
+    assert Remembered(file).get("another card") == Ways()
+    assert Remembered(file).get(key_of(model, may_record=False, most=8)) is None
+
+
+def test_the_answer_depends_on_machine_versions_and_model(model):
+    key = key_of(model, may_record=True, most=8)
+    assert torch.__version__ in key
+    assert "ssd-1b rev torch.float32" in key
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"key": 1}', '{"key": {"fused": true, "unknown": 1}}'])
+def test_what_cannot_be_read_is_found_anew(tmp_path, text):
+    file = tmp_path / "ways.json"
+    file.write_text(text)
+    assert Remembered(file).get("key") is None
+    Remembered(file).put("key", Ways(at_once=2))
+    assert Remembered(file).get("key") == Ways(at_once=2)
+
+
+def test_a_cache_that_cannot_be_written_is_said_and_nothing_more(tmp_path, caplog):
+    blocked = tmp_path / "file"
+    blocked.write_text(json.dumps({}))
+    Remembered(blocked / "ways.json").put("key", Ways())
+    assert "cannot be written" in caplog.text
