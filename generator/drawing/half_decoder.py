@@ -22,7 +22,7 @@ _SMALLER = 2.0**-6
 
 
 class HalfDecoder:
-    """A copy of a VAE's decoder in fp16; the VAE stays as it is for photos, tiles and where this overflows after all."""
+    """A copy of a VAE's decoder in fp16; the VAE stays as it is, for photos, tiles and where this overflows."""
 
     def __init__(self, vae: AutoencoderKL) -> None:
         self._post_quant_conv = vae.post_quant_conv

@@ -170,9 +170,7 @@ def _unfuse(model: Model) -> None:
 
 def _try_to_fuse(model: Model) -> bool:
     """Whether fused kernels work here and compute the same; if not, they are gone again."""
-    rows = _noise(model, 2)
-    side = rows.latents.shape[-1] // 2
-    latents = rows.latents[:1, :, :side, :side].float()
+    rows, latents = _noise(model, 2), _latents(model)
     works: dict[str, Callable[[], torch.Tensor]] = {
         "UNet": lambda: whole(model.unet, rows, keep=False)[0],
         "VAE": lambda: model.vae.decode(latents, return_dict=False)[0],
@@ -195,8 +193,7 @@ def _try_to_fuse(model: Model) -> bool:
 
 def _half_is_better(model: Model) -> bool:
     """Whether decoding in fp16 works here, gives the same and is faster."""
-    side_y, side_x = _noise(model, 1).latents.shape[-2:]
-    latents = torch.randn(1, model.vae.config.latent_channels, side_y, side_x, device=model.vae.device)
+    latents = _latents(model)
     try:
         half = HalfDecoder(model.vae)
         whole_s, expected = _decoded(lambda: model.vae.decode(latents, return_dict=False)[0])
@@ -286,3 +283,9 @@ def _noise(model: Model, rows: int) -> UNetInput:
         embeds=torch.randn(rows, _TOKENS, config.cross_attention_dim, **kind),
         added={"text_embeds": torch.randn(rows, pooled, **kind), "time_ids": torch.ones(rows, 6, **kind)},
     )
+
+
+def _latents(model: Model) -> torch.Tensor:
+    """For the VAE, a quarter of a picture: there may not be more room."""
+    width, height = (side // model.pixels_per_latent // 2 for side in model.card.sizes["square"])
+    return torch.randn(1, model.vae.config.latent_channels, height, width, device=model.vae.device)
