@@ -26,10 +26,10 @@ LEAST_OF_STOCK = 1.0
 def measure_drawing(report: Report, subject: Subject, ours: Ours, stock: Stock, *, repeats: int) -> None:
     """Stock pipeline and all tiers in turns at every size.
 
-    The row R6 is that of the largest size, where a call's time is arithmetic. On a small model's own size much of it is
-    the call itself, which no tier can leave out; what the tiers take there is among the details.
+    At a small model's own size much of a call's time is the call itself, which no tier can leave out; at the largest,
+    nearly all is arithmetic.
     """
-    report.rows["R12"] = {}
+    report.rows["R6"], report.rows["R12"] = {}, {}
     report.details["tiers"] = {}
     for size in subject.sizes:
         recipe = partial(subject.recipe, size=size)
@@ -38,11 +38,10 @@ def measure_drawing(report: Report, subject: Subject, ours: Ours, stock: Stock, 
         taken = in_turns(ways, repeats=repeats, what=f"R6, R12 at {told(size)}")
         stock_by_ours = ratios(taken["stock"].seconds, taken["exact"].seconds)
         report.rows["R12"][told(size)] = figure(stock_by_ours, LEAST_OF_STOCK, at_least=True)
-        if size == subject.largest:
-            report.rows["R6"] = {
-                tier: figure(ratios(taken[tier].seconds, taken["exact"].seconds), most)
-                for tier, most in MOST_OF_EXACT.items()
-            }
+        report.rows["R6"] |= {
+            f"{tier}, {told(size)}": figure(ratios(taken[tier].seconds, taken["exact"].seconds), most)
+            for tier, most in MOST_OF_EXACT.items()
+        }
         report.details["tiers"][told(size)] = _tiers(
             ours, {tier: recipe(0, tier=tier) for tier in subject.tiers}, taken
         )

@@ -1,7 +1,6 @@
 """What is drawn: one model at its sizes, with a new text and seed for every turn."""
 
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +45,6 @@ class Subject:
         """All, but ``draft`` without the LoRA that it is drawn with."""
         can_draft = self.card.draft is None or lora_bytes(self.card) > 0
         return tuple(tier for tier in TIERS if tier != "draft" or can_draft)
-
-    @property
-    def largest(self) -> Size:
-        return max(self.sizes, key=prod)
 
     def recipe(self, turn: int, size: Size, *, tier: str = "exact", steps: int | None = None) -> Recipe:
         """No text comes twice, as that would be read from the cache; the negative prompt is the model's own."""

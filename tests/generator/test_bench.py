@@ -9,6 +9,7 @@ import torch
 from stand_in import stand_in_settings
 
 from generator.__main__ import main
+from generator.bench import run
 from generator.bench.figures import Report, figure
 from generator.bench.operations import operations
 from generator.bench.ours import Ours
@@ -32,7 +33,8 @@ def test_it_measures_every_row_that_this_machine_can(tmp_path):
     for row in ("R6", "R7", "R9", "R11", "R12"):
         assert {"value", "target", "met"} <= told[row].keys()
         assert told[row]["value"] > 0 and isinstance(told[row]["met"], bool)
-    assert told["R6"]["parts"].keys() == {"balanced", "fast"}
+    sizes = ("64x64", "128x128", "256x256")
+    assert told["R6"]["parts"].keys() == {f"{tier}, {size}" for tier in ("balanced", "fast") for size in sizes}
     assert told["R12"]["parts"].keys() == {"64x64", "128x128", "256x256"}
     assert {"row": "R1", "reason": "there is no card here"} in told["not_measured"]
     assert not {missing["row"] for missing in told["not_measured"]} & told.keys()
@@ -48,11 +50,25 @@ def test_it_measures_what_it_is_asked_for(tmp_path):
     assert "R8" not in report.not_measured
 
 
+def test_a_row_that_fails_is_told_in_its_place_and_the_others_are_measured(monkeypatch):
+    async def hangs(*_, **__) -> None:
+        raise TimeoutError("the service was not ready")
+
+    monkeypatch.setattr(run, "measure_service", hangs)
+    quick = {"like": "pocket", "defaults": {"steps": 1}}
+    report = bench(Settings(device="cpu", models={"quick": quick}), "quick", repeats=1, rows=["R7", "R9"])
+    assert report.rows.keys() == {"R9"}
+    assert report.not_measured["R7"] == "TimeoutError: the service was not ready"
+    told = json.loads(json.dumps(report.as_json()))
+    assert {"row": "R7", "reason": "TimeoutError: the service was not ready"} in told["not_measured"]
+    assert "R7  not measured: TimeoutError" in report.table()
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         (("--model", "pockt"), "“pockt” is not a model. There is: ssd-1b, "),
-        (("--rows", "R1", "R99"), "“R99” is not a row that is measured here. There is: R1, R3, "),
+        (("--rows", "R1", "R99"), "“R99” is not a row that is measured here. There is: R1, R2, R3, "),
         (("--model", "from-nowhere"), "The weights of from-nowhere are not here, and random ones are for a card. "),
     ],
 )

@@ -13,7 +13,7 @@ import yaml
 from PIL import Image
 from stand_in import stand_in_settings
 
-from generator.__main__ import main
+from generator.__main__ import SPIN_COUNT, main
 from generator.service.server import DISPATCHER
 
 
@@ -143,3 +143,15 @@ def test_the_doctor_tells_in_words_and_in_json(easel):
     assert in_json["can_draw"] is True
     names = [finding["name"] for finding in in_json["findings"]]
     assert names == ["python", "torch", "card", "memory", "weights", "disk", "socket"]
+
+
+@pytest.mark.parametrize(("said", "taken"), [(None, SPIN_COUNT), ("7", "7")])
+def test_threads_that_wait_leave_the_processor_to_others(monkeypatch, settings_file, said, taken):
+    """Said before anything imports torch; what the household says itself is kept."""
+    monkeypatch.setenv("GOMP_SPINCOUNT", said or "")
+    if said is None:
+        monkeypatch.delenv("GOMP_SPINCOUNT")
+    main(["--settings", str(settings_file), "doctor"])
+    assert os.environ["GOMP_SPINCOUNT"] == taken
+    code = "import sys, generator.__main__; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0

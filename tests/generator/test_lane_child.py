@@ -246,3 +246,23 @@ def test_a_factory_that_fails_is_told_too():
 
     with lane(factory) as pipe:
         assert hear(pipe, 1)[0].error.message == "There is no card."
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), "out_of_memory"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), "out_of_memory"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"), "out_of_memory"),
+        (RuntimeError("CUDA error: out of memory"), "out_of_memory"),
+        (MemoryError(), "out_of_memory"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), "engine_error"),
+        (ValueError("CUDA error: out of memory"), "engine_error"),
+    ],
+)
+def test_what_the_libraries_of_cuda_say_of_memory_is_known(error, code):
+    def fails() -> None:
+        raise error
+
+    failed = lane_child.or_failed(fails)
+    assert isinstance(failed, Failed) and failed.error.code == code
