@@ -17,6 +17,8 @@ from generator.settings import Settings
 from generator.weights import how_to_get, how_to_get_lora, is_here, locate, lora_bytes
 
 if TYPE_CHECKING:
+    import torch
+
     from generator.drawing.needs import Arrangement, Needs
 
 GIB = 1024**3
@@ -77,7 +79,16 @@ def _torch_and_card(settings: Settings) -> Iterator[Finding]:
         return
     else:
         yield Finding("card", Level.OK, f"{torch.cuda.get_device_name()}.")
+        yield from speed(default_model(settings), torch.device("cuda"))
     yield _memory(settings)
+
+
+def speed(model: str, device: "torch.device") -> Iterator[Finding]:
+    """How the model is drawn with on this card, if it has been."""
+    from generator.drawing.ways import Remembered
+
+    if (ways := Remembered().latest(device, model)) is not None:
+        yield Finding("speed", Level.OK, f"{model} is fastest here with {ways}.")
 
 
 def _memory(settings: Settings) -> Finding:

@@ -25,9 +25,7 @@ def data_dir() -> Path:
 
 
 def cache_dir() -> Path:
-    """Where what can be made again is kept: systemd's folder for a service, else XDG_CACHE_HOME."""
-    if given := os.environ.get("CACHE_DIRECTORY"):
-        return Path(given)
+    """Where what can be made again is kept (XDG_CACHE_HOME): compiled kernels, and what is fast on this card."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "easel"
 
 

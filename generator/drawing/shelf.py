@@ -20,7 +20,6 @@ from generator.drawing.plan import Plan, free_bytes
 from generator.drawing.text import TextEncoding
 from generator.drawing.ways import Remembered, can_fuse, find, key_of, measured_at_once, take
 from generator.errors import CardBusy
-from generator.settings import cache_dir
 from generator.weights import locate
 
 log = logging.getLogger(__name__)
@@ -51,7 +50,7 @@ class Shelf:
 
     def __init__(self, cards: Mapping[str, CardSettings], plan: Plan, *, max_at_once: int) -> None:
         self._cards, self._plan, self._max_at_once = cards, plan, max_at_once
-        self._remembered = Remembered(cache_dir() / "ways.json")
+        self._remembered = Remembered()
         # The last one that was asked for comes first.
         self._on_device: list[Shelved] = []
         self._in_ram: list[Model] = []

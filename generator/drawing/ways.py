@@ -58,23 +58,37 @@ class Ways:
     step_ms: float = 0.0
 
     def __str__(self) -> str:
-        fused = "fused kernels" if self.fused else "torch's kernels"
-        recorded = "recorded" if self.recorded else "launched one after the other"
-        decoded = "decoded in fp16" if self.half_decoder else "decoded in fp32"
-        return f"{fused}, {recorded}, {decoded}, up to {self.at_once} drawings at once; {self.step_ms:.1f} ms a step"
+        return ", ".join(
+            (
+                "fused kernels" if self.fused else "torch's kernels",
+                "recorded calls" if self.recorded else "launched calls",
+                "decoding in fp16" if self.half_decoder else "decoding in fp32",
+                f"up to {self.at_once} drawings at once" if self.at_once > 1 else "one drawing at a time",
+                f"{self.step_ms:.1f} ms a step",
+            )
+        )
 
 
 class Remembered:
     """The ways that were found before, in a JSON file. One that cannot be read or written is only a slower start."""
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self, file: Path | None = None) -> None:
+        self._file = file or cache_dir() / "ways.json"
 
     def get(self, key: str) -> Ways | None:
         try:
             return Ways(**json.loads(self._file.read_text(encoding="utf-8"))[key])
         except (OSError, ValueError, LookupError, TypeError):
             return None
+
+    def latest(self, device: torch.device, model: str) -> Ways | None:
+        """What was found last for a model on this device, with whatever versions."""
+        try:
+            keys = list(json.loads(self._file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+        own = [key for key in keys if key.startswith(_card(device)) and f"; {model} " in key]
+        return self.get(own[-1]) if own else None
 
     def put(self, key: str, ways: Ways) -> None:
         try:
@@ -92,15 +106,22 @@ class Remembered:
 
 def key_of(model: Model, *, may_record: bool, most: int) -> str:
     """All that the answer depends on."""
-    device = model.unet.device
-    card = platform.processor() or platform.machine()
-    if device.type == "cuda":
-        card = f"{torch.cuda.get_device_name(device)}, driver {_driver()}"
     versions = " ".join(f"{package} {_version(package)}" for package in _PACKAGES)
     width, height = model.card.sizes["square"]
     return "; ".join(
-        [card, versions, f"{model.name} {model.revision} {model.dtype} {width}x{height}", f"{may_record} {most}"]
+        [
+            _card(model.unet.device),
+            versions,
+            f"{model.name} {model.revision} {model.dtype} {width}x{height}",
+            f"{may_record} {most}",
+        ]
     )
+
+
+def _card(device: torch.device) -> str:
+    if device.type != "cuda":
+        return platform.processor() or platform.machine()
+    return f"{torch.cuda.get_device_name(device)}, driver {_driver()}"
 
 
 def _driver() -> str:

@@ -1,14 +1,17 @@
 """What the doctor finds wrong, and the advice for it."""
 
 import asyncio
+import platform
 
 import pytest
+import torch
 from stand_in import stand_in_settings
 
 from generator.cards import CardSettings
-from generator.doctor import GIB, Level, can_draw, examine, room
+from generator.doctor import GIB, Level, can_draw, examine, room, speed
 from generator.drawing.needs import Arrangement, Needs
 from generator.drawing.torch_build import mismatch
+from generator.drawing.ways import Remembered, Ways
 from generator.settings import Settings
 
 CU126 = ["sm_50", "sm_60", "sm_61", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90"]
@@ -65,6 +68,21 @@ def test_a_model_that_can_never_fit_is_a_problem(tmp_path, monkeypatch, stand_in
     assert memory.level is Level.PROBLEM
     assert "stand-in needs 931322.6 GiB of memory for 65,536 pixels; the drawing machine has" in memory.message
     assert not can_draw(findings)
+
+
+def test_what_was_found_to_be_fast_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    here = torch.device("cpu")
+    assert list(speed("ssd-1b", here)) == []
+    card = platform.processor() or platform.machine()
+    Remembered().put(f"{card}; torch 1; ssd-1b rev torch.float16 768x768; True 8", Ways(at_once=2))
+    Remembered().put(f"{card}; torch 2; ssd-1b rev torch.float16 768x768; True 8", Ways(fused=True, step_ms=12.34))
+    Remembered().put(f"{card}; torch 2; mine rev torch.float16 768x768; True 8", Ways(at_once=4))
+    Remembered().put("another card; torch 3; ssd-1b rev torch.float16 768x768; True 8", Ways(at_once=8))
+    (found,) = speed("ssd-1b", here)
+    assert (found.name, found.level) == ("speed", Level.OK)
+    told = "fused kernels, launched calls, decoding in fp32, one drawing at a time, 12.3 ms a step"
+    assert found.message == f"ssd-1b is fastest here with {told}."
 
 
 def test_missing_weights_are_a_problem_with_the_command_that_fetches_them(tmp_path, monkeypatch):
