@@ -10,6 +10,8 @@ import pytest
 # One thread for torch in each process, and before it is imported: those of several processes would wait for each other
 # at every step, many times longer than the step takes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Kernels run without a card. Said before Triton is imported, which other libraries do where it is there.
+os.environ.setdefault("TRITON_INTERPRET", "1")
 
 # A lane's process finds the small engines by their module's name, and takes its path from here.
 sys.path.insert(0, str(Path(__file__).parent / "generator"))

@@ -76,8 +76,8 @@ class LinearSampling(Sampling):
         self._known = latents.new_empty((count, latents.numel()))
         self._known[0] = latents.flatten()
         self._units = torch.eye(count, dtype=torch.float64).view(count, 1, count, 1, 1)
-        # The latents as a sum of those rows.
-        self._weights = self._units[0]
+        # The latents before each step as a sum of those rows.
+        self._weights = [self._units[0]]
         self._told = self._timesteps.float().to(self._device)
         return latents
 
@@ -90,19 +90,23 @@ class LinearSampling(Sampling):
 
     def step(self, predicted: torch.Tensor, latents: torch.Tensor, step: int) -> torch.Tensor:
         self._known[step + 1] = predicted.flatten()
-        self._weights = super().step(self._units[step + 1], self._weights, step)
-        return self._sum(self._weights, step + 1).view_as(latents)
+        # A step that is taken again, since memory ran out behind this line, must not be the scheduler's next one.
+        if len(self._weights) == step + 1:
+            self._weights.append(super().step(self._units[step + 1], self._weights[step], step))
+        return self._sum(self._weights[step + 1]).view_as(latents)
 
     def clean(self, latents: torch.Tensor) -> torch.Tensor:
         kept = self._kept()
-        return latents if kept is None else self._sum(kept, self.steps).view_as(latents)
+        return latents if kept is None else self._sum(kept).view_as(latents)
 
-    def _sum(self, weights: torch.Tensor, step: int) -> torch.Tensor:
-        used = weights.flatten()[: step + 1].to(self._known.dtype)
+    def _sum(self, weights: torch.Tensor) -> torch.Tensor:
+        # What is not predicted yet is not there, and 0 times that may be no number.
+        known = self._known[: len(self._weights)]
+        used = weights.flatten()[: len(known)].to(known.dtype)
         if self._device.type == "cuda":
             # What is not pinned is copied only when the card has caught up.
             used = used.pin_memory().to(self._device, non_blocking=True)
-        return used @ self._known[: step + 1]
+        return used @ known
 
 
 def make_sampling(

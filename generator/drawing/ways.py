@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -143,13 +144,14 @@ def find(model: Model, *, may_fuse: bool, may_record: bool, most: int) -> Ways:
 
     ``most`` is how many drawings there is memory for.
     """
+    _use_fused(model, False)
     plain = best = _alone(model, may_record=may_record)
     if may_fuse and _try_to_fuse(model):
         fused = replace(_alone(model, may_record=may_record), fused=True)
         if fused.step_ms < (1 - _LEAST_GAIN_OF_A_WAY) * plain.step_ms:
             best = fused
         else:
-            _unfuse(model)
+            _use_fused(model, False)
     model.recordings.is_on = best.recorded
     half = may_fuse and _half_is_better(model)
     best = replace(best, half_decoder=half, at_once=measured_at_once(model, most=most))
@@ -159,8 +161,7 @@ def find(model: Model, *, may_fuse: bool, may_record: bool, most: int) -> Ways:
 
 def take(model: Model, ways: Ways) -> None:
     """Put the model into ways that were found before."""
-    if ways.fused:
-        _fuse(model)
+    _use_fused(model, ways.fused)
     model.recordings.is_on = ways.recorded
     log.info("%s: %s, as it was found before", model.name, ways)
 
@@ -173,20 +174,21 @@ def can_fuse(model: Model) -> bool:
     return torch.cuda.get_device_capability(device) >= _OLDEST_FOR_TRITON
 
 
-def _fuse(model: Model) -> None:
+def _use_fused(model: Model, on: bool) -> None:
+    """Fused kernels or torch's, whichever there were: a model that comes back from RAM has those that it had."""
+    if on is _is_fused(model):
+        return
     # Only here: a processor, and an old card, have no Triton. A service may have no home to keep compiled kernels in.
     os.environ.setdefault("TRITON_CACHE_DIR", str(cache_dir() / "triton"))
-    from generator.drawing.fused.modules import fuse
+    from generator.drawing.fused.modules import fuse, unfuse
 
-    fuse(model.unet)
-    fuse(model.vae)
+    for part in (model.unet, model.vae):
+        (fuse if on else unfuse)(part)
 
 
-def _unfuse(model: Model) -> None:
-    from generator.drawing.fused.modules import unfuse
-
-    unfuse(model.unet)
-    unfuse(model.vae)
+def _is_fused(model: Model) -> bool:
+    modules = sys.modules.get("generator.drawing.fused.modules")
+    return modules is not None and bool(modules.is_fused(model.unet))
 
 
 def _try_to_fuse(model: Model) -> bool:
@@ -198,7 +200,7 @@ def _try_to_fuse(model: Model) -> bool:
     }
     expected = {name: work() for name, work in works.items()}
     try:
-        _fuse(model)
+        _use_fused(model, True)
         for name, work in works.items():
             apart = float((work() - expected[name]).norm() / expected[name].norm())
             # A value that is not finite is apart, too.
@@ -207,7 +209,7 @@ def _try_to_fuse(model: Model) -> bool:
     # No Triton, no C compiler for it, a card that it does not know, no memory: whatever it is, torch's kernels draw.
     except Exception as error:
         log.warning("%s draws with torch's own kernels, since fused ones do not work here: %s", model.name, error)
-        _unfuse(model)
+        _use_fused(model, False)
         return False
     return True
 

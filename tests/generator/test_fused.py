@@ -3,17 +3,11 @@
 How fast they are, and that they compile, only a card can say.
 """
 
-import os
-
-os.environ["TRITON_INTERPRET"] = "1"
-
 import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 from torch.nn.functional import gelu, silu
-
-pytest.importorskip("triton")
 
 from generator.drawing.fused import group_norm as norms
 from generator.drawing.fused.group_norm import group_norm

@@ -1,9 +1,6 @@
 """Which ways of calling a model are taken: the fastest that compute the same, and the same at the next start."""
 
 import json
-import os
-
-os.environ["TRITON_INTERPRET"] = "1"
 
 import pytest
 import torch
@@ -100,6 +97,17 @@ def test_what_was_found_is_taken_at_the_next_start(tmp_path, model):
     assert modules.is_fused(model.unet) and modules.is_fused(model.vae) and model.recordings.is_on
     assert Remembered(file).get("another card") == Ways()
     assert Remembered(file).get(key_of(model, may_record=False, most=8)) is None
+
+
+def test_a_model_that_comes_back_from_ram_is_put_into_the_ways_that_were_found(monkeypatch, model):
+    """It has the kernels that it had when it went, whatever was found meanwhile."""
+    take(model, Ways(fused=True))
+    take(model, Ways(fused=False))
+    assert not modules.is_fused(model.unet) and not modules.is_fused(model.vae)
+
+    take(model, Ways(fused=True))
+    timed(monkeypatch, plain=1.0, fused=0.5, recorded=1.0)
+    assert find(model, may_fuse=True, may_record=False, most=1).fused
 
 
 def test_the_answer_depends_on_machine_versions_and_model(model):

@@ -1,0 +1,70 @@
+"""Steps as weighted sums. That they equal each scheduler's own, in whole drawings, is for test_exactness."""
+
+import pytest
+import torch
+
+from generator.cards import SAMPLERS
+from generator.drawing.samplers import is_deterministic, make_scheduler
+from generator.drawing.sampling import LinearSampling, Sampling, make_sampling
+
+SDXL = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
+STEPS = 7
+
+
+def sampling_of(sampler: str, **config: object) -> Sampling:
+    noise = torch.Generator().manual_seed(1)
+    return make_sampling(sampler, {**SDXL, **config}, steps=STEPS, device=torch.device("cpu"), noise=noise)
+
+
+def noise(seed: int) -> torch.Tensor:
+    return torch.randn(1, 4, 5, 3, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_it_goes_as_the_scheduler_itself_goes(sampler):
+    sampling = sampling_of(sampler)
+    scheduler = make_scheduler(sampler, SDXL)
+    scheduler.set_timesteps(STEPS)
+    random = torch.Generator().manual_seed(1)
+    more = {"generator": random} if sampling._options else {}
+    latents, expected = sampling.start(noise(0), None), noise(0) * scheduler.init_noise_sigma
+
+    for step in range(sampling.steps):
+        at = scheduler.timesteps[step]
+        assert sampling.timestep(step).tolist() == [float(at)]
+        given = scheduler.scale_model_input(expected, at)
+        torch.testing.assert_close(sampling.model_input(latents, step), given, atol=1e-4, rtol=1e-4)
+        # Something that depends on what it is given, as a UNet does.
+        predicted = (given + noise(step + 1)).tanh()
+        latents = sampling.step(predicted, latents, step)
+        expected = scheduler.step(predicted, at, expected, return_dict=False, **more)[0]
+        torch.testing.assert_close(latents, expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("sampler", [sampler for sampler in SAMPLERS if is_deterministic(sampler)])
+def test_a_step_that_is_taken_again_is_the_same_step(sampler):
+    """Memory may run out behind the scheduler's own part of it."""
+    once, again = sampling_of(sampler), sampling_of(sampler)
+    latents, others = once.start(noise(0), None), again.start(noise(0), None)
+    for step in range(once.steps):
+        predicted = noise(step + 1)
+        again.step(predicted, others, step)
+        latents, others = once.step(predicted, latents, step), again.step(predicted, others, step)
+        assert torch.equal(latents, others)
+
+
+def test_what_is_not_predicted_yet_does_not_matter_to_a_preview():
+    """Its memory may hold anything."""
+    sampling = sampling_of("unipc")
+    latents = sampling.start(noise(0), None)
+    sampling._known[1:] = torch.nan
+    for step in range(3):
+        latents = sampling.step(noise(step + 1), latents, step)
+        assert sampling.clean(latents).isfinite().all()
+    assert latents.isfinite().all()
+
+
+def test_only_what_adds_up_is_added_up():
+    assert isinstance(sampling_of("unipc"), LinearSampling)
+    assert not isinstance(sampling_of("euler_a"), LinearSampling), "it draws noise of its own"
+    assert not isinstance(sampling_of("unipc", thresholding=True), LinearSampling), "it looks at the values"
