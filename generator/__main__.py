@@ -41,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # transformers advises at import, on stderr, of image processors that nothing here uses.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     # Before torch is imported, here and in the processes that this one starts.
-    os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     logging.basicConfig(level=logging.INFO if asked.run is _serve else logging.WARNING, format=LOG_FORMAT)
     try:
         return int(asked.run(asked, load_settings(asked.settings)))

@@ -84,7 +84,7 @@ def _torch_and_card(settings: Settings) -> Iterator[Finding]:
 
 
 def speed(model: str, device: "torch.device") -> Iterator[Finding]:
-    """How the model is drawn with on this card, if it has been."""
+    """Which ways of calling the model were found to be the fastest on this card, if any."""
     from generator.drawing.ways import Remembered
 
     if (ways := Remembered().latest(device, model)) is not None:

@@ -53,3 +53,14 @@ class WeightsBroken(DrawingFailed):
 
 class FetchFailed(GeneratorError):
     """Weights could not be downloaded; what came so far is kept and the next try goes on from there."""
+
+
+# CUDA's libraries and Triton have no error of their own for it. cuDNN says the last when no algorithm has room.
+_OUT_OF_MEMORY = ("out of memory", "_ALLOC_FAILED", "_ALLOCATION_FAILED", "unable to find an engine to execute")
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether a drawing failed for lack of memory. torch's error is known by name: it is not imported everywhere."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)

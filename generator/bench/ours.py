@@ -47,8 +47,9 @@ class Ours:
         while drawings[0].step < drawings[0].steps:
             self.engine.step(drawings)
         with ThreadPoolExecutor() as beside:
-            for drawing in drawings:
-                beside.submit(png.encode, self.engine.finish(drawing).image, {})
+            written = [beside.submit(png.encode, self.engine.finish(drawing).image, {}) for drawing in drawings]
+        for one in written:
+            one.result()
 
     def latents(self, recipe: Recipe, *, steps: int) -> torch.Tensor:
         """As they are after the first ``steps``."""

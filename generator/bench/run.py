@@ -49,7 +49,7 @@ def bench(settings: Settings, model: str | None, *, repeats: int, rows: Collecti
         uses_card = has_card(settings) and torch.cuda.is_available()
 
         def measure(rows: set[str], work: Callable[[], object]) -> None:
-            """Rows that are measured together. What fails is told in their place, and what comes after is measured."""
+            """Rows that are measured together. What fails is reported in their place, and the rest is measured."""
             if not wanted & rows:
                 return
             try:
@@ -60,8 +60,7 @@ def bench(settings: Settings, model: str | None, *, repeats: int, rows: Collecti
                 report.not_measured |= {row: reason for row in wanted & rows if row not in report.rows}
 
         # 1. The service first, and memory: nothing of ours is on the card yet.
-        service = partial(measure_service, report, subject, settings, repeats=repeats, copy_s=copy_seconds(subject))
-        measure({"R7", "R11"}, lambda: asyncio.run(service()))
+        measure({"R7", "R11"}, lambda: _measure_service(report, subject, settings, repeats=repeats))
         if uses_card:
             measure({"R8"}, partial(measure_memory, report, subject, settings))
             gc.collect()
@@ -89,6 +88,10 @@ def bench(settings: Settings, model: str | None, *, repeats: int, rows: Collecti
         else:
             report.not_measured |= dict.fromkeys(wanted.intersection(_NEED_A_CARD), "there is no card here")
     return report
+
+
+def _measure_service(report: Report, subject: Subject, settings: Settings, *, repeats: int) -> None:
+    asyncio.run(measure_service(report, subject, settings, repeats=repeats, copy_s=copy_seconds(subject)))
 
 
 def _measure_sdxl(report: Report, settings: Settings, folder: Path, *, repeats: int) -> None:

@@ -27,7 +27,7 @@ from generator.drawing.preview import Previews
 from generator.drawing.sampling import make_sampling
 from generator.drawing.shelf import Shelf, Shelved
 from generator.drawing.text import Conditioning
-from generator.errors import DrawingFailed
+from generator.errors import DrawingFailed, is_out_of_memory
 from generator.image_files import fitted, read_file, read_image
 from generator.lane import Draw, Drawn, Hello, LaneState
 from generator.settings import Settings
@@ -151,7 +151,9 @@ class DiffusionEngine:
                 shelved.model.unet.to(self._plan.device)
             try:
                 step_all(together, at_once=shelved.at_once, ahead=self._ahead)
-            except torch.OutOfMemoryError:
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
                 # What is recorded has memory of its own, which nothing else gets.
                 shelved.model.recordings.forget()
                 if shelved.at_once > 1 and len(together) > 1:
@@ -221,8 +223,9 @@ class DiffusionEngine:
         model.vae.tile_latent_min_size = TILE_PIXELS // model.pixels_per_latent
         try:
             yield model.vae
-        except torch.OutOfMemoryError:
-            model.recordings.forget()
+        except Exception as error:
+            if is_out_of_memory(error):
+                model.recordings.forget()
             raise
         finally:
             if takes_turns:
@@ -244,11 +247,12 @@ def _decoded(shelved: Shelved, latents: torch.Tensor) -> tuple[torch.Tensor, tor
             log.warning("decoding overflows in fp16: %s decodes in fp32 from now on", shelved.model.name)
             shelved.half_decoder = None
         return vae.decode(scaled, return_dict=False)[0], vae.dtype
-    except torch.OutOfMemoryError:
-        if vae.use_tiling:
+    except Exception as error:
+        if vae.use_tiling or not is_out_of_memory(error):
             raise
     # Only here, where the error and the tensors that its traceback held are gone.
     log.warning("out of memory: decoding once more, in tiles")
+    shelved.model.recordings.forget()
     torch.cuda.empty_cache()
     vae.use_tiling = True
     return _decoded(shelved, latents)

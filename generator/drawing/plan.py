@@ -72,6 +72,7 @@ class Plan:
             # Not a plain str: to unpickle it, the server's process would import torch.
             "torch": str(torch.__version__),
             **{package: _version(package) for package in ("diffusers", "transformers", "compel")},
+            **({"triton": _version("triton")} if fused else {}),
         }
 
 

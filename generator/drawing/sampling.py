@@ -70,7 +70,8 @@ class LinearSampling(Sampling):
     """The steps of a deterministic sampler as weighted sums. The scheduler and its timesteps are on the processor."""
 
     def start(self, noise: torch.Tensor, clean: torch.Tensor | None) -> torch.Tensor:
-        latents = super().start(noise, clean)
+        # On the processor, too: a scheduler that adds noise may move its tensors to where the noise is.
+        latents = super().start(noise.cpu(), None if clean is None else clean.cpu()).to(self._device)
         count = 1 + self.steps
         # Row 0: the first latents; row n: what was predicted at step n - 1.
         self._known = latents.new_empty((count, latents.numel()))

@@ -18,7 +18,7 @@ from generator.drawing.model import Model, load_model
 from generator.drawing.needs import GIB, SPARE_BYTES, Arrangement, Needs, arrange, count
 from generator.drawing.plan import Plan, free_bytes
 from generator.drawing.text import TextEncoding
-from generator.drawing.ways import Remembered, can_fuse, find, key_of, measured_at_once, take
+from generator.drawing.ways import Remembered, Ways, can_fuse, find, key_of, measured_at_once, take
 from generator.errors import CardBusy
 from generator.weights import locate
 
@@ -89,6 +89,11 @@ class Shelf:
                 )
                 return
             except CardBusy:
+                if shelved.half_decoder is not None:
+                    # It takes memory that is not counted, and saves only time.
+                    shelved.half_decoder = None
+                    torch.cuda.empty_cache()
+                    continue
                 if self._on_device[-1] is shelved:
                     raise
                 self._put_away(self._on_device.pop())
@@ -176,10 +181,12 @@ class Shelf:
             may_record = free_bytes(self._plan.device) >= _ROOM_FOR_GRAPHS
             key = key_of(model, may_record=may_record, most=most)
             ways = self._remembered.get(key)
-            if ways is None:
+            if ways is None or ways.trouble or not take(model, ways):
+                # A trial that ends this process is not made again by the next one.
+                self._remembered.put(key, Ways())
                 ways = find(model, may_fuse=can_fuse(model), may_record=may_record, most=most)
                 self._remembered.put(key, ways)
-            else:
-                take(model, ways)
             shelved.at_once, shelved.fused = ways.at_once, ways.fused
-            shelved.half_decoder = HalfDecoder(model.vae) if ways.half_decoder else None
+            beside = shelved.needs.peak(model.arrangement, pixels) - shelved.needs.weights(model.arrangement)
+            if ways.half_decoder and free_bytes(self._plan.device) > SPARE_BYTES + beside + shelved.needs.vae // 2:
+                shelved.half_decoder = HalfDecoder(model.vae)

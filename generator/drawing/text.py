@@ -60,9 +60,10 @@ class _Asked:
         if attention_mask is not None and not attention_mask.all():
             return self._encoder(token_ids, attention_mask, **options)
         asked: list[list[int]] = token_ids.tolist()
-        if self._last is None or self._last[0] != asked:
-            self._last = asked, self._computed(token_ids, {**options, "output_hidden_states": True})
-        return self._last[1]
+        last = self._last
+        if last is None or last[0] != asked:
+            self._last = last = asked, self._computed(token_ids, {**options, "output_hidden_states": True})
+        return last[1]
 
     def _computed(self, token_ids: torch.Tensor, options: dict[str, Any]) -> Any:
         if not token_ids.is_cuda or not self._recordings.is_on:
@@ -196,7 +197,8 @@ class TextEncoding:
         return pooled
 
     def _same_length(self, *rows: torch.Tensor) -> list[torch.Tensor]:
-        empty = torch.cat([encoder.conditioning_provider.empty_z for encoder in self._encoders], dim=-1)
+        with self._lock:
+            empty = torch.cat([encoder.conditioning_provider.empty_z for encoder in self._encoders], dim=-1)
         length = max(row.shape[1] for row in rows)
         return [torch.cat([row, empty.repeat(1, (length - row.shape[1]) // empty.shape[1], 1)], dim=1) for row in rows]
 

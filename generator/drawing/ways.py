@@ -57,6 +57,8 @@ class Ways:
     recorded: bool = False
     at_once: int = 1
     step_ms: float = 0.0
+    # One of the ways could not be tried, or computed something else: it may be mended by the next start.
+    trouble: bool = False
 
     def __str__(self) -> str:
         return ", ".join(
@@ -144,26 +146,38 @@ def find(model: Model, *, may_fuse: bool, may_record: bool, most: int) -> Ways:
 
     ``most`` is how many drawings there is memory for.
     """
+    model.draft_lora.switch(False)
     _use_fused(model, False)
     plain = best = _alone(model, may_record=may_record)
-    if may_fuse and _try_to_fuse(model):
+    trouble = may_fuse and not _try_to_fuse(model)
+    if may_fuse and not trouble:
         fused = replace(_alone(model, may_record=may_record), fused=True)
         if fused.step_ms < (1 - _LEAST_GAIN_OF_A_WAY) * plain.step_ms:
             best = fused
         else:
             _use_fused(model, False)
     model.recordings.is_on = best.recorded
-    half = may_fuse and _half_is_better(model)
-    best = replace(best, half_decoder=half, at_once=measured_at_once(model, most=most))
+    half = _half_is_better(model) if may_fuse else False
+    best = replace(
+        best,
+        half_decoder=bool(half),
+        at_once=measured_at_once(model, most=most),
+        trouble=trouble or half is None,
+    )
     log.info("%s: %s; torch's kernels take %.1f ms", model.name, best, plain.step_ms)
     return best
 
 
-def take(model: Model, ways: Ways) -> None:
-    """Put the model into ways that were found before."""
-    _use_fused(model, ways.fused)
+@torch.inference_mode()
+def take(model: Model, ways: Ways) -> bool:
+    """Put the model into ways that were found before; False where fused kernels do not work any more."""
+    model.draft_lora.switch(False)
+    _use_fused(model, False)
+    if ways.fused and not _try_to_fuse(model):
+        return False
     model.recordings.is_on = ways.recorded
     log.info("%s: %s, as it was found before", model.name, ways)
+    return True
 
 
 def can_fuse(model: Model) -> bool:
@@ -175,7 +189,7 @@ def can_fuse(model: Model) -> bool:
 
 
 def _use_fused(model: Model, on: bool) -> None:
-    """Fused kernels or torch's, whichever there were: a model that comes back from RAM has those that it had."""
+    """Switch to fused kernels or back to torch's. A model that comes back from RAM still has those that it had."""
     if on is _is_fused(model):
         return
     # Only here: a processor, and an old card, have no Triton. A service may have no home to keep compiled kernels in.
@@ -214,8 +228,9 @@ def _try_to_fuse(model: Model) -> bool:
     return True
 
 
-def _half_is_better(model: Model) -> bool:
-    """Whether decoding in fp16 works here, gives the same and is faster."""
+@torch.inference_mode()
+def _half_is_better(model: Model) -> bool | None:
+    """Whether decoding in fp16 gives the same and is faster; None where it does not work."""
     latents = _latents(model)
     try:
         half = HalfDecoder(model.vae)
@@ -224,7 +239,7 @@ def _half_is_better(model: Model) -> bool:
     # No memory for both, or no kernels: whatever it is, fp32 decodes.
     except Exception as error:
         log.warning("%s decodes in fp32, since fp16 does not work here: %s", model.name, error)
-        return False
+        return None
     apart = float((decoded - expected).norm() / expected.norm())
     return apart <= _MOST_APART and half_s < (1 - _LEAST_GAIN_OF_A_WAY) * whole_s
 
@@ -311,4 +326,5 @@ def _noise(model: Model, rows: int) -> UNetInput:
 def _latents(model: Model) -> torch.Tensor:
     """For the VAE, a quarter of a picture: there may not be more room."""
     width, height = (side // model.pixels_per_latent // 2 for side in model.card.sizes["square"])
-    return torch.randn(1, model.vae.config.latent_channels, height, width, device=model.vae.device)
+    latents = torch.randn(1, model.vae.config.latent_channels, height, width, device=model.vae.device)
+    return latents / float(model.vae.config.scaling_factor)

@@ -16,7 +16,7 @@ from threading import Thread
 from typing import Any, TypeVar
 
 from generator.api import Error
-from generator.errors import GeneratorError
+from generator.errors import GeneratorError, is_out_of_memory
 from generator.lane import (
     Cancel,
     Cancelled,
@@ -142,7 +142,7 @@ def or_failed(work: Callable[[], Result]) -> Result | Failed:
     except GeneratorError as error:
         return Failed(error.error)
     except Exception as error:
-        if _is_out_of_memory(error):
+        if is_out_of_memory(error):
             log.warning("out of memory: %s", error)
             failed = Failed(_OUT_OF_MEMORY)
         else:
@@ -151,13 +151,6 @@ def or_failed(work: Callable[[], Result]) -> Result | Failed:
     # Only here, where the error and the tensors that its traceback held are gone, is there something to free.
     _free_card()
     return failed
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """torch's own error is known by name, since torch is not imported here; CUDA's libraries tell theirs in words."""
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return True
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in _ALLOCATION_FAILED)
 
 
 def _free_card() -> None:
@@ -175,13 +168,6 @@ def _end_with_parent() -> None:
     parent.join()
     os._exit(1)
 
-
-# Of cuBLAS and cuSOLVER, of cuDNN, and of the driver.
-_ALLOCATION_FAILED = (
-    "_STATUS_ALLOC_FAILED",
-    "_DEVICE_ALLOCATION_FAILED",
-    "CUDA error: out of memory",
-)
 
 _OUT_OF_MEMORY = Error(
     code="out_of_memory",

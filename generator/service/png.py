@@ -70,7 +70,7 @@ def _filtered(rows: Bytes, first: int, last: int) -> bytes:
     remains = np.abs(filters.view(np.int8).astype(np.int16)).sum(axis=2, dtype=np.int64)
     best = remains.argmin(axis=0)
     chosen = np.empty((len(here), here.shape[1] + 1), np.uint8)
-    # Filter 0 is none, which photographs never want.
+    # Filter 0, which filters nothing, never pays for a picture.
     chosen[:, 0] = best + 1
     chosen[:, 1:] = filters[best, np.arange(len(here))]
     return chosen.tobytes()

@@ -8,6 +8,7 @@ from diffusers import AutoencoderKL
 
 from generator.drawing.diffusion import _decoded
 from generator.drawing.half_decoder import HalfDecoder, shrink
+from generator.drawing.recordings import Recordings
 
 
 def small_vae(*, sums: float = 1.0) -> AutoencoderKL:
@@ -66,8 +67,16 @@ def test_where_it_overflows_all_the_same_fp32_decodes_from_then_on(latents, capl
     assert "loud decodes in fp32 from now on" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory."),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("GET was unable to find an engine to execute this computation"),
+    ],
+)
 @torch.inference_mode()
-def test_where_memory_runs_out_at_the_last_moment_it_is_decoded_in_tiles(latents, caplog):
+def test_where_memory_runs_out_at_the_last_moment_it_is_decoded_in_tiles(latents, caplog, error):
     vae = small_vae()
     vae.tile_latent_min_size, vae.tile_sample_min_size = 4, 16
     whole = vae.decode(latents / vae.config.scaling_factor, return_dict=False)[0]
@@ -76,10 +85,11 @@ def test_where_memory_runs_out_at_the_last_moment_it_is_decoded_in_tiles(latents
     def no_room(_, inputs) -> None:
         asked.append(inputs[0].shape[-1])
         if inputs[0].shape[-1] == latents.shape[-1]:
-            raise torch.OutOfMemoryError
+            raise error
 
     hook = vae.decoder.register_forward_pre_hook(no_room)
-    decoded, dtype = _decoded(SimpleNamespace(model=SimpleNamespace(vae=vae), half_decoder=None), latents)
+    model = SimpleNamespace(vae=vae, recordings=Recordings(vae))
+    decoded, dtype = _decoded(SimpleNamespace(model=model, half_decoder=None), latents)
     hook.remove()
 
     assert vae.use_tiling and dtype is torch.float32

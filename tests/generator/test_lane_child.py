@@ -255,6 +255,8 @@ def test_a_factory_that_fails_is_told_too():
         (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), "out_of_memory"),
         (RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"), "out_of_memory"),
         (RuntimeError("CUDA error: out of memory"), "out_of_memory"),
+        (RuntimeError("Triton Error [CUDA]: out of memory"), "out_of_memory"),
+        (RuntimeError("GET was unable to find an engine to execute this computation"), "out_of_memory"),
         (MemoryError(), "out_of_memory"),
         (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), "engine_error"),
         (ValueError("CUDA error: out of memory"), "engine_error"),

@@ -36,8 +36,8 @@ def test_what_is_encoded_reads_back(width, height, seed, smooth, texts):
     assert back.text == texts
 
 
-def test_the_same_picture_gives_the_same_bytes_however_many_cores_there_are(monkeypatch):
-    """Only how it is cut into strips may differ; one core reads the same picture."""
+def test_however_many_cores_write_it_the_picture_is_the_same(monkeypatch):
+    """Only how it is cut into strips differs."""
     image = Image.effect_mandelbrot((400, 300), (-2, -1, 1, 1), 50).convert("RGB")
     assert png.encode(image, {}) == png.encode(image, {})
     monkeypatch.setattr(png.os, "cpu_count", lambda: 1)

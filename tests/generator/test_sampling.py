@@ -53,6 +53,18 @@ def test_a_step_that_is_taken_again_is_the_same_step(sampler):
         assert torch.equal(latents, others)
 
 
+@pytest.mark.parametrize("sampler", [sampler for sampler in SAMPLERS if is_deterministic(sampler)])
+def test_from_an_image_the_scheduler_stays_on_the_processor_whatever_draws(sampler):
+    """``meta`` stands in for a card: a tensor there cannot meet one that is on the processor."""
+    card, random = torch.device("meta"), torch.Generator().manual_seed(1)
+    sampling = make_sampling(sampler, SDXL, steps=STEPS, device=card, noise=random)
+    sampling.begin_at(2 * sampling.scheduler.order)
+    latents = sampling.start(noise(0), noise(1))
+    kept = [value for value in vars(sampling.scheduler).values() if isinstance(value, torch.Tensor)]
+    assert kept and {value.device.type for value in kept} == {"cpu"}
+    assert latents.device == card
+
+
 def test_what_is_not_predicted_yet_does_not_matter_to_a_preview():
     """Its memory may hold anything."""
     sampling = sampling_of("unipc")

@@ -66,6 +66,7 @@ def test_kernels_that_compute_something_else_never_draw(monkeypatch, model, capl
     monkeypatch.setattr(modules, "geglu", lambda both: both.chunk(2, dim=-1)[0])
     found = find(model, may_fuse=True, may_record=False, most=1)
     assert not found.fused and not modules.is_fused(model.unet)
+    assert found.trouble, "the next start tries again"
     assert "ssd-1b draws with torch's own kernels" in caplog.text and "the UNet differs by" in caplog.text
 
 
@@ -77,6 +78,31 @@ def test_kernels_that_fail_never_draw(monkeypatch, model, caplog):
     monkeypatch.setattr(modules, "group_norm", fails)
     assert not find(model, may_fuse=True, may_record=False, most=1).fused
     assert "no C compiler" in caplog.text
+
+
+def test_what_was_found_and_does_not_work_any_more_is_not_taken(monkeypatch, model, caplog):
+    """A compiler that is gone, say."""
+    monkeypatch.setattr(modules, "layer_norm", lambda *_, **__: 1 / 0)
+    assert not take(model, Ways(fused=True, recorded=True))
+    assert not modules.is_fused(model.unet)
+    assert "division by zero" in caplog.text
+
+
+def test_without_fused_kernels_calls_are_timed_as_they_are(model):
+    found = find(model, may_fuse=False, may_record=False, most=2)
+    assert found.step_ms > 0 and found.at_once in (1, 2)
+    assert not (found.fused or found.recorded or found.half_decoder or found.trouble)
+
+
+def test_decoding_in_fp16_is_tried_for_real(monkeypatch, model, caplog):
+    assert ways._half_is_better(model) in (True, False)
+
+    def fails(*_) -> None:
+        raise RuntimeError("no room for two")
+
+    monkeypatch.setattr(ways, "HalfDecoder", fails)
+    assert ways._half_is_better(model) is None
+    assert "decodes in fp32, since fp16 does not work here: no room for two" in caplog.text
 
 
 def test_a_processor_has_no_fused_kernels(model):

@@ -1,4 +1,4 @@
 """Triton kernels for what lies between a UNet's products and convolutions, and their places in diffusers' models.
 
-Imports Triton, which only an NVIDIA card needs; whoever may have none imports this late.
+Imports Triton, which is there only with an NVIDIA card: import this where one is found, not at the top of a module.
 """

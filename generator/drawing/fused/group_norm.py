@@ -168,7 +168,7 @@ def cut(rows: int, pixels: int, channels: int, groups: int, item_bytes: int) -> 
 
 
 def beside(x: torch.Tensor) -> torch.Tensor:
-    """The tensor (n, channels, …) with its channels beside each other; itself where they are."""
+    """The tensor (n, channels, …) with its channels beside each other: a copy only where they are not."""
     return x.movedim(1, -1).contiguous().movedim(-1, 1)
 
 

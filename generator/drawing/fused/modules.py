@@ -149,7 +149,7 @@ def _places(model: nn.Module) -> Iterator[tuple[Any, type[nn.Module], type[nn.Mo
 
 
 def _is_plain_resnet(block: ResnetBlock2D) -> bool:
-    """Whether ``_Resnet`` does what it does. A decoder's blocks say "group", and have no time to embed."""
+    """Whether ``_Resnet`` computes the same. A decoder's blocks say "group", and have no time to embed."""
     adds_time = block.time_embedding_norm == "default" or block.time_emb_proj is None
     has_dropout = block.dropout.p > 0 and block.training
     silu = isinstance(block.nonlinearity, nn.SiLU)
