@@ -1,4 +1,4 @@
-"""Decoding in fp16 that does not overflow: four times as fast on a card with fp16 products, in half the memory.
+"""Decoding in fp16 that does not overflow: 1.8 times as fast as in fp32 on an H100, and in half the memory.
 
 What a VAE's decoder adds up from block to block grows beyond what fp16 can hold. But whatever reads those sums is a
 norm, which does not see their size once its epsilon shrinks with them, or a convolution that passes them on. So all

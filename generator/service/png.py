@@ -1,4 +1,4 @@
-"""Pictures to PNG in a quarter of the time that Pillow takes: in strips, each filtered and deflated in its own thread.
+"""Pictures to PNG on all cores: in strips, each filtered and deflated in its own thread. Pillow uses one core.
 
 Portable Network Graphics specification, third edition: filters of section 9, and one zlib stream over all IDAT chunks
 of section 10. Strips join to one stream as in pigz: all but the last end with a sync flush, at the border of a byte.
