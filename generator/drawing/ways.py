@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -80,31 +81,29 @@ class Remembered:
 
     def get(self, key: str) -> Ways | None:
         try:
-            return Ways(**json.loads(self._file.read_text(encoding="utf-8"))[key])
-        except (OSError, ValueError, LookupError, TypeError):
+            return Ways(**self._known()[key])
+        except (LookupError, TypeError):
             return None
 
     def latest(self, device: torch.device, model: str) -> Ways | None:
         """What was found last for a model on this device, with whatever versions."""
-        try:
-            keys = list(json.loads(self._file.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            return None
-        own = [key for key in keys if key.startswith(_card(device)) and f"; {model} " in key]
+        own = [key for key in self._known() if key.startswith(_card(device)) and f"; {model} " in key]
         return self.get(own[-1]) if own else None
 
     def put(self, key: str, ways: Ways) -> None:
-        try:
-            known = dict(json.loads(self._file.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            known = {}
         unfinished = self._file.with_suffix(".new")
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            unfinished.write_text(json.dumps({**known, key: asdict(ways)}, indent=1), encoding="utf-8")
+            unfinished.write_text(json.dumps({**self._known(), key: asdict(ways)}, indent=1), encoding="utf-8")
             unfinished.replace(self._file)
         except OSError as error:
             log.warning("%s cannot be written: how to draw fast is found anew at the next start: %s", self._file, error)
+
+    def _known(self) -> dict[str, Any]:
+        try:
+            return dict(json.loads(self._file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return {}
 
 
 def key_of(model: Model, *, may_record: bool, most: int) -> str:

@@ -95,9 +95,9 @@ class _Block(BasicTransformerBlock):
         **_: Any,
     ) -> torch.Tensor:
         hidden, normed = layer_norm(hidden_states, self.norm1)
-        hidden, normed = layer_norm(self.attn1(normed), self.norm2, residual=hidden)
-        attended = self.attn2(normed, encoder_hidden_states=encoder_hidden_states)
-        hidden, normed = layer_norm(attended, self.norm3, residual=hidden)
+        hidden, normed = layer_norm(_attended(self.attn1, normed, normed), self.norm2, residual=hidden)
+        source = normed if encoder_hidden_states is None else encoder_hidden_states
+        hidden, normed = layer_norm(_attended(self.attn2, normed, source), self.norm3, residual=hidden)
         out: torch.Tensor = self.ff(normed) + hidden
         return out
 
@@ -107,25 +107,15 @@ class _Gated(GEGLU):
         return geglu(self.proj(hidden_states))
 
 
-class _Attend:
+def _attended(attn: Attention, hidden: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
     """The attention of a transformer block, with nothing of what diffusers' processor can besides."""
-
-    def __call__(
-        self,
-        attn: Attention,
-        hidden_states: torch.Tensor,
-        encoder_hidden_states: torch.Tensor | None = None,
-        *_: Any,
-        **__: Any,
-    ) -> torch.Tensor:
-        source = hidden_states if encoder_hidden_states is None else encoder_hidden_states
-        query, key, value = (
-            projected.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
-            for projected in (attn.to_q(hidden_states), attn.to_k(source), attn.to_v(source))
-        )
-        attended = scaled_dot_product_attention(query, key, value)
-        out: torch.Tensor = attn.to_out[0](attended.transpose(1, 2).flatten(2))
-        return out
+    query, key, value = (
+        projected.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
+        for projected in (attn.to_q(hidden), attn.to_k(source), attn.to_v(source))
+    )
+    attended = scaled_dot_product_attention(query, key, value)
+    out: torch.Tensor = attn.to_out[0](attended.transpose(1, 2).flatten(2))
+    return out
 
 
 def _places(model: nn.Module) -> Iterator[tuple[Any, type[nn.Module], type[nn.Module]]]:
@@ -180,10 +170,6 @@ def fuse(model: nn.Module) -> None:
     for part, own, ours in list(_places(model)):
         if type(part) is own:
             part.__class__ = ours
-            if isinstance(part, BasicTransformerBlock):
-                for attention in (part.attn1, part.attn2):
-                    attention.plain_processor = attention.processor
-                    attention.processor = _Attend()
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
@@ -192,9 +178,6 @@ def unfuse(model: nn.Module) -> None:
     for part, own, ours in list(_places(model)):
         if type(part) is ours:
             part.__class__ = own
-            if isinstance(part, BasicTransformerBlock):
-                for attention in (part.attn1, part.attn2):
-                    attention.processor = attention.plain_processor
     # A convolution of 1 x 1 lies both ways at once, and `to` would leave its strides as they are.
     for parameter in model.parameters():
         plain = torch.empty_like(parameter, memory_format=torch.contiguous_format)
