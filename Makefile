@@ -32,7 +32,7 @@ setup: .venv/ready
 	@touch $@
 
 run: setup
-	@$(BIN)/python -m deploy.household
+	@$(BIN)/python -m household
 
 # A file's tests share homeserver and bot, so they stay together; each process has about 2 GB of its own.
 test: lint

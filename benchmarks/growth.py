@@ -21,12 +21,12 @@ import psutil
 import torch
 
 from benchmarks.charts import Chart, save
-from generator.api import Recipe
+from generator.api.types import Recipe
 from generator.bench.ours import Ours
 from generator.bench.service import service
 from generator.bench.subject import Subject
 from generator.bench.timing import in_turns
-from generator.capabilities import all_cards
+from generator.models.registry import all_cards
 from generator.settings import Settings
 
 STEPS = (4, 8, 16, 32, 64)

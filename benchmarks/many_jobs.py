@@ -18,9 +18,9 @@ from typing import Any
 import psutil
 
 from benchmarks.whole_way import ONE_CORE, REPEATS, WARM_UP, report, told
-from deploy.household.heard import Heard
-from deploy.household.home import Household, household
-from deploy.household.person import Person
+from household.heard import Heard
+from household.home import Household, household
+from household.person import Person
 
 WAITING = 50
 # As few as a picture can have: it is the bot that is measured.

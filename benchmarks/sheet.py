@@ -13,9 +13,9 @@ from statistics import median
 from typing import Any
 
 from benchmarks.whole_way import ONE_CORE, run
-from deploy.household.heard import Heard
-from deploy.household.home import household
-from deploy.household.person import Person
+from household.heard import Heard
+from household.home import household
+from household.person import Person
 
 PICTURES = 9
 REPEATS = 3

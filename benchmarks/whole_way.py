@@ -23,8 +23,8 @@ from typing import Any
 import aiohttp
 import yaml
 
-from deploy.household.home import Household, household
-from deploy.household.person import Person
+from household.home import Household, household
+from household.person import Person
 
 REPEATS = 20
 WARM_UP = 2

@@ -13,16 +13,17 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from generator import __version__, prompt, recipe_file
-from generator.api import SLOTS, RecipeRequest, Slots
-from generator.capabilities import all_cards, capabilities
+from generator import __version__
+from generator.api.refusals import refusal
+from generator.api.types import SLOTS, RecipeRequest, Slots
 from generator.client import NotRunning, call
 from generator.errors import GeneratorError, Refused
-from generator.image_files import image_size, read_file
-from generator.refusals import refusal
-from generator.service.gallery import beside
+from generator.models.registry import all_cards, capabilities
+from generator.pictures.image_files import image_size, read_file
+from generator.pictures.store import beside
+from generator.recipes import prompt, recipe_file
+from generator.recipes.validation import resolve
 from generator.settings import InvalidSettings, Settings, load_settings
-from generator.validation import resolve
 
 # Beside what a command prints for people, Easel's own log lines go to stderr.
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -117,7 +118,7 @@ def _draw(asked: argparse.Namespace, settings: Settings) -> int:
         image_size=image_size(read_file(image)) if image else None,
     )
 
-    from generator.drawing_alone import draw_alone
+    from generator.workers.alone import draw_alone
 
     folder = asked.out or settings.pictures
     path, notes = draw_alone(settings, recipe, request.facts, image=image, folder=folder, job=job)
@@ -170,7 +171,7 @@ def _read_recipe(path: Path) -> RecipeRequest:
 
 
 def _fetch(asked: argparse.Namespace, settings: Settings) -> int:
-    from generator.weights import can_be_fetched, fetch
+    from generator.models.weights import can_be_fetched, fetch
 
     cards = all_cards(settings)
     fetchable = tuple(name for name, card in cards.items() if can_be_fetched(card))

@@ -10,16 +10,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from generator.capabilities import all_cards, default_model, has_card
 from generator.client import NotRunning, call
 from generator.errors import CardBusy, DrawingFailed
+from generator.models.registry import all_cards, default_model, has_card
+from generator.models.weights import how_to_get, how_to_get_lora, is_here, locate, lora_bytes
 from generator.settings import Settings
-from generator.weights import how_to_get, how_to_get_lora, is_here, locate, lora_bytes
 
 if TYPE_CHECKING:
     import torch
 
-    from generator.drawing.needs import Arrangement, Needs
+    from generator.engine.needs import Arrangement, Needs
 
 GIB = 1024**3
 
@@ -64,7 +64,7 @@ def _torch_and_card(settings: Settings) -> Iterator[Finding]:
     try:
         import torch
 
-        from generator.drawing.torch_build import card_problem
+        from generator.engine.torch_build import card_problem
     except ImportError as error:
         yield Finding("torch", Level.PROBLEM, f"torch cannot be imported: {error}.", "Run make setup.")
         return
@@ -85,7 +85,7 @@ def _torch_and_card(settings: Settings) -> Iterator[Finding]:
 
 def speed(model: str, device: "torch.device") -> Iterator[Finding]:
     """Which ways of calling the model were found to be the fastest on this card, if any."""
-    from generator.drawing.ways import Remembered
+    from generator.engine.ways import Remembered
 
     if (ways := Remembered().latest(device, model)) is not None:
         yield Finding("speed", Level.OK, f"{model} is fastest here with {ways}.")
@@ -93,9 +93,9 @@ def speed(model: str, device: "torch.device") -> Iterator[Finding]:
 
 def _memory(settings: Settings) -> Finding:
     """How the default model would be arranged in the memory of what draws, as the generator itself decides it."""
-    from generator.drawing.memory import memory_of
-    from generator.drawing.needs import count
-    from generator.drawing.plan import free_bytes, make_plan
+    from generator.engine.memory import memory_of
+    from generator.engine.needs import count
+    from generator.engine.plan import free_bytes, make_plan
 
     plan = make_plan(settings.device, settings.vae_tiling)
     free, total = free_bytes(plan.device), memory_of(plan.device).total_bytes
@@ -115,7 +115,7 @@ def room(
     name: str, needs: "Needs", *, free: int, total: int, pixels: int, possible: "tuple[Arrangement, ...]"
 ) -> Finding:
     """What a model takes of a device's memory. Raises DrawingFailed where it can never fit."""
-    from generator.drawing.needs import arrange
+    from generator.engine.needs import arrange
 
     try:
         arrangement = arrange(name, needs, free=free, total=total, pixels=pixels, possible=possible)

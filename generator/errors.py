@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from generator.api import Error
+from generator.api.types import Error
 
 
 class GeneratorError(Exception):

@@ -7,7 +7,7 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from generator.cards import CardSettings, UserPath, built_in_cards
+from generator.models.cards import CardSettings, UserPath, built_in_cards
 
 
 class InvalidSettings(Exception):

@@ -1,7 +1,6 @@
 """What both sides' tests need: the stand-in model, built once, and the real generator around a small engine."""
 
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Kernels run without a card. Said before Triton is imported, which other libraries do where it is there.
 os.environ.setdefault("TRITON_INTERPRET", "1")
 
-# A lane's process finds the small engines by their module's name, and takes its path from here.
-sys.path.insert(0, str(Path(__file__).parent / "generator"))
-
-from running_generator import generator, slow_generator, start_generator
+from tests.helpers.running_generator import generator, slow_generator, start_generator
 
 __all__ = ["generator", "slow_generator", "start_generator"]
 
@@ -24,7 +20,7 @@ __all__ = ["generator", "slow_generator", "start_generator"]
 @pytest.fixture(scope="session")
 def stand_in_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # Here, so that tests of the bot alone do not wait for torch.
-    from stand_in_weights import save_stand_in
+    from tests.helpers.stand_in_weights import save_stand_in
 
     folder = tmp_path_factory.mktemp("stand-in")
     save_stand_in(folder)
@@ -34,7 +30,7 @@ def stand_in_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def miniatures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Settings that put a miniature in the place of each large model's weights."""
-    from miniatures import NAMES, miniature_settings, save_miniature
+    from tests.helpers.miniatures import NAMES, miniature_settings, save_miniature
 
     folder = tmp_path_factory.mktemp("models")
     for name in NAMES:

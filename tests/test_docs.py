@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bot.easel.help_texts import EASEL_COMMANDS
+from bot.easel.commands.help import EASEL_COMMANDS
 from bot.easel.language import FLAGS
-from bot.easel.room_history import MAX_CAUGHT_UP
-from bot.easel.room_profiles import RoomProfile
+from bot.easel.policy.room_profiles import RoomProfile
+from bot.easel.room.history import MAX_CAUGHT_UP
 from bot.easel.settings import Settings
 from generator import __version__
-from generator.cards import SAMPLERS, built_in_cards
+from generator.models.cards import SAMPLERS, built_in_cards
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

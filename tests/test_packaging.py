@@ -20,7 +20,7 @@ async def main():
     classes = {loader.meta.id: await loader.load() for loader in loaders}
     ours, theirs = classes["household.easel"], classes["neighbour.bot"]
     assert sys.modules[theirs.__module__].greeting() == "The neighbour says hello."
-    assert sys.modules["bot.easel.intake"].read_command("!draw otter").text == "otter"
+    assert sys.modules["bot.easel.room.routing"].read_command("!draw otter").text == "otter"
     assert ours.get_config_class().__module__.startswith("bot.easel.")
 
 asyncio.run(main())
@@ -50,9 +50,9 @@ def test_an_installed_generator_has_its_cards_its_model_and_its_font(tmp_path: P
     build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
     subprocess.run([*build, "--wheel-dir", str(tmp_path), str(clone)], check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
-    data = set(git("ls-files", "generator/pocket/weights", "generator/service/fonts", cwd=clone).split())
-    assert {"generator/pocket/weights/words.txt", "generator/service/fonts/LICENSE"} <= data
-    assert {"generator/cards.yml", *data} <= set(zipfile.ZipFile(wheel).namelist())
+    data = set(git("ls-files", "generator/pocket/weights", "generator/pictures/fonts", cwd=clone).split())
+    assert {"generator/pocket/weights/words.txt", "generator/pictures/fonts/LICENSE"} <= data
+    assert {"generator/models/cards.yml", *data} <= set(zipfile.ZipFile(wheel).namelist())
 
 
 @pytest.mark.parametrize("first", ["ours", "theirs"])

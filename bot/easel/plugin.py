@@ -12,29 +12,29 @@ from mautrix.client import InternalEventType
 from mautrix.types import EncryptedEvent, Event, EventType
 from mautrix.util.async_db import Database, UpgradeTable
 
-from .database import Store
-from .delivery import Delivery
-from .desk import Desk
-from .drawing import Draughtsman
-from .easel_answers import EaselAnswers
-from .generator_client import GeneratorClient
-from .generator_watch import GeneratorWatch
-from .gestures import Gestures
-from .homeserver import Homeserver
-from .house_rules import HouseRules
-from .intake import Intake
-from .job_posts import JobPosts
-from .outbox import Outbox, RateLimit
-from .owners import Owners
-from .photos import Photos
-from .replied_recipes import RepliedRecipes
-from .room_history import RoomHistory
-from .schema import upgrade_table
+from .commands.draw import DrawCommands
+from .commands.easel import EaselCommands
+from .commands.reactions import ReactionCommands
+from .commands.styles import Styles
+from .generator.client import GeneratorClient
+from .generator.wake import wake
+from .generator.watch import GeneratorWatch
+from .jobs.runner import JobRunner
+from .jobs.schema import upgrade_table
+from .jobs.store import Store
+from .policy.ownership import Ownership
+from .policy.policy import Policy
+from .room.history import RoomHistory
+from .room.photos import Photos
+from .room.replies import Replies
+from .room.routing import Routing
+from .room.sync import Sync
+from .sending.homeserver import Homeserver
+from .sending.posts import JobPosts
+from .sending.send_queue import RateLimit, SendQueue
+from .sending.sent_once import SentOnce
+from .sending.typing_notices import TypingNotices
 from .settings import Config, InvalidSettings, Settings
-from .styles import Styles
-from .syncing import OwnSync
-from .typing_notices import TypingNotices
-from .wake import wake
 
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[None]])
 
@@ -48,8 +48,8 @@ class EaselBot(Plugin):
     """Handlers here only pass on events; what they start ends with the plugin."""
 
     homeserver: Homeserver
-    outbox: Outbox
-    draughtsman: Draughtsman
+    send_queue: SendQueue
+    runner: JobRunner
     settings: Settings
 
     @classmethod
@@ -71,11 +71,11 @@ class EaselBot(Plugin):
         self._store = Store(cast(Database, self.database))
         history = RoomHistory(self.client, self.homeserver)
         self._typing = TypingNotices(self.homeserver.set_typing)
-        self.outbox = Outbox(self.homeserver, _rate_limit(settings), self.log, sent_to=self._typing.interrupted)
-        self._delivery = Delivery(self.outbox, self._store, history.find_own)
-        self._replied = RepliedRecipes(self._store, history, self.homeserver)
+        self.send_queue = SendQueue(self.homeserver, _rate_limit(settings), self.log, sent_to=self._typing.interrupted)
+        self._sent_once = SentOnce(self.send_queue, self._store, history.find_own)
+        self._replied = Replies(self._store, history, self.homeserver)
         self._photos = Photos(history, self.homeserver)
-        self._intake = Intake(
+        self._routing = Routing(
             own_id=self.client.mxid,
             homeserver=self.homeserver,
             history=history,
@@ -83,13 +83,13 @@ class EaselBot(Plugin):
             start=self._start,
             log=self.log,
         )
-        self._own_sync = OwnSync(self.client, self.log)
+        self._own_sync = Sync(self.client, self.log)
         self._use(settings, generator)
 
     async def start(self) -> None:
         """Go on with what was left, and hear what was missed."""
-        self._start(self.outbox.run(), "outbox")
-        await self.draughtsman.resume()
+        self._start(self.send_queue.run(), "send queue")
+        await self.runner.resume()
         self.client.add_event_handler(InternalEventType.SYNC_SUCCESSFUL, self._read_gaps)
         self.client.add_event_handler(InternalEventType.SYNC_ERRORED, self._sync_failed)
         self._own_sync.start()
@@ -103,9 +103,9 @@ class EaselBot(Plugin):
         except InvalidSettings as error:
             self.log.error(f"{error}. The old settings stay in force")
             return
-        await self.draughtsman.stop()
+        await self.runner.stop()
         self._use(settings, generator)
-        await self.draughtsman.resume()
+        await self.runner.resume()
 
     async def stop(self) -> None:
         self._own_sync.stop()
@@ -114,7 +114,7 @@ class EaselBot(Plugin):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.draughtsman.stop()
+        await self.runner.stop()
 
     def _first_settings(self) -> tuple[Settings, GeneratorClient]:
         try:
@@ -128,63 +128,63 @@ class EaselBot(Plugin):
     def _use(self, settings: Settings, generator: GeneratorClient) -> None:
         """Connect the parts that the settings change."""
         self.settings = settings
-        self.outbox.rate_limit = _rate_limit(settings)
+        self.send_queue.rate_limit = _rate_limit(settings)
         wake_up = partial(_wake, settings.wake_mac, settings.wake_address)
-        rules = HouseRules(settings)
+        rules = Policy(settings)
         watch = GeneratorWatch(generator.capabilities, wake_up, self.log)
         posts = JobPosts(
             generator=generator,
             homeserver=self.homeserver,
             store=self._store,
-            delivery=self._delivery,
+            sent_once=self._sent_once,
             settings=settings,
         )
-        self.draughtsman = Draughtsman(
+        self.runner = JobRunner(
             generator=generator,
             watch=watch,
             store=self._store,
             posts=posts,
             photos=self._photos,
-            outbox=self.outbox,
-            delivery=self._delivery,
+            send_queue=self.send_queue,
+            sent_once=self._sent_once,
             typing=self._typing,
             settings=settings,
             rules=rules,
             log=self.log,
         )
-        self._intake.permissions = rules.permissions
-        self._intake.reactions = settings.reactions
-        self._intake.max_age_s = settings.catch_up_minutes * 60
+        self._routing.permissions = rules.permissions
+        self._routing.reactions = settings.reactions
+        self._routing.max_age_s = settings.catch_up_minutes * 60
         styles = Styles(self._store)
-        desk = Desk(
+        draw_commands = DrawCommands(
             generator=generator,
             watch=watch,
-            draughtsman=self.draughtsman,
+            runner=self.runner,
             store=self._store,
             replied=self._replied,
             rules=rules,
             styles=styles,
             log=self.log,
         )
-        owners = Owners(rules.permissions, self.homeserver, self.log)
-        self._intake.desk = desk
-        self._intake.gestures = Gestures(
-            desk=desk,
-            draughtsman=self.draughtsman,
+        ownership = Ownership(rules.permissions, self.homeserver, self.log)
+        self._routing.draw_commands = draw_commands
+        self._routing.reaction_commands = ReactionCommands(
+            draw_commands=draw_commands,
+            runner=self.runner,
             store=self._store,
-            delivery=self._delivery,
-            owners=owners,
+            sent_once=self._sent_once,
+            ownership=ownership,
             permissions=rules.permissions,
         )
-        self._intake.answers = EaselAnswers(
-            desk=desk,
+        self._routing.answers = EaselCommands(
+            draw_commands=draw_commands,
             generator=generator,
             watch=watch,
-            draughtsman=self.draughtsman,
+            runner=self.runner,
             store=self._store,
             homeserver=self.homeserver,
-            delivery=self._delivery,
-            owners=owners,
+            sent_once=self._sent_once,
+            ownership=ownership,
             permissions=rules.permissions,
             styles=styles,
             version=self._version,
@@ -193,7 +193,7 @@ class EaselBot(Plugin):
 
     @on(EventType.ROOM_ENCRYPTED)
     async def note_encrypted(self, evt: EncryptedEvent) -> None:
-        await self._intake.take_encrypted(evt)
+        await self._routing.take_encrypted(evt)
 
     @on(EventType.ROOM_MESSAGE)
     @on(EventType.REACTION)
@@ -201,17 +201,17 @@ class EaselBot(Plugin):
     @on(EventType.ROOM_MEMBER)
     async def take(self, evt: Event) -> None:
         # Ours to end: a homeserver that is away may keep an event waiting when the plugin stops.
-        await asyncio.wait({self._start(self._intake.take(evt), f"event {evt.event_id}")})
+        await asyncio.wait({self._start(self._routing.take(evt), f"event {evt.event_id}")})
 
     async def _catch_up(self) -> None:
-        await self._intake.catch_up_with_all(await self.homeserver.joined_rooms())
+        await self._routing.catch_up_with_all(await self.homeserver.joined_rooms())
 
     async def _read_gaps(self, data: dict[str, Any]) -> None:
         """A sync leaves out the oldest of many events, and says so."""
         joined = data["data"].get("rooms", {}).get("join", {})
         rooms = [room_id for room_id, room in joined.items() if room.get("timeline", {}).get("limited")]
         if rooms:
-            self._start(self._intake.catch_up(rooms), "catching up")
+            self._start(self._routing.catch_up(rooms), "catching up")
 
     async def _sync_failed(self, data: dict[str, Any]) -> None:
         self.homeserver.sync_failed()

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 from pathlib import PurePosixPath
 from typing import Any, TypeVar, get_type_hints
 
-from .reactions import plain_emoji
+from .room.reactions import plain_emoji
 
 T = TypeVar("T")
 Rule = Callable[[str, Any], Any]

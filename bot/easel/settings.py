@@ -7,8 +7,9 @@ from typing import Annotated
 from mautrix.util.config import BaseProxyConfig, ConfigUpdateHelper
 from yarl import URL
 
-from .reactions import REACTIONS
-from .room_profiles import Rooms, room_profiles
+from .policy.room_profiles import Rooms, room_profiles
+from .policy.wildcards import WordLists, word_lists
+from .room.reactions import REACTIONS
 from .setting_rules import (
     InvalidSettings,
     absolute_path,
@@ -22,7 +23,6 @@ from .setting_rules import (
     text,
     whole_number,
 )
-from .wildcards import WordLists, word_lists
 
 __all__ = ["Config", "InvalidSettings", "Offer", "Progress", "Settings"]
 

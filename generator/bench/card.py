@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from generator.api import Recipe
+from generator.api.types import Recipe
 from generator.bench.drawing import made_of
 from generator.bench.figures import Report, figure
 from generator.bench.operations import operations
@@ -16,7 +16,7 @@ from generator.bench.ours import Ours
 from generator.bench.stock import Stock
 from generator.bench.subject import Subject, told
 from generator.bench.timing import in_turns, measured, ratios
-from generator.drawing.needs import GIB
+from generator.engine.needs import GIB
 from generator.settings import Settings
 
 LEAST_OF_STOCK = 1.8
@@ -119,13 +119,13 @@ def measure_sdxl(report: Report, subject: Subject, settings: Settings, *, repeat
 
 def _ways(ours: Ours, recipe: Recipe) -> dict[str, Any]:
     """What a picture is made of, and what recorded calls and fused kernels change in it."""
-    recordings = ours.start(recipe).model.recordings
-    if not recordings.is_on:
+    graphs = ours.start(recipe).model.graphs
+    if not graphs.is_on:
         return {"made of": made_of(ours, recipe), "recorded": "no, since that is not faster here"}
     recorded, there = made_of(ours, recipe), ours.latents(recipe, steps=_STEPS_COMPARED)
-    recordings.is_on = False
+    graphs.is_on = False
     launched, without = made_of(ours, recipe), ours.latents(recipe, steps=_STEPS_COMPARED)
-    recordings.is_on = True
+    graphs.is_on = True
     return {
         "recorded": recorded,
         "launched": launched,
@@ -136,21 +136,21 @@ def _ways(ours: Ours, recipe: Recipe) -> dict[str, Any]:
 
 def _exactness(ours: Ours, recipe: Recipe) -> dict[str, Any]:
     """How far a whole picture is from the same by torch's kernels, decoded in fp32: in levels of 255."""
-    shelved = ours.engine.loaded(recipe.model)
-    if not shelved.fused:
+    cached = ours.engine.loaded(recipe.model)
+    if not cached.fused:
         return {"kernels": "torch's, since fused ones are not faster here"}
-    from generator.drawing.fused.modules import fuse, unfuse
+    from generator.engine.fused.modules import fuse, unfuse
 
     fused = ours.pixels(recipe)
-    shelved.model.recordings.forget()
-    for part in (shelved.model.unet, shelved.model.vae):
+    cached.model.graphs.forget()
+    for part in (cached.model.unet, cached.model.vae):
         unfuse(part)
-    half, shelved.half_decoder = shelved.half_decoder, None
+    half, cached.half_decoder = cached.half_decoder, None
     plain = ours.pixels(recipe)
-    shelved.model.recordings.forget()
-    for part in (shelved.model.unet, shelved.model.vae):
+    cached.model.graphs.forget()
+    for part in (cached.model.unet, cached.model.vae):
         fuse(part)
-    shelved.half_decoder = half
+    cached.half_decoder = half
     apart = (fused - plain).abs()
     return {
         "kernels": "fused",

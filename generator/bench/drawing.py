@@ -5,7 +5,7 @@ from functools import partial
 from statistics import median
 from typing import Any
 
-from generator.api import Recipe
+from generator.api.types import Recipe
 from generator.bench.figures import Report, figure
 from generator.bench.operations import operations
 from generator.bench.ours import Ours

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from generator.api import Recipe
+from generator.api.types import Recipe
 from generator.bench.ours import Ours
 
 
@@ -23,10 +23,10 @@ def operations(ours: Ours, recipe: Recipe) -> int:
     """Of all steps; the text encoders and the VAE are the same in every tier."""
     drawing = ours.start(recipe)
     # A replay of a recorded call would be no operation at all.
-    recordings = drawing.model.recordings
-    was_on, recordings.is_on = recordings.is_on, False
+    graphs = drawing.model.graphs
+    was_on, graphs.is_on = graphs.is_on, False
     with FlopCounterMode(display=False, custom_mapping=_OF_THE_CPU) as counter:
         while drawing.step < drawing.steps:
             ours.engine.step([drawing])
-    recordings.is_on = was_on
+    graphs.is_on = was_on
     return int(counter.get_total_flops())

@@ -1,4 +1,4 @@
-"""Our engine, drawing one picture at a time as the lane would, up to the bytes of the PNG."""
+"""Our engine, drawing one picture at a time as the worker would, up to the bytes of the PNG."""
 
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -6,13 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
-from generator.api import Recipe
+from generator.api.types import Recipe
 from generator.bench.timing import measured
-from generator.drawing.diffusion import DiffusionEngine
-from generator.drawing.loop import Drawing
-from generator.lane import Draw
-from generator.service import encoding, png
+from generator.engine.diffusion import DiffusionEngine
+from generator.engine.loop import Drawing
+from generator.pictures import encoding, png
 from generator.settings import Settings
+from generator.workers.messages import Draw
 
 
 class Ours:
@@ -22,7 +22,7 @@ class Ours:
         self.engine = DiffusionEngine(settings)
         self._name = settings.default_model
         # Of a household's many pictures the first ones are no measure.
-        self.engine.loaded(self._name).model.recordings.calls_before_a_trace = 2
+        self.engine.loaded(self._name).model.graphs.calls_before_a_trace = 2
 
     @property
     def device(self) -> torch.device:

@@ -1,5 +1,6 @@
 """A model whose weights are not here, with random ones: the true architecture, which takes the true time on a card."""
 
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,7 @@ from diffusers import (
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection
-
-from generator.pocket.architecture import make_tokenizers
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 # What differs from diffusers' own defaults, which are those of Stable Diffusion 1. Each is the model's own
 # unet/config.json, as the models' repositories have it.
@@ -67,7 +66,9 @@ def make_unet(name: str) -> UNet2DConditionModel:
 
 def save_random(name: str, folder: Path) -> None:
     """Write the pipeline in diffusers' layout, in fp16. Made on the card, where random numbers are quick."""
-    words, more_words = make_tokenizers()
+    # Any would do: pocket's are on every machine.
+    pocket = str(files("generator.pocket") / "weights")
+    words, more_words = (CLIPTokenizer.from_pretrained(pocket, subfolder=part) for part in ("tokenizer", "tokenizer_2"))
     with torch.device("cuda"):
         parts: dict[str, Any] = {"unet": make_unet(name), "vae": _vae(is_sdxl=_is_sdxl(name))}
         if _is_sdxl(name):

@@ -19,11 +19,11 @@ from generator.bench.random_weights import NAMES, save_random
 from generator.bench.service import measure_service
 from generator.bench.stock import Stock
 from generator.bench.subject import Subject
-from generator.capabilities import all_cards, default_model, has_card
-from generator.cards import CardSettings
 from generator.errors import Refused, WeightsMissing
+from generator.models.cards import CardSettings
+from generator.models.registry import all_cards, default_model, has_card
+from generator.models.weights import how_to_get, is_here
 from generator.settings import Settings
-from generator.weights import how_to_get, is_here
 
 log = logging.getLogger(__name__)
 

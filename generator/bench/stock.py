@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline, UniPCMultistepScheduler
 
-from generator.api import Recipe
+from generator.api.types import Recipe
 from generator.bench.subject import Subject
 
 

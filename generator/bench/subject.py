@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from generator.api import Recipe, Slots
-from generator.cards import TIERS, CardSettings, model_card
+from generator.api.types import Recipe, Slots
+from generator.models.cards import TIERS, CardSettings, model_card
+from generator.models.weights import Located, locate, lora_bytes
 from generator.settings import Settings
-from generator.weights import Located, locate, lora_bytes
 
 Size = tuple[int, int]
 

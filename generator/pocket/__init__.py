@@ -1,5 +1,1 @@
-"""Pocket: a miniature SDXL that this project trains itself, on cartoon animals that this package draws.
-
-``render`` draws one scene, ``captions`` puts it into words, ``train`` makes the shipped weights of both,
-and ``evaluate`` judges what the weights draw. The service needs none of it: it loads ``weights/`` like any other model.
-"""
+"""Pocket's weights, loaded like any other model's. ``training/pocket`` has how they were made."""

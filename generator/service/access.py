@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Collection
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from generator.api import Error, ErrorAnswer
+from generator.api.limits import MAX_REQUEST_BYTES
+from generator.api.types import Error, ErrorAnswer
 from generator.errors import GeneratorError
-from generator.limits import MAX_REQUEST_BYTES
 from generator.service.jobs import QueueFull
 
 log = logging.getLogger(__name__)

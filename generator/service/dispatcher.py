@@ -1,6 +1,6 @@
-"""The one loop that takes jobs to the lane and pictures to the gallery; also pause, resume and drain.
+"""The one loop that takes jobs to the worker and pictures to the store; also pause, resume and drain.
 
-Knows the lane only by its interface (see `generator.lane`), and nothing of HTTP. A picture is written, in a thread,
+Knows the worker only by its interface (see `generator.worker`), and nothing of HTTP. A picture is written, in a thread,
 while others are drawn.
 """
 
@@ -10,26 +10,26 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from generator.api import Error, Health, JobState, Picture, Recipe, ServiceState
+from generator.api.types import Error, Health, JobState, Picture, Recipe, ServiceState
 from generator.errors import CardBusy, GeneratorError
-from generator.lane import (
+from generator.pictures.store import PictureStore
+from generator.pictures.uploads import Images
+from generator.service.eta import Eta
+from generator.service.jobs import Job, Jobs
+from generator.service.metrics import Metrics
+from generator.workers.messages import (
     Cancelled,
     Draw,
     Drawn,
     Failed,
     Hello,
-    Lane,
-    LaneDied,
-    LaneState,
     Preview,
     Progress,
+    Worker,
+    WorkerDied,
+    WorkerState,
     shares_calls_with,
 )
-from generator.service.gallery import Gallery
-from generator.service.images import Images
-from generator.service.jobs import Job, Jobs
-from generator.service.metrics import Metrics
-from generator.service.pace import Pace
 
 log = logging.getLogger(__name__)
 
@@ -44,32 +44,32 @@ BUSY_PAUSE_S = 10.0
 
 
 class Dispatcher:
-    """Owns the lane. ``resume`` starts it, ``pause`` frees the card, ``drain`` ends it for good."""
+    """Owns the worker. ``resume`` starts it, ``pause`` frees the card, ``drain`` ends it for good."""
 
     def __init__(
         self,
         *,
         jobs: Jobs,
-        lane: Lane,
-        gallery: Gallery,
+        worker: Worker,
+        store: PictureStore,
         images: Images,
-        pace: Pace,
+        eta: Eta,
         metrics: Metrics,
         unload_when_idle_s: float | None,
         busy_pause_s: float,
     ) -> None:
         self._jobs = jobs
-        self._lane = lane
-        self._gallery = gallery
+        self._worker = worker
+        self._store = store
         self._images = images
-        self._pace = pace
+        self._eta = eta
         self._metrics = metrics
         self._unload_when_idle_s = unload_when_idle_s
         self._busy_pause_s = busy_pause_s
         self._hello: Hello | None = None
-        self._lane_state = LaneState()
+        self._worker_state = WorkerState()
         self._is_idle = self._waits_for_card = False
-        # Which of its pictures each running job is at, and what the lane was last told comes next.
+        # Which of its pictures each running job is at, and what the worker was last told comes next.
         self._at: dict[Job, int] = {}
         self._foretold: Recipe | None = None
         self._work: asyncio.Task[None] | None = None
@@ -111,7 +111,7 @@ class Dispatcher:
         if job in self._running:
             # One picture may be on its way to the disk while the next is drawn.
             for drawing in (n, n + 1):
-                self._lane.cancel(_drawing_id(job, drawing))
+                self._worker.cancel(_drawing_id(job, drawing))
 
     async def saved(self) -> None:
         """Wait until no picture is being written. Being cancelled here does not cancel the writing."""
@@ -128,11 +128,11 @@ class Dispatcher:
         return Health(
             state=self._state(),
             device=self._hello.device if self._hello else None,
-            models=self._lane_state.models,
-            memory=self._lane_state.memory,
+            models=self._worker_state.models,
+            memory=self._worker_state.memory,
             queued=self._jobs.count(JobState.QUEUED),
             running=self._jobs.count(JobState.RUNNING),
-            steps_per_second=self._pace.steps_per_second,
+            steps_per_second=self._eta.steps_per_second,
             version=version,
         )
 
@@ -155,8 +155,8 @@ class Dispatcher:
             self._work.cancel()
             await asyncio.wait([self._work])
             self._work = None
-        await self._lane.close()
-        self._forget_lane()
+        await self._worker.close()
+        self._forget_worker()
 
     # ---- whose turn it is
 
@@ -176,15 +176,15 @@ class Dispatcher:
         """Load the model before the first job asks; if that fails, the first job tries again and says why."""
         self._is_idle = False
         try:
-            self._greeted(await self._lane.hello())
-        except (LaneDied, GeneratorError) as error:
-            log.error("the lane does not start: %s", error)
+            self._greeted(await self._worker.hello())
+        except (WorkerDied, GeneratorError) as error:
+            log.error("the worker does not start: %s", error)
         self._jobs.wait_for(None)
 
     def _next(self) -> Job | None:
         """The job to start now: one that suits those that are drawn already, or the next one and no switch of models
         before its time; None if all must wait."""
-        if self.draining or self._waits_for_card or len(self._running) >= self._lane_state.at_once:
+        if self.draining or self._waits_for_card or len(self._running) >= self._worker_state.at_once:
             return None
         if self._running:
             suits = self._suits_all_running()
@@ -192,7 +192,7 @@ class Dispatcher:
         return self._jobs.take(self._suits_what_is_loaded)
 
     def _suits_what_is_loaded(self, job: Job) -> bool:
-        return all(recipe.model in self._lane_state.models for recipe in job.recipes_left)
+        return all(recipe.model in self._worker_state.models for recipe in job.recipes_left)
 
     def _suits_all_running(self) -> Callable[[Job], bool] | None:
         if any(job.must_be_alone for job in self._running):
@@ -223,15 +223,15 @@ class Dispatcher:
         self._jobs.news.set()
 
     async def _something_new(self) -> None:
-        """Wait until there may be a job to start. Meanwhile a lane that nobody uses gives its card back."""
-        is_used = self._running or not self._lane.is_ready
+        """Wait until there may be a job to start. Meanwhile a worker that nobody uses gives its card back."""
+        is_used = self._running or not self._worker.is_ready
         try:
             async with asyncio.timeout(None if is_used else self._unload_when_idle_s):
                 await self._jobs.news.wait()
         except TimeoutError:
             log.info("nothing to draw for %g s: the model is unloaded", self._unload_when_idle_s)
-            await self._lane.close()
-            self._forget_lane()
+            await self._worker.close()
+            self._forget_worker()
             self._is_idle = True
 
     async def _give_all_back(self) -> None:
@@ -253,18 +253,18 @@ class Dispatcher:
             await self._draw_pictures(job)
             # Also after what ended before its first step.
             self._jobs.wait_for(None)
-        except LaneDied as died:
-            self._lane_died(job, died)
+        except WorkerDied as died:
+            self._worker_died(job, died)
         except CardBusy as busy:
             await self._wait_for_card(job, busy)
         except GeneratorError as error:
-            self._forget_lane()
+            self._forget_worker()
             self._jobs.wait_for(None)
             self._jobs.fail(job, error.error)
         except Exception:
             log.exception("job %s met a bug", job.id)
-            await self._lane.close()
-            self._forget_lane()
+            await self._worker.close()
+            self._forget_worker()
             self._jobs.fail(job, Error(code="internal", message=BUG))
 
     async def _draw_pictures(self, job: Job) -> None:
@@ -285,27 +285,27 @@ class Dispatcher:
             saving.add_done_callback(self._saving.discard)
 
     async def _draw_one(self, job: Job, n: int) -> Drawn | Error | None:
-        """One picture, or why there is none; None if the job was cancelled. Raises LaneDied and GeneratorError."""
+        """One picture, or why there is none; None if the job was cancelled. Raises WorkerDied and GeneratorError."""
         recipe, self._at[job] = job.recipes[n], n
-        is_switch = self._lane.is_ready and recipe.model not in self._lane_state.models
-        if not self._lane.is_ready or is_switch:
+        is_switch = self._worker.is_ready and recipe.model not in self._worker_state.models
+        if not self._worker.is_ready or is_switch:
             self._jobs.wait_for(LOADING)
-        self._greeted(await self._lane.hello())
+        self._greeted(await self._worker.hello())
         if job.state.is_final:
             return None
         outcome: Drawn | Error | None = None
         file = None if recipe.image is None else self._images.find(recipe.image)
         before, done = time.monotonic(), 0
-        async for event in self._lane.run(Draw(_drawing_id(job, n), recipe, job.request.recipes[n].facts, file)):
+        async for event in self._worker.run(Draw(_drawing_id(job, n), recipe, job.request.recipes[n].facts, file)):
             match event:
                 case Progress(step, steps, state):
                     self._jobs.wait_for(None)
                     now = time.monotonic()
                     if step > done:
-                        self._pace.note(recipe, (now - before) / len(self._running), steps=step - done)
+                        self._eta.note(recipe, (now - before) / len(self._running), steps=step - done)
                     elif step == 0:
                         if is_switch:
-                            self._pace.note_load(recipe.model, now - before)
+                            self._eta.note_load(recipe.model, now - before)
                         self._prepare_next()
                     before, done = now, step
                     self._learn(state, recipe.model)
@@ -324,7 +324,7 @@ class Dispatcher:
         return outcome
 
     def _prepare_next(self) -> None:
-        """Tell the lane what follows what it draws: a running job's next picture, or the first of whoever waits."""
+        """Tell the worker what follows what it draws: a running job's next picture, or the first of whoever waits."""
         if not self._running:
             return
         following = [recipe for job, n in self._at.items() for recipe in job.recipes[n + 1 : n + 2]]
@@ -332,11 +332,11 @@ class Dispatcher:
             following = list(waiting.recipes_left[:1])
         if following and following[0] is not self._foretold:
             self._foretold = following[0]
-            self._lane.prepare(following[0])
+            self._worker.prepare(following[0])
 
     def _written(self, drawn: Drawn, recipe: Recipe, job_id: str, n: int) -> Picture:
         image = None if recipe.image is None else self._images.read(recipe.image)
-        return self._gallery.save(drawn, recipe, job_id, n, image=image)
+        return self._store.save(drawn, recipe, job_id, n, image=image)
 
     async def _save(self, job: Job, n: int, drawn: Drawn) -> None:
         """Write a picture and tell of it; what cannot be written, or is no picture, fails the job."""
@@ -353,19 +353,19 @@ class Dispatcher:
     def _fail_unsaved(self, job: Job, n: int, error: Error) -> None:
         """With picture ``n`` the job fails; the next one is under way already, for nobody."""
         self._jobs.fail(job, error)
-        self._lane.cancel(_drawing_id(job, n + 1))
+        self._worker.cancel(_drawing_id(job, n + 1))
 
-    def _lane_died(self, job: Job, died: LaneDied) -> None:
+    def _worker_died(self, job: Job, died: WorkerDied) -> None:
         """Of those that were drawn together each is tried once more, alone: only one of them may be why."""
         log.error("job %s: %s", job.id, died)
         if self._hello is not None:
-            self._metrics.lane_died()
-        self._forget_lane()
+            self._metrics.worker_died()
+        self._forget_worker()
         if job.has_company:
             job.has_company, job.must_be_alone = False, True
             self._jobs.give_back(job)
         else:
-            self._jobs.fail(job, Error(code="lane_died", message=f"This picture could not be drawn: {died}."))
+            self._jobs.fail(job, Error(code="worker_died", message=f"This picture could not be drawn: {died}."))
 
     async def _wait_for_card(self, job: Job, busy: CardBusy) -> None:
         """The job is next again, and all are told why nothing moves, until the card is worth another look."""
@@ -381,22 +381,22 @@ class Dispatcher:
         finally:
             self._waits_for_card = False
 
-    # ---- the lane
+    # ---- the worker
 
     def _greeted(self, hello: Hello) -> None:
         if hello is not self._hello:
-            self._hello, self._lane_state = hello, hello.state
-            self._pace.loaded = hello.state.models[0] if hello.state.models else None
+            self._hello, self._worker_state = hello, hello.state
+            self._eta.loaded = hello.state.models[0] if hello.state.models else None
             log.info("ready on %s", hello.device)
 
-    def _learn(self, state: LaneState, model: str) -> None:
-        if state.at_once > self._lane_state.at_once:
+    def _learn(self, state: WorkerState, model: str) -> None:
+        if state.at_once > self._worker_state.at_once:
             self._jobs.news.set()
-        self._lane_state = state
-        self._pace.loaded = model
+        self._worker_state = state
+        self._eta.loaded = model
 
-    def _forget_lane(self) -> None:
-        self._hello, self._lane_state, self._pace.loaded, self._foretold = None, LaneState(), None, None
+    def _forget_worker(self) -> None:
+        self._hello, self._worker_state, self._eta.loaded, self._foretold = None, WorkerState(), None, None
 
 
 def _drawing_id(job: Job, n: int) -> str:

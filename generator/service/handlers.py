@@ -9,7 +9,9 @@ from aiohttp import web
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from generator import __version__
-from generator.api import (
+from generator.api import openapi
+from generator.api.refusals import refusal
+from generator.api.types import (
     Capabilities,
     Health,
     HeartbeatEvent,
@@ -22,16 +24,14 @@ from generator.api import (
     SheetRequest,
 )
 from generator.errors import Refused
-from generator.image_files import MAX_IMAGE_BYTES, too_many_bytes
-from generator.refusals import refusal
-from generator.service import openapi
+from generator.pictures.image_files import MAX_IMAGE_BYTES, too_many_bytes
+from generator.pictures.store import PictureStore
+from generator.pictures.uploads import Images
+from generator.recipes.validation import resolve
 from generator.service.dispatcher import Dispatcher
-from generator.service.gallery import Gallery
-from generator.service.images import Images
 from generator.service.jobs import Job, Jobs
 from generator.service.metrics import Metrics
 from generator.service.stream import JobEvent
-from generator.validation import resolve
 
 _JOB_ID: TypeAdapter[str] = TypeAdapter(JobId)
 _SHA256: TypeAdapter[str] = TypeAdapter(Sha256)
@@ -45,7 +45,7 @@ class Handlers:
         *,
         jobs: Jobs,
         dispatcher: Dispatcher,
-        gallery: Gallery,
+        store: PictureStore,
         images: Images,
         metrics: Metrics,
         capabilities: Callable[[], Capabilities],
@@ -53,7 +53,7 @@ class Handlers:
     ) -> None:
         self._jobs = jobs
         self._dispatcher = dispatcher
-        self._gallery = gallery
+        self._store = store
         self._images = images
         self._metrics = metrics
         self._capabilities = capabilities
@@ -122,25 +122,25 @@ class Handlers:
         return response
 
     async def picture(self, request: web.Request) -> web.Response:
-        return await self._bytes(request, self._gallery.png, openapi.PNG)
+        return await self._bytes(request, self._store.png, openapi.PNG)
 
     async def thumbnail(self, request: web.Request) -> web.Response:
-        return await self._bytes(request, self._gallery.thumbnail, openapi.JPEG)
+        return await self._bytes(request, self._store.thumbnail, openapi.JPEG)
 
     async def recipe(self, request: web.Request) -> web.Response:
-        return await self._bytes(request, self._gallery.recipe, openapi.YAML)
+        return await self._bytes(request, self._store.recipe, openapi.YAML)
 
     async def sheet(self, request: web.Request) -> web.Response:
-        return _answer(await asyncio.to_thread(self._gallery.sheet, *self._sheet(request)))
+        return _answer(await asyncio.to_thread(self._store.sheet, *self._sheet(request)))
 
     async def sheet_image(self, request: web.Request) -> web.Response:
-        return await self._sheet_bytes(request, self._gallery.sheet_image, openapi.JPEG)
+        return await self._sheet_bytes(request, self._store.sheet_image, openapi.JPEG)
 
     async def sheet_thumbnail(self, request: web.Request) -> web.Response:
-        return await self._sheet_bytes(request, self._gallery.sheet_thumbnail, openapi.JPEG)
+        return await self._sheet_bytes(request, self._store.sheet_thumbnail, openapi.JPEG)
 
     async def sheet_recipes(self, request: web.Request) -> web.Response:
-        return await self._sheet_bytes(request, self._gallery.sheet_recipes, openapi.YAML)
+        return await self._sheet_bytes(request, self._store.sheet_recipes, openapi.YAML)
 
     async def forget(self, request: web.Request) -> web.Response:
         job_id = _job_id(request)
@@ -149,7 +149,7 @@ class Handlers:
             raise Refused("not_ended", f"This job is {job.state}; cancel it first.", field="id", value=job_id)
         # A job that was cancelled may have a picture on its way to the disk.
         await self._dispatcher.saved()
-        await asyncio.to_thread(self._gallery.forget, job_id)
+        await asyncio.to_thread(self._store.forget, job_id)
         self._jobs.forget(job_id)
         return web.Response(status=204)
 
@@ -210,7 +210,7 @@ class Handlers:
             )
             for n, recipe in enumerate(asked.recipes)
         )
-        return recipes, self._gallery.restore(job_id, recipes)
+        return recipes, self._store.restore(job_id, recipes)
 
     def _sheet(self, request: web.Request) -> tuple[SheetRequest, tuple[Picture, ...]]:
         """The sheet that was asked for with the job, and all its pictures."""

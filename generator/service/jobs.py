@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from PIL.Image import Image
 
-from generator.api import (
+from generator.api.types import (
     EndEvent,
     Error,
     JobRequest,
@@ -28,11 +28,11 @@ from generator.api import (
     StateEvent,
 )
 from generator.errors import Refused
-from generator.service import encoding
+from generator.pictures import encoding
+from generator.service.eta import Eta, Work, work_left
+from generator.service.fair_queue import FairQueue, Full, Place
 from generator.service.metrics import Metrics
-from generator.service.pace import Pace, Work, work_left
 from generator.service.stream import JobEvent, Stream
-from generator.service.turns import Full, Place, Turns
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +80,7 @@ class Job:
         self.started: float | None = None
         self.ended: float | None = None
         self.place: Place | None = None
-        # What was drawn beside others when the lane died is drawn alone from then on: one of them may be why.
+        # What was drawn beside others when the worker died is drawn alone from then on: one of them may be why.
         self.has_company = self.must_be_alone = False
         self.told: PositionEvent | None = None
         self.streams: set[Stream] = set()
@@ -105,12 +105,12 @@ class Jobs:
     """All jobs, by id, and the queue of those that wait."""
 
     def __init__(
-        self, *, max_queued: int, pace: Pace, metrics: Metrics, clock: Callable[[], float] = time.monotonic
+        self, *, max_queued: int, eta: Eta, metrics: Metrics, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._jobs: dict[str, Job] = {}
         self._ended: OrderedDict[str, Job] = OrderedDict()
-        self._turns = Turns(limit=max_queued)
-        self._pace = pace
+        self._queue = FairQueue(limit=max_queued)
+        self._eta = eta
         self._metrics = metrics
         self._clock = clock
         # Set when there may be something new to start.
@@ -131,7 +131,7 @@ class Jobs:
         replaced = self._replaced_by(job)
         is_done = len(job.pictures) == len(job.recipes)
         if not is_done and replaced is not None:
-            self._turns.exchange(replaced.id, job.id)
+            self._queue.exchange(replaced.id, job.id)
         elif not is_done:
             self._join_queue(job)
         self._jobs[job.id] = job
@@ -147,7 +147,7 @@ class Jobs:
         """End a job that is queued or running; one that has ended stays as it is."""
         if job.state.is_final:
             return
-        self._turns.remove(job.id)
+        self._queue.remove(job.id)
         self._end(job, JobState.CANCELLED)
 
     def forget(self, job_id: str) -> None:
@@ -156,7 +156,7 @@ class Jobs:
             del self._ended[job_id], self._jobs[job_id]
 
     def status(self, job: Job) -> JobStatus:
-        position = self._turns.order().index(job.id) + 1 if job.state is JobState.QUEUED else None
+        position = self._queue.order().index(job.id) + 1 if job.state is JobState.QUEUED else None
         return JobStatus(
             id=job.id,
             state=job.state,
@@ -184,8 +184,8 @@ class Jobs:
     # ---- what the dispatcher does
 
     def take(self, suits: Callable[[Job], bool] = lambda job: True, *, only_suiting: bool = False) -> Job | None:
-        """Start the next job: the first that ``suits``, within the bounds of `Turns.take`; None if there is none."""
-        place = self._turns.take(lambda job_id: suits(self._jobs[job_id]), only_suiting=only_suiting)
+        """Start the next job, the first that ``suits`` within the bounds of `FairQueue.take`; None without one."""
+        place = self._queue.take(lambda job_id: suits(self._jobs[job_id]), only_suiting=only_suiting)
         if place is None:
             return None
         job = self._jobs[place.job]
@@ -199,7 +199,7 @@ class Jobs:
 
     def first_waiting(self, suits: Callable[[Job], bool]) -> Job | None:
         """The first job in the queue that ``suits``: the next one, most of the time, if nobody else comes."""
-        return next((job for job_id in self._turns.order() if suits(job := self._jobs[job_id])), None)
+        return next((job for job_id in self._queue.order() if suits(job := self._jobs[job_id])), None)
 
     def progress(self, job: Job, n: int, step: int, steps: int) -> None:
         """``step`` of ``steps`` of picture ``n`` are done."""
@@ -235,7 +235,7 @@ class Jobs:
         assert job.place is not None
         job.move(JobState.QUEUED)
         job.step = 0
-        self._turns.give_back(job.place)
+        self._queue.give_back(job.place)
         self._tell_positions()
 
     def wait_for(self, reason: str | None) -> None:
@@ -269,7 +269,7 @@ class Jobs:
 
     def _join_queue(self, job: Job) -> None:
         try:
-            self._turns.add(job.id, job.request.requester)
+            self._queue.add(job.id, job.request.requester)
         except Full as full:
             raise QueueFull(int(str(full)), self._etas_s()[0] or RETRY_AFTER_S) from full
 
@@ -301,15 +301,15 @@ class Jobs:
     def _etas_s(self) -> list[float | None]:
         """For each place in the queue the seconds until that job is done, after those that are running."""
         running = [job.work_left for job in self._jobs.values() if job.state is JobState.RUNNING]
-        waiting = [self._jobs[job_id].work_left for job_id in self._turns.order()]
-        return self._pace.etas_s([*running, *waiting])[len(running) :]
+        waiting = [self._jobs[job_id].work_left for job_id in self._queue.order()]
+        return self._eta.etas_s([*running, *waiting])[len(running) :]
 
     def _eta_s(self, job: Job) -> float | None:
         if job.state is JobState.RUNNING:
             # Those that are drawn together share the card's time.
-            return self._pace.eta_s(job.work_left * self.count(JobState.RUNNING))
+            return self._eta.eta_s(job.work_left * self.count(JobState.RUNNING))
         if job.state is JobState.QUEUED and self._waiting_for is None:
-            return self._etas_s()[self._turns.order().index(job.id)]
+            return self._etas_s()[self._queue.order().index(job.id)]
         return None
 
     def _tell(self, job: Job, event: JobEvent) -> None:
@@ -319,7 +319,7 @@ class Jobs:
     def _tell_positions(self) -> None:
         """Tell those whose place has changed, or the reason why they wait."""
         etas_s = self._etas_s()
-        for index, job_id in enumerate(self._turns.order()):
+        for index, job_id in enumerate(self._queue.order()):
             job = self._jobs[job_id]
             eta_s = None if self._waiting_for else etas_s[index]
             event = PositionEvent(position=index + 1, eta_s=eta_s, waiting_for=self._waiting_for)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from generator.api import JobState
+from generator.api.types import JobState
 
 # From a draft on a big card to a large picture on an old one.
 PICTURE_SECONDS = (0.1, 0.3, 1, 3, 10, 20, 30, 45, 60, 120, 300)
@@ -19,7 +19,7 @@ class Metrics:
         self._pictures = Histogram(
             "easel_picture_seconds", "Time on the card", buckets=PICTURE_SECONDS, registry=self._registry
         )
-        self._deaths = Counter("easel_lane_deaths", "Drawing processes that died or hung", registry=self._registry)
+        self._deaths = Counter("easel_worker_deaths", "Drawing processes that died or hung", registry=self._registry)
 
     def job_ended(self, state: JobState) -> None:
         self._jobs.labels(state=state.value).inc()
@@ -27,7 +27,7 @@ class Metrics:
     def picture_drawn(self, seconds: float) -> None:
         self._pictures.observe(seconds)
 
-    def lane_died(self) -> None:
+    def worker_died(self) -> None:
         self._deaths.inc()
 
     def watch(self, *, queued: Callable[[], float], steps_per_second: Callable[[], float]) -> None:

@@ -13,22 +13,21 @@ from typing import Any
 
 from aiohttp import web
 
-from generator import limits
-from generator.api import Capabilities, JobState
-from generator.capabilities import capabilities
-from generator.lane import Engine, EngineFactory, Lane
-from generator.service import openapi
+from generator.api import limits, openapi
+from generator.api.types import Capabilities, JobState
+from generator.models.registry import capabilities
+from generator.pictures.store import PictureStore
+from generator.pictures.uploads import Images
 from generator.service.access import guard, tell_errors
 from generator.service.dispatcher import BUSY_PAUSE_S, Dispatcher
-from generator.service.gallery import Gallery
+from generator.service.eta import Eta
 from generator.service.handlers import Handlers
-from generator.service.images import Images
 from generator.service.jobs import Jobs
-from generator.service.lane_process import LaneProcess
 from generator.service.metrics import Metrics
-from generator.service.pace import Pace
 from generator.service.sockets import CannotListen, passed_sockets, tcp_socket, unix_socket
 from generator.settings import InvalidSettings, Settings
+from generator.workers.messages import Engine, EngineFactory, Worker
+from generator.workers.process import WorkerProcess
 
 log = logging.getLogger(__name__)
 
@@ -46,8 +45,8 @@ DISPATCHER = web.AppKey("dispatcher", Dispatcher)
 
 def create_app(
     *,
-    lane: Lane,
-    gallery: Gallery,
+    worker: Worker,
+    store: PictureStore,
     capabilities: Callable[[], Capabilities],
     max_queued_jobs: int,
     keep_pictures_days: int | None = None,
@@ -57,19 +56,19 @@ def create_app(
     allowed_hosts: tuple[str, ...] = (),
     heartbeat_s: float = HEARTBEAT_S,
 ) -> web.Application:
-    """The whole service around one lane. It begins to draw when the app starts, and closes the lane when it ends."""
+    """The whole service around one worker. It draws from the app's start, and closes the worker at its end."""
     metrics = Metrics()
-    pace = Pace()
-    jobs = Jobs(max_queued=max_queued_jobs, pace=pace, metrics=metrics)
-    metrics.watch(queued=lambda: jobs.count(JobState.QUEUED), steps_per_second=lambda: pace.steps_per_second or 0)
+    eta = Eta()
+    jobs = Jobs(max_queued=max_queued_jobs, eta=eta, metrics=metrics)
+    metrics.watch(queued=lambda: jobs.count(JobState.QUEUED), steps_per_second=lambda: eta.steps_per_second or 0)
     # No theme's folder begins with a dot.
-    images = Images(gallery.folder / ".images")
+    images = Images(store.folder / ".images")
     dispatcher = Dispatcher(
         jobs=jobs,
-        lane=lane,
-        gallery=gallery,
+        worker=worker,
+        store=store,
         images=images,
-        pace=pace,
+        eta=eta,
         metrics=metrics,
         unload_when_idle_s=unload_when_idle_s,
         busy_pause_s=busy_pause_s,
@@ -77,7 +76,7 @@ def create_app(
     handlers = Handlers(
         jobs=jobs,
         dispatcher=dispatcher,
-        gallery=gallery,
+        store=store,
         images=images,
         metrics=metrics,
         capabilities=capabilities,
@@ -90,7 +89,7 @@ def create_app(
         await dispatcher.drain(timeout_s=0)
 
     async def tidy(_: web.Application) -> AsyncIterator[None]:
-        task = asyncio.create_task(_tidy(jobs, gallery, images, keep_pictures_days), name="tidy")
+        task = asyncio.create_task(_tidy(jobs, store, images, keep_pictures_days), name="tidy")
         yield
         task.cancel()
         with suppress(asyncio.CancelledError):
@@ -116,7 +115,7 @@ def serve(settings: Settings, engine: EngineFactory | None = None) -> int:
 
     After a bug that stops the drawing for good the status is 1, so that a service manager starts it again.
     """
-    lane = LaneProcess(
+    worker = WorkerProcess(
         engine or functools.partial(_real_engine, settings),
         load_timeout_s=settings.load_timeout_s,
         step_timeout_s=settings.step_timeout_s,
@@ -124,8 +123,8 @@ def serve(settings: Settings, engine: EngineFactory | None = None) -> int:
     try:
         token = _read_token(settings.token_file) if settings.tcp_host else None
         app = create_app(
-            lane=lane,
-            gallery=Gallery(settings.pictures),
+            worker=worker,
+            store=PictureStore(settings.pictures),
             capabilities=functools.partial(capabilities, settings),
             max_queued_jobs=settings.max_queued_jobs,
             keep_pictures_days=settings.keep_pictures_days,
@@ -195,13 +194,13 @@ async def _first(*waits: Coroutine[Any, Any, object]) -> None:
         task.cancel()
 
 
-async def _tidy(jobs: Jobs, gallery: Gallery, images: Images, keep_days: int | None) -> None:
+async def _tidy(jobs: Jobs, store: PictureStore, images: Images, keep_days: int | None) -> None:
     while True:
         try:
             await asyncio.to_thread(images.delete_old, but=jobs.images_to_come())
-            await asyncio.to_thread(gallery.delete_unfinished)
+            await asyncio.to_thread(store.delete_unfinished)
             if keep_days is not None:
-                await asyncio.to_thread(gallery.delete_older_than, keep_days)
+                await asyncio.to_thread(store.delete_older_than, keep_days)
         except OSError as error:
             # The names of files and folders have words of the prompt.
             log.warning("old pictures could not be deleted: %s", error.strerror)
@@ -220,7 +219,7 @@ def _read_token(path: Path | None) -> str:
 
 
 def _real_engine(settings: Settings) -> Engine:
-    """Called in the lane's process: only there torch is imported."""
-    from generator.drawing.diffusion import make_engine
+    """Called in the worker's process: only there torch is imported."""
+    from generator.engine.diffusion import make_engine
 
     return make_engine(settings)

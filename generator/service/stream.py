@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 
-from generator.api import EndEvent, PictureEvent, PositionEvent, PreviewEvent, ProgressEvent, StateEvent
+from generator.api.types import EndEvent, PictureEvent, PositionEvent, PreviewEvent, ProgressEvent, StateEvent
 
 JobEvent = StateEvent | PositionEvent | ProgressEvent | PreviewEvent | PictureEvent | EndEvent
 

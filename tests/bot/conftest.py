@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from fake_generator import Answer, Generator, refuse
-from fake_homeserver import Homeserver
 from maubot.matrix import MaubotMessageEvent
 from mautrix.client.state_store import MemoryStateStore
 from mautrix.types import Event, EventType
@@ -21,8 +19,10 @@ from mautrix.util.config import RecursiveDict
 from ruamel.yaml import YAML
 
 from bot import EaselBot
-from bot.easel.schema import upgrade_table
+from bot.easel.jobs.schema import upgrade_table
 from bot.easel.settings import Config
+from tests.helpers.fake_generator import Answer, Generator, refuse
+from tests.helpers.fake_homeserver import Homeserver
 
 BASE_CONFIG = Path(__file__).parents[2] / "base-config.yaml"
 ROOM = "!kitchen:example.com"

@@ -6,7 +6,7 @@ import time
 import pytest
 from aiohttp import web
 
-from bot.easel.help_texts import EASEL_COMMANDS
+from bot.easel.commands.help import EASEL_COMMANDS
 from bot.easel.language import FLAGS
 
 BOT = "@botname:example.com"

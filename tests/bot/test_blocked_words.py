@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bot.easel.blocked_words import find_word
+from bot.easel.policy.blocked_words import find_word
 
 GUN = [
     *("gun", "GUN", "Gun,", "an otter with a gun", "otter, gun.", "gun\nblue", "gun's", "“gun”", "¡gun!"),

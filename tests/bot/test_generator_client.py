@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from shipped_settings import settings
 
-from bot.easel.generator_client import GeneratorClient
-from bot.easel.generator_errors import CertificateRefused, NotRunning, SocketForbidden, TokenRefused
+from bot.easel.generator.client import GeneratorClient
+from bot.easel.generator.errors import CertificateRefused, NotRunning, SocketForbidden, TokenRefused
+from tests.helpers.shipped_settings import settings
 
 
 def client(url: str, token: str, ca_file: str = "") -> GeneratorClient:

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 from aiohttp import web
 
-from bot.easel import generator_errors
-from bot.easel.generator_client import GeneratorClient
-from bot.easel.generator_errors import GeneratorError
-from generator import api
+from bot.easel.generator import errors
+from bot.easel.generator.client import GeneratorClient
+from bot.easel.generator.errors import GeneratorError
+from generator.api import types as api
 
 GARBAGE = [b"no JSON", b"[]", b"{}", b"null", b'{"version": 5}', b"[" * 100_000, b"\xff\xfe"]
 
@@ -69,7 +69,7 @@ async def test_a_dead_socket(room, homeserver, socket):
             "capabilities",
             401,
             "no",
-            f"{generator_errors.TokenRefused()} I'll draw it when that has been mended, you are 1st.",
+            f"{errors.TokenRefused()} I'll draw it when that has been mended, you are 1st.",
         ),
     ],
 )
@@ -120,7 +120,7 @@ async def test_another_patch_version_is_no_matter(drawing_room, homeserver, gene
 async def test_garbage(drawing_room, impatient, homeserver, generator, path, body):
     generator.sins[path] = raw(body)
     await drawing_room.say("!draw otter")
-    assert await homeserver.answer() == str(generator_errors.NotUnderstood())
+    assert await homeserver.answer() == str(errors.NotUnderstood())
 
 
 @pytest.mark.parametrize("path", ["capabilities", "submit", "events", "picture"])
@@ -214,18 +214,18 @@ async def test_a_picture_without_end_is_not_read(impatient, generator, serve, so
 
     generator.sins["picture"] = endless
     await serve.unix(generator.app(), socket)
-    with pytest.raises(generator_errors.TooMuch):
+    with pytest.raises(errors.TooMuch):
         await impatient.picture("job", 0)
 
 
-@pytest.mark.parametrize("error", [error for error in vars(generator_errors).values() if isinstance(error, type)])
+@pytest.mark.parametrize("error", [error for error in vars(errors).values() if isinstance(error, type)])
 def test_every_error_has_a_sentence_and_no_traceback(error):
     made = {
-        generator_errors.SocketMissing: ("/run/x.sock",),
-        generator_errors.SocketForbidden: ("/run/x.sock",),
-        generator_errors.QueueFull: ("The queue is full.", 5),
+        errors.SocketMissing: ("/run/x.sock",),
+        errors.SocketForbidden: ("/run/x.sock",),
+        errors.QueueFull: ("The queue is full.", 5),
     }
-    if error is generator_errors.OtherVersion:
+    if error is errors.OtherVersion:
         said = str(error(ours="0.1.0", theirs="0.2.0", upgrade="the generator"))
     else:
         said = str(error(*made.get(error, ())))

@@ -6,10 +6,10 @@ import socket
 
 import pytest
 
-from bot.easel import wake as wake_module
-from bot.easel.generator_errors import NotRunning, NotUnderstood
-from bot.easel.generator_watch import GeneratorWatch
-from bot.easel.wake import magic_packet, wake
+from bot.easel.generator import wake as wake_module
+from bot.easel.generator.errors import NotRunning, NotUnderstood
+from bot.easel.generator.wake import magic_packet, wake
+from bot.easel.generator.watch import GeneratorWatch
 
 
 class Machine:

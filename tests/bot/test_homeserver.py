@@ -5,8 +5,8 @@ import logging
 import pytest
 from aiohttp import web
 
-from bot.easel.homeserver import Homeserver, Patience
-from bot.easel.outbox import NotSent, Outgoing, SlowDown, Unreachable
+from bot.easel.sending.homeserver import Homeserver, Patience
+from bot.easel.sending.send_queue import NotSent, Outgoing, SlowDown, Unreachable
 
 EVENT = Outgoing(room_id="!room:example.com", txn_id="t", content={"msgtype": "m.notice", "body": "hello"})
 

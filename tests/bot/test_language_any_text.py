@@ -19,8 +19,8 @@ from bot.easel.language import (
     read_command,
 )
 from bot.easel.language.parse import MAX_MESSAGE_CHARS
-from generator import recipe_file
-from generator.api import Facts, Recipe
+from generator.api.types import Facts, Recipe
+from generator.recipes import recipe_file
 
 # What the language knows, and what is easily taken for it.
 PIECES = st.sampled_from(

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from fake_generator import Generator, capabilities, card
+
+from tests.helpers.fake_generator import Generator, capabilities, card
 
 NOTE = "turbo takes no negative prompt, so nothing keeps out what this room adds: blood, gun."
 

@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from fake_generator import capabilities
-from shipped_settings import settings
 
-from bot.easel.generator_words import Capabilities, read
-from bot.easel.permissions import Permissions
-from bot.easel.recipe_work import Work, work_of
+from bot.easel.generator.types import Capabilities, read
+from bot.easel.policy.permissions import Permissions
+from bot.easel.policy.work import Work, work_of
+from tests.helpers.fake_generator import capabilities
+from tests.helpers.shipped_settings import settings
 
 ADA, KID, EVE = "@ada:example.com", "@kid:example.com", "@eve:elsewhere.org"
 KITCHEN, CELLAR = "!kitchen:example.com", "!kDwZq0J5mMgyY8r4kW9Y"

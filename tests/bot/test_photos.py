@@ -4,12 +4,12 @@ import hashlib
 
 import pytest
 from aiohttp import web
-from fake_generator import capabilities as theirs
 
-from bot.easel.generator_words import Capabilities, read
-from bot.easel.job_body import NO_PHOTO, CannotAsk, job_body, with_image
+from bot.easel.generator.types import Capabilities, read
+from bot.easel.jobs.body import NO_PHOTO, CannotAsk, job_body, with_image
 from bot.easel.language import ParseError, larger, parse_all, parse_draw
-from bot.easel.photos import NOT_FETCHED, NOT_HERE, is_photo
+from bot.easel.room.photos import NOT_FETCHED, NOT_HERE, is_photo
+from tests.helpers.fake_generator import capabilities as theirs
 
 RECIPE = "slots:\n  subject: [otter]\nseed: 7\nsteps: {steps}\nwidth: 640\nheight: 896\n"
 PERSON = "@ada:example.com"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bot.easel import progress
-from bot.easel.progress import progress_text
+from bot.easel.sending import progress
+from bot.easel.sending.progress import progress_text
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bot.easel import room_history
-from bot.easel.job import job_id
+from bot.easel.jobs.job import job_id
+from bot.easel.room import history
 
 ROOM = "!kitchen:example.com"
 
@@ -38,7 +38,7 @@ def kinds(homeserver) -> list[str]:
 
 
 async def all_closed(plugin) -> None:
-    await asyncio.gather(*plugin.draughtsman._tasks.values())
+    await asyncio.gather(*plugin.runner._tasks.values())
 
 
 def sent_as_heard(homeserver, bot: str) -> list[dict]:
@@ -163,7 +163,7 @@ async def test_commands_that_were_missed_are_taken_in_their_order_and_old_ones_a
 async def test_after_a_long_absence_the_newest_of_a_great_many_events_are_caught_up(
     drawing_room, homeserver, restart, monkeypatch
 ):
-    monkeypatch.setattr(room_history, "MAX_CAUGHT_UP", 3)
+    monkeypatch.setattr(history, "MAX_CAUGHT_UP", 3)
     await drawing_room.say("good morning")
     homeserver.history[ROOM] = [
         {**heard(0, "good morning"), "event_id": "$said-1"},

@@ -5,17 +5,17 @@ import re
 from dataclasses import asdict, replace
 
 import pytest
-from fake_generator import Generator
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
-from shipped_settings import BASE, settings
 
-from bot.easel.generator_words import Capabilities, read
+from bot.easel.generator.types import Capabilities, read
 from bot.easel.language import DrawRequest, Slots, parse_draw
-from bot.easel.room_profiles import RoomProfile, profile_for
+from bot.easel.policy.room_profiles import RoomProfile, profile_for
 from bot.easel.settings import InvalidSettings
+from tests.helpers.fake_generator import Generator
+from tests.helpers.shipped_settings import BASE, settings
 
 KITCHEN = "!kitchen:example.com"
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from mautrix.util.config import RecursiveDict
 from ruamel.yaml import YAML
-from shipped_settings import BASE, DEFAULTS, settings
 
 from bot.easel.settings import Config, InvalidSettings, Progress, Settings
+from tests.helpers.shipped_settings import BASE, DEFAULTS, settings
 
 GOOD = settings()
 KITCHEN = "!kitchen:example.com"

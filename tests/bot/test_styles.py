@@ -2,10 +2,10 @@
 
 import pytest
 
+from bot.easel.commands.starter_styles import STARTER_STYLES
+from bot.easel.commands.styles import MAX_STYLES
 from bot.easel.language import ParseError, parse_all, read_style, style_names
 from bot.easel.language.styles import MAX_STYLE_CHARS, with_styles
-from bot.easel.starter_styles import STARTER_STYLES
-from bot.easel.styles import MAX_STYLES
 
 BOB = "@bob:example.com"
 STYLES = {"cosy": "(watercolor)+, soft light", "cat": "fat orange tabby", "16-bit": "pixel art"}
@@ -121,7 +121,7 @@ async def test_the_starter_set_can_be_replaced_and_comes_back(ask):
 
 
 async def test_a_room_has_so_many_styles(ask, plugin):
-    from bot.easel.database import Style
+    from bot.easel.jobs.store import Style
 
     for number in range(MAX_STYLES):
         await plugin._store.keep_style("!kitchen:example.com", Style(f"s-{number}", "otter", BOB))

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bot.easel.typing_notices import TYPING_FOR_S, TypingNotices
+from bot.easel.sending.typing_notices import TYPING_FOR_S, TypingNotices
 
 
 async def test_a_job_that_begins_as_another_ends_goes_on_typing():

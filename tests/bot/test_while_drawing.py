@@ -3,9 +3,9 @@
 import asyncio
 
 import pytest
-from fake_generator import Generator
 
-from bot.easel.job import job_id
+from bot.easel.jobs.job import job_id
+from tests.helpers.fake_generator import Generator
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ async def test_stopping_leaves_nothing_behind(drawing_room, homeserver, plugin, 
     await drawing_room.say("!draw otter")
     await homeserver.marked("reaction")
     await homeserver.until(lambda: homeserver.typing)
-    assert {"outbox", f"job {job_id('$said-1')}", "typing in !kitchen:example.com"} <= set(our_tasks())
+    assert {"send queue", f"job {job_id('$said-1')}", "typing in !kitchen:example.com"} <= set(our_tasks())
     await plugin.internal_stop()
     assert our_tasks() == []
     assert homeserver.typing[-1] is False

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.easel.generator_words import Capabilities, read
-from bot.easel.job_body import job_body
+from bot.easel.generator.types import Capabilities, read
+from bot.easel.jobs.body import job_body
 from bot.easel.language import ParseError, Slots, parse_all
+from bot.easel.policy.wildcards import resolved, word_lists
 from bot.easel.setting_rules import InvalidSettings
-from bot.easel.wildcards import resolved, word_lists
 
 LISTS = word_lists("wildcards", {"animal": ["otter", "owl", "cat", "dog"], "Blue_sky": ["fog"]})
 

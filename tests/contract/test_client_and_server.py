@@ -1,4 +1,4 @@
-"""The bot's own client against the real server, its lane process included: what one says, the other understands."""
+"""The bot's own client against the real server, its worker process included: what one says, the other understands."""
 
 import asyncio
 import io
@@ -6,17 +6,29 @@ from dataclasses import fields
 
 import pytest
 import yaml
-from bad_engines import Dying, Failing, Greedy, Hanging, Raising, Rubbish, Showing, Slow, Unborn, Weightless
 from PIL import Image
-from shipped_settings import settings
 
-from bot.easel import generator_words as words
-from bot.easel.generator_client import GeneratorClient
-from bot.easel.generator_errors import GeneratorError, Interrupted, NotRunning, QueueFull, Refused
-from bot.easel.job_body import job_body
+from bot.easel.commands.status import STATES
+from bot.easel.generator import types as words
+from bot.easel.generator.client import GeneratorClient
+from bot.easel.generator.errors import GeneratorError, Interrupted, NotRunning, QueueFull, Refused
+from bot.easel.jobs.body import job_body
 from bot.easel.language import Asked, parse_all, parse_draw
-from bot.easel.status import STATES
-from generator import __version__, api
+from generator import __version__
+from generator.api import types as api
+from tests.helpers.bad_engines import (
+    Dying,
+    Failing,
+    Greedy,
+    Hanging,
+    Raising,
+    Rubbish,
+    Showing,
+    Slow,
+    Unborn,
+    Weightless,
+)
+from tests.helpers.shipped_settings import settings
 
 
 def client(socket) -> GeneratorClient:

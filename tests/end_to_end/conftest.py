@@ -15,9 +15,9 @@ import pytest_asyncio
 import yaml
 from PIL import Image
 
-from deploy.household.heard import Heard
-from deploy.household.home import Household, household
-from deploy.household.person import Person
+from household.heard import Heard
+from household.home import Household, household
+from household.person import Person
 
 # The last of eight pictures waits for a rate limit of one event in five seconds.
 LONG_S = 240

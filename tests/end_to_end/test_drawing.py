@@ -5,7 +5,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from deploy.household.json_api import JsonApi
+from household.json_api import JsonApi
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -10,8 +10,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from deploy.household.processes import claim
 from deploy.plugin import ROOT
+from household.processes import claim
 
 # The environment that runs this test will do: make is told that it is up to date.
 MAKE = ["make", "--silent", "--old-file=.venv/ready", "run"]
@@ -61,7 +61,7 @@ def test_say_from_the_environment_that_draws_nothing(surroundings: dict[str, str
 
 async def test_nothing_outlives_a_chat_that_is_killed(surroundings: dict[str, str]) -> None:
     chat = await asyncio.create_subprocess_exec(
-        ROOT / ".venv/bin/python", "-m", "deploy.household",
+        ROOT / ".venv/bin/python", "-m", "household",
         cwd=ROOT, env=surroundings, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     )  # fmt: skip
     assert chat.stdin is not None and chat.stdout is not None

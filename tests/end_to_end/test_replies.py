@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 from PIL import Image
 
-from bot.easel.replied_recipes import UNREADABLE, UNSEEN
+from bot.easel.room.replies import UNREADABLE, UNSEEN
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

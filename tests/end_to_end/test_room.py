@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from bot.easel.intake import COMES_WITHIN_S
+from bot.easel.room.routing import COMES_WITHIN_S
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

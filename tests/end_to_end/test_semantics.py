@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from generator.pocket.judge import Judge, load_or_train
-from generator.pocket.scene import Scene
+from training.pocket.judge import Judge, load_or_train
+from training.pocket.scene import Scene
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from bot.easel.starter_styles import STARTER_STYLES
+from bot.easel.commands.starter_styles import STARTER_STYLES
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -5,7 +5,7 @@ from signedjson.key import decode_verify_key_bytes
 from signedjson.sign import verify_signed_json
 from unpaddedbase64 import decode_base64
 
-from deploy.household.json_api import JsonApi
+from household.json_api import JsonApi
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -3,8 +3,9 @@
 import functools
 import os
 
-import bad_engines
 import pytest
+
+from tests.helpers import bad_engines
 
 
 async def fails(generator, subject: str = "otter", job: str = "job-1") -> dict:
@@ -27,15 +28,15 @@ async def works(generator, job: str = "next") -> None:
         (bad_engines.Greedy, "out_of_memory", "smaller size"),
     ],
 )
-async def test_an_error_is_a_sentence_and_the_lane_lives_on(start_generator, engine, code, words, capfd):
+async def test_an_error_is_a_sentence_and_the_worker_lives_on(start_generator, engine, code, words, capfd):
     generator = await start_generator(engine)
     error = await fails(generator)
     assert error["code"] == code
     assert words in error["message"]
     assert "bug in the engine" not in error["message"]
-    pid = generator.lane.pid
+    pid = generator.worker.pid
     await works(generator)
-    assert generator.lane.pid == pid
+    assert generator.worker.pid == pid
 
 
 async def test_the_traceback_is_on_the_servers_stderr(start_generator, capfd):
@@ -58,52 +59,52 @@ async def test_the_engines_own_reason_is_told(start_generator):
 
 
 @pytest.mark.parametrize(("how", "words"), [("exit", "status 3"), ("segfault", "SIGSEGV")])
-async def test_a_dying_lane_fails_its_job_and_is_started_again(start_generator, how, words):
+async def test_a_dying_worker_fails_its_job_and_is_started_again(start_generator, how, words):
     generator = await start_generator(bad_engines.Dying)
     error = await fails(generator, how)
-    assert error["code"] == "lane_died"
+    assert error["code"] == "worker_died"
     assert words in error["message"]
     assert (await generator.call("GET", "/v1/health")).json["state"] == "loading"
     await works(generator)
-    assert "easel_lane_deaths_total 1.0" in (await generator.call("GET", "/metrics")).body.decode()
+    assert "easel_worker_deaths_total 1.0" in (await generator.call("GET", "/metrics")).body.decode()
 
 
 async def test_a_hanging_step_is_killed_after_its_limit(start_generator):
     generator = await start_generator(bad_engines.Hanging, step_timeout_s=0.3)
     await works(generator, "before")
-    hung = generator.lane.pid
+    hung = generator.worker.pid
     error = await fails(generator)
-    assert error["code"] == "lane_died"
+    assert error["code"] == "worker_died"
     assert "nothing for 0.3 s" in error["message"]
     with pytest.raises(ProcessLookupError):
         os.kill(hung, 0)
     await works(generator)
 
 
-async def test_a_lane_that_is_killed_while_idle_is_started_again(generator):
+async def test_a_worker_that_is_killed_while_idle_is_started_again(generator):
     await works(generator, "before")
-    killed = await generator.kill_lane()
+    killed = await generator.kill_worker()
     await works(generator)
-    assert generator.lane.pid != killed
+    assert generator.worker.pid != killed
 
 
-async def test_a_lane_that_does_not_start_again_is_not_called_ready(start_generator, tmp_path):
+async def test_a_worker_that_does_not_start_again_is_not_called_ready(start_generator, tmp_path):
     weights = tmp_path / "weights"
     weights.touch()
     generator = await start_generator(functools.partial(bad_engines.Forsaken, weights=weights))
     await works(generator)
     weights.unlink()
-    await generator.kill_lane()
+    await generator.kill_worker()
     assert (await fails(generator))["code"] == "weights_missing"
     health = (await generator.call("GET", "/v1/health")).json
     assert (health["state"], health["models"]) == ("loading", [])
 
 
 @pytest.mark.parametrize("engine", [bad_engines.Deaf, bad_engines.Unborn, bad_engines.Mumbling, bad_engines.Alien])
-async def test_a_lane_that_does_not_start_fails_each_job(start_generator, engine):
+async def test_a_worker_that_does_not_start_fails_each_job(start_generator, engine):
     generator = await start_generator(engine, load_timeout_s=1)
-    assert (await fails(generator))["code"] == "lane_died"
-    assert (await fails(generator, job="job-2"))["code"] == "lane_died"
+    assert (await fails(generator))["code"] == "worker_died"
+    assert (await fails(generator, job="job-2"))["code"] == "worker_died"
 
 
 async def test_missing_weights_are_told(start_generator):

@@ -6,7 +6,6 @@ import sys
 
 import pytest
 import torch
-from stand_in import stand_in_settings
 
 from generator.__main__ import main
 from generator.bench import run
@@ -17,9 +16,10 @@ from generator.bench.random_weights import make_unet
 from generator.bench.run import bench
 from generator.bench.subject import Subject
 from generator.bench.timing import in_turns
-from generator.capabilities import all_cards
-from generator.cards import CardSettings
+from generator.models.cards import CardSettings
+from generator.models.registry import all_cards
 from generator.settings import Settings
+from tests.helpers.stand_in import stand_in_settings
 
 
 def test_it_measures_every_row_that_this_machine_can(tmp_path):

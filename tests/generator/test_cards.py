@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from generator.capabilities import capabilities, default_model
-from generator.cards import built_in_cards
+from generator.models.cards import built_in_cards
+from generator.models.registry import capabilities, default_model
 from generator.settings import InvalidSettings, Settings, load_settings
 
 FIVE_LINES = """

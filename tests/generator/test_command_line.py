@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 from PIL import Image
-from stand_in import stand_in_settings
 
 from generator.__main__ import SPIN_COUNT, main
 from generator.service.server import DISPATCHER
+from tests.helpers.stand_in import stand_in_settings
 
 
 @pytest.fixture

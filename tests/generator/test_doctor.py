@@ -5,14 +5,14 @@ import platform
 
 import pytest
 import torch
-from stand_in import stand_in_settings
 
-from generator.cards import CardSettings
 from generator.doctor import GIB, Level, can_draw, examine, room, speed
-from generator.drawing.needs import Arrangement, Needs
-from generator.drawing.torch_build import mismatch
-from generator.drawing.ways import Remembered, Ways
+from generator.engine.needs import Arrangement, Needs
+from generator.engine.torch_build import mismatch
+from generator.engine.ways import Remembered, Ways
+from generator.models.cards import CardSettings
 from generator.settings import Settings
+from tests.helpers.stand_in import stand_in_settings
 
 CU126 = ["sm_50", "sm_60", "sm_61", "sm_70", "sm_75", "sm_80", "sm_86", "sm_90"]
 CU130 = ["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"]

@@ -5,22 +5,22 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import LCMScheduler, StableDiffusionXLPipeline
-from half_weights import full_and_stored, unet_input
-from miniatures import miniature_settings, save_lora, save_miniature
 from peft.tuners.tuners_utils import BaseTunerLayer
-from running_generator import recipe_of
 from safetensors.torch import load_file, save_file
-from stock import stock_latents, stock_pipeline
 
-from generator.api import EarlierFacts, Recipe
-from generator.cards import CardSettings
-from generator.drawing.diffusion import DiffusionEngine
-from generator.drawing.draft_lora import DraftLora
-from generator.drawing.needs import count
+from generator.api.types import EarlierFacts, Recipe
+from generator.engine.diffusion import DiffusionEngine
+from generator.engine.draft_lora import DraftLora
+from generator.engine.needs import count
 from generator.errors import WeightsBroken, WeightsMissing
-from generator.lane import Draw
+from generator.models.cards import CardSettings
+from generator.models.weights import locate
 from generator.settings import Settings
-from generator.weights import locate
+from generator.workers.messages import Draw
+from tests.helpers.half_weights import full_and_stored, unet_input
+from tests.helpers.miniatures import miniature_settings, save_lora, save_miniature
+from tests.helpers.running_generator import recipe_of
+from tests.helpers.stock import stock_latents, stock_pipeline
 
 NAMES = ("ssd-1b", "sd-1.5")
 
@@ -110,10 +110,10 @@ def test_exact_drawings_before_after_and_beside_drafts_never_notice_the_lora(eng
 
 
 def test_drafts_share_calls_among_themselves_only(engine, name):
-    shelved = engine.loaded(name)
+    cached = engine.loaded(name)
     calls = []
-    hook = shelved.model.unet.register_forward_pre_hook(lambda _, args: calls.append(len(args[0])))
-    shelved.at_once = 4
+    hook = cached.model.unet.register_forward_pre_hook(lambda _, args: calls.append(len(args[0])))
+    cached.at_once = 4
     drafts = [asked_of(name, seed=seed) for seed in (1, 2)]
     together = denoised_together(engine, exact(name, guidance_scale=1.0), *drafts)
     hook.remove()

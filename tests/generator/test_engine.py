@@ -7,18 +7,18 @@ import psutil
 import pytest
 import torch
 from diffusers import UniPCMultistepScheduler
-from stand_in import stand_in_settings
-from stock import denoised, stock_latents, stock_pipeline
 
-from generator.api import EarlierFacts, Recipe, Slots
-from generator.cards import CardSettings
-from generator.drawing import ways
-from generator.drawing.diffusion import DiffusionEngine, encodes_beside
-from generator.drawing.needs import Arrangement
-from generator.drawing.text import TextEncoding
+from generator.api.types import EarlierFacts, Recipe, Slots
+from generator.engine import ways
+from generator.engine.diffusion import DiffusionEngine, encodes_beside
+from generator.engine.needs import Arrangement
+from generator.engine.text import TextEncoding
 from generator.errors import DrawingFailed, WeightsMissing
-from generator.lane import Draw
+from generator.models.cards import CardSettings
 from generator.settings import Settings
+from generator.workers.messages import Draw
+from tests.helpers.stand_in import stand_in_settings
+from tests.helpers.stock import denoised, stock_latents, stock_pipeline
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +223,7 @@ def test_a_weight_changes_the_picture(engine, term):
 def test_text_is_encoded_ahead_where_the_card_is_another_device(engine, monkeypatch, device, arrangement, is_beside):
     assert encodes_beside(torch.device(device), arrangement) is is_beside
     following = recipe(slots=Slots(subject=("otter", f"{device} {arrangement}")))
-    monkeypatch.setattr("generator.drawing.diffusion.encodes_beside", lambda *_: is_beside)
+    monkeypatch.setattr("generator.engine.diffusion.encodes_beside", lambda *_: is_beside)
     read, began = [], threading.Event()
 
     def note(*_):

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from miniatures import NAMES
 from PIL import Image
 
 from generator.__main__ import main
-from generator.capabilities import capabilities
-from generator.drawing.diffusion import make_engine
+from generator.engine.diffusion import make_engine
+from generator.models.registry import capabilities
 from generator.settings import Settings
+from tests.helpers.miniatures import NAMES
 
 
 async def test_all_draw_through_the_api(start_generator, miniatures):

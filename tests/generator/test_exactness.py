@@ -13,15 +13,15 @@ from diffusers import (
     PNDMScheduler,
     UniPCMultistepScheduler,
 )
-from miniatures import NAMES, miniature_card, save_miniature
-from running_generator import recipe_of
-from stock import denoised, stock_latents, stock_pipeline
 
-from generator.api import Recipe
-from generator.cards import SAMPLERS
-from generator.drawing.diffusion import DiffusionEngine
-from generator.lane import Draw
+from generator.api.types import Recipe
+from generator.engine.diffusion import DiffusionEngine
+from generator.models.cards import SAMPLERS
 from generator.settings import Settings
+from generator.workers.messages import Draw
+from tests.helpers.miniatures import NAMES, miniature_card, save_miniature
+from tests.helpers.running_generator import recipe_of
+from tests.helpers.stock import denoised, stock_latents, stock_pipeline
 
 # As a user of diffusers would write them.
 STOCK = {

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generator.service.file_names import PictureName, job_and_n, words_name
+from generator.pictures.file_names import PictureName, job_and_n, words_name
 
 JOB_IDS = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
 

@@ -9,10 +9,10 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import nn
 from torch.nn.functional import gelu, silu
 
-from generator.drawing.fused import group_norm as norms
-from generator.drawing.fused.group_norm import group_norm
-from generator.drawing.fused.modules import fuse, is_fused, unfuse
-from generator.drawing.fused.pointwise import add, geglu, layer_norm
+from generator.engine.fused import group_norm as norms
+from generator.engine.fused.group_norm import group_norm
+from generator.engine.fused.modules import fuse, is_fused, unfuse
+from generator.engine.fused.pointwise import add, geglu, layer_norm
 
 DTYPES = [torch.float32, torch.float16]
 # Of the norm of what is exact, about what torch's own passes are away from it.

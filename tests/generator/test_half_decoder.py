@@ -6,9 +6,9 @@ import pytest
 import torch
 from diffusers import AutoencoderKL
 
-from generator.drawing.diffusion import _decoded
-from generator.drawing.half_decoder import HalfDecoder, shrink
-from generator.drawing.recordings import Recordings
+from generator.engine.captured_graphs import CapturedGraphs
+from generator.engine.diffusion import _decoded
+from generator.engine.half_decoder import HalfDecoder, shrink
 
 
 def small_vae(*, sums: float = 1.0) -> AutoencoderKL:
@@ -57,13 +57,13 @@ def test_what_overflows_in_fp16_does_not_with_smaller_sums(latents):
 @torch.inference_mode()
 def test_where_it_overflows_all_the_same_fp32_decodes_from_then_on(latents, caplog):
     vae = small_vae(sums=1e7)
-    model = SimpleNamespace(vae=vae, name="loud", recordings=None)
-    shelved = SimpleNamespace(model=model, half_decoder=HalfDecoder(vae))
+    model = SimpleNamespace(vae=vae, name="loud", graphs=None)
+    cached = SimpleNamespace(model=model, half_decoder=HalfDecoder(vae))
 
-    decoded, dtype = _decoded(shelved, latents)
+    decoded, dtype = _decoded(cached, latents)
 
     assert torch.equal(decoded, vae.decode(latents / vae.config.scaling_factor, return_dict=False)[0])
-    assert (dtype, shelved.half_decoder) == (torch.float32, None)
+    assert (dtype, cached.half_decoder) == (torch.float32, None)
     assert "loud decodes in fp32 from now on" in caplog.text
 
 
@@ -88,7 +88,7 @@ def test_where_memory_runs_out_at_the_last_moment_it_is_decoded_in_tiles(latents
             raise error
 
     hook = vae.decoder.register_forward_pre_hook(no_room)
-    model = SimpleNamespace(vae=vae, recordings=Recordings(vae))
+    model = SimpleNamespace(vae=vae, graphs=CapturedGraphs(vae))
     decoded, dtype = _decoded(SimpleNamespace(model=model, half_decoder=None), latents)
     hook.remove()
 

@@ -13,22 +13,22 @@ import pytest
 import torch
 from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionXLImg2ImgPipeline
 from PIL import Image
-from running_generator import recipe_of
-from stand_in import stand_in_settings
 from test_exactness import STOCK
 
 from generator.__main__ import main
-from generator.api import RecipeRequest, Slots
-from generator.capabilities import capabilities
-from generator.cards import SAMPLERS
-from generator.drawing.diffusion import DiffusionEngine
+from generator.api.limits import DEFAULT_STRENGTH
+from generator.api.types import RecipeRequest, Slots
+from generator.engine.diffusion import DiffusionEngine
 from generator.errors import Refused
-from generator.image_files import MAX_IMAGE_BYTES, fitted, image_size, read_image
-from generator.lane import Draw
-from generator.limits import DEFAULT_STRENGTH
-from generator.service.images import KEPT_DAYS, Images
+from generator.models.cards import SAMPLERS
+from generator.models.registry import capabilities
+from generator.pictures.image_files import MAX_IMAGE_BYTES, fitted, image_size, read_image
+from generator.pictures.uploads import KEPT_DAYS, Images
+from generator.recipes.validation import resolve
 from generator.settings import Settings
-from generator.validation import resolve
+from generator.workers.messages import Draw
+from tests.helpers.running_generator import recipe_of
+from tests.helpers.stand_in import stand_in_settings
 
 HASH = "0" * 64
 

@@ -3,9 +3,8 @@
 import itertools
 
 import pytest
-from running_generator import recipe_of
 
-from generator.api import (
+from generator.api.types import (
     EndEvent,
     JobRequest,
     JobState,
@@ -15,10 +14,11 @@ from generator.api import (
     RecipeRequest,
     Slots,
 )
+from generator.service.eta import MEASURED_STEPS, Eta, Work, work_left
 from generator.service.jobs import FINISHED_JOB_KEPT_S, ImpossibleMove, Job, Jobs
 from generator.service.metrics import Metrics
-from generator.service.pace import MEASURED_STEPS, Pace, Work, work_left
 from generator.service.stream import Stream
+from tests.helpers.running_generator import recipe_of
 
 POSSIBLE = {
     ("queued", "running"),
@@ -61,7 +61,7 @@ def test_no_state_follows_that_cannot(before, after):
 
 async def test_an_ended_job_is_forgotten_after_its_time_and_a_queued_one_is_not():
     now = 0.0
-    jobs = Jobs(max_queued=10, pace=Pace(), metrics=Metrics(), clock=lambda: now)
+    jobs = Jobs(max_queued=10, eta=Eta(), metrics=Metrics(), clock=lambda: now)
     ended, queued = a_job("ended"), a_job("queued")
     jobs.add(ended)
     jobs.add(queued)
@@ -78,7 +78,7 @@ async def test_an_ended_job_is_forgotten_after_its_time_and_a_queued_one_is_not(
     [("waiting", 2), ("running", 3), ("ended", 3), ("bobs", 3), ("unknown", 3), ("new", 3)],
 )
 async def test_only_a_waiting_job_of_the_same_requester_is_replaced(replaces, position):
-    jobs = Jobs(max_queued=10, pace=Pace(), metrics=Metrics())
+    jobs = Jobs(max_queued=10, eta=Eta(), metrics=Metrics())
     states = {"running": "running", "ended": "cancelled", "waiting": "queued", "bobs": "queued"}
     for job_id in ("running", "ended"):
         jobs.add(a_job(job_id))
@@ -99,35 +99,35 @@ PIXELS = PICTURE.pixels
 
 
 def test_the_pace_is_that_of_the_last_steps():
-    pace = Pace()
-    assert (pace.steps_per_second, pace.eta_s([work_left(PICTURE)])) == (None, None)
+    eta = Eta()
+    assert (eta.steps_per_second, eta.eta_s([work_left(PICTURE)])) == (None, None)
     for _ in range(MEASURED_STEPS):
-        pace.note(PICTURE, 100)
+        eta.note(PICTURE, 100)
     for _ in range(MEASURED_STEPS):
-        pace.note(PICTURE, 0.5)
-    assert (pace.steps_per_second, pace.eta_s([Work(PICTURE.model, "exact", 10 * PIXELS)])) == (2.0, 5.0)
+        eta.note(PICTURE, 0.5)
+    assert (eta.steps_per_second, eta.eta_s([Work(PICTURE.model, "exact", 10 * PIXELS)])) == (2.0, 5.0)
 
 
 def test_a_larger_picture_takes_longer():
-    pace = Pace()
-    pace.note(PICTURE, 0.5)
+    eta = Eta()
+    eta.note(PICTURE, 0.5)
     large = PICTURE.model_copy(update={"width": 128, "height": 192, "steps": 10})
     job = Job("large", a_job().request, (large, large), ())
     job.step = 4
     assert [work.pixels for work in job.work_left] == [6 * 4 * PIXELS, 10 * 4 * PIXELS]
-    assert pace.eta_s(job.work_left) == 16 * 4 * 0.5
+    assert eta.eta_s(job.work_left) == 16 * 4 * 0.5
 
 
 def test_each_model_and_tier_has_its_own_pace_and_a_change_of_models_takes_its_time():
-    pace = Pace()
-    pace.loaded = "stand-in"
+    eta = Eta()
+    eta.loaded = "stand-in"
     fast = PICTURE.model_copy(update={"tier": "fast"})
     other = PICTURE.model_copy(update={"model": "other"})
     for recipe, seconds in ((PICTURE, 1), (fast, 0.1)):
-        pace.note(recipe, seconds)
+        eta.note(recipe, seconds)
     works = [[work_left(recipe)] for recipe in (PICTURE, fast, other, PICTURE)]
-    assert pace.etas_s(works) == [3, 3.3, None, None], "the other model was never measured"
-    pace.note(other, 2)
-    pace.note_load("other", 20)
-    pace.note_load("stand-in", 30)
-    assert pace.etas_s(works) == [3, 3.3, 29.3, 62.3]
+    assert eta.etas_s(works) == [3, 3.3, None, None], "the other model was never measured"
+    eta.note(other, 2)
+    eta.note_load("other", 20)
+    eta.note_load("stand-in", 30)
+    assert eta.etas_s(works) == [3, 3.3, 29.3, 62.3]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from generator.known_words import note, unknown_words
+from generator.models.known_words import note, unknown_words
 
 KNOWN = {"otter", "cowboy", "hat", "t-shirt", "16-bit", "a", "in", "the", "red", "ugly"}
 

@@ -8,20 +8,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from half_weights import full_and_stored, unet_input
-from running_generator import recipe_of
-from stand_in import stand_in_card
-from stock import denoised
 
-from generator.drawing import shelf
-from generator.drawing.diffusion import DiffusionEngine
-from generator.drawing.model import load_model
-from generator.drawing.needs import GIB, Arrangement, Needs, arrange, count
-from generator.drawing.plan import make_plan
+from generator.engine import model_cache
+from generator.engine.diffusion import DiffusionEngine
+from generator.engine.model import load_model
+from generator.engine.needs import GIB, Arrangement, Needs, arrange, count
+from generator.engine.plan import make_plan
 from generator.errors import CardBusy, DrawingFailed
-from generator.lane import Draw
+from generator.models.weights import Located
 from generator.settings import Settings
-from generator.weights import Located
+from generator.workers.messages import Draw
+from tests.helpers.half_weights import full_and_stored, unet_input
+from tests.helpers.running_generator import recipe_of
+from tests.helpers.stand_in import stand_in_card
+from tests.helpers.stock import denoised
 
 # SSD-1B's numbers, in millions: UNet and text encoders in fp16, the VAE in fp32.
 SSD_1B = Needs(unet=1331 * 2_000_000, text=818 * 2_000_000, vae=84 * 4_000_000, bytes_per_number=2)
@@ -89,8 +89,8 @@ def test_a_model_that_cannot_fit_is_refused_before_it_is_loaded(stand_in_folder,
 
 def test_a_picture_that_is_too_large_for_the_memory_is_refused_before_it_is_begun(stand_in_folder):
     engine = DiffusionEngine(Settings(device="cpu", models={"stand-in": stand_in_card(stand_in_folder)}))
-    shelved = engine.loaded("stand-in")
-    shelved.needs = replace(shelved.needs, unet_width=1e6)
+    cached = engine.loaded("stand-in")
+    cached.needs = replace(cached.needs, unet_width=1e6)
     with pytest.raises(DrawingFailed, match="stand-in needs"):
         engine.start(Draw("one", recipe_of(subject=("otter",))))
 
@@ -102,8 +102,8 @@ def test_every_arrangement_draws_the_same_picture(stand_in_folder, arrangement):
     pixels = []
     for chosen in (Arrangement.RESIDENT, arrangement):
         engine = DiffusionEngine(Settings(device="cpu", models={"stand-in": stand_in_card(stand_in_folder)}))
-        shelved = engine.loaded("stand-in")
-        shelved.model = replace(shelved.model, arrangement=chosen)
+        cached = engine.loaded("stand-in")
+        cached.model = replace(cached.model, arrangement=chosen)
         drawn = engine.finish(denoised(engine, recipe))
         assert drawn.plan["arrangement"] == chosen
         pixels.append(np.asarray(drawn.image))
@@ -123,11 +123,13 @@ def test_a_model_that_is_idle_makes_room_for_a_picture(stand_in_folder, v_predic
     engine = DiffusionEngine(Settings(device="cpu", models=models, max_at_once=1))
     engine.loaded("small")
     engine.loaded("stand-in")
-    free = shelf.free_bytes
-    monkeypatch.setattr(shelf, "free_bytes", lambda device: 0 if "small" in engine.state().models else free(device))
+    free = model_cache.free_bytes
+    monkeypatch.setattr(
+        model_cache, "free_bytes", lambda device: 0 if "small" in engine.state().models else free(device)
+    )
     engine.start(Draw("one", recipe_of(subject=("otter",))))
     assert engine.state().models == ("stand-in",)
-    monkeypatch.setattr(shelf, "free_bytes", lambda device: 0)
+    monkeypatch.setattr(model_cache, "free_bytes", lambda device: 0)
     with pytest.raises(CardBusy):
         engine.start(Draw("two", recipe_of(subject=("otter",))))
     assert engine.state().models == ("stand-in",)

@@ -7,7 +7,7 @@ import sys
 from aiohttp import web
 from openapi_spec_validator import validate
 
-from generator.service import openapi
+from generator.api import openapi
 from generator.service.sockets import tcp_socket
 
 # Enough to meet every field with every wrong type, in well below a minute on two cores.

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from generator.service import png
+from generator.pictures import png
 
 SIDES = st.integers(1, 300)
 TEXTS = st.dictionaries(

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from generator import limits, prompt
+from generator.api import limits
+from generator.recipes import prompt
 
 
 @pytest.mark.parametrize(

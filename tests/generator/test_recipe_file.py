@@ -4,11 +4,11 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from running_generator import recipe_of
 
-from generator import recipe_file
-from generator.api import Facts, Slots
+from generator.api.types import Facts, Slots
 from generator.errors import Refused
+from generator.recipes import recipe_file
+from tests.helpers.running_generator import recipe_of
 
 FACTS = Facts(
     job="job-1",

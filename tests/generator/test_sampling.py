@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from generator.cards import SAMPLERS
-from generator.drawing.samplers import is_deterministic, make_scheduler
-from generator.drawing.sampling import LinearSampling, Sampling, make_sampling
+from generator.engine.samplers import is_deterministic, make_scheduler
+from generator.engine.sampling import LinearSampling, Sampling, make_sampling
+from generator.models.cards import SAMPLERS
 
 SDXL = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
 STEPS = 7

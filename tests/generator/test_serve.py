@@ -16,11 +16,11 @@ from typing import Any
 import aiohttp
 import pytest
 import yaml
-from running_generator import eventually
-from stand_in import stand_in_settings
 
 from generator.client import NotRunning, call
 from generator.settings import Settings
+from tests.helpers.running_generator import eventually
+from tests.helpers.stand_in import stand_in_settings
 
 SCRIPT = """
 import logging, sys
@@ -147,8 +147,8 @@ async def test_the_real_engine_draws_and_the_server_never_loads_torch(serve, sta
         await ready(service)
         stream = await start_job(session, steps=1, slots={"subject": ["a secret otter"], "style": ["secret"]})
         assert (await rest_of(stream))[-1] == "done"
-        server, lane = service.process.pid, lane_of(service.process.pid)
-        assert has_loaded("libtorch", lane)
+        server, worker = service.process.pid, worker_of(service.process.pid)
+        assert has_loaded("libtorch", worker)
         assert not has_loaded("libtorch", server)
         service.process.terminate()
         _, err = await service.ended()
@@ -173,14 +173,14 @@ async def test_a_second_generator_on_the_same_socket_says_so_and_ends(serve):
         assert (await call(first.settings, "GET", "/v1/health"))[0] == 200
 
 
-async def test_after_a_crash_the_socket_is_taken_over_and_the_lane_is_gone(serve):
+async def test_after_a_crash_the_socket_is_taken_over_and_the_worker_is_gone(serve):
     async with serve() as crashed, crashed.session as session:
         await ready(crashed)
         await start_job(session, steps=100)
-        lane = lane_of(crashed.process.pid)
+        worker = worker_of(crashed.process.pid)
         crashed.process.kill()
         await crashed.process.wait()
-        await eventually(lambda: has_ended(lane))
+        await eventually(lambda: has_ended(worker))
     async with serve() as service:
         await ready(service)
 
@@ -208,7 +208,7 @@ def has_loaded(library: str, pid: int) -> bool:
     return library in Path(f"/proc/{pid}/maps").read_text()
 
 
-def lane_of(pid: int) -> int:
+def worker_of(pid: int) -> int:
     """The child of the server that is not multiprocessing's own helper."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return next(int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes())

@@ -1,4 +1,4 @@
-"""Jobs from their submission to their end, over a real UNIX socket with a real lane process."""
+"""Jobs from their submission to their end, over a real UNIX socket with a real worker process."""
 
 import asyncio
 import functools
@@ -12,17 +12,17 @@ import time
 import aiohttp
 import pytest
 import yaml
-from bad_engines import PAINT_BOX_BYTES, SLOW_STEP_S, Deaf, Late, Lazy, Outplayed, Slow
 from PIL import Image
-from running_generator import eventually, stand_in_capabilities
 
-from generator.api import JobStatus
+from generator.api.limits import MAX_REQUEST_BYTES
+from generator.api.types import JobStatus
 from generator.errors import DrawingFailed
-from generator.limits import MAX_REQUEST_BYTES
+from generator.pictures.store import PictureStore
 from generator.service.dispatcher import LOADING, PAUSED
-from generator.service.gallery import Gallery
 from generator.service.jobs import MAX_FINISHED_JOBS
-from generator.service.lane_child import TELL_EVERY_S
+from generator.workers.child import TELL_EVERY_S
+from tests.helpers.bad_engines import PAINT_BOX_BYTES, SLOW_STEP_S, Deaf, Late, Lazy, Outplayed, Slow
+from tests.helpers.running_generator import eventually, stand_in_capabilities
 
 
 async def test_a_job_becomes_a_picture_with_all_that_belongs_to_it(generator):
@@ -306,7 +306,7 @@ async def test_the_files_of_a_job_are_deleted_on_request(generator):
 
 
 async def test_a_picture_that_was_on_its_way_to_the_disk_is_forgotten_too(start_generator, tmp_path):
-    class SlowDisk(Gallery):
+    class SlowDisk(PictureStore):
         begun, go_on, written = threading.Event(), threading.Event(), threading.Event()
 
         def save(self, *picture, **more):
@@ -317,7 +317,7 @@ async def test_a_picture_that_was_on_its_way_to_the_disk_is_forgotten_too(start_
             return saved
 
     disk = SlowDisk(tmp_path / "pictures")
-    generator = await start_generator(gallery=disk)
+    generator = await start_generator(store=disk)
     await generator.submit("job-1")
     assert await asyncio.to_thread(disk.begun.wait, 10)
     await generator.call("DELETE", "/v1/jobs/job-1")
@@ -330,12 +330,12 @@ async def test_a_picture_that_was_on_its_way_to_the_disk_is_forgotten_too(start_
 
 
 async def test_after_a_picture_that_cannot_be_written_nothing_is_drawn_for_its_job(start_generator, tmp_path, caplog):
-    class FullDisk(Gallery):
+    class FullDisk(PictureStore):
         def save(self, *picture, **more):
             raise DrawingFailed("not_written", "The picture could not be written to disk: it is full.")
 
     caplog.set_level(logging.INFO)
-    generator = await start_generator(Slow, gallery=FullDisk(tmp_path / "pictures"))
+    generator = await start_generator(Slow, store=FullDisk(tmp_path / "pictures"))
     await generator.submit("sheet", pictures=2, steps=20)
     assert (await generator.end("sheet"))["error"]["code"] == "not_written"
     await generator.submit("other")
@@ -423,7 +423,7 @@ async def test_pause_frees_the_card_and_resume_goes_on_with_the_same_job(slow_ge
     paused = await slow_generator.call("POST", "/v1/pause")
     assert paused.json["state"] == "paused"
     assert (paused.json["models"], paused.json["running"], paused.json["queued"]) == ([], 0, 2)
-    assert slow_generator.lane.pid is None
+    assert slow_generator.worker.pid is None
 
     for job, position in (("running", 1), ("queued", 2)):
         status = (await slow_generator.call("GET", f"/v1/jobs/{job}")).json
@@ -471,14 +471,14 @@ async def test_those_who_wait_are_told_that_the_model_is_being_loaded(start_gene
     assert (await reasons_after(generator, "second", weights.touch))[-1] is None
 
 
-async def test_those_who_wait_are_told_of_a_new_lane(start_generator, tmp_path):
+async def test_those_who_wait_are_told_of_a_new_worker(start_generator, tmp_path):
     weights = tmp_path / "weights"
     weights.touch()
     generator = await start_generator(functools.partial(Late, weights=weights))
     await generator.submit("before")
     await generator.end("before")
     weights.unlink()
-    await generator.kill_lane()
+    await generator.kill_worker()
     await generator.submit("first")
     await generator.submit("second")
     await waits_for(generator, "second", LOADING)
@@ -634,7 +634,7 @@ async def test_memory_is_not_known_while_nothing_is_loaded(start_generator):
 
 
 async def test_the_log_tells_of_a_job_in_three_lines_and_never_what_it_draws(start_generator, caplog, capfd):
-    # The lane's process takes this level over when it starts.
+    # The worker's process takes this level over when it starts.
     caplog.set_level("INFO")
     generator = await start_generator()
     await generator.submit("job-1", "a secret otter", negative_prompt="secret", theme="secret")

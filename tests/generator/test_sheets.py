@@ -6,10 +6,10 @@ import pytest
 import yaml
 from PIL import Image
 
-from generator import recipe_file
-from generator.api import Sheet
-from generator.limits import MAX_HEADING_CHARS
-from generator.service.contact_sheet import CELL_SIDE, contact_sheet
+from generator.api.limits import MAX_HEADING_CHARS
+from generator.api.types import Sheet
+from generator.pictures.contact_sheet import CELL_SIDE, contact_sheet
+from generator.recipes import recipe_file
 
 COLUMNS, ROWS = ["watercolor", "pop art", "(pointillism)++"], ["steps 2", "steps 3"]
 

@@ -7,18 +7,18 @@ import pytest
 import torch
 import yaml
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
-from miniatures import save_miniature
-from model_hub import COMMIT, model_hub
-from original_layout import save_in_original_layout
-from running_generator import recipe_of
 from test_weights import generator
 
-from generator.cards import CardSettings
-from generator.drawing.diffusion import DiffusionEngine
+from generator.engine.diffusion import DiffusionEngine
 from generator.errors import DrawingFailed, WeightsMissing
-from generator.lane import Draw
+from generator.models.cards import CardSettings
+from generator.models.weights import is_here, locate
 from generator.settings import Settings
-from generator.weights import is_here, locate
+from generator.workers.messages import Draw
+from tests.helpers.miniatures import save_miniature
+from tests.helpers.model_hub import COMMIT, model_hub
+from tests.helpers.original_layout import save_in_original_layout
+from tests.helpers.running_generator import recipe_of
 
 PIPELINES = {"sd-1.5": StableDiffusionPipeline, "proteus-v0.2": StableDiffusionXLPipeline}
 

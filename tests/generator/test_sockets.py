@@ -8,9 +8,9 @@ import stat
 import aiohttp
 import pytest
 from aiohttp import web
-from running_generator import RunningGenerator
 
 from generator.service.sockets import CannotListen, tcp_socket, unix_socket
+from tests.helpers.running_generator import RunningGenerator
 
 TOKEN = "correct horse battery staple"
 

@@ -3,7 +3,8 @@
 import json
 
 from safetensors.torch import load_file
-from stand_in_weights import save_stand_in
+
+from tests.helpers.stand_in_weights import save_stand_in
 
 
 def test_it_is_laid_out_as_a_pipeline_with_safetensors_only(stand_in_folder):

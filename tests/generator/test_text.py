@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
-from miniatures import miniature_card, save_miniature
 
-from generator.drawing.model import load_model
-from generator.drawing.plan import make_plan
-from generator.drawing.text import TextEncoding
-from generator.weights import Located
+from generator.engine.model import load_model
+from generator.engine.plan import make_plan
+from generator.engine.text import TextEncoding
+from generator.models.weights import Located
+from tests.helpers.miniatures import miniature_card, save_miniature
 
 
 @pytest.fixture(scope="module", params=["ssd-1b", "sd-1.5", "sd-2.1"])

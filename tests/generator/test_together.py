@@ -1,13 +1,14 @@
-"""Several jobs on the lane at once: who joins whom, what they share of each other's fate, and an idle or busy card."""
+"""Several jobs on the worker at once: who joins whom, what they share, and an idle or busy card."""
 
 import asyncio
 import functools
 import logging
 from pathlib import Path
 
-import bad_engines
 import pytest
-from running_generator import eventually, stand_in_capabilities
+
+from tests.helpers import bad_engines
+from tests.helpers.running_generator import eventually, stand_in_capabilities
 
 
 def two_models():
@@ -79,7 +80,7 @@ async def test_what_cannot_share_waits_and_is_not_passed_by_for_ever(start_gener
     assert (await generator.end("first"))["state"] == "done"
 
 
-async def test_the_lane_knows_what_comes_next(start_generator):
+async def test_the_worker_knows_what_comes_next(start_generator):
     generator = await start_generator(bad_engines.Foreseeing, capabilities=two_models)
     await generator.call("POST", "/v1/pause")
     await generator.submit("sheet", "otter", pictures=2, steps=5)
@@ -96,7 +97,7 @@ async def test_the_lane_knows_what_comes_next(start_generator):
     assert foreseen == [second, 30, 50, 50]
 
 
-async def test_a_new_lane_is_told_again_what_comes_next(start_generator):
+async def test_a_new_worker_is_told_again_what_comes_next(start_generator):
     generator = await start_generator(bad_engines.Foreseeing)
     await generator.submit("sheet", pictures=2, steps=20)
     await generator.until("sheet", "progress")
@@ -142,12 +143,12 @@ async def test_cancelling_one_of_several_leaves_the_others(start_generator):
     assert [(await generator.end(f"job-{n}"))["state"] for n in range(3)] == ["done", "cancelled", "done"]
 
 
-async def test_a_lane_that_nobody_uses_gives_the_card_back_and_comes_again(start_generator):
+async def test_a_worker_that_nobody_uses_gives_the_card_back_and_comes_again(start_generator):
     generator = await start_generator(unload_when_idle_s=0.2)
     await generator.submit("job-1")
     await generator.end("job-1")
     await eventually(lambda: is_in_state(generator, "idle"))
-    assert generator.lane.pid is None
+    assert generator.worker.pid is None
     assert (await generator.call("GET", "/v1/health")).json["models"] == []
     await generator.submit("job-2")
     assert (await generator.end("job-2"))["state"] == "done"

@@ -1,14 +1,14 @@
 """From a request to a full recipe: defaults, rounding, and a refusal for every limit."""
 
 import pytest
-from stand_in import stand_in_card
 
-from generator import limits
-from generator.api import RecipeRequest, Slots
-from generator.capabilities import capabilities
+from generator.api import limits
+from generator.api.types import RecipeRequest, Slots
 from generator.errors import Refused
+from generator.models.registry import capabilities
+from generator.recipes.validation import resolve
 from generator.settings import Settings
-from generator.validation import resolve
+from tests.helpers.stand_in import stand_in_card
 
 CAPABILITIES = capabilities(Settings(device="cpu", default_model="ssd-1b", models={"stand-in": stand_in_card()}))
 CARDS = {card.name: card for card in CAPABILITIES.models}

@@ -4,15 +4,15 @@ import json
 
 import pytest
 import torch
-from miniatures import miniature_card, save_miniature
 
-from generator.drawing import ways
-from generator.drawing.fused import group_norm as norms
-from generator.drawing.fused import modules
-from generator.drawing.model import Model, load_model
-from generator.drawing.plan import make_plan
-from generator.drawing.ways import Remembered, Ways, can_fuse, find, key_of, take
-from generator.weights import Located
+from generator.engine import ways
+from generator.engine.fused import group_norm as norms
+from generator.engine.fused import modules
+from generator.engine.model import Model, load_model
+from generator.engine.plan import make_plan
+from generator.engine.ways import Remembered, Ways, can_fuse, find, key_of, take
+from generator.models.weights import Located
+from tests.helpers.miniatures import miniature_card, save_miniature
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def as_it_was(model, monkeypatch):
     if modules.is_fused(model.unet):
         modules.unfuse(model.unet)
         modules.unfuse(model.vae)
-    model.recordings.is_on = False
+    model.graphs.is_on = False
 
 
 def timed(monkeypatch, *, plain: float, fused: float, recorded: float) -> None:
@@ -39,7 +39,7 @@ def timed(monkeypatch, *, plain: float, fused: float, recorded: float) -> None:
 
     def seconds(model: Model, drawings: int) -> float:
         alone = fused if modules.is_fused(model.unet) else plain
-        return drawings * alone * (recorded if model.recordings.is_on else 1.0)
+        return drawings * alone * (recorded if model.graphs.is_on else 1.0)
 
     monkeypatch.setattr(ways, "_seconds", seconds)
     monkeypatch.setattr(ways, "_half_is_better", lambda _: False)
@@ -58,7 +58,7 @@ def test_the_fastest_is_taken_and_what_is_not_worth_it_is_undone(monkeypatch, mo
     timed(monkeypatch, plain=1.0, fused=fused_s, recorded=recorded)
     assert find(model, may_fuse=True, may_record=True, most=1) == expected
     assert modules.is_fused(model.unet) == modules.is_fused(model.vae) == expected.fused
-    assert model.recordings.is_on == expected.recorded
+    assert model.graphs.is_on == expected.recorded
 
 
 def test_kernels_that_compute_something_else_never_draw(monkeypatch, model, caplog):
@@ -120,7 +120,7 @@ def test_what_was_found_is_taken_at_the_next_start(tmp_path, model):
 
     assert again == found
     take(model, again)
-    assert modules.is_fused(model.unet) and modules.is_fused(model.vae) and model.recordings.is_on
+    assert modules.is_fused(model.unet) and modules.is_fused(model.vae) and model.graphs.is_on
     assert Remembered(file).get("another card") == Ways()
     assert Remembered(file).get(key_of(model, may_record=False, most=8)) is None
 

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 import yaml
-from miniatures import save_lora
-from model_hub import COMMIT, model_hub
-from running_generator import recipe_of
 
-from generator.cards import CardSettings, built_in_cards
-from generator.drawing.diffusion import DiffusionEngine
+from generator.engine.diffusion import DiffusionEngine
 from generator.errors import DrawingFailed, WeightsMissing
-from generator.lane import Draw
+from generator.models.cards import CardSettings, built_in_cards
+from generator.models.weights import is_complete, is_here, locate
 from generator.settings import Settings
-from generator.weights import is_complete, is_here, locate
+from generator.workers.messages import Draw
+from tests.helpers.miniatures import save_lora
+from tests.helpers.model_hub import COMMIT, model_hub
+from tests.helpers.running_generator import recipe_of
 
 REPOSITORY = "someone/tiny-sdxl"
 LORA = "someone/tiny-lora"
@@ -198,7 +198,7 @@ def test_a_folder_of_the_other_family_is_told(stand_in_folder):
 
 
 def test_a_built_in_model_is_found_in_its_package_or_told_with_what_makes_it(stand_in_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("generator.weights.files", {"generator": tmp_path}.__getitem__)
+    monkeypatch.setattr("generator.models.weights.files", {"generator": tmp_path}.__getitem__)
     pocket = built_in_cards()["pocket"]
     assert not is_here(pocket)
     with pytest.raises(WeightsMissing, match=r"weights of pocket are not .* Run python -m generator\.pocket\.train$"):

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from generator.pocket.captions import known_words
-from generator.pocket.evaluate import LONG, MOST_LEFT, MOST_UNASKED, REQUIRED, SHORT, evaluate, failures
-from generator.pocket.judge import load_or_train
-from generator.pocket.train import WEIGHTS
+from training.pocket.captions import known_words
+from training.pocket.evaluate import LONG, MOST_LEFT, MOST_UNASKED, REQUIRED, SHORT, evaluate, failures
+from training.pocket.judge import load_or_train
+from training.pocket.train import WEIGHTS
 
 JUDGE = Path(__file__).parent / "judge.safetensors"
 IS_LONG = bool(os.environ.get("LONG"))

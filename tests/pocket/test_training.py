@@ -11,16 +11,16 @@ from diffusers import StableDiffusionXLPipeline
 from diffusers.training_utils import EMAModel
 from torch import nn
 
-from generator.pocket import checkpoint
-from generator.pocket.architecture import LATENT_CHANNELS, make_tokenizers
-from generator.pocket.canvas import SIDE
-from generator.pocket.captions import known_words
-from generator.pocket.scene import training_scenes
-from generator.pocket.schedule import learning_rate_factor
-from generator.pocket.train import train
-from generator.pocket.train_unet import encode, make_networks, tokenized, train_unet
-from generator.pocket.train_vae import train_vae
-from generator.pocket.training import Training
+from training.pocket import checkpoint
+from training.pocket.architecture import LATENT_CHANNELS, make_tokenizers
+from training.pocket.canvas import SIDE
+from training.pocket.captions import known_words
+from training.pocket.scene import training_scenes
+from training.pocket.schedule import learning_rate_factor
+from training.pocket.train import train
+from training.pocket.train_unet import encode, make_networks, tokenized, train_unet
+from training.pocket.train_vae import train_vae
+from training.pocket.training import Training
 
 CPU = torch.device("cpu")
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from generator.pocket.canvas import LARGER_SIDE
-from generator.pocket.captions import ABSENT, BROAD, PHRASES, caption, known_words
-from generator.pocket.render import render
-from generator.pocket.renders import training_pictures
-from generator.pocket.scene import ATTRIBUTES, PLAIN, Scene, is_held_out, random_scene
+from training.pocket.canvas import LARGER_SIDE
+from training.pocket.captions import ABSENT, BROAD, PHRASES, caption, known_words
+from training.pocket.render import render
+from training.pocket.renders import training_pictures
+from training.pocket.scene import ATTRIBUTES, PLAIN, Scene, is_held_out, random_scene
 
 OTTER = Scene("otter", "cowboy hat", "scarf", "happy", "beach", "day", "cartoon")
 

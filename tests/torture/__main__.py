@@ -14,9 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from deploy.household.errors import HouseholdError
-from deploy.household.home import Household, household
-from deploy.household.person import Person
+from household.errors import HouseholdError
+from household.home import Household, household
+from household.person import Person
 from tests.torture.audit import pictures, read_rooms, recipes
 from tests.torture.campaign import Campaign
 from tests.torture.plan import VICTIMS, strikes

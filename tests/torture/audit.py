@@ -5,9 +5,9 @@ from collections.abc import Iterable
 import nio
 import yaml
 
-from deploy.household.errors import HouseholdError
-from deploy.household.heard import Heard
-from deploy.household.person import Person
+from household.errors import HouseholdError
+from household.heard import Heard
+from household.person import Person
 from tests.torture.reckoning import PICTURE, RECIPE
 
 PNG = b"\x89PNG"

@@ -8,12 +8,12 @@ from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
-from deploy.household.errors import HouseholdError
-from deploy.household.heard import Heard
-from deploy.household.home import Household
-from deploy.household.json_api import Refusal
-from deploy.household.person import Person
-from deploy.household.processes import Child
+from household.errors import HouseholdError
+from household.heard import Heard
+from household.home import Household
+from household.json_api import Refusal
+from household.person import Person
+from household.processes import Child
 from tests.torture.plan import Moment, Strike
 from tests.torture.reckoning import PICTURE, RECIPE, Command
 

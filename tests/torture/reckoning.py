@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from deploy.household.heard import Heard
+from household.heard import Heard
 
 PICTURE, RECIPE = "picture", "recipe"
 

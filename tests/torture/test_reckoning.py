@@ -2,7 +2,7 @@
 
 import pytest
 
-from deploy.household.heard import Heard
+from household.heard import Heard
 from tests.torture.reckoning import Command, cut_short, deliveries
 
 COMMAND = Command("$said", "!room", 7)

@@ -1,0 +1,193 @@
+"""Answers ``!easel``, says hello, and that a message could not be read. Draws nothing itself."""
+
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from logging import Logger
+from math import ceil
+
+from ..generator.client import GeneratorClient
+from ..generator.errors import GeneratorError
+from ..generator.watch import GeneratorWatch
+from ..jobs.job import SEED_CHOICES, JobState, job_id
+from ..jobs.runner import UNEXPECTED, JobRunner
+from ..jobs.store import Store
+from ..jobs.waiting import queue_text
+from ..language import Command, EaselCommand, brief, nearest, quoted
+from ..policy.ownership import Ownership
+from ..policy.permissions import Permissions
+from ..room.messages import Message
+from ..sending.content import answer_content, reaction_content
+from ..sending.homeserver import Homeserver
+from ..sending.send_queue import NotSent, Priority
+from ..sending.sent_once import SentOnce
+from . import help
+from .draw import DAY_MS, DrawCommands
+from .find import found_text, matching, nobody_text, people_called, read_wanted
+from .status import models_text, read_capabilities, status_text
+from .styles import Styles
+
+# What a generator that was never met is taken to draw as one job.
+MAX_ON_A_SHEET = 9
+
+
+class EaselCommands:
+    """One for the whole bot."""
+
+    def __init__(
+        self,
+        *,
+        generator: GeneratorClient,
+        watch: GeneratorWatch,
+        draw_commands: DrawCommands,
+        runner: JobRunner,
+        store: Store,
+        homeserver: Homeserver,
+        sent_once: SentOnce,
+        ownership: Ownership,
+        permissions: Permissions,
+        styles: Styles,
+        version: str,
+        log: Logger,
+    ) -> None:
+        self._generator, self._watch, self._draw_commands, self._runner = generator, watch, draw_commands, runner
+        self._store, self._homeserver, self._sent_once = store, homeserver, sent_once
+        self._ownership, self._permissions, self._version, self._log = ownership, permissions, version, log
+        self._styles = styles
+        self._easel: dict[str, Callable[[Message, tuple[str, ...]], Awaitable[str]]] = {
+            "help": self._help,
+            "queue": self._queue,
+            "cancel": self._cancel,
+            "models": self._models,
+            "status": self._status,
+            "style": self._style,
+            "find": self._find,
+            "history": self._history,
+        }
+
+    async def answer(self, message: Message, command: Command) -> None:
+        """Answer everything else. Raises nothing: the room gets a sentence, the log the rest."""
+        try:
+            words = command.words if isinstance(command, EaselCommand) else ("help", "draw")
+            refusal = self._permissions.refusal(message.sender, message.room_id)
+            text = refusal or await self._answer_to(message, words)
+        except Exception:
+            self._log.exception(f"{message.event_id}: unexpected")
+            text = UNEXPECTED
+        if not text:
+            return
+        try:
+            content = answer_content(text, message.relation)
+            await self._sent_once.send(job_id(message.event_id), message.room_id, "answer", content)
+        except NotSent as error:
+            self._log.error(f"{message.event_id} in {message.room_id} was not answered: {error}")
+
+    async def hello(self, room_id: str, joined: str) -> None:
+        """Introduce the bot to a room; ``joined`` is the event with which it came."""
+        try:
+            await self._sent_once.send(job_id(joined), room_id, "hello", answer_content(help.HELLO))
+        except NotSent as error:
+            self._log.warning(f"No hello in {room_id}: {error}")
+
+    async def could_not_read(self, room_id: str, event_id: str) -> None:
+        """A message's key is lost. Whoever said it sees that, and may ask what it means."""
+        content = reaction_content(event_id, help.UNREADABLE)
+        with suppress(NotSent):
+            await self._sent_once.send(
+                job_id(event_id),
+                room_id,
+                "unreadable",
+                content,
+                event_type="m.reaction",
+                priority=Priority.TIDY,
+            )
+
+    async def _answer_to(self, message: Message, words: tuple[str, ...]) -> str:
+        """What to say; nothing where a job says it."""
+        word, *others = words
+        if word in self._easel:
+            return await self._easel[word](message, tuple(others))
+        near = nearest(word, self._easel)
+        hint = f"Did you mean !easel {near}?" if near else f"There is: {', '.join(self._easel)}."
+        return f"I do not know {quoted(word)}. {hint}"
+
+    async def _help(self, message: Message, words: tuple[str, ...]) -> str:
+        return help.help_text(" ".join(words).lower())
+
+    async def _queue(self, message: Message, words: tuple[str, ...]) -> str:
+        away = str(self._watch.away) if self._watch.away else None
+        jobs = await self._store.open_jobs()
+        return queue_text(jobs, self._runner.outlooks, room_id=message.room_id, away=away)
+
+    async def _cancel(self, message: Message, words: tuple[str, ...]) -> str:
+        """What the message replied to asked for; else the newest of this person's in this room, or all of them."""
+        if message.reply_to:
+            asked = await self._store.open_jobs_of(message.room_id, message.reply_to)
+            jobs = [job for job in asked if await self._ownership.may_change_job(job, message.sender)]
+        else:
+            own = [job for job in await self._store.open_jobs() if job.message.sender == message.sender]
+            jobs = [job for job in own if job.message.room_id == message.room_id]
+            jobs = jobs if words == ("all",) else jobs[-1:]
+        cancelled = [job for job in jobs if await self._runner.end(job, JobState.CANCELLED)]
+        if not cancelled:
+            return "There is nothing of yours here to cancel."
+        return f"Cancelled: {'; '.join(brief(job.words) for job in cancelled)}"
+
+    async def _models(self, message: Message, words: tuple[str, ...]) -> str:
+        return models_text(await self._store.last_capabilities())
+
+    async def _status(self, message: Message, words: tuple[str, ...]) -> str:
+        today = await self._store.jobs_since(int(time.time() * 1000) - DAY_MS)
+        try:
+            health = await self._generator.health()
+            _, answer = await self._generator.capabilities()
+        except GeneratorError as error:
+            self._log.info(f"The generator gave no status: {error!r}, {error.__cause__!r}")
+            return status_text(str(error), await self._store.last_capabilities(), today, self._version)
+        await self._store.keep_capabilities(answer)
+        return status_text(health, answer, today, self._version)
+
+    async def _style(self, message: Message, words: tuple[str, ...]) -> str:
+        match words:
+            case ():
+                return await self._styles.listed(message.room_id)
+            case ("add", *rest):
+                return await self._styles.add(message, " ".join(rest), self._ownership.may_change)
+            case ("remove", name):
+                return await self._styles.remove(message, name, self._ownership.may_change)
+            case ("sheet", *rest) if rest:
+                return await self._style_sheets(message, " ".join(rest))
+        return help.STYLE
+
+    async def _find(self, message: Message, words: tuple[str, ...]) -> str:
+        if not words:
+            return help.FIND
+        wanted, people = read_wanted(" ".join(words)), None
+        pictures = await self._store.drawn_in(message.room_id)
+        if wanted.by is not None:
+            names = await self._homeserver.display_names(message.room_id)
+            people = people_called(wanted.by, {picture.sender for picture in pictures}, names)
+            if not people:
+                return nobody_text(wanted.by)
+        return found_text(matching(pictures, wanted, people), message)
+
+    async def _history(self, message: Message, words: tuple[str, ...]) -> str:
+        pictures = await self._store.drawn_in(message.room_id)
+        return found_text(matching(pictures, read_wanted(" ".join(words)), {message.sender}), message)
+
+    async def _style_sheets(self, message: Message, subject: str) -> str:
+        """One subject in all of the room's styles, on as many sheets as they need."""
+        names = sorted(await self._styles.of_room(message.room_id))
+        known = read_capabilities(await self._store.last_capabilities())
+        sheets = ceil(len(names) / (known.limits.max_recipes_per_job if known else MAX_ON_A_SHEET))
+        # To compare all of them they have the same seed.
+        seed = secrets.randbelow(SEED_CHOICES)
+        for number in range(sheets):
+            # As many on each, and on a last one never a single picture.
+            choices = " | ".join(f"@{name}" for name in names[number::sheets])
+            text = f"{subject} | style: {{{choices}}}"
+            if not await self._draw_commands.draw(message, text, asked_by=f"{message.event_id} {number}", seed=seed):
+                # The job itself tells why.
+                return ""
+        return f"I am drawing {brief(subject)} in {len(names)} styles, on {sheets} sheet{'s' * (sheets > 1)}."

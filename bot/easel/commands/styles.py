@@ -1,0 +1,59 @@
+"""A room's styles: what ``!easel style`` does. Every room has the starter set, and may replace each of it."""
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from ..jobs.store import Store, Style
+from ..language import ParseError, nearest, quoted, read_style
+from ..room.messages import Message
+from .starter_styles import STARTER_STYLES
+
+# As many as one can look through on a phone.
+MAX_STYLES = 100
+
+# Whether in that room somebody may change what another made: the room, the other, and who asks.
+MayChange = Callable[[str, str, str], Awaitable[bool]]
+
+
+class Styles:
+    """One for the whole bot."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def of_room(self, room_id: str) -> Mapping[str, str]:
+        """The words of every name in that room."""
+        return STARTER_STYLES | {style.name: style.words for style in await self._store.styles(room_id)}
+
+    async def listed(self, room_id: str) -> str:
+        own = await self._store.styles(room_id)
+        names = {style.name for style in own}
+        lines = [f"@{style.name} = {style.words} (by {style.made_by})" for style in own]
+        lines += [f"@{name} = {words}" for name, words in STARTER_STYLES.items() if name not in names]
+        return "\n".join(["Use a name in any prompt: !draw otter | style: @watercolor", *lines])
+
+    async def add(self, message: Message, text: str, may_change: MayChange) -> str:
+        """Keep ``name = words``."""
+        try:
+            name, words = read_style(text)
+        except ParseError as error:
+            return str(error)
+        own = {style.name: style for style in await self._store.styles(message.room_id)}
+        if name in own and not await may_change(message.room_id, own[name].made_by, message.sender):
+            return f"@{name} is by {own[name].made_by}, who may change it, or an admin. Choose another name."
+        if name not in own and len(own) >= MAX_STYLES:
+            return f"This room has {MAX_STYLES} styles, which is as many as there may be. Remove one first."
+        await self._store.keep_style(message.room_id, Style(name, words, message.sender))
+        return f"@{name} now means: {words}"
+
+    async def remove(self, message: Message, name: str, may_change: MayChange) -> str:
+        name = name.removeprefix("@").lower()
+        own = {style.name: style for style in await self._store.styles(message.room_id)}
+        if name in own:
+            if not await may_change(message.room_id, own[name].made_by, message.sender):
+                return f"@{name} is by {own[name].made_by}, who may remove it, or an admin."
+            await self._store.forget_style(message.room_id, name)
+            return f"@{name} is removed." if name not in STARTER_STYLES else f"@{name} is again what it was at first."
+        if name in STARTER_STYLES:
+            return f"@{name} came with Easel and stays; !easel style add {name} = … gives it other words here."
+        near = nearest(name, own)
+        return f"There is no style {quoted(name)} in this room." + (f" Did you mean @{near}?" if near else "")

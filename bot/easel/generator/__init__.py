@@ -1,0 +1,1 @@
+"""The bot's side of the generator's HTTP API. Imports nothing of the generator itself."""

@@ -1,0 +1,249 @@
+"""The generator's HTTP API as the bot uses it. The one place that knows aiohttp's errors.
+
+Every call opens its own connection: the bot connects only when there is something to ask, and holds nothing meanwhile.
+Knows neither Matrix nor rooms.
+"""
+
+import errno
+import json
+import ssl
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from io import BytesIO
+from typing import Any, TypeVar
+
+import aiohttp
+from yarl import URL
+
+from ..settings import InvalidSettings, Settings
+from .errors import (
+    CertificateRefused,
+    GeneratorAway,
+    GeneratorError,
+    Interrupted,
+    NotNow,
+    NotRunning,
+    NotUnderstood,
+    OtherVersion,
+    QueueFull,
+    Refused,
+    SocketForbidden,
+    SocketMissing,
+    TokenRefused,
+    TooMuch,
+)
+from .types import Capabilities, Error, Health, JobEvent, JobStatus, NotTheContract, Sheet, read, read_event
+
+T = TypeVar("T")
+
+# On the same machine a connection takes milliseconds; a machine that sleeps or a socket that wakes it takes longer.
+CONNECT_TIMEOUT_S = 10
+ANSWER_TIMEOUT_S = 15
+# 64 MiB over a slow wireless network.
+TRANSFER_TIMEOUT_S = 60
+
+# A PNG of 4096 × 4096 pixels of noise is 50 MB.
+MAX_PICTURE_BYTES = 64 * 1024 * 1024
+# Capabilities with a hundred model cards are below 100 KB; a line of an events stream is a job of nine pictures.
+MAX_ANSWER_BYTES = 1024 * 1024
+
+# The generator says something at least every 10 s: after three of those it is gone.
+SILENCE_S = 30
+
+
+class GeneratorClient:
+    """Asks one generator. Every method raises GeneratorError and nothing else."""
+
+    def __init__(self, settings: Settings, version: str, *, silence_s: float = SILENCE_S) -> None:
+        """``version`` is the bot's own. Raises InvalidSettings when generator_ca_file cannot be read."""
+        self._url = URL(settings.generator_url)
+        self._token = settings.generator_token
+        self._version = version
+        self._silence_s = silence_s
+        try:
+            self._ssl = ssl.create_default_context(cafile=settings.generator_ca_file or None)
+        except (OSError, ssl.SSLError) as error:
+            raise InvalidSettings("generator_ca_file is no readable PEM file") from error
+
+    async def capabilities(self) -> tuple[Capabilities, str]:
+        """What the generator can do, and the answer as it came, for keeping."""
+        text = (await self._ask("GET", "capabilities")).decode(errors="replace")
+        data = _parsed(text)
+        self._compare_version(data)
+        return _read(Capabilities, data), text
+
+    async def health(self) -> Health:
+        """How the generator is."""
+        return _read(Health, _parsed(await self._ask("GET", "health")))
+
+    async def submit(self, job_id: str, body: dict[str, Any]) -> JobStatus:
+        """Ask for pictures; asking again with the same id and body is the same job."""
+        return _read(JobStatus, _parsed(await self._ask("PUT", f"jobs/{job_id}", body)))
+
+    async def send_image(self, sha256: str, data: bytes) -> None:
+        """A picture to draw from, before the job that names it."""
+        timeout = aiohttp.ClientTimeout(total=TRANSFER_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
+        async with self._request("PUT", f"images/{sha256}", data=BytesIO(data), timeout=timeout) as response:
+            await _refuse_bad_status(response)
+
+    async def follow(self, job_id: str) -> AsyncGenerator[JobEvent, None]:
+        """The job's events until its last. Raises Interrupted when they end before that; asking again is safe."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=self._silence_s)
+        async with self._request("GET", f"jobs/{job_id}/events", timeout=timeout) as response:
+            await _refuse_bad_status(response)
+            while line := await response.content.readline():
+                event = _read_line(line)
+                if event is not None:
+                    yield event
+                if isinstance(event, JobStatus) and event.is_final:
+                    return
+        raise Interrupted
+
+    async def cancel(self, job_id: str) -> None:
+        """End a job; one that has ended, or is not known, stays as it is."""
+        with suppress(Interrupted):
+            await self._ask("DELETE", f"jobs/{job_id}")
+
+    async def forget(self, job_id: str) -> None:
+        """Delete a finished job's files."""
+        with suppress(Interrupted):
+            await self._ask("DELETE", f"jobs/{job_id}/pictures")
+
+    async def picture(self, job_id: str, n: int) -> bytes:
+        return await self._download(f"jobs/{job_id}/pictures/{n}")
+
+    async def thumbnail(self, job_id: str, n: int) -> bytes:
+        return await self._download(f"jobs/{job_id}/pictures/{n}/thumbnail")
+
+    async def recipe(self, job_id: str, n: int) -> bytes:
+        """The recipe file, YAML."""
+        return await self._ask("GET", f"jobs/{job_id}/pictures/{n}/recipe")
+
+    async def sheet(self, job_id: str) -> Sheet:
+        """What is to be known of the sheet of a job that is done."""
+        return _read(Sheet, _parsed(await self._ask("GET", f"jobs/{job_id}/sheet")))
+
+    async def sheet_image(self, job_id: str) -> bytes:
+        return await self._download(f"jobs/{job_id}/sheet/image")
+
+    async def sheet_thumbnail(self, job_id: str) -> bytes:
+        return await self._download(f"jobs/{job_id}/sheet/thumbnail")
+
+    async def sheet_recipes(self, job_id: str) -> bytes:
+        """One file with all recipes, YAML."""
+        return await self._ask("GET", f"jobs/{job_id}/sheet/recipes")
+
+    async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
+        timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
+        async with self._request(method, path, json=body, timeout=timeout) as response:
+            await _refuse_bad_status(response)
+            return await _bounded(response, MAX_ANSWER_BYTES)
+
+    async def _download(self, path: str) -> bytes:
+        timeout = aiohttp.ClientTimeout(total=TRANSFER_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
+        async with self._request("GET", path, timeout=timeout) as response:
+            await _refuse_bad_status(response)
+            return await _bounded(response, MAX_PICTURE_BYTES)
+
+    @asynccontextmanager
+    async def _request(self, method: str, path: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
+        """One request on a connection of its own, in which every failure of the network becomes one of ours."""
+        connector: aiohttp.BaseConnector
+        if self._url.scheme == "unix":
+            connector, base = aiohttp.UnixConnector(self._url.path), URL("http://generator")
+        else:
+            connector, base = aiohttp.TCPConnector(ssl=self._ssl), self._url
+        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        try:
+            async with (
+                aiohttp.ClientSession(connector=connector, headers=headers, read_bufsize=MAX_ANSWER_BYTES) as session,
+                session.request(method, base / "v1" / path, allow_redirects=False, **options) as response,
+            ):
+                yield response
+        except aiohttp.ClientConnectorError as error:
+            raise self._not_connected(error) from error
+        except (aiohttp.ClientResponseError, ValueError) as error:
+            # Not HTTP, or a line longer than any of ours.
+            raise NotUnderstood from error
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise GeneratorAway from error
+
+    def _not_connected(self, error: aiohttp.ClientConnectorError) -> GeneratorError:
+        if isinstance(error, aiohttp.ClientSSLError):
+            return CertificateRefused()
+        if self._url.scheme == "unix" and error.os_error.errno == errno.ENOENT:
+            return SocketMissing(self._url.path)
+        if error.os_error.errno == errno.EACCES:
+            return SocketForbidden(self._url.path)
+        return NotRunning()
+
+    def _compare_version(self, data: Any) -> None:
+        """While the contract may still grow, the same major and minor version is the same contract."""
+        theirs = data.get("version") if isinstance(data, dict) else None
+        if not isinstance(theirs, str):
+            raise NotUnderstood
+        ours_key, theirs_key = _major_minor(self._version), _major_minor(theirs)
+        if theirs_key < ours_key:
+            raise OtherVersion(ours=self._version, theirs=theirs, upgrade="the generator")
+        if theirs_key > ours_key:
+            raise OtherVersion(ours=self._version, theirs=theirs, upgrade="the plugin in maubot")
+
+
+def _major_minor(version: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in version.split(".")[:2])
+    except ValueError as error:
+        raise NotUnderstood from error
+
+
+async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    data = bytearray()
+    async for chunk in response.content.iter_chunked(64 * 1024):
+        data += chunk
+        if len(data) > limit:
+            raise TooMuch
+    return bytes(data)
+
+
+async def _refuse_bad_status(response: aiohttp.ClientResponse) -> None:
+    """Turn an answer that is none into the error that says so."""
+    if 200 <= response.status < 300:
+        return
+    if response.status in (401, 403):
+        raise TokenRefused
+    # Jobs are forgotten when the generator restarts, until they are submitted again.
+    if response.status == 404:
+        raise Interrupted
+    answer = _parsed(await _bounded(response, MAX_ANSWER_BYTES))
+    error = _read(Error, answer.get("error") if isinstance(answer, dict) else None)
+    match response.status:
+        case 429:
+            wait = response.headers.get("Retry-After", "")
+            raise QueueFull(error.message, int(wait) if wait.isdecimal() else None)
+        case 503:
+            raise NotNow(error.message)
+        case status if 400 <= status < 500:
+            raise Refused(error.message, error.code)
+    raise GeneratorError(error.message)
+
+
+def _read_line(line: bytes) -> JobEvent | None:
+    try:
+        return read_event(_parsed(line))
+    except NotTheContract as error:
+        raise NotUnderstood from error
+
+
+def _read(kind: type[T], data: Any) -> T:
+    try:
+        return read(kind, data)
+    except NotTheContract as error:
+        raise NotUnderstood from error
+
+
+def _parsed(text: str | bytes) -> Any:
+    try:
+        return json.loads(text)
+    # A RecursionError is what deeply nested brackets become.
+    except (ValueError, RecursionError) as error:
+        raise NotUnderstood from error

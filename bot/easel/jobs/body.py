@@ -1,0 +1,159 @@
+"""From what was asked to the body of ``PUT /v1/jobs/{id}``. Pure: knows neither the network nor Matrix.
+
+It computes only what the bot must: sizes from names and ratios, terms added to a default, seeds. Everything else is
+passed on as it was said, and the generator refuses what it cannot do.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from math import sqrt
+from types import MappingProxyType
+from typing import Any
+
+from ..generator.types import Capabilities, ModelCard
+from ..language import Asked, DrawRequest
+from ..policy.wildcards import WordLists, resolved
+
+NO_PHOTO = "--strength is for drawing from a photo: reply to one, or send one with the command as its caption."
+
+# As much as the generator takes, and more than two lines above a picture show.
+MAX_HEADING_CHARS = 200
+
+
+class CannotAsk(Exception):
+    """What was asked cannot be put to the generator. ``str()`` is a sentence for the person who typed."""
+
+
+def job_body(
+    asked: Asked,
+    capabilities: Capabilities,
+    *,
+    requester: str,
+    seed: int,
+    replaces: str | None = None,
+    wildcards: WordLists = MappingProxyType({}),
+    has_photo: bool = False,
+) -> dict[str, Any]:
+    """The job as JSON, to be drawn in the place of the job ``replaces``. Several pictures come on one sheet.
+
+    ``seed`` is used unless one was said: lists share it, and the pictures of ``-n`` take the seeds that follow.
+
+    With a photo it lacks the photo's hash: see ``with_image``.
+
+    Raises CannotAsk, and ParseError for a word list that is not among the ``wildcards``.
+    """
+    if len({request.count for request in asked.requests}) > 1:
+        raise CannotAsk("-n is one number for all pictures: put it outside the braces.")
+    count, most = _count(asked), capabilities.limits.max_recipes_per_job
+    if not 1 <= count <= most:
+        raise CannotAsk(f"-n is {count}; it can be 1 to {most}.")
+    if count * len(asked.requests) > most:
+        sizes = " × ".join(str(size) for size in (*asked.sizes, count) if size > 1)
+        raise CannotAsk(f"{sizes} are {count * len(asked.requests)} pictures; one !draw can have {most}.")
+    if count > 1 and len({request.seed for request in asked.requests}) > 1:
+        raise CannotAsk("A list of seeds is a picture for each already: say --seed with a list, or -n, not both.")
+    recipes, headings = [], []
+    for request, heading in zip(asked.requests, asked.headings, strict=True):
+        first = seed if request.seed is None else request.seed
+        if request.strength is not None and not has_photo:
+            raise CannotAsk(NO_PHOTO)
+        recipe = _recipe(request, capabilities)
+        for n in range(count):
+            own = (first + n) % (capabilities.limits.max_seed + 1) if n else first
+            slots = asdict(resolved(request.slots, own, wildcards))
+            recipes.append({"slots": slots, **recipe, "seed": own})
+            headings.append((*heading, f"seed {own}") if count > 1 else heading)
+    body: dict[str, Any] = {"requester": requester, "recipes": recipes}
+    if len(recipes) > 1:
+        body["sheet"] = _sheet(headings, (*asked.sizes, count) if count > 1 else asked.sizes)
+    return {**body, "replaces": replaces} if replaces else body
+
+
+def with_image(body: dict[str, Any], sha256: str) -> dict[str, Any]:
+    """The same job drawn from the image with that hash."""
+    return {**body, "recipes": [{**recipe, "image": sha256} for recipe in body["recipes"]]}
+
+
+def _count(asked: Asked) -> int:
+    """How many pictures of each request."""
+    count = asked.requests[0].count
+    return 1 if count is None else count
+
+
+def _sheet(headings: Sequence[tuple[str, ...]], sizes: Sequence[int]) -> dict[str, Any]:
+    """The last list is across, all others are down; a single list has its headings above its pictures."""
+    if len(sizes) == 1:
+        return {"columns": [own[0][:MAX_HEADING_CHARS] for own in headings]}
+    across = sizes[-1]
+    return {
+        "columns": [own[-1][:MAX_HEADING_CHARS] for own in headings[:across]],
+        "rows": [", ".join(own[:-1])[:MAX_HEADING_CHARS] for own in headings[::across]],
+    }
+
+
+def _recipe(request: DrawRequest, capabilities: Capabilities) -> dict[str, Any]:
+    """What was said, but for slots and seed."""
+    card = capabilities.card(request.model)
+    recipe = {
+        "negative_prompt": _negative_prompt(request, card),
+        "theme": request.theme,
+        "model": card.name if card else request.model,
+        "steps": request.steps,
+        "guidance_scale": request.guidance_scale,
+        "sampler": request.sampler,
+        "tier": request.tier,
+        "strength": request.strength,
+        "facts": asdict(request.facts) if request.facts else None,
+        # A model that does not exist has no sizes; the generator refuses it with its choices.
+        **(_size(request, card) if card else {}),
+    }
+    return {key: value for key, value in recipe.items() if value is not None}
+
+
+def _negative_prompt(request: DrawRequest, card: ModelCard | None) -> str | None:
+    """What replaces the default comes first, then what was added; None leaves the default to the generator."""
+    if not request.no:
+        return request.negative_prompt
+    default = card.defaults.negative_prompt if card else ""
+    start = default if request.negative_prompt is None else request.negative_prompt
+    return ", ".join(text for text in (start, *request.no) if text)
+
+
+def _size(request: DrawRequest, card: ModelCard) -> dict[str, int]:
+    if request.aspect_ratio is not None:
+        width, height = _size_of_ratio(*request.aspect_ratio, card)
+    elif isinstance(request.size, str):
+        if request.size not in card.sizes:
+            raise CannotAsk(f"{card.name} has no size “{request.size}”. It has: {', '.join(card.sizes)}.")
+        width, height = card.sizes[request.size].width, card.sizes[request.size].height
+    elif request.size is not None:
+        width, height = request.size
+    else:
+        return {}
+    return {"width": width, "height": height}
+
+
+def _size_of_ratio(width: int, height: int, card: ModelCard) -> tuple[int, int]:
+    """The size of that shape with the model's native area, smaller where its longest side would be too long."""
+    limits = card.limits
+    if limits.min_side == limits.max_side and width != height:
+        raise CannotAsk(
+            f"{card.name} draws squares of {limits.min_side} pixels only, so --ar {width}:{height} cannot be."
+        )
+    ratio = width / height
+    area = min(card.defaults.width * card.defaults.height, limits.max_pixels)
+    longest = limits.max_side // limits.side_multiple * limits.side_multiple
+    shrink = min(1.0, longest / sqrt(area * max(ratio, 1 / ratio)))
+    sides = [round(side * shrink / limits.side_multiple) * limits.side_multiple for side in _sides(area, ratio)]
+    if min(sides) < limits.min_side:
+        raise CannotAsk(
+            f"--ar {width}:{height} is too narrow for {card.name}, whose sides are "
+            f"{limits.min_side} to {limits.max_side} pixels."
+        )
+    while sides[0] * sides[1] > limits.max_pixels:
+        sides[sides.index(max(sides))] -= limits.side_multiple
+    return sides[0], sides[1]
+
+
+def _sides(area: float, ratio: float) -> tuple[float, float]:
+    return sqrt(area * ratio), sqrt(area / ratio)

@@ -1,0 +1,328 @@
+"""Keeps the bot's promise: each job that is not closed has a task here, which draws it and tells the room how it ended.
+
+A task may end with the process at any moment; the next process begins it again and does what is left.
+"""
+
+import asyncio
+import hashlib
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from logging import Logger
+
+from ..generator.client import GeneratorClient
+from ..generator.errors import Cancelled, Failed, GeneratorError, NotYet, QueueFull, Refused
+from ..generator.types import JobStatus, Picture, Position
+from ..generator.types import Progress as Step
+from ..generator.watch import PAUSE_S, GeneratorWatch
+from ..language import Asked, ParseError
+from ..policy.policy import Policy
+from ..room.photos import Photos
+from ..sending.posts import EVENTS_PER_PICTURE, JobPosts
+from ..sending.progress import ProgressSign
+from ..sending.send_queue import Debt, NotSent, SendQueue
+from ..sending.sent_once import SentOnce
+from ..sending.typing_notices import TypingNotices
+from ..settings import Settings
+from .body import CannotAsk, with_image
+from .job import Job, JobState
+from .store import Store
+from .waiting import Outlook, duration
+
+NOT_BROUGHT = "I could not bring the picture here. maubot's log says why."
+# What the generator says of a photo that it does not have.
+IMAGE_MISSING = "image_missing"
+UNEXPECTED = "Something went wrong on my side, and maubot's log says what. It may work if you ask again."
+
+
+class Expired(Exception):
+    """The generator was away for longer than a job waits."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A job under way, with what was asked, the sign that shows how far it is, and the events that it owes.
+
+    ``notes`` are sentences of the room's rules for the captions, known once the generator has the job.
+    """
+
+    job: Job
+    asked: Asked
+    sign: ProgressSign
+    debt: Debt
+    notes: tuple[str, ...] = ()
+
+
+class JobRunner:
+    """Has pictures drawn and brings them into their rooms."""
+
+    def __init__(
+        self,
+        *,
+        generator: GeneratorClient,
+        watch: GeneratorWatch,
+        store: Store,
+        posts: JobPosts,
+        photos: Photos,
+        send_queue: SendQueue,
+        sent_once: SentOnce,
+        typing: TypingNotices,
+        settings: Settings,
+        rules: Policy,
+        log: Logger,
+    ) -> None:
+        self._generator, self._watch, self._store, self._posts = generator, watch, store, posts
+        self._photos = photos
+        self._send_queue, self._sent_once, self._typing = send_queue, sent_once, typing
+        self._settings, self._rules, self._log = settings, rules, log
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._signs: dict[str, ProgressSign] = {}
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.outlooks: dict[str, Outlook] = {}
+
+    async def resume(self) -> None:
+        """Go on with every job that an earlier process left, in their order."""
+        for job in await self._store.unclosed_jobs():
+            self.start(job)
+
+    def start(self, job: Job) -> None:
+        """Go on with a job that is in the database."""
+        sign = self._signs.setdefault(job.id, ProgressSign(job, self._sent_once, self._settings.progress))
+        self._tasks[job.id] = asyncio.create_task(self._work(job, sign), name=f"job {job.id}")
+
+    async def end(self, job: Job, state: JobState, last_word: str = "") -> bool:
+        """End a job from outside, within one step of the generator; whether it was still open."""
+        if not await self._store.end_job(job.id, state, last_word):
+            return False
+        await _cancelled(self._tasks.pop(job.id, None))
+        self._log.info(f"{job.id}: {state} for {job.message.sender} in {job.message.room_id}")
+        # A job that is replaced is cancelled by the one in its place, which must come first.
+        if state is not JobState.REPLACED and not self._watch.away:
+            with suppress(GeneratorError):
+                await self._generator.cancel(job.id)
+        self.start(replace(job, state=state, last_word=last_word))
+        return True
+
+    def is_drawing(self, job_id: str) -> bool:
+        """Whether the job is on the card right now, or has been."""
+        outlook = self.outlooks.get(job_id)
+        return job_id not in self._tasks or (outlook is not None and outlook.is_running)
+
+    async def forget_files(self) -> None:
+        """Have the generator forget what it is to forget; while it is away, that waits for the next job."""
+        with suppress(GeneratorError):
+            for job_id in await self._store.all_to_forget():
+                await self._generator.forget(job_id)
+                await self._store.forgotten(job_id)
+
+    async def stop(self) -> None:
+        """Leave everything as it is, for the next process."""
+        await asyncio.gather(*(_cancelled(task) for task in self._tasks.values()))
+        await asyncio.gather(*(sign.cancel() for sign in self._signs.values()))
+
+    # ---- a job's life
+
+    async def _work(self, job: Job, sign: ProgressSign) -> None:
+        try:
+            if job.state is JobState.OPEN:
+                state, last_word = await self._outcome(job, sign)
+                if not await self._store.end_job(job.id, state, last_word):
+                    # Somebody ended it in this very moment, and closes it.
+                    return
+                job = replace(job, state=state, last_word=last_word)
+            await sign.arrived()
+            await self._close(job, sign)
+        except NotSent as error:
+            self._log.error(f"{job.id}: {job.message.room_id} was not told how it ended: {error}")
+            await self._store.close_job(job.id)
+        except Exception:
+            self._log.exception(f"{job.id}: the next start of the bot tries again")
+        if self._tasks.get(job.id) is asyncio.current_task():
+            del self._tasks[job.id], self._signs[job.id]
+            self.outlooks.pop(job.id, None)
+
+    async def _outcome(self, job: Job, sign: ProgressSign) -> tuple[JobState, str]:
+        """Draw it. How it ended, and what the room is to be told then."""
+        try:
+            # A picture or a sheet, with what it was drawn from.
+            with self._send_queue.owing(EVENTS_PER_PICTURE) as debt:
+                sign.began()
+                await self._draw(Drawing(job, job.asked, sign, debt))
+        except (ParseError, CannotAsk) as error:
+            return JobState.FAILED, str(error)
+        except GeneratorError as error:
+            # The sentence may quote what was asked for, and is for the room.
+            self._log.warning(f"{job.id}: not drawn: {type(error).__name__}, {error.__cause__!r}")
+            return JobState.FAILED, str(error)
+        except Expired as error:
+            return JobState.EXPIRED, str(error)
+        except NotSent as error:
+            self._log.error(f"{job.id}: not brought: {error}")
+            return JobState.FAILED, NOT_BROUGHT
+        except Exception:
+            self._log.exception(f"{job.id}: unexpected")
+            return JobState.FAILED, UNEXPECTED
+        self._log_step(job, "delivered to")
+        return JobState.DONE, ""
+
+    async def _close(self, job: Job, sign: ProgressSign) -> None:
+        await self._posts.last_word(job)
+        await sign.ended(job.state)
+        if job.state is JobState.DONE:
+            await self._posts.offer(job)
+        await self._store.close_job(job.id)
+
+    async def _draw(self, drawing: Drawing) -> None:
+        while True:
+            drawing = await self._submitted(drawing)
+            try:
+                async with self._typing.shown_in(drawing.job.message.room_id):
+                    await self._bring(drawing)
+                return
+            except NotYet as error:
+                await self._wait(drawing.job, error)
+
+    # ---- to the generator
+
+    async def _submitted(self, drawing: Drawing) -> Drawing:
+        """Return when the generator has the job. One person's jobs reach it in their order."""
+        job = drawing.job
+        async with self._turn(job):
+            while True:
+                try:
+                    async with self._typing.shown_in(job.message.room_id):
+                        return await self._submit(drawing)
+                except NotYet as error:
+                    await self._wait(job, error)
+
+    @asynccontextmanager
+    async def _turn(self, job: Job) -> AsyncIterator[None]:
+        """That of one person's jobs; who waits for it is told when the generator is what it waits for."""
+        turn = self._turns[job.message.sender]
+        telling = asyncio.create_task(self._tell_when_away(job), name=f"word to wait behind others for {job.id}")
+        try:
+            await turn.acquire()
+        finally:
+            await _cancelled(telling)
+        try:
+            yield
+        finally:
+            turn.release()
+
+    async def _submit(self, drawing: Drawing) -> Drawing:
+        job = drawing.job
+        capabilities, answer = await self._generator.capabilities()
+        kept = await self._store.job(job.id)
+        body = kept.body if kept else None
+        if body is None:
+            body = self._rules.body(job, capabilities)
+            if job.photo is not None:
+                body = with_image(body, await self._sent_photo(job.message.room_id, job.photo))
+            await self._store.keep_body(job.id, body)
+        if "sheet" in body:
+            with suppress(NotSent):
+                await self._posts.count(job)
+        try:
+            await self._generator.submit(job.id, body)
+        except Refused as error:
+            # It is another generator by now, or its disk is new.
+            if error.code != IMAGE_MISSING or job.photo is None:
+                raise
+            await self._sent_photo(job.message.room_id, job.photo)
+            await self._generator.submit(job.id, body)
+        self._log.info(f"{job.id}: submitted")
+        if job.replaces:
+            await self._generator.cancel(job.replaces)
+        await self._store.keep_capabilities(answer)
+        await self.forget_files()
+        return replace(drawing, job=replace(job, body=body), notes=self._rules.notes(job, capabilities))
+
+    async def _sent_photo(self, room_id: str, event_id: str) -> str:
+        """The hash of the photo, which the generator has then."""
+        data = await self._photos.fetch(room_id, event_id)
+        sha256 = hashlib.sha256(data).hexdigest()
+        await self._generator.send_image(sha256, data)
+        await self._store.keep_image(room_id, sha256, event_id)
+        return sha256
+
+    async def _wait(self, job: Job, error: NotYet) -> None:
+        """Return when it may be tried again. Raises Expired."""
+        left_s = job.received_ms / 1000 + self._settings.wait_hours * 3600 - time.time()
+        grace_s = self._settings.tell_waiting_after_s if error.passes or job.body else 0
+        telling = asyncio.create_task(self._tell_away(job, error, after_s=grace_s), name=f"word to wait for {job.id}")
+        try:
+            async with asyncio.timeout(left_s):
+                if isinstance(error, QueueFull):
+                    await asyncio.sleep(min(error.retry_after_s or PAUSE_S, PAUSE_S))
+                else:
+                    await self._watch.until_back(error)
+        except TimeoutError as timeout:
+            waited = duration(self._settings.wait_hours * 3600)
+            sentence = f"{error} I have waited for {waited} and let this go. Ask me again when it is back."
+            raise Expired(sentence) from timeout
+        finally:
+            await _cancelled(telling)
+
+    # ---- into the room
+
+    async def _bring(self, drawing: Drawing) -> None:
+        job, told = drawing.job, list[str]()
+        notes = (*drawing.asked.notes, *drawing.notes)
+        has_sheet = job.body is not None and "sheet" in job.body
+        async with aclosing(self._generator.follow(job.id)) as events:
+            async for event in events:
+                if isinstance(event, JobStatus | Position):
+                    self._look(job, Outlook(_is_running(event), event.position, event.eta_s))
+                    if event.waiting_for and event.waiting_for not in told:
+                        told.append(event.waiting_for)
+                        await self._posts.reason(job, event.waiting_for, len(told))
+                    elif not event.waiting_for:
+                        await self._posts.place(job, event)
+                match event:
+                    case JobStatus():
+                        # Of a sheet that does not come to its end, the pictures that were drawn come alone.
+                        if not has_sheet or event.state == "failed":
+                            for picture in event.pictures:
+                                await self._posts.picture(job, picture, notes, drawing.debt)
+                        elif event.state == "done":
+                            await self._posts.sheet(job, drawing.asked, event.pictures, notes, drawing.debt)
+                        if event.state == "failed":
+                            raise Failed(event.error.message if event.error else None)
+                        if event.state == "cancelled":
+                            raise Cancelled
+                    case Picture() if not has_sheet:
+                        await self._posts.picture(job, event, notes, drawing.debt)
+                    case Step():
+                        self._look(job, Outlook(is_running=True, eta_s=event.eta_s))
+                        drawing.sign.moved((event.n + event.step / event.steps) / job.pictures, event.eta_s)
+
+    def _look(self, job: Job, outlook: Outlook) -> None:
+        before = self.outlooks.get(job.id, Outlook())
+        if outlook.is_running and not before.is_running:
+            self._log_step(job, "started for")
+        self.outlooks[job.id] = outlook
+
+    def _log_step(self, job: Job, step: str) -> None:
+        seconds = time.time() - job.received_ms / 1000
+        self._log.info(f"{job.id}: {step} {job.message.sender} in {job.message.room_id} after {seconds:.1f} s")
+
+    async def _tell_when_away(self, job: Job) -> None:
+        await self._tell_away(job, await self._watch.until_away())
+
+    async def _tell_away(self, job: Job, error: NotYet, *, after_s: float = 0) -> None:
+        await asyncio.sleep(after_s)
+        with suppress(NotSent):
+            await self._posts.away(job, error)
+
+
+def _is_running(event: JobStatus | Position) -> bool:
+    return isinstance(event, JobStatus) and event.state == "running"
+
+
+async def _cancelled(task: asyncio.Task[None] | None) -> None:
+    """Return when the task has ended."""
+    if task is not None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,1 @@
+"""Who may draw, how much, and what: decisions, without any I/O."""

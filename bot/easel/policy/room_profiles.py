@@ -1,0 +1,167 @@
+"""Room profiles: what a room's pictures are like, and what it does not draw. Pure: knows no Matrix.
+
+The words of the final prompt are all that is checked; nobody looks at the picture.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+from typing import Annotated, Any
+
+from ..generator.types import Capabilities, ModelCard
+from ..language import SLOTS, DrawRequest, ParseError, quoted
+from ..language.chat import parse_chat
+from ..language.weights import read_terms
+from ..setting_rules import InvalidSettings, glob, number, read_settings, text, texts
+from .blocked_words import as_words, find_word
+from .work import work_of
+
+# The flags whose defaults a room may set, as one types them. The model has a key of its own.
+DEFAULT_FLAGS = ("steps", "cfg", "size", "ar", "sampler", "tier")
+
+NOTHING_SAID = DrawRequest()
+
+
+def _default_flags(key: str, value: Any) -> DrawRequest:
+    """What the flags of a mapping say, read as if somebody typed them."""
+    if not isinstance(value, Mapping):
+        raise InvalidSettings(f"{key} must be a mapping of {', '.join(DEFAULT_FLAGS)}")
+    if unknown := [flag for flag in value if flag not in DEFAULT_FLAGS]:
+        raise InvalidSettings(f"{key}: {unknown[0]} is no default; there is {', '.join(DEFAULT_FLAGS)}")
+    try:
+        said = parse_chat("\n".join(f"--{flag} {typed}" for flag, typed in value.items()))
+    except ParseError as error:
+        raise InvalidSettings(f"{key}: {error}".rstrip(".")) from error
+    if len(_said(said)) != len(value):
+        raise InvalidSettings(f"{key} must be one value for each flag, such as steps: 30")
+    return said
+
+
+def _said(request: DrawRequest) -> list[str]:
+    """The fields that are not as if nothing had been said."""
+    return [f.name for f in fields(DrawRequest) if getattr(request, f.name) != getattr(NOTHING_SAID, f.name)]
+
+
+def _terms(key: str, value: Any) -> tuple[str, ...]:
+    try:
+        return read_terms(", ".join(texts(key, value)))
+    except ParseError as error:
+        raise InvalidSettings(f"{key}: {error}".rstrip(".")) from error
+
+
+def _blockable_words(key: str, value: Any) -> tuple[str, ...]:
+    for word in texts(key, value):
+        if not as_words(word):
+            raise InvalidSettings(f"{key}: {quoted(word)} has no letters in it")
+    return tuple(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RoomProfile:
+    """One room's rules. ``style`` and ``no`` are always added; a limit of None and an empty list are no limit."""
+
+    model: Annotated[str | None, text] = None
+    defaults: Annotated[DrawRequest, _default_flags] = NOTHING_SAID
+    style: Annotated[tuple[str, ...], _terms] = ()
+    no: Annotated[tuple[str, ...], _terms] = ()
+    models: Annotated[tuple[str, ...], texts] = ()
+    max_megapixels: Annotated[float | None, number(above=0)] = None
+    blocked_words: Annotated[tuple[str, ...], _blockable_words] = ()
+
+    def __post_init__(self) -> None:
+        if self.model and self.models and self.model not in self.models:
+            raise InvalidSettings(f"model must be one of models, and {self.model} is not")
+        if word := find_word(", ".join(self.style), self.blocked_words):
+            raise InvalidSettings(f"style has {quoted(word)} in it, which blocked_words forbids")
+
+    def applied_to(self, request: DrawRequest, capabilities: Capabilities) -> DrawRequest:
+        """The request with this room's defaults where nothing was said, and with what the room always adds."""
+        card = self._card(request, capabilities)
+        model = self.model or next(iter(self.models), None)
+        request = replace(_fitting(self.defaults, card), model=model).changed_by(request)
+        said = request.slots.style
+        style = (*said, *(term for term in self.style if term not in said))
+        request = replace(request, slots=replace(request.slots, style=style))
+        if not self.no or (card and not card.takes_guidance):
+            return request
+        return replace(request, negative_prompt=self._negative_prompt(request, card))
+
+    def notes(self, request: DrawRequest, capabilities: Capabilities) -> tuple[str, ...]:
+        """What this room's rules cannot do with the model that draws the request, for the caption."""
+        card = self._card(request, capabilities)
+        if not self.no or not card or card.takes_guidance:
+            return ()
+        added = ", ".join(self.no)
+        return (f"{card.name} takes no negative prompt, so nothing keeps out what this room adds: {added}.",)
+
+    def _card(self, request: DrawRequest, capabilities: Capabilities) -> ModelCard | None:
+        return capabilities.card(request.model or self.model or next(iter(self.models), None))
+
+    def _negative_prompt(self, request: DrawRequest, card: ModelCard | None) -> str:
+        """The room's terms come first, since what is too long for the model loses its end.
+
+        A recipe of this room begins with them already, and must stay as it is to give the same pixels.
+        """
+        default = card.defaults.negative_prompt if card else ""
+        said = default if request.negative_prompt is None else request.negative_prompt
+        added = ", ".join(self.no)
+        if f"{said}, ".startswith(f"{added}, "):
+            return said
+        return f"{added}, {said}" if said else added
+
+    def refusal(self, body: Mapping[str, Any], capabilities: Capabilities) -> str | None:
+        """Why this room does not draw the job of that body, as a sentence for the person who typed."""
+        for recipe, work in zip(body["recipes"], work_of(body, capabilities), strict=True):
+            model = recipe.get("model") or capabilities.default_model
+            if self.models and model not in self.models:
+                return f"This room does not draw with {quoted(model)}. It draws with: {', '.join(self.models)}."
+            if self.max_megapixels and work.megapixels > self.max_megapixels:
+                return (
+                    f"This room draws at most {self.max_megapixels:g} megapixels, and {work.width} × {work.height} "
+                    f"are {work.megapixels:g}. Ask for a smaller --size."
+                )
+        # The recipes of a job differ in little more than their seeds.
+        for words in dict.fromkeys(words for recipe in body["recipes"] for words in _texts(recipe)):
+            if word := find_word(words, self.blocked_words):
+                return f"This room does not draw {quoted(word)}."
+        return None
+
+
+def _fitting(defaults: DrawRequest, card: ModelCard | None) -> DrawRequest:
+    """A default that the model cannot have was made for another, and gives way to the model's own."""
+    if card is None:
+        return defaults
+    has_fewer_steps = defaults.steps is not None and defaults.steps > card.limits.max_steps
+    return replace(
+        defaults,
+        steps=None if has_fewer_steps else defaults.steps,
+        guidance_scale=defaults.guidance_scale if card.takes_guidance else None,
+    )
+
+
+def _texts(recipe: Mapping[str, Any]) -> tuple[str, str]:
+    """The final prompt, and the theme, which is shown as a folder's name."""
+    return ", ".join(term for slot in SLOTS for term in recipe["slots"].get(slot, ())), recipe.get("theme", "")
+
+
+Rooms = Mapping[str, RoomProfile]
+
+
+def room_profiles(key: str, value: Any) -> Rooms:
+    """A rule for settings: profiles by room id or glob, in the order in which they are tried; ``*`` comes last."""
+    if not isinstance(value, Mapping):
+        raise InvalidSettings(f"{key} must be a mapping from room ids to profiles")
+    profiles = {}
+    for room in sorted(value, key=lambda room: room == "*"):
+        within = f"{key}: {glob('!')(key, room)}: "
+        keys = {} if value[room] is None else value[room]
+        if not isinstance(keys, Mapping):
+            raise InvalidSettings(f"{within}must be a mapping of {', '.join(f.name for f in fields(RoomProfile))}")
+        profiles[str(room)] = read_settings(RoomProfile, keys, within=within)
+    return MappingProxyType(profiles)
+
+
+def profile_for(room_id: str, rooms: Rooms) -> RoomProfile:
+    """The first profile whose key matches; one without rules where none does."""
+    return next((profile for room, profile in rooms.items() if fnmatchcase(room_id, room)), RoomProfile())

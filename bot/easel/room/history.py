@@ -1,0 +1,163 @@
+"""What was said in a room: what was missed, and whether something of ours is there. Knows neither jobs nor pictures."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from functools import partial
+from typing import Any
+
+from maubot.matrix import MaubotMatrixClient
+from mautrix.api import Method, Path
+from mautrix.errors import DecryptionError
+from mautrix.types import EncryptedEvent, EncryptedMegolmEventContent, Event, SerializerError
+
+from ..sending.homeserver import Homeserver
+from ..sending.send_queue import NotSent
+
+# As many as one answer brings from any homeserver.
+EVENTS_A_PAGE = 100
+
+# What is older is no command to draw, and hardly one to take back; so many are read within seconds, and fit in memory.
+MAX_CAUGHT_UP = 2000
+
+# What was sent just before the process ended is among the room's newest events; so many are read within seconds.
+MAX_LOOKED_THROUGH = 1000
+
+# A recipe comes right behind its picture; others may say something in between.
+EVENTS_BETWEEN = 20
+
+# A key that was sent comes with the next syncs, also after a homeserver's hiccup. mautrix tells of one that comes while
+# it waits; what came just before is found at the next look.
+KEY_COMES_WITHIN_S = 120
+LOOK_FOR_KEY_EVERY_S = 5
+
+
+class RoomHistory:
+    """Reads rooms as the bot sees them."""
+
+    def __init__(self, client: MaubotMatrixClient, homeserver: Homeserver) -> None:
+        self._client, self._homeserver = client, homeserver
+
+    async def after(self, room_id: str, event_id: str) -> list[Event]:
+        """The room's events after that one, oldest first, of a great many the newest. Encrypted ones are not decrypted.
+
+        Raises NotSent.
+        """
+        missed: list[dict[str, Any]] = []
+        async with aclosing(self._newest(room_id)) as raw_events:
+            async for raw in raw_events:
+                if raw.get("event_id") == event_id or len(missed) >= MAX_CAUGHT_UP:
+                    break
+                missed.append(raw)
+        return [event for raw in reversed(missed) if (event := _read(raw, room_id))]
+
+    async def find_own(self, room_id: str, mark: dict[str, Any]) -> str | None:
+        """The id of the bot's own event in that room with that mark, among its newest ones. Raises NotSent."""
+        looked_through = 0
+        async with aclosing(self._newest(room_id)) as raw_events:
+            async for raw in raw_events:
+                if raw.get("sender") == self._client.mxid and _includes(await self._content(raw, room_id), mark):
+                    return str(raw["event_id"])
+                looked_through += 1
+                if looked_through >= MAX_LOOKED_THROUGH:
+                    break
+        return None
+
+    async def content_of(self, room_id: str, event_id: str) -> dict[str, Any]:
+        """What an event of the room says, {} where there is none, or it did not come as the room's events should.
+
+        Raises NotSent.
+        """
+        try:
+            raw = await self._ask(Path.v3.rooms[room_id].event[event_id])
+        except NotSent:
+            # Redacted long ago, of another room, or from before the bot came.
+            return {}
+        return await self._trusted_content(raw, room_id)
+
+    async def own_content_after(self, room_id: str, event_id: str, mark: dict[str, Any]) -> dict[str, Any]:
+        """What the bot's own event with that mark says, if it is one of the next after that event; else {}.
+
+        Raises NotSent.
+        """
+        around = await self._ask(Path.v3.rooms[room_id].context[event_id], limit=2 * EVENTS_BETWEEN)
+        for raw in around.get("events_after", []):
+            content = await self._trusted_content(raw, room_id)
+            if raw.get("sender") == self._client.mxid and _includes(content, mark):
+                return content
+        return {}
+
+    async def decrypted(self, event: EncryptedEvent) -> Event | None:
+        """What was said; None where the key is missing."""
+        if self._client.crypto is None:
+            return None
+        try:
+            inside: Event = await self._client.crypto.decrypt_megolm_event(event)
+        except DecryptionError:
+            return None
+        return inside
+
+    async def has_key(self, event: EncryptedEvent) -> bool:
+        """Whether the event can be decrypted now; without crypto nothing is to be waited for."""
+        crypto = self._client.crypto
+        if crypto is None or not isinstance(event.content, EncryptedMegolmEventContent):
+            return True
+        return bool(await crypto.crypto_store.has_group_session(event.room_id, event.content.session_id))
+
+    async def decrypted_late(self, event: EncryptedEvent) -> Event | None:
+        """What was said, once its key has come; None where it does not come within KEY_COMES_WITHIN_S."""
+        crypto = self._client.crypto
+        if crypto is None or not isinstance(event.content, EncryptedMegolmEventContent):
+            return None
+        for _ in range(KEY_COMES_WITHIN_S // LOOK_FOR_KEY_EVERY_S):
+            session_id = event.content.session_id
+            if await crypto.wait_for_session(event.room_id, session_id, timeout=LOOK_FOR_KEY_EVERY_S):
+                return await self.decrypted(event)
+        return None
+
+    async def _trusted_content(self, raw: dict[str, Any], room_id: str) -> dict[str, Any]:
+        """{} for what is not encrypted in an encrypted room: anyone on the way could have said it."""
+        if raw.get("type") != "m.room.encrypted" and await self._homeserver.is_encrypted(room_id):
+            return {}
+        return await self._content(raw, room_id)
+
+    async def _content(self, raw: dict[str, Any], room_id: str) -> dict[str, Any]:
+        event = _read(raw, room_id)
+        if isinstance(event, EncryptedEvent):
+            decrypted = await self.decrypted(event)
+            return dict(decrypted.content.serialize()) if decrypted else {}
+        content = raw.get("content")
+        return content if isinstance(content, dict) else {}
+
+    async def _ask(self, path: Any, **query: str | int) -> Any:
+        params = {key: str(value) for key, value in query.items()}
+        return await self._homeserver.patiently(
+            partial(self._client.api.request, Method.GET, path, query_params=params)
+        )
+
+    async def _newest(self, room_id: str) -> AsyncGenerator[dict[str, Any], None]:
+        """The room's events, the newest first, page by page."""
+        path, token = Path.v3.rooms[room_id].messages, None
+        while True:
+            since: dict[str, str] = {"from": token} if token else {}
+            page = await self._ask(path, dir="b", limit=EVENTS_A_PAGE, **since)
+            for raw in page["chunk"]:
+                yield raw
+            token = page.get("end")
+            if not token or not page["chunk"]:
+                return
+
+
+def _read(raw: dict[str, Any], room_id: str) -> Event | None:
+    """The event, or None where it is not shaped as the specification says."""
+    try:
+        event: Event = Event.deserialize({**raw, "room_id": room_id})
+    except SerializerError:
+        return None
+    return event
+
+
+def _includes(content: Any, wanted: Any) -> bool:
+    """Whether ``content`` has everything that ``wanted`` has, at every depth."""
+    if isinstance(wanted, dict):
+        return isinstance(content, dict) and all(_includes(content.get(key), value) for key, value in wanted.items())
+    return bool(content == wanted)

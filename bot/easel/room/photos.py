@@ -1,0 +1,47 @@
+"""The photos that people want to be drawn from: events of the job's own room, fetched when the generator is there."""
+
+import asyncio
+from typing import Any
+
+from ..jobs.body import CannotAsk
+from ..sending.content import EASEL_KEY
+from ..sending.homeserver import Homeserver
+from ..sending.send_queue import NotSent
+from .history import RoomHistory
+
+# As much as the generator takes.
+MAX_PHOTO_BYTES = 20 * 1024 * 1024
+
+# A person's other jobs wait meanwhile. It is tried again and again within this time.
+FETCHED_WITHIN_S = 300.0
+
+GONE = "The photo to draw from is not in this room any more."
+NOT_READ = "I could not read that photo: it is larger than 20 MB, or it is damaged."
+NOT_FETCHED = "The homeserver did not give me that photo. Ask me again in a while."
+NOT_HERE = "That recipe draws from a photo that is not in this room. Reply to the photo with the words instead."
+
+
+def is_photo(content: dict[str, Any]) -> bool:
+    """Whether an event with that content brings a picture that is none of ours."""
+    return content.get("msgtype") == "m.image" and EASEL_KEY not in content
+
+
+class Photos:
+    """One for the whole bot."""
+
+    def __init__(self, history: RoomHistory, homeserver: Homeserver) -> None:
+        self._history, self._homeserver = history, homeserver
+
+    async def fetch(self, room_id: str, event_id: str) -> bytes:
+        """The bytes as they were sent. Raises CannotAsk where they are not to be had."""
+        try:
+            async with asyncio.timeout(FETCHED_WITHIN_S):
+                content = await self._history.content_of(room_id, event_id)
+                if content.get("msgtype") != "m.image":
+                    raise CannotAsk(GONE)
+                data = await self._homeserver.download(content, MAX_PHOTO_BYTES)
+        except (TimeoutError, NotSent) as error:
+            raise CannotAsk(NOT_FETCHED) from error
+        if data is None:
+            raise CannotAsk(NOT_READ)
+        return data

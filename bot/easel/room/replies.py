@@ -1,0 +1,97 @@
+"""Finds what a message replies to: a recipe, in the database or among the events of its own room, or a photo there."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ..jobs.store import Store
+from ..language import ParseError
+from ..sending.content import EASEL_KEY, PICTURE_KINDS, SHEET_KINDS
+from ..sending.homeserver import Homeserver
+from ..sending.send_queue import NotSent
+from .history import RoomHistory
+from .messages import Message
+from .photos import is_photo
+
+# The longest that Easel writes is below 16 KB.
+MAX_RECIPE_BYTES = 64 * 1024
+
+# The room's other events wait meanwhile. A file of another homeserver that is gone is asked for again and again.
+READ_WITHIN_S = 30.0
+
+SHEET = "That is a sheet of several pictures. React to it with the number of one, and reply to that picture."
+UNSEEN = (
+    "I cannot see what you replied to: it is from before I came, I have no key for it, or it is gone. "
+    "Say it without the reply, or send here again what I shall draw from."
+)
+NO_RECIPE = "I cannot find the recipe of that picture any more. Reply to its recipe file instead."
+UNREADABLE = f"I cannot read that recipe file: it is larger than {MAX_RECIPE_BYTES // 1024} KB, damaged, or no text."
+
+_SUFFIXES = (".yml", ".yaml")
+
+
+@dataclass(frozen=True)
+class Replied:
+    """The text of a recipe file, or the event of a photo; neither where the message replies to none.
+
+    ``styles`` are the room's words for ``@names`` as they were, for what is drawn again.
+    """
+
+    recipe: str | None = None
+    photo: str | None = None
+    styles: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+
+class Replies:
+    """Rooms are walls: what is elsewhere is not found."""
+
+    def __init__(self, store: Store, history: RoomHistory, homeserver: Homeserver) -> None:
+        self._store, self._history, self._homeserver = store, history, homeserver
+
+    async def find(self, message: Message) -> Replied:
+        """Raises NotSent; ParseError for a sheet, and for what cannot be read."""
+        if message.reply_to is None:
+            return Replied()
+        posted = await self._store.posted_as(message.reply_to)
+        if posted is not None and posted.room_id == message.room_id and posted.kind in SHEET_KINDS:
+            raise ParseError(SHEET)
+        if posted is not None and posted.room_id == message.room_id and posted.kind in PICTURE_KINDS:
+            kept = await self._store.recipe(posted.job, posted.n)
+        else:
+            kept = None
+        if kept:
+            return Replied(recipe=kept)
+        try:
+            async with asyncio.timeout(READ_WITHIN_S):
+                return await self._in_room(message.room_id, message.reply_to)
+        except TimeoutError as error:
+            raise NotSent(f"it did not come within {READ_WITHIN_S:g} s") from error
+
+    async def _in_room(self, room_id: str, event_id: str) -> Replied:
+        """A recipe file, whoever sent it, or that of a picture of ours from before this database; or a photo."""
+        content = await self._history.content_of(room_id, event_id)
+        if not content:
+            raise ParseError(UNSEEN)
+        if is_photo(content):
+            return Replied(photo=event_id)
+        mark = content.get(EASEL_KEY)
+        mark = mark if isinstance(mark, dict) else {}
+        if mark.get("kind") in SHEET_KINDS:
+            raise ParseError(SHEET)
+        if mark.get("kind") == "picture":
+            wanted = {EASEL_KEY: {"job": mark.get("job"), "kind": "recipe", "n": mark.get("n")}}
+            content = await self._history.own_content_after(room_id, event_id, wanted)
+            if not content:
+                raise ParseError(NO_RECIPE)
+        name = str(content.get("filename") or content.get("body") or "")
+        if content.get("msgtype") != "m.file" or not name.lower().endswith(_SUFFIXES):
+            return Replied()
+        data = await self._homeserver.download(content, MAX_RECIPE_BYTES)
+        if data is None:
+            raise ParseError(UNREADABLE)
+        try:
+            recipe = data.decode()
+        except UnicodeDecodeError as error:
+            raise ParseError(UNREADABLE) from error
+        photo = mark.get("photo")
+        return Replied(recipe, photo if isinstance(photo, str) else None)

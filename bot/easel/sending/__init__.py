@@ -1,0 +1,1 @@
+"""What goes into rooms: each event once, in order of importance, at the pace the homeserver allows."""

@@ -1,0 +1,133 @@
+"""The events that bring a picture into a room: image with caption, and recipe file. Pure: uploads nothing."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..generator.types import ImageFile, Picture
+from ..language import Asked
+
+# Our key in an event's content, in which a later reply or reaction finds its job.
+EASEL_KEY = "household.easel"
+
+
+# What a picture and its recipe are marked as.
+PICTURE_KINDS = ("picture", "recipe")
+
+# What a sheet and the file of its recipes are marked as.
+SHEET_KINDS = ("sheet", "recipes")
+
+
+def mark(job: str, kind: str, **more: int | str) -> dict[str, Any]:
+    """The content that says what an event of ours is: ``n`` from 0, of pictures and recipes of ``count``.
+
+    ``photo`` is the event that brought what they were drawn from, if any.
+    """
+    return {EASEL_KEY: {"job": job, "kind": kind, **more}}
+
+
+def caption(picture: Picture, notes: tuple[str, ...] = ()) -> str:
+    """The prompt, one line of facts, and whatever a person should know of this picture."""
+    recipe = picture.recipe
+    facts = (
+        f"seed {recipe.seed}",
+        recipe.model,
+        f"{recipe.steps} step{'' if recipe.steps == 1 else 's'}",
+        f"guidance {recipe.guidance_scale:g}",
+        # What is left out makes the picture another one.
+        *(() if recipe.tier == "exact" else (recipe.tier,)),
+        _size(picture),
+        f"{picture.facts.seconds:.0f} s" if picture.facts.seconds >= 10 else f"{picture.facts.seconds:.1f} s",
+    )
+    return "\n".join((picture.prompt, " · ".join(facts), *picture.facts.notes, *notes))
+
+
+def _size(picture: Picture) -> str:
+    """Both sizes of an enlarged picture: only the drawn one can be asked for."""
+    shown, drawn = f"{picture.width}×{picture.height}", f"{picture.recipe.width}×{picture.recipe.height}"
+    return shown if shown == drawn else f"{drawn} enlarged to {shown}"
+
+
+def sheet_caption(asked: Asked, pictures: Sequence[Picture], notes: tuple[str, ...] = ()) -> str:
+    """How many pictures and of what, one line of facts, how to have one of them, and whatever a person should know."""
+    number = len(pictures)
+    lists = [dict.fromkeys(own) for own in zip(*asked.headings, strict=True)]
+    seeds = dict.fromkeys(f"seed {picture.recipe.seed}" for picture in pictures)
+    lists += [seeds] if len(pictures) > len(asked.requests) else []
+    facts = (
+        *(() if len(seeds) > 1 else seeds),
+        *dict.fromkeys(picture.recipe.model for picture in pictures),
+        f"{sum(picture.facts.seconds for picture in pictures):.0f} s",
+    )
+    told = dict.fromkeys(note for picture in pictures for note in picture.facts.notes)
+    return "\n".join(
+        (
+            f"{number} pictures: {' × '.join(', '.join(one) for one in lists)}",
+            pictures[0].prompt,
+            " · ".join(facts),
+            f"React with 1️⃣ to {number}\ufe0f\u20e3 to have one in full size.",
+            *told,
+            *notes,
+        )
+    )
+
+
+def picture_content(
+    picture: ImageFile, *, text: str, image: dict[str, Any], thumbnail: dict[str, Any], relation: dict[str, Any]
+) -> dict[str, Any]:
+    """The ``m.image`` event. ``image`` and ``thumbnail`` are what uploading them gave, ``text`` is the caption."""
+    return {
+        "msgtype": "m.image",
+        "filename": picture.filename,
+        "body": text,
+        **image,
+        "info": {
+            "w": picture.width,
+            "h": picture.height,
+            "size": picture.size,
+            "mimetype": picture.mimetype,
+            **{f"thumbnail_{key}": value for key, value in thumbnail.items()},
+            "thumbnail_info": {
+                "w": picture.thumbnail_width,
+                "h": picture.thumbnail_height,
+                "size": picture.thumbnail_size,
+                "mimetype": picture.thumbnail_mimetype,
+            },
+            "xyz.amorgan.blurhash": picture.blurhash,
+            # Without it Element shows a GIF badge.
+            "org.matrix.msc4230.is_animated": False,
+        },
+        "m.mentions": {},
+        "m.relates_to": relation,
+    }
+
+
+def recipe_content(
+    picture: ImageFile, *, size: int, recipe: dict[str, Any], relation: dict[str, Any]
+) -> dict[str, Any]:
+    """The ``m.file`` event; ``recipe`` is what uploading it gave, ``size`` its bytes."""
+    filename = picture.filename.rpartition(".")[0] + ".yml"
+    return {
+        "msgtype": "m.file",
+        "filename": filename,
+        "body": filename,
+        **recipe,
+        "info": {"mimetype": "application/yaml", "size": size},
+        "m.mentions": {},
+        "m.relates_to": relation,
+    }
+
+
+def answer_content(text: str, relation: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A notice in plain text: what people typed is never read as markup, and nobody is called."""
+    content: dict[str, Any] = {"msgtype": "m.notice", "body": text, "m.mentions": {}}
+    return content if relation is None else {**content, "m.relates_to": relation}
+
+
+def edit_content(event_id: str, text: str) -> dict[str, Any]:
+    """What a notice of ours says from now on."""
+    new = {"msgtype": "m.notice", "body": text, "m.mentions": {}}
+    return {**new, "m.new_content": new, "m.relates_to": {"rel_type": "m.replace", "event_id": event_id}}
+
+
+def reaction_content(event_id: str, key: str) -> dict[str, Any]:
+    return {"m.relates_to": {"rel_type": "m.annotation", "event_id": event_id, "key": key}}

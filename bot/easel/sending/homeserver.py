@@ -1,0 +1,283 @@
+"""The way to the homeserver: events, uploads, receipts, typing. Never plain text into an encrypted room.
+
+Events are put with a request of our own: mautrix tells neither how long a rate limit lasts, nor takes a transaction id
+for redactions, and without crypto it would send plain text into an encrypted room. Knows nothing of pictures.
+"""
+
+import asyncio
+import json
+import re
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, repeat
+from logging import Logger
+from typing import Any, TypeVar
+
+import aiohttp
+from maubot.matrix import MaubotMatrixClient
+from mautrix.api import Path
+from mautrix.errors import (
+    DecryptionError,
+    EncryptionError,
+    MatrixConnectionError,
+    MatrixRequestError,
+    MatrixResponseError,
+    MLimitExceeded,
+    MNotFound,
+    SessionShareError,
+)
+from mautrix.types import DeviceLists, EventID, EventType, RoomID, SpecVersions, UserID
+from yarl import URL
+
+from .send_queue import NotSent, Outgoing, SlowDown, Unreachable
+
+T = TypeVar("T")
+
+_MXC = re.compile(r"mxc://[^/\s]+/[\w-]+", re.ASCII)
+
+try:
+    from mautrix.crypto.attachments import async_inplace_encrypt_attachment, decrypt_attachment
+except ImportError:
+    # A maubot without the encryption extra: it has no crypto either, so nothing asks for these.
+    async_inplace_encrypt_attachment = decrypt_attachment = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long an answer may take, and the pauses between the tries of what is no event; all in seconds."""
+
+    # Sending takes milliseconds; a room with many devices needs its keys shared first.
+    send_s: float = 60
+    # A picture is a few megabytes, and the way up from a home is narrow.
+    upload_s: float = 120
+    # Courtesies must not hold up a drawing.
+    courtesy_s: float = 10
+    # A homeserver is waited for as long as it takes: one pause after the other, and the last again and again.
+    pauses_s: tuple[float, ...] = (1, 2, 4, 8, 16, 32)
+
+
+class Homeserver:
+    """What the bot does there, with the account that maubot gave it."""
+
+    def __init__(self, client: MaubotMatrixClient, log: Logger, patience: Patience = Patience()) -> None:
+        self._client, self._log, self._patience = client, log, patience
+        # When encryption is turned on in one of these, the sync tells the state store.
+        self._known_plain: set[str] = set()
+        # How often people came and went in a room, and how often they had when it was last asked who is there.
+        self._moves: Counter[str] = Counter()
+        self._moves_seen: dict[str, int] = {}
+        self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    def sync_failed(self) -> None:
+        """Something may have been missed."""
+        self._moves_seen.clear()
+
+    def somebody_moved(self, room_id: str) -> None:
+        """Others may be in that room from now on."""
+        self._moves[room_id] += 1
+
+    async def is_encrypted(self, room_id: str) -> bool:
+        """Whether the room is; asked of the homeserver where that is not known. Raises NotSent."""
+        # Whoever asks first is answered first, which keeps commands in order, and one question answers all.
+        async with self._asking[room_id]:
+            return await self.patiently(partial(self._is_encrypted, room_id))
+
+    async def send(self, event: Outgoing) -> str:
+        """Bring one event to the homeserver, encrypted where the room is. Raises NotSent, SlowDown, Unreachable."""
+        async with _homeserver_errors(self._patience.send_s):
+            if event.redacts is not None:
+                path = Path.v3.rooms[event.room_id].redact[event.redacts][event.txn_id]
+                return await self._put(path, event.content)
+            event_type = EventType.find(event.event_type, EventType.Class.MESSAGE)
+            content: Any = event.content
+            # Reactions are never encrypted, in any client.
+            if event_type not in self._client.encryption_blacklist and await self._must_encrypt(event.room_id):
+                await self._see_devices(event.room_id)
+                encrypted = await self._client.encrypt(RoomID(event.room_id), event_type, content)
+                event_type, content = EventType.ROOM_ENCRYPTED, encrypted.serialize()
+            return await self._put(Path.v3.rooms[event.room_id].send[event_type.t][event.txn_id], content)
+
+    async def upload(self, room_id: str, data: bytes, mimetype: str) -> dict[str, Any]:
+        """Put a file where the room's people can fetch it; ``{"url": …}``, or ``{"file": …}`` in an encrypted room.
+
+        Raises NotSent.
+        """
+        return await self.patiently(partial(self._upload, room_id, data, mimetype), self._patience.upload_s)
+
+    async def download(self, content: dict[str, Any], max_bytes: int) -> bytes | None:
+        """The file that a message brought, decrypted; None where it is larger, or not what the message says.
+
+        Raises NotSent.
+        """
+        file = content.get("file")
+        url = (file or content).get("url")
+        if not isinstance(url, str) or not _MXC.fullmatch(url):
+            return None
+        data = await self.patiently(partial(self._download, url, max_bytes), self._patience.upload_s)
+        if data is None or file is None:
+            return data
+        try:
+            return decrypt_attachment(data, file["key"]["k"], file["hashes"]["sha256"], file["iv"])
+        except (DecryptionError, LookupError, TypeError, ValueError):
+            return None
+
+    async def patiently(self, ask: Callable[[], Awaitable[T]], timeout_s: float | None = None) -> T:
+        """Ask until the homeserver answers, as long as it takes; one answer may take ``timeout_s``. Raises NotSent."""
+        for pause_s in chain(self._patience.pauses_s, repeat(self._patience.pauses_s[-1])):
+            try:
+                async with _homeserver_errors(timeout_s or self._patience.send_s):
+                    return await ask()
+            except (SlowDown, Unreachable) as error:
+                self._log.warning(f"The homeserver did not take a request, next try in {pause_s} s: {error}")
+                await asyncio.sleep(pause_s)
+        raise AssertionError("unreachable")
+
+    async def join(self, room_id: str) -> None:
+        """Accept an invitation. Raises NotSent."""
+        await self.patiently(partial(self._client.join_room_by_id, RoomID(room_id)))
+
+    async def power_level(self, room_id: str, user_id: str) -> int:
+        """Somebody's power level in a room; its creators may be above all. Raises NotSent."""
+        state = partial(self._client.get_state_event, RoomID(room_id))
+        levels: Any = await self.patiently(partial(state, EventType.ROOM_POWER_LEVELS))
+        created: Any = await self.patiently(partial(state, EventType.ROOM_CREATE, format="event"))
+        return int(levels.get_user_level(UserID(user_id), created))
+
+    async def display_names(self, room_id: str) -> dict[str, str]:
+        """Of the people in a room, those that have one. Raises NotSent."""
+        members = await self.patiently(partial(self._client.get_joined_members, RoomID(room_id)))
+        return {str(user_id): str(member.displayname) for user_id, member in members.items() if member.displayname}
+
+    async def joined_ms(self, room_id: str) -> int:
+        """When the bot came into the room, by the homeserver's clock. Raises NotSent."""
+        member = EventType.ROOM_MEMBER
+        ask = partial(self._client.get_state_event, RoomID(room_id), member, self._client.mxid, format="event")
+        event: Any = await self.patiently(ask)
+        return int(event.timestamp)
+
+    async def joined_rooms(self) -> list[str]:
+        """Raises NotSent."""
+        return [str(room_id) for room_id in await self.patiently(self._client.get_joined_rooms)]
+
+    async def mark_read(self, room_id: str, event_id: str) -> None:
+        """Show that a message was seen. A courtesy: never raises."""
+        await self._courtesy(self._client.send_receipt(RoomID(room_id), EventID(event_id)))
+
+    async def set_typing(self, room_id: str, for_s: int) -> None:
+        """Show "Easel is typing"; 0 ends it. A courtesy: never raises."""
+        await self._courtesy(self._client.set_typing(RoomID(room_id), timeout=for_s * 1000))
+
+    async def _is_encrypted(self, room_id: str) -> bool:
+        store = self._client.state_store
+        if store is not None and await store.is_encrypted(RoomID(room_id)):
+            return True
+        if room_id in self._known_plain:
+            return False
+        try:
+            await self._client.get_state_event(RoomID(room_id), EventType.ROOM_ENCRYPTION)
+        except MNotFound:
+            self._known_plain.add(room_id)
+            return False
+        return True
+
+    async def _see_devices(self, room_id: str) -> None:
+        """Ask once who is here with which devices, and let them all have the next key.
+
+        mautrix misses what changes while it or the homeserver is down, and forgets who joins while it asks for all.
+        """
+        # Counted before asking: who moves meanwhile is asked for again.
+        moves = self._moves[room_id]
+        if self._moves_seen.get(room_id) == moves:
+            return
+        members = list(await self._client.get_joined_members(RoomID(room_id)))
+        await self._client.crypto.handle_device_lists(DeviceLists(changed=members))
+        await self._client.crypto.crypto_store.remove_outbound_group_session(RoomID(room_id))
+        self._moves_seen[room_id] = moves
+
+    async def _upload(self, room_id: str, data: bytes, mimetype: str) -> dict[str, Any]:
+        if not await self._must_encrypt(room_id):
+            return {"url": await self._client.upload_media(data, mimetype)}
+        ciphertext = bytearray(data)
+        file = await async_inplace_encrypt_attachment(ciphertext)
+        file.url = await self._client.upload_media(ciphertext, "application/octet-stream")
+        return {"file": file.serialize()}
+
+    async def _download(self, url: str, max_bytes: int) -> bytes | None:
+        api, data = self._client.api, bytearray()
+        # Older homeservers give their files to everyone.
+        authenticated = bool((await self._client.versions()).supports(SpecVersions.V111))
+        headers = {"Authorization": f"Bearer {api.token}"} if authenticated else {}
+        async with api.session.get(api.get_download_url(url, authenticated=authenticated), headers=headers) as response:
+            if response.status == 429:
+                raise SlowDown(_wait_s({}, response.headers.get("Retry-After")))
+            if response.status >= 500:
+                raise Unreachable(f"the homeserver said {response.status}")
+            if response.status != 200:
+                raise NotSent(f"the homeserver said {response.status}")
+            async for chunk in response.content.iter_chunked(64 * 1024):
+                data += chunk
+                if len(data) > max_bytes:
+                    return None
+        return bytes(data)
+
+    async def _must_encrypt(self, room_id: str) -> bool:
+        if not await self._is_encrypted(room_id):
+            return False
+        if not self._client.crypto_enabled:
+            raise NotSent("the room is encrypted and this client has no encryption: give it a device id in maubot")
+        return True
+
+    async def _put(self, path: Any, content: dict[str, Any]) -> str:
+        api = self._client.api
+        url = URL(f"{str(api.base_url).rstrip('/')}/{path}", encoded=True)
+        headers = {"Authorization": f"Bearer {api.token}"}
+        async with api.session.put(url, json=content, headers=headers) as response:
+            status, text = response.status, await response.text()
+        answer = {}
+        with suppress(ValueError):
+            answer = json.loads(text)
+        if status == 200 and isinstance(answer, dict) and isinstance(answer.get("event_id"), str):
+            return str(answer["event_id"])
+        if status == 429:
+            raise SlowDown(_wait_s(answer, response.headers.get("Retry-After")))
+        # A token that is no longer good can be replaced in maubot, and then the event is sent.
+        if 400 <= status < 500 and status != 401:
+            raise NotSent(f"the homeserver said {status}: {text[:200]}")
+        raise Unreachable(f"the homeserver said {status}")
+
+    async def _courtesy(self, request: Awaitable[object]) -> None:
+        try:
+            async with _homeserver_errors(self._patience.courtesy_s):
+                await request
+        except (NotSent, SlowDown, Unreachable) as error:
+            self._log.debug(f"A receipt or typing notice was not sent: {error}")
+
+
+def _wait_s(answer: Any, retry_after: str | None) -> float | None:
+    """The body says it in milliseconds; newer homeservers say it in the header, in seconds."""
+    if isinstance(answer, dict) and isinstance(answer.get("retry_after_ms"), int):
+        return float(answer["retry_after_ms"]) / 1000
+    return float(retry_after) if retry_after and retry_after.isdecimal() else None
+
+
+@asynccontextmanager
+async def _homeserver_errors(timeout_s: float) -> AsyncIterator[None]:
+    """mautrix's and aiohttp's errors, and an answer that does not come, become the send queue's three."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            yield
+    except MLimitExceeded as error:
+        raise SlowDown(None) from error
+    except MatrixRequestError as error:
+        if error.http_status >= 500 or error.http_status == 401:
+            raise Unreachable(f"the homeserver said {error.http_status}") from error
+        raise NotSent(f"the homeserver said {error.http_status}: {error.message}") from error
+    except (EncryptionError, SessionShareError) as error:
+        # Keys of other people's devices come from their homeservers, which may be away for a moment.
+        raise Unreachable(f"encryption failed: {error}") from error
+    # A ValueError is an answer that is no JSON.
+    except (MatrixConnectionError, MatrixResponseError, aiohttp.ClientError, OSError, ValueError) as error:
+        raise Unreachable(str(error) or type(error).__name__) from error

@@ -1,0 +1,112 @@
+"""How a person sees what becomes of their picture: one reaction on their message, or one notice that changes.
+
+Progress goes only where the send queue has room for it. What it shows at the end is always right, also after a restart.
+"""
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any
+
+from ..jobs.job import Job, JobState
+from ..jobs.waiting import duration
+from ..settings import Progress
+from .content import answer_content, edit_content, reaction_content
+from .send_queue import NotSent, Priority
+from .sent_once import SentOnce
+
+# More often is no help to a person, and each time costs two of the homeserver's few events.
+AGAIN_AFTER_S = 10
+
+WORKING, FAILED, CANCELLED = "🎨", "❌", "🚫 cancelled"
+
+_LAST_REACTION = {JobState.FAILED: FAILED, JobState.EXPIRED: FAILED, JobState.CANCELLED: CANCELLED}
+_LAST_WORDS = {JobState.DONE: "Drawn.", JobState.CANCELLED: "Cancelled."}
+
+
+def progress_text(done: float, eta_s: float | None) -> str:
+    """``done`` is a share, 0 to 1. Clients print a count behind a reaction, so it ends in a word."""
+    percent = f"{WORKING} {done:.0%}"
+    return f"{percent} drawn" if eta_s is None else f"{percent}, {duration(eta_s)} left"
+
+
+class ProgressSign:
+    """The sign on one job's message."""
+
+    def __init__(self, job: Job, sent_once: SentOnce, how: Progress) -> None:
+        self._job, self._sent_once, self._how = job, sent_once, how
+        self._sending: asyncio.Task[None] | None = None
+        self._sent_at, self._shown = time.monotonic(), WORKING
+
+    def began(self) -> None:
+        """Acknowledge, without waiting for it."""
+        if self._how is Progress.REACTION:
+            self._start(self._begin())
+
+    def moved(self, done: float, eta_s: float | None) -> None:
+        """Show how far it is, unless that was shown a moment ago."""
+        is_sending = self._sending is not None and not self._sending.done()
+        if self._how is Progress.OFF or is_sending or time.monotonic() - self._sent_at < AGAIN_AFTER_S:
+            return
+        text = progress_text(done, eta_s)
+        if text == self._shown:
+            # A homeserver takes the same reaction only once.
+            return
+        self._sent_at, self._shown = time.monotonic(), text
+        # Homeservers remember transaction ids over our restarts, so a number is never used again.
+        n = int(time.time())
+        self._start(self._react(text, n) if self._how is Progress.REACTION else self._write(text, n))
+
+    async def arrived(self) -> None:
+        """Return when nothing of it is on its way any more."""
+        if self._sending is not None:
+            await self._sending
+
+    async def cancel(self) -> None:
+        if self._sending is not None:
+            self._sending.cancel()
+            await asyncio.gather(self._sending, return_exceptions=True)
+
+    async def ended(self, state: JobState) -> None:
+        """Show how the job ended, whichever process began to show it. Raises NotSent."""
+        job = self._job
+        await self._sent_once.take_back(job.id, "reaction")
+        message = await self._sent_once.there(job.id, "progress")
+        if message is not None:
+            content = edit_content(message, _LAST_WORDS.get(state, "Not drawn."))
+            await self._sent_once.send(job.id, job.message.room_id, "progress-end", content, priority=Priority.TIDY)
+        if (last := _LAST_REACTION.get(state)) and self._how is Progress.REACTION:
+            await self._react(last, 0, kind="ended", priority=Priority.TIDY)
+
+    async def _begin(self) -> None:
+        # A job that is gone on with after a restart may have its sign already.
+        if await self._sent_once.there(self._job.id, "reaction") is None:
+            await self._react(WORKING, 0)
+
+    async def _react(self, key: str, n: int, *, kind: str = "reaction", priority: Priority = Priority.PROGRESS) -> None:
+        content = reaction_content(self._job.message.event_id, key)
+        room_id = self._job.message.room_id
+        sent = await self._sent_once.send(
+            self._job.id, room_id, kind, content, n=n, event_type="m.reaction", priority=priority
+        )
+        if sent is not None and kind == "reaction":
+            await self._sent_once.take_back(self._job.id, kind, but=sent)
+
+    async def _write(self, text: str, n: int) -> None:
+        job, room_id = self._job, self._job.message.room_id
+        first = await self._sent_once.there(job.id, "progress")
+        if first is None:
+            content = answer_content(text, job.message.relation)
+            await self._sent_once.send(job.id, room_id, "progress", content, priority=Priority.PROGRESS)
+        else:
+            content = edit_content(first, text)
+            await self._sent_once.send(job.id, room_id, "progress-edit", content, n=n, priority=Priority.PROGRESS)
+
+    def _start(self, sending: Coroutine[Any, Any, None]) -> None:
+        async def send() -> None:
+            # Why it was not sent stands in the send queue's log; a missing sign is no reason to stop.
+            with suppress(NotSent):
+                await sending
+
+        self._sending = asyncio.create_task(send(), name=f"progress of {self._job.id}")

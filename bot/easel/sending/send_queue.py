@@ -1,0 +1,226 @@
+"""Everything that the bot sends into rooms, in order of importance and at the pace that the homeserver allows.
+
+Pictures go first, then recipes and answers. Progress goes only where there is room for it beside what the open jobs
+still owe, and is dropped otherwise. Nothing else is ever dropped: a homeserver that says "slower" is waited for. Knows
+neither what a picture is nor how an event reaches the homeserver.
+"""
+
+import asyncio
+import heapq
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import IntEnum
+from itertools import count
+from logging import Logger
+from typing import Any, Protocol
+
+# The pauses while a homeserver is away double from one to the other. It is waited for as long as it takes.
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
+
+
+class Priority(IntEnum):
+    PICTURE = 0
+    ANSWER = 1
+    # Last signs, and taking back what is no longer true: they wait for everything else, and are never dropped.
+    TIDY = 2
+    PROGRESS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outgoing:
+    """One event. ``txn_id`` makes sending it again harmless. ``redacts`` names what a redaction takes back."""
+
+    room_id: str
+    txn_id: str
+    event_type: str = "m.room.message"
+    content: dict[str, Any] = field(default_factory=dict)
+    redacts: str | None = None
+
+
+class NotSent(Exception):
+    """The event will not arrive. ``str()`` says why, for the log."""
+
+
+class SlowDown(Exception):
+    """The homeserver's rate limit; nothing was sent. ``wait_s`` is how long it asks us to wait, if it said."""
+
+    def __init__(self, wait_s: float | None) -> None:
+        super().__init__(f"rate limited for {wait_s} s")
+        self.wait_s = wait_s
+
+
+class Unreachable(Exception):
+    """The homeserver did not answer, or only with an error of its own; the event may or may not have arrived."""
+
+
+class Sender(Protocol):
+    async def send(self, event: Outgoing) -> str:
+        """Bring one event to the homeserver and return its id. Raises NotSent, SlowDown, Unreachable."""
+
+
+class RateLimit:
+    """What the homeserver allows: ``burst`` events at once, ``per_second`` after that; 0 is without limit."""
+
+    def __init__(self, burst: int, per_second: float, clock: Callable[[], float]) -> None:
+        self._burst, self._per_second, self._clock = burst, per_second, clock
+        self._room, self._counted_at, self._closed_until = float(burst), clock(), clock()
+
+    def room(self) -> float:
+        """How many events may go now."""
+        now = self._clock()
+        if now < self._closed_until:
+            return 0.0
+        if not self._per_second:
+            return float("inf")
+        self._room = min(self._burst, self._room + (now - self._counted_at) * self._per_second)
+        self._counted_at = now
+        return self._room
+
+    def wait_s(self) -> float:
+        """How long until one more may go."""
+        room = self.room()
+        if self._clock() < self._closed_until:
+            return self._closed_until - self._clock()
+        return 0.0 if room >= 1 else (1 - room) / self._per_second
+
+    def take(self) -> None:
+        """One event went."""
+        self._room = max(0.0, self.room() - 1) if self._per_second else self._room
+
+    def close(self, for_s: float) -> None:
+        """The homeserver counts otherwise than we do: nothing for so long, and then one at a time."""
+        self._closed_until = self._clock() + for_s
+        self._counted_at, self._room = self._closed_until, 1.0
+
+    def pause_s(self) -> float:
+        """How long to wait when the homeserver does not say: one event's time."""
+        return 1 / self._per_second if self._per_second else 5.0
+
+
+class Debt:
+    """The events that an open job still has to send."""
+
+    def __init__(self, events: int) -> None:
+        self.events = events
+
+    def pay(self) -> None:
+        self.events = max(0, self.events - 1)
+
+
+@dataclass(order=True)
+class _Waiting:
+    priority: Priority
+    number: int
+    event: Outgoing = field(compare=False)
+    sent: "asyncio.Future[str | None]" = field(compare=False)
+    tries: int = field(default=0, compare=False)
+
+
+class SendQueue:
+    """One worker, ``run``, sends what ``send`` was given."""
+
+    def __init__(
+        self,
+        sender: Sender,
+        rate_limit: RateLimit,
+        log: Logger,
+        *,
+        first_pause_s: float = FIRST_PAUSE_S,
+        sent_to: Callable[[str], None] = lambda room_id: None,
+    ) -> None:
+        """``sent_to`` is called with the room of each event that was sent."""
+        self._sender, self._log, self._sent_to = sender, log, sent_to
+        self.rate_limit, self._first_pause_s = rate_limit, first_pause_s
+        self._waiting: list[_Waiting] = []
+        self._numbers = count()
+        self._news = asyncio.Event()
+        self._debts: set[Debt] = set()
+
+    @contextmanager
+    def owing(self, events: int) -> Iterator[Debt]:
+        """While a job is open, progress leaves room for the events that it will need."""
+        debt = Debt(events)
+        self._debts.add(debt)
+        try:
+            yield debt
+        finally:
+            self._debts.discard(debt)
+
+    async def send(self, event: Outgoing, priority: Priority = Priority.ANSWER) -> str | None:
+        """The id of the event once it is sent; None when it was progress and dropped. Raises NotSent."""
+        waiting = _Waiting(priority, next(self._numbers), event, asyncio.get_running_loop().create_future())
+        self._put(waiting)
+        return await waiting.sent
+
+    async def run(self) -> None:
+        """Send, for ever; whoever starts this task cancels it."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            while self._waiting:
+                await self._next()
+
+    async def _next(self) -> None:
+        first = self._waiting[0]
+        if first.sent.cancelled():
+            heapq.heappop(self._waiting)
+        elif first.priority is Priority.PROGRESS and self.rate_limit.room() - 1 < self._owed():
+            heapq.heappop(self._waiting).sent.set_result(None)
+        elif wait_s := self.rate_limit.wait_s():
+            # Something more important may come meanwhile.
+            await self._news_within(wait_s)
+        else:
+            await self._try(heapq.heappop(self._waiting))
+
+    async def _try(self, waiting: _Waiting) -> None:
+        try:
+            event_id = await self._sender.send(waiting.event)
+        except SlowDown as error:
+            # A homeserver that asks for no pause at all would be asked without end.
+            pause_s = self.rate_limit.pause_s() if error.wait_s is None else max(error.wait_s, self._first_pause_s)
+            self._log.info(f"The homeserver wants {pause_s:.1f} s of quiet before {waiting.event.txn_id}")
+            self.rate_limit.close(pause_s)
+            self._put(waiting)
+        except Unreachable as error:
+            pause_s = min(LONGEST_PAUSE_S, self._first_pause_s * 2 ** min(waiting.tries, 10))
+            waiting.tries += 1
+            self._log.warning(f"Sending {waiting.event.txn_id} failed, next try in {pause_s:.1f} s: {error}")
+            self._later(waiting, pause_s)
+        except NotSent as error:
+            self._give_up(waiting, error)
+        except Exception as error:
+            # Without this the worker would end, and the bot would be silent for ever.
+            self._log.exception(f"Sending {waiting.event.txn_id} failed")
+            self._give_up(waiting, NotSent(f"an unexpected {type(error).__name__}"))
+        else:
+            self.rate_limit.take()
+            self._sent_to(waiting.event.room_id)
+            if not waiting.sent.done():
+                waiting.sent.set_result(event_id)
+
+    def _later(self, waiting: _Waiting, pause_s: float) -> None:
+        """The same event with the same transaction id after a pause, which holds up no other event."""
+        timer = asyncio.get_running_loop().call_later(pause_s, self._put, waiting)
+        waiting.sent.add_done_callback(lambda sent: timer.cancel())
+
+    def _put(self, waiting: _Waiting) -> None:
+        heapq.heappush(self._waiting, waiting)
+        self._news.set()
+
+    def _give_up(self, waiting: _Waiting, error: NotSent) -> None:
+        self._log.error(f"{waiting.event.txn_id} was not sent to {waiting.event.room_id}: {error}")
+        if not waiting.sent.done():
+            waiting.sent.set_exception(error)
+
+    async def _news_within(self, wait_s: float) -> None:
+        self._news.clear()
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._news.wait()
+        except TimeoutError:
+            pass
+
+    def _owed(self) -> int:
+        return sum(debt.events for debt in self._debts)

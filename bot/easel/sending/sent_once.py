@@ -1,0 +1,92 @@
+"""Sends each event of a job once, whatever stops in between.
+
+What is about to be sent is noted first, and what was sent is noted after. Where only the first note is found, the
+process ended between the two, and the room is asked whether the event is there.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from ..jobs.store import Posted, Store
+from .content import mark
+from .send_queue import NotSent, Outgoing, Priority, SendQueue
+
+
+class FindOwn(Protocol):
+    async def __call__(self, room_id: str, mark: dict[str, Any]) -> str | None:
+        """The id of the bot's own event in that room with that mark, or None. Raises NotSent."""
+
+
+class SentOnce:
+    """One for the whole bot. The events of one job are sent by one task."""
+
+    def __init__(self, send_queue: SendQueue, store: Store, find_own: FindOwn) -> None:
+        self._send_queue, self._store, self._find_own = send_queue, store, find_own
+
+    async def send(
+        self,
+        job: str,
+        room_id: str,
+        kind: str,
+        content: dict[str, Any] | Callable[[], Awaitable[dict[str, Any]]],
+        *,
+        n: int = 0,
+        event_type: str = "m.room.message",
+        priority: Priority = Priority.ANSWER,
+        more: Mapping[str, int | str] = MappingProxyType({}),
+    ) -> str | None:
+        """Send it unless it is there; its id, or None when it was progress and dropped.
+
+        ``content`` may be a function that makes it, where that is work. ``more`` is part of its mark. Raises NotSent.
+        """
+        txn_id = f"{job}-{kind}-{n}"
+        if there := await self._found(await self._store.posted(txn_id)):
+            return there
+        made = content if isinstance(content, dict) else await content()
+        event = Outgoing(
+            room_id=room_id,
+            txn_id=txn_id,
+            event_type=event_type,
+            content={**made, **mark(job, kind, n=n, **more)},
+        )
+        await self._store.will_post(Posted(txn_id, job, room_id, kind, n, None))
+        try:
+            event_id = await self._send_queue.send(event, priority)
+        except NotSent:
+            await self._store.was_not_posted(txn_id)
+            raise
+        if event_id is None:
+            await self._store.was_not_posted(txn_id)
+        else:
+            await self._store.was_posted(txn_id, event_id)
+        return event_id
+
+    async def there(self, job: str, kind: str, n: int | None = None) -> str | None:
+        """The id of the job's event of that kind and number, if one is in the room. Raises NotSent."""
+        notes = [note for note in await self._store.all_posted(job) if note.kind == kind and n in (None, note.n)]
+        return await self._found(notes[0]) if notes else None
+
+    async def take_back(self, job: str, *kinds: str, n: int | None = None, but: str | None = None) -> None:
+        """Redact the job's events of these kinds, or of these only number ``n``, except the one with the id ``but``.
+
+        Raises NotSent.
+        """
+        for note in await self._store.all_posted(job):
+            if note.kind not in kinds or n not in (None, note.n):
+                continue
+            event_id = await self._found(note)
+            if event_id is None or event_id != but:
+                if event_id is not None:
+                    redaction = Outgoing(room_id=note.room_id, txn_id=f"{note.txn_id}-undo", redacts=event_id)
+                    await self._send_queue.send(redaction, Priority.TIDY)
+                await self._store.was_not_posted(note.txn_id)
+
+    async def _found(self, note: Posted | None) -> str | None:
+        """The id of the event that the note is about, if it is in the room."""
+        if note is None or note.event_id is not None:
+            return note.event_id if note else None
+        event_id = await self._find_own(note.room_id, mark(note.job, note.kind, n=note.n))
+        if event_id is not None:
+            await self._store.was_posted(note.txn_id, event_id)
+        return event_id

@@ -1,0 +1,311 @@
+"""The engine: from a recipe to a picture, on one device. Knows neither jobs, nor sockets, nor who asks.
+
+Loads models, begins drawings, steps them through the loop (`generator.drawing.loop`) and decodes what comes out.
+"""
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL
+from diffusers.image_processor import VaeImageProcessor
+from PIL.Image import Image, fromarray
+
+from generator.api.types import EarlierFacts, Memory, Recipe
+from generator.engine.loop import Drawing, RunAhead, step_all
+from generator.engine.memory import memory_of
+from generator.engine.model import Model
+from generator.engine.model_cache import Cached, ModelCache
+from generator.engine.needs import Arrangement
+from generator.engine.plan import lora_facts, make_plan, must_tile
+from generator.engine.preview import Previews
+from generator.engine.sampling import make_sampling
+from generator.engine.text import Conditioning
+from generator.errors import DrawingFailed, is_out_of_memory
+from generator.models import known_words
+from generator.models.registry import all_cards, default_model
+from generator.pictures.image_files import fitted, read_file, read_image
+from generator.settings import Settings
+from generator.workers.messages import Draw, Drawn, Hello, WorkerState
+
+log = logging.getLogger(__name__)
+
+# Half of SDXL's native side: one tile decodes in 0.75 GiB, for a third more work.
+TILE_PIXELS = 512
+
+# Asking how full the memory is takes a hundredth of a small model's step.
+_MEMORY_EVERY_S = 1.0
+
+
+class DiffusionEngine:
+    """Draws on one device. Called from one thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._models: ModelCache | None = None
+        self._previews = Previews()
+        self._ahead = RunAhead()
+        # For what is done ahead; it ends with the process.
+        self._beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="text")
+        self._memory: Memory | None = None
+        self._memory_told = 0.0
+
+    def hello(self) -> Hello:
+        """Choose the plan and load the default model. What cannot be done is logged here and told by every drawing."""
+        try:
+            self.loaded(default_model(self._settings))
+        except DrawingFailed as error:
+            log.error("not ready to draw: %s", error)
+        device = self._plan.device_name if self._models else "no usable card"
+        return Hello(device, self.state())
+
+    def state(self) -> WorkerState:
+        if self._models is None:
+            return WorkerState()
+        if self._memory is None or time.monotonic() - self._memory_told >= _MEMORY_EVERY_S:
+            self._memory, self._memory_told = memory_of(self._plan.device), time.monotonic()
+        return WorkerState(self._models.names, self._memory, self._models.at_once)
+
+    def loaded(self, name: str) -> Cached:
+        """The model in memory. Raises DrawingFailed."""
+        if self._models is None:
+            self._plan = make_plan(self._settings.device, self._settings.vae_tiling)
+            # The same pixels for the same recipe: no algorithm is chosen by a race.
+            torch.backends.cudnn.benchmark = False
+            torch.backends.cudnn.deterministic = True
+            log.info(
+                "drawing on %s: stored in %s, computed in %s",
+                self._plan.device_name,
+                self._plan.stored,
+                self._plan.computed,
+            )
+            self._models = ModelCache(all_cards(self._settings), self._plan, max_at_once=self._settings.max_at_once)
+        return self._models.get(name)
+
+    @torch.inference_mode()
+    def start(self, draw: Draw) -> Drawing:
+        """Encode the text, and the image where there is one, and make the noise."""
+        began = time.perf_counter()
+        recipe = draw.recipe
+        cached = self.loaded(recipe.model)
+        model, plan = cached.model, self._plan
+        assert self._models is not None
+        self._models.check(cached, pixels=recipe.pixels)
+
+        # 1. Text. Row 0 is the negative prompt, row 1 the prompt.
+        conditioning = cached.text.encode(recipe.prompt, recipe.negative_prompt).to(plan.device, model.dtype)
+
+        # 2. Noise, always from the CPU's generator and in fp32: the same seed starts alike on every machine.
+        sides = (recipe.height // model.pixels_per_latent, recipe.width // model.pixels_per_latent)
+        shape = (1, model.unet.config.in_channels, *sides)
+        random = torch.Generator().manual_seed(recipe.seed)
+        clean = None if draw.image is None else self._encoded(draw.image, recipe, cached, random)
+        noise = torch.randn(shape, generator=random, dtype=torch.float32).to(plan.device)
+
+        # 3. Schedule, from an image only the last steps of it.
+        sampling = make_sampling(
+            recipe.sampler, model.scheduler_config, steps=recipe.steps, device=plan.device, noise=random
+        )
+        if clean is not None:
+            sampling.begin_at((recipe.steps - recipe.steps_drawn) * sampling.scheduler.order)
+        latents = sampling.start(noise, clean)
+
+        # 4. SDXL's size conditioning: original size, no crop, target size.
+        size = (recipe.height, recipe.width)
+        time_ids = torch.tensor([[*size, 0, 0, *size]], dtype=model.dtype, device=plan.device).repeat(2, 1)
+
+        # 5. The LoRA, where the model has one for drafts.
+        lora = model.draft_lora.ready() if recipe.tier == "draft" else None
+
+        return Drawing(
+            recipe,
+            draw.earlier,
+            model,
+            conditioning,
+            time_ids,
+            sampling,
+            latents,
+            time.perf_counter() - began,
+            lora,
+        )
+
+    def prepare(self, recipe: Recipe) -> None:
+        """Encode the text of a drawing to come, in a thread, where that is the processor's work beside the card's."""
+        cached = self._models.find(recipe.model) if self._models else None
+        if cached is not None and encodes_beside(self._plan.device, cached.model.arrangement):
+            # What goes wrong goes wrong again when the drawing starts, and is told then.
+            self._beside.submit(cached.text.encode, recipe.prompt, recipe.negative_prompt)
+
+    @torch.inference_mode()
+    def step(self, drawings: Sequence[Drawing]) -> None:
+        """One step of denoising for each."""
+        for name in {drawing.recipe.model for drawing in drawings}:
+            cached = self.loaded(name)
+            together = [drawing for drawing in drawings if drawing.model is cached.model]
+            # Where UNet and VAE take turns, the UNet stays until something is decoded.
+            if cached.model.arrangement is Arrangement.OFFLOADED:
+                cached.model.unet.to(self._plan.device)
+            try:
+                step_all(together, at_once=cached.at_once, ahead=self._ahead)
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
+                # What is recorded has memory of its own, which nothing else gets.
+                cached.model.graphs.forget()
+                if cached.at_once > 1 and len(together) > 1:
+                    cached.at_once //= 2
+                    log.warning("out of memory: at most %d are drawn at once from now on", cached.at_once)
+                raise
+
+    def preview(self, drawing: Drawing) -> Image | None:
+        return self._previews.image(drawing) if self._settings.previews else None
+
+    @torch.inference_mode()
+    def finish(self, drawing: Drawing) -> Drawn:
+        """Decode the latents to an image, in fp32 and in tiles when memory is short."""
+        began = time.perf_counter()
+        recipe, model, plan = drawing.recipe, drawing.model, self._plan
+        if not torch.isfinite(drawing.latents).all():
+            raise DrawingFailed(
+                "not_finite",
+                "The drawing fell apart into numbers that are none. A lower guidance may help.",
+            )
+
+        cached = self.loaded(recipe.model)
+        with self._vae(cached, pixels=recipe.pixels) as vae:
+            decoded, vae_dtype = _decoded(cached, drawing.latents)
+            tiled = vae.use_tiling
+        if self._settings.previews:
+            self._previews.learn(drawing, decoded)
+        image = _image(decoded)
+
+        seconds = drawing.seconds + time.perf_counter() - began
+        facts = plan.facts(
+            card=model.card,
+            arrangement=model.arrangement,
+            fused=cached.fused,
+            vae_dtype=vae_dtype,
+            tiled=tiled,
+            together=drawing.most_together,
+        )
+        if recipe.tier == "draft":
+            facts |= lora_facts(drawing.lora)
+        notes = (
+            *_left_out(drawing.conditioning),
+            *_not_known(recipe, model),
+            *_without_effect(recipe),
+            *_differences(drawing.earlier, model.revision, facts),
+        )
+        return Drawn(image, round(seconds, 3), model.revision, facts, notes, model.card.enlarge)
+
+    def _encoded(self, file: Path, recipe: Recipe, cached: Cached, random: torch.Generator) -> torch.Tensor:
+        """Latents of an image, in fp32, drawn from the distribution that the VAE finds for it. Raises Refused."""
+        image = fitted(read_image(read_file(file)), recipe.width, recipe.height)
+        pixels = VaeImageProcessor().preprocess(image).to(self._plan.device)
+        with self._vae(cached, pixels=recipe.pixels) as vae:
+            latents: torch.Tensor = vae.encode(pixels).latent_dist.sample(random) * vae.config.scaling_factor
+        return latents
+
+    @contextmanager
+    def _vae(self, cached: Cached, *, pixels: int) -> Iterator[AutoencoderKL]:
+        """The VAE on the device, in turns with the UNet if both have no room there; in tiles if memory is short."""
+        model, plan = cached.model, self._plan
+        takes_turns = model.arrangement is Arrangement.OFFLOADED
+        if takes_turns:
+            model.unet.to("cpu")
+            model.vae.to(plan.device)
+        model.vae.use_tiling = must_tile(plan, cached.needs, pixels=pixels)
+        model.vae.tile_sample_min_size = TILE_PIXELS
+        model.vae.tile_latent_min_size = TILE_PIXELS // model.pixels_per_latent
+        try:
+            yield model.vae
+        except Exception as error:
+            if is_out_of_memory(error):
+                model.graphs.forget()
+            raise
+        finally:
+            if takes_turns:
+                model.vae.to("cpu")
+
+
+def _decoded(cached: Cached, latents: torch.Tensor) -> tuple[torch.Tensor, torch.dtype]:
+    """(1, 3, height, width), -1 to 1, and what was computed in.
+
+    Where memory runs out at this last moment, once more in tiles.
+    """
+    vae = cached.model.vae
+    scaled = latents / vae.config.scaling_factor
+    try:
+        if cached.half_decoder is not None and not vae.use_tiling:
+            decoded = cached.half_decoder.decode(scaled)
+            if torch.isfinite(decoded).all():
+                return decoded, torch.float16
+            log.warning("decoding overflows in fp16: %s decodes in fp32 from now on", cached.model.name)
+            cached.half_decoder = None
+        return vae.decode(scaled, return_dict=False)[0], vae.dtype
+    except Exception as error:
+        if vae.use_tiling or not is_out_of_memory(error):
+            raise
+    # Only here, where the error and the tensors that its traceback held are gone.
+    log.warning("out of memory: decoding once more, in tiles")
+    cached.model.graphs.forget()
+    torch.cuda.empty_cache()
+    vae.use_tiling = True
+    return _decoded(cached, latents)
+
+
+def _image(decoded: torch.Tensor) -> Image:
+    """From (1, 3, height, width), -1 to 1, as diffusers' VaeImageProcessor does it, but rounded on the device.
+
+    A quarter of the bytes leave the card then.
+    """
+    bytes_ = ((decoded[0] / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
+    return fromarray(bytes_.permute(1, 2, 0).contiguous().cpu().numpy())
+
+
+def encodes_beside(device: torch.device, arrangement: Arrangement) -> bool:
+    """Whether text is encoded in RAM while a card draws; on one and the same device both would only share its time."""
+    return device.type != "cpu" and arrangement is not Arrangement.RESIDENT
+
+
+def make_engine(settings: Settings) -> DiffusionEngine:
+    """The worker's engine factory: called in the worker's process."""
+    return DiffusionEngine(settings)
+
+
+def _left_out(conditioning: Conditioning) -> tuple[str, ...]:
+    return tuple(f"Too long for the model, left out: {text}" for text in conditioning.left_out)
+
+
+def _not_known(recipe: Recipe, model: Model) -> tuple[str, ...]:
+    """What a model that was taught few words does not know of what was typed; its own negative prompt was not."""
+    if model.known_words is None:
+        return ()
+    known = model.known_words.union(known_words.words(model.card.defaults.negative_prompt))
+    unknown = known_words.unknown_words((recipe.prompt, recipe.negative_prompt), known)
+    return (known_words.note(model.name, unknown),) if unknown else ()
+
+
+def _without_effect(recipe: Recipe) -> tuple[str, ...]:
+    if recipe.negative_prompt and recipe.guidance_scale <= 1:
+        return ("Without guidance the negative prompt has no effect.",)
+    return ()
+
+
+def _differences(
+    earlier: EarlierFacts | None, revision: str, plan: dict[str, str | int | float | bool | None]
+) -> tuple[str, ...]:
+    """Where this drawing's plan is not the one that a recipe file recorded, so that pixels may differ.
+
+    What the file leaves out, or what this version does not know, is not compared.
+    """
+    if earlier is None:
+        return ()
+    then = {"model_revision": earlier.model_revision or revision, **(earlier.plan or {})}
+    now = {"model_revision": revision, **plan}
+    changed = [f"{key} was {then[key]}, is {value}" for key, value in now.items() if then.get(key, value) != value]
+    return (f"Pixels may differ from the first drawing: {'; '.join(changed)}.",) if changed else ()

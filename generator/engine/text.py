@@ -1,0 +1,231 @@
+"""From two prompts to the embeddings that the UNet reads, through compel, for one text encoder (SD) and two (SDXL)."""
+
+import logging
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
+from threading import Lock
+from types import SimpleNamespace
+from typing import Any
+from weakref import WeakMethod
+
+import torch
+from compel import Compel, ReturnedEmbeddingsType
+
+from generator.engine.captured_graphs import CapturedGraphs, capture
+from generator.engine.model import Model
+from generator.errors import DrawingFailed
+from generator.recipes import prompt
+from generator.recipes.prompt import Fragment
+
+log = logging.getLogger(__name__)
+
+# A row of SDXL's takes 0.3 MiB.
+KEPT_TEXTS = 64
+
+
+@dataclass(frozen=True)
+class Conditioning:
+    """Embeddings of the negative prompt (row 0) and the prompt (row 1).
+
+    ``embeds`` is (2, tokens, width), tokens a multiple of 77; ``pooled`` is (2, width), and (2, 0) in the family SD,
+    which has none. ``left_out`` is the text of either prompt that did not fit the model's tokens.
+    """
+
+    embeds: torch.Tensor
+    pooled: torch.Tensor
+    left_out: tuple[str, ...]
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> "Conditioning":
+        return replace(self, embeds=self.embeds.to(device, dtype), pooled=self.pooled.to(device, dtype))
+
+
+class _Asked:
+    """A text encoder that computes the same tokens once: compel asks for their embeddings, then for the pooled one.
+
+    A mask that masks nothing is left out, as the pipelines do. On a card where the UNet's calls are recorded these
+    are, too: forty-four layers take longer to launch than to compute.
+    """
+
+    def __init__(self, encoder: Any, graphs: CapturedGraphs) -> None:
+        self._encoder, self._graphs = encoder, graphs
+        self._last: tuple[list[list[int]], Any] | None = None
+        self._replay: Callable[[torch.Tensor], Any] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._encoder, name)
+
+    def __call__(self, token_ids: torch.Tensor, attention_mask: torch.Tensor | None = None, **options: Any) -> Any:
+        if attention_mask is not None and not attention_mask.all():
+            return self._encoder(token_ids, attention_mask, **options)
+        asked: list[list[int]] = token_ids.tolist()
+        last = self._last
+        if last is None or last[0] != asked:
+            self._last = last = asked, self._computed(token_ids, {**options, "output_hidden_states": True})
+        return last[1]
+
+    def _computed(self, token_ids: torch.Tensor, options: dict[str, Any]) -> Any:
+        if not token_ids.is_cuda or not self._graphs.is_on:
+            return self._encoder(token_ids, **options)
+        if self._replay is None:
+            self._replay = self._recorded(token_ids, options) or partial(self._encoder, **options)
+        # compel asks for one chunk at a time, and all chunks are of the same length.
+        return self._replay(token_ids)
+
+    def _recorded(self, token_ids: torch.Tensor, options: dict[str, Any]) -> Callable[[torch.Tensor], Any] | None:
+        own = token_ids.clone()
+        try:
+            captured = capture(lambda: _used(self._encoder(own, **options)))
+        # Not every version of transformers asks its questions on the card alone.
+        except RuntimeError as error:
+            log.warning("a text encoder's calls cannot be recorded: %s", error)
+            return None
+        if captured is None:
+            return None
+        graph, used = captured
+
+        def replay(token_ids: torch.Tensor) -> Any:
+            own.copy_(token_ids)
+            graph.replay()
+            tensors = {name: tensor.clone() for name, tensor in used.items()}
+            return SimpleNamespace(hidden_states=(tensors.pop("penultimate"), None), **tensors)
+
+        return replay
+
+
+def _used(output: Any) -> dict[str, torch.Tensor]:
+    """What compel reads of an encoder's output."""
+    pooled = "text_embeds" if "text_embeds" in output else "pooler_output"
+    return {
+        "penultimate": output.hidden_states[-2],
+        "last_hidden_state": output.last_hidden_state,
+        pooled: output[pooled],
+    }
+
+
+class TextEncoding:
+    """Encodes prompts for one model, each text once: negative prompts and remixes come again and again."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        # SDXL reads the last layer but one of both encoders, SD the last of its only one.
+        hidden = (
+            ReturnedEmbeddingsType.PENULTIMATE_HIDDEN_STATES_NON_NORMALIZED
+            if model.text_encoder_2
+            else ReturnedEmbeddingsType.LAST_HIDDEN_STATES_NORMALIZED
+        )
+        self._encoders = [
+            Compel(
+                tokenizer,
+                _Asked(encoder, model.graphs),
+                truncate_long_prompts=False,
+                returned_embeddings_type=hidden,
+            )
+            for tokenizer, encoder in (
+                (model.tokenizer, model.text_encoder),
+                (model.tokenizer_2, model.text_encoder_2),
+            )
+            if encoder is not None
+        ]
+        # Weak: a cache that held this would keep a dropped model's memory.
+        encode_row = WeakMethod(self._encode_row)
+
+        @lru_cache(KEPT_TEXTS)
+        def kept_row(text: str) -> tuple[torch.Tensor, torch.Tensor, tuple[str, ...]]:
+            encode = encode_row()
+            assert encode is not None, "only this calls it"
+            return encode(text)
+
+        self._kept_row = kept_row
+        # Texts are encoded ahead in a thread of their own; compel and the tokenizers are for one at a time.
+        self._lock = Lock()
+
+    @torch.inference_mode()
+    def encode(self, positive: str, negative: str) -> Conditioning:
+        """Both prompts, padded to the same length. Raises DrawingFailed for weights that compel cannot apply.
+
+        Without weights the result equals the pipeline's own ``encode_prompt``. An empty negative prompt is what the
+        pipeline makes of none: the encoded empty text, but zeros where an SDXL model was trained so
+        (``force_zeros_for_empty_prompt``).
+        """
+        embeds, pooled, left_out = self._row(positive)
+        if not negative.strip() and self._model.empty_negative_is_zeros:
+            negative_embeds, negative_pooled = torch.zeros_like(embeds), torch.zeros_like(pooled)
+        else:
+            negative_embeds, negative_pooled, left_out_negative = self._row(negative)
+            left_out += left_out_negative
+        return Conditioning(
+            torch.cat(self._same_length(negative_embeds, embeds)), torch.cat([negative_pooled, pooled]), left_out
+        )
+
+    def _row(self, text: str) -> tuple[torch.Tensor, torch.Tensor, tuple[str, ...]]:
+        """The same, kept; one that is being encoded in another thread is waited for."""
+        with self._lock:
+            return self._kept_row(text)
+
+    def _encode_row(self, text: str) -> tuple[torch.Tensor, torch.Tensor, tuple[str, ...]]:
+        """Embeddings and pooled embedding of one text, and what was left out of it."""
+        kept, left_out = self._fitted(text)
+        return self._encoded(kept), self._pooled(kept), left_out
+
+    def _encoded(self, fragments: Sequence[Fragment]) -> torch.Tensor:
+        """One row of embeddings (1, tokens, width)."""
+        texts, weights = [text for text, _ in fragments], [weight for _, weight in fragments]
+        providers: list[Any] = [encoder.conditioning_provider for encoder in self._encoders]
+        try:
+            parts = [
+                provider.get_embeddings_for_weighted_prompt_fragments([texts], [weights], device=provider.device)
+                for provider in providers
+            ]
+        except RuntimeError as error:
+            # compel looks for each weighted text among the tokens and gives up on a few odd ones.
+            if "token sequence" not in str(error):
+                raise
+            raise DrawingFailed("bad_weights", "The weights of this prompt cannot be applied to its words.") from error
+        return torch.cat(parts, dim=-1)
+
+    def _pooled(self, fragments: Sequence[Fragment]) -> torch.Tensor:
+        """The second encoder's pooled embedding (1, width), which knows no weights: of the text without compel's signs.
+
+        Without a second encoder its width is 0.
+        """
+        provider: Any = self._encoders[-1].conditioning_provider
+        if not self._model.text_encoder_2:
+            return torch.empty(1, 0, dtype=provider.empty_z.dtype, device=provider.device)
+        pooled: torch.Tensor = provider.get_pooled_embeddings([" ".join(text for text, _ in fragments)])
+        return pooled
+
+    def _same_length(self, *rows: torch.Tensor) -> list[torch.Tensor]:
+        with self._lock:
+            empty = torch.cat([encoder.conditioning_provider.empty_z for encoder in self._encoders], dim=-1)
+        length = max(row.shape[1] for row in rows)
+        return [torch.cat([row, empty.repeat(1, (length - row.shape[1]) // empty.shape[1], 1)], dim=1) for row in rows]
+
+    def _fitted(self, text: str) -> tuple[tuple[Fragment, ...], tuple[str, ...]]:
+        """The fragments that fit the card's tokens, cut between two terms, and the text that was left out."""
+        fragments = prompt.parse(text)
+        kept: list[Fragment] = []
+        room = self._model.card.limits.max_tokens
+        for n, (words, weight) in enumerate(fragments):
+            tokens = self._model.tokenizer(words, add_special_tokens=False, return_offsets_mapping=True)
+            starts = [start for start, _ in tokens["offset_mapping"]]
+            if len(starts) > room:
+                cut = _last_gap(words, starts[room], otherwise=0 if kept else starts[room])
+                if words[:cut].strip():
+                    kept.append((words[:cut], weight))
+                rest = ", ".join([words[cut:], *(later for later, _ in fragments[n + 1 :])])
+                return tuple(kept), (re.sub(r"[\s,]*,[\s,]*", ", ", rest).strip(" ,"),)
+            # compel cannot weaken a fragment without tokens.
+            if starts:
+                kept.append((words, weight))
+            room -= len(starts)
+        return tuple(kept) or (("", 1.0),), ()
+
+
+def _last_gap(words: str, end: int, *, otherwise: int) -> int:
+    """Where to cut ``words[:end]``: at its last comma, else at its last space, else ``otherwise``."""
+    for gap in (",", " "):
+        if gap in words[:end]:
+            return words.rindex(gap, 0, end)
+    return otherwise

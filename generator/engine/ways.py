@@ -1,0 +1,329 @@
+"""Which ways of calling a model are the fastest on this very device, found by trying them with noise as input.
+
+A way is fused kernels (`engine.fused`), captured graphs (`engine.captured_graphs`), decoding in fp16
+(`engine.half_decoder`), or so many drawings in the same calls. What was found for a card, its driver, the versions and
+the model is remembered in a file.
+"""
+
+import json
+import logging
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from generator.engine.deep_cache import UNetInput, whole
+from generator.engine.half_decoder import HalfDecoder
+from generator.engine.model import Model
+from generator.settings import cache_dir
+
+log = logging.getLogger(__name__)
+
+# Every drawing's first picture comes later the more are drawn together: that must be worth it.
+_LEAST_GAIN = 0.15
+
+# A call that takes longer than this is busy with arithmetic, which twice as many drawings have twice as much of.
+_BUSY_S = 0.3
+
+# A recording takes memory, and fused kernels are one thing more that may be wrong: that must be worth it.
+_LEAST_GAIN_OF_A_WAY = 0.05
+
+# Fused kernels differ from torch's by rounding: in fp16, on an H100, by 0.0014 of the UNet's largest value.
+_MOST_APART = 0.01
+
+# What Triton compiles for: PyTorch names 7.0 as the oldest.
+_OLDEST_FOR_TRITON = (7, 0)
+
+_REPEATS = 3
+_TOKENS = 77
+
+# Versions that change how fast something is.
+_PACKAGES = ("torch", "triton", "diffusers", "easel")
+
+
+@dataclass(frozen=True)
+class Ways:
+    """What was found for a model at its native size. ``step_ms`` is a lone drawing's step, each call with two rows."""
+
+    fused: bool = False
+    half_decoder: bool = False
+    recorded: bool = False
+    at_once: int = 1
+    step_ms: float = 0.0
+    # One of the ways could not be tried, or computed something else: it may be mended by the next start.
+    trouble: bool = False
+
+    def __str__(self) -> str:
+        return ", ".join(
+            (
+                "fused kernels" if self.fused else "torch's kernels",
+                "recorded calls" if self.recorded else "launched calls",
+                "decoding in fp16" if self.half_decoder else "decoding in fp32",
+                f"up to {self.at_once} drawings at once" if self.at_once > 1 else "one drawing at a time",
+                f"{self.step_ms:.1f} ms a step",
+            )
+        )
+
+
+class Remembered:
+    """The ways that were found before, in a JSON file. One that cannot be read or written is only a slower start."""
+
+    def __init__(self, file: Path | None = None) -> None:
+        self._file = file or cache_dir() / "ways.json"
+
+    def get(self, key: str) -> Ways | None:
+        try:
+            return Ways(**self._known()[key])
+        except (LookupError, TypeError):
+            return None
+
+    def latest(self, device: torch.device, model: str) -> Ways | None:
+        """What was found last for a model on this device, with whatever versions."""
+        own = [key for key in self._known() if key.startswith(_card(device)) and f"; {model} " in key]
+        return self.get(own[-1]) if own else None
+
+    def put(self, key: str, ways: Ways) -> None:
+        unfinished = self._file.with_suffix(".new")
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            unfinished.write_text(json.dumps({**self._known(), key: asdict(ways)}, indent=1), encoding="utf-8")
+            unfinished.replace(self._file)
+        except OSError as error:
+            log.warning("%s cannot be written: how to draw fast is found anew at the next start: %s", self._file, error)
+
+    def _known(self) -> dict[str, Any]:
+        try:
+            return dict(json.loads(self._file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return {}
+
+
+def key_of(model: Model, *, may_record: bool, most: int) -> str:
+    """All that the answer depends on."""
+    versions = " ".join(f"{package} {_version(package)}" for package in _PACKAGES)
+    width, height = model.card.sizes["square"]
+    return "; ".join(
+        [
+            _card(model.unet.device),
+            versions,
+            f"{model.name} {model.revision} {model.dtype} {width}x{height}",
+            f"{may_record} {most}",
+        ]
+    )
+
+
+def _card(device: torch.device) -> str:
+    if device.type != "cuda":
+        return platform.processor() or platform.machine()
+    return f"{torch.cuda.get_device_name(device)}, driver {_driver()}"
+
+
+def _driver() -> str:
+    """The driver's version, as the kernel tells it."""
+    file = Path("/proc/driver/nvidia/version")
+    return file.read_text(encoding="utf-8").splitlines()[0] if file.exists() else "unknown"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
+
+
+@torch.inference_mode()
+def find(model: Model, *, may_fuse: bool, may_record: bool, most: int) -> Ways:
+    """Try the ways one after the other, and leave the model in the fastest.
+
+    ``most`` is how many drawings there is memory for.
+    """
+    model.draft_lora.switch(False)
+    _use_fused(model, False)
+    plain = best = _alone(model, may_record=may_record)
+    trouble = may_fuse and not _try_to_fuse(model)
+    if may_fuse and not trouble:
+        fused = replace(_alone(model, may_record=may_record), fused=True)
+        if fused.step_ms < (1 - _LEAST_GAIN_OF_A_WAY) * plain.step_ms:
+            best = fused
+        else:
+            _use_fused(model, False)
+    model.graphs.is_on = best.recorded
+    half = _half_is_better(model) if may_fuse else False
+    best = replace(
+        best,
+        half_decoder=bool(half),
+        at_once=measured_at_once(model, most=most),
+        trouble=trouble or half is None,
+    )
+    log.info("%s: %s; torch's kernels take %.1f ms", model.name, best, plain.step_ms)
+    return best
+
+
+@torch.inference_mode()
+def take(model: Model, ways: Ways) -> bool:
+    """Put the model into ways that were found before; False where fused kernels do not work any more."""
+    model.draft_lora.switch(False)
+    _use_fused(model, False)
+    if ways.fused and not _try_to_fuse(model):
+        return False
+    model.graphs.is_on = ways.recorded
+    log.info("%s: %s, as it was found before", model.name, ways)
+    return True
+
+
+def can_fuse(model: Model) -> bool:
+    """Whether there may be kernels for this device. They know weights only in the dtype that is computed in."""
+    device = model.unet.device
+    if device.type != "cuda" or model.unet.dtype != model.dtype:
+        return False
+    return torch.cuda.get_device_capability(device) >= _OLDEST_FOR_TRITON
+
+
+def _use_fused(model: Model, on: bool) -> None:
+    """Switch to fused kernels or back to torch's. A model that comes back from RAM still has those that it had."""
+    if on is _is_fused(model):
+        return
+    # Only here: a processor, and an old card, have no Triton. A service may have no home to keep compiled kernels in.
+    os.environ.setdefault("TRITON_CACHE_DIR", str(cache_dir() / "triton"))
+    from generator.engine.fused.modules import fuse, unfuse
+
+    for part in (model.unet, model.vae):
+        (fuse if on else unfuse)(part)
+
+
+def _is_fused(model: Model) -> bool:
+    modules = sys.modules.get("generator.engine.fused.modules")
+    return modules is not None and bool(modules.is_fused(model.unet))
+
+
+def _try_to_fuse(model: Model) -> bool:
+    """Whether fused kernels work here and compute the same; if not, they are gone again."""
+    rows, latents = _noise(model, 2), _latents(model)
+    works: dict[str, Callable[[], torch.Tensor]] = {
+        "UNet": lambda: whole(model.unet, rows, keep=False)[0],
+        "VAE": lambda: model.vae.decode(latents, return_dict=False)[0],
+    }
+    expected = {name: work() for name, work in works.items()}
+    try:
+        _use_fused(model, True)
+        for name, work in works.items():
+            apart = float((work() - expected[name]).norm() / expected[name].norm())
+            # A value that is not finite is apart, too.
+            if not apart <= _MOST_APART:
+                raise RuntimeError(f"the {name} differs by {apart:.2g}")
+    # No Triton, no C compiler for it, a card that it does not know, no memory: whatever it is, torch's kernels draw.
+    except Exception as error:
+        log.warning("%s draws with torch's own kernels, since fused ones do not work here: %s", model.name, error)
+        _use_fused(model, False)
+        return False
+    return True
+
+
+@torch.inference_mode()
+def _half_is_better(model: Model) -> bool | None:
+    """Whether decoding in fp16 gives the same and is faster; None where it does not work."""
+    latents = _latents(model)
+    try:
+        half = HalfDecoder(model.vae)
+        whole_s, expected = _decoded(lambda: model.vae.decode(latents, return_dict=False)[0])
+        half_s, decoded = _decoded(lambda: half.decode(latents))
+    # No memory for both, or no kernels: whatever it is, fp32 decodes.
+    except Exception as error:
+        log.warning("%s decodes in fp32, since fp16 does not work here: %s", model.name, error)
+        return None
+    apart = float((decoded - expected).norm() / expected.norm())
+    return apart <= _MOST_APART and half_s < (1 - _LEAST_GAIN_OF_A_WAY) * whole_s
+
+
+def _decoded(decode: Callable[[], torch.Tensor]) -> tuple[float, torch.Tensor]:
+    """The least seconds of a few, and the pixels."""
+    times = []
+    for _ in range(_REPEATS):
+        began = time.perf_counter()
+        decoded = decode()
+        if decoded.is_cuda:
+            torch.cuda.synchronize(decoded.device)
+        times.append(time.perf_counter() - began)
+    return min(times), decoded
+
+
+def _alone(model: Model, *, may_record: bool) -> Ways:
+    """One drawing's step, launched and, where that is faster, recorded."""
+    model.graphs.forget()
+    model.graphs.is_on = False
+    launched_s = recorded_s = _seconds(model, 1)
+    if may_record:
+        model.graphs.is_on = True
+        try:
+            recorded_s = _seconds(model, 1)
+        # Not every card and driver can; nor is there always room.
+        except RuntimeError as error:
+            log.warning("the steps of %s cannot be recorded: %s", model.name, error)
+        model.graphs.forget()
+    is_faster = recorded_s < (1 - _LEAST_GAIN_OF_A_WAY) * launched_s
+    return Ways(recorded=is_faster, step_ms=1000 * (recorded_s if is_faster else launched_s))
+
+
+@torch.inference_mode()
+def measured_at_once(model: Model, *, most: int) -> int:
+    """The power of two, up to ``most``, with the least time for each; 1 if that is not a sixth below a lone one's time.
+
+    On an H200 two gain nearly nothing and eight a third, so all are tried, as long as a call is short.
+    """
+    if most == 1:
+        return 1
+    per_drawing_s = {1: _seconds(model, 1)}
+    together = 2
+    while together <= most and max(count * each for count, each in per_drawing_s.items()) < _BUSY_S:
+        per_drawing_s[together] = _seconds(model, together) / together
+        together *= 2
+    model.graphs.forget()
+    best = min(per_drawing_s, key=lambda count: per_drawing_s[count])
+    return best if per_drawing_s[best] <= (1 - _LEAST_GAIN) * per_drawing_s[1] else 1
+
+
+def _seconds(model: Model, drawings: int) -> float:
+    """One call with two rows a drawing, at the model's native size; the fastest of a few.
+
+    The first one chooses its algorithms and may be recorded; after a slow one there is no other.
+    """
+    rows = _noise(model, 2 * drawings)
+    times = []
+    for _ in range(1 + _REPEATS):
+        began = time.perf_counter()
+        model.graphs.run("measured", partial(whole, model.unet, keep=False), rows)
+        if rows.latents.is_cuda:
+            torch.cuda.synchronize(rows.latents.device)
+        times.append(time.perf_counter() - began)
+        if times[-1] > _BUSY_S and (len(times) > 1 or not rows.latents.is_cuda):
+            break
+    return min(times[1:] or times)
+
+
+def _noise(model: Model, rows: int) -> UNetInput:
+    config, kind = model.unet.config, {"device": model.unet.device, "dtype": model.dtype}
+    width, height = (side // model.pixels_per_latent for side in model.card.sizes["square"])
+    pooled = 0
+    if config.addition_embed_type == "text_time":
+        pooled = config.projection_class_embeddings_input_dim - 6 * config.addition_time_embed_dim
+    return UNetInput(
+        latents=torch.randn(rows, config.in_channels, height, width, **kind),
+        timesteps=torch.full((rows,), 500.0, device=model.unet.device),
+        embeds=torch.randn(rows, _TOKENS, config.cross_attention_dim, **kind),
+        added={"text_embeds": torch.randn(rows, pooled, **kind), "time_ids": torch.ones(rows, 6, **kind)},
+    )
+
+
+def _latents(model: Model) -> torch.Tensor:
+    """For the VAE, a quarter of a picture: there may not be more room."""
+    width, height = (side // model.pixels_per_latent // 2 for side in model.card.sizes["square"])
+    latents = torch.randn(1, model.vae.config.latent_channels, height, width, device=model.vae.device)
+    return latents / float(model.vae.config.scaling_factor)

@@ -1,0 +1,45 @@
+"""Which words of a prompt a model was never taught. Knows neither files nor models."""
+
+import re
+from collections.abc import Iterable, Set
+from itertools import chain
+
+from generator.recipes.prompt import parse
+
+# A caption stays readable; whoever types more than these has understood.
+MAX_TOLD_WORDS = 10
+MAX_TOLD_CHARS = 40
+
+# Letters and digits, with single hyphens inside: `t-shirt` is one word.
+_WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
+
+
+def words(prompt: str) -> list[str]:
+    """The words of a prompt in lower case, in order, without weights, numbers and single letters.
+
+    Raises PromptError for what is no prompt.
+    """
+    plain = " ".join(text for text, _ in parse(prompt))
+    return [word for word in _WORD.findall(plain.lower()) if _says_something(word)]
+
+
+def unknown_words(prompts: Iterable[str], known: Set[str]) -> list[str]:
+    """The words that are not among ``known``, each once, in order. Raises PromptError for what is no prompt."""
+    said = chain.from_iterable(map(words, prompts))
+    return list(dict.fromkeys(word for word in said if not _is_known(word, known)))
+
+
+def note(model: str, unknown: list[str]) -> str:
+    """The words as a sentence for the person who typed them."""
+    told = [word if len(word) <= MAX_TOLD_CHARS else word[: MAX_TOLD_CHARS - 1] + "…" for word in unknown]
+    more = f" and {len(told) - MAX_TOLD_WORDS} more" if len(told) > MAX_TOLD_WORDS else ""
+    return f"{model} does not know: {', '.join(told[:MAX_TOLD_WORDS])}{more}"
+
+
+def _says_something(word: str) -> bool:
+    # A single letter is what is left of `it's`; a single character of Chinese is a word.
+    return any(letter.isalpha() for letter in word) and (len(word) > 1 or not word.isascii())
+
+
+def _is_known(word: str, known: Set[str]) -> bool:
+    return word in known or all(part in known for part in word.split("-"))

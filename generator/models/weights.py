@@ -1,0 +1,215 @@
+"""Where a model's weights are on this machine, which revision they are, and how they are fetched.
+
+Only ``fetch`` ever asks a network; everything that draws works from files that are here. Knows nothing of torch.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from httpx2 import HTTPError
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import LocalEntryNotFoundError, RevisionResolutionError
+
+from generator.errors import FetchFailed, WeightsMissing
+from generator.models.cards import CardSettings, LoraSettings
+
+# The parts of a pipeline that draw, each with the file that describes it; a safety checker is none of them.
+_PARTS = {
+    "unet": "config.json",
+    "vae": "config.json",
+    "text_encoder": "config.json",
+    "tokenizer": "tokenizer_config.json",
+    "scheduler": "scheduler_config.json",
+}
+_PARTS_OF = {
+    "sd": _PARTS,
+    "sdxl": {**_PARTS, "text_encoder_2": "config.json", "tokenizer_2": "tokenizer_config.json"},
+}
+_WITHOUT_WEIGHTS = ("tokenizer", "tokenizer_2", "scheduler")
+
+# The head of a safetensors file names its tensors, the tail is weights: together they tell two models apart in no time.
+_DIGEST_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Located:
+    """A pipeline in diffusers' layout, whose weights are all in ``file`` if there is one.
+
+    ``revision`` is the hub's commit, or a digest of the files with weights.
+    """
+
+    folder: Path
+    revision: str
+    file: Path | None = None
+
+
+def locate(name: str, card: CardSettings) -> Located:
+    """Find the weights of a card without a network. Raises WeightsMissing with what to do."""
+    folder = _folder(card)
+    if folder is None:
+        message = f"The weights of {name} are not on the drawing machine. {how_to_get(name, card)}"
+        raise WeightsMissing("weights_missing", message)
+    if card.file:
+        return Located(folder, _digest([card.file]), card.file)
+    return Located(folder, folder.name if card.repository else _digest(sorted(folder.rglob("*.safetensors"))))
+
+
+def locate_lora(name: str, lora: LoraSettings) -> tuple[Path, str]:
+    """Find the LoRA that a model draws drafts with, and its revision, as ``locate`` does the model."""
+    file = _lora_file(lora)
+    if file is None:
+        message = f"The LoRA that {name} draws drafts with is not on the drawing machine. {how_to_get_lora(name, lora)}"
+        raise WeightsMissing("weights_missing", message)
+    return file, file.parent.name if lora.repository else _digest([file])
+
+
+def lora_bytes(card: CardSettings) -> int:
+    """What the LoRA of a card's drafts adds to the weights, if it is on this machine."""
+    file = _lora_file(card.draft.lora) if card.draft else None
+    return file.stat().st_size if file else 0
+
+
+def weight_files(located: Located, card: CardSettings) -> Iterator[tuple[str, Path]]:
+    """Every file with weights and the part it belongs to; one that has them all belongs to the part ``""``."""
+    if located.file:
+        yield "", located.file
+        return
+    for part in _PARTS_OF[card.family]:
+        for pattern in _weights(part, card):
+            for file in sorted(located.folder.glob(pattern)):
+                yield part, file
+
+
+def is_here(card: CardSettings) -> bool:
+    """Whether ``locate`` would find the weights; quick, so that capabilities can be told at any time."""
+    return _folder(card) is not None
+
+
+def how_to_get(name: str, card: CardSettings) -> str:
+    """What whoever looks after this machine can do when a card's weights are not here."""
+    if card.file and not card.file.is_file():
+        return f"There is no file {card.file}."
+    if card.repository:
+        return f"Run python -m generator fetch {name}"
+    if card.built_in:
+        return f"Run python -m generator.{card.built_in}.train"
+    if card.file:
+        return f"Put its configuration and tokenizers into {card.folder}, in diffusers' layout."
+    return f"Put them into {card.folder}, in diffusers' layout, as safetensors."
+
+
+def how_to_get_lora(name: str, lora: LoraSettings) -> str:
+    return f"Run python -m generator fetch {name}" if lora.repository else f"There is no file {lora.file}."
+
+
+def can_be_fetched(card: CardSettings) -> bool:
+    """Whether a hub has it, or the LoRA of its drafts."""
+    return bool(card.repository or (card.draft and card.draft.lora.repository))
+
+
+def fetch(name: str, card: CardSettings) -> Iterator[Path]:
+    """Download what a card needs with a progress bar, or finish a download that was broken off. Yields what is there.
+
+    That is all but the weights, a few megabytes, where they are in a file, and the LoRA of its drafts. Raises
+    FetchFailed when the hub cannot be reached or does not have them.
+    """
+    if card.repository:
+        folder = _fetched(name, card, _patterns(card))
+        if not is_complete(folder, card):
+            what = "configuration" if card.file else "set of safetensors"
+            raise FetchFailed("fetch_failed", f"{card.repository} has no complete {what} for {name}.")
+        yield folder
+    if card.draft and card.draft.lora.repository:
+        lora = card.draft.lora
+        file = _fetched(name, lora, [lora.weight_name]) / lora.weight_name
+        if not file.is_file():
+            raise FetchFailed("fetch_failed", f"{lora.repository} has no {lora.weight_name} for the drafts of {name}.")
+        yield file
+
+
+def _fetched(name: str, source: CardSettings | LoraSettings, patterns: list[str]) -> Path:
+    assert source.repository is not None
+    try:
+        return Path(snapshot_download(source.repository, revision=source.revision, allow_patterns=patterns))
+    except (OSError, HTTPError, RevisionResolutionError) as error:
+        why = str(error).partition("\n")[0]
+        raise FetchFailed("fetch_failed", f"{name} could not be fetched from {source.repository}: {why}") from error
+
+
+def is_complete(folder: Path, card: CardSettings) -> bool:
+    """Whether every part that draws is here with its configuration and, unless a file has them, its weights."""
+    return (folder / "model_index.json").is_file() and all(
+        (folder / part / described_by).is_file() and _has_weights(folder, part, card)
+        for part, described_by in _PARTS_OF[card.family].items()
+    )
+
+
+def _has_weights(folder: Path, part: str, card: CardSettings) -> bool:
+    patterns = _weights(part, card)
+    return not patterns or any(any(folder.glob(pattern)) for pattern in patterns)
+
+
+def _folder(card: CardSettings) -> Path | None:
+    """The folder with all that a card needs beside its file, or None."""
+    if card.repository:
+        folder = _cached(card, _patterns(card))
+    elif card.built_in:
+        # A package of ours has its weights beside its modules, as plain files.
+        folder = Path(str(files("generator") / card.built_in / "weights"))
+    else:
+        folder = card.folder
+    if folder is None or (card.file and not card.file.is_file()):
+        return None
+    return folder if is_complete(folder, card) else None
+
+
+def _lora_file(lora: LoraSettings) -> Path | None:
+    file = lora.file
+    if lora.repository:
+        folder = _cached(lora, [lora.weight_name])
+        file = folder / lora.weight_name if folder else None
+    return file if file and file.is_file() else None
+
+
+def _cached(source: CardSettings | LoraSettings, patterns: list[str]) -> Path | None:
+    assert source.repository is not None
+    try:
+        return Path(
+            snapshot_download(
+                source.repository, revision=source.revision, allow_patterns=patterns, local_files_only=True
+            )
+        )
+    except LocalEntryNotFoundError:
+        return None
+
+
+def _patterns(card: CardSettings) -> list[str]:
+    """Configurations, tokenizers and the weights of one variant, of the parts that draw; never pickles, never code."""
+    patterns = ["model_index.json"]
+    for part in _PARTS_OF[card.family]:
+        patterns += [f"{part}/*.json", f"{part}/*.txt", *_weights(part, card)]
+    return patterns
+
+
+def _weights(part: str, card: CardSettings) -> list[str]:
+    """The names that a part's weights can have in the card's variant: one file, or several with their number."""
+    if card.file or part in _WITHOUT_WEIGHTS:
+        return []
+    name = "model" if part.startswith("text_encoder") else "diffusion_pytorch_model"
+    variant = f".{card.variant}" if card.variant else ""
+    return [f"{part}/{name}{variant}{number}.safetensors" for number in ("", "-*-of-*")]
+
+
+def _digest(weights: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for file in weights:
+        size = file.stat().st_size
+        digest.update(f"{file.parent.name}/{file.name} {size}\n".encode())
+        with file.open("rb") as stream:
+            digest.update(stream.read(_DIGEST_BYTES))
+            stream.seek(max(0, size - _DIGEST_BYTES))
+            digest.update(stream.read())
+    return f"files-{digest.hexdigest()[:16]}"

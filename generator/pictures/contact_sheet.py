@@ -1,0 +1,115 @@
+"""Many pictures on one, under their headings, to be looked at on a phone. Knows neither jobs nor files."""
+
+from collections.abc import Sequence
+from importlib.resources import files
+from io import BytesIO
+from math import ceil, sqrt
+
+from PIL import Image, ImageDraw, ImageFont
+from PIL.Image import Resampling
+
+# Four of these side by side are as many pixels as a large picture.
+CELL_SIDE = 400
+_GAP = 8
+# A sheet of three columns is a third as wide on a phone: this is then as large as small print.
+_FONT_PX = 32
+_LINE_PX = 40
+# It has the letters of most of Europe, Greek and Cyrillic; Pillow's own has no accents.
+_FONT = "fonts/DejaVuSans.ttf"
+_MAX_LINES = 2
+_PAPER, _INK = "white", "black"
+
+
+def contact_sheet(pictures: Sequence[Image.Image], *, columns: Sequence[str], rows: Sequence[str]) -> Image.Image:
+    """The pictures row by row, each column's heading on top and each row's above the row.
+
+    Without ``rows``, ``columns`` are the pictures' own headings, and the sheet is about as wide as high.
+    """
+    across = len(columns) if rows else ceil(sqrt(len(pictures)))
+    cells = [_fitted(picture) for picture in pictures]
+    width = max(cell.width for cell in cells)
+    lines = [cells[first : first + across] for first in range(0, len(cells), across)]
+    sheet = _Sheet(across, width)
+    if rows:
+        sheet.headings(columns)
+    for number, line in enumerate(lines):
+        if rows:
+            sheet.band(rows[number])
+        else:
+            sheet.headings(columns[number * across :][: len(line)])
+        sheet.pictures(line, first=number * across + 1)
+    return sheet.image()
+
+
+class _Sheet:
+    """Grows downwards: the height is known at the end."""
+
+    def __init__(self, across: int, cell_width: int) -> None:
+        self._cell_width = cell_width
+        self._width = across * (cell_width + _GAP) + _GAP
+        self._font = ImageFont.truetype(BytesIO(files("generator.pictures").joinpath(_FONT).read_bytes()), _FONT_PX)
+        self._strips: list[Image.Image] = []
+
+    def headings(self, texts: Sequence[str]) -> None:
+        wrapped = [self._wrapped(text, self._cell_width) for text in texts]
+        strip, draw = self._strip(max(len(lines) for lines in wrapped) * _LINE_PX + _GAP)
+        for number, lines in enumerate(wrapped):
+            draw.multiline_text(self._at(number), "\n".join(lines), fill=_INK, font=self._font, spacing=2)
+        self._strips.append(strip)
+
+    def band(self, text: str) -> None:
+        strip, draw = self._strip(_LINE_PX + _GAP)
+        draw.text(self._at(0), self._cut(" ".join(text.split()), self._width - 2 * _GAP), fill=_INK, font=self._font)
+        self._strips.append(strip)
+
+    def pictures(self, cells: Sequence[Image.Image], *, first: int) -> None:
+        """In a row; each has its number, by which one asks for it, in its corner, from ``first``."""
+        strip, draw = self._strip(max(cell.height for cell in cells) + 2 * _GAP)
+        for place, cell in enumerate(cells):
+            x, y = self._at(place)
+            strip.paste(cell, (x, y))
+            draw.rectangle((x, y, x + _LINE_PX, y + _LINE_PX), fill=_PAPER)
+            draw.text((x + _LINE_PX / 2, y + _LINE_PX / 2), str(first + place), _INK, self._font, anchor="mm")
+        self._strips.append(strip)
+
+    def image(self) -> Image.Image:
+        whole = Image.new("RGB", (self._width, sum(strip.height for strip in self._strips)), _PAPER)
+        top = 0
+        for strip in self._strips:
+            whole.paste(strip, (0, top))
+            top += strip.height
+        return whole
+
+    def _strip(self, height: int) -> tuple[Image.Image, ImageDraw.ImageDraw]:
+        strip = Image.new("RGB", (self._width, height), _PAPER)
+        return strip, ImageDraw.Draw(strip)
+
+    def _at(self, number: int) -> tuple[int, int]:
+        return _GAP + number * (self._cell_width + _GAP), _GAP
+
+    def _wrapped(self, text: str, width: int) -> list[str]:
+        """Lines of at most ``width`` pixels; what is too long ends in an ellipsis."""
+        lines = [""]
+        for word in text.split():
+            longer = f"{lines[-1]} {word}".strip()
+            if self._font.getlength(longer) <= width or not lines[-1]:
+                lines[-1] = longer
+            else:
+                lines.append(word)
+        kept = lines[:_MAX_LINES]
+        if len(lines) > _MAX_LINES:
+            kept[-1] += "…"
+        return [self._cut(line, width) for line in kept]
+
+    def _cut(self, line: str, width: int) -> str:
+        if self._font.getlength(line) <= width:
+            return line
+        while line and self._font.getlength(f"{line}…") > width:
+            line = line[:-1]
+        return f"{line}…"
+
+
+def _fitted(picture: Image.Image) -> Image.Image:
+    small = picture.copy()
+    small.thumbnail((CELL_SIDE, CELL_SIDE), Resampling.LANCZOS)
+    return small

@@ -1,0 +1,97 @@
+"""What goes with a drawn image: a small copy, a blurhash, the recipe in A1111's words. Knows no files.
+
+What is no picture is refused here: another size than asked, or one colour from edge to edge.
+"""
+
+import base64
+import io
+
+import blurhash
+from PIL.Image import Image, Resampling
+
+from generator.api.types import Recipe
+from generator.errors import DrawingFailed
+
+THUMBNAIL_MIMETYPE = "image/jpeg"
+# What Element shows in the timeline on a screen of two pixels a point.
+THUMBNAIL_SIDE = 800
+# Below this the blocks of JPEG show on flat colours; above it the copy is hardly smaller than the picture.
+THUMBNAIL_QUALITY = 85
+
+# Nine large pictures are then below a megabyte, and small enough letters can be read.
+SHEET_MIMETYPE = "image/jpeg"
+SHEET_QUALITY = 92
+
+# Four by three is the shape that Matrix clients use; more pixels than these do not change the hash.
+BLURHASH_COMPONENTS = (4, 3)
+BLURHASH_PIXELS = (32, 32)
+
+
+def check(image: Image, recipe: Recipe) -> None:
+    """Raises DrawingFailed when this is not a picture of the size that was asked."""
+    if image.mode != "RGB" or image.size != (recipe.width, recipe.height):
+        raise DrawingFailed(
+            "bad_picture",
+            f"What came out is {image.width}×{image.height} {image.mode}, "
+            f"not the {recipe.width}×{recipe.height} that was asked.",
+        )
+    if all(low == high for low, high in _extrema(image)):
+        raise DrawingFailed("bad_picture", "What came out is a single colour and no picture. Another seed may work.")
+
+
+def enlarged(image: Image, times: int) -> Image:
+    """The picture that many times as large, softly; the same picture always gives the same pixels."""
+    return image if times == 1 else image.resize((image.width * times, image.height * times), Resampling.LANCZOS)
+
+
+def thumbnail(image: Image) -> tuple[bytes, tuple[int, int]]:
+    """A small copy and its size. The same image gives the same bytes, so it need not be kept."""
+    small = image.copy()
+    small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Resampling.LANCZOS)
+    return _jpeg(small, THUMBNAIL_QUALITY), small.size
+
+
+def sheet(image: Image) -> bytes:
+    return _jpeg(image, SHEET_QUALITY)
+
+
+def preview(image: Image) -> str:
+    """A small picture as a data: URL."""
+    data = base64.b64encode(_jpeg(image, THUMBNAIL_QUALITY)).decode()
+    return f"data:{THUMBNAIL_MIMETYPE};base64,{data}"
+
+
+def blurhash_of(image: Image) -> str:
+    width, height = BLURHASH_PIXELS
+    data = image.resize(BLURHASH_PIXELS, Resampling.BILINEAR).tobytes()
+    pixels = [[data[3 * (y * width + x) :][:3] for x in range(width)] for y in range(height)]
+    return str(blurhash.encode(pixels, *BLURHASH_COMPONENTS))
+
+
+def a1111_parameters(recipe: Recipe, *, enlarged: int = 1) -> str:
+    """The recipe as AUTOMATIC1111's web UI writes it, which other tools read: its Size is what was drawn."""
+    settings = {
+        "Steps": recipe.steps,
+        "Sampler": recipe.sampler,
+        "CFG scale": f"{recipe.guidance_scale:g}",
+        "Seed": recipe.seed,
+        "Size": f"{recipe.width}x{recipe.height}",
+        "Model": recipe.model,
+    }
+    if recipe.strength is not None:
+        settings["Denoising strength"] = f"{recipe.strength:g}"
+    if enlarged > 1:
+        settings |= {"Postprocess upscale by": enlarged, "Postprocess upscaler": "Lanczos"}
+    lines = [recipe.prompt, f"Negative prompt: {recipe.negative_prompt}" if recipe.negative_prompt else None]
+    lines.append(", ".join(f"{key}: {value}" for key, value in settings.items()))
+    return "\n".join(line for line in lines if line is not None)
+
+
+def _jpeg(image: Image, quality: int) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=quality)
+    return out.getvalue()
+
+
+def _extrema(image: Image) -> tuple[tuple[int, int], ...]:
+    return image.getextrema()  # type: ignore[return-value]  # of an RGB image: one pair a band

@@ -1,0 +1,269 @@
+"""The pictures on disk: ``<theme>/<date>-<time>-<slug>-<seed>-<job>-<n>.png``, each with its recipe beside it.
+
+The files are the only truth: nothing about them is remembered. Everything here blocks, so it is called in a thread.
+Knows neither jobs' states nor HTTP.
+"""
+
+import contextlib
+import logging
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from generator.api.types import Facts, Picture, Recipe, Sheet, SheetRequest
+from generator.errors import DrawingFailed, Refused
+from generator.pictures import encoding, png
+from generator.pictures.contact_sheet import contact_sheet
+from generator.pictures.file_names import PictureName, job_and_n, words_name
+from generator.pictures.image_files import UNREADABLE
+from generator.recipes import recipe_file
+from generator.workers.messages import Drawn
+
+log = logging.getLogger(__name__)
+
+_UNFINISHED = ".unfinished-"
+
+# Beside a picture: the bytes of the one that it was drawn from, as they came.
+_DRAWN_FROM = ".image"
+
+
+class Gone(Refused):
+    """The picture is not on disk any more."""
+
+
+class PictureStore:
+    """One folder of pictures."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        # A theme's folder goes with its last file, and must not go between its making and its first file.
+        self._folders = threading.Lock()
+
+    def save(self, drawn: Drawn, recipe: Recipe, job: str, n: int, *, image: bytes | None = None) -> Picture:
+        """Write picture and recipe, and the ``image`` that it was drawn from, each whole or not at all.
+
+        Raises DrawingFailed.
+        """
+        encoding.check(drawn.image, recipe)
+        enlarged = encoding.enlarged(drawn.image, drawn.enlarge)
+        when = datetime.now().astimezone().replace(microsecond=0)
+        facts = Facts(
+            job=job,
+            drawn=when.isoformat(),
+            seconds=round(drawn.seconds, 2),
+            model_revision=drawn.model_revision,
+            plan=drawn.plan,
+            notes=drawn.notes,
+        )
+        text = recipe_file.write(recipe, facts)
+        parameters = encoding.a1111_parameters(recipe, enlarged=drawn.enlarge)
+        data = png.encode(enlarged, {"parameters": parameters, "easel": text})
+        name = PictureName(when, recipe.prompt, recipe.seed, job, n)
+        try:
+            with self._folders:
+                path = self._theme_folder(recipe.theme) / f"{name}.png"
+                # The picture is last: whoever sees it finds its recipe too.
+                write_whole(path.with_suffix(".yml"), text.encode())
+                if image is not None:
+                    write_whole(beside(path), image)
+                write_whole(path, data)
+        except OSError as error:
+            raise DrawingFailed(
+                "not_written", f"The picture could not be written to disk: {error.strerror}."
+            ) from error
+        return _picture(enlarged, n, path, len(data), recipe, facts)
+
+    def restore(self, job: str, recipes: tuple[Recipe, ...]) -> tuple[Picture, ...]:
+        """The first pictures of a job, as far as they are on disk and were drawn from these very recipes."""
+        files = list(self._files_of(job))
+        pictures: list[Picture] = []
+        for n, recipe in enumerate(recipes):
+            found = (_restored(path, job, n, recipe) for path, number in files if number == n)
+            picture = next((picture for picture in found if picture is not None), None)
+            if picture is None:
+                break
+            pictures.append(picture)
+        return tuple(pictures)
+
+    def png(self, picture: Picture) -> bytes:
+        """Raises Gone."""
+        return self._read(picture, ".png")
+
+    def recipe(self, picture: Picture) -> bytes:
+        """Raises Gone."""
+        return self._read(picture, ".yml")
+
+    def thumbnail(self, picture: Picture) -> bytes:
+        """Made anew each time. Raises Gone."""
+        try:
+            with Image.open(self.path(picture)) as image:
+                return encoding.thumbnail(image)[0]
+        except UNREADABLE as error:
+            raise _gone(picture) from error
+
+    def sheet(self, asked: SheetRequest, pictures: Sequence[Picture]) -> Sheet:
+        """What is to be known of the pictures' sheet. Made anew each time, as its bytes are. Raises Gone."""
+        image = self._sheet(asked, pictures)
+        return Sheet(
+            filename=f"{pictures[0].filename.rpartition('-')[0]}-sheet.jpg",
+            mimetype=encoding.SHEET_MIMETYPE,
+            size=len(encoding.sheet(image)),
+            **_seen(image),
+        )
+
+    def sheet_image(self, asked: SheetRequest, pictures: Sequence[Picture]) -> bytes:
+        """Raises Gone."""
+        return encoding.sheet(self._sheet(asked, pictures))
+
+    def sheet_thumbnail(self, asked: SheetRequest, pictures: Sequence[Picture]) -> bytes:
+        """Raises Gone."""
+        return encoding.thumbnail(self._sheet(asked, pictures))[0]
+
+    def sheet_recipes(self, asked: SheetRequest, pictures: Sequence[Picture]) -> bytes:
+        return recipe_file.write_sheet(asked, [(picture.recipe, picture.facts) for picture in pictures]).encode()
+
+    def _sheet(self, asked: SheetRequest, pictures: Sequence[Picture]) -> Image.Image:
+        try:
+            images = [Image.open(self.path(picture)).convert("RGB") for picture in pictures]
+        except UNREADABLE as error:
+            raise _gone(pictures[0]) from error
+        return contact_sheet(images, columns=asked.columns, rows=asked.rows)
+
+    def forget(self, job: str) -> None:
+        """Delete all files of a job."""
+        with self._folders:
+            for path, _ in self._files_of(job):
+                _delete(path)
+
+    def delete_older_than(self, days: int) -> None:
+        """Delete the pictures that were drawn more than ``days`` ago."""
+        self._delete_older_than(days, lambda path: job_and_n(path.stem) is not None)
+
+    def delete_unfinished(self) -> None:
+        """Delete what a process that was killed had not written to its end."""
+        self._delete_older_than(1, lambda path: path.name.startswith(_UNFINISHED))
+
+    def _delete_older_than(self, days: int, is_meant: Callable[[Path], bool]) -> None:
+        oldest = time.time() - days * 24 * 3600
+        with self._folders:
+            for theme in self._themes():
+                for path in theme.iterdir():
+                    if is_meant(path) and path.lstat().st_mtime < oldest:
+                        path.unlink()
+                _remove_if_empty(theme)
+
+    def path(self, picture: Picture) -> Path:
+        """Where the picture is, or was."""
+        return self.folder / words_name(picture.recipe.theme) / picture.filename
+
+    def _read(self, picture: Picture, suffix: str) -> bytes:
+        try:
+            return self.path(picture).with_suffix(suffix).read_bytes()
+        except OSError as error:
+            raise _gone(picture) from error
+
+    def _theme_folder(self, theme: str) -> Path:
+        folder = self.folder / words_name(theme)
+        folder.mkdir(parents=True, exist_ok=True)
+        if folder.is_symlink():
+            raise DrawingFailed(
+                "not_written", "The folder of this theme is a link, and Easel does not write through links."
+            )
+        return folder
+
+    def _themes(self) -> Iterator[Path]:
+        if self.folder.is_dir():
+            folders = (path for path in self.folder.iterdir() if path.is_dir() and not path.is_symlink())
+            # One that is hidden is no theme's.
+            yield from (path for path in folders if not path.name.startswith("."))
+
+    def _files_of(self, job: str) -> Iterator[tuple[Path, int]]:
+        """A job's pictures, by their recipes: those are written first and deleted last."""
+        for theme in self._themes():
+            for path in theme.glob(f"*-{job}-*.yml"):
+                if (whose := job_and_n(path.stem)) and whose[0] == job and not path.is_symlink():
+                    yield path.with_suffix(".png"), whose[1]
+
+
+def _picture(image: Image.Image, n: int, path: Path, size: int, recipe: Recipe, facts: Facts) -> Picture:
+    return Picture(
+        n=n,
+        filename=path.name,
+        mimetype="image/png",
+        size=size,
+        **_seen(image),
+        prompt=recipe.prompt,
+        recipe=recipe,
+        facts=facts,
+    )
+
+
+def _seen(image: Image.Image) -> dict[str, Any]:
+    """The fields of an ``ImageFile`` that the image itself tells, whatever its file is."""
+    thumbnail, (thumbnail_width, thumbnail_height) = encoding.thumbnail(image)
+    return {
+        "width": image.width,
+        "height": image.height,
+        "blurhash": encoding.blurhash_of(image),
+        "thumbnail_width": thumbnail_width,
+        "thumbnail_height": thumbnail_height,
+        "thumbnail_size": len(thumbnail),
+        "thumbnail_mimetype": encoding.THUMBNAIL_MIMETYPE,
+    }
+
+
+def _restored(path: Path, job: str, n: int, recipe: Recipe) -> Picture | None:
+    """The picture of a file, unless it was drawn from another recipe, or cannot be read."""
+    try:
+        text = path.with_suffix(".yml").read_text(encoding="utf-8")
+        facts = recipe_file.read_facts(text)
+        if recipe_file.write(recipe, facts) != text:
+            return None
+        with Image.open(path) as image:
+            return _picture(image.convert("RGB"), n, path, path.stat().st_size, recipe, facts)
+    except (*UNREADABLE, Refused) as error:
+        # The file's name, which most of these errors say, has words of the prompt.
+        log.warning("job %s: picture %d is drawn again, since its files cannot be read", job, n)
+        log.debug("%s: %s", path, error)
+        return None
+
+
+def beside(path: Path) -> Path:
+    """Where the picture is that the one at ``path``, or its recipe, was drawn from."""
+    return path.with_suffix(_DRAWN_FROM)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file that is there whole or not at all, after a power cut too."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=_UNFINISHED, delete=False) as file:
+        try:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
+def _delete(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    beside(path).unlink(missing_ok=True)
+    path.with_suffix(".yml").unlink(missing_ok=True)
+    _remove_if_empty(path.parent)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def _gone(picture: Picture) -> Gone:
+    return Gone("gone", "This picture is not kept any more.", field="n", value=picture.n)

@@ -1,0 +1,248 @@
+"""From what a client asked to a full recipe, or a refusal that names field, value, limit and choices.
+
+Everything is checked here, before a job is queued. Pure: knows neither aiohttp nor the card.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from math import ceil
+from typing import TypeVar
+
+from generator.api import limits
+from generator.api.types import SLOTS, ModelCard, Recipe, RecipeRequest, Slots
+from generator.errors import Refused
+from generator.models.cards import MAX_STEPS_OF_LCM, SAMPLERS, TIERS
+from generator.recipes import prompt
+
+Number = TypeVar("Number", int, float)
+
+
+def resolve(
+    request: RecipeRequest,
+    *,
+    cards: Mapping[str, ModelCard],
+    default_model: str,
+    job_id: str,
+    n: int = 0,
+    image_size: tuple[int, int] | None = None,
+) -> Recipe:
+    """Fill in what was not said and check all of it. Raises Refused.
+
+    ``image_size`` are the sides of the image to draw from, whose shape a picture has if no size was said.
+    A seed that was not said is made from the job's id, so that the same job submitted again is the same picture.
+    """
+    card = cards[_choice("model", request.model or default_model, tuple(cards))]
+    defaults, bounds = card.defaults, card.limits
+    width, height = _size(request, card, image_size)
+    slots = _slots(request.slots)
+    if not slots.joined():
+        raise Refused("empty_prompt", "The prompt is empty: say at least what the subject is.", field="slots")
+    tier = _choice("tier", request.tier or defaults.tier, TIERS)
+    guidance_scale = _guidance_scale(request, card, tier)
+    negative = _negative_prompt(request, card, guidance_scale)
+    for field, text in (("slots", slots.joined()), ("negative_prompt", negative)):
+        _text_is_drawable(field, text)
+    usual = card.draft if tier == "draft" else defaults
+    sampler = _choice("sampler", request.sampler or usual.sampler, SAMPLERS)
+    most_steps = min(bounds.max_steps, MAX_STEPS_OF_LCM) if sampler == "lcm" else bounds.max_steps
+    steps = _bounded("steps", request.steps, min(usual.steps, most_steps), 1, most_steps)
+    return Recipe(
+        slots=slots,
+        negative_prompt=negative,
+        theme=_one_line(request.theme or "") or _theme(slots),
+        model=card.name,
+        seed=_seed_of(job_id, n) if request.seed is None else request.seed,
+        width=width,
+        height=height,
+        steps=steps,
+        guidance_scale=guidance_scale,
+        sampler=sampler,
+        tier=tier,
+        image=request.image,
+        strength=_strength(request, steps),
+    )
+
+
+def _strength(request: RecipeRequest, steps: int) -> float | None:
+    """A strength without an image says nothing; one with it must leave a step to draw."""
+    if request.image is None:
+        if request.strength is not None:
+            raise Refused(
+                "no_image",
+                "Strength is for drawing from a picture, and there is none.",
+                field="strength",
+                value=request.strength,
+            )
+        return None
+    strength = limits.DEFAULT_STRENGTH if request.strength is None else request.strength
+    if int(steps * strength) < 1:
+        least = ceil(1000 / steps) / 1000
+        raise Refused(
+            "out_of_range",
+            f"A strength of {strength:g} leaves none of {steps} steps to draw; it can be {least:g} to 1.",
+            field="strength",
+            value=strength,
+            limit=[least, 1],
+        )
+    return strength
+
+
+def _negative_prompt(request: RecipeRequest, card: ModelCard, guidance_scale: float) -> str:
+    """What was said, else the model's own where there is guidance that could look at it."""
+    usual = card.defaults.negative_prompt if guidance_scale > 1 else ""
+    negative = _prompt(usual if request.negative_prompt is None else request.negative_prompt)
+    if negative and not card.limits.max_guidance_scale:
+        raise Refused(
+            "no_guidance",
+            f"{card.name} draws without guidance, so it takes no negative prompt.",
+            field="negative_prompt",
+            value=negative[:80],
+            limit=0,
+        )
+    return negative
+
+
+def _guidance_scale(request: RecipeRequest, card: ModelCard, tier: str) -> float:
+    asked, bounds, draft = request.guidance_scale, card.limits, card.draft
+    if bounds.max_guidance_scale:
+        low, high = bounds.min_guidance_scale, bounds.max_guidance_scale
+        if tier == "draft":
+            high = min(high, draft.max_guidance_scale)
+            return _bounded("guidance_scale", asked, draft.guidance_scale, low, high, where="in a draft ")
+        return _bounded("guidance_scale", asked, card.defaults.guidance_scale, low, high)
+    # 0 and 1 both say: without.
+    if asked not in (None, 0, 1):
+        raise Refused(
+            "no_guidance",
+            f"{card.name} draws without guidance, so its guidance scale cannot be {_plain(asked)}.",
+            field="guidance_scale",
+            value=asked,
+            limit=0,
+        )
+    return card.defaults.guidance_scale
+
+
+def _slots(asked: Slots) -> Slots:
+    """The terms in compel's spelling, without those that were nothing but white space."""
+    terms = {slot: tuple(filter(None, map(_prompt, getattr(asked, slot)))) for slot in SLOTS}
+    # Not checked again: a converted term may be a little longer than what a client may send.
+    return asked.model_copy(update=terms)
+
+
+def _prompt(text: str) -> str:
+    """The text on one line, in compel's spelling."""
+    return prompt.from_a1111(_one_line(text))
+
+
+def _one_line(text: str) -> str:
+    """One space for every run of white space and control characters, which no PNG may carry."""
+    return re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", text).strip()
+
+
+def _size(request: RecipeRequest, card: ModelCard, image_size: tuple[int, int] | None) -> tuple[int, int]:
+    """Sides rounded to the multiple that the model draws, inside its limits."""
+    if image_size is not None and request.width is None and request.height is None:
+        return _like(image_size, card)
+    bounds, multiple = card.limits, card.limits.side_multiple
+    max_side, max_pixels = bounds.max_side, bounds.max_pixels
+    if image_size is not None:
+        max_side, max_pixels = bounds.max_side_from_image, bounds.max_pixels_from_image
+    width, height = (
+        round(_bounded(field, asked, default, bounds.min_side, max_side) / multiple) * multiple
+        for field, asked, default in (
+            ("width", request.width, card.defaults.width),
+            ("height", request.height, card.defaults.height),
+        )
+    )
+    if width * height > max_pixels:
+        raise Refused(
+            "too_large",
+            f"{width}×{height} is {width * height:,} pixels; {card.name} draws at most {max_pixels:,}.",
+            field="width",
+            value=width * height,
+            limit=max_pixels,
+        )
+    return width, height
+
+
+def _like(image_size: tuple[int, int], card: ModelCard) -> tuple[int, int]:
+    """About as many pixels as the model usually draws, in the image's shape as far as the limits allow that."""
+    bounds, multiple = card.limits, card.limits.side_multiple
+    pixels = min(card.defaults.width * card.defaults.height, bounds.max_pixels)
+    width, height = image_size
+    low, high = bounds.min_side / pixels**0.5, min(bounds.max_side, pixels / bounds.min_side) / pixels**0.5
+    stretch = min(max((width / height) ** 0.5, low, 1 / high), high, 1 / low)
+    # Rounded down, so that there are never more pixels than may be.
+    return tuple(  # type: ignore[return-value]
+        max(bounds.min_side, int(pixels**0.5 * factor + 1e-6) // multiple * multiple)
+        for factor in (stretch, 1 / stretch)
+    )
+
+
+def _bounded(
+    field: str, asked: Number | None, default: Number, low: Number, high: Number, *, where: str = ""
+) -> Number:
+    if asked is None:
+        return default
+    if not low <= asked <= high:
+        allowed = f"{_plain(low)} to {_plain(high)}" if low < high else f"{_plain(low)} only"
+        raise Refused(
+            "out_of_range",
+            f"{field.replace('_', ' ')} is {_plain(asked)}; {where}it can be {allowed}.",
+            field=field,
+            value=asked,
+            limit=[low, high],
+        )
+    return asked
+
+
+def _plain(number: float) -> str:
+    """As a person writes it: 30, not 30.0."""
+    return f"{number:g}" if isinstance(number, float) else str(number)
+
+
+def _choice(field: str, asked: str, choices: tuple[str, ...]) -> str:
+    if asked in choices:
+        return asked
+    near = get_close_matches(asked.lower(), choices, n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise Refused(
+        "unknown_choice",
+        f"There is no {field} “{asked[:80]}” here.{hint} There is: {', '.join(choices)}.",
+        field=field,
+        value=asked[:80],
+        choices=choices,
+    )
+
+
+def _text_is_drawable(field: str, text: str) -> None:
+    if len(text) > limits.MAX_PROMPT_CHARS:
+        raise Refused(
+            "too_long",
+            f"The {'prompt' if field == 'slots' else 'negative prompt'} has {len(text)} characters; "
+            f"it can have {limits.MAX_PROMPT_CHARS}.",
+            field=field,
+            value=len(text),
+            limit=limits.MAX_PROMPT_CHARS,
+        )
+    try:
+        prompt.parse(text)
+    except prompt.PromptError as error:
+        raise Refused(error.code, str(error), field=field, value=error.value, limit=error.limit) from error
+
+
+def _theme(slots: Slots) -> str:
+    """The first subject term, or the first of all terms, without its weights."""
+    first = next(term for slot in SLOTS for term in getattr(slots, slot))
+    try:
+        plain = "".join(text for text, _ in prompt.parse(first)).strip()
+    except prompt.PromptError:  # brackets that go on into the next term
+        plain = first
+    return _one_line(plain)[: limits.MAX_THEME_CHARS].strip() or "untitled"
+
+
+def _seed_of(job_id: str, n: int) -> int:
+    digest = hashlib.sha256(f"{job_id}/{n}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")

@@ -1,0 +1,83 @@
+"""`make run`: a household on this machine, and a chat with its bot in the terminal.
+
+$SAY is one message to send, as it stands; the exit status then tells whether picture and recipe came. Without it the
+terminal is a chat. $EASEL_HOUSEHOLD is the folder of the household's state, else `.household` in the checkout.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+from deploy.plugin import ROOT
+from household.chat import Chat
+from household.errors import HouseholdError
+from household.home import Household, household
+from household.person import Person
+
+ROOM = "Easel"
+PERSON = "you"
+FOLDER = Path(os.environ.get("EASEL_HOUSEHOLD") or ROOT / ".household").absolute()
+
+
+async def room_with_bot(home: Household, person: Person) -> str:
+    """The id of the encrypted room that the person and the bot share, made in the first run."""
+    room_id: str | None = home.memory.recall("room")
+    if room_id is None:
+        room_id = await person.make_room(ROOM, encrypted=True, invite=(home.bot.user_id,))
+        home.memory.remember("room", room_id)
+    await person.wait_for_member(room_id, home.bot.user_id)
+    return room_id
+
+
+async def who_draws(home: Household) -> str:
+    """The model that draws by default, and what it is."""
+    capabilities = await home.generator.capabilities()
+    card = next(card for card in capabilities["models"] if card["name"] == capabilities["default_model"])
+    return f"{card['name']} draws here: {card['about']}." if card["about"] else f"{card['name']} draws here."
+
+
+async def live(folder: Path, say: str) -> bool:
+    """Start everything, then send ``say`` or chat; whether what was asked for came."""
+    print("Starting a homeserver, maubot and the generator ...", file=sys.stderr)
+    async with household(folder) as home:
+        person = await home.person(PERSON)
+        room_id = await room_with_bot(home, person)
+        chat = Chat(person, room_id=room_id, bot=home.bot.user_id, folder=folder / "pictures")
+        print(await who_draws(home), file=sys.stderr)
+        if say:
+            return await home.unless_it_fails(chat.say_once(say))
+        print(
+            f"Any Matrix client on this machine can log in:\n"
+            f"  homeserver  {home.url}\n"
+            f"  user        {person.account.user_id}\n"
+            f"  password    {person.account.password}\n"
+            f"The bot is {home.bot.user_id}; its recovery key is in {folder / 'recovery-key.txt'}\n"
+            f"Type a message, for example: !draw otter, cowboy hat (Ctrl-D ends)"
+        )
+        await home.unless_it_fails(chat.talk())
+        return True
+
+
+async def main() -> int:
+    """The exit status."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    for stop in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(stop, task.cancel)
+    # What a client library notes about keys and devices is no part of the chat.
+    logging.getLogger("nio").setLevel(logging.CRITICAL)
+    try:
+        return 0 if await live(FOLDER, os.environ.get("SAY", "")) else 1
+    except HouseholdError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(asyncio.run(main()))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.exit(130)

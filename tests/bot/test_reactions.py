@@ -1,0 +1,357 @@
+"""Deleting, reacting, editing, leaving: what people do in Matrix anyway, and what it does to their pictures."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from bot.easel.commands.draw import UNREAD_RECIPE
+from bot.easel.jobs.job import job_id
+from bot.easel.room import replies
+
+BOB = "@bob:example.com"
+
+
+@pytest.fixture
+def maubot_plugin_config_overrides() -> dict[str, Any]:
+    """What happens here is more than a homeserver's limit allows at once."""
+    return {"rate_limit_per_second": 0}
+
+
+@pytest.fixture
+async def drawn(generator) -> asyncio.Event:
+    """Until this is set, every job is queued; then it is drawn."""
+    return generator.wait_after(1)
+
+
+@pytest.fixture
+async def waiting(drawing_room, generator, homeserver, drawn) -> str:
+    """A command whose job waits for its turn."""
+    event_id = await drawing_room.say("!draw otter --seed 1")
+    await homeserver.marked("reaction")
+    await homeserver.until(lambda: generator.jobs)
+    return event_id
+
+
+async def react(room, event_id: str, key: str, **more) -> str:
+    relation = {"rel_type": "m.annotation", "event_id": event_id, "key": key}
+    return await room.put({"m.relates_to": relation}, type="m.reaction", **more)
+
+
+async def edit(room, event_id: str, body: str, **more) -> str:
+    new = {"msgtype": "m.text", "body": body}
+    return await room.put(
+        {
+            "msgtype": "m.text",
+            "body": f"* {body}",
+            "m.new_content": new,
+            "m.relates_to": {"rel_type": "m.replace", "event_id": event_id},
+        },
+        **more,
+    )
+
+
+async def seeds(homeserver, number: int) -> list[str]:
+    return [file.content["body"] for file in await homeserver.files(number)]
+
+
+async def state(plugin, event_id: str) -> str:
+    return await plugin.database.fetchval("SELECT state FROM job WHERE id = $1", job_id(event_id))
+
+
+async def test_deleting_the_message_cancels(drawing_room, homeserver, generator, plugin, waiting):
+    await drawing_room.put({}, type="m.room.redaction", redacts=waiting)
+    assert generator.cancelled == [job_id(waiting)]
+    assert await state(plugin, waiting) == "deleted"
+    # The reaction of the bot goes, and nothing comes in its place.
+    (redaction,) = await homeserver.until(lambda: [e for e in homeserver.events if e.type == "m.room.redaction"])
+    assert redaction.content["redacts"].startswith("$sent-")
+    assert [event.kind for event in homeserver.events if event.kind] == ["reaction"]
+
+
+@pytest.mark.parametrize("key", ["❌", "❌\ufe0f"])
+async def test_a_cross_cancels_and_shows_that_it_did(drawing_room, homeserver, generator, plugin, waiting, key):
+    await react(drawing_room, waiting, key)
+    assert generator.cancelled == [job_id(waiting)]
+    ended = await homeserver.marked("ended")
+    assert ended.content["m.relates_to"] == {
+        "rel_type": "m.annotation",
+        "event_id": waiting,
+        "key": "🚫 cancelled",
+    }
+
+
+@pytest.mark.parametrize(
+    ("sender", "may"), [(BOB, False), ("@creator:example.com", True), ("@moderator:example.com", True)]
+)
+async def test_others_may_not_but_admins_may(drawing_room, homeserver, generator, plugin, drawn, waiting, sender, may):
+    homeserver.power_levels = {"@moderator:example.com": 100, BOB: 50}
+    await react(drawing_room, waiting, "❌", sender=sender)
+    await drawing_room.put({}, type="m.room.redaction", redacts=waiting, sender=sender)
+    assert generator.cancelled == ([job_id(waiting)] if may else [])
+    if not may:
+        drawn.set()
+        assert await seeds(homeserver, 1) == ["otter-1.yml"]
+
+
+@pytest.mark.parametrize("key", ["👍", "🎨", "x" * 100])
+async def test_other_reactions_do_nothing(drawing_room, homeserver, generator, drawn, waiting, key):
+    await react(drawing_room, waiting, key)
+    await drawing_room.put({}, type="m.reaction")
+    drawn.set()
+    await homeserver.files()
+    assert not generator.cancelled
+
+
+@pytest.mark.parametrize(
+    ("typed", "sender", "reply", "said", "left"),
+    [
+        ("!easel cancel", "@ada:example.com", None, "Cancelled: owl --seed 2", ["otter-1.yml"]),
+        ("!easel cancel all", "@ada:example.com", None, "Cancelled: otter --seed 1; owl --seed 2", []),
+        ("!easel cancel", "@ada:example.com", "$said-1", "Cancelled: otter --seed 1", ["otter-2.yml"]),
+        ("!easel cancel", BOB, None, "There is nothing of yours here to cancel.", ["otter-1.yml", "otter-2.yml"]),
+        ("!easel cancel", BOB, "$said-1", "There is nothing of yours here to cancel.", ["otter-1.yml", "otter-2.yml"]),
+    ],
+)
+async def test_the_command_cancels(
+    drawing_room, homeserver, generator, drawn, waiting, typed, sender, reply, said, left
+):
+    await drawing_room.say("!draw owl --seed 2")
+    await homeserver.until(lambda: len(generator.jobs) == 2)
+    relation = {"m.relates_to": {"m.in_reply_to": {"event_id": reply}}} if reply else {}
+    await drawing_room.say(typed, sender=sender, **relation)
+    assert said in [answer.content["body"] for answer in await homeserver.answers()]
+    drawn.set()
+    await drawing_room.say("!draw otter --seed 9", room_id="!other:example.com")
+    assert sorted(await seeds(homeserver, len(left) + 1)) == sorted([*left, "otter-9.yml"])
+
+
+async def test_the_command_cancels_nothing_of_another_room(drawing_room, homeserver, generator, waiting):
+    reply = {"m.relates_to": {"m.in_reply_to": {"event_id": waiting}}}
+    await drawing_room.say("!easel cancel", room_id="!other:example.com", **reply)
+    assert await homeserver.answer() == "There is nothing of yours here to cancel."
+    assert not generator.cancelled
+
+
+async def test_an_edit_replaces_what_waits_and_keeps_its_seed(drawing_room, homeserver, generator, plugin, drawn):
+    event_id = await drawing_room.say("!draw otter")
+    await homeserver.until(lambda: generator.jobs)
+    edited = await edit(drawing_room, event_id, "!draw owl")
+    await homeserver.until(lambda: len(generator.jobs) == 2)
+    first, second = generator.jobs.values()
+    assert second.replaces == job_id(event_id)
+    assert second.recipes[0].seed == first.recipes[0].seed
+    assert second.recipes[0].slots.subject == ("owl",)
+    assert await state(plugin, event_id) == "replaced"
+    again = await edit(drawing_room, event_id, "!draw fox --seed 4")
+    await homeserver.until(lambda: len(generator.jobs) == 3)
+    assert generator.jobs[job_id(again)].replaces == job_id(edited)
+    drawn.set()
+    assert await seeds(homeserver, 1) == ["otter-4.yml"]
+    picture = await homeserver.marked("picture")
+    assert picture.content["m.relates_to"]["m.in_reply_to"]["event_id"] == event_id
+
+
+@pytest.mark.parametrize("said", ["", " --seed 7"])
+async def test_an_edit_of_what_is_drawn_already_draws_anew_with_its_seed(drawing_room, homeserver, generator, said):
+    event_id = await drawing_room.say(f"!draw otter{said}")
+    await homeserver.files()
+    await edit(drawing_room, event_id, "!draw owl")
+    await homeserver.files(2)
+    first, second = generator.jobs.values()
+    assert second.replaces is None
+    assert second.recipes[0].seed == first.recipes[0].seed
+
+
+async def test_an_edit_while_it_is_drawn_draws_anew_as_well(drawing_room, homeserver, generator, plugin):
+    # Four lines: the last of them is a step.
+    drawn = generator.wait_after(4)
+    event_id = await drawing_room.say("!draw otter")
+    await homeserver.until(lambda: any(outlook.is_running for outlook in plugin.runner.outlooks.values()))
+    edited = await edit(drawing_room, event_id, "!draw owl")
+    drawn.set()
+    await homeserver.files(2)
+    first, second = generator.jobs.values()
+    assert list(generator.jobs) == [job_id(event_id), job_id(edited)]
+    assert second.replaces is None
+    assert second.recipes[0].seed == first.recipes[0].seed
+    assert not generator.cancelled
+
+
+async def test_an_edit_of_a_number_that_is_no_seed_draws_with_another(drawing_room, homeserver, generator, refusal):
+    generator.sins["submit"] = refusal(422, "No.")
+    event_id = await drawing_room.say("!draw otter --seed 99999999999999999999")
+    await homeserver.answers()
+    del generator.sins["submit"]
+    await edit(drawing_room, event_id, "!draw owl")
+    await homeserver.files()
+
+
+async def test_an_edit_of_an_old_message_draws_nothing(drawing_room, homeserver, generator, plugin):
+    event_id = await drawing_room.say("!draw otter")
+    await homeserver.files()
+    await plugin.database.execute("UPDATE job SET state = 'done', received_ms = received_ms - 25 * 60 * 60 * 1000")
+    await edit(drawing_room, event_id, "!draw owl")
+    await drawing_room.say("!draw fox")
+    await homeserver.files(2)
+    assert len(generator.jobs) == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "sender", "cancelled"),
+    [
+        ("never mind", "@ada:example.com", True),
+        ("!draw otter --seed 1", "@ada:example.com", False),
+        ("!draw owl --seed 3", BOB, False),
+    ],
+)
+async def test_other_edits(drawing_room, homeserver, generator, drawn, waiting, body, sender, cancelled):
+    await edit(drawing_room, waiting, body, sender=sender)
+    assert bool(generator.cancelled) is cancelled
+    assert len(generator.jobs) == 1
+
+
+async def test_an_edit_that_cannot_be_read_is_told_and_what_waited_is_not_drawn(
+    drawing_room, homeserver, generator, drawn, waiting
+):
+    await edit(drawing_room, waiting, "!draw owl --sede 7")
+    assert "sede" in await homeserver.answer()
+    assert generator.cancelled == [job_id(waiting)]
+
+
+async def test_an_edit_makes_good_what_could_not_be_read(drawing_room, homeserver, generator):
+    event_id = await drawing_room.say("!draw otter --sede 7")
+    await homeserver.answers()
+    await edit(drawing_room, event_id, "!draw otter --seed 7")
+    assert await seeds(homeserver, 1) == ["otter-7.yml"]
+
+
+@pytest.mark.parametrize("membership", ["leave", "ban"])
+async def test_leaving_cancels_what_waits_there(drawing_room, homeserver, generator, drawn, waiting, membership):
+    await drawing_room.say("!draw otter --seed 2", room_id="!other:example.com")
+    await drawing_room.say("!draw otter --seed 3", sender=BOB)
+    await homeserver.until(lambda: len(generator.jobs) == 3)
+    await drawing_room.put({"membership": membership}, type="m.room.member", state_key="@ada:example.com")
+    assert generator.cancelled == [job_id(waiting)]
+    drawn.set()
+    assert sorted(await seeds(homeserver, 2)) == ["otter-2.yml", "otter-3.yml"]
+
+
+async def test_a_picture_is_removed_by_who_asked_for_it(drawing_room, homeserver, generator, plugin):
+    event_id = await drawing_room.say("!draw otter --seed 1")
+    await homeserver.files()
+    picture = f"$sent-{(await homeserver.marked('picture')).txn_id}"
+
+    def taken_back() -> set[str]:
+        redactions = [event for event in homeserver.events if event.type == "m.room.redaction"]
+        return {event.content["redacts"].rpartition("-")[0].partition("-")[2] for event in redactions}
+
+    await react(drawing_room, picture, "🗑️", sender=BOB)
+    assert not taken_back()
+    await react(drawing_room, picture, "🗑️")
+    job = job_id(event_id)
+    await homeserver.until(lambda: {f"{job}-picture", f"{job}-recipe"} <= taken_back())
+    await homeserver.until(lambda: generator.forgotten)
+    assert generator.forgotten == [job]
+
+
+async def test_reactions_are_answered_in_the_thread_of_what_they_are_on(drawing_room, homeserver):
+    await drawing_room.say("!draw otter", **{"m.relates_to": {"rel_type": "m.thread", "event_id": "$root"}})
+    await homeserver.files()
+    picture = f"$sent-{(await homeserver.marked('picture')).txn_id}"
+    await react(drawing_room, picture, "📋")
+    await react(drawing_room, picture, "🎲")
+    await homeserver.files(2)
+    answers = [event for event in homeserver.events if event.kind in ("answer", "picture")]
+    assert len(answers) == 3
+    for answer in answers:
+        assert answer.content["m.relates_to"]["event_id"] == "$root"
+
+
+async def test_a_reaction_that_is_taken_back_cancels_and_no_other_does(drawing_room, homeserver, generator, plugin):
+    await drawing_room.say("!draw otter")
+    await homeserver.files()
+    picture = f"$sent-{(await homeserver.marked('picture')).txn_id}"
+    drawn = generator.wait_after(1)
+    mine, theirs = [await react(drawing_room, picture, "🎲", sender=one) for one in ("@ada:example.com", BOB)]
+    await homeserver.until(lambda: len(generator.jobs) == 3)
+    await drawing_room.put({}, type="m.room.redaction", redacts=mine)
+    assert generator.cancelled == [job_id(mine)]
+    await react(drawing_room, picture, "❌")
+    assert await state(plugin, theirs) == "open"
+    await react(drawing_room, picture, "❌", sender=BOB)
+    assert generator.cancelled == [job_id(mine), job_id(theirs)]
+    drawn.set()
+
+
+async def test_both_sheets_of_all_styles_are_cancelled(drawing_room, homeserver, generator):
+    generator.wait_after(1)
+    command = await drawing_room.say("!easel style sheet otter")
+    await homeserver.until(lambda: len(generator.jobs) == 2)
+    await drawing_room.put({}, type="m.room.redaction", redacts=command)
+    assert sorted(generator.cancelled) == sorted(generator.jobs)
+
+
+def recipe_file(homeserver, data: bytes, **more) -> dict:
+    """Bob's recipe file in the room; returns what makes a message a reply to it."""
+    homeserver.uploads["mxc://example.com/recipe"] = data
+    content = {"msgtype": "m.file", "body": "mine.yml", "url": "mxc://example.com/recipe", **more}
+    event = {"type": "m.room.message", "sender": BOB, "event_id": "$file", "content": content, "origin_server_ts": 1}
+    homeserver.history["!kitchen:example.com"] = [{**event, "room_id": "!kitchen:example.com"}]
+    return {"m.relates_to": {"m.in_reply_to": {"event_id": "$file"}}}
+
+
+@pytest.mark.parametrize(
+    ("data", "more", "sentence"),
+    [
+        (b"#" * 70_000, {}, replies.UNREADABLE),
+        (b"prompt: \xff", {}, replies.UNREADABLE),
+        (b"", {"household.easel": {"kind": "sheet"}}, replies.SHEET),
+        (b"", {"household.easel": {"kind": "picture"}}, replies.NO_RECIPE),
+    ],
+)
+async def test_a_reply_to_what_cannot_be_read_says_so(drawing_room, homeserver, generator, data, more, sentence):
+    await drawing_room.say("!draw otter", **recipe_file(homeserver, data, **more))
+    assert await homeserver.answer() == sentence
+    await drawing_room.say("!draw otter", **{"m.relates_to": {"m.in_reply_to": {"event_id": "$unseen"}}})
+    assert (await homeserver.answers(2))[1].content["body"] == replies.UNSEEN
+    assert not generator.jobs
+
+
+async def test_a_recipe_that_does_not_come_silences_no_room_and_an_edit_looks_again(
+    drawing_room, homeserver, generator, monkeypatch
+):
+    monkeypatch.setattr(replies, "READ_WITHIN_S", 0.2)
+    reply = recipe_file(homeserver, b"prompt: otter\nseed: 3")
+    homeserver.download_sins = [web.Response(status=502) for _ in range(1000)]
+    event_id = await drawing_room.say("!draw +hat", **reply)
+    assert await homeserver.answer() == UNREAD_RECIPE
+    homeserver.download_sins = []
+    await edit(drawing_room, event_id, "!draw +party hat")
+    await homeserver.files()
+    (job,) = generator.jobs.values()
+    assert (job.recipes[0].slots.subject, job.recipes[0].seed) == (("otter", "party hat"), 3)
+
+
+@pytest.mark.parametrize("maubot_plugin_config_overrides", [{"allowed_users": ["@ada:example.com"]}])
+async def test_reactions_of_who_may_not_draw_are_not_answered(drawing_room, homeserver):
+    await drawing_room.say("!draw otter --seed {1 | 2}")
+    await homeserver.files()
+    sheet = f"$sent-{(await homeserver.marked('sheet')).txn_id}"
+    await react(drawing_room, sheet, "🎲", sender=BOB)
+    await react(drawing_room, sheet, "🎲")
+    await homeserver.marked("answer")
+    (answer,) = [event.content["body"] for event in homeserver.events if event.kind == "answer"]
+    assert "I cannot find the seed" in answer
+
+
+async def test_a_sheet_is_removed_with_its_recipes(drawing_room, homeserver, generator):
+    event_id = await drawing_room.say("!draw otter -n 2 --seed 1")
+    await homeserver.files()
+    sheet = f"$sent-{(await homeserver.marked('sheet')).txn_id}"
+    await react(drawing_room, sheet, "🗑")
+    await homeserver.until(lambda: generator.forgotten)
+    assert generator.forgotten == [job_id(event_id)]
+    gone = [event.content["redacts"] for event in homeserver.events if event.type == "m.room.redaction"]
+    assert sheet in gone and len(gone) >= 2

@@ -1,0 +1,83 @@
+"""What is said of waiting, by tables."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.easel.jobs.job import Job
+from bot.easel.jobs.waiting import MAX_LISTED, Outlook, away_text, duration, in_turns, ordinal, queue_text, waiting_text
+from bot.easel.room.messages import Message
+
+
+def job(name: str, sender: str, received_ms: int, *, room_id: str = "!here", words: str = "otter") -> Job:
+    message = Message(room_id=room_id, event_id=f"${name}", sender=sender, body=words)
+    return Job(id=name, message=message, seed=1, pictures=1, received_ms=received_ms)
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (12, "12th"), (13, "13th"), (21, "21st")],
+)
+def test_ordinals(number, said):
+    assert ordinal(number) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "1 s"),
+        (18.4, "18 s"),
+        (89, "89 s"),
+        (90, "2 min"),
+        (600, "10 min"),
+        (5400, "1 h 30 min"),
+        (86400, "24 h 0 min"),
+    ],
+)
+def test_durations(seconds, said):
+    assert duration(seconds) == said
+
+
+def test_sentences():
+    assert waiting_text(1, None) == "You are next."
+    assert waiting_text(3, 100) == "You are 3rd in the queue. Your picture should be here in 2 min."
+    assert away_text("It is off.", "it is back", 2) == "It is off. I'll draw it when it is back, you are 2nd."
+
+
+def test_everyones_first_comes_before_anyones_second():
+    jobs = [job("a1", "@a", 1), job("a2", "@a", 2), job("b1", "@b", 3), job("a3", "@a", 4), job("c1", "@c", 5)]
+    assert [one.id for one in in_turns(jobs)] == ["a1", "b1", "c1", "a2", "a3"]
+
+
+@given(st.lists(st.sampled_from(["@a", "@b", "@c"]), max_size=30))
+def test_turns_lose_nobody_and_keep_everyones_own_order(senders):
+    jobs = [job(str(n), sender, n) for n, sender in enumerate(senders)]
+    ordered = in_turns(jobs)
+    assert sorted(one.received_ms for one in ordered) == list(range(len(jobs)))
+    for sender in set(senders):
+        own = [one.received_ms for one in ordered if one.message.sender == sender]
+        assert own == sorted(own)
+
+
+def test_the_queue_shows_only_this_rooms_prompts():
+    jobs = [
+        job("a", "@ada:x", 1, words="otter, cowboy hat"),
+        job("b", "@bob:x", 2, room_id="!secret", words="a surprise"),
+        job("c", "@cleo:x", 3),
+    ]
+    outlooks = {"b": Outlook(is_running=True, eta_s=18), "a": Outlook(position=1, eta_s=40), "c": Outlook(position=2)}
+    assert queue_text(jobs, outlooks, room_id="!here", away=None) == (
+        "1. someone in another room — being drawn, 18 s left\n2. @ada:x: otter, cowboy hat — in 40 s\n3. @cleo:x: otter"
+    )
+
+
+def test_an_empty_queue_and_one_that_waits():
+    assert queue_text([], {}, room_id="!here", away=None) == "Nobody is waiting: it would be your turn."
+    said = queue_text([job("a", "@a", 1)], {}, room_id="!here", away="The drawing machine is off or asleep.")
+    assert said == "The drawing machine is off or asleep. These wait until that has changed:\n1. @a: otter"
+
+
+def test_a_long_queue_fits_a_phone():
+    said = queue_text([job(str(n), "@a", n) for n in range(50)], {}, room_id="!here", away=None).splitlines()
+    assert len(said) == MAX_LISTED + 1
+    assert said[-1] == "… and 30 more."

@@ -1,0 +1,131 @@
+"""Traced calls of the UNet: the same pixels, and only where they pay. Those of a card are measured, see docs."""
+
+import gc
+import logging
+import weakref
+from typing import Any
+
+import pytest
+import torch
+
+from generator.engine import captured_graphs
+from generator.engine.deep_cache import UNetInput, UNetOutput
+from generator.engine.diffusion import DiffusionEngine
+from generator.engine.loop import Drawing
+from generator.models.cards import CardSettings
+from generator.settings import Settings
+from generator.workers.messages import Draw
+from tests.helpers.miniatures import miniature_settings, save_lora, save_miniature
+from tests.helpers.running_generator import recipe_of
+
+# Whole calls, guided or not; the same with what is kept, and cached ones; drafts.
+DRAWINGS = (
+    {"steps": 6, "tier": "balanced"},
+    {"steps": 7, "tier": "fast", "guidance_scale": 5.0, "seed": 2},
+    {"steps": 4, "tier": "draft", "sampler": "lcm", "guidance_scale": 1.0},
+)
+
+
+@pytest.fixture(scope="module", params=["ssd-1b", "sd-1.5"])
+def card(request, tmp_path_factory) -> CardSettings:
+    folder = tmp_path_factory.mktemp("miniature") / request.param
+    save_miniature(request.param, folder)
+    save_lora(folder, folder / "lora.safetensors")
+    draft = {"lora": {"file": str(folder / "lora.safetensors")}}
+    return CardSettings.model_validate({**miniature_settings(request.param, folder), "draft": draft})
+
+
+@pytest.fixture
+def engine(card) -> DiffusionEngine:
+    return DiffusionEngine(Settings(device="cpu", models={"small": card}, default_model="small"))
+
+
+def start(engine: DiffusionEngine, **changes: Any) -> Drawing:
+    recipe = recipe_of(subject=("otter", "cowboy hat")).model_copy(update={"model": "small", **changes})
+    return engine.start(Draw(f"drawing {changes}", recipe))
+
+
+def denoise(engine: DiffusionEngine, **changes: Any) -> torch.Tensor:
+    drawing = start(engine, **changes)
+    while drawing.step < drawing.steps:
+        engine.step([drawing])
+    return drawing.latents
+
+
+def test_traced_calls_give_the_same_latents_bit_for_bit(engine, caplog):
+    held = engine.loaded("small").model.captured_graphs
+    held.is_on = False
+    expected = [denoise(engine, **changes) for changes in DRAWINGS]
+    held.is_on, held.calls_before_a_trace = True, 2
+    for _ in range(3):
+        again = [denoise(engine, **changes) for changes in DRAWINGS]
+    assert len(held) == 7
+    assert "cannot be traced" not in caplog.text
+    assert all(torch.equal(one, other) for one, other in zip(again, expected, strict=True))
+
+
+def test_a_call_is_traced_once_it_has_come_often_and_what_moves_is_forgotten(engine):
+    held = engine.loaded("small").model.captured_graphs
+    held.calls_before_a_trace = 6
+    denoise(engine, steps=5)
+    assert len(held) == 0
+    denoise(engine, steps=1)
+    assert len(held) == 1
+    engine.loaded("small").model.put_away()
+    assert len(held) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("MOST_TRACED_S", 0.0), ("torch.jit.trace", None)],
+    ids=["a call that is all arithmetic", "a torch that cannot trace"],
+)
+def test_what_is_not_worth_it_or_cannot_be_is_called_as_before(engine, monkeypatch, caplog, name, value):
+    held = engine.loaded("small").model.captured_graphs
+    held.calls_before_a_trace = 2
+    monkeypatch.setattr(f"generator.drawing.captured_graphs.{name}", value)
+    with caplog.at_level(logging.WARNING):
+        denoise(engine, tier="fast")
+    assert len(held) == 0
+    assert ("cannot be traced" in caplog.text) == (value is None)
+
+
+def test_no_more_are_kept_than_may_be_and_the_longest_unused_goes(monkeypatch):
+    monkeypatch.setattr(captured_graphs, "MAX_GRAPHS", 2)
+    net, called = torch.nn.Linear(2, 2).eval().requires_grad_(False), []
+    held = captured_graphs.CapturedGraphs(net)
+    held.is_on, held.calls_before_a_trace = True, 1
+
+    def call(rows: UNetInput) -> UNetOutput:
+        called.append(len(rows.latents))
+        return net(rows.latents), None
+
+    def run(count: int) -> None:
+        latents = torch.ones(count, 2)
+        rows = UNetInput(latents, latents, latents, {"text_embeds": latents})
+        assert torch.equal(held.run("kind", call, rows)[0], net(latents))
+
+    for count in (1, 2, 1, 3):
+        run(count)
+    assert len(held) == 2
+    called.clear()
+    run(1)
+    run(3)
+    assert called == [], "both are replayed"
+    run(2)
+    assert called == [2, 2], "called, and traced again"
+
+
+def test_weights_of_what_was_traced_leave_memory():
+    def traced_weight() -> weakref.ref:
+        net = torch.nn.Linear(2, 2).eval().requires_grad_(False)
+        held = captured_graphs.CapturedGraphs(net)
+        held.is_on, held.calls_before_a_trace = True, 1
+        latents = torch.ones(1, 2)
+        held.run("kind", lambda rows: (net(rows.latents), None), UNetInput(latents, latents, latents, {}))
+        assert len(held) == 1
+        return weakref.ref(net.weight)
+
+    weight = traced_weight()
+    gc.collect()
+    assert weight() is None

@@ -1,0 +1,297 @@
+"""Engines for the real worker process: one good and fast, the others named by their sin.
+
+Each is a picklable factory of its own; none imports torch.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from PIL import Image
+
+from generator.api.types import Memory, Recipe
+from generator.errors import CardBusy, DrawingFailed, WeightsMissing
+from generator.workers.messages import Draw, Drawn, Hello, WorkerState
+
+# Long enough to be seen between two steps, short enough not to be felt.
+SLOW_STEP_S = 0.05
+
+PAINT_BOX_BYTES = 8 * 1024**3
+
+
+@dataclass
+class Drawing:
+    draw: Draw
+    step: int = 0
+
+    @property
+    def steps(self) -> int:
+        return self.draw.recipe.steps
+
+
+@dataclass
+class Colour:
+    """Draws a gradient of the seed's colour, at once. Every step leaves a byte behind."""
+
+    loaded: tuple[str, ...] = field(default=())
+    used_bytes: int = 0
+    at_once: int = 1
+
+    def hello(self) -> Hello:
+        self.loaded = ("stand-in",)
+        return Hello("paint box", self.state())
+
+    def state(self) -> WorkerState:
+        memory = Memory(used_bytes=self.used_bytes, total_bytes=PAINT_BOX_BYTES)
+        return WorkerState(self.loaded, memory, self.at_once)
+
+    def prepare(self, recipe: Recipe) -> None:
+        """Nothing to do."""
+
+    def start(self, draw: Draw) -> Drawing:
+        return Drawing(draw)
+
+    def step(self, drawings: Sequence[Drawing]) -> None:
+        for drawing in drawings:
+            self.step_one(drawing)
+
+    def step_one(self, drawing: Drawing) -> None:
+        drawing.step += 1
+        self.used_bytes += 1
+
+    def preview(self, drawing: Drawing) -> Image.Image | None:
+        return None
+
+    def finish(self, drawing: Drawing) -> Drawn:
+        return drawn(self.paint(drawing))
+
+    def paint(self, drawing: Drawing) -> Image.Image:
+        recipe = drawing.draw.recipe
+        red, green, blue = (recipe.seed >> shift & 255 for shift in (0, 8, 16))
+        grey = Image.linear_gradient("L").resize((recipe.width, recipe.height))
+        return Image.merge("RGB", [grey.point(lambda x, c=c: (x + c) % 256) for c in (red, green, blue)])
+
+
+def drawn(image: Image.Image) -> Drawn:
+    plan = {"device": "paint box", "dtype": "colour", "tiling": False, "rows": 1}
+    return Drawn(image, seconds=0.01, model_revision="1", plan=plan, notes=("Painted, not drawn.",))
+
+
+class Foreseeing(Colour):
+    """Tells with every picture the seed of what it was told would come next."""
+
+    def prepare(self, recipe: Recipe) -> None:
+        self.foreseen = recipe.seed
+
+    def finish(self, drawing: Drawing) -> Drawn:
+        painted = super().finish(drawing)
+        return replace(painted, plan={**painted.plan, "foreseen": getattr(self, "foreseen", None)})
+
+    def step_one(self, drawing: Drawing) -> None:
+        time.sleep(SLOW_STEP_S)
+        super().step_one(drawing)
+
+
+class Slow(Colour):
+    """Takes its time over every step."""
+
+    def step_one(self, drawing: Drawing) -> None:
+        time.sleep(SLOW_STEP_S)
+        super().step_one(drawing)
+
+
+class Raising(Colour):
+    """Has a bug that shows when the subject says so, else in the middle."""
+
+    def step_one(self, drawing: Drawing) -> None:
+        if "good" not in drawing.draw.recipe.prompt:
+            raise ZeroDivisionError("a bug in the engine, not for people to read")
+        super().step_one(drawing)
+
+
+class Babbling(Colour):
+    """Counts its steps in words, unless the subject is good."""
+
+    def step_one(self, drawing: Drawing) -> None:
+        super().step_one(drawing)
+        if "good" not in drawing.draw.recipe.prompt:
+            drawing.step = Words(drawing.step)
+
+
+class Words(int):
+    """A number that cannot be sent: what the server gets is no number."""
+
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        return (str, ("one",))
+
+
+class Failing(Colour):
+    """Says why it gives no picture."""
+
+    def finish(self, drawing: Drawing) -> Drawn:
+        raise DrawingFailed("not_a_number", "The picture came out as nothing. Another seed may work.")
+
+
+class Dying(Colour):
+    """Ends its process in the middle, unless the subject is good."""
+
+    def step_one(self, drawing: Drawing) -> None:
+        prompt = drawing.draw.recipe.prompt
+        if "exit" in prompt:
+            os._exit(3)
+        if "segfault" in prompt:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        super().step_one(drawing)
+
+
+class Hanging(Colour):
+    """Never comes back from a step, unless the subject is good."""
+
+    def step_one(self, drawing: Drawing) -> None:
+        while "good" not in drawing.draw.recipe.prompt:
+            time.sleep(1)
+        super().step_one(drawing)
+
+
+class Rubbish(Colour):
+    """Gives what the subject says: black, one colour, another size, another mode."""
+
+    def paint(self, drawing: Drawing) -> Image.Image:
+        recipe = drawing.draw.recipe
+        size = (recipe.width, recipe.height)
+        match recipe.prompt:
+            case "black":
+                return Image.new("RGB", size)
+            case "constant":
+                return Image.new("RGB", size, (120, 130, 140))
+            case "small":
+                return super().paint(drawing).resize((8, 8))
+            case "grey":
+                return super().paint(drawing).convert("L")
+        return super().paint(drawing)
+
+
+class OutOfMemoryError(RuntimeError):
+    """What torch's is called."""
+
+
+class Greedy(Colour):
+    """Runs out of the card's memory, unless the subject is good."""
+
+    def start(self, draw: Draw) -> Drawing:
+        if "good" not in draw.recipe.prompt:
+            raise OutOfMemoryError("CUDA out of memory. Tried to allocate 7 EiB")
+        return super().start(draw)
+
+
+class Crowded(Colour):
+    """Has no room for two at a time."""
+
+    def step(self, drawings: Sequence[Drawing]) -> None:
+        if len(drawings) > 1:
+            raise OutOfMemoryError("CUDA out of memory. Tried to allocate 7 EiB")
+        super().step(drawings)
+
+
+class Deaf(Colour):
+    """Never gets ready."""
+
+    def hello(self) -> Hello:
+        time.sleep(3600)
+        return super().hello()
+
+
+@dataclass(kw_only=True)
+class Late(Colour):
+    """Is loading until the weights have come."""
+
+    weights: Path
+
+    def hello(self) -> Hello:
+        self.load()
+        return super().hello()
+
+    def load(self) -> None:
+        while not self.weights.exists():
+            time.sleep(SLOW_STEP_S)
+
+
+class Lazy(Late):
+    """Greets at once, and loads when it is asked to draw."""
+
+    def hello(self) -> Hello:
+        return Hello("paint box", self.state())
+
+    def start(self, draw: Draw) -> Drawing:
+        self.load()
+        self.loaded = ("stand-in",)
+        return super().start(draw)
+
+
+@dataclass(kw_only=True)
+class Outplayed(Colour):
+    """Has no memory while a game holds it."""
+
+    game: Path
+
+    def start(self, draw: Draw) -> Drawing:
+        if self.game.exists():
+            raise CardBusy("Another program holds 6.0 of the card's 8.0 GiB.")
+        return super().start(draw)
+
+
+class Showing(Slow):
+    """Shows every step."""
+
+    def preview(self, drawing: Drawing) -> Image.Image | None:
+        return self.paint(drawing).resize((8, 8))
+
+
+class Unborn(Colour):
+    """Dies before its first word."""
+
+    def hello(self) -> Hello:
+        os._exit(4)
+
+
+class Mumbling(Colour):
+    """Greets with something that is no greeting."""
+
+    def hello(self) -> Hello:
+        return Words(1)  # type: ignore[return-value]  # its sin
+
+
+class Alien(Colour):
+    """Greets with something that exists in its own process only."""
+
+    def hello(self) -> Hello:
+        return Elsewhere()  # type: ignore[return-value]  # its sin
+
+
+class Elsewhere:
+    def __reduce__(self) -> tuple[type, tuple[str]]:
+        return (int, ("no number",))
+
+
+class Weightless(Colour):
+    """Has nothing to draw with."""
+
+    def hello(self) -> Hello:
+        raise WeightsMissing("weights_missing", "The weights of stand-in are not on this machine.")
+
+
+@dataclass(kw_only=True)
+class Forsaken(Colour):
+    """Loses its weights while it is idle."""
+
+    weights: Path
+
+    def hello(self) -> Hello:
+        return super().hello() if self.weights.exists() else Weightless().hello()
+
+
+# Cannot be sent to a process of its own: the bug is in the server, not in an engine.
+Unsendable = lambda: Colour()  # noqa: E731 - a function with a name could be sent

@@ -1,0 +1,48 @@
+"""The stock pipelines of diffusers, drawing a recipe of ours, and our engine drawing it without a worker."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+
+from generator.api.types import Recipe
+from generator.engine.diffusion import DiffusionEngine
+from generator.engine.loop import Drawing
+from generator.workers.messages import Draw
+
+
+def stock_pipeline(folder: Path, *, family: str = "sdxl") -> Any:
+    """The pipeline with its own scheduler, as a user of diffusers would load it."""
+    kind, options = (
+        (StableDiffusionXLPipeline, {"add_watermarker": False})
+        if family == "sdxl"
+        else (StableDiffusionPipeline, {"safety_checker": None})
+    )
+    pipeline = kind.from_pretrained(folder, use_safetensors=True, **options)
+    pipeline.set_progress_bar_config(disable=True)
+    return pipeline
+
+
+def stock_latents(pipeline: Any, asked: Recipe, negative: str | None, *, rescale: float = 0.0) -> torch.Tensor:
+    """What it denoises for the recipe, with this negative prompt, by the scheduler that it has."""
+    latents: torch.Tensor = pipeline(
+        prompt=asked.prompt,
+        negative_prompt=negative,
+        width=asked.width,
+        height=asked.height,
+        num_inference_steps=asked.steps,
+        guidance_scale=asked.guidance_scale,
+        guidance_rescale=rescale,
+        generator=torch.Generator().manual_seed(asked.seed),
+        output_type="latent",
+    ).images
+    return latents
+
+
+def denoised(engine: DiffusionEngine, asked: Recipe) -> Drawing:
+    """The drawing after its last step, before it is decoded."""
+    drawing = engine.start(Draw("drawing", asked))
+    while drawing.step < drawing.steps:
+        engine.step([drawing])
+    return drawing

@@ -1,0 +1,67 @@
+"""What every part of the training does after it has a loss: a step against it, the average, the file to go on from."""
+
+from pathlib import Path
+
+import torch
+from diffusers.training_utils import EMAModel
+from torch import nn
+
+from training.pocket import checkpoint
+from training.pocket.schedule import learning_rate_factor
+
+_SAVE_EVERY = 500
+
+
+class Training:
+    """Networks on their way through so many steps. The optimizer's learning rate is its highest one."""
+
+    def __init__(
+        self, networks: nn.Module, optimizer: torch.optim.Optimizer, average: EMAModel, file: Path, *, steps: int
+    ) -> None:
+        self._networks = networks
+        self._optimizer = optimizer
+        self._average = average
+        self._file = file
+        self._steps = steps
+        # How many are done.
+        self.step = 0
+
+    def resume(self) -> None:
+        """Go on from the file, where there is one; it may be of a shorter training."""
+        if state := checkpoint.load(self._file):
+            self._networks.load_state_dict(state["trained"])
+            self._optimizer.load_state_dict(state["optimizer"])
+            self._average.load_state_dict(state["average"])
+            self._average.to(next(self._networks.parameters()).device)
+            self.step = state["step"]
+            # What draws from torch's own generator on the CPU goes on, too; older files are without it.
+            if "random" in state:
+                torch.set_rng_state(state["random"])
+
+    def learn(self, loss: torch.Tensor) -> None:
+        """One step against the loss."""
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._optimizer.defaults["lr"] * learning_rate_factor(self.step / self._steps)
+        self._optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(self._networks.parameters(), 1.0, foreach=True)
+        self._optimizer.step()
+        self._average.step(self._networks.parameters())
+        self.step += 1
+        if self.step % _SAVE_EVERY == 0 or self.step == self._steps:
+            self.save()
+
+    def save(self) -> None:
+        state = {
+            "trained": self._networks.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "average": self._average.state_dict(),
+            "step": self.step,
+            "random": torch.get_rng_state(),
+        }
+        checkpoint.save(state, self._file)
+
+    def finish(self) -> None:
+        """The networks become their average."""
+        self._average.copy_to(self._networks.parameters())
+        self._networks.eval()
