@@ -1,6 +1,6 @@
 """The engine: from a recipe to a picture, on one device. Knows neither jobs, nor sockets, nor who asks.
 
-Loads models, begins drawings, steps them through the loop (`generator.drawing.loop`) and decodes what comes out.
+Loads models, begins drawings, steps them through the loop (`generator.engine.loop`) and decodes what comes out.
 """
 
 import logging

@@ -26,7 +26,7 @@ _version = cache(version)
 class Plan:
     """What holds for every picture of this process: weights are ``stored`` in one dtype and ``computed`` with in one.
 
-    The VAE stays in fp32: in fp16 it overflows to black. (`generator.drawing.half_decoder` is one that does not.)
+    The VAE stays in fp32: in fp16 it overflows to black. (`generator.engine.half_decoder` is one that does not.)
     """
 
     device: torch.device

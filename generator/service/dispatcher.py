@@ -1,6 +1,6 @@
 """The one loop that takes jobs to the worker and pictures to the store; also pause, resume and drain.
 
-Knows the worker only by its interface (see `generator.worker`), and nothing of HTTP. A picture is written, in a thread,
+Knows the worker only by its interface (see `generator.workers.messages`), and nothing of HTTP. A picture is written, in a thread,
 while others are drawn.
 """
 

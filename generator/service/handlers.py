@@ -38,7 +38,7 @@ _SHA256: TypeAdapter[str] = TypeAdapter(Sha256)
 
 
 class Handlers:
-    """One method for each route of `generator.service.openapi`, by name."""
+    """One method for each route of `generator.api.openapi`, by name."""
 
     def __init__(
         self,

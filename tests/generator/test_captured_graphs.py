@@ -53,7 +53,7 @@ def denoise(engine: DiffusionEngine, **changes: Any) -> torch.Tensor:
 
 
 def test_traced_calls_give_the_same_latents_bit_for_bit(engine, caplog):
-    held = engine.loaded("small").model.captured_graphs
+    held = engine.loaded("small").model.graphs
     held.is_on = False
     expected = [denoise(engine, **changes) for changes in DRAWINGS]
     held.is_on, held.calls_before_a_trace = True, 2
@@ -65,7 +65,7 @@ def test_traced_calls_give_the_same_latents_bit_for_bit(engine, caplog):
 
 
 def test_a_call_is_traced_once_it_has_come_often_and_what_moves_is_forgotten(engine):
-    held = engine.loaded("small").model.captured_graphs
+    held = engine.loaded("small").model.graphs
     held.calls_before_a_trace = 6
     denoise(engine, steps=5)
     assert len(held) == 0
@@ -81,9 +81,9 @@ def test_a_call_is_traced_once_it_has_come_often_and_what_moves_is_forgotten(eng
     ids=["a call that is all arithmetic", "a torch that cannot trace"],
 )
 def test_what_is_not_worth_it_or_cannot_be_is_called_as_before(engine, monkeypatch, caplog, name, value):
-    held = engine.loaded("small").model.captured_graphs
+    held = engine.loaded("small").model.graphs
     held.calls_before_a_trace = 2
-    monkeypatch.setattr(f"generator.drawing.captured_graphs.{name}", value)
+    monkeypatch.setattr(f"generator.engine.captured_graphs.{name}", value)
     with caplog.at_level(logging.WARNING):
         denoise(engine, tier="fast")
     assert len(held) == 0

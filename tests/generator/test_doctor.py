@@ -62,7 +62,7 @@ def test_how_the_model_fits_into_the_memory_is_told(free, level, said):
 
 
 def test_a_model_that_can_never_fit_is_a_problem(tmp_path, monkeypatch, stand_in_folder):
-    monkeypatch.setattr("generator.drawing.needs.SPARE_BYTES", 10**15)
+    monkeypatch.setattr("generator.engine.needs.SPARE_BYTES", 10**15)
     findings = examine(Settings(**stand_in_settings(stand_in_folder), device="cpu", pictures=tmp_path))
     memory = next(finding for finding in findings if finding.name == "memory")
     assert memory.level is Level.PROBLEM
