@@ -84,7 +84,7 @@ def lora_facts(revision: str | None) -> dict[str, str | int | float | bool | Non
 def make_plan(device: Literal["auto", "cpu", "cuda"], vae_tiling: Literal["auto", "always", "never"]) -> Plan:
     """Choose the device and the dtypes. Raises DrawingFailed for a card that torch cannot use."""
     if device != "cpu" and (problem := card_problem()):
-        raise DrawingFailed("unusable_card", problem)
+        raise DrawingFailed("unusable_card", str(problem))
     if device == "cuda" and not torch.cuda.is_available():
         raise DrawingFailed("no_card", "The settings say device: cuda, and there is no NVIDIA card on this machine.")
     if device == "cpu" or not torch.cuda.is_available():

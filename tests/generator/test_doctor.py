@@ -38,7 +38,7 @@ def test_the_build_is_compared_with_the_card(capability, architectures, runs):
 
 
 def test_a_card_without_code_is_told_with_what_to_install():
-    assert mismatch("NVIDIA GeForce GTX 1070", (6, 1), ["sm_75", "sm_80"]) == (
+    assert str(mismatch("NVIDIA GeForce GTX 1070", (6, 1), ["sm_75", "sm_80"])) == (
         "NVIDIA GeForce GTX 1070 has compute capability 6.1, for which this build of torch has no code (sm_75, sm_80). "
         "Install one that has: make setup TORCH=cu126."
     )
