@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -145,7 +144,6 @@ def find(model: Model, *, may_fuse: bool, may_record: bool, most: int) -> Ways:
 
     ``most`` is how many drawings there is memory for.
     """
-    model.draft_lora.switch(False)
     _use_fused(model, False)
     plain = best = _alone(model, may_record=may_record)
     trouble = may_fuse and not _try_to_fuse(model)
@@ -170,7 +168,6 @@ def find(model: Model, *, may_fuse: bool, may_record: bool, most: int) -> Ways:
 @torch.inference_mode()
 def take(model: Model, ways: Ways) -> bool:
     """Put the model into ways that were found before; False where fused kernels do not work any more."""
-    model.draft_lora.switch(False)
     _use_fused(model, False)
     if ways.fused and not _try_to_fuse(model):
         return False
@@ -195,7 +192,7 @@ def _use_fused(model: Model, on: bool) -> None:
     os.environ.setdefault("TRITON_CACHE_DIR", str(cache_dir() / "triton"))
     from generator.engine.fused.modules import fuse, unfuse
 
-    for part in (model.unet, model.vae):
+    for part in (*model.unets, model.vae):
         (fuse if on else unfuse)(part)
 
 
@@ -299,7 +296,7 @@ def _seconds(model: Model, drawings: int) -> float:
     times = []
     for _ in range(1 + _REPEATS):
         began = time.perf_counter()
-        model.graphs.run("measured", partial(whole, model.unet, keep=False), rows)
+        model.predict(rows)
         if rows.latents.is_cuda:
             torch.cuda.synchronize(rows.latents.device)
         times.append(time.perf_counter() - began)

@@ -53,7 +53,7 @@ def denoise(engine: DiffusionEngine, **changes: Any) -> torch.Tensor:
 
 
 def test_traced_calls_give_the_same_latents_bit_for_bit(engine, caplog):
-    held = engine.loaded("small").model.graphs
+    held = engine.models.get("small").model.graphs
     held.is_on = False
     expected = [denoise(engine, **changes) for changes in DRAWINGS]
     held.is_on, held.calls_before_a_trace = True, 2
@@ -65,13 +65,13 @@ def test_traced_calls_give_the_same_latents_bit_for_bit(engine, caplog):
 
 
 def test_a_call_is_traced_once_it_has_come_often_and_what_moves_is_forgotten(engine):
-    held = engine.loaded("small").model.graphs
+    held = engine.models.get("small").model.graphs
     held.calls_before_a_trace = 6
     denoise(engine, steps=5)
     assert len(held) == 0
     denoise(engine, steps=1)
     assert len(held) == 1
-    engine.loaded("small").model.put_away()
+    engine.models.get("small").model.put_away()
     assert len(held) == 0
 
 
@@ -81,7 +81,7 @@ def test_a_call_is_traced_once_it_has_come_often_and_what_moves_is_forgotten(eng
     ids=["a call that is all arithmetic", "a torch that cannot trace"],
 )
 def test_what_is_not_worth_it_or_cannot_be_is_called_as_before(engine, monkeypatch, caplog, name, value):
-    held = engine.loaded("small").model.graphs
+    held = engine.models.get("small").model.graphs
     held.calls_before_a_trace = 2
     monkeypatch.setattr(f"generator.engine.captured_graphs.{name}", value)
     with caplog.at_level(logging.WARNING):
@@ -93,7 +93,7 @@ def test_what_is_not_worth_it_or_cannot_be_is_called_as_before(engine, monkeypat
 def test_no_more_are_kept_than_may_be_and_the_longest_unused_goes(monkeypatch):
     monkeypatch.setattr(captured_graphs, "MAX_GRAPHS", 2)
     net, called = torch.nn.Linear(2, 2).eval().requires_grad_(False), []
-    held = captured_graphs.CapturedGraphs(net)
+    held = captured_graphs.CapturedGraphs()
     held.is_on, held.calls_before_a_trace = True, 1
 
     def call(rows: UNetInput) -> UNetOutput:
@@ -103,7 +103,7 @@ def test_no_more_are_kept_than_may_be_and_the_longest_unused_goes(monkeypatch):
     def run(count: int) -> None:
         latents = torch.ones(count, 2)
         rows = UNetInput(latents, latents, latents, {"text_embeds": latents})
-        assert torch.equal(held.run("kind", call, rows)[0], net(latents))
+        assert torch.equal(held.run("kind", net, call, rows)[0], net(latents))
 
     for count in (1, 2, 1, 3):
         run(count)
@@ -119,10 +119,10 @@ def test_no_more_are_kept_than_may_be_and_the_longest_unused_goes(monkeypatch):
 def test_weights_of_what_was_traced_leave_memory():
     def traced_weight() -> weakref.ref:
         net = torch.nn.Linear(2, 2).eval().requires_grad_(False)
-        held = captured_graphs.CapturedGraphs(net)
+        held = captured_graphs.CapturedGraphs()
         held.is_on, held.calls_before_a_trace = True, 1
         latents = torch.ones(1, 2)
-        held.run("kind", lambda rows: (net(rows.latents), None), UNetInput(latents, latents, latents, {}))
+        held.run("kind", net, lambda rows: (net(rows.latents), None), UNetInput(latents, latents, latents, {}))
         assert len(held) == 1
         return weakref.ref(net.weight)
 
