@@ -34,9 +34,9 @@ setup: .venv/ready
 run: setup
 	@$(BIN)/python -m household
 
-# A file's tests share homeserver and bot, so they stay together; each process has about 2 GB of its own.
+# Each process has about 2 GB of its own. tests/conftest.py groups and orders the tests.
 test: lint
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --cov --cov-report=term:skip-covered
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder --cov --cov-report=term:skip-covered
 
 torture: setup
 	@$(BIN)/python -m tests.torture --kills '$(KILLS)' --seed '$(SEED)'

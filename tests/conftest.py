@@ -16,6 +16,23 @@ from tests.helpers.running_generator import generator, slow_generator, start_gen
 
 __all__ = ["generator", "slow_generator", "start_generator"]
 
+# Long tests start first, so that all processes end at about the same time.
+FOLDERS = ("end_to_end", "pocket", "generator", "contract", "torture", "bot")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Group tests for ``--dist loadgroup``: by file, and all that share the one household that takes long to start."""
+    for item in items:
+        group = "home" if "home" in item.fixturenames else item.location[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=place)
+
+
+def place(item: pytest.Item) -> int:
+    folder = item.path.parent.name
+    return FOLDERS.index(folder) if folder in FOLDERS else len(FOLDERS)
+
 
 @pytest.fixture(scope="session")
 def stand_in_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -47,6 +47,8 @@ class CapturedGraphs:
     def __init__(self) -> None:
         self.is_on = False
         self.calls_before_a_trace = CALLS_BEFORE_A_TRACE
+        self.most_traced_s = MOST_TRACED_S
+        self.max_graphs = MAX_GRAPHS
         # The last one used is the last one.
         self._replays: dict[Hashable, Call] = {}
         # How often each kind was called; once it has been recorded, or could not be, that is not tried again.
@@ -87,14 +89,14 @@ class CapturedGraphs:
         began = time.perf_counter()
         output = call(rows)
         self._least_s[key] = min(time.perf_counter() - began, self._least_s.get(key, math.inf))
-        if self._calls[key] == self.calls_before_a_trace and self._least_s[key] < MOST_TRACED_S:
+        if self._calls[key] == self.calls_before_a_trace and self._least_s[key] < self.most_traced_s:
             self._keep(key, _trace(unet, call, rows))
         return output
 
     def _keep(self, key: Hashable, replay: Call | None) -> None:
         if replay is None:
             return
-        if len(self._replays) == MAX_GRAPHS:
+        if len(self._replays) == self.max_graphs:
             longest_unused = next(iter(self._replays))
             del self._replays[longest_unused], self._calls[longest_unused]
         self._replays[key] = replay

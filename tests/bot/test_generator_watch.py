@@ -6,7 +6,6 @@ import socket
 
 import pytest
 
-from bot.easel.generator import wake as wake_module
 from bot.easel.generator.errors import NotRunning, NotUnderstood
 from bot.easel.generator.wake import magic_packet, wake
 from bot.easel.generator.watch import GeneratorWatch
@@ -17,9 +16,16 @@ class Machine:
 
     def __init__(self, answers_after: int) -> None:
         self.left, self.asked, self.woken = answers_after, 0, 0
+        self._news = asyncio.Event()
+
+    async def is_asked_again(self) -> None:
+        """Return at the next question."""
+        self._news.clear()
+        await self._news.wait()
 
     async def ask(self) -> None:
         self.asked += 1
+        self._news.set()
         if self.left:
             self.left -= 1
             raise NotRunning
@@ -58,18 +64,15 @@ async def test_a_generator_that_is_back_at_once_is_not_woken():
 async def test_nobody_waits_so_nobody_asks():
     machine = Machine(answers_after=1000)
     watched = watch(machine)
-    waiting = [asyncio.create_task(watched.until_back(NotRunning())) for _ in range(2)]
-    await asyncio.sleep(0.1)
-    waiting[0].cancel()
-    await asyncio.sleep(0.05)
-    asked = machine.asked
-    await asyncio.sleep(0.05)
-    assert machine.asked > asked
-    waiting[1].cancel()
-    await asyncio.sleep(0.05)
-    asked = machine.asked
-    await asyncio.sleep(0.05)
-    assert machine.asked == asked
+    first, second = [asyncio.create_task(watched.until_back(NotRunning())) for _ in range(2)]
+    await machine.is_asked_again()
+    first.cancel()
+    await asyncio.wait([first])
+    await machine.is_asked_again()
+    (asking,) = asyncio.all_tasks() - {asyncio.current_task(), second}
+    second.cancel()
+    await asyncio.wait([second, asking])
+    assert asyncio.all_tasks() == {asyncio.current_task()}
     assert watched.away is None
 
 
@@ -99,10 +102,9 @@ def test_the_packet(mac):
     assert len(packet) == 102
 
 
-async def test_the_packet_arrives(monkeypatch):
+async def test_the_packet_arrives():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
-        listener.bind(("127.0.0.1", 0))
         # Port 9 needs no privilege to send to, but one to listen on.
-        monkeypatch.setattr(wake_module, "PORT", listener.getsockname()[1])
-        await wake("01:23:45:67:89:ab", "127.0.0.1")
+        listener.bind(("127.0.0.1", 0))
+        await wake("01:23:45:67:89:ab", "127.0.0.1", port=listener.getsockname()[1])
         assert listener.recv(200) == magic_packet("01:23:45:67:89:ab")

@@ -34,7 +34,7 @@ async def test_stopping_leaves_nothing_behind(drawing_room, homeserver, plugin, 
 async def test_stopping_before_anything_is_sent(drawing_room, homeserver, plugin, drawn):
     homeserver.in_silence.add("!kitchen:example.com")
     said = asyncio.create_task(drawing_room.say("!draw otter"))
-    await asyncio.sleep(0.1)
+    await homeserver.until(lambda: homeserver.asked_of)
     await plugin.internal_stop()
     await said
     assert our_tasks() == []

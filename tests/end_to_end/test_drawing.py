@@ -38,8 +38,8 @@ async def test_a_picture_and_its_recipe(talk):
     assert ("thumbnail_file" in info, "thumbnail_url" in info) == (talk.is_encrypted, not talk.is_encrypted)
 
 
-async def test_the_recipe_says_what_was_asked(talk):
-    drawn = await talk.draw(OTTER)
+async def test_the_recipe_says_what_was_asked(encrypted):
+    drawn = await encrypted.draw(OTTER)
     asked = {
         "prompt": "otter, (cowboy hat)++, watercolor",
         "theme": "otter",
@@ -56,22 +56,22 @@ async def test_the_recipe_says_what_was_asked(talk):
     assert drawn.record["negative_prompt"] == "bokeh"
 
 
-async def test_a_recipe_draws_the_same_pixels_again(talk):
-    first = await talk.draw(OTTER)
-    pasted = await talk.draw(f"!draw {first.yaml}")
-    fenced = await talk.draw(f"!draw\n```yaml\n{first.yaml}```")
+async def test_a_recipe_draws_the_same_pixels_again(encrypted):
+    first = await encrypted.draw(OTTER)
+    pasted = await encrypted.draw(f"!draw {first.yaml}")
+    fenced = await encrypted.draw(f"!draw\n```yaml\n{first.yaml}```")
     assert first.pixels == pasted.pixels == fenced.pixels
-    other = await talk.draw(OTTER.replace("--seed 7", "--seed 8"))
+    other = await encrypted.draw(OTTER.replace("--seed 7", "--seed 8"))
     assert other.pixels != first.pixels
 
 
-async def test_slots_on_lines_of_their_own(talk):
-    drawn = await talk.draw(f"!draw\nsubject: owl, anthropomorphic\noutfit: (headphones)++\n{SMALL}")
+async def test_slots_on_lines_of_their_own(plain):
+    drawn = await plain.draw(f"!draw\nsubject: owl, anthropomorphic\noutfit: (headphones)++\n{SMALL}")
     assert drawn.record["prompt"] == "owl, anthropomorphic, (headphones)++"
 
 
-async def test_the_authors_own_example(talk):
-    drawn = await talk.draw(
+async def test_the_authors_own_example(encrypted):
+    drawn = await encrypted.draw(
         '!draw {"theme": "owl", "prompt": {"subject": ["owl", "anthropomorphic"], "outfit": ["groceries", '
         '"(headphones)++"], "environment": ["(sunset)++", "busy city street"], "emotions": ["normcore", "cozy", '
         '"happy"], "style": ["(pointillism)+", "backlit", "high quality"]}, "negative_prompt": '
@@ -82,24 +82,25 @@ async def test_the_authors_own_example(talk):
     assert drawn.record["seed"] == int(drawn.picture.content["body"].split("seed ")[1].split(" ")[0])
 
 
-async def test_a_thread_is_followed(talk):
-    root = await talk.say("look at these")
-    drawn = await talk.draw(f"!draw otter {SMALL}", **{"m.relates_to": {"rel_type": "m.thread", "event_id": root}})
+async def test_a_thread_is_followed(encrypted):
+    root = await encrypted.say("look at these")
+    drawn = await encrypted.draw(f"!draw otter {SMALL}", **{"m.relates_to": {"rel_type": "m.thread", "event_id": root}})
     for event in (drawn.picture, drawn.recipe):
         relation = event.content["m.relates_to"]
         assert (relation["rel_type"], relation["event_id"]) == ("m.thread", root)
         assert event.reply_to == drawn.command
 
 
-async def test_a_command_is_acknowledged(talk):
-    command = await talk.say(f"!draw otter {SMALL}")
-    reaction = await talk.reply(command, "reaction")
+async def test_a_command_is_acknowledged(encrypted):
+    command = await encrypted.say(f"!draw otter {SMALL}")
+    reaction = await encrypted.reply(command, "reaction")
     assert reaction.type == "m.reaction" and reaction.content["m.relates_to"]["key"].startswith("🎨")
-    await talk.drawn(command)
-    seen = await talk.person.until(lambda: talk.person.sees_read(talk.room_id, talk.home.bot.user_id))
-    heard = [event.event_id for event in talk.person.heard]
+    await encrypted.drawn(command)
+    person, room_id, bot = encrypted.person, encrypted.room_id, encrypted.home.bot.user_id
+    seen = await person.until(lambda: person.sees_read(room_id, bot))
+    heard = [event.event_id for event in person.heard]
     assert heard.index(seen) >= heard.index(command)
-    await talk.person.until(lambda: not talk.person.sees_typing(talk.room_id, talk.home.bot.user_id))
+    await person.until(lambda: not person.sees_typing(room_id, bot))
 
 
 @pytest.mark.parametrize(

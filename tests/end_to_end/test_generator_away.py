@@ -5,22 +5,21 @@ import asyncio
 import pytest
 import pytest_asyncio
 
+from bot.easel.generator.watch import PAUSE_S
+
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SMALL = "!draw otter --steps 2"
 # Long enough to be caught at work, and short enough to wait for.
 LONG = "!draw otter --steps 100"
 
-# Longer than the bot pauses between two questions to a generator that does not answer.
-NOT_ASKED_FOR_S = 12
-
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def generator(strict_home):
+async def generator(home):
     """Ready again after the test, whatever it did."""
-    yield strict_home.generator
-    if not strict_home.generator.child.is_running:
-        await strict_home.generator.start()
+    yield home.generator
+    if not home.generator.child.is_running:
+        await home.generator.start()
 
 
 @pytest.fixture
@@ -45,13 +44,6 @@ async def test_what_was_asked_while_it_was_off_is_drawn_when_it_is_back(talk, ge
     assert all(len(talk.replies(command, "waiting")) == 1 for command in commands)
 
 
-async def test_starting(talk, generator):
-    await generator.stop()
-    await generator.child.start()
-    await generator.child.wait_until(generator.answers)
-    await talk.draw(SMALL)
-
-
 async def test_killed_at_work_draws_the_same_picture_when_it_is_back(talk, generator):
     command = await talk.say(LONG)
     await generator.child.wait_until(generator.is_drawing)
@@ -63,12 +55,14 @@ async def test_killed_at_work_draws_the_same_picture_when_it_is_back(talk, gener
     assert len(talk.replies(command, "picture", "recipe")) == 2
 
 
-async def test_stopped_at_work_finishes_first(talk, generator):
+async def test_stopped_at_work_finishes_first_and_takes_jobs_while_it_starts(talk, generator):
     command = await talk.say(LONG)
     await generator.child.wait_until(generator.is_drawing)
-    status = await generator.stop()
+    assert await generator.stop() == 0
     await talk.drawn(command)
-    assert status == 0
+    await generator.child.start()
+    await generator.child.wait_until(generator.answers)
+    await talk.draw(SMALL)
 
 
 async def test_paused_at_work(talk, generator):
@@ -116,7 +110,7 @@ async def test_asleep_it_is_woken_once_and_draws_what_waits(rooms, generator, ch
 async def test_asleep_it_is_asked_while_a_job_waits_and_left_alone_once_that_was_let_go(
     talk, generator, change_settings
 ):
-    await change_settings(wait_hours=8 / 3600)
+    await change_settings(wait_hours=3 / 3600)
     await generator.stop()
     asked = asyncio.Queue[None]()
 
@@ -127,10 +121,10 @@ async def test_asleep_it_is_asked_while_a_job_waits_and_left_alone_once_that_was
     async with await asyncio.start_unix_server(hang_up, generator.socket):
         command = await talk.say(SMALL)
         answer = await talk.reply(command, "answer")
-        assert answer.body.endswith("I have waited for 8 s and let this go. Ask me again when it is back.")
+        assert answer.body.endswith("I have waited for 3 s and let this go. Ask me again when it is back.")
         assert await talk.end_of(command) == "❌"
         assert not asked.empty()
         while not asked.empty():
             asked.get_nowait()
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(asked.get(), NOT_ASKED_FOR_S)
+            await asyncio.wait_for(asked.get(), PAUSE_S + 1)

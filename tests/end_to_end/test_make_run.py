@@ -24,7 +24,7 @@ subject: owl, "it's" `date` $5 $(HOME) $$ #1
 
 @pytest.fixture(scope="module")
 def surroundings(tmp_path_factory: pytest.TempPathFactory, env: dict[str, str]) -> dict[str, str]:
-    """Environment variables of a household that starts from nothing, and is the same in all tests here."""
+    """Environment variables of a household that starts from nothing, and is the same in both tests that start it."""
     folder = tmp_path_factory.mktemp("run")
     return {**os.environ, **env, "EASEL_HOUSEHOLD": str(folder / "household"), "XDG_DATA_HOME": str(folder / "data")}
 
@@ -42,21 +42,20 @@ def test_say_arrives_as_typed(surroundings: dict[str, str]) -> None:
     assert "\npocket does not know: " in result.stderr
 
 
-def test_lists_bring_their_sheet(surroundings: dict[str, str]) -> None:
-    said = "SAY=!draw {otter | owl} --steps 2 --seed 3"
-    result = subprocess.run([*MAKE, said], cwd=ROOT, env=surroundings, capture_output=True, text=True, timeout=300)
-    assert result.returncode == 0, result.stderr
-    files = [Path(line) for line in result.stdout.splitlines()]
-    (recipes,) = [file for file in files if file.suffix == ".yml"]
-    assert len(yaml.safe_load(recipes.read_text())["cells"]) == 2
-    assert len(files) == 2
-
-
-def test_say_from_the_environment_that_draws_nothing(surroundings: dict[str, str]) -> None:
-    environment = {**surroundings, "SAY": "!draw otter --colour `$5`"}
-    result = subprocess.run(MAKE, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert result.returncode != 0 and result.stdout == ""
-    assert "--colour" in result.stderr
+@pytest.mark.parametrize("by", ["argument", "environment"])
+def test_say_is_no_code_for_make_or_a_shell(tmp_path: Path, by: str) -> None:
+    """In the place of Python stands a program that shows what it gets."""
+    python = tmp_path / "python"
+    python.write_text('#!/bin/sh\nprintf %s "$SAY"\nexit 1\n')
+    python.chmod(0o755)
+    command, environment = [*MAKE, f"BIN={tmp_path}"], dict(os.environ)
+    if by == "argument":
+        command.append(f"SAY={RAW}")
+    else:
+        environment["SAY"] = RAW
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert result.stdout == RAW
+    assert result.returncode != 0
 
 
 async def test_nothing_outlives_a_chat_that_is_killed(surroundings: dict[str, str]) -> None:

@@ -7,16 +7,16 @@ from tests.helpers.miniatures import NAMES
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_every_model_draws_when_it_is_asked_for(talk):
-    commands = [await talk.say(f"!draw otter --model {name} --steps 2") for name in NAMES]
+async def test_every_model_draws_when_it_is_asked_for(encrypted):
+    commands = [await encrypted.say(f"!draw otter --model {name} --steps 2") for name in NAMES]
     for name, command in zip(NAMES, commands, strict=True):
-        drawn = await talk.drawn(command)
+        drawn = await encrypted.drawn(command)
         assert drawn.record["model"] == name
         assert f" · {name} · " in drawn.picture.body
 
 
-async def test_turbo_says_what_it_does_not_take(talk):
-    said = await talk.answer("!draw otter --model sdxl-turbo --negative ugly")
+async def test_turbo_says_what_it_does_not_take(plain):
+    said = await plain.answer("!draw otter --model sdxl-turbo --negative ugly")
     assert said == "sdxl-turbo draws without guidance, so it takes no negative prompt."
 
 

@@ -1,4 +1,4 @@
-"""A photo to draw from, and pictures made larger: two people, a plain and an encrypted room."""
+"""A photo to draw from, and pictures made larger: two people in a plain and an encrypted room."""
 
 import hashlib
 import zlib
@@ -14,11 +14,6 @@ from bot.easel.room.photos import GONE, NOT_HERE, NOT_READ
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SMALL = "--steps 4"
-
-
-@pytest.fixture(params=[False, True], ids=["plain", "encrypted"])
-def talks(request, rooms):
-    return rooms[request.param][:2]
 
 
 def replying(to: str) -> dict:
@@ -41,9 +36,9 @@ async def send_photo(talk, data: bytes, **content) -> str:
     )
 
 
-async def test_a_photo_is_drawn_from_and_again_from_its_recipe_in_its_own_room_only(talks, rooms):
-    ada, bo = talks
-    data = a_photo(1 + ada.is_encrypted)
+async def test_a_photo_is_drawn_from_and_again_from_its_recipe_in_its_own_room_only(rooms):
+    ada, bo, *_ = rooms[True]
+    data = a_photo(1)
     sha256 = hashlib.sha256(data).hexdigest()
     photo = await send_photo(bo, data)
     first = await ada.draw(f"!draw otter, beach --strength 0.5 --seed 3 {SMALL}", **replying(photo))
@@ -57,7 +52,7 @@ async def test_a_photo_is_drawn_from_and_again_from_its_recipe_in_its_own_room_o
     assert (changed.record["image"], changed.record["strength"]) == (sha256, 0.5)
     again = await bo.draw(f"!draw\n```yaml\n{first.yaml}\n```")
     assert again.pixels == first.pixels
-    elsewhere = rooms[not ada.is_encrypted][0]
+    elsewhere = rooms[False][0]
     assert await elsewhere.answer(f"!draw\n```yaml\n{first.yaml}\n```") == NOT_HERE
 
     # A photo with the command as its caption.
@@ -72,8 +67,8 @@ async def test_a_photo_is_drawn_from_and_again_from_its_recipe_in_its_own_room_o
     assert await ada.answer("!draw +hat", **replying(changed.picture.event_id)) == GONE
 
 
-async def test_photos_of_all_kinds_are_drawn_from_upright_and_in_the_size_that_is_asked_for(talks):
-    ada, bo = talks
+async def test_photos_of_all_kinds_are_drawn_from_upright_and_in_the_size_that_is_asked_for(rooms):
+    ada, bo, *_ = rooms[False]
     upright = Image.open(BytesIO(a_photo(3)))
     turned = Image.Exif()
     turned[0x0112] = 6  # to be turned clockwise by a quarter
@@ -105,8 +100,8 @@ async def test_photos_of_all_kinds_are_drawn_from_upright_and_in_the_size_that_i
     assert refused.startswith("A picture to draw from can have 50 million pixels; that one has")
 
 
-async def test_what_is_no_photo_is_a_sentence(talks):
-    ada, bo = talks
+async def test_what_is_no_photo_is_a_sentence(rooms):
+    ada, bo, *_ = rooms[True]
     fake = await send_photo(bo, b"GIF89a, says the file")
     said = await ada.answer(f"!draw otter {SMALL}", **replying(fake))
     assert said == "That is no picture that I can read. I take PNG, JPEG and WebP."
@@ -117,8 +112,8 @@ async def test_what_is_no_photo_is_a_sentence(talks):
     assert await ada.answer(f"!draw otter {SMALL}", **replying(large)) == NOT_READ
 
 
-async def test_an_arrow_draws_the_picture_larger_over_itself(talks):
-    ada, bo = talks
+async def test_an_arrow_draws_the_picture_larger_over_itself(rooms):
+    ada, bo, *_ = rooms[True]
     first = await ada.draw("!draw otter, cowboy hat --model ssd-1b --seed 7 --steps 4")
     await bo.person.react(bo.room_id, first.picture.event_id, "⬆️")
     picture = await bo.reply(first.picture.event_id, "picture")

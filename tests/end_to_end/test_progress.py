@@ -1,23 +1,12 @@
-"""How a person sees what becomes of their picture, while it is drawn and after a restart of the bot.
-
-The homeserver does not limit the bot here: its signs come only where there is room for them.
-"""
+"""How a person sees what becomes of their picture, while it is drawn and after a restart of the bot."""
 
 import pytest
-import pytest_asyncio
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SMALL = "!draw otter --steps 2"
 # A sign moves ten seconds after it came: as much as one command can ask for, ended as soon as that was seen.
 LONG = "!draw otter -n 9 --steps 100"
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def change_settings(home):
-    """Changes the bot's settings until the test ends."""
-    yield home.change_settings
-    await home.change_settings()
 
 
 async def test_as_a_message_whose_last_words_are_right(encrypted, change_settings):

@@ -1,4 +1,4 @@
-"""A reply to a picture, its recipe or a recipe file changes one thing: two people, a plain and an encrypted room."""
+"""A reply to a picture, its recipe or a recipe file changes one thing: two people in a plain and an encrypted room."""
 
 import io
 import sqlite3
@@ -13,17 +13,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 SMALL = "--steps 2"
 
 
-@pytest.fixture(params=[False, True], ids=["plain", "encrypted"])
-def talks(request, rooms):
-    return rooms[request.param][:2]
-
-
 def replying(to: str, **more) -> dict:
     return {"m.relates_to": {**more, "m.in_reply_to": {"event_id": to}}}
 
 
-async def test_a_reply_changes_what_it_says_and_keeps_the_rest(talks):
-    ada, bo = talks
+async def test_a_reply_changes_what_it_says_and_keeps_the_rest(rooms):
+    ada, bo, *_ = rooms[True]
     first = await ada.draw(f"!draw otter, (cowboy hat)++ | style: watercolor --seed 7 --no text {SMALL}")
 
     second = await bo.draw("!draw outfit: boots", **replying(first.picture.event_id))
@@ -45,8 +40,8 @@ async def test_a_reply_changes_what_it_says_and_keeps_the_rest(talks):
     assert refusal == "There is no “spaceship” in that recipe. It has “owl”, “boots” and “watercolor”."
 
 
-async def test_a_recipe_file_of_a_persons_own_is_replied_to_as_well(talks):
-    ada, bo = talks
+async def test_a_recipe_file_of_a_persons_own_is_replied_to_as_well(rooms):
+    ada, bo, *_ = rooms[True]
     text = "slots:\n  subject: [fox]\n  style: [pop art]\nseed: 5\nsteps: 2\n"
     file = await ada.person.send_file(ada.room_id, text.encode(), filename="mine.yaml", mimetype="application/yaml")
     drawn = await bo.draw("!draw environment: beach", **replying(file))
@@ -58,8 +53,8 @@ async def test_a_recipe_file_of_a_persons_own_is_replied_to_as_well(talks):
     assert await bo.answer(f"!draw owl {SMALL}", **replying(too_large)) == UNREADABLE
 
 
-async def test_in_a_thread_only_a_true_reply_changes_a_recipe(talks):
-    ada, bo = talks
+async def test_in_a_thread_only_a_true_reply_changes_a_recipe(rooms):
+    ada, bo, *_ = rooms[False]
     first = await ada.draw(f"!draw otter, scarf {SMALL}")
     thread = {"rel_type": "m.thread", "event_id": first.picture.event_id}
     last = replying(first.picture.event_id, **thread, is_falling_back=True)
@@ -70,24 +65,24 @@ async def test_in_a_thread_only_a_true_reply_changes_a_recipe(talks):
     assert changed.picture.content["m.relates_to"]["rel_type"] == "m.thread"
 
 
-async def test_the_rooms_own_events_tell_what_the_database_has_lost_and_no_other_rooms_do(strict_home, rooms, talks):
-    ada, bo = talks
+async def test_the_rooms_own_events_tell_what_the_database_has_lost_and_no_other_rooms_do(home, rooms):
+    ada, bo, *_ = rooms[True]
     image = io.BytesIO()
     Image.linear_gradient("L").save(image, "PNG")
     content = {"filename": "a.png", "mimetype": "image/png", "msgtype": "m.image"}
     photo = await ada.person.send_file(ada.room_id, image.getvalue(), **content)
     first = await ada.draw(f"!draw otter, scarf --seed 9 --strength 0.5 {SMALL}", **replying(photo))
-    await strict_home.maubot.child.kill()
-    (database,) = strict_home.folder.glob("maubot/plugins/easel.db")
+    await home.maubot.child.kill()
+    (database,) = home.folder.glob("maubot/plugins/easel.db")
     with sqlite3.connect(database) as connection:
         for table in ("recipe", "posted", "image"):
             connection.execute(f"DELETE FROM {table}")
     connection.close()
-    await strict_home.maubot.start()
+    await home.maubot.start()
     for event in (first.picture, first.recipe):
         changed = await bo.draw("!draw -scarf", **replying(event.event_id))
         assert (changed.record["slots"], changed.record["seed"]) == ({"subject": ["otter"]}, 9)
         assert changed.record["image"] == first.record["image"]
 
-    elsewhere = rooms[not ada.is_encrypted][1]
+    elsewhere = rooms[False][1]
     assert await elsewhere.answer(f"!draw owl {SMALL}", **replying(first.picture.event_id)) == UNSEEN

@@ -1,24 +1,13 @@
-"""Four people, a plain and an encrypted room: turns, gestures, who comes and goes, and a bot that was down.
+"""Four people, a plain and an encrypted room: turns, gestures, who comes and goes, and a bot that was down."""
 
-The homeserver limits the bot as it does by default, so a reaction of its comes only where there is room for it.
-"""
-
-import asyncio
 import re
 from dataclasses import replace
 
 import pytest
 
-from bot.easel.room.routing import COMES_WITHIN_S
-
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SMALL = "--steps 2"
-
-
-@pytest.fixture(params=[False, True], ids=["plain", "encrypted"])
-def talks(request, rooms):
-    return rooms[request.param]
 
 
 async def test_everyone_gets_their_turn_over_both_rooms(rooms):
@@ -55,8 +44,8 @@ async def test_who_waits_long_is_told_their_place_and_time(rooms, change_setting
     assert not bo.replies(at_once.command, "waiting")
 
 
-async def test_gestures_cancel_ones_own_and_nobody_elses(talks):
-    ada, bo, cleo, _ = talks
+async def test_gestures_cancel_ones_own_and_nobody_elses(rooms):
+    ada, bo, cleo, _ = rooms[True]
     async with ada.holding():
         deleted, crossed, said, kept = [await bo.say(f"!draw otter --seed {n} {SMALL}") for n in range(4)]
         await ada.person.react(ada.room_id, kept, "👍")
@@ -90,8 +79,8 @@ async def test_an_admin_of_the_room_may_cancel_anybodys(rooms):
         assert await ada.end_of(command) == "🚫 cancelled"
 
 
-async def test_an_edit_replaces_what_waits_and_draws_anew_what_does_not(talks):
-    ada, bo, *_ = talks
+async def test_an_edit_replaces_what_waits_and_draws_anew_what_does_not(rooms):
+    ada, bo, *_ = rooms[True]
     async with ada.holding():
         command = await bo.say(f"!draw otter {SMALL}")
         edit = await bo.person.edit(bo.room_id, command, f"!draw fox {SMALL}")
@@ -136,32 +125,32 @@ async def are_gone(files) -> bool:
 
 
 @pytest.mark.parametrize("banned", [False, True], ids=["leaves", "is banned"])
-async def test_who_is_no_longer_in_the_room_leaves_the_queue(strict_home, family, rooms, start_talk, banned):
+async def test_who_is_no_longer_in_the_room_leaves_the_queue(home, family, rooms, start_talk, banned):
     ada, *_, dan = family
-    talk = await start_talk(strict_home, ada, encrypted=banned, guest=dan)
+    talk = await start_talk(home, ada, encrypted=banned, guest=dan)
     dans = replace(talk, person=dan)
     async with rooms[False][0].holding():
         command = await dans.say(f"!draw otter {SMALL}")
-        await strict_home.generator.child.wait_until(lambda: are_waiting(strict_home.generator, 1))
+        await home.generator.child.wait_until(lambda: are_waiting(home.generator, 1))
         if banned:
             await ada.ban(talk.room_id, dan.account.user_id)
         else:
             await dan.leave(talk.room_id)
-        await strict_home.generator.child.wait_until(lambda: are_waiting(strict_home.generator, 0))
+        await home.generator.child.wait_until(lambda: are_waiting(home.generator, 0))
     await rooms[False][0].draw(f"!draw otter {SMALL}")
     assert not talk.replies(command, "picture", "answer")
 
 
-async def test_who_left_while_the_bot_was_down_leaves_the_queue(strict_home, family, rooms, start_talk):
+async def test_who_left_while_the_bot_was_down_leaves_the_queue(home, family, rooms, start_talk):
     ada, *_, dan = family
-    talk = await start_talk(strict_home, ada, encrypted=True, guest=dan)
+    talk = await start_talk(home, ada, encrypted=True, guest=dan)
     async with rooms[False][0].holding():
         command = await replace(talk, person=dan).say(f"!draw otter {SMALL}")
-        await strict_home.generator.child.wait_until(lambda: are_waiting(strict_home.generator, 1))
-        await strict_home.maubot.child.kill()
+        await home.generator.child.wait_until(lambda: are_waiting(home.generator, 1))
+        await home.maubot.child.kill()
         await dan.leave(talk.room_id)
-        await strict_home.maubot.start()
-        await strict_home.generator.child.wait_until(lambda: are_waiting(strict_home.generator, 0))
+        await home.maubot.start()
+        await home.generator.child.wait_until(lambda: are_waiting(home.generator, 0))
     await rooms[False][0].draw(f"!draw otter {SMALL}")
     assert not talk.replies(command, "picture", "answer")
 
@@ -226,27 +215,15 @@ async def test_what_was_said_while_the_bot_was_down_is_caught_up(rooms):
     await ada.person.wait_for_member(elsewhere, bot)
 
 
-async def test_what_was_said_too_long_ago_is_left(rooms, change_settings):
-    ada = rooms[False][0]
-    await change_settings(catch_up_minutes=0)
-    await ada.home.maubot.child.kill()
-    old = await ada.say(f"!draw otter {SMALL}")
-    # What is younger than this is drawn whatever the settings say: only time makes it old.
-    await asyncio.sleep(COMES_WITHIN_S + 1)
-    await ada.home.maubot.start()
-    await ada.draw(f"!draw owl {SMALL}")
-    assert not ada.replies(old)
-
-
-async def test_what_was_said_before_the_bot_came_is_left_alone(strict_home, family, rooms):
+async def test_what_was_said_before_the_bot_came_is_left_alone(home, family, rooms):
     ada, bo, *_ = family
     room_id = await ada.make_room("a room", encrypted=False, invite=(bo.account.user_id,))
     await bo.join(room_id)
     await bo.wait_for_member(room_id, bo.account.user_id)
     talk = replace(rooms[False][1], room_id=room_id)
     early = await talk.say(f"!draw otter {SMALL}")
-    await ada.invite(room_id, strict_home.bot.user_id)
-    await bo.wait_for_member(room_id, strict_home.bot.user_id)
+    await ada.invite(room_id, home.bot.user_id)
+    await bo.wait_for_member(room_id, home.bot.user_id)
     await bo.edit(room_id, early, f"!draw fox {SMALL}")
     await talk.draw(f"!draw owl {SMALL}")
     assert not talk.replies(early, "picture", "recipe", "answer")

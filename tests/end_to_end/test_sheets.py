@@ -1,4 +1,4 @@
-"""Many pictures in one event, and reactions that draw: two people, a plain and an encrypted room."""
+"""Many pictures in one event, and reactions that draw: two people in a plain and an encrypted room."""
 
 import io
 
@@ -64,8 +64,8 @@ async def test_lists_come_on_one_labelled_sheet_and_each_of_its_pictures_can_be_
     assert (await bo.draw(command.body)).pixels == picked.pixels
 
 
-async def test_several_of_the_same_vary_the_seed(talks):
-    ada, bo = talks
+async def test_several_of_the_same_vary_the_seed(rooms):
+    ada, bo, *_ = rooms[True]
     command = await bo.say("!draw otter -n 3 --seed 7 --steps 2")
     file = await bo.reply(command, "recipes")
     recipes = yaml.safe_load(await bo.person.fetch(file.content))
@@ -86,8 +86,8 @@ async def test_several_of_the_same_vary_the_seed(talks):
     await ada.gone(file.event_id)
 
 
-async def test_models_and_seeds_are_compared_on_a_sheet(talks):
-    ada, bo = talks
+async def test_models_and_seeds_are_compared_on_a_sheet(rooms):
+    ada, bo, *_ = rooms[True]
     # Each model has its own limits.
     refused = await ada.answer("!draw otter --model pocket,ssd-1b --size 128x128")
     assert refused == "width is 128; it can be 64 only."
@@ -107,22 +107,21 @@ async def test_models_and_seeds_are_compared_on_a_sheet(talks):
     )
 
 
-async def test_a_rooms_own_words_are_for_everybody_in_it_and_nowhere_else(rooms, talks):
-    ada, bo = talks
-    name = "cosy-secret" if ada.is_encrypted else "cosy-open"
-    made = await ada.answer(f"!easel style add {name} = (watercolor)+, soft light")
-    assert made == f"@{name} now means: (watercolor)+, soft light"
-    assert f"@{name} = (watercolor)+, soft light (by {ada.person.account.user_id})" in await bo.answer("!easel style")
-    drawn = await bo.draw(f"!draw otter | style: @{name} --steps 2")
+async def test_a_rooms_own_words_are_for_everybody_in_it_and_nowhere_else(rooms):
+    ada, bo, cleo, _ = rooms[True]
+    made = await ada.answer("!easel style add cosy = (watercolor)+, soft light")
+    assert made == "@cosy now means: (watercolor)+, soft light"
+    assert f"@cosy = (watercolor)+, soft light (by {ada.person.account.user_id})" in await bo.answer("!easel style")
+    drawn = await bo.draw("!draw otter | style: @cosy --steps 2")
     assert drawn.record["slots"]["style"] == ["(watercolor)+", "soft light"]
-    elsewhere = rooms[not ada.is_encrypted][1]
-    assert (await elsewhere.answer(f"!draw otter | style: @{name}")).startswith(f"There is no style “@{name}”")
-    assert (await rooms[ada.is_encrypted][2].answer(f"!easel style remove {name}")).startswith(f"@{name} is by ")
-    assert await ada.answer(f"!easel style remove {name}") == f"@{name} is removed."
+    elsewhere = rooms[False][1]
+    assert (await elsewhere.answer("!draw otter | style: @cosy")).startswith("There is no style “@cosy”")
+    assert (await cleo.answer("!easel style remove cosy")).startswith("@cosy is by ")
+    assert await ada.answer("!easel style remove cosy") == "@cosy is removed."
 
 
-async def test_a_word_list_of_the_settings_is_chosen_from_by_the_seed(talks, change_settings):
-    ada, bo = talks
+async def test_a_word_list_of_the_settings_is_chosen_from_by_the_seed(rooms, change_settings):
+    ada, bo, *_ = rooms[False]
     await change_settings(wildcards={"animal": ["otter", "owl", "fox"]})
     drawn = await ada.draw("!draw __animal__, scarf --seed 3 --steps 2")
     again = await bo.draw("!draw __animal__, scarf --seed 3 --steps 2")
@@ -131,8 +130,8 @@ async def test_a_word_list_of_the_settings_is_chosen_from_by_the_seed(talks, cha
     assert await ada.answer("!draw __animals__") == ("There is no word list “__animals__”. Did you mean __animal__?")
 
 
-async def test_one_subject_in_all_styles_comes_on_two_sheets(talks):
-    ada, _ = talks
+async def test_one_subject_in_all_styles_comes_on_two_sheets(rooms):
+    ada, *_ = rooms[False]
     command = await ada.say("!easel style sheet otter --steps 1")
     await ada.replies_in_all(command, "sheet", number=2)
     files = await ada.replies_in_all(command, "recipes", number=2)
@@ -142,7 +141,7 @@ async def test_one_subject_in_all_styles_comes_on_two_sheets(talks):
     assert len({cell["seed"] for sheet in recipes for cell in sheet["cells"]}) == 1
 
 
-async def test_a_sheet_too_large_is_told_before_anything_is_drawn(talks):
-    ada, _ = talks
+async def test_a_sheet_too_large_is_told_before_anything_is_drawn(rooms):
+    ada, *_ = rooms[False]
     answer = await ada.answer("!draw {otter | owl | fox} --steps 1,2,3,4")
     assert answer == "3 × 4 are 12 pictures; one !draw can have 9."

@@ -31,10 +31,10 @@ async def test_a_room_has_its_style_its_defaults_and_what_it_does_not_draw(rooms
     )
 
 
-async def test_it_draws_where_and_for_whom_it_may_and_follows_no_other_invitation(strict_home, rooms, change_settings):
+async def test_it_draws_where_and_for_whom_it_may_and_follows_no_other_invitation(home, rooms, change_settings):
     ada, bo, *_ = rooms[True]
     openly_ada, *_ = rooms[False]
-    bot = strict_home.bot.user_id
+    bot = home.bot.user_id
 
     await change_settings(allowed_users=[ada.person.account.user_id])
     assert await bo.answer(f"!draw otter {SMALL}") == "I may not draw for you. Whoever set me up can allow it."

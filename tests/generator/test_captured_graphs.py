@@ -1,8 +1,8 @@
 """Traced calls of the UNet: the same pixels, and only where they pay. Those of a card are measured, see docs."""
 
 import gc
-import logging
 import weakref
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +15,7 @@ from generator.engine.loop import Drawing
 from generator.models.cards import CardSettings
 from generator.settings import Settings
 from generator.workers.messages import Draw
-from tests.helpers.miniatures import miniature_settings, save_lora, save_miniature
+from tests.helpers.miniatures import save_lora
 from tests.helpers.running_generator import recipe_of
 
 # Whole calls, guided or not; the same with what is kept, and cached ones; drafts.
@@ -26,17 +26,13 @@ DRAWINGS = (
 )
 
 
-@pytest.fixture(scope="module", params=["ssd-1b", "sd-1.5"])
-def card(request, tmp_path_factory) -> CardSettings:
-    folder = tmp_path_factory.mktemp("miniature") / request.param
-    save_miniature(request.param, folder)
-    save_lora(folder, folder / "lora.safetensors")
-    draft = {"lora": {"file": str(folder / "lora.safetensors")}}
-    return CardSettings.model_validate({**miniature_settings(request.param, folder), "draft": draft})
-
-
 @pytest.fixture
-def engine(card) -> DiffusionEngine:
+def engine(request, miniatures, tmp_path) -> DiffusionEngine:
+    """Around SD 1.5's miniature, whose calls are the quickest to trace, or the one that a test asks for."""
+    settings = miniatures[getattr(request, "param", "sd-1.5")]
+    lora = tmp_path / "lora.safetensors"
+    save_lora(Path(settings["folder"]), lora)
+    card = CardSettings.model_validate({**settings, "draft": {"lora": {"file": str(lora)}}})
     return DiffusionEngine(Settings(device="cpu", models={"small": card}, default_model="small"))
 
 
@@ -52,6 +48,7 @@ def denoise(engine: DiffusionEngine, **changes: Any) -> torch.Tensor:
     return drawing.latents
 
 
+@pytest.mark.parametrize("engine", ["ssd-1b", "sd-1.5"], indirect=True)
 def test_traced_calls_give_the_same_latents_bit_for_bit(engine, caplog):
     held = engine.models.get("small").model.graphs
     held.is_on = False
@@ -75,26 +72,28 @@ def test_a_call_is_traced_once_it_has_come_often_and_what_moves_is_forgotten(eng
     assert len(held) == 0
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("MOST_TRACED_S", 0.0), ("torch.jit.trace", None)],
-    ids=["a call that is all arithmetic", "a torch that cannot trace"],
-)
-def test_what_is_not_worth_it_or_cannot_be_is_called_as_before(engine, monkeypatch, caplog, name, value):
+def test_a_call_that_is_all_arithmetic_is_not_traced(engine, caplog):
+    held = engine.models.get("small").model.graphs
+    held.calls_before_a_trace, held.most_traced_s = 2, 0.0
+    denoise(engine, tier="fast")
+    assert len(held) == 0
+    assert "cannot be traced" not in caplog.text
+
+
+def test_without_a_tracer_calls_go_on_as_before(engine, monkeypatch, caplog):
+    """torch says that it will leave its tracer out."""
+    monkeypatch.delattr(torch.jit, "trace")
     held = engine.models.get("small").model.graphs
     held.calls_before_a_trace = 2
-    monkeypatch.setattr(f"generator.engine.captured_graphs.{name}", value)
-    with caplog.at_level(logging.WARNING):
-        denoise(engine, tier="fast")
+    denoise(engine, tier="fast")
     assert len(held) == 0
-    assert ("cannot be traced" in caplog.text) == (value is None)
+    assert "cannot be traced" in caplog.text
 
 
-def test_no_more_are_kept_than_may_be_and_the_longest_unused_goes(monkeypatch):
-    monkeypatch.setattr(captured_graphs, "MAX_GRAPHS", 2)
+def test_no_more_are_kept_than_may_be_and_the_longest_unused_goes():
     net, called = torch.nn.Linear(2, 2).eval().requires_grad_(False), []
     held = captured_graphs.CapturedGraphs()
-    held.is_on, held.calls_before_a_trace = True, 1
+    held.is_on, held.calls_before_a_trace, held.max_graphs = True, 1, 2
 
     def call(rows: UNetInput) -> UNetOutput:
         called.append(len(rows.latents))

@@ -41,6 +41,7 @@ class Homeserver:
     encryption_sins: list[web.Response] = field(default_factory=list)
     courtesy_sins: list[web.Response] = field(default_factory=list)
     in_silence: set[str] = field(default_factory=set)
+    asked_of: list[str] = field(default_factory=list)
     history: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     transactions: set[str] = field(default_factory=set)
     joined_ms: int = 0
@@ -199,6 +200,7 @@ class Homeserver:
         return web.json_response({"chunk": events[max(0, end - 2) : end][::-1], "end": str(max(0, end - 2))})
 
     async def _stay_silent(self, room_id: str) -> None:
+        self.asked_of.append(room_id)
         async with self.news:
             await self.news.wait_for(lambda: room_id not in self.in_silence)
 

