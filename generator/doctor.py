@@ -84,7 +84,7 @@ def _torch_and_card(settings: Settings) -> Iterator[Finding]:
 
 def speed(model: str, device: "torch.device") -> Iterator[Finding]:
     """Which ways of calling the model were found to be the fastest on this card, if any."""
-    from generator.engine.ways import Remembered
+    from generator.engine.remembered_ways import Remembered
 
     if (ways := Remembered().latest(device, model)) is not None:
         yield Finding("speed", Level.OK, f"{model} is fastest here with {ways}.")

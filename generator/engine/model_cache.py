@@ -16,8 +16,9 @@ from generator.engine.memory import memory_of
 from generator.engine.model import Model, load_model
 from generator.engine.needs import GIB, SPARE_BYTES, Arrangement, Needs, arrange, count
 from generator.engine.plan import Plan, free_bytes
+from generator.engine.remembered_ways import Remembered, Ways, key_of
 from generator.engine.text import TextEncoding
-from generator.engine.ways import Remembered, Ways, can_fuse, find, key_of, measured_at_once, take
+from generator.engine.ways import can_fuse, find, measured_at_once, take
 from generator.errors import CardBusy
 from generator.models.cards import CardSettings
 from generator.models.weights import locate

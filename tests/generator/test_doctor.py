@@ -8,8 +8,8 @@ import torch
 
 from generator.doctor import GIB, Level, can_draw, examine, room, speed
 from generator.engine.needs import Arrangement, Needs
+from generator.engine.remembered_ways import Remembered, Ways
 from generator.engine.torch_build import mismatch
-from generator.engine.ways import Remembered, Ways
 from generator.models.cards import CardSettings
 from generator.settings import Settings
 from tests.helpers.stand_in import stand_in_settings
