@@ -15,7 +15,7 @@ from aiohttp import web
 
 from generator.api import limits, openapi
 from generator.api.types import Capabilities, JobState
-from generator.models.registry import capabilities
+from generator.models.registry import KeptCapabilities
 from generator.pictures.store import PictureStore
 from generator.pictures.uploads import Images
 from generator.service.access import guard, tell_errors
@@ -128,7 +128,7 @@ def serve(settings: Settings, engine: EngineFactory | None = None) -> int:
         app = create_app(
             worker=worker,
             store=PictureStore(settings.pictures),
-            capabilities=functools.partial(capabilities, settings),
+            capabilities=KeptCapabilities(settings),
             max_queued_jobs=settings.max_queued_jobs,
             keep_pictures_days=settings.keep_pictures_days,
             unload_when_idle_s=_seconds(settings.unload_when_idle_minutes),
