@@ -1,6 +1,7 @@
-"""The README and the code say the same."""
+"""The documents and the code say the same."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,67 +11,113 @@ from bot.easel.commands.help import EASEL_COMMANDS
 from bot.easel.language import FLAGS
 from bot.easel.policy.room_profiles import RoomProfile
 from bot.easel.room.history import MAX_CAUGHT_UP
-from bot.easel.settings import Settings
+from bot.easel.settings import Settings as BotSettings
 from generator import __version__
 from generator.models.cards import SAMPLERS, built_in_cards
+from generator.settings import Settings as GeneratorSettings
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCUMENTS = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md")))
+}
+MODULES = {
+    path.relative_to(ROOT).with_suffix("").as_posix()
+    for folder in ("bot/easel", "generator", "training", "household", "deploy", "benchmarks", "tests")
+    for path in (ROOT / folder).rglob("*.py")
+    if not re.match("__init__|conftest|test_", path.name) and "neighbour" not in path.parts
+}
 
 
-@pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)
-def test_every_flag_is_in_the_readme_with_its_help_and_synonyms(flag):
-    synonyms = ", ".join(f"`--{synonym}`" for synonym in flag.synonyms)
-    assert f"| `{flag.usage}` | {flag.help} | {synonyms} |" in README
+def section(document: str, heading: str) -> str:
+    """The text below ``heading``, up to the next heading of its level or above."""
+    level, _, _ = heading.partition(" ")
+    found = re.search(rf"^{re.escape(heading)}\n(.*?)(?=^#{{1,{len(level)}}} |\Z)", DOCUMENTS[document], re.M | re.S)
+    assert found, f"{document} has no {heading}"
+    return found[1]
 
 
-@pytest.mark.parametrize(("command", "does"), EASEL_COMMANDS.items())
-def test_every_command_is_in_the_readme_with_its_help(command, does):
-    assert f"| `!easel {command}` | {does} |" in README
+def keys(document: str, heading: str) -> set[str]:
+    """The first column of the section's tables, as far as it has code."""
+    return set(re.findall(r"^\| `([^`]+)` \|", section(document, heading), re.M))
 
 
-def test_every_setting_of_the_bot_is_in_the_readme_and_in_base_config():
-    settings = set(Settings.__dataclass_fields__)
-    assert set(yaml.safe_load((ROOT / "base-config.yaml").read_text())) == settings
-    keys = set(RoomProfile.__dataclass_fields__)
-    assert set(re.findall(r"^\| `([a-z_]+)` \|", README, flags=re.MULTILINE)) == settings | keys
+def lines() -> Iterator[tuple[str, str, str]]:
+    """The document, the heading, and the text that stands there."""
+    for flag in FLAGS:
+        synonyms = ", ".join(f"`--{synonym}`" for synonym in flag.synonyms)
+        yield "docs/using.md", "## Flags", f"| `{flag.usage}` | {flag.help} | {synonyms} |"
+    for command, does in EASEL_COMMANDS.items():
+        yield "docs/using.md", "## Commands", f"| `!easel {command}` | {does} |"
+    for name, card in built_in_cards().items():
+        width, height = card.sizes["square"]
+        guidance = f"{card.defaults.guidance_scale:g}" if card.limits.max_guidance_scale else "none"
+        facts = f"{card.family.upper()} | {width}×{height} | {card.defaults.steps} | {guidance} | {card.licence}"
+        yield "docs/settings.md", "## Models and samplers", f"| {name} | {facts} |"
+    for sampler in SAMPLERS:
+        yield "docs/settings.md", "## Models and samplers", f"`{sampler}`"
+    yield "docs/install.md", "## The bot", f"household.easel-v{__version__}.mbp"
+    yield "docs/promises.md", "## The promise", f"newest {MAX_CAUGHT_UP:,} events"
 
 
-def test_the_example_of_a_room_is_the_same_in_the_readme_and_in_base_config():
+@pytest.mark.parametrize(("document", "heading", "text"), [*lines()])
+def test_the_documents_have_what_the_code_has(document: str, heading: str, text: str) -> None:
+    assert text in re.sub(r"\n +", " ", section(document, heading))
+
+
+@pytest.mark.parametrize(
+    ("heading", "settings"),
+    [
+        ("## The bot", BotSettings.__dataclass_fields__),
+        ("## Rules for rooms", RoomProfile.__dataclass_fields__),
+        ("## The generator", GeneratorSettings.model_fields),
+    ],
+)
+def test_every_setting_has_its_line(heading: str, settings: dict[str, object]) -> None:
+    assert keys("docs/settings.md", heading) == settings.keys()
+
+
+def test_base_config_has_every_setting_of_the_bot() -> None:
+    assert yaml.safe_load((ROOT / "base-config.yaml").read_text()).keys() == BotSettings.__dataclass_fields__.keys()
+
+
+def test_the_example_of_a_room_is_the_same_in_the_documents_and_in_base_config() -> None:
     def example(text: str) -> object:
-        return yaml.safe_load(re.search(r"^rooms:\n(?: .+\n)+", text, flags=re.MULTILINE)[0])
+        return yaml.safe_load(re.search(r"^rooms:\n(?: .+\n)+", text, re.M)[0])
 
     shipped = (ROOT / "base-config.yaml").read_text(encoding="utf-8")
-    assert example(README) == example(re.sub("^# ", "", shipped, flags=re.MULTILINE))
+    assert example(DOCUMENTS["docs/settings.md"]) == example(re.sub("^# ", "", shipped, flags=re.M))
 
 
-def test_the_version_is_the_same_everywhere():
-    project = (ROOT / "pyproject.toml").read_text()
-    plugin = yaml.safe_load((ROOT / "maubot.yaml").read_text())
-    assert plugin["version"] == __version__
-    assert f'version = "{__version__}"' in project
-    assert f"-v{__version__}.mbp" in README
-    assert f"## {__version__}\n" in (ROOT / "CHANGELOG.md").read_text()
+def test_the_version_is_the_same_everywhere() -> None:
+    assert yaml.safe_load((ROOT / "maubot.yaml").read_text())["version"] == __version__
+    assert f'version = "{__version__}"' in (ROOT / "pyproject.toml").read_text()
+    assert f"## {__version__}\n" in DOCUMENTS["CHANGELOG.md"]
 
 
-def test_every_file_that_the_readme_links_is_there():
-    links = re.findall(r"\]\((?!https?://|#)([^)#]+)", README)
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_link_leads_somewhere(document: str) -> None:
+    for target in re.findall(r"\]\((?!https?://)([^)]+)\)", DOCUMENTS[document]):
+        file, _, anchor = target.partition("#")
+        path = (ROOT / document).parent / file if file else ROOT / document
+        assert path.exists(), target
+        assert not anchor or anchor in anchors(path), target
 
 
-@pytest.mark.parametrize(("name", "card"), built_in_cards().items())
-def test_every_model_is_in_the_readme_as_its_card_has_it(name, card):
-    width, height = card.sizes["square"]
-    guidance = f"{card.defaults.guidance_scale:g}" if card.limits.max_guidance_scale else "none"
-    facts = f"{card.family.upper()} | {width}×{height} | {card.defaults.steps} | {guidance} | {card.licence}"
-    assert f"| {name} | {facts} |" in README
+def anchors(path: Path) -> set[str]:
+    """What a link may name: each heading, the way that GitHub spells it."""
+    headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_every_sampler_is_in_the_readme():
-    section = README.partition("### Models and samplers")[2].partition("\n### ")[0]
-    assert [sampler for sampler in SAMPLERS if f"`{sampler}`" not in section] == []
+def test_the_map_names_every_module_and_no_other() -> None:
+    # A bullet is a folder in bold, then its modules; what is spelled otherwise than a module is prose.
+    bullets = re.findall(
+        r"^- \*\*`([\w/]+)/`\*\*(.*?)(?=^- \*\*|^#|\Z)", section("docs/architecture.md", "## Map"), re.M | re.S
+    )
+    named = {f"{folder}/{name}" for folder, text in bullets for name in re.findall(r"`(\w+)`", text)}
+    assert named == MODULES
 
 
-def test_the_promise_says_how_much_is_caught_up():
-    assert f"newest {MAX_CAUGHT_UP:,}\n  events" in (ROOT / "docs/promises.md").read_text(encoding="utf-8")
+def test_the_readme_is_a_front_page() -> None:
+    assert DOCUMENTS["README.md"].count("\n") <= 150
