@@ -8,16 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from bot.easel.generator.client import GeneratorClient
+from bot.easel.generator.client import GeneratorClient, Server
 from bot.easel.generator.errors import CertificateRefused, NotRunning, SocketForbidden, TokenRefused
 from tests.helpers.shipped_settings import settings
 
 
 def client(url: str, token: str, ca_file: str = "") -> GeneratorClient:
-    return GeneratorClient(
-        settings(generator_url=url, generator_token=token, generator_ca_file=ca_file),
-        "0.1.0",
-    )
+    read = settings(generator_url=url, generator_token=token, generator_ca_file=ca_file)
+    return GeneratorClient(Server.of(read), "0.1.0")
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from PIL import Image
 
 from bot.easel.commands.status import STATES
 from bot.easel.generator import types as words
-from bot.easel.generator.client import GeneratorClient
+from bot.easel.generator.client import GeneratorClient, Server
 from bot.easel.generator.errors import GeneratorError, Interrupted, NotRunning, QueueFull, Refused
 from bot.easel.jobs.body import job_body
 from bot.easel.language import Asked, parse_all, parse_draw
@@ -32,7 +32,7 @@ from tests.helpers.shipped_settings import settings
 
 
 def client(socket) -> GeneratorClient:
-    return GeneratorClient(settings(generator_url=f"unix://{socket}"), __version__)
+    return GeneratorClient(Server.of(settings(generator_url=f"unix://{socket}")), __version__)
 
 
 async def submit(client: GeneratorClient, typed: str, job: str = "job") -> words.JobStatus:

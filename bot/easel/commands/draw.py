@@ -14,6 +14,7 @@ from ..jobs.job import SEED_CHOICES, Job, JobState, job_id
 from ..jobs.runner import UNEXPECTED, JobRunner
 from ..jobs.store import Store
 from ..language import Command, DrawCommand, ParseError, style_names
+from ..policy.permissions import Permissions
 from ..policy.policy import Policy
 from ..room.messages import Message
 from ..room.photos import NOT_HERE
@@ -44,13 +45,14 @@ class DrawCommands:
         runner: JobRunner,
         store: Store,
         replied: Replies,
-        rules: Policy,
+        policy: Policy,
+        permissions: Permissions,
         styles: Styles,
         log: Logger,
     ) -> None:
         self._generator, self._watch, self._runner = generator, watch, runner
-        self._store, self._replied, self._rules, self._log = store, replied, rules, log
-        self._styles = styles
+        self._store, self._replied, self._policy, self._permissions = store, replied, policy, permissions
+        self._styles, self._log = styles, log
         self._last_received_ms = 0
 
     async def draw(
@@ -150,11 +152,11 @@ class DrawCommands:
         """The job with what its words say of it; one that is not drawn has ended already, with the reason."""
         try:
             job = replace(job, pictures=job.asked.pictures, photo=job.photo or await self._photo_of_recipe(job))
-            refusal = self._rules.permissions.refusal(job.message.sender, job.message.room_id)
+            refusal = self._permissions.refusal(job.message.sender, job.message.room_id)
             refusal = refusal or await self._too_many(job)
             # What the generator last said of itself is enough to refuse at once, also while it is asleep.
             if not refusal and (known := read_capabilities(await self._store.last_capabilities())):
-                self._rules.body(job, known)
+                self._policy.body(job, known)
         except (ParseError, CannotAsk) as error:
             refusal = str(error)
         except Exception:
@@ -174,7 +176,7 @@ class DrawCommands:
     async def _too_many(self, job: Job) -> str | None:
         sender = job.message.sender
         open_jobs = [other for other in await self._store.open_jobs() if other.message.sender == sender]
-        return self._rules.permissions.too_many(
+        return self._permissions.too_many(
             sender,
             pictures=job.pictures,
             open_jobs=len(open_jobs),

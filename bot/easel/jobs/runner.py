@@ -25,7 +25,7 @@ from ..sending.progress import ProgressSign
 from ..sending.send_queue import Debt, NotSent, SendQueue
 from ..sending.sent_once import SentOnce
 from ..sending.typing_notices import TypingNotices
-from ..settings import Settings
+from ..settings import CurrentSettings
 from .body import CannotAsk, with_image
 from .job import Job, JobState
 from .store import Store
@@ -69,27 +69,34 @@ class JobRunner:
         send_queue: SendQueue,
         sent_once: SentOnce,
         typing: TypingNotices,
-        settings: Settings,
-        rules: Policy,
+        settings: CurrentSettings,
+        policy: Policy,
         log: Logger,
     ) -> None:
         self._generator, self._watch, self._store, self._posts = generator, watch, store, posts
         self._photos = photos
         self._send_queue, self._sent_once, self._typing = send_queue, sent_once, typing
-        self._settings, self._rules, self._log = settings, rules, log
+        self._settings, self._policy, self._log = settings, policy, log
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._signs: dict[str, ProgressSign] = {}
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.outlooks: dict[str, Outlook] = {}
 
     async def resume(self) -> None:
-        """Go on with every job that an earlier process left, in their order."""
+        """Go on with every job that is not closed, in their order."""
         for job in await self._store.unclosed_jobs():
             self.start(job)
 
+    async def restart(self) -> None:
+        """Begin every job again, so that none goes on with another generator or other limits than the settings say."""
+        await self.stop()
+        await self.resume()
+
     def start(self, job: Job) -> None:
-        """Go on with a job that is in the database."""
-        sign = self._signs.setdefault(job.id, ProgressSign(job, self._sent_once, self._settings.progress))
+        """Go on with a job that is in the database, unless it is under way."""
+        if (task := self._tasks.get(job.id)) and not task.done():
+            return
+        sign = self._signs.setdefault(job.id, ProgressSign(job, self._sent_once, self._settings))
         self._tasks[job.id] = asyncio.create_task(self._work(job, sign), name=f"job {job.id}")
 
     async def end(self, job: Job, state: JobState, last_word: str = "") -> bool:
@@ -102,6 +109,8 @@ class JobRunner:
         if state is not JobState.REPLACED and not self._watch.away:
             with suppress(GeneratorError):
                 await self._generator.cancel(job.id)
+        # A restart of all jobs may have begun it again, as it was read before.
+        await _cancelled(self._tasks.pop(job.id, None))
         self.start(replace(job, state=state, last_word=last_word))
         return True
 
@@ -118,7 +127,7 @@ class JobRunner:
                 await self._store.forgotten(job_id)
 
     async def stop(self) -> None:
-        """Leave everything as it is, for the next process."""
+        """Leave every job as it is, for ``resume`` here or in the next process."""
         await asyncio.gather(*(_cancelled(task) for task in self._tasks.values()))
         await asyncio.gather(*(sign.cancel() for sign in self._signs.values()))
 
@@ -217,7 +226,7 @@ class JobRunner:
         kept = await self._store.job(job.id)
         body = kept.body if kept else None
         if body is None:
-            body = self._rules.body(job, capabilities)
+            body = self._policy.body(job, capabilities)
             if job.photo is not None:
                 body = with_image(body, await self._sent_photo(job.message.room_id, job.photo))
             await self._store.keep_body(job.id, body)
@@ -237,7 +246,7 @@ class JobRunner:
             await self._generator.cancel(job.replaces)
         await self._store.keep_capabilities(answer)
         await self.forget_files()
-        return replace(drawing, job=replace(job, body=body), notes=self._rules.notes(job, capabilities))
+        return replace(drawing, job=replace(job, body=body), notes=self._policy.notes(job, capabilities))
 
     async def _sent_photo(self, room_id: str, event_id: str) -> str:
         """The hash of the photo, which the generator has then."""
@@ -249,8 +258,9 @@ class JobRunner:
 
     async def _wait(self, job: Job, error: NotYet) -> None:
         """Return when it may be tried again. Raises Expired."""
-        left_s = job.received_ms / 1000 + self._settings.wait_hours * 3600 - time.time()
-        grace_s = self._settings.tell_waiting_after_s if error.passes or job.body else 0
+        settings = self._settings()
+        left_s = job.received_ms / 1000 + settings.wait_hours * 3600 - time.time()
+        grace_s = settings.tell_waiting_after_s if error.passes or job.body else 0
         telling = asyncio.create_task(self._tell_away(job, error, after_s=grace_s), name=f"word to wait for {job.id}")
         try:
             async with asyncio.timeout(left_s):
@@ -259,7 +269,7 @@ class JobRunner:
                 else:
                     await self._watch.until_back(error)
         except TimeoutError as timeout:
-            waited = duration(self._settings.wait_hours * 3600)
+            waited = duration(settings.wait_hours * 3600)
             sentence = f"{error} I have waited for {waited} and let this go. Ask me again when it is back."
             raise Expired(sentence) from timeout
         finally:

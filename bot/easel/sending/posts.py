@@ -14,7 +14,7 @@ from ..jobs.waiting import away_text, in_turns, waiting_text
 from ..language import Asked, ParseError, larger_size
 from ..language.parse import parse_recipe
 from ..room.reactions import LARGER, OFFERED
-from ..settings import Offer, Settings
+from ..settings import CurrentSettings, Offer
 from .content import (
     PICTURE_KINDS,
     SHEET_KINDS,
@@ -52,11 +52,10 @@ class JobPosts:
         homeserver: Homeserver,
         store: Store,
         sent_once: SentOnce,
-        settings: Settings,
+        settings: CurrentSettings,
     ) -> None:
         self._generator, self._homeserver, self._store, self._sent_once = generator, homeserver, store, sent_once
-        self._tell_waiting_after_s = settings.tell_waiting_after_s
-        self._reactions, self._offer = settings.reactions, settings.offer_reactions
+        self._settings = settings
 
     async def picture(self, job: Job, picture: Picture, notes: tuple[str, ...], debt: Debt) -> None:
         """The picture, then its recipe. ``notes`` are told in the caption. Raises GeneratorError, too."""
@@ -89,13 +88,16 @@ class JobPosts:
 
     async def offer(self, job: Job) -> None:
         """Reactions to press, on a person's first picture in a room or on all, as the settings say."""
-        is_offered = self._offer is Offer.ALWAYS or (
-            self._offer is Offer.FIRST and await self._store.is_first_picture(job)
+        settings = self._settings()
+        is_offered = settings.offer_reactions is Offer.ALWAYS or (
+            settings.offer_reactions is Offer.FIRST and await self._store.is_first_picture(job)
         )
         picture = await self._sent_once.there(job.id, "picture", 0) if is_offered else None
         if picture is None:
             return
-        keys = [key for key in OFFERED if key in self._reactions and (key != LARGER or await self._can_be_larger(job))]
+        keys = [
+            key for key in OFFERED if key in settings.reactions and (key != LARGER or await self._can_be_larger(job))
+        ]
         for n, key in enumerate(keys):
             content, kind = reaction_content(picture, key), "offer"
             await self._sent_once.send(
@@ -171,7 +173,7 @@ class JobPosts:
         """That there is a queue, if it is long; told once."""
         if event.position is None:
             return
-        is_long = event.position > 1 if event.eta_s is None else event.eta_s > self._tell_waiting_after_s
+        is_long = event.position > 1 if event.eta_s is None else event.eta_s > self._settings().tell_waiting_after_s
         if is_long:
             await self._say(job, "waiting", waiting_text(event.position, event.eta_s))
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..jobs.job import Job, JobState
 from ..jobs.waiting import duration
-from ..settings import Progress
+from ..settings import CurrentSettings, Progress
 from .content import answer_content, edit_content, reaction_content
 from .send_queue import NotSent, Priority
 from .sent_once import SentOnce
@@ -34,20 +34,20 @@ def progress_text(done: float, eta_s: float | None) -> str:
 class ProgressSign:
     """The sign on one job's message."""
 
-    def __init__(self, job: Job, sent_once: SentOnce, how: Progress) -> None:
-        self._job, self._sent_once, self._how = job, sent_once, how
+    def __init__(self, job: Job, sent_once: SentOnce, settings: CurrentSettings) -> None:
+        self._job, self._sent_once, self._settings = job, sent_once, settings
         self._sending: asyncio.Task[None] | None = None
         self._sent_at, self._shown = time.monotonic(), WORKING
 
     def began(self) -> None:
         """Acknowledge, without waiting for it."""
-        if self._how is Progress.REACTION:
+        if self._settings().progress is Progress.REACTION:
             self._start(self._begin())
 
     def moved(self, done: float, eta_s: float | None) -> None:
         """Show how far it is, unless that was shown a moment ago."""
         is_sending = self._sending is not None and not self._sending.done()
-        if self._how is Progress.OFF or is_sending or time.monotonic() - self._sent_at < AGAIN_AFTER_S:
+        if self._settings().progress is Progress.OFF or is_sending or time.monotonic() - self._sent_at < AGAIN_AFTER_S:
             return
         text = progress_text(done, eta_s)
         if text == self._shown:
@@ -56,7 +56,7 @@ class ProgressSign:
         self._sent_at, self._shown = time.monotonic(), text
         # Homeservers remember transaction ids over our restarts, so a number is never used again.
         n = int(time.time())
-        self._start(self._react(text, n) if self._how is Progress.REACTION else self._write(text, n))
+        self._start(self._react(text, n) if self._settings().progress is Progress.REACTION else self._write(text, n))
 
     async def arrived(self) -> None:
         """Return when nothing of it is on its way any more."""
@@ -76,7 +76,7 @@ class ProgressSign:
         if message is not None:
             content = edit_content(message, _LAST_WORDS.get(state, "Not drawn."))
             await self._sent_once.send(job.id, job.message.room_id, "progress-end", content, priority=Priority.TIDY)
-        if (last := _LAST_REACTION.get(state)) and self._how is Progress.REACTION:
+        if (last := _LAST_REACTION.get(state)) and self._settings().progress is Progress.REACTION:
             await self._react(last, 0, kind="ended", priority=Priority.TIDY)
 
     async def _begin(self) -> None:
