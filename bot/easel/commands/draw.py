@@ -8,6 +8,7 @@ from logging import Logger
 
 from ..generator.client import GeneratorClient
 from ..generator.errors import GeneratorError
+from ..generator.types import read_capabilities
 from ..generator.watch import GeneratorWatch
 from ..jobs.body import CannotAsk
 from ..jobs.job import SEED_CHOICES, Job, JobState, job_id
@@ -20,7 +21,6 @@ from ..room.messages import Message
 from ..room.photos import NOT_HERE
 from ..room.replies import Replied, Replies
 from ..sending.send_queue import NotSent
-from .status import read_capabilities
 from .styles import Styles
 
 DAY_MS = 24 * 60 * 60 * 1000

@@ -9,11 +9,11 @@ from math import ceil
 
 from ..generator.client import GeneratorClient
 from ..generator.errors import GeneratorError
+from ..generator.types import read_capabilities
 from ..generator.watch import GeneratorWatch
 from ..jobs.job import SEED_CHOICES, JobState, job_id
 from ..jobs.runner import UNEXPECTED, JobRunner
 from ..jobs.store import Store
-from ..jobs.waiting import queue_text
 from ..language import Command, EaselCommand, brief, nearest, quoted
 from ..policy.ownership import Ownership
 from ..policy.permissions import Permissions
@@ -25,7 +25,8 @@ from ..sending.sent_once import SentOnce
 from . import help
 from .draw import DAY_MS, DrawCommands
 from .find import found_text, matching, nobody_text, people_called, read_wanted
-from .status import models_text, read_capabilities, status_text
+from .queue import queue_text
+from .status import models_text, status_text
 from .styles import Styles
 
 # What a generator that was never met is taken to draw as one job.

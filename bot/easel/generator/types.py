@@ -3,6 +3,7 @@
 Names and meanings are those of the generator's ``/openapi.json``; what the bot does not use is not read.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from types import NoneType, UnionType
@@ -215,6 +216,14 @@ def read(kind: type[T], data: Any) -> T:
     """``data``, JSON as parsed, as ``kind``; unknown keys are ignored. Raises NotTheContract."""
     value: T = _read(kind, data, kind.__name__)
     return value
+
+
+def read_capabilities(kept: str | None) -> Capabilities | None:
+    """The generator's last answer, which was kept as it came. One that an older plugin kept may be unreadable: None."""
+    try:
+        return read(Capabilities, json.loads(kept)) if kept else None
+    except (NotTheContract, ValueError):
+        return None
 
 
 def _read(kind: Any, data: Any, place: str) -> Any:

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..commands.status import read_capabilities
 from ..generator.client import GeneratorClient
 from ..generator.errors import NotYet
-from ..generator.types import ImageFile, JobStatus, Picture, Position
+from ..generator.types import ImageFile, JobStatus, Picture, Position, read_capabilities
 from ..jobs.job import Job
 from ..jobs.store import Store
 from ..jobs.waiting import away_text, in_turns, waiting_text
@@ -15,16 +14,8 @@ from ..language import Asked, ParseError, larger_size
 from ..language.parse import parse_recipe
 from ..room.reactions import LARGER, OFFERED
 from ..settings import CurrentSettings, Offer
-from .content import (
-    PICTURE_KINDS,
-    SHEET_KINDS,
-    answer_content,
-    caption,
-    picture_content,
-    reaction_content,
-    recipe_content,
-    sheet_caption,
-)
+from .captions import caption, sheet_caption
+from .content import PICTURE_KINDS, SHEET_KINDS, answer_content, picture_content, reaction_content, recipe_content
 from .homeserver import Homeserver
 from .send_queue import Debt, Priority
 from .sent_once import SentOnce
