@@ -10,6 +10,7 @@ import pytest
 
 from bot.easel.generator.client import GeneratorClient, Server
 from bot.easel.generator.errors import CertificateRefused, NotRunning, SocketForbidden, TokenRefused
+from bot.easel.generator.types import JobStatus, NotTheContract, read
 from tests.helpers.shipped_settings import settings
 
 
@@ -92,3 +93,8 @@ async def closed_socket(generator, serve, socket) -> Path:
 async def test_a_socket_of_someone_else(closed_socket, nobody):
     with pytest.raises(SocketForbidden, match=r"generator\.sock"):
         await client(f"unix://{closed_socket}", "").health()
+
+
+def test_a_state_that_the_contract_does_not_have_is_refused():
+    with pytest.raises(NotTheContract, match="is none of queued, running, done, failed, cancelled"):
+        read(JobStatus, {"state": "asleep"})

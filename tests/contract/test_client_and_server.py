@@ -94,7 +94,7 @@ async def test_health_and_capabilities(generator):
 async def test_a_command_becomes_a_picture(generator):
     bot = client(generator.socket)
     status = await submit(bot, "otter, (cowboy hat)++ | style: watercolor --seed 7 --size 64x96 --no bokeh")
-    assert not status.is_final
+    assert not status.state.is_final
     events = await follow(bot)
     (picture,) = [event for event in events if isinstance(event, words.Picture)]
     assert isinstance(events[-1], words.JobStatus)

@@ -18,7 +18,7 @@ from ..language import Command, EaselCommand, brief, nearest, quoted
 from ..policy.ownership import Ownership
 from ..policy.permissions import Permissions
 from ..room.messages import Message
-from ..sending.content import answer_content, reaction_content
+from ..sending.content import EventKind, answer_content, reaction_content
 from ..sending.homeserver import Homeserver
 from ..sending.send_queue import NotSent, Priority
 from ..sending.sent_once import SentOnce
@@ -80,14 +80,14 @@ class EaselCommands:
             return
         try:
             content = answer_content(text, message.relation)
-            await self._sent_once.send(job_id(message.event_id), message.room_id, "answer", content)
+            await self._sent_once.send(job_id(message.event_id), message.room_id, EventKind.ANSWER, content)
         except NotSent as error:
             self._log.error(f"{message.event_id} in {message.room_id} was not answered: {error}")
 
     async def hello(self, room_id: str, joined: str) -> None:
         """Introduce the bot to a room; ``joined`` is the event with which it came."""
         try:
-            await self._sent_once.send(job_id(joined), room_id, "hello", answer_content(help.HELLO))
+            await self._sent_once.send(job_id(joined), room_id, EventKind.HELLO, answer_content(help.HELLO))
         except NotSent as error:
             self._log.warning(f"No hello in {room_id}: {error}")
 
@@ -98,7 +98,7 @@ class EaselCommands:
             await self._sent_once.send(
                 job_id(event_id),
                 room_id,
-                "unreadable",
+                EventKind.UNREADABLE,
                 content,
                 event_type="m.reaction",
                 priority=Priority.TIDY,

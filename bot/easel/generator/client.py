@@ -111,7 +111,7 @@ class GeneratorClient:
                 event = _read_line(line)
                 if event is not None:
                     yield event
-                if isinstance(event, JobStatus) and event.is_final:
+                if isinstance(event, JobStatus) and event.state.is_final:
                     return
         raise Interrupted
 

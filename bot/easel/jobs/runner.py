@@ -14,7 +14,7 @@ from logging import Logger
 
 from ..generator.client import GeneratorClient
 from ..generator.errors import Cancelled, Failed, GeneratorError, NotYet, QueueFull, Refused
-from ..generator.types import JobStatus, Picture, Position
+from ..generator.types import ErrorCode, GeneratorJobState, JobStatus, Picture, Position
 from ..generator.types import Progress as Step
 from ..generator.watch import PAUSE_S, GeneratorWatch
 from ..language import Asked, ParseError
@@ -32,8 +32,6 @@ from .store import Store
 from .waiting import Outlook, duration
 
 NOT_BROUGHT = "I could not bring the picture here. maubot's log says why."
-# What the generator says of a photo that it does not have.
-IMAGE_MISSING = "image_missing"
 UNEXPECTED = "Something went wrong on my side, and maubot's log says what. It may work if you ask again."
 
 
@@ -237,7 +235,7 @@ class JobRunner:
             await self._generator.submit(job.id, body)
         except Refused as error:
             # It is another generator by now, or its disk is new.
-            if error.code != IMAGE_MISSING or job.photo is None:
+            if error.code != ErrorCode.IMAGE_MISSING or job.photo is None:
                 raise
             await self._sent_photo(job.message.room_id, job.photo)
             await self._generator.submit(job.id, body)
@@ -293,14 +291,14 @@ class JobRunner:
                 match event:
                     case JobStatus():
                         # Of a sheet that does not come to its end, the pictures that were drawn come alone.
-                        if not has_sheet or event.state == "failed":
+                        if not has_sheet or event.state is GeneratorJobState.FAILED:
                             for picture in event.pictures:
                                 await self._posts.picture(job, picture, notes, drawing.debt)
-                        elif event.state == "done":
+                        elif event.state is GeneratorJobState.DONE:
                             await self._posts.sheet(job, drawing.asked, event.pictures, notes, drawing.debt)
-                        if event.state == "failed":
+                        if event.state is GeneratorJobState.FAILED:
                             raise Failed(event.error.message if event.error else None)
-                        if event.state == "cancelled":
+                        if event.state is GeneratorJobState.CANCELLED:
                             raise Cancelled
                     case Picture() if not has_sheet:
                         await self._posts.picture(job, event, notes, drawing.debt)
@@ -328,7 +326,7 @@ class JobRunner:
 
 
 def _is_running(event: JobStatus | Position) -> bool:
-    return isinstance(event, JobStatus) and event.state == "running"
+    return isinstance(event, JobStatus) and event.state is GeneratorJobState.RUNNING
 
 
 async def _cancelled(task: asyncio.Task[None] | None) -> None:

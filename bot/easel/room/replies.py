@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ..jobs.store import Store
 from ..language import ParseError
-from ..sending.content import EASEL_KEY, PICTURE_KINDS, SHEET_KINDS
+from ..sending.content import EASEL_KEY, PICTURE_KINDS, SHEET_KINDS, EventKind
 from ..sending.homeserver import Homeserver
 from ..sending.send_queue import NotSent
 from .history import RoomHistory
@@ -78,8 +78,8 @@ class Replies:
         mark = mark if isinstance(mark, dict) else {}
         if mark.get("kind") in SHEET_KINDS:
             raise ParseError(SHEET)
-        if mark.get("kind") == "picture":
-            wanted = {EASEL_KEY: {"job": mark.get("job"), "kind": "recipe", "n": mark.get("n")}}
+        if mark.get("kind") == EventKind.PICTURE:
+            wanted = {EASEL_KEY: {"job": mark.get("job"), "kind": EventKind.RECIPE, "n": mark.get("n")}}
             content = await self._history.own_content_after(room_id, event_id, wanted)
             if not content:
                 raise ParseError(NO_RECIPE)

@@ -1,5 +1,6 @@
 """The content of the events that the bot sends, as Matrix wants it. Pure: uploads nothing."""
 
+from enum import StrEnum
 from typing import Any
 
 from ..generator.types import ImageFile
@@ -8,14 +9,39 @@ from ..generator.types import ImageFile
 EASEL_KEY = "household.easel"
 
 
-# What a picture and its recipe are marked as.
-PICTURE_KINDS = ("picture", "recipe")
+class EventKind(StrEnum):
+    """What an event of ours is, in its mark and in its transaction id: a value that was used once stays as it is."""
 
-# What a sheet and the file of its recipes are marked as.
-SHEET_KINDS = ("sheet", "recipes")
+    PICTURE = "picture"
+    RECIPE = "recipe"
+    SHEET = "sheet"
+    # One file with the recipes of a sheet.
+    RECIPES = "recipes"
+    # The sentence that answers a command, or ends a job without a picture.
+    ANSWER = "answer"
+    # Sentences on the way: how many pictures, why nothing moves, the place in the queue.
+    COUNT = "count"
+    REASON = "reason"
+    WAITING = "waiting"
+    # Progress, as a reaction or as a notice with its edits; and what stays of it.
+    REACTION = "reaction"
+    ENDED = "ended"
+    PROGRESS = "progress"
+    PROGRESS_EDIT = "progress-edit"
+    PROGRESS_END = "progress-end"
+    # Reactions on a picture for people to press.
+    OFFER = "offer"
+    HELLO = "hello"
+    # The mark on a message whose key did not come.
+    UNREADABLE = "unreadable"
 
 
-def mark(job: str, kind: str, **more: int | str) -> dict[str, Any]:
+# A picture or a sheet, with the file of what it was drawn from.
+PICTURE_KINDS = (EventKind.PICTURE, EventKind.RECIPE)
+SHEET_KINDS = (EventKind.SHEET, EventKind.RECIPES)
+
+
+def mark(job: str, kind: EventKind, **more: int | str) -> dict[str, Any]:
     """The content that says what an event of ours is: ``n`` from 0, of pictures and recipes of ``count``.
 
     ``photo`` is the event that brought what they were drawn from, if any.

@@ -15,7 +15,15 @@ from ..language.parse import parse_recipe
 from ..room.reactions import LARGER, OFFERED
 from ..settings import CurrentSettings, Offer
 from .captions import caption, sheet_caption
-from .content import PICTURE_KINDS, SHEET_KINDS, answer_content, picture_content, reaction_content, recipe_content
+from .content import (
+    PICTURE_KINDS,
+    SHEET_KINDS,
+    EventKind,
+    answer_content,
+    picture_content,
+    reaction_content,
+    recipe_content,
+)
 from .homeserver import Homeserver
 from .send_queue import Debt, Priority
 from .sent_once import SentOnce
@@ -50,7 +58,7 @@ class JobPosts:
 
     async def picture(self, job: Job, picture: Picture, notes: tuple[str, ...], debt: Debt) -> None:
         """The picture, then its recipe. ``notes`` are told in the caption. Raises GeneratorError, too."""
-        if await self._sent_once.there(job.id, "recipe", picture.n):
+        if await self._sent_once.there(job.id, EventKind.RECIPE, picture.n):
             return
         # All at once: a generator that is stopping does not stay for long.
         data = await self._generator.picture(job.id, picture.n)
@@ -64,7 +72,7 @@ class JobPosts:
         self, job: Job, asked: Asked, pictures: Sequence[Picture], notes: tuple[str, ...], debt: Debt
     ) -> None:
         """All pictures on one, then their recipes in one file. Raises GeneratorError, too."""
-        if await self._sent_once.there(job.id, "recipes"):
+        if await self._sent_once.there(job.id, EventKind.RECIPES):
             return
         sheet = await self._generator.sheet(job.id)
         files = _Files(
@@ -83,16 +91,21 @@ class JobPosts:
         is_offered = settings.offer_reactions is Offer.ALWAYS or (
             settings.offer_reactions is Offer.FIRST and await self._store.is_first_picture(job)
         )
-        picture = await self._sent_once.there(job.id, "picture", 0) if is_offered else None
+        picture = await self._sent_once.there(job.id, EventKind.PICTURE, 0) if is_offered else None
         if picture is None:
             return
         keys = [
             key for key in OFFERED if key in settings.reactions and (key != LARGER or await self._can_be_larger(job))
         ]
         for n, key in enumerate(keys):
-            content, kind = reaction_content(picture, key), "offer"
             await self._sent_once.send(
-                job.id, job.message.room_id, kind, content, n=n, event_type="m.reaction", priority=Priority.TIDY
+                job.id,
+                job.message.room_id,
+                EventKind.OFFER,
+                reaction_content(picture, key),
+                n=n,
+                event_type="m.reaction",
+                priority=Priority.TIDY,
             )
 
     async def _can_be_larger(self, job: Job) -> bool:
@@ -125,7 +138,7 @@ class JobPosts:
         text: str,
         debt: Debt,
         *,
-        kinds: tuple[str, str],
+        kinds: tuple[EventKind, EventKind],
         n: int,
     ) -> None:
         room_id, relation = job.message.room_id, job.message.relation
@@ -154,11 +167,13 @@ class JobPosts:
 
     async def count(self, job: Job) -> None:
         """How many pictures are coming on one sheet; told once."""
-        await self._say(job, "count", f"I am drawing {job.pictures} pictures. They come together, on one sheet.")
+        await self._say(
+            job, EventKind.COUNT, f"I am drawing {job.pictures} pictures. They come together, on one sheet."
+        )
 
     async def reason(self, job: Job, reason: str, number: int) -> None:
         """Why nothing moves: the job's ``number``-th reason."""
-        await self._say(job, "reason", reason, n=number)
+        await self._say(job, EventKind.REASON, reason, n=number)
 
     async def place(self, job: Job, event: JobStatus | Position) -> None:
         """That there is a queue, if it is long; told once."""
@@ -166,19 +181,19 @@ class JobPosts:
             return
         is_long = event.position > 1 if event.eta_s is None else event.eta_s > self._settings().tell_waiting_after_s
         if is_long:
-            await self._say(job, "waiting", waiting_text(event.position, event.eta_s))
+            await self._say(job, EventKind.WAITING, waiting_text(event.position, event.eta_s))
 
     async def away(self, job: Job, error: NotYet) -> None:
         """That the job waits for the generator; told once."""
         order = [waiting.id for waiting in in_turns(await self._store.open_jobs())]
         place = order.index(job.id) + 1 if job.id in order else 1
-        await self._say(job, "waiting", away_text(str(error), error.until, place))
+        await self._say(job, EventKind.WAITING, away_text(str(error), error.until, place))
 
     async def last_word(self, job: Job) -> None:
         """Why there is no picture, if somebody is to be told."""
         if job.last_word:
-            await self._say(job, "answer", job.last_word)
+            await self._say(job, EventKind.ANSWER, job.last_word)
 
-    async def _say(self, job: Job, kind: str, text: str, *, n: int = 0) -> None:
+    async def _say(self, job: Job, kind: EventKind, text: str, *, n: int = 0) -> None:
         content = answer_content(text, job.message.relation)
         await self._sent_once.send(job.id, job.message.room_id, kind, content, n=n)

@@ -12,7 +12,7 @@ from typing import Any
 from ..jobs.job import Job, JobState
 from ..jobs.waiting import duration
 from ..settings import CurrentSettings, Progress
-from .content import answer_content, edit_content, reaction_content
+from .content import EventKind, answer_content, edit_content, reaction_content
 from .send_queue import NotSent, Priority
 from .sent_once import SentOnce
 
@@ -71,37 +71,43 @@ class ProgressSign:
     async def ended(self, state: JobState) -> None:
         """Show how the job ended, whichever process began to show it. Raises NotSent."""
         job = self._job
-        await self._sent_once.take_back(job.id, "reaction")
-        message = await self._sent_once.there(job.id, "progress")
+        await self._sent_once.take_back(job.id, EventKind.REACTION)
+        message = await self._sent_once.there(job.id, EventKind.PROGRESS)
         if message is not None:
             content = edit_content(message, _LAST_WORDS.get(state, "Not drawn."))
-            await self._sent_once.send(job.id, job.message.room_id, "progress-end", content, priority=Priority.TIDY)
+            await self._sent_once.send(
+                job.id, job.message.room_id, EventKind.PROGRESS_END, content, priority=Priority.TIDY
+            )
         if (last := _LAST_REACTION.get(state)) and self._settings().progress is Progress.REACTION:
-            await self._react(last, 0, kind="ended", priority=Priority.TIDY)
+            await self._react(last, 0, kind=EventKind.ENDED, priority=Priority.TIDY)
 
     async def _begin(self) -> None:
         # A job that is gone on with after a restart may have its sign already.
-        if await self._sent_once.there(self._job.id, "reaction") is None:
+        if await self._sent_once.there(self._job.id, EventKind.REACTION) is None:
             await self._react(WORKING, 0)
 
-    async def _react(self, key: str, n: int, *, kind: str = "reaction", priority: Priority = Priority.PROGRESS) -> None:
+    async def _react(
+        self, key: str, n: int, *, kind: EventKind = EventKind.REACTION, priority: Priority = Priority.PROGRESS
+    ) -> None:
         content = reaction_content(self._job.message.event_id, key)
         room_id = self._job.message.room_id
         sent = await self._sent_once.send(
             self._job.id, room_id, kind, content, n=n, event_type="m.reaction", priority=priority
         )
-        if sent is not None and kind == "reaction":
+        if sent is not None and kind is EventKind.REACTION:
             await self._sent_once.take_back(self._job.id, kind, but=sent)
 
     async def _write(self, text: str, n: int) -> None:
         job, room_id = self._job, self._job.message.room_id
-        first = await self._sent_once.there(job.id, "progress")
+        first = await self._sent_once.there(job.id, EventKind.PROGRESS)
         if first is None:
             content = answer_content(text, job.message.relation)
-            await self._sent_once.send(job.id, room_id, "progress", content, priority=Priority.PROGRESS)
+            await self._sent_once.send(job.id, room_id, EventKind.PROGRESS, content, priority=Priority.PROGRESS)
         else:
             content = edit_content(first, text)
-            await self._sent_once.send(job.id, room_id, "progress-edit", content, n=n, priority=Priority.PROGRESS)
+            await self._sent_once.send(
+                job.id, room_id, EventKind.PROGRESS_EDIT, content, n=n, priority=Priority.PROGRESS
+            )
 
     def _start(self, sending: Coroutine[Any, Any, None]) -> None:
         async def send() -> None:
