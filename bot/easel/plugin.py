@@ -114,7 +114,7 @@ class EaselBot(Plugin):
             watch=watch,
             runner=self.runner,
             store=store,
-            replied=Replies(store, history, self.homeserver),
+            replies=Replies(store, history, self.homeserver),
             policy=policy,
             permissions=permissions,
             styles=styles,

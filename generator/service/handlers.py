@@ -1,4 +1,4 @@
-"""What each call of the API does: turn the request into values, ask once, answer. Decides nothing itself."""
+"""What each call of the API does: turn the request into values, ask once, answer."""
 
 import asyncio
 from collections.abc import Callable

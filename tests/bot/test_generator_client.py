@@ -96,5 +96,5 @@ async def test_a_socket_of_someone_else(closed_socket, nobody):
 
 
 def test_a_state_that_the_contract_does_not_have_is_refused():
-    with pytest.raises(NotTheContract, match="is none of queued, running, done, failed, cancelled"):
+    with pytest.raises(NotTheContract, match="must be one of queued, running, done, failed, cancelled"):
         read(JobStatus, {"state": "asleep"})

@@ -35,7 +35,7 @@ DRAWN_ANEW_WITHIN_MS = DAY_MS
 
 
 class DrawCommands:
-    """One for the whole bot."""
+    """Turns ``!draw`` and edits of it into jobs, and drops the jobs of people who left."""
 
     def __init__(
         self,
@@ -44,14 +44,14 @@ class DrawCommands:
         watch: GeneratorWatch,
         runner: JobRunner,
         store: Store,
-        replied: Replies,
+        replies: Replies,
         policy: Policy,
         permissions: Permissions,
         styles: Styles,
         log: Logger,
     ) -> None:
         self._generator, self._watch, self._runner = generator, watch, runner
-        self._store, self._replied, self._policy, self._permissions = store, replied, policy, permissions
+        self._store, self._replies, self._policy, self._permissions = store, replies, policy, permissions
         self._styles, self._log = styles, log
         self._last_received_ms = 0
 
@@ -134,7 +134,7 @@ class DrawCommands:
     async def _replied_to(self, message: Message) -> tuple[Replied, str]:
         """The recipe or photo that a message replies to, if it does; and why that cannot be drawn from, or ""."""
         try:
-            return await self._replied.find(message), ""
+            return await self._replies.find(message), ""
         except ParseError as error:
             return Replied(), str(error)
         except NotSent as error:
@@ -154,7 +154,7 @@ class DrawCommands:
             job = replace(job, pictures=job.asked.pictures, photo=job.photo or await self._photo_of_recipe(job))
             refusal = self._permissions.refusal(job.message.sender, job.message.room_id)
             refusal = refusal or await self._too_many(job)
-            # What the generator last said of itself is enough to refuse at once, also while it is asleep.
+            # The generator's last capabilities are enough to refuse at once, also while it is asleep.
             if not refusal and (known := read_capabilities(await self._store.last_capabilities())):
                 self._policy.body(job, known)
         except (ParseError, CannotAsk) as error:
@@ -184,7 +184,7 @@ class DrawCommands:
         )
 
     def _now_ms(self) -> int:
-        """Never the same twice: it is the order of all jobs."""
+        """The time, always later than the last one of this process: jobs are ordered by it."""
         self._last_received_ms = max(self._last_received_ms + 1, int(time.time() * 1000))
         return self._last_received_ms
 

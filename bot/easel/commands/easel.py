@@ -1,4 +1,4 @@
-"""Answers ``!easel``, says hello, and that a message could not be read. Draws nothing itself."""
+"""Answers ``!easel`` and a bare ``!draw``, greets rooms, and marks messages that could not be read."""
 
 import secrets
 import time
@@ -34,7 +34,7 @@ MAX_ON_A_SHEET = 9
 
 
 class EaselCommands:
-    """One for the whole bot."""
+    """One method for each word after ``!easel``; each returns the answer's text."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class EaselCommands:
         }
 
     async def answer(self, message: Message, command: Command) -> None:
-        """Answer everything else. Raises nothing: the room gets a sentence, the log the rest."""
+        """Answer a command in its room. Raises nothing: the room gets a sentence, the log the rest."""
         try:
             words = command.words if isinstance(command, EaselCommand) else ("help", "draw")
             refusal = self._permissions.refusal(message.sender, message.room_id)
@@ -92,7 +92,7 @@ class EaselCommands:
             self._log.warning(f"No hello in {room_id}: {error}")
 
     async def could_not_read(self, room_id: str, event_id: str) -> None:
-        """A message's key is lost. Whoever said it sees that, and may ask what it means."""
+        """React to a message whose key is lost. ``!easel help gestures`` explains the ❓ to its sender."""
         content = reaction_content(event_id, help.UNREADABLE)
         with suppress(NotSent):
             await self._sent_once.send(

@@ -224,7 +224,7 @@ async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
 
 
 async def _refuse_bad_status(response: aiohttp.ClientResponse) -> None:
-    """Turn an answer that is none into the error that says so."""
+    """Raise the error that the status stands for."""
     if 200 <= response.status < 300:
         return
     if response.status in (401, 403):

@@ -1,6 +1,6 @@
 """What the bot reads of the generator's answers, as frozen types. It checks shapes only; the generator validates.
 
-Names and meanings are those of the generator's ``/openapi.json``; what the bot does not use is not read.
+Names and meanings are as in the generator's ``/openapi.json``; fields that the bot does not use are left out.
 """
 
 import json
@@ -257,7 +257,7 @@ def _read(kind: Any, data: Any, place: str) -> Any:
         return kind(**values)
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         if data not in list(kind):
-            raise NotTheContract(f"{place} is none of {', '.join(kind)}")
+            raise NotTheContract(f"{place} must be one of {', '.join(kind)}")
         return kind(data)
     origin, args = get_origin(kind), get_args(kind)
     if origin is UnionType:

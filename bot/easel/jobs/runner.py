@@ -1,4 +1,4 @@
-"""Keeps the bot's promise: each job that is not closed has a task here, which draws it and tells the room how it ended.
+"""Keeps the bot's promise: each job that is not closed has a task here, which ends with its picture or a sentence.
 
 A task may end with the process at any moment; the next process begins it again and does what is left.
 """
@@ -54,7 +54,7 @@ class Drawing:
 
 
 class JobRunner:
-    """Has pictures drawn and brings them into their rooms."""
+    """Takes each job from the database to the generator, and what comes of it into the room."""
 
     def __init__(
         self,
@@ -151,7 +151,7 @@ class JobRunner:
             self.outlooks.pop(job.id, None)
 
     async def _outcome(self, job: Job, sign: ProgressSign) -> tuple[JobState, str]:
-        """Draw it. How it ended, and what the room is to be told then."""
+        """Draw it. Returns how it ended, and a sentence for the room or an empty one."""
         try:
             # A picture or a sheet, with what it was drawn from.
             with self._send_queue.owing(EVENTS_PER_PICTURE) as debt:
@@ -206,7 +206,7 @@ class JobRunner:
 
     @asynccontextmanager
     async def _turn(self, job: Job) -> AsyncIterator[None]:
-        """That of one person's jobs; who waits for it is told when the generator is what it waits for."""
+        """Hold the turn among one person's jobs. A job that waits for its turn says so when the generator is away."""
         turn = self._turns[job.message.sender]
         telling = asyncio.create_task(self._tell_when_away(job), name=f"word to wait behind others for {job.id}")
         try:
@@ -276,16 +276,16 @@ class JobRunner:
     # ---- into the room
 
     async def _bring(self, drawing: Drawing) -> None:
-        job, told = drawing.job, list[str]()
+        job, reasons = drawing.job, list[str]()
         notes = (*drawing.asked.notes, *drawing.notes)
         has_sheet = job.body is not None and "sheet" in job.body
         async with aclosing(self._generator.follow(job.id)) as events:
             async for event in events:
                 if isinstance(event, JobStatus | Position):
                     self._look(job, Outlook(_is_running(event), event.position, event.eta_s))
-                    if event.waiting_for and event.waiting_for not in told:
-                        told.append(event.waiting_for)
-                        await self._posts.reason(job, event.waiting_for, len(told))
+                    if event.waiting_for and event.waiting_for not in reasons:
+                        reasons.append(event.waiting_for)
+                        await self._posts.reason(job, event.waiting_for, len(reasons))
                     elif not event.waiting_for:
                         await self._posts.place(job, event)
                 match event:

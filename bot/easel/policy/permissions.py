@@ -1,4 +1,4 @@
-"""Who may do what, and how much. Pure: knows settings, ids and numbers, no events and no database."""
+"""Who may do what, and how much. No I/O: knows the settings in force, ids and numbers."""
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
@@ -8,7 +8,7 @@ from .work import Work
 
 
 class Permissions:
-    """Answers to the questions that the settings decide; sentences are for the person who asked, None is a yes."""
+    """Answers from the settings alone. A refusal is a sentence for the person who asked, None is a yes."""
 
     def __init__(self, settings: CurrentSettings) -> None:
         self._settings = settings

@@ -1,6 +1,6 @@
-"""What this house draws, and for whom: from a job's words to the body that the generator gets, or the reason why not.
+"""What may be drawn in which room: from a job to the body that the generator gets, or the reason why not.
 
-Pure but for the settings it was made with; knows neither Matrix nor the network.
+No I/O: it knows the settings in force, neither Matrix nor the network.
 """
 
 from dataclasses import replace
@@ -16,7 +16,7 @@ from .work import work_of
 
 
 class Policy:
-    """The settings' permissions and room profiles, put together."""
+    """Applies room profiles, word lists and limits to jobs."""
 
     def __init__(self, settings: CurrentSettings, permissions: Permissions) -> None:
         self._settings, self._permissions = settings, permissions
@@ -44,7 +44,7 @@ class Policy:
         return body
 
     def notes(self, job: Job, capabilities: Capabilities) -> tuple[str, ...]:
-        """What is to be told, in the captions, of how the room's rules and the job's model go together."""
+        """Sentences for the captions: what the room's profile cannot do with the job's model."""
         profile = profile_for(job.message.room_id, self._settings().rooms)
         notes = (note for request in job.asked.requests for note in profile.notes(request, capabilities))
         return tuple(dict.fromkeys(notes))

@@ -29,7 +29,7 @@ from .catching_up import Start
 from .messages import Message, SeenEncrypted, edited_event, read_message
 from .reactions import AGAIN, CANCEL, COPY, FAVOURITE, LARGER, REMOVE, read_reaction
 
-# What is said now comes a little later, more so from another homeserver or after a hiccup of one's own.
+# A message takes a moment to arrive, longer from another homeserver or after a hiccup of one's own.
 COMES_WITHIN_S = 60
 
 
@@ -121,7 +121,7 @@ class Routing:
         command, edited, is_old = read_command(message.body), edited_event(event), self._is_old(event)
         if edited is None and (command is None or is_old):
             return
-        if not await self._came_as_it_should(message) or await self._came_before_us(event):
+        if not await self._is_trusted(message) or await self._came_before_us(event):
             return
         if edited is not None:
             await self._draw_commands.edit(message, command, edited, is_old=is_old)
@@ -132,8 +132,8 @@ class Routing:
         if command is not None:
             self._start(self._homeserver.mark_read(message.room_id, message.event_id), f"receipt {message.event_id}")
 
-    async def _came_as_it_should(self, message: Message) -> bool:
-        """Whether it was encrypted if the room is: what came in plain text there, anyone on the way could have said."""
+    async def _is_trusted(self, message: Message) -> bool:
+        """Whether it was encrypted if the room is: a homeserver could forge what comes in plain text."""
         if message.event_id in self._seen_encrypted:
             return True
         try:
@@ -150,7 +150,7 @@ class Routing:
         return bool(time.time() - event.timestamp / 1000 > max(self._settings().catch_up_minutes * 60, COMES_WITHIN_S))
 
     async def _came_before_us(self, event: MessageEvent) -> bool:
-        """Whether it was said before the bot joined: the first sync of a room brings some of its past."""
+        """Whether it is from before the bot joined: the first sync of a room brings some of its past."""
         room_id = event.room_id
         if room_id not in self._joined_ms:
             is_known = await self._store.last_handled(room_id) is not None

@@ -39,14 +39,14 @@ def sheet_caption(asked: Asked, pictures: Sequence[Picture], notes: tuple[str, .
         *dict.fromkeys(picture.recipe.model for picture in pictures),
         f"{sum(picture.facts.seconds for picture in pictures):.0f} s",
     )
-    facts_notes = dict.fromkeys(note for picture in pictures for note in picture.facts.notes)
+    remarks = dict.fromkeys(note for picture in pictures for note in picture.facts.notes)
     return "\n".join(
         (
             f"{number} pictures: {' × '.join(', '.join(one) for one in lists)}",
             pictures[0].prompt,
             " · ".join(facts),
             f"React with 1️⃣ to {number}\ufe0f\u20e3 to have one in full size.",
-            *facts_notes,
+            *remarks,
             *notes,
         )
     )

@@ -1,4 +1,4 @@
-"""What a job brings into its room: pictures with their recipes, and words. Each is sent once, whoever asks again."""
+"""The events of a job in its room: pictures with their recipes, sentences, and reactions to press; each once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class _Files:
 
 
 class JobPosts:
-    """One for the whole bot. Every method raises NotSent."""
+    """Sends what belongs to a job, in reply to the message that asked for it. Every method raises NotSent."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class JobPosts:
         self._settings = settings
 
     async def picture(self, job: Job, picture: Picture, notes: tuple[str, ...], debt: Debt) -> None:
-        """The picture, then its recipe. ``notes`` are told in the caption. Raises GeneratorError, too."""
+        """Send the picture, then its recipe. ``notes`` stand in the caption. Raises GeneratorError, too."""
         if await self._sent_once.there(job.id, EventKind.RECIPE, picture.n):
             return
         # All at once: a generator that is stopping does not stay for long.
@@ -71,7 +71,7 @@ class JobPosts:
     async def sheet(
         self, job: Job, asked: Asked, pictures: Sequence[Picture], notes: tuple[str, ...], debt: Debt
     ) -> None:
-        """All pictures on one, then their recipes in one file. Raises GeneratorError, too."""
+        """Send the sheet of all pictures, then their recipes in one file. Raises GeneratorError, too."""
         if await self._sent_once.there(job.id, EventKind.RECIPES):
             return
         sheet = await self._generator.sheet(job.id)
@@ -86,7 +86,7 @@ class JobPosts:
         await self._post(job, sheet, files, text, debt, kinds=SHEET_KINDS, n=0)
 
     async def offer(self, job: Job) -> None:
-        """Reactions to press, on a person's first picture in a room or on all, as the settings say."""
+        """Put reactions to press on a person's first picture in a room, or on all, as the settings have it."""
         settings = self._settings()
         is_offered = settings.offer_reactions is Offer.ALWAYS or (
             settings.offer_reactions is Offer.FIRST and await self._store.is_first_picture(job)
@@ -166,17 +166,17 @@ class JobPosts:
             debt.pay()
 
     async def count(self, job: Job) -> None:
-        """How many pictures are coming on one sheet; told once."""
+        """Say how many pictures come on one sheet."""
         await self._say(
             job, EventKind.COUNT, f"I am drawing {job.pictures} pictures. They come together, on one sheet."
         )
 
     async def reason(self, job: Job, reason: str, number: int) -> None:
-        """Why nothing moves: the job's ``number``-th reason."""
+        """Say why nothing moves: the job's ``number``-th reason."""
         await self._say(job, EventKind.REASON, reason, n=number)
 
     async def place(self, job: Job, event: JobStatus | Position) -> None:
-        """That there is a queue, if it is long; told once."""
+        """Say the job's place in the queue, if it has to wait for long."""
         if event.position is None:
             return
         is_long = event.position > 1 if event.eta_s is None else event.eta_s > self._settings().tell_waiting_after_s
@@ -184,13 +184,13 @@ class JobPosts:
             await self._say(job, EventKind.WAITING, waiting_text(event.position, event.eta_s))
 
     async def away(self, job: Job, error: NotYet) -> None:
-        """That the job waits for the generator; told once."""
+        """Say that the job waits until the generator takes it."""
         order = [waiting.id for waiting in in_turns(await self._store.open_jobs())]
         place = order.index(job.id) + 1 if job.id in order else 1
         await self._say(job, EventKind.WAITING, away_text(str(error), error.until, place))
 
     async def last_word(self, job: Job) -> None:
-        """Why there is no picture, if somebody is to be told."""
+        """Say why there is no picture, if the job has a last word."""
         if job.last_word:
             await self._say(job, EventKind.ANSWER, job.last_word)
 

@@ -19,7 +19,7 @@ class FindOwn(Protocol):
 
 
 class SentOnce:
-    """One for the whole bot. The events of one job are sent by one task."""
+    """Sends and redacts the events of jobs. Only one task at a time may send those of one job."""
 
     def __init__(self, send_queue: SendQueue, store: Store, find_own: FindOwn) -> None:
         self._send_queue, self._store, self._find_own = send_queue, store, find_own
@@ -36,9 +36,10 @@ class SentOnce:
         priority: Priority = Priority.ANSWER,
         more: Mapping[str, int | str] = MappingProxyType({}),
     ) -> str | None:
-        """Send it unless it is there; its id, or None when it was progress and dropped.
+        """Send an event unless it is in the room; its id, or None if it was progress and dropped.
 
-        ``content`` may be a function that makes it, where that is work. ``more`` is part of its mark. Raises NotSent.
+        ``content`` may be a function, for content that takes work to make. ``more`` is added to the event's mark.
+        Raises NotSent.
         """
         txn_id = f"{job}-{kind}-{n}"
         if there := await self._found(await self._store.posted(txn_id)):
