@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import partial
 from typing import Any, TypeVar, cast
 
 from maubot.handlers import event
@@ -16,15 +15,18 @@ from .commands.draw import DrawCommands
 from .commands.easel import EaselCommands
 from .commands.reactions import ReactionCommands
 from .commands.styles import Styles
-from .generator.client import GeneratorClient
+from .generator.client import GeneratorClient, Server
 from .generator.wake import wake
 from .generator.watch import GeneratorWatch
 from .jobs.runner import JobRunner
 from .jobs.schema import upgrade_table
 from .jobs.store import Store
 from .policy.ownership import Ownership
+from .policy.permissions import Permissions
 from .policy.policy import Policy
+from .room.catching_up import CatchingUp
 from .room.history import RoomHistory
+from .room.messages import SeenEncrypted
 from .room.photos import Photos
 from .room.replies import Replies
 from .room.routing import Routing
@@ -47,10 +49,11 @@ def on(event_type: EventType) -> Callable[[Handler], Handler]:
 class EaselBot(Plugin):
     """Handlers here only pass on events; what they start ends with the plugin."""
 
+    settings: Settings
     homeserver: Homeserver
+    generator: GeneratorClient
     send_queue: SendQueue
     runner: JobRunner
-    settings: Settings
 
     @classmethod
     def get_config_class(cls) -> type[Config]:
@@ -61,30 +64,104 @@ class EaselBot(Plugin):
         return upgrade_table
 
     async def pre_start(self) -> None:
-        """Build everything that the handlers need: maubot registers them next. Nothing here asks anybody."""
+        """Build every part, once: maubot registers the handlers next. Nothing here asks anybody."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._config = cast(Config, self.config)
-        self._version = str(self.loader.meta.version)
-        settings, generator = self._first_settings()
+        version, log = str(self.loader.meta.version), self.log
+        self.settings, server = self._first_settings()
 
-        self.homeserver = Homeserver(self.client, self.log)
-        self._store = Store(cast(Database, self.database))
+        def settings() -> Settings:
+            return self.settings
+
+        permissions = Permissions(settings)
+        policy = Policy(settings, permissions)
+
+        # The two sides: the homeserver with its rooms, and the generator.
+        self.homeserver = Homeserver(self.client, log)
         history = RoomHistory(self.client, self.homeserver)
-        self._typing = TypingNotices(self.homeserver.set_typing)
-        self.send_queue = SendQueue(self.homeserver, _rate_limit(settings), self.log, sent_to=self._typing.interrupted)
-        self._sent_once = SentOnce(self.send_queue, self._store, history.find_own)
-        self._replied = Replies(self._store, history, self.homeserver)
-        self._photos = Photos(history, self.homeserver)
-        self._routing = Routing(
-            own_id=self.client.mxid,
-            homeserver=self.homeserver,
-            history=history,
-            store=self._store,
-            start=self._start,
-            log=self.log,
+        self.generator = GeneratorClient(server, version)
+        watch = GeneratorWatch(self.generator.capabilities, self._wake, log)
+
+        # What is kept, and what is sent.
+        store = Store(cast(Database, self.database))
+        typing = TypingNotices(self.homeserver.set_typing)
+        self.send_queue = SendQueue(self.homeserver, _rate_limit(self.settings), log, sent_to=typing.interrupted)
+        sent_once = SentOnce(self.send_queue, store, history.find_own)
+        posts = JobPosts(
+            generator=self.generator, homeserver=self.homeserver, store=store, sent_once=sent_once, settings=settings
         )
-        self._own_sync = Sync(self.client, self.log)
-        self._use(settings, generator)
+
+        # Jobs.
+        self.runner = JobRunner(
+            generator=self.generator,
+            watch=watch,
+            store=store,
+            posts=posts,
+            photos=Photos(history, self.homeserver),
+            send_queue=self.send_queue,
+            sent_once=sent_once,
+            typing=typing,
+            settings=settings,
+            policy=policy,
+            log=log,
+        )
+
+        # Commands.
+        ownership = Ownership(permissions, self.homeserver, log)
+        styles = Styles(store)
+        draw_commands = DrawCommands(
+            generator=self.generator,
+            watch=watch,
+            runner=self.runner,
+            store=store,
+            replies=Replies(store, history, self.homeserver),
+            policy=policy,
+            permissions=permissions,
+            styles=styles,
+            log=log,
+        )
+        reaction_commands = ReactionCommands(
+            draw_commands=draw_commands,
+            runner=self.runner,
+            store=store,
+            sent_once=sent_once,
+            ownership=ownership,
+            permissions=permissions,
+        )
+        easel_commands = EaselCommands(
+            draw_commands=draw_commands,
+            generator=self.generator,
+            watch=watch,
+            runner=self.runner,
+            store=store,
+            homeserver=self.homeserver,
+            sent_once=sent_once,
+            ownership=ownership,
+            permissions=permissions,
+            styles=styles,
+            version=version,
+            log=log,
+        )
+
+        # Events, from the sync and from the past, to the commands.
+        seen_encrypted = SeenEncrypted()
+        routing = Routing(
+            own_id=self.client.mxid,
+            draw_commands=draw_commands,
+            reaction_commands=reaction_commands,
+            easel_commands=easel_commands,
+            permissions=permissions,
+            homeserver=self.homeserver,
+            store=store,
+            seen_encrypted=seen_encrypted,
+            settings=settings,
+            start=self._start,
+            log=log,
+        )
+        self._catching_up = CatchingUp(
+            routing, history=history, store=store, seen_encrypted=seen_encrypted, start=self._start, log=log
+        )
+        self._own_sync = Sync(self.client, log)
 
     async def start(self) -> None:
         """Go on with what was left, and hear what was missed."""
@@ -96,16 +173,16 @@ class EaselBot(Plugin):
         self._start(self._catch_up(), "catching up")
 
     async def on_external_config_update(self) -> None:
-        """Take the edited settings, or keep the old ones and log why. What is under way goes on with the new ones."""
+        """Take the edited settings, or keep the old ones and log why. Jobs under way go on with the new ones."""
         try:
             settings = self._config.settings()
-            generator = GeneratorClient(settings, self._version)
+            server = Server.of(settings)
         except InvalidSettings as error:
             self.log.error(f"{error}. The old settings stay in force")
             return
-        await self.runner.stop()
-        self._use(settings, generator)
-        await self.runner.resume()
+        self.settings, self.generator.server = settings, server
+        self.send_queue.rate_limit = _rate_limit(settings)
+        await asyncio.wait({self._start(self.runner.restart(), "new settings")})
 
     async def stop(self) -> None:
         self._own_sync.stop()
@@ -116,84 +193,18 @@ class EaselBot(Plugin):
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.runner.stop()
 
-    def _first_settings(self) -> tuple[Settings, GeneratorClient]:
+    def _first_settings(self) -> tuple[Settings, Server]:
         try:
             settings = self._config.settings()
-            return settings, GeneratorClient(settings, self._version)
+            return settings, Server.of(settings)
         except InvalidSettings as error:
             self.log.error(f"{error}. Until that is corrected, every setting has its default")
             settings = self._config.defaults()
-            return settings, GeneratorClient(settings, self._version)
-
-    def _use(self, settings: Settings, generator: GeneratorClient) -> None:
-        """Connect the parts that the settings change."""
-        self.settings = settings
-        self.send_queue.rate_limit = _rate_limit(settings)
-        wake_up = partial(_wake, settings.wake_mac, settings.wake_address)
-        rules = Policy(settings)
-        watch = GeneratorWatch(generator.capabilities, wake_up, self.log)
-        posts = JobPosts(
-            generator=generator,
-            homeserver=self.homeserver,
-            store=self._store,
-            sent_once=self._sent_once,
-            settings=settings,
-        )
-        self.runner = JobRunner(
-            generator=generator,
-            watch=watch,
-            store=self._store,
-            posts=posts,
-            photos=self._photos,
-            send_queue=self.send_queue,
-            sent_once=self._sent_once,
-            typing=self._typing,
-            settings=settings,
-            rules=rules,
-            log=self.log,
-        )
-        self._routing.permissions = rules.permissions
-        self._routing.reactions = settings.reactions
-        self._routing.max_age_s = settings.catch_up_minutes * 60
-        styles = Styles(self._store)
-        draw_commands = DrawCommands(
-            generator=generator,
-            watch=watch,
-            runner=self.runner,
-            store=self._store,
-            replied=self._replied,
-            rules=rules,
-            styles=styles,
-            log=self.log,
-        )
-        ownership = Ownership(rules.permissions, self.homeserver, self.log)
-        self._routing.draw_commands = draw_commands
-        self._routing.reaction_commands = ReactionCommands(
-            draw_commands=draw_commands,
-            runner=self.runner,
-            store=self._store,
-            sent_once=self._sent_once,
-            ownership=ownership,
-            permissions=rules.permissions,
-        )
-        self._routing.answers = EaselCommands(
-            draw_commands=draw_commands,
-            generator=generator,
-            watch=watch,
-            runner=self.runner,
-            store=self._store,
-            homeserver=self.homeserver,
-            sent_once=self._sent_once,
-            ownership=ownership,
-            permissions=rules.permissions,
-            styles=styles,
-            version=self._version,
-            log=self.log,
-        )
+            return settings, Server.of(settings)
 
     @on(EventType.ROOM_ENCRYPTED)
     async def note_encrypted(self, evt: EncryptedEvent) -> None:
-        await self._routing.take_encrypted(evt)
+        await self._catching_up.take_encrypted(evt)
 
     @on(EventType.ROOM_MESSAGE)
     @on(EventType.REACTION)
@@ -201,20 +212,24 @@ class EaselBot(Plugin):
     @on(EventType.ROOM_MEMBER)
     async def take(self, evt: Event) -> None:
         # Ours to end: a homeserver that is away may keep an event waiting when the plugin stops.
-        await asyncio.wait({self._start(self._routing.take(evt), f"event {evt.event_id}")})
+        await asyncio.wait({self._start(self._catching_up.take(evt), f"event {evt.event_id}")})
 
     async def _catch_up(self) -> None:
-        await self._routing.catch_up_with_all(await self.homeserver.joined_rooms())
+        await self._catching_up.all_rooms(await self.homeserver.joined_rooms())
 
     async def _read_gaps(self, data: dict[str, Any]) -> None:
         """A sync leaves out the oldest of many events, and says so."""
         joined = data["data"].get("rooms", {}).get("join", {})
         rooms = [room_id for room_id, room in joined.items() if room.get("timeline", {}).get("limited")]
         if rooms:
-            self._start(self._routing.catch_up(rooms), "catching up")
+            self._start(self._catching_up.rooms(rooms), "catching up")
 
     async def _sync_failed(self, data: dict[str, Any]) -> None:
         self.homeserver.sync_failed()
+
+    async def _wake(self) -> None:
+        if self.settings.wake_mac:
+            await wake(self.settings.wake_mac, self.settings.wake_address)
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run something in the background until it ends or the plugin stops."""
@@ -222,11 +237,6 @@ class EaselBot(Plugin):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-async def _wake(mac: str, address: str) -> None:
-    if mac:
-        await wake(mac, address)
 
 
 def _rate_limit(settings: Settings) -> RateLimit:

@@ -1,5 +1,6 @@
 """The bot's settings, parsed once into something frozen. The defaults stand in ``base-config.yaml``, nowhere else."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Annotated
@@ -24,7 +25,7 @@ from .setting_rules import (
     whole_number,
 )
 
-__all__ = ["Config", "InvalidSettings", "Offer", "Progress", "Settings"]
+__all__ = ["Config", "CurrentSettings", "InvalidSettings", "Offer", "Progress", "Settings"]
 
 
 class Progress(StrEnum):
@@ -82,6 +83,10 @@ class Settings:
             raise InvalidSettings("generator_url must start with unix:///, http:// or https://")
         elif not self.generator_token:
             raise InvalidSettings("generator_token is needed when generator_url is http or https")
+
+
+# Returns the settings in force. A part keeps this and calls it at the moment of use, since an edit replaces the value.
+CurrentSettings = Callable[[], Settings]
 
 
 class Config(BaseProxyConfig):

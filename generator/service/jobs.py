@@ -64,7 +64,7 @@ class QueueFull(Refused):
 
 
 class Job:
-    """One request and what has become of it. `Jobs` changes it, and nothing else does."""
+    """One request and what has become of it."""
 
     def __init__(self, job_id: str, request: JobRequest, recipes: tuple[Recipe, ...], pictures: tuple[Picture, ...]):
         self.id = job_id

@@ -136,7 +136,7 @@ async def test_a_room_that_refuses_the_bot_is_logged(room, homeserver, caplog):
     await room.say("!draw", room_id="!other:example.com")
     await homeserver.answers()
     assert "Left out $said-1" in caplog.text
-    assert "No hello in !kitchen:example.com: the homeserver said 403" in caplog.text
+    assert "No hello in !kitchen:example.com: the homeserver answered 403" in caplog.text
 
 
 async def test_a_room_that_the_homeserver_is_silent_about_holds_up_no_other(room, homeserver, plugin):

@@ -8,16 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from bot.easel.generator.client import GeneratorClient
+from bot.easel.generator.client import GeneratorClient, Server
 from bot.easel.generator.errors import CertificateRefused, NotRunning, SocketForbidden, TokenRefused
+from bot.easel.generator.types import JobStatus, NotTheContract, read
 from tests.helpers.shipped_settings import settings
 
 
 def client(url: str, token: str, ca_file: str = "") -> GeneratorClient:
-    return GeneratorClient(
-        settings(generator_url=url, generator_token=token, generator_ca_file=ca_file),
-        "0.1.0",
-    )
+    read = settings(generator_url=url, generator_token=token, generator_ca_file=ca_file)
+    return GeneratorClient(Server.of(read), "0.1.0")
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +93,8 @@ async def closed_socket(generator, serve, socket) -> Path:
 async def test_a_socket_of_someone_else(closed_socket, nobody):
     with pytest.raises(SocketForbidden, match=r"generator\.sock"):
         await client(f"unix://{closed_socket}", "").health()
+
+
+def test_a_state_that_the_contract_does_not_have_is_refused():
+    with pytest.raises(NotTheContract, match="must be one of queued, running, done, failed, cancelled"):
+        read(JobStatus, {"state": "asleep"})

@@ -6,7 +6,6 @@ import pytest
 from aiohttp import web
 
 from bot.easel.generator import errors
-from bot.easel.generator.client import GeneratorClient
 from bot.easel.generator.errors import GeneratorError
 from generator.api import types as api
 
@@ -16,9 +15,8 @@ GARBAGE = [b"no JSON", b"[]", b"{}", b"null", b'{"version": 5}', b"[" * 100_000,
 @pytest.fixture
 async def impatient(plugin):
     """Waits for a generator only as long as a test likes to."""
-    generator = GeneratorClient(plugin.settings, "0.1.0", silence_s=0.2)
-    plugin._use(plugin.settings, generator)
-    return generator
+    plugin.generator.silence_s = 0.2
+    return plugin.generator
 
 
 def raw(body: bytes):

@@ -14,7 +14,7 @@ ADA, KID, EVE = "@ada:example.com", "@kid:example.com", "@eve:elsewhere.org"
 KITCHEN, CELLAR = "!kitchen:example.com", "!kDwZq0J5mMgyY8r4kW9Y"
 
 HOUSEHOLD = Permissions(
-    settings(
+    lambda: settings(
         allowed_users=["@*:example.com"],
         admins=[ADA],
         allowed_rooms=["!kitchen:*"],
@@ -23,7 +23,7 @@ HOUSEHOLD = Permissions(
         max_megapixel_steps=20,
     )
 )
-OPEN = Permissions(settings())
+OPEN = Permissions(lambda: settings())
 
 
 @pytest.mark.parametrize(
@@ -37,9 +37,9 @@ OPEN = Permissions(settings())
         (HOUSEHOLD, KID, CELLAR, "I may not draw in this room"),
         # An admin of the bot is not above the list of its rooms.
         (HOUSEHOLD, ADA, CELLAR, "I may not draw in this room"),
-        (Permissions(settings(allowed_users=[], admins=["@a?a:*"])), ADA, CELLAR, None),
-        (Permissions(settings(allowed_users=[])), ADA, CELLAR, "I may not draw for you"),
-        (Permissions(settings(allowed_rooms=[])), ADA, CELLAR, "I may not draw in this room"),
+        (Permissions(lambda: settings(allowed_users=[], admins=["@a?a:*"])), ADA, CELLAR, None),
+        (Permissions(lambda: settings(allowed_users=[])), ADA, CELLAR, "I may not draw for you"),
+        (Permissions(lambda: settings(allowed_rooms=[])), ADA, CELLAR, "I may not draw in this room"),
     ],
 )
 def test_who_may_use_the_bot_where_and_so_invite_it(permissions, user, room_id, refused):
@@ -64,7 +64,7 @@ def test_who_may_use_the_bot_where_and_so_invite_it(permissions, user, room_id, 
     ],
 )
 def test_who_is_an_admin(least, user, power_level, is_admin):
-    permissions = Permissions(settings(admins=[ADA], admin_power_level=least))
+    permissions = Permissions(lambda: settings(admins=[ADA], admin_power_level=least))
     assert permissions.is_admin(user, power_level=power_level) == is_admin
 
 
@@ -81,7 +81,7 @@ def test_who_is_an_admin(least, user, power_level, is_admin):
 def test_how_many_pictures_one_person_may_ask_for(user, pictures, open_jobs, pictures_in_24_h, refused):
     said = {"pictures": pictures, "open_jobs": open_jobs, "pictures_in_24_h": pictures_in_24_h}
     assert HOUSEHOLD.too_many(user, **said) == refused
-    assert Permissions(settings(max_open_jobs=0)).too_many(user, **said) is None
+    assert Permissions(lambda: settings(max_open_jobs=0)).too_many(user, **said) is None
 
 
 @pytest.mark.parametrize(

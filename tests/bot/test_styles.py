@@ -121,10 +121,10 @@ async def test_the_starter_set_can_be_replaced_and_comes_back(ask):
 
 
 async def test_a_room_has_so_many_styles(ask, plugin):
-    from bot.easel.jobs.store import Style
+    from bot.easel.jobs.store import Store, Style
 
     for number in range(MAX_STYLES):
-        await plugin._store.keep_style("!kitchen:example.com", Style(f"s-{number}", "otter", BOB))
+        await Store(plugin.database).keep_style("!kitchen:example.com", Style(f"s-{number}", "otter", BOB))
     assert (await ask("!easel style add cosy = soft light")).startswith(f"This room has {MAX_STYLES} styles")
 
 

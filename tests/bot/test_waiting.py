@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.easel.commands.queue import MAX_LISTED, queue_text
 from bot.easel.jobs.job import Job
-from bot.easel.jobs.waiting import MAX_LISTED, Outlook, away_text, duration, in_turns, ordinal, queue_text, waiting_text
+from bot.easel.jobs.waiting import Outlook, away_text, duration, in_turns, ordinal, waiting_text
 from bot.easel.room.messages import Message
 
 

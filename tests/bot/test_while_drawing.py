@@ -55,6 +55,44 @@ async def test_what_is_under_way_goes_over_to_another_generator_with_the_seed_th
     drawn.set()
 
 
+async def test_a_command_that_is_being_read_while_settings_change_is_drawn_once_and_owned(
+    drawing_room, homeserver, generator, plugin, maubot_plugin_config_dict
+):
+    # The bot asks the homeserver about a room that it does not know yet, and waits for the answer.
+    homeserver.in_silence.add("!kitchen:example.com")
+    said = asyncio.create_task(drawing_room.say("!draw otter"))
+    await asyncio.sleep(0.1)
+    maubot_plugin_config_dict["progress"] = "off"
+    await plugin.on_external_config_update()
+    homeserver.in_silence.clear()
+    async with homeserver.news:
+        homeserver.news.notify_all()
+    await said
+    await homeserver.files()
+    assert len(generator.jobs) == 1
+    assert [event.kind for event in homeserver.events][:2] == ["picture", "recipe"]
+    await plugin.internal_stop()
+    assert our_tasks() == []
+
+
+async def test_an_edit_of_the_settings_begins_each_job_once(
+    drawing_room, homeserver, generator, plugin, drawn, maubot_plugin_config_dict
+):
+    edits = []
+    for number in range(3):
+        await drawing_room.say(f"!draw otter {number}")
+        maubot_plugin_config_dict["wait_hours"] = number + 1
+        edits.append(asyncio.create_task(plugin.on_external_config_update()))
+    await asyncio.gather(*edits)
+    assert len([name for name in our_tasks() if name.startswith("job ")]) == 3
+    drawn.set()
+    await homeserver.files(3)
+    assert len(generator.jobs) == 3
+    assert len([event for event in homeserver.events if event.kind == "picture"]) == 3
+    await plugin.internal_stop()
+    assert our_tasks() == []
+
+
 async def test_each_room_gets_its_own_picture(drawing_room, homeserver, drawn):
     rooms = [f"!room{n}:example.com" for n in range(3)]
     for seed, room_id in enumerate(rooms):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from bot.easel.commands.status import STATES
 from bot.easel.generator import types as words
-from bot.easel.generator.client import GeneratorClient
+from bot.easel.generator.client import GeneratorClient, Server
 from bot.easel.generator.errors import GeneratorError, Interrupted, NotRunning, QueueFull, Refused
 from bot.easel.jobs.body import job_body
 from bot.easel.language import Asked, parse_all, parse_draw
@@ -32,7 +32,7 @@ from tests.helpers.shipped_settings import settings
 
 
 def client(socket) -> GeneratorClient:
-    return GeneratorClient(settings(generator_url=f"unix://{socket}"), __version__)
+    return GeneratorClient(Server.of(settings(generator_url=f"unix://{socket}")), __version__)
 
 
 async def submit(client: GeneratorClient, typed: str, job: str = "job") -> words.JobStatus:
@@ -94,7 +94,7 @@ async def test_health_and_capabilities(generator):
 async def test_a_command_becomes_a_picture(generator):
     bot = client(generator.socket)
     status = await submit(bot, "otter, (cowboy hat)++ | style: watercolor --seed 7 --size 64x96 --no bokeh")
-    assert not status.is_final
+    assert not status.state.is_final
     events = await follow(bot)
     (picture,) = [event for event in events if isinstance(event, words.Picture)]
     assert isinstance(events[-1], words.JobStatus)

@@ -137,8 +137,10 @@ def test_the_lora_is_in_a_unet_of_its_own_which_shares_the_weights(engine, name)
     assert shared < {parameter.data_ptr() for parameter in with_lora.parameters()}
     # Moved, they still share them.
     model.graphs.forget()
-    with_lora.to(torch.float64)
-    own.to(torch.float32), with_lora.to(torch.float32)
+    with torch.inference_mode():
+        for dtype in (torch.float64, torch.float32):
+            for unet in model.unets:
+                unet.to(dtype)
     moved = {parameter.data_ptr() for parameter in own.parameters()}
     assert moved < {parameter.data_ptr() for parameter in with_lora.parameters()}
 

@@ -8,18 +8,19 @@ from logging import Logger
 
 from ..generator.client import GeneratorClient
 from ..generator.errors import GeneratorError
+from ..generator.types import read_capabilities
 from ..generator.watch import GeneratorWatch
 from ..jobs.body import CannotAsk
 from ..jobs.job import SEED_CHOICES, Job, JobState, job_id
 from ..jobs.runner import UNEXPECTED, JobRunner
 from ..jobs.store import Store
 from ..language import Command, DrawCommand, ParseError, style_names
+from ..policy.permissions import Permissions
 from ..policy.policy import Policy
 from ..room.messages import Message
 from ..room.photos import NOT_HERE
 from ..room.replies import Replied, Replies
 from ..sending.send_queue import NotSent
-from .status import read_capabilities
 from .styles import Styles
 
 DAY_MS = 24 * 60 * 60 * 1000
@@ -34,7 +35,7 @@ DRAWN_ANEW_WITHIN_MS = DAY_MS
 
 
 class DrawCommands:
-    """One for the whole bot."""
+    """Turns ``!draw`` and edits of it into jobs, and drops the jobs of people who left."""
 
     def __init__(
         self,
@@ -43,14 +44,15 @@ class DrawCommands:
         watch: GeneratorWatch,
         runner: JobRunner,
         store: Store,
-        replied: Replies,
-        rules: Policy,
+        replies: Replies,
+        policy: Policy,
+        permissions: Permissions,
         styles: Styles,
         log: Logger,
     ) -> None:
         self._generator, self._watch, self._runner = generator, watch, runner
-        self._store, self._replied, self._rules, self._log = store, replied, rules, log
-        self._styles = styles
+        self._store, self._replies, self._policy, self._permissions = store, replies, policy, permissions
+        self._styles, self._log = styles, log
         self._last_received_ms = 0
 
     async def draw(
@@ -132,7 +134,7 @@ class DrawCommands:
     async def _replied_to(self, message: Message) -> tuple[Replied, str]:
         """The recipe or photo that a message replies to, if it does; and why that cannot be drawn from, or ""."""
         try:
-            return await self._replied.find(message), ""
+            return await self._replies.find(message), ""
         except ParseError as error:
             return Replied(), str(error)
         except NotSent as error:
@@ -150,11 +152,11 @@ class DrawCommands:
         """The job with what its words say of it; one that is not drawn has ended already, with the reason."""
         try:
             job = replace(job, pictures=job.asked.pictures, photo=job.photo or await self._photo_of_recipe(job))
-            refusal = self._rules.permissions.refusal(job.message.sender, job.message.room_id)
+            refusal = self._permissions.refusal(job.message.sender, job.message.room_id)
             refusal = refusal or await self._too_many(job)
-            # What the generator last said of itself is enough to refuse at once, also while it is asleep.
+            # The generator's last capabilities are enough to refuse at once, also while it is asleep.
             if not refusal and (known := read_capabilities(await self._store.last_capabilities())):
-                self._rules.body(job, known)
+                self._policy.body(job, known)
         except (ParseError, CannotAsk) as error:
             refusal = str(error)
         except Exception:
@@ -174,7 +176,7 @@ class DrawCommands:
     async def _too_many(self, job: Job) -> str | None:
         sender = job.message.sender
         open_jobs = [other for other in await self._store.open_jobs() if other.message.sender == sender]
-        return self._rules.permissions.too_many(
+        return self._permissions.too_many(
             sender,
             pictures=job.pictures,
             open_jobs=len(open_jobs),
@@ -182,7 +184,7 @@ class DrawCommands:
         )
 
     def _now_ms(self) -> int:
-        """Never the same twice: it is the order of all jobs."""
+        """The time, always later than the last one of this process: jobs are ordered by it."""
         self._last_received_ms = max(self._last_received_ms + 1, int(time.time() * 1000))
         return self._last_received_ms
 

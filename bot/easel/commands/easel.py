@@ -1,4 +1,4 @@
-"""Answers ``!easel``, says hello, and that a message could not be read. Draws nothing itself."""
+"""Answers ``!easel`` and a bare ``!draw``, greets rooms, and marks messages that could not be read."""
 
 import secrets
 import time
@@ -9,23 +9,24 @@ from math import ceil
 
 from ..generator.client import GeneratorClient
 from ..generator.errors import GeneratorError
+from ..generator.types import read_capabilities
 from ..generator.watch import GeneratorWatch
 from ..jobs.job import SEED_CHOICES, JobState, job_id
 from ..jobs.runner import UNEXPECTED, JobRunner
 from ..jobs.store import Store
-from ..jobs.waiting import queue_text
 from ..language import Command, EaselCommand, brief, nearest, quoted
 from ..policy.ownership import Ownership
 from ..policy.permissions import Permissions
 from ..room.messages import Message
-from ..sending.content import answer_content, reaction_content
+from ..sending.content import EventKind, answer_content, reaction_content
 from ..sending.homeserver import Homeserver
 from ..sending.send_queue import NotSent, Priority
 from ..sending.sent_once import SentOnce
 from . import help
 from .draw import DAY_MS, DrawCommands
 from .find import found_text, matching, nobody_text, people_called, read_wanted
-from .status import models_text, read_capabilities, status_text
+from .queue import queue_text
+from .status import models_text, status_text
 from .styles import Styles
 
 # What a generator that was never met is taken to draw as one job.
@@ -33,7 +34,7 @@ MAX_ON_A_SHEET = 9
 
 
 class EaselCommands:
-    """One for the whole bot."""
+    """One method for each word after ``!easel``; each returns the answer's text."""
 
     def __init__(
         self,
@@ -67,7 +68,7 @@ class EaselCommands:
         }
 
     async def answer(self, message: Message, command: Command) -> None:
-        """Answer everything else. Raises nothing: the room gets a sentence, the log the rest."""
+        """Answer a command in its room. Raises nothing: the room gets a sentence, the log the rest."""
         try:
             words = command.words if isinstance(command, EaselCommand) else ("help", "draw")
             refusal = self._permissions.refusal(message.sender, message.room_id)
@@ -79,25 +80,25 @@ class EaselCommands:
             return
         try:
             content = answer_content(text, message.relation)
-            await self._sent_once.send(job_id(message.event_id), message.room_id, "answer", content)
+            await self._sent_once.send(job_id(message.event_id), message.room_id, EventKind.ANSWER, content)
         except NotSent as error:
             self._log.error(f"{message.event_id} in {message.room_id} was not answered: {error}")
 
     async def hello(self, room_id: str, joined: str) -> None:
         """Introduce the bot to a room; ``joined`` is the event with which it came."""
         try:
-            await self._sent_once.send(job_id(joined), room_id, "hello", answer_content(help.HELLO))
+            await self._sent_once.send(job_id(joined), room_id, EventKind.HELLO, answer_content(help.HELLO))
         except NotSent as error:
             self._log.warning(f"No hello in {room_id}: {error}")
 
     async def could_not_read(self, room_id: str, event_id: str) -> None:
-        """A message's key is lost. Whoever said it sees that, and may ask what it means."""
+        """React to a message whose key is lost. ``!easel help gestures`` explains the ❓ to its sender."""
         content = reaction_content(event_id, help.UNREADABLE)
         with suppress(NotSent):
             await self._sent_once.send(
                 job_id(event_id),
                 room_id,
-                "unreadable",
+                EventKind.UNREADABLE,
                 content,
                 event_type="m.reaction",
                 priority=Priority.TIDY,

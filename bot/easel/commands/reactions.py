@@ -11,7 +11,7 @@ from ..policy.ownership import Ownership
 from ..policy.permissions import Permissions
 from ..room.messages import Message
 from ..room.replies import Replied
-from ..sending.content import PICTURE_KINDS, SHEET_KINDS, answer_content
+from ..sending.content import PICTURE_KINDS, SHEET_KINDS, EventKind, answer_content
 from ..sending.send_queue import NotSent
 from ..sending.sent_once import SentOnce
 from .draw import DrawCommands
@@ -53,7 +53,7 @@ class ReactionCommands:
         else:
             await self._sent_once.take_back(job.id, *PICTURE_KINDS, n=posted.n)
             await self._store.forget_recipe(job.id, posted.n)
-        if not any(note.kind in ("picture", "sheet") for note in await self._store.all_posted(job.id)):
+        if not any(note.kind in (EventKind.PICTURE, EventKind.SHEET) for note in await self._store.all_posted(job.id)):
             await self._store.to_forget(job.id)
             await self._runner.forget_files()
 
@@ -80,21 +80,21 @@ class ReactionCommands:
 
     async def favour(self, room_id: str, event_id: str, reaction: str) -> None:
         """Keep a picture or a sheet as a favourite, until the reaction is taken back."""
-        if await self._posted(room_id, event_id, ("picture", "sheet")):
+        if await self._posted(room_id, event_id, (EventKind.PICTURE, EventKind.SHEET)):
             await self._store.keep_favourite(reaction, event_id)
 
     async def taken_back(self, room_id: str, event_id: str) -> None:
         """An event is gone, whoever took it back: a star of somebody's, or a picture, which is then found no more."""
         await self._store.forget_favourite(event_id)
-        posted = await self._posted(room_id, event_id, ("picture", "sheet"))
-        if posted is not None and posted.kind == "picture":
+        posted = await self._posted(room_id, event_id, (EventKind.PICTURE, EventKind.SHEET))
+        if posted is not None and posted.kind == EventKind.PICTURE:
             await self._store.forget_recipe(posted.job, posted.n)
         elif posted is not None:
             await self._store.forget_recipes(posted.job)
 
     async def larger(self, room_id: str, event_id: str, reaction: str, by: str) -> None:
         """Draw the picture larger: lightly once more over itself."""
-        if found := await self._recipe_of(room_id, event_id, ("picture",)):
+        if found := await self._recipe_of(room_id, event_id, (EventKind.PICTURE,)):
             await self._draw_on(Replied(found, event_id), room_id, event_id, reaction, by, text=larger(found))
 
     async def copy(self, room_id: str, event_id: str, reaction: str, by: str) -> None:
@@ -108,7 +108,9 @@ class ReactionCommands:
             return
         message = await self._reply(room_id, event_id, by, text)
         with suppress(NotSent):
-            await self._sent_once.send(job_id(reaction), room_id, "answer", answer_content(text, message.relation))
+            await self._sent_once.send(
+                job_id(reaction), room_id, EventKind.ANSWER, answer_content(text, message.relation)
+            )
 
     async def pick(self, room_id: str, event_id: str, n: int, reaction: str, by: str) -> None:
         """Draw a sheet's picture of that number, from 0, in full size."""

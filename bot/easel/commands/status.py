@@ -1,8 +1,6 @@
 """The answer to ``!easel status``. Pure."""
 
-import json
-
-from ..generator.types import Capabilities, Health, ModelCard, NotTheContract, read
+from ..generator.types import Health, ModelCard, read_capabilities
 
 STATES = {
     "ready": "is ready",
@@ -61,11 +59,3 @@ def _model(card: ModelCard, default: str) -> str:
     )
     said = ", ".join(filter(None, facts))
     return f"{card.name} ({said})" if said else card.name
-
-
-def read_capabilities(capabilities: str | None) -> Capabilities | None:
-    """An answer that an older plugin kept may not be what this one reads."""
-    try:
-        return read(Capabilities, json.loads(capabilities)) if capabilities else None
-    except (NotTheContract, ValueError):
-        return None

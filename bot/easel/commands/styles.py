@@ -15,7 +15,7 @@ MayChange = Callable[[str, str, str], Awaitable[bool]]
 
 
 class Styles:
-    """One for the whole bot."""
+    """Lists, adds and removes the styles of rooms. Each method but ``of_room`` returns the answer's text."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -9,6 +9,7 @@ import json
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, TypeVar
 
@@ -51,19 +52,34 @@ MAX_ANSWER_BYTES = 1024 * 1024
 SILENCE_S = 30
 
 
-class GeneratorClient:
-    """Asks one generator. Every method raises GeneratorError and nothing else."""
+@dataclass(frozen=True)
+class Server:
+    """Where the generator listens, and how to be let in and whom to trust there."""
 
-    def __init__(self, settings: Settings, version: str, *, silence_s: float = SILENCE_S) -> None:
-        """``version`` is the bot's own. Raises InvalidSettings when generator_ca_file cannot be read."""
-        self._url = URL(settings.generator_url)
-        self._token = settings.generator_token
-        self._version = version
-        self._silence_s = silence_s
+    url: URL
+    token: str
+    ssl: ssl.SSLContext
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Server":
+        """Raises InvalidSettings when generator_ca_file cannot be read."""
         try:
-            self._ssl = ssl.create_default_context(cafile=settings.generator_ca_file or None)
+            context = ssl.create_default_context(cafile=settings.generator_ca_file or None)
         except (OSError, ssl.SSLError) as error:
             raise InvalidSettings("generator_ca_file is no readable PEM file") from error
+        return cls(URL(settings.generator_url), settings.generator_token, context)
+
+
+class GeneratorClient:
+    """Asks the generator. Every method raises GeneratorError and nothing else.
+
+    ``server`` may be replaced at any time: the next request goes to the new one.
+    """
+
+    def __init__(self, server: Server, version: str) -> None:
+        """``version`` is the bot's own."""
+        self.server, self._version = server, version
+        self.silence_s: float = SILENCE_S
 
     async def capabilities(self) -> tuple[Capabilities, str]:
         """What the generator can do, and the answer as it came, for keeping."""
@@ -88,14 +104,14 @@ class GeneratorClient:
 
     async def follow(self, job_id: str) -> AsyncGenerator[JobEvent, None]:
         """The job's events until its last. Raises Interrupted when they end before that; asking again is safe."""
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=self._silence_s)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=self.silence_s)
         async with self._request("GET", f"jobs/{job_id}/events", timeout=timeout) as response:
             await _refuse_bad_status(response)
             while line := await response.content.readline():
                 event = _read_line(line)
                 if event is not None:
                     yield event
-                if isinstance(event, JobStatus) and event.is_final:
+                if isinstance(event, JobStatus) and event.state.is_final:
                     return
         raise Interrupted
 
@@ -149,11 +165,12 @@ class GeneratorClient:
     async def _request(self, method: str, path: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
         """One request on a connection of its own, in which every failure of the network becomes one of ours."""
         connector: aiohttp.BaseConnector
-        if self._url.scheme == "unix":
-            connector, base = aiohttp.UnixConnector(self._url.path), URL("http://generator")
+        server = self.server
+        if server.url.scheme == "unix":
+            connector, base = aiohttp.UnixConnector(server.url.path), URL("http://generator")
         else:
-            connector, base = aiohttp.TCPConnector(ssl=self._ssl), self._url
-        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+            connector, base = aiohttp.TCPConnector(ssl=server.ssl), server.url
+        headers = {"Authorization": f"Bearer {server.token}"} if server.token else {}
         try:
             async with (
                 aiohttp.ClientSession(connector=connector, headers=headers, read_bufsize=MAX_ANSWER_BYTES) as session,
@@ -161,21 +178,12 @@ class GeneratorClient:
             ):
                 yield response
         except aiohttp.ClientConnectorError as error:
-            raise self._not_connected(error) from error
+            raise _not_connected(server.url, error) from error
         except (aiohttp.ClientResponseError, ValueError) as error:
             # Not HTTP, or a line longer than any of ours.
             raise NotUnderstood from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise GeneratorAway from error
-
-    def _not_connected(self, error: aiohttp.ClientConnectorError) -> GeneratorError:
-        if isinstance(error, aiohttp.ClientSSLError):
-            return CertificateRefused()
-        if self._url.scheme == "unix" and error.os_error.errno == errno.ENOENT:
-            return SocketMissing(self._url.path)
-        if error.os_error.errno == errno.EACCES:
-            return SocketForbidden(self._url.path)
-        return NotRunning()
 
     def _compare_version(self, data: Any) -> None:
         """While the contract may still grow, the same major and minor version is the same contract."""
@@ -187,6 +195,16 @@ class GeneratorClient:
             raise OtherVersion(ours=self._version, theirs=theirs, upgrade="the generator")
         if theirs_key > ours_key:
             raise OtherVersion(ours=self._version, theirs=theirs, upgrade="the plugin in maubot")
+
+
+def _not_connected(url: URL, error: aiohttp.ClientConnectorError) -> GeneratorError:
+    if isinstance(error, aiohttp.ClientSSLError):
+        return CertificateRefused()
+    if url.scheme == "unix" and error.os_error.errno == errno.ENOENT:
+        return SocketMissing(url.path)
+    if error.os_error.errno == errno.EACCES:
+        return SocketForbidden(url.path)
+    return NotRunning()
 
 
 def _major_minor(version: str) -> tuple[int, ...]:
@@ -206,7 +224,7 @@ async def _bounded(response: aiohttp.ClientResponse, limit: int) -> bytes:
 
 
 async def _refuse_bad_status(response: aiohttp.ClientResponse) -> None:
-    """Turn an answer that is none into the error that says so."""
+    """Raise the error that the status stands for."""
     if 200 <= response.status < 300:
         return
     if response.status in (401, 403):

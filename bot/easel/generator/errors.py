@@ -5,7 +5,7 @@
 
 
 class GeneratorError(Exception):
-    """Base: no picture, for a reason that can be said in a sentence."""
+    """Base: no picture, for a reason that fits in a sentence."""
 
     sentence = "The generator had a problem."
 
@@ -59,7 +59,7 @@ class OtherVersion(NotYet):
 
 
 class QueueFull(NotYet):
-    """``retry_after_s`` is when there may be room again."""
+    """As many jobs wait as may wait. The sentence is the generator's; ``retry_after_s`` is when there may be room."""
 
     until = "there is room"
     passes = True

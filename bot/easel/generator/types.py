@@ -1,10 +1,12 @@
 """What the bot reads of the generator's answers, as frozen types. It checks shapes only; the generator validates.
 
-Names and meanings are those of the generator's ``/openapi.json``; what the bot does not use is not read.
+Names and meanings are as in the generator's ``/openapi.json``; fields that the bot does not use are left out.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
+from enum import StrEnum
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -153,26 +155,42 @@ class Sheet(ImageFile):
     """All pictures of a job on one."""
 
 
+class ErrorCode(StrEnum):
+    """The codes that the bot acts upon; of all others it passes on the sentence."""
+
+    IMAGE_MISSING = "image_missing"
+
+
 @dataclass(frozen=True)
 class Error:
     code: str
     message: str
 
 
+class GeneratorJobState(StrEnum):
+    """Where a job is on the generator. The bot's own jobs have a state of their own."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        return self in (self.DONE, self.FAILED, self.CANCELLED)
+
+
 @dataclass(frozen=True)
 class JobStatus:
     """``state`` event, answer to a submission, and last event: everything that is known of a job."""
 
-    state: str
+    state: GeneratorJobState
     pictures: tuple[Picture, ...] = ()
     position: int | None = None
     eta_s: float | None = None
     waiting_for: str | None = None
     error: Error | None = None
-
-    @property
-    def is_final(self) -> bool:
-        return self.state in ("done", "failed", "cancelled")
 
 
 @dataclass(frozen=True)
@@ -217,6 +235,14 @@ def read(kind: type[T], data: Any) -> T:
     return value
 
 
+def read_capabilities(kept: str | None) -> Capabilities | None:
+    """The generator's last answer, which was kept as it came. One that an older plugin kept may be unreadable: None."""
+    try:
+        return read(Capabilities, json.loads(kept)) if kept else None
+    except (NotTheContract, ValueError):
+        return None
+
+
 def _read(kind: Any, data: Any, place: str) -> Any:
     if isinstance(kind, type) and is_dataclass(kind):
         if not isinstance(data, dict):
@@ -229,6 +255,10 @@ def _read(kind: Any, data: Any, place: str) -> Any:
             elif field.default is MISSING:
                 raise NotTheContract(f"{place}.{field.name} is missing")
         return kind(**values)
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        if data not in list(kind):
+            raise NotTheContract(f"{place} must be one of {', '.join(kind)}")
+        return kind(data)
     origin, args = get_origin(kind), get_args(kind)
     if origin is UnionType:
         return None if data is None and NoneType in args else _read(args[0], data, place)

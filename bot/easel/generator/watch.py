@@ -12,7 +12,7 @@ PAUSE_S = 5.0
 
 
 class GeneratorWatch:
-    """One for all jobs that wait; ``wake`` is called once for each time that the generator is away."""
+    """Lets jobs wait until the generator answers, and calls ``wake`` once for each time that it is away."""
 
     def __init__(
         self,

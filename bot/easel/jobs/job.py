@@ -11,7 +11,7 @@ from typing import Any
 from ..language import Asked, parse_all
 from ..room.messages import Message
 
-# 192 bits of a hash: never the same twice, and within what the generator takes as an id.
+# 192 bits of a hash: enough that no two messages get the same, and within what the generator takes as an id.
 JOB_ID_CHARS = 32
 
 # Seeds that the bot chooses are short, so that one can type them again on a phone.

@@ -1,4 +1,4 @@
-"""Keeps the bot's promise: each job that is not closed has a task here, which draws it and tells the room how it ended.
+"""Keeps the bot's promise: each job that is not closed has a task here, which ends with its picture or a sentence.
 
 A task may end with the process at any moment; the next process begins it again and does what is left.
 """
@@ -14,7 +14,7 @@ from logging import Logger
 
 from ..generator.client import GeneratorClient
 from ..generator.errors import Cancelled, Failed, GeneratorError, NotYet, QueueFull, Refused
-from ..generator.types import JobStatus, Picture, Position
+from ..generator.types import ErrorCode, GeneratorJobState, JobStatus, Picture, Position
 from ..generator.types import Progress as Step
 from ..generator.watch import PAUSE_S, GeneratorWatch
 from ..language import Asked, ParseError
@@ -25,15 +25,13 @@ from ..sending.progress import ProgressSign
 from ..sending.send_queue import Debt, NotSent, SendQueue
 from ..sending.sent_once import SentOnce
 from ..sending.typing_notices import TypingNotices
-from ..settings import Settings
+from ..settings import CurrentSettings
 from .body import CannotAsk, with_image
 from .job import Job, JobState
 from .store import Store
 from .waiting import Outlook, duration
 
 NOT_BROUGHT = "I could not bring the picture here. maubot's log says why."
-# What the generator says of a photo that it does not have.
-IMAGE_MISSING = "image_missing"
 UNEXPECTED = "Something went wrong on my side, and maubot's log says what. It may work if you ask again."
 
 
@@ -56,7 +54,7 @@ class Drawing:
 
 
 class JobRunner:
-    """Has pictures drawn and brings them into their rooms."""
+    """Takes each job from the database to the generator, and what comes of it into the room."""
 
     def __init__(
         self,
@@ -69,27 +67,34 @@ class JobRunner:
         send_queue: SendQueue,
         sent_once: SentOnce,
         typing: TypingNotices,
-        settings: Settings,
-        rules: Policy,
+        settings: CurrentSettings,
+        policy: Policy,
         log: Logger,
     ) -> None:
         self._generator, self._watch, self._store, self._posts = generator, watch, store, posts
         self._photos = photos
         self._send_queue, self._sent_once, self._typing = send_queue, sent_once, typing
-        self._settings, self._rules, self._log = settings, rules, log
+        self._settings, self._policy, self._log = settings, policy, log
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._signs: dict[str, ProgressSign] = {}
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.outlooks: dict[str, Outlook] = {}
 
     async def resume(self) -> None:
-        """Go on with every job that an earlier process left, in their order."""
+        """Go on with every job that is not closed, in their order."""
         for job in await self._store.unclosed_jobs():
             self.start(job)
 
+    async def restart(self) -> None:
+        """Begin every job again, so that none goes on with another generator or other limits than the settings say."""
+        await self.stop()
+        await self.resume()
+
     def start(self, job: Job) -> None:
-        """Go on with a job that is in the database."""
-        sign = self._signs.setdefault(job.id, ProgressSign(job, self._sent_once, self._settings.progress))
+        """Go on with a job that is in the database, unless it is under way."""
+        if (task := self._tasks.get(job.id)) and not task.done():
+            return
+        sign = self._signs.setdefault(job.id, ProgressSign(job, self._sent_once, self._settings))
         self._tasks[job.id] = asyncio.create_task(self._work(job, sign), name=f"job {job.id}")
 
     async def end(self, job: Job, state: JobState, last_word: str = "") -> bool:
@@ -102,6 +107,8 @@ class JobRunner:
         if state is not JobState.REPLACED and not self._watch.away:
             with suppress(GeneratorError):
                 await self._generator.cancel(job.id)
+        # A restart of all jobs may have begun it again, as it was read before.
+        await _cancelled(self._tasks.pop(job.id, None))
         self.start(replace(job, state=state, last_word=last_word))
         return True
 
@@ -118,7 +125,7 @@ class JobRunner:
                 await self._store.forgotten(job_id)
 
     async def stop(self) -> None:
-        """Leave everything as it is, for the next process."""
+        """Leave every job as it is, for ``resume`` here or in the next process."""
         await asyncio.gather(*(_cancelled(task) for task in self._tasks.values()))
         await asyncio.gather(*(sign.cancel() for sign in self._signs.values()))
 
@@ -144,7 +151,7 @@ class JobRunner:
             self.outlooks.pop(job.id, None)
 
     async def _outcome(self, job: Job, sign: ProgressSign) -> tuple[JobState, str]:
-        """Draw it. How it ended, and what the room is to be told then."""
+        """Draw it. Returns how it ended, and a sentence for the room or an empty one."""
         try:
             # A picture or a sheet, with what it was drawn from.
             with self._send_queue.owing(EVENTS_PER_PICTURE) as debt:
@@ -199,7 +206,7 @@ class JobRunner:
 
     @asynccontextmanager
     async def _turn(self, job: Job) -> AsyncIterator[None]:
-        """That of one person's jobs; who waits for it is told when the generator is what it waits for."""
+        """Hold the turn among one person's jobs. A job that waits for its turn says so when the generator is away."""
         turn = self._turns[job.message.sender]
         telling = asyncio.create_task(self._tell_when_away(job), name=f"word to wait behind others for {job.id}")
         try:
@@ -217,7 +224,7 @@ class JobRunner:
         kept = await self._store.job(job.id)
         body = kept.body if kept else None
         if body is None:
-            body = self._rules.body(job, capabilities)
+            body = self._policy.body(job, capabilities)
             if job.photo is not None:
                 body = with_image(body, await self._sent_photo(job.message.room_id, job.photo))
             await self._store.keep_body(job.id, body)
@@ -228,7 +235,7 @@ class JobRunner:
             await self._generator.submit(job.id, body)
         except Refused as error:
             # It is another generator by now, or its disk is new.
-            if error.code != IMAGE_MISSING or job.photo is None:
+            if error.code != ErrorCode.IMAGE_MISSING or job.photo is None:
                 raise
             await self._sent_photo(job.message.room_id, job.photo)
             await self._generator.submit(job.id, body)
@@ -237,7 +244,7 @@ class JobRunner:
             await self._generator.cancel(job.replaces)
         await self._store.keep_capabilities(answer)
         await self.forget_files()
-        return replace(drawing, job=replace(job, body=body), notes=self._rules.notes(job, capabilities))
+        return replace(drawing, job=replace(job, body=body), notes=self._policy.notes(job, capabilities))
 
     async def _sent_photo(self, room_id: str, event_id: str) -> str:
         """The hash of the photo, which the generator has then."""
@@ -249,8 +256,9 @@ class JobRunner:
 
     async def _wait(self, job: Job, error: NotYet) -> None:
         """Return when it may be tried again. Raises Expired."""
-        left_s = job.received_ms / 1000 + self._settings.wait_hours * 3600 - time.time()
-        grace_s = self._settings.tell_waiting_after_s if error.passes or job.body else 0
+        settings = self._settings()
+        left_s = job.received_ms / 1000 + settings.wait_hours * 3600 - time.time()
+        grace_s = settings.tell_waiting_after_s if error.passes or job.body else 0
         telling = asyncio.create_task(self._tell_away(job, error, after_s=grace_s), name=f"word to wait for {job.id}")
         try:
             async with asyncio.timeout(left_s):
@@ -259,7 +267,7 @@ class JobRunner:
                 else:
                     await self._watch.until_back(error)
         except TimeoutError as timeout:
-            waited = duration(self._settings.wait_hours * 3600)
+            waited = duration(settings.wait_hours * 3600)
             sentence = f"{error} I have waited for {waited} and let this go. Ask me again when it is back."
             raise Expired(sentence) from timeout
         finally:
@@ -268,29 +276,29 @@ class JobRunner:
     # ---- into the room
 
     async def _bring(self, drawing: Drawing) -> None:
-        job, told = drawing.job, list[str]()
+        job, reasons = drawing.job, list[str]()
         notes = (*drawing.asked.notes, *drawing.notes)
         has_sheet = job.body is not None and "sheet" in job.body
         async with aclosing(self._generator.follow(job.id)) as events:
             async for event in events:
                 if isinstance(event, JobStatus | Position):
                     self._look(job, Outlook(_is_running(event), event.position, event.eta_s))
-                    if event.waiting_for and event.waiting_for not in told:
-                        told.append(event.waiting_for)
-                        await self._posts.reason(job, event.waiting_for, len(told))
+                    if event.waiting_for and event.waiting_for not in reasons:
+                        reasons.append(event.waiting_for)
+                        await self._posts.reason(job, event.waiting_for, len(reasons))
                     elif not event.waiting_for:
                         await self._posts.place(job, event)
                 match event:
                     case JobStatus():
                         # Of a sheet that does not come to its end, the pictures that were drawn come alone.
-                        if not has_sheet or event.state == "failed":
+                        if not has_sheet or event.state is GeneratorJobState.FAILED:
                             for picture in event.pictures:
                                 await self._posts.picture(job, picture, notes, drawing.debt)
-                        elif event.state == "done":
+                        elif event.state is GeneratorJobState.DONE:
                             await self._posts.sheet(job, drawing.asked, event.pictures, notes, drawing.debt)
-                        if event.state == "failed":
+                        if event.state is GeneratorJobState.FAILED:
                             raise Failed(event.error.message if event.error else None)
-                        if event.state == "cancelled":
+                        if event.state is GeneratorJobState.CANCELLED:
                             raise Cancelled
                     case Picture() if not has_sheet:
                         await self._posts.picture(job, event, notes, drawing.debt)
@@ -318,7 +326,7 @@ class JobRunner:
 
 
 def _is_running(event: JobStatus | Position) -> bool:
-    return isinstance(event, JobStatus) and event.state == "running"
+    return isinstance(event, JobStatus) and event.state is GeneratorJobState.RUNNING
 
 
 async def _cancelled(task: asyncio.Task[None] | None) -> None:

@@ -1,14 +1,14 @@
-"""What is said of waiting: places, times, the queue. Pure."""
+"""Sentences for a person whose job has to wait, and the places and times in them. Pure.
+
+Why it waits is the generator's own sentence (a full queue, say), or one of ``generator/errors.py``. The limit of open
+jobs for one person is in ``policy/permissions.py``, the answer to ``!easel queue`` in ``commands/queue.py``.
+"""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..language import brief
 from .job import Job
-
-# A longer queue would fill a phone's screen.
-MAX_LISTED = 20
 
 
 @dataclass(frozen=True)
@@ -45,39 +45,11 @@ def in_turns(jobs: Sequence[Job]) -> list[Job]:
 
 
 def waiting_text(position: int, eta_s: float | None) -> str:
-    """What is told to someone whose picture will take a while."""
+    """For a person whose picture will take a while."""
     place = "You are next." if position == 1 else f"You are {ordinal(position)} in the queue."
     return place if eta_s is None else f"{place} Your picture should be here in {duration(eta_s)}."
 
 
 def away_text(reason: str, until: str, place: int) -> str:
-    """What is told once to someone whose job has to wait for the generator."""
+    """For a person whose job has to wait until the generator takes it: it is off, its queue is full."""
     return f"{reason} I'll draw it when {until}, you are {ordinal(place)}."
-
-
-def queue_text(jobs: Sequence[Job], outlooks: Mapping[str, Outlook], *, room_id: str, away: str | None) -> str:
-    """Whose turn it is. Of other rooms' jobs only that there are some: rooms are walls."""
-    if not jobs:
-        return "Nobody is waiting: it would be your turn."
-    lines = [f"{away} These wait until that has changed:"] if away else []
-    ordered = sorted(enumerate(in_turns(jobs)), key=lambda place: _rank(outlooks.get(place[1].id, Outlook()), place[0]))
-    for number, (_, job) in enumerate(ordered[:MAX_LISTED], start=1):
-        outlook = outlooks.get(job.id, Outlook())
-        here = job.message.room_id == room_id
-        name = f"{job.message.sender}: {brief(job.words)}" if here else "someone in another room"
-        lines.append(f"{number}. {name}{_when(outlook)}")
-    if len(ordered) > MAX_LISTED:
-        lines.append(f"… and {len(ordered) - MAX_LISTED} more.")
-    return "\n".join(lines)
-
-
-def _rank(outlook: Outlook, place: int) -> tuple[float, int]:
-    if outlook.is_running:
-        return 0, place
-    return outlook.position or float("inf"), place
-
-
-def _when(outlook: Outlook) -> str:
-    if outlook.is_running:
-        return " — being drawn" + (f", {duration(outlook.eta_s)} left" if outlook.eta_s else "")
-    return f" — in {duration(outlook.eta_s)}" if outlook.eta_s else ""

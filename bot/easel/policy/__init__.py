@@ -1,1 +1,1 @@
-"""Who may draw, how much, and what: decisions, without any I/O."""
+"""Who may draw, how much, and what. Decisions without I/O, but for the power levels that rooms give."""

@@ -1,4 +1,4 @@
-"""Whose a job or a name is, and who else may change it."""
+"""Who may change a job or a style: its owner, and admins by settings or by power level in the room."""
 
 from logging import Logger
 
@@ -9,7 +9,7 @@ from .permissions import Permissions
 
 
 class Ownership:
-    """The permissions, and the power levels that rooms give."""
+    """Asks the homeserver for a power level only where owner and settings leave it open."""
 
     def __init__(self, permissions: Permissions, homeserver: Homeserver, log: Logger) -> None:
         self._permissions, self._homeserver, self._log = permissions, homeserver, log
@@ -18,7 +18,7 @@ class Ownership:
         return await self.may_change(job.message.room_id, job.message.sender, user_id)
 
     async def may_change(self, room_id: str, owner: str, user_id: str) -> bool:
-        """Whether what ``owner`` asked for or made is somebody's own, or they are an admin."""
+        """Whether ``user_id`` may change something of ``owner``'s in that room."""
         if user_id == owner or self._permissions.is_admin(user_id):
             return True
         try:

@@ -1,23 +1,23 @@
-"""Who may do what, and how much. Pure: knows settings, ids and numbers, no events and no database."""
+"""Who may do what, and how much. No I/O: knows the settings in force, ids and numbers."""
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-from ..settings import Settings
+from ..settings import CurrentSettings
 from .work import Work
 
 
 class Permissions:
-    """Answers to the questions that the settings decide; sentences are for the person who asked, None is a yes."""
+    """Answers from the settings alone. A refusal is a sentence for the person who asked, None is a yes."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: CurrentSettings) -> None:
         self._settings = settings
 
     def refusal(self, user: str, room_id: str) -> str | None:
         """Why this person may not use the bot in this room."""
-        if not _matches(room_id, self._settings.allowed_rooms):
+        if not _matches(room_id, self._settings().allowed_rooms):
             return "I may not draw in this room. Whoever set me up can allow it."
-        if not _matches(user, (*self._settings.allowed_users, *self._settings.admins)):
+        if not _matches(user, (*self._settings().allowed_users, *self._settings().admins)):
             return "I may not draw for you. Whoever set me up can allow it."
         return None
 
@@ -26,12 +26,12 @@ class Permissions:
 
     def is_admin(self, user: str, *, power_level: int | None = None) -> bool:
         """Whether this person may cancel and remove what others asked for; ``power_level`` is theirs in the room."""
-        least = self._settings.admin_power_level
+        least = self._settings().admin_power_level
         return self._is_named_admin(user) or (power_level is not None and 0 < least <= power_level)
 
     def too_many(self, user: str, *, pictures: int, open_jobs: int, pictures_in_24_h: int) -> str | None:
         """Why this person may not ask for one more job of so many pictures, given what they already asked for."""
-        jobs, a_day = self._settings.max_open_jobs, self._settings.max_pictures_a_day
+        jobs, a_day = self._settings().max_open_jobs, self._settings().max_pictures_a_day
         if self._is_named_admin(user):
             return None
         if jobs and open_jobs >= jobs:
@@ -46,7 +46,7 @@ class Permissions:
 
     def too_much(self, user: str, works: Iterable[Work]) -> str | None:
         """Why this person may not ask for pictures of so much work."""
-        limit = self._settings.max_megapixel_steps
+        limit = self._settings().max_megapixel_steps
         most = max(works, key=lambda work: work.megapixel_steps)
         if not limit or most.megapixel_steps <= limit or self._is_named_admin(user):
             return None
@@ -57,7 +57,7 @@ class Permissions:
 
     def _is_named_admin(self, user: str) -> bool:
         """Personal limits hold over all rooms, and in a room of their own everyone has a high power level."""
-        return _matches(user, self._settings.admins)
+        return _matches(user, self._settings().admins)
 
 
 def _matches(matrix_id: str, globs: Iterable[str]) -> bool:

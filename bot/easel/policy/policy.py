@@ -1,6 +1,6 @@
-"""What this house draws, and for whom: from a job's words to the body that the generator gets, or the reason why not.
+"""What may be drawn in which room: from a job to the body that the generator gets, or the reason why not.
 
-Pure but for the settings it was made with; knows neither Matrix nor the network.
+No I/O: it knows the settings in force, neither Matrix nor the network.
 """
 
 from dataclasses import replace
@@ -9,22 +9,21 @@ from typing import Any
 from ..generator.types import Capabilities
 from ..jobs.body import CannotAsk, job_body
 from ..jobs.job import Job
-from ..settings import Settings
+from ..settings import CurrentSettings
 from .permissions import Permissions
 from .room_profiles import profile_for
 from .work import work_of
 
 
 class Policy:
-    """The settings' permissions and room profiles, put together."""
+    """Applies room profiles, word lists and limits to jobs."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._rooms, self._wildcards = settings.rooms, settings.wildcards
-        self.permissions = Permissions(settings)
+    def __init__(self, settings: CurrentSettings, permissions: Permissions) -> None:
+        self._settings, self._permissions = settings, permissions
 
     def body(self, job: Job, capabilities: Capabilities) -> dict[str, Any]:
         """The body of the job, with its room's defaults and rules. Raises ParseError, CannotAsk."""
-        profile = profile_for(job.message.room_id, self._rooms)
+        profile = profile_for(job.message.room_id, self._settings().rooms)
         asked = job.asked
         requests = tuple(profile.applied_to(request, capabilities) for request in asked.requests)
         asked = replace(asked, requests=requests)
@@ -34,10 +33,10 @@ class Policy:
             requester=job.message.sender,
             seed=job.seed,
             replaces=job.replaces,
-            wildcards=self._wildcards,
+            wildcards=self._settings().wildcards,
             has_photo=job.photo is not None,
         )
-        refusal = profile.refusal(body, capabilities) or self.permissions.too_much(
+        refusal = profile.refusal(body, capabilities) or self._permissions.too_much(
             job.message.sender, work_of(body, capabilities)
         )
         if refusal:
@@ -45,7 +44,7 @@ class Policy:
         return body
 
     def notes(self, job: Job, capabilities: Capabilities) -> tuple[str, ...]:
-        """What is to be told, in the captions, of how the room's rules and the job's model go together."""
-        profile = profile_for(job.message.room_id, self._rooms)
+        """Sentences for the captions: what the room's profile cannot do with the job's model."""
+        profile = profile_for(job.message.room_id, self._settings().rooms)
         notes = (note for request in job.asked.requests for note in profile.notes(request, capabilities))
         return tuple(dict.fromkeys(notes))

@@ -1,4 +1,4 @@
-"""What was said in a room: what was missed, and whether something of ours is there. Knows neither jobs nor pictures."""
+"""A room's past events: what was missed, and whether an event of ours is there. Knows neither jobs nor pictures."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -63,7 +63,7 @@ class RoomHistory:
         return None
 
     async def content_of(self, room_id: str, event_id: str) -> dict[str, Any]:
-        """What an event of the room says, {} where there is none, or it did not come as the room's events should.
+        """The content of an event; {} where the room has none, or it came in plain text in an encrypted room.
 
         Raises NotSent.
         """
@@ -75,7 +75,7 @@ class RoomHistory:
         return await self._trusted_content(raw, room_id)
 
     async def own_content_after(self, room_id: str, event_id: str, mark: dict[str, Any]) -> dict[str, Any]:
-        """What the bot's own event with that mark says, if it is one of the next after that event; else {}.
+        """The content of the bot's own event with that mark, if it is one of the next after that event; else {}.
 
         Raises NotSent.
         """
@@ -87,7 +87,7 @@ class RoomHistory:
         return {}
 
     async def decrypted(self, event: EncryptedEvent) -> Event | None:
-        """What was said; None where the key is missing."""
+        """The decrypted event; None where the key is missing."""
         if self._client.crypto is None:
             return None
         try:
@@ -104,7 +104,7 @@ class RoomHistory:
         return bool(await crypto.crypto_store.has_group_session(event.room_id, event.content.session_id))
 
     async def decrypted_late(self, event: EncryptedEvent) -> Event | None:
-        """What was said, once its key has come; None where it does not come within KEY_COMES_WITHIN_S."""
+        """The decrypted event, once its key has come; None where it does not come within KEY_COMES_WITHIN_S."""
         crypto = self._client.crypto
         if crypto is None or not isinstance(event.content, EncryptedMegolmEventContent):
             return None
@@ -115,7 +115,7 @@ class RoomHistory:
         return None
 
     async def _trusted_content(self, raw: dict[str, Any], room_id: str) -> dict[str, Any]:
-        """{} for what is not encrypted in an encrypted room: anyone on the way could have said it."""
+        """The content of an event; {} if it came in plain text in an encrypted room: a homeserver could forge it."""
         if raw.get("type") != "m.room.encrypted" and await self._homeserver.is_encrypted(room_id):
             return {}
         return await self._content(raw, room_id)

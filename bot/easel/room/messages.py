@@ -1,4 +1,4 @@
-"""Which of the events in a room are words to read, and where an answer to them belongs. Knows no commands."""
+"""Which events in a room are text to read, and where an answer belongs. Knows no commands."""
 
 from collections import deque
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ MAX_SEEN_ENCRYPTED = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """Words that a person said in a room. ``thread`` is the thread's first event; ``is_caption`` that of a photo."""
+    """A text message from a person. ``thread`` is the thread's first event; ``is_caption``: it came with a photo."""
 
     room_id: str
     event_id: str
@@ -23,7 +23,7 @@ class Message:
     reply_to: str | None = None
 
     def saying(self, body: str) -> "Message":
-        """The same message with other words."""
+        """A copy of this message with another text."""
         return replace(self, body=body)
 
     @property
@@ -37,10 +37,9 @@ class Message:
 
 
 def read_message(event: MessageEvent, *, own_id: str) -> Message | None:
-    """The words in an event; None for what is not for a bot to read.
+    """The text of an event, of an edit the new text; None for an event that is not for a bot to read.
 
-    Left out: the bot's own words, notices (other bots'), files and pictures without a caption. Of an edit these are the
-    new words.
+    Left out: the bot's own messages, notices (other bots'), files, and pictures without a caption.
     """
     content = event.content
     if event.sender == own_id:
@@ -69,7 +68,7 @@ def read_message(event: MessageEvent, *, own_id: str) -> Message | None:
 
 
 def _replied_event(content: TextMessageEventContent) -> str | None:
-    """What a person chose to reply to; in a thread, clients name its last event for those that know no threads."""
+    """The event that a person chose to reply to. Clients that know threads add the last one for older clients."""
     relation = content.relates_to
     return None if relation is None or relation.is_falling_back else content.get_reply_to()
 

@@ -22,18 +22,18 @@ NOT_HERE = "That recipe draws from a photo that is not in this room. Reply to th
 
 
 def is_photo(content: dict[str, Any]) -> bool:
-    """Whether an event with that content brings a picture that is none of ours."""
+    """Whether an event with that content brings a picture that the bot did not draw."""
     return content.get("msgtype") == "m.image" and EASEL_KEY not in content
 
 
 class Photos:
-    """One for the whole bot."""
+    """Fetches photos, each from the room of the job that is drawn from it."""
 
     def __init__(self, history: RoomHistory, homeserver: Homeserver) -> None:
         self._history, self._homeserver = history, homeserver
 
     async def fetch(self, room_id: str, event_id: str) -> bytes:
-        """The bytes as they were sent. Raises CannotAsk where they are not to be had."""
+        """The bytes as they were sent. Raises CannotAsk if they cannot be fetched."""
         try:
             async with asyncio.timeout(FETCHED_WITHIN_S):
                 content = await self._history.content_of(room_id, event_id)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from ..jobs.store import Store
 from ..language import ParseError
-from ..sending.content import EASEL_KEY, PICTURE_KINDS, SHEET_KINDS
+from ..sending.content import EASEL_KEY, PICTURE_KINDS, SHEET_KINDS, EventKind
 from ..sending.homeserver import Homeserver
 from ..sending.send_queue import NotSent
 from .history import RoomHistory
@@ -32,9 +32,9 @@ _SUFFIXES = (".yml", ".yaml")
 
 @dataclass(frozen=True)
 class Replied:
-    """The text of a recipe file, or the event of a photo; neither where the message replies to none.
+    """The text of a recipe file, or the event of a photo; neither if the message replies to something else.
 
-    ``styles`` are the room's words for ``@names`` as they were, for what is drawn again.
+    ``styles`` are the prompts behind ``@names`` as they were when the picture was drawn.
     """
 
     recipe: str | None = None
@@ -43,7 +43,7 @@ class Replied:
 
 
 class Replies:
-    """Rooms are walls: what is elsewhere is not found."""
+    """Finds the recipe or photo that a message replies to. Rooms are walls: it looks in the message's room only."""
 
     def __init__(self, store: Store, history: RoomHistory, homeserver: Homeserver) -> None:
         self._store, self._history, self._homeserver = store, history, homeserver
@@ -68,7 +68,7 @@ class Replies:
             raise NotSent(f"it did not come within {READ_WITHIN_S:g} s") from error
 
     async def _in_room(self, room_id: str, event_id: str) -> Replied:
-        """A recipe file, whoever sent it, or that of a picture of ours from before this database; or a photo."""
+        """A recipe file of anybody, the one beside a picture of ours that this database does not know, or a photo."""
         content = await self._history.content_of(room_id, event_id)
         if not content:
             raise ParseError(UNSEEN)
@@ -78,8 +78,8 @@ class Replies:
         mark = mark if isinstance(mark, dict) else {}
         if mark.get("kind") in SHEET_KINDS:
             raise ParseError(SHEET)
-        if mark.get("kind") == "picture":
-            wanted = {EASEL_KEY: {"job": mark.get("job"), "kind": "recipe", "n": mark.get("n")}}
+        if mark.get("kind") == EventKind.PICTURE:
+            wanted = {EASEL_KEY: {"job": mark.get("job"), "kind": EventKind.RECIPE, "n": mark.get("n")}}
             content = await self._history.own_content_after(room_id, event_id, wanted)
             if not content:
                 raise ParseError(NO_RECIPE)

@@ -1,14 +1,7 @@
-"""Reads what happens in rooms, each room's events in their order, and hands on what it means.
+"""What an event in a room means, and which handler it goes to."""
 
-Events come from the sync and, where some were missed, from the room's history; the same event may come from both.
-"""
-
-import asyncio
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Coroutine
 from logging import Logger
-from typing import Any
 
 from mautrix.types import (
     BaseRoomEvent,
@@ -31,180 +24,117 @@ from ..language import DrawCommand, read_command
 from ..policy.permissions import Permissions
 from ..sending.homeserver import Homeserver
 from ..sending.send_queue import NotSent
-from .history import RoomHistory
+from ..settings import CurrentSettings
+from .catching_up import Start
 from .messages import Message, SeenEncrypted, edited_event, read_message
 from .reactions import AGAIN, CANCEL, COPY, FAVOURITE, LARGER, REMOVE, read_reaction
 
-# What is said now comes a little later, more so from another homeserver or after a hiccup of one's own.
+# A message takes a moment to arrive, longer from another homeserver or after a hiccup of one's own.
 COMES_WITHIN_S = 60
-
-Start = Callable[[Coroutine[Any, Any, None], str], object]
 
 
 class Routing:
-    """One for the whole bot."""
+    """Reads events and calls the handler that each is for. What need not keep its place in the room is started."""
 
     def __init__(
         self,
         *,
         own_id: str,
+        draw_commands: DrawCommands,
+        reaction_commands: ReactionCommands,
+        easel_commands: EaselCommands,
+        permissions: Permissions,
         homeserver: Homeserver,
-        history: RoomHistory,
         store: Store,
+        seen_encrypted: SeenEncrypted,
+        settings: CurrentSettings,
         start: Start,
         log: Logger,
     ) -> None:
-        """``start`` runs something in the background until it ends or the bot stops."""
-        self._own_id, self._homeserver, self._history = own_id, homeserver, history
-        self._store, self._start, self._log = store, start, log
-        self._rooms: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._behind: set[str] = set()
-        self._waiting_for_keys: Counter[str] = Counter()
-        self._all_behind = True
+        self._own_id, self._permissions, self._settings = own_id, permissions, settings
+        self._draw_commands, self._reaction_commands = draw_commands, reaction_commands
+        self._easel_commands = easel_commands
+        self._homeserver, self._store, self._seen_encrypted = homeserver, store, seen_encrypted
+        self._start, self._log = start, log
         self._joined_ms: dict[str, int] = {}
-        self.seen_encrypted = SeenEncrypted()
-        self.draw_commands: DrawCommands
-        self.reaction_commands: ReactionCommands
-        self.answers: EaselCommands
-        self.permissions: Permissions
-        self.reactions: Collection[str]
-        self.max_age_s: float
 
-    async def take(self, event: Event) -> None:
-        """See to one event of the sync. Rooms that have events missing are not marked as read up to it."""
-        async with self._rooms[event.room_id]:
-            await self._see_to(event)
-            is_behind = self._all_behind or event.room_id in self._behind
-            if isinstance(event, MessageEvent) and not is_behind:
-                await self._was_read(event.room_id, event.event_id)
-
-    async def catch_up_with_all(self, rooms: list[str]) -> None:
-        """See to what was missed while the bot was down. Until then no room is marked as read."""
-        await self.catch_up(rooms)
-        self._all_behind = False
-
-    async def catch_up(self, rooms: list[str]) -> None:
-        """See to what these rooms have had since they were last read."""
-        self._behind.update(rooms)
-        for room_id in rooms:
-            try:
-                await self._catch_up(room_id)
-            except NotSent as error:
-                self._log.warning(f"What was missed in {room_id} could not be read: {error}")
-            self._behind.discard(room_id)
-
-    async def _catch_up(self, room_id: str) -> None:
-        last = await self._store.last_handled(room_id)
-        if last is None:
-            return
-        for event in await self._history.after(room_id, last):
-            if isinstance(event, EncryptedEvent):
-                self.seen_encrypted.note(event.event_id)
-                decrypted = await self._history.decrypted(event)
-                if decrypted is None:
-                    self._wait_for_key(event)
-                    continue
-                event = decrypted
-            async with self._rooms[room_id]:
-                await self._see_to(event)
-                await self._was_read(room_id, event.event_id)
-
-    async def take_encrypted(self, event: EncryptedEvent) -> None:
-        """Note how an event came. mautrix decrypts it and brings it again, where the key is there by now."""
-        self.seen_encrypted.note(event.event_id)
-        if not await self._history.has_key(event):
-            self._wait_for_key(event)
-
-    async def _was_read(self, room_id: str, event_id: str) -> None:
-        """The next process begins after this event, or before the first that still waits for its key."""
-        if not self._waiting_for_keys[room_id]:
-            await self._store.handled(room_id, event_id)
-
-    def _wait_for_key(self, event: EncryptedEvent) -> None:
-        self._waiting_for_keys[event.room_id] += 1
-        self._start(self._take_late(event), f"key of {event.event_id}")
-
-    async def _take_late(self, event: EncryptedEvent) -> None:
-        decrypted = await self._history.decrypted_late(event)
-        self._waiting_for_keys[event.room_id] -= 1
-        if decrypted is not None:
-            # Of the many that wait for keys after a long absence, the first notes are gone by now.
-            self.seen_encrypted.note(event.event_id)
-            await self.take(decrypted)
-        elif not self._is_old(event):
-            await self.answers.could_not_read(event.room_id, event.event_id)
-
-    async def _see_to(self, event: Event) -> None:
+    async def read(self, event: Event) -> None:
+        """Do what the event asks for."""
         if isinstance(event, MessageEvent):
-            await self._read(event)
+            await self._read_message(event)
         elif isinstance(event, ReactionEvent) and event.sender != self._own_id:
             await self._press(event)
         elif isinstance(event, RedactionEvent):
-            await self.reaction_commands.cancel(event.room_id, event.redacts, by=event.sender, state=JobState.DELETED)
-            await self.reaction_commands.taken_back(event.room_id, event.redacts)
+            await self._reaction_commands.cancel(event.room_id, event.redacts, by=event.sender, state=JobState.DELETED)
+            await self._reaction_commands.taken_back(event.room_id, event.redacts)
         elif isinstance(event, StateEvent) and isinstance(event.content, MemberStateEventContent):
-            await self._see_who_moved(event, event.content.membership)
+            await self._follow_member(event, event.content.membership)
+
+    async def could_not_decrypt(self, event: EncryptedEvent) -> None:
+        """Mark a message whose key did not come, while somebody may wait for an answer to it."""
+        if not self._is_old(event):
+            await self._easel_commands.could_not_read(event.room_id, event.event_id)
 
     async def _press(self, event: ReactionEvent) -> None:
         """A reaction, on one of our events or on a command. What draws or answers is left when it is old."""
         key, number = read_reaction(event.content.relates_to.key)
         room_id, target, by = event.room_id, event.content.relates_to.event_id, event.sender
-        if not target or key not in (CANCEL, *self.reactions):
+        if not target or key not in (CANCEL, *self._settings().reactions):
             return
         if key == CANCEL:
-            await self.reaction_commands.cancel(room_id, target, by=by)
+            await self._reaction_commands.cancel(room_id, target, by=by)
         elif key == REMOVE:
-            self._start(self.reaction_commands.remove(room_id, target, by=by), f"removal of {target}")
+            self._start(self._reaction_commands.remove(room_id, target, by=by), f"removal of {target}")
         elif key == FAVOURITE:
-            await self.reaction_commands.favour(room_id, target, event.event_id)
+            await self._reaction_commands.favour(room_id, target, event.event_id)
         elif self._is_old(event):
             return
         elif key == AGAIN:
-            await self.reaction_commands.again(room_id, target, event.event_id, by=by)
+            await self._reaction_commands.again(room_id, target, event.event_id, by=by)
         elif key == LARGER:
-            await self.reaction_commands.larger(room_id, target, event.event_id, by=by)
+            await self._reaction_commands.larger(room_id, target, event.event_id, by=by)
         elif key == COPY:
-            self._start(self.reaction_commands.copy(room_id, target, event.event_id, by=by), f"command of {target}")
+            self._start(self._reaction_commands.copy(room_id, target, event.event_id, by=by), f"command of {target}")
         else:
-            await self.reaction_commands.pick(room_id, target, number - 1, event.event_id, by=by)
+            await self._reaction_commands.pick(room_id, target, number - 1, event.event_id, by=by)
 
-    async def _see_who_moved(self, event: StateEvent, membership: Membership) -> None:
+    async def _follow_member(self, event: StateEvent, membership: Membership) -> None:
         user_id = str(event.state_key)
         self._homeserver.somebody_moved(event.room_id)
         if membership in (Membership.LEAVE, Membership.BAN):
-            await self.draw_commands.left(event.room_id, None if user_id == self._own_id else user_id)
+            await self._draw_commands.left(event.room_id, None if user_id == self._own_id else user_id)
         elif membership is Membership.JOIN and user_id == self._own_id and not _was_joined(event):
             self._joined_ms[event.room_id] = event.timestamp
             await self._store.handled(event.room_id, event.event_id)
             if not self._is_old(event):
-                self._start(self.answers.hello(event.room_id, event.event_id), f"hello in {event.room_id}")
+                self._start(self._easel_commands.hello(event.room_id, event.event_id), f"hello in {event.room_id}")
         elif membership is Membership.INVITE and user_id == self._own_id:
-            if self.permissions.may_join(event.room_id, invited_by=event.sender):
+            if self._permissions.may_join(event.room_id, invited_by=event.sender):
                 self._start(self._homeserver.join(event.room_id), f"joining {event.room_id}")
             else:
                 self._log.info(f"Did not follow {event.sender} into {event.room_id}: the settings do not allow it")
 
-    async def _read(self, event: MessageEvent) -> None:
+    async def _read_message(self, event: MessageEvent) -> None:
         message = read_message(event, own_id=self._own_id)
         if message is None:
             return
         command, edited, is_old = read_command(message.body), edited_event(event), self._is_old(event)
         if edited is None and (command is None or is_old):
             return
-        if not await self._came_as_it_should(message) or await self._came_before_us(event):
+        if not await self._is_trusted(message) or await self._came_before_us(event):
             return
         if edited is not None:
-            await self.draw_commands.edit(message, command, edited, is_old=is_old)
+            await self._draw_commands.edit(message, command, edited, is_old=is_old)
         elif isinstance(command, DrawCommand) and command.text:
-            await self.draw_commands.draw(message, command.text, asked_by=message.event_id)
+            await self._draw_commands.draw(message, command.text, asked_by=message.event_id)
         elif command is not None:
-            self._start(self.answers.answer(message, command), f"command {message.event_id}")
+            self._start(self._easel_commands.answer(message, command), f"command {message.event_id}")
         if command is not None:
             self._start(self._homeserver.mark_read(message.room_id, message.event_id), f"receipt {message.event_id}")
 
-    async def _came_as_it_should(self, message: Message) -> bool:
-        """Whether it was encrypted if the room is: what came in plain text there, anyone on the way could have said."""
-        if message.event_id in self.seen_encrypted:
+    async def _is_trusted(self, message: Message) -> bool:
+        """Whether it was encrypted if the room is: a homeserver could forge what comes in plain text."""
+        if message.event_id in self._seen_encrypted:
             return True
         try:
             if not await self._homeserver.is_encrypted(message.room_id):
@@ -217,10 +147,10 @@ class Routing:
 
     def _is_old(self, event: BaseRoomEvent) -> bool:
         """Whether it came so long ago that nobody waits for an answer any more."""
-        return bool(time.time() - event.timestamp / 1000 > max(self.max_age_s, COMES_WITHIN_S))
+        return bool(time.time() - event.timestamp / 1000 > max(self._settings().catch_up_minutes * 60, COMES_WITHIN_S))
 
     async def _came_before_us(self, event: MessageEvent) -> bool:
-        """Whether it was said before the bot joined: the first sync of a room brings some of its past."""
+        """Whether it is from before the bot joined: the first sync of a room brings some of its past."""
         room_id = event.room_id
         if room_id not in self._joined_ms:
             is_known = await self._store.last_handled(room_id) is not None

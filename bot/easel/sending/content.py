@@ -1,74 +1,52 @@
-"""The events that bring a picture into a room: image with caption, and recipe file. Pure: uploads nothing."""
+"""The content of the events that the bot sends, as Matrix wants it. Pure: uploads nothing."""
 
-from collections.abc import Sequence
+from enum import StrEnum
 from typing import Any
 
-from ..generator.types import ImageFile, Picture
-from ..language import Asked
+from ..generator.types import ImageFile
 
 # Our key in an event's content, in which a later reply or reaction finds its job.
 EASEL_KEY = "household.easel"
 
 
-# What a picture and its recipe are marked as.
-PICTURE_KINDS = ("picture", "recipe")
+class EventKind(StrEnum):
+    """What an event of ours is, in its mark and in its transaction id: a value that was used once stays as it is."""
 
-# What a sheet and the file of its recipes are marked as.
-SHEET_KINDS = ("sheet", "recipes")
+    PICTURE = "picture"
+    RECIPE = "recipe"
+    SHEET = "sheet"
+    # One file with the recipes of a sheet.
+    RECIPES = "recipes"
+    # The sentence that answers a command, or ends a job without a picture.
+    ANSWER = "answer"
+    # Sentences on the way: how many pictures, why nothing moves, the place in the queue.
+    COUNT = "count"
+    REASON = "reason"
+    WAITING = "waiting"
+    # Progress, as a reaction or as a notice with its edits; and what stays of it.
+    REACTION = "reaction"
+    ENDED = "ended"
+    PROGRESS = "progress"
+    PROGRESS_EDIT = "progress-edit"
+    PROGRESS_END = "progress-end"
+    # Reactions on a picture for people to press.
+    OFFER = "offer"
+    HELLO = "hello"
+    # The mark on a message whose key did not come.
+    UNREADABLE = "unreadable"
 
 
-def mark(job: str, kind: str, **more: int | str) -> dict[str, Any]:
+# A picture or a sheet, with the file of what it was drawn from.
+PICTURE_KINDS = (EventKind.PICTURE, EventKind.RECIPE)
+SHEET_KINDS = (EventKind.SHEET, EventKind.RECIPES)
+
+
+def mark(job: str, kind: EventKind, **more: int | str) -> dict[str, Any]:
     """The content that says what an event of ours is: ``n`` from 0, of pictures and recipes of ``count``.
 
     ``photo`` is the event that brought what they were drawn from, if any.
     """
     return {EASEL_KEY: {"job": job, "kind": kind, **more}}
-
-
-def caption(picture: Picture, notes: tuple[str, ...] = ()) -> str:
-    """The prompt, one line of facts, and whatever a person should know of this picture."""
-    recipe = picture.recipe
-    facts = (
-        f"seed {recipe.seed}",
-        recipe.model,
-        f"{recipe.steps} step{'' if recipe.steps == 1 else 's'}",
-        f"guidance {recipe.guidance_scale:g}",
-        # What is left out makes the picture another one.
-        *(() if recipe.tier == "exact" else (recipe.tier,)),
-        _size(picture),
-        f"{picture.facts.seconds:.0f} s" if picture.facts.seconds >= 10 else f"{picture.facts.seconds:.1f} s",
-    )
-    return "\n".join((picture.prompt, " · ".join(facts), *picture.facts.notes, *notes))
-
-
-def _size(picture: Picture) -> str:
-    """Both sizes of an enlarged picture: only the drawn one can be asked for."""
-    shown, drawn = f"{picture.width}×{picture.height}", f"{picture.recipe.width}×{picture.recipe.height}"
-    return shown if shown == drawn else f"{drawn} enlarged to {shown}"
-
-
-def sheet_caption(asked: Asked, pictures: Sequence[Picture], notes: tuple[str, ...] = ()) -> str:
-    """How many pictures and of what, one line of facts, how to have one of them, and whatever a person should know."""
-    number = len(pictures)
-    lists = [dict.fromkeys(own) for own in zip(*asked.headings, strict=True)]
-    seeds = dict.fromkeys(f"seed {picture.recipe.seed}" for picture in pictures)
-    lists += [seeds] if len(pictures) > len(asked.requests) else []
-    facts = (
-        *(() if len(seeds) > 1 else seeds),
-        *dict.fromkeys(picture.recipe.model for picture in pictures),
-        f"{sum(picture.facts.seconds for picture in pictures):.0f} s",
-    )
-    told = dict.fromkeys(note for picture in pictures for note in picture.facts.notes)
-    return "\n".join(
-        (
-            f"{number} pictures: {' × '.join(', '.join(one) for one in lists)}",
-            pictures[0].prompt,
-            " · ".join(facts),
-            f"React with 1️⃣ to {number}\ufe0f\u20e3 to have one in full size.",
-            *told,
-            *notes,
-        )
-    )
 
 
 def picture_content(

@@ -81,7 +81,7 @@ class Homeserver:
 
     async def is_encrypted(self, room_id: str) -> bool:
         """Whether the room is; asked of the homeserver where that is not known. Raises NotSent."""
-        # Whoever asks first is answered first, which keeps commands in order, and one question answers all.
+        # First come, first answered, which keeps commands in order; and one request answers all.
         async with self._asking[room_id]:
             return await self.patiently(partial(self._is_encrypted, room_id))
 
@@ -147,7 +147,7 @@ class Homeserver:
         return int(levels.get_user_level(UserID(user_id), created))
 
     async def display_names(self, room_id: str) -> dict[str, str]:
-        """Of the people in a room, those that have one. Raises NotSent."""
+        """The display names in a room by user id; people without one are left out. Raises NotSent."""
         members = await self.patiently(partial(self._client.get_joined_members, RoomID(room_id)))
         return {str(user_id): str(member.displayname) for user_id, member in members.items() if member.displayname}
 
@@ -214,9 +214,9 @@ class Homeserver:
             if response.status == 429:
                 raise SlowDown(_wait_s({}, response.headers.get("Retry-After")))
             if response.status >= 500:
-                raise Unreachable(f"the homeserver said {response.status}")
+                raise Unreachable(f"the homeserver answered {response.status}")
             if response.status != 200:
-                raise NotSent(f"the homeserver said {response.status}")
+                raise NotSent(f"the homeserver answered {response.status}")
             async for chunk in response.content.iter_chunked(64 * 1024):
                 data += chunk
                 if len(data) > max_bytes:
@@ -245,8 +245,8 @@ class Homeserver:
             raise SlowDown(_wait_s(answer, response.headers.get("Retry-After")))
         # A token that is no longer good can be replaced in maubot, and then the event is sent.
         if 400 <= status < 500 and status != 401:
-            raise NotSent(f"the homeserver said {status}: {text[:200]}")
-        raise Unreachable(f"the homeserver said {status}")
+            raise NotSent(f"the homeserver answered {status}: {text[:200]}")
+        raise Unreachable(f"the homeserver answered {status}")
 
     async def _courtesy(self, request: Awaitable[object]) -> None:
         try:
@@ -273,8 +273,8 @@ async def _homeserver_errors(timeout_s: float) -> AsyncIterator[None]:
         raise SlowDown(None) from error
     except MatrixRequestError as error:
         if error.http_status >= 500 or error.http_status == 401:
-            raise Unreachable(f"the homeserver said {error.http_status}") from error
-        raise NotSent(f"the homeserver said {error.http_status}: {error.message}") from error
+            raise Unreachable(f"the homeserver answered {error.http_status}") from error
+        raise NotSent(f"the homeserver answered {error.http_status}: {error.message}") from error
     except (EncryptionError, SessionShareError) as error:
         # Keys of other people's devices come from their homeservers, which may be away for a moment.
         raise Unreachable(f"encryption failed: {error}") from error

@@ -1,29 +1,28 @@
-"""What a job brings into its room: pictures with their recipes, and words. Each is sent once, whoever asks again."""
+"""The events of a job in its room: pictures with their recipes, sentences, and reactions to press; each once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..commands.status import read_capabilities
 from ..generator.client import GeneratorClient
 from ..generator.errors import NotYet
-from ..generator.types import ImageFile, JobStatus, Picture, Position
+from ..generator.types import ImageFile, JobStatus, Picture, Position, read_capabilities
 from ..jobs.job import Job
 from ..jobs.store import Store
 from ..jobs.waiting import away_text, in_turns, waiting_text
 from ..language import Asked, ParseError, larger_size
 from ..language.parse import parse_recipe
 from ..room.reactions import LARGER, OFFERED
-from ..settings import Offer, Settings
+from ..settings import CurrentSettings, Offer
+from .captions import caption, sheet_caption
 from .content import (
     PICTURE_KINDS,
     SHEET_KINDS,
+    EventKind,
     answer_content,
-    caption,
     picture_content,
     reaction_content,
     recipe_content,
-    sheet_caption,
 )
 from .homeserver import Homeserver
 from .send_queue import Debt, Priority
@@ -43,7 +42,7 @@ class _Files:
 
 
 class JobPosts:
-    """One for the whole bot. Every method raises NotSent."""
+    """Sends what belongs to a job, in reply to the message that asked for it. Every method raises NotSent."""
 
     def __init__(
         self,
@@ -52,15 +51,14 @@ class JobPosts:
         homeserver: Homeserver,
         store: Store,
         sent_once: SentOnce,
-        settings: Settings,
+        settings: CurrentSettings,
     ) -> None:
         self._generator, self._homeserver, self._store, self._sent_once = generator, homeserver, store, sent_once
-        self._tell_waiting_after_s = settings.tell_waiting_after_s
-        self._reactions, self._offer = settings.reactions, settings.offer_reactions
+        self._settings = settings
 
     async def picture(self, job: Job, picture: Picture, notes: tuple[str, ...], debt: Debt) -> None:
-        """The picture, then its recipe. ``notes`` are told in the caption. Raises GeneratorError, too."""
-        if await self._sent_once.there(job.id, "recipe", picture.n):
+        """Send the picture, then its recipe. ``notes`` stand in the caption. Raises GeneratorError, too."""
+        if await self._sent_once.there(job.id, EventKind.RECIPE, picture.n):
             return
         # All at once: a generator that is stopping does not stay for long.
         data = await self._generator.picture(job.id, picture.n)
@@ -73,8 +71,8 @@ class JobPosts:
     async def sheet(
         self, job: Job, asked: Asked, pictures: Sequence[Picture], notes: tuple[str, ...], debt: Debt
     ) -> None:
-        """All pictures on one, then their recipes in one file. Raises GeneratorError, too."""
-        if await self._sent_once.there(job.id, "recipes"):
+        """Send the sheet of all pictures, then their recipes in one file. Raises GeneratorError, too."""
+        if await self._sent_once.there(job.id, EventKind.RECIPES):
             return
         sheet = await self._generator.sheet(job.id)
         files = _Files(
@@ -88,18 +86,26 @@ class JobPosts:
         await self._post(job, sheet, files, text, debt, kinds=SHEET_KINDS, n=0)
 
     async def offer(self, job: Job) -> None:
-        """Reactions to press, on a person's first picture in a room or on all, as the settings say."""
-        is_offered = self._offer is Offer.ALWAYS or (
-            self._offer is Offer.FIRST and await self._store.is_first_picture(job)
+        """Put reactions to press on a person's first picture in a room, or on all, as the settings have it."""
+        settings = self._settings()
+        is_offered = settings.offer_reactions is Offer.ALWAYS or (
+            settings.offer_reactions is Offer.FIRST and await self._store.is_first_picture(job)
         )
-        picture = await self._sent_once.there(job.id, "picture", 0) if is_offered else None
+        picture = await self._sent_once.there(job.id, EventKind.PICTURE, 0) if is_offered else None
         if picture is None:
             return
-        keys = [key for key in OFFERED if key in self._reactions and (key != LARGER or await self._can_be_larger(job))]
+        keys = [
+            key for key in OFFERED if key in settings.reactions and (key != LARGER or await self._can_be_larger(job))
+        ]
         for n, key in enumerate(keys):
-            content, kind = reaction_content(picture, key), "offer"
             await self._sent_once.send(
-                job.id, job.message.room_id, kind, content, n=n, event_type="m.reaction", priority=Priority.TIDY
+                job.id,
+                job.message.room_id,
+                EventKind.OFFER,
+                reaction_content(picture, key),
+                n=n,
+                event_type="m.reaction",
+                priority=Priority.TIDY,
             )
 
     async def _can_be_larger(self, job: Job) -> bool:
@@ -132,7 +138,7 @@ class JobPosts:
         text: str,
         debt: Debt,
         *,
-        kinds: tuple[str, str],
+        kinds: tuple[EventKind, EventKind],
         n: int,
     ) -> None:
         room_id, relation = job.message.room_id, job.message.relation
@@ -160,32 +166,34 @@ class JobPosts:
             debt.pay()
 
     async def count(self, job: Job) -> None:
-        """How many pictures are coming on one sheet; told once."""
-        await self._say(job, "count", f"I am drawing {job.pictures} pictures. They come together, on one sheet.")
+        """Say how many pictures come on one sheet."""
+        await self._say(
+            job, EventKind.COUNT, f"I am drawing {job.pictures} pictures. They come together, on one sheet."
+        )
 
     async def reason(self, job: Job, reason: str, number: int) -> None:
-        """Why nothing moves: the job's ``number``-th reason."""
-        await self._say(job, "reason", reason, n=number)
+        """Say why nothing moves: the job's ``number``-th reason."""
+        await self._say(job, EventKind.REASON, reason, n=number)
 
     async def place(self, job: Job, event: JobStatus | Position) -> None:
-        """That there is a queue, if it is long; told once."""
+        """Say the job's place in the queue, if it has to wait for long."""
         if event.position is None:
             return
-        is_long = event.position > 1 if event.eta_s is None else event.eta_s > self._tell_waiting_after_s
+        is_long = event.position > 1 if event.eta_s is None else event.eta_s > self._settings().tell_waiting_after_s
         if is_long:
-            await self._say(job, "waiting", waiting_text(event.position, event.eta_s))
+            await self._say(job, EventKind.WAITING, waiting_text(event.position, event.eta_s))
 
     async def away(self, job: Job, error: NotYet) -> None:
-        """That the job waits for the generator; told once."""
+        """Say that the job waits until the generator takes it."""
         order = [waiting.id for waiting in in_turns(await self._store.open_jobs())]
         place = order.index(job.id) + 1 if job.id in order else 1
-        await self._say(job, "waiting", away_text(str(error), error.until, place))
+        await self._say(job, EventKind.WAITING, away_text(str(error), error.until, place))
 
     async def last_word(self, job: Job) -> None:
-        """Why there is no picture, if somebody is to be told."""
+        """Say why there is no picture, if the job has a last word."""
         if job.last_word:
-            await self._say(job, "answer", job.last_word)
+            await self._say(job, EventKind.ANSWER, job.last_word)
 
-    async def _say(self, job: Job, kind: str, text: str, *, n: int = 0) -> None:
+    async def _say(self, job: Job, kind: EventKind, text: str, *, n: int = 0) -> None:
         content = answer_content(text, job.message.relation)
         await self._sent_once.send(job.id, job.message.room_id, kind, content, n=n)

@@ -11,8 +11,8 @@ from typing import Any
 
 from ..jobs.job import Job, JobState
 from ..jobs.waiting import duration
-from ..settings import Progress
-from .content import answer_content, edit_content, reaction_content
+from ..settings import CurrentSettings, Progress
+from .content import EventKind, answer_content, edit_content, reaction_content
 from .send_queue import NotSent, Priority
 from .sent_once import SentOnce
 
@@ -34,20 +34,20 @@ def progress_text(done: float, eta_s: float | None) -> str:
 class ProgressSign:
     """The sign on one job's message."""
 
-    def __init__(self, job: Job, sent_once: SentOnce, how: Progress) -> None:
-        self._job, self._sent_once, self._how = job, sent_once, how
+    def __init__(self, job: Job, sent_once: SentOnce, settings: CurrentSettings) -> None:
+        self._job, self._sent_once, self._settings = job, sent_once, settings
         self._sending: asyncio.Task[None] | None = None
         self._sent_at, self._shown = time.monotonic(), WORKING
 
     def began(self) -> None:
         """Acknowledge, without waiting for it."""
-        if self._how is Progress.REACTION:
+        if self._settings().progress is Progress.REACTION:
             self._start(self._begin())
 
     def moved(self, done: float, eta_s: float | None) -> None:
         """Show how far it is, unless that was shown a moment ago."""
         is_sending = self._sending is not None and not self._sending.done()
-        if self._how is Progress.OFF or is_sending or time.monotonic() - self._sent_at < AGAIN_AFTER_S:
+        if self._settings().progress is Progress.OFF or is_sending or time.monotonic() - self._sent_at < AGAIN_AFTER_S:
             return
         text = progress_text(done, eta_s)
         if text == self._shown:
@@ -56,7 +56,7 @@ class ProgressSign:
         self._sent_at, self._shown = time.monotonic(), text
         # Homeservers remember transaction ids over our restarts, so a number is never used again.
         n = int(time.time())
-        self._start(self._react(text, n) if self._how is Progress.REACTION else self._write(text, n))
+        self._start(self._react(text, n) if self._settings().progress is Progress.REACTION else self._write(text, n))
 
     async def arrived(self) -> None:
         """Return when nothing of it is on its way any more."""
@@ -71,37 +71,43 @@ class ProgressSign:
     async def ended(self, state: JobState) -> None:
         """Show how the job ended, whichever process began to show it. Raises NotSent."""
         job = self._job
-        await self._sent_once.take_back(job.id, "reaction")
-        message = await self._sent_once.there(job.id, "progress")
+        await self._sent_once.take_back(job.id, EventKind.REACTION)
+        message = await self._sent_once.there(job.id, EventKind.PROGRESS)
         if message is not None:
             content = edit_content(message, _LAST_WORDS.get(state, "Not drawn."))
-            await self._sent_once.send(job.id, job.message.room_id, "progress-end", content, priority=Priority.TIDY)
-        if (last := _LAST_REACTION.get(state)) and self._how is Progress.REACTION:
-            await self._react(last, 0, kind="ended", priority=Priority.TIDY)
+            await self._sent_once.send(
+                job.id, job.message.room_id, EventKind.PROGRESS_END, content, priority=Priority.TIDY
+            )
+        if (last := _LAST_REACTION.get(state)) and self._settings().progress is Progress.REACTION:
+            await self._react(last, 0, kind=EventKind.ENDED, priority=Priority.TIDY)
 
     async def _begin(self) -> None:
         # A job that is gone on with after a restart may have its sign already.
-        if await self._sent_once.there(self._job.id, "reaction") is None:
+        if await self._sent_once.there(self._job.id, EventKind.REACTION) is None:
             await self._react(WORKING, 0)
 
-    async def _react(self, key: str, n: int, *, kind: str = "reaction", priority: Priority = Priority.PROGRESS) -> None:
+    async def _react(
+        self, key: str, n: int, *, kind: EventKind = EventKind.REACTION, priority: Priority = Priority.PROGRESS
+    ) -> None:
         content = reaction_content(self._job.message.event_id, key)
         room_id = self._job.message.room_id
         sent = await self._sent_once.send(
             self._job.id, room_id, kind, content, n=n, event_type="m.reaction", priority=priority
         )
-        if sent is not None and kind == "reaction":
+        if sent is not None and kind is EventKind.REACTION:
             await self._sent_once.take_back(self._job.id, kind, but=sent)
 
     async def _write(self, text: str, n: int) -> None:
         job, room_id = self._job, self._job.message.room_id
-        first = await self._sent_once.there(job.id, "progress")
+        first = await self._sent_once.there(job.id, EventKind.PROGRESS)
         if first is None:
             content = answer_content(text, job.message.relation)
-            await self._sent_once.send(job.id, room_id, "progress", content, priority=Priority.PROGRESS)
+            await self._sent_once.send(job.id, room_id, EventKind.PROGRESS, content, priority=Priority.PROGRESS)
         else:
             content = edit_content(first, text)
-            await self._sent_once.send(job.id, room_id, "progress-edit", content, n=n, priority=Priority.PROGRESS)
+            await self._sent_once.send(
+                job.id, room_id, EventKind.PROGRESS_EDIT, content, n=n, priority=Priority.PROGRESS
+            )
 
     def _start(self, sending: Coroutine[Any, Any, None]) -> None:
         async def send() -> None:

@@ -44,7 +44,7 @@ class NotSent(Exception):
 
 
 class SlowDown(Exception):
-    """The homeserver's rate limit; nothing was sent. ``wait_s`` is how long it asks us to wait, if it said."""
+    """The homeserver's rate limit; nothing was sent. ``wait_s`` is how long it asks us to wait, or None."""
 
     def __init__(self, wait_s: float | None) -> None:
         super().__init__(f"rate limited for {wait_s} s")
@@ -155,7 +155,7 @@ class SendQueue:
         return await waiting.sent
 
     async def run(self) -> None:
-        """Send, for ever; whoever starts this task cancels it."""
+        """Send until cancelled."""
         while True:
             await self._news.wait()
             self._news.clear()

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from ..jobs.store import Posted, Store
-from .content import mark
+from .content import EventKind, mark
 from .send_queue import NotSent, Outgoing, Priority, SendQueue
 
 
@@ -19,7 +19,7 @@ class FindOwn(Protocol):
 
 
 class SentOnce:
-    """One for the whole bot. The events of one job are sent by one task."""
+    """Sends and redacts the events of jobs. Only one task at a time may send those of one job."""
 
     def __init__(self, send_queue: SendQueue, store: Store, find_own: FindOwn) -> None:
         self._send_queue, self._store, self._find_own = send_queue, store, find_own
@@ -28,7 +28,7 @@ class SentOnce:
         self,
         job: str,
         room_id: str,
-        kind: str,
+        kind: EventKind,
         content: dict[str, Any] | Callable[[], Awaitable[dict[str, Any]]],
         *,
         n: int = 0,
@@ -36,9 +36,10 @@ class SentOnce:
         priority: Priority = Priority.ANSWER,
         more: Mapping[str, int | str] = MappingProxyType({}),
     ) -> str | None:
-        """Send it unless it is there; its id, or None when it was progress and dropped.
+        """Send an event unless it is in the room; its id, or None if it was progress and dropped.
 
-        ``content`` may be a function that makes it, where that is work. ``more`` is part of its mark. Raises NotSent.
+        ``content`` may be a function, for content that takes work to make. ``more`` is added to the event's mark.
+        Raises NotSent.
         """
         txn_id = f"{job}-{kind}-{n}"
         if there := await self._found(await self._store.posted(txn_id)):
@@ -62,12 +63,12 @@ class SentOnce:
             await self._store.was_posted(txn_id, event_id)
         return event_id
 
-    async def there(self, job: str, kind: str, n: int | None = None) -> str | None:
+    async def there(self, job: str, kind: EventKind, n: int | None = None) -> str | None:
         """The id of the job's event of that kind and number, if one is in the room. Raises NotSent."""
         notes = [note for note in await self._store.all_posted(job) if note.kind == kind and n in (None, note.n)]
         return await self._found(notes[0]) if notes else None
 
-    async def take_back(self, job: str, *kinds: str, n: int | None = None, but: str | None = None) -> None:
+    async def take_back(self, job: str, *kinds: EventKind, n: int | None = None, but: str | None = None) -> None:
         """Redact the job's events of these kinds, or of these only number ``n``, except the one with the id ``but``.
 
         Raises NotSent.
@@ -86,7 +87,7 @@ class SentOnce:
         """The id of the event that the note is about, if it is in the room."""
         if note is None or note.event_id is not None:
             return note.event_id if note else None
-        event_id = await self._find_own(note.room_id, mark(note.job, note.kind, n=note.n))
+        event_id = await self._find_own(note.room_id, mark(note.job, EventKind(note.kind), n=note.n))
         if event_id is not None:
             await self._store.was_posted(note.txn_id, event_id)
         return event_id

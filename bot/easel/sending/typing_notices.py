@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
-# Clients show typing for as long as they are told; it is told again before it runs out.
+# How long a notice is shown; it is sent again before it runs out.
 TYPING_FOR_S = 30
 TYPING_AGAIN_S = 20
 
@@ -42,7 +42,7 @@ class TypingNotices:
                 keeper = self._keepers.pop(room_id)
                 self._interrupted.pop(room_id, None)
                 keeper.cancel()
-                # Not suppressed: whoever is cancelled here must not go on.
+                # Not suppressed: a task that is cancelled here must not go on.
                 await asyncio.gather(keeper, return_exceptions=True)
                 # Meanwhile the room's next job may have begun.
                 if room_id not in self._jobs:

@@ -1,0 +1,113 @@
+"""Brings every event of every room once in order: as the sync has it, as it was missed, or as its key comes late.
+
+The same event may come from the sync and from the room's history. What an event means is not known here.
+"""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Callable, Coroutine
+from logging import Logger
+from typing import Any, Protocol
+
+from mautrix.types import EncryptedEvent, Event, MessageEvent
+
+from ..jobs.store import Store
+from ..sending.send_queue import NotSent
+from .history import RoomHistory
+from .messages import SeenEncrypted
+
+# Runs something in the background until it ends or the bot stops.
+Start = Callable[[Coroutine[Any, Any, None], str], object]
+
+
+class Reader(Protocol):
+    async def read(self, event: Event) -> None:
+        """Do what the event asks for. The room's next event waits meanwhile."""
+
+    async def could_not_decrypt(self, event: EncryptedEvent) -> None:
+        """The event's key did not come."""
+
+
+class CatchingUp:
+    """Gives a reader each room's events, and remembers up to which event a room was read."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        *,
+        history: RoomHistory,
+        store: Store,
+        seen_encrypted: SeenEncrypted,
+        start: Start,
+        log: Logger,
+    ) -> None:
+        self._reader, self._history, self._store = reader, history, store
+        self._seen_encrypted, self._start, self._log = seen_encrypted, start, log
+        self._rooms: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._behind: set[str] = set()
+        self._all_behind = True
+        self._waiting_for_keys: Counter[str] = Counter()
+
+    async def take(self, event: Event) -> None:
+        """Read one event of the sync. A room that has events missing is not marked as read up to it."""
+        async with self._rooms[event.room_id]:
+            await self._reader.read(event)
+            is_behind = self._all_behind or event.room_id in self._behind
+            if isinstance(event, MessageEvent) and not is_behind:
+                await self._was_read(event.room_id, event.event_id)
+
+    async def take_encrypted(self, event: EncryptedEvent) -> None:
+        """Note how an event came. mautrix decrypts it and brings it again, where the key is there by now."""
+        self._seen_encrypted.note(event.event_id)
+        if not await self._history.has_key(event):
+            self._wait_for_key(event)
+
+    async def all_rooms(self, rooms: list[str]) -> None:
+        """Read what was missed while the bot was down. Until then no room is marked as read."""
+        await self.rooms(rooms)
+        self._all_behind = False
+
+    async def rooms(self, rooms: list[str]) -> None:
+        """Read what these rooms have had since they were last read."""
+        self._behind.update(rooms)
+        for room_id in rooms:
+            try:
+                await self._room(room_id)
+            except NotSent as error:
+                self._log.warning(f"What was missed in {room_id} could not be read: {error}")
+            self._behind.discard(room_id)
+
+    async def _room(self, room_id: str) -> None:
+        last = await self._store.last_handled(room_id)
+        if last is None:
+            return
+        for event in await self._history.after(room_id, last):
+            if isinstance(event, EncryptedEvent):
+                self._seen_encrypted.note(event.event_id)
+                decrypted = await self._history.decrypted(event)
+                if decrypted is None:
+                    self._wait_for_key(event)
+                    continue
+                event = decrypted
+            async with self._rooms[room_id]:
+                await self._reader.read(event)
+                await self._was_read(room_id, event.event_id)
+
+    async def _was_read(self, room_id: str, event_id: str) -> None:
+        """The next process begins after this event, or before the first that still waits for its key."""
+        if not self._waiting_for_keys[room_id]:
+            await self._store.handled(room_id, event_id)
+
+    def _wait_for_key(self, event: EncryptedEvent) -> None:
+        self._waiting_for_keys[event.room_id] += 1
+        self._start(self._take_late(event), f"key of {event.event_id}")
+
+    async def _take_late(self, event: EncryptedEvent) -> None:
+        decrypted = await self._history.decrypted_late(event)
+        self._waiting_for_keys[event.room_id] -= 1
+        if decrypted is None:
+            await self._reader.could_not_decrypt(event)
+            return
+        # Of the many that wait for keys after a long absence, the first notes are gone by now.
+        self._seen_encrypted.note(event.event_id)
+        await self.take(decrypted)
