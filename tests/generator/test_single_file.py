@@ -15,7 +15,6 @@ from generator.models.cards import CardSettings
 from generator.models.weights import is_here, locate
 from generator.settings import Settings
 from generator.workers.messages import Draw
-from tests.helpers.miniatures import save_miniature
 from tests.helpers.model_hub import COMMIT, model_hub
 from tests.helpers.original_layout import save_in_original_layout
 from tests.helpers.running_generator import recipe_of
@@ -24,11 +23,10 @@ PIPELINES = {"sd-1.5": StableDiffusionPipeline, "proteus-v0.2": StableDiffusionX
 
 
 @pytest.fixture(scope="module", params=PIPELINES)
-def miniature(request, tmp_path_factory) -> tuple[str, Path, Path]:
+def miniature(request, miniature_folders, tmp_path_factory) -> tuple[str, Path, Path]:
     """A name, its miniature in diffusers' layout, and the same weights in one file."""
-    folder = tmp_path_factory.mktemp("single") / "miniature"
-    save_miniature(request.param, folder)
-    file = folder.with_name("one.safetensors")
+    folder = miniature_folders[request.param]
+    file = tmp_path_factory.mktemp("single") / "one.safetensors"
     save_in_original_layout(PIPELINES[request.param].from_pretrained(folder, use_safetensors=True), file)
     return request.param, folder, file
 
