@@ -71,7 +71,7 @@ def engine(ours: Ours, recipe: Callable[..., Recipe]) -> dict[str, Points]:
     small = (SIDES[0], SIDES[0])
 
     def together(count: int) -> None:
-        ours.engine.loaded("pocket").at_once = count
+        ours.engine.models.get("pocket").at_once = count
         ours.pictures([recipe(n, small, steps=FEW_STEPS) for n in range(count)])
 
     def drawn(side: int, steps: int) -> None:

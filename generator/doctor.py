@@ -74,8 +74,7 @@ def _torch_and_card(settings: Settings) -> Iterator[Finding]:
         why = "The settings say device: cpu." if settings.device == "cpu" else "There is no NVIDIA card here."
         yield Finding("card", Level.WARNING, f"{why} A large model takes minutes for a picture on the CPU.")
     elif problem := card_problem():
-        message, _, advice = problem.partition("Install ")
-        yield Finding("card", Level.PROBLEM, message.strip(), f"Install {advice}")
+        yield Finding("card", Level.PROBLEM, problem.message, problem.advice)
         return
     else:
         yield Finding("card", Level.OK, f"{torch.cuda.get_device_name()}.")
@@ -85,7 +84,7 @@ def _torch_and_card(settings: Settings) -> Iterator[Finding]:
 
 def speed(model: str, device: "torch.device") -> Iterator[Finding]:
     """Which ways of calling the model were found to be the fastest on this card, if any."""
-    from generator.engine.ways import Remembered
+    from generator.engine.remembered_ways import Remembered
 
     if (ways := Remembered().latest(device, model)) is not None:
         yield Finding("speed", Level.OK, f"{model} is fastest here with {ways}.")

@@ -4,6 +4,9 @@ from typing import Any
 
 from generator.api.types import Error
 
+# For what the code did not foresee; the traceback is in the log.
+BUG = Error(code="internal", message="Something went wrong in the generator itself; its log has the details.")
+
 
 class GeneratorError(Exception):
     """Base: something was refused or failed, for a reason that can be said in a sentence."""

@@ -78,7 +78,7 @@ def measure_card(report: Report, subject: Subject, ours: Ours, stock: Stock, *, 
     report.details["card"] = {
         "peak TFLOP/s": round(peak_flops(ours) / 1e12, 1),
         "seconds": {name: round(median(values), 3) for name, values in seconds.items()},
-        "at once": ours.engine.loaded(subject.name).at_once,
+        "at once": ours.engine.models.get(subject.name).at_once,
         **_ways(ours, subject.recipe(0, size)),
     }
 
@@ -114,7 +114,7 @@ def measure_sdxl(report: Report, subject: Subject, settings: Settings, *, repeat
     taken = in_turns({"eight": eight}, repeats=repeats, what="R13")
     a_second = [_TOGETHER / spent for spent in taken["eight"].seconds]
     report.rows["R13"] = {told(subject.native): figure(a_second, LEAST_A_SECOND, unit="/s", at_least=True)}
-    report.details["SDXL"] = {"at once": ours.engine.loaded(subject.name).at_once, **_exactness(ours, recipe(0))}
+    report.details["SDXL"] = {"at once": ours.engine.models.get(subject.name).at_once, **_exactness(ours, recipe(0))}
 
 
 def _ways(ours: Ours, recipe: Recipe) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def _ways(ours: Ours, recipe: Recipe) -> dict[str, Any]:
 
 def _exactness(ours: Ours, recipe: Recipe) -> dict[str, Any]:
     """How far a whole picture is from the same by torch's kernels, decoded in fp32: in levels of 255."""
-    cached = ours.engine.loaded(recipe.model)
+    cached = ours.engine.models.get(recipe.model)
     if not cached.fused:
         return {"kernels": "torch's, since fused ones are not faster here"}
     from generator.engine.fused.modules import fuse, unfuse
@@ -168,7 +168,7 @@ def measure_memory(report: Report, subject: Subject, settings: Settings) -> None
         torch.cuda.reset_peak_memory_stats()
         ours.picture(subject.recipe(0, subject.native))
         peak = (torch.cuda.max_memory_allocated() - ballast_bytes) / GIB
-        arrangement = ours.engine.loaded(subject.name).model.arrangement
+        arrangement = ours.engine.models.get(subject.name).model.arrangement
     report.rows["R8"] = {f"{told(subject.native)}, {arrangement}": figure([peak], card.most_gib, unit="GiB")}
 
 

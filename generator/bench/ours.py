@@ -8,7 +8,7 @@ import torch
 
 from generator.api.types import Recipe
 from generator.bench.timing import measured
-from generator.engine.diffusion import DiffusionEngine
+from generator.engine.diffusion import make_engine
 from generator.engine.loop import Drawing
 from generator.pictures import encoding, png
 from generator.settings import Settings
@@ -19,19 +19,19 @@ class Ours:
     """The engine with its default model, in this process."""
 
     def __init__(self, settings: Settings) -> None:
-        self.engine = DiffusionEngine(settings)
+        self.engine = make_engine(settings)
         self._name = settings.default_model
         # Of a household's many pictures the first ones are no measure.
-        self.engine.loaded(self._name).model.graphs.calls_before_a_trace = 2
+        self.engine.models.get(self._name).model.graphs.calls_before_a_trace = 2
 
     @property
     def device(self) -> torch.device:
-        device: torch.device = self.engine.loaded(self._name).model.unet.device
+        device: torch.device = self.engine.models.get(self._name).model.unet.device
         return device
 
     @property
     def dtype(self) -> torch.dtype:
-        return self.engine.loaded(self._name).model.dtype
+        return self.engine.models.get(self._name).model.dtype
 
     def picture(self, recipe: Recipe, *, previews: bool = False) -> bytes:
         drawing = self.start(recipe)

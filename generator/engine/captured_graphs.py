@@ -44,12 +44,11 @@ Result = TypeVar("Result")
 class CapturedGraphs:
     """Captured graphs of one model. Call ``forget`` before moving its weights."""
 
-    def __init__(self, unet: nn.Module) -> None:
+    def __init__(self) -> None:
         self.is_on = False
         self.calls_before_a_trace = CALLS_BEFORE_A_TRACE
         self.most_traced_s = MOST_TRACED_S
         self.max_graphs = MAX_GRAPHS
-        self._unet = unet
         # The last one used is the last one.
         self._replays: dict[Hashable, Call] = {}
         # How often each kind was called; once it has been recorded, or could not be, that is not tried again.
@@ -67,8 +66,8 @@ class CapturedGraphs:
         self._least_s.clear()
         self._pool = None
 
-    def run(self, kind: Hashable, call: Call, rows: UNetInput) -> UNetOutput:
-        """What ``call(rows)`` returns. Calls of the same ``kind`` differ in nothing but their rows."""
+    def run(self, kind: Hashable, unet: nn.Module, call: Call, rows: UNetInput) -> UNetOutput:
+        """What ``call(rows)`` of that UNet returns. Calls of the same ``kind`` differ in nothing but their rows."""
         if not self.is_on:
             return call(rows)
         key = (kind, *(tensor.shape for tensor in rows.tensors))
@@ -78,20 +77,20 @@ class CapturedGraphs:
                 self._pool = self._pool or torch.cuda.graph_pool_handle()
                 self._keep(key, _graph(call, rows, self._pool))
             elif rows.latents.is_cpu and self._calls[key] <= self.calls_before_a_trace:
-                return self._timed(key, call, rows)
+                return self._timed(key, unet, call, rows)
         replay = self._replays.pop(key, None)
         if replay is None:
             return call(rows)
         self._replays[key] = replay
         return replay(rows)
 
-    def _timed(self, key: Hashable, call: Call, rows: UNetInput) -> UNetOutput:
+    def _timed(self, key: Hashable, unet: nn.Module, call: Call, rows: UNetInput) -> UNetOutput:
         """The call itself; the last one before a trace is traced after it."""
         began = time.perf_counter()
         output = call(rows)
         self._least_s[key] = min(time.perf_counter() - began, self._least_s.get(key, math.inf))
         if self._calls[key] == self.calls_before_a_trace and self._least_s[key] < self.most_traced_s:
-            self._keep(key, _trace(self._unet, call, rows))
+            self._keep(key, _trace(unet, call, rows))
         return output
 
     def _keep(self, key: Hashable, replay: Call | None) -> None:

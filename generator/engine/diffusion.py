@@ -1,6 +1,6 @@
 """The engine: from a recipe to a picture, on one device. Knows neither jobs, nor sockets, nor who asks.
 
-Loads models, begins drawings, steps them through the loop (`generator.drawing.loop`) and decodes what comes out.
+Loads models, begins drawings, steps them through the loop (`generator.engine.loop`) and decodes what comes out.
 """
 
 import logging
@@ -57,44 +57,35 @@ class DiffusionEngine:
     def hello(self) -> Hello:
         """Choose the plan and load the default model. What cannot be done is logged here and told by every drawing."""
         try:
-            self.loaded(default_model(self._settings))
+            self.models.get(default_model(self._settings))
         except DrawingFailed as error:
             log.error("not ready to draw: %s", error)
-        device = self._plan.device_name if self._models else "no usable card"
+        device = self._models.plan.device_name if self._models else "no usable card"
         return Hello(device, self.state())
 
     def state(self) -> WorkerState:
         if self._models is None:
             return WorkerState()
         if self._memory is None or time.monotonic() - self._memory_told >= _MEMORY_EVERY_S:
-            self._memory, self._memory_told = memory_of(self._plan.device), time.monotonic()
+            self._memory, self._memory_told = memory_of(self._models.plan.device), time.monotonic()
         return WorkerState(self._models.names, self._memory, self._models.at_once)
 
-    def loaded(self, name: str) -> Cached:
-        """The model in memory. Raises DrawingFailed."""
+    @property
+    def models(self) -> ModelCache:
+        """All models, on the plan that the first call makes. Raises DrawingFailed for an unusable card."""
         if self._models is None:
-            self._plan = make_plan(self._settings.device, self._settings.vae_tiling)
-            # The same pixels for the same recipe: no algorithm is chosen by a race.
-            torch.backends.cudnn.benchmark = False
-            torch.backends.cudnn.deterministic = True
-            log.info(
-                "drawing on %s: stored in %s, computed in %s",
-                self._plan.device_name,
-                self._plan.stored,
-                self._plan.computed,
-            )
-            self._models = ModelCache(all_cards(self._settings), self._plan, max_at_once=self._settings.max_at_once)
-        return self._models.get(name)
+            plan = make_plan(self._settings.device, self._settings.vae_tiling)
+            self._models = ModelCache(all_cards(self._settings), plan, max_at_once=self._settings.max_at_once)
+        return self._models
 
     @torch.inference_mode()
     def start(self, draw: Draw) -> Drawing:
         """Encode the text, and the image where there is one, and make the noise."""
         began = time.perf_counter()
         recipe = draw.recipe
-        cached = self.loaded(recipe.model)
-        model, plan = cached.model, self._plan
-        assert self._models is not None
-        self._models.check(cached, pixels=recipe.pixels)
+        cached = self.models.get(recipe.model)
+        model, plan = cached.model, self.models.plan
+        self.models.check(cached, pixels=recipe.pixels)
 
         # 1. Text. Row 0 is the negative prompt, row 1 the prompt.
         conditioning = cached.text.encode(recipe.prompt, recipe.negative_prompt).to(plan.device, model.dtype)
@@ -136,19 +127,20 @@ class DiffusionEngine:
     def prepare(self, recipe: Recipe) -> None:
         """Encode the text of a drawing to come, in a thread, where that is the processor's work beside the card's."""
         cached = self._models.find(recipe.model) if self._models else None
-        if cached is not None and encodes_beside(self._plan.device, cached.model.arrangement):
+        if cached is not None and encodes_beside(self.models.plan.device, cached.model.arrangement):
             # What goes wrong goes wrong again when the drawing starts, and is told then.
             self._beside.submit(cached.text.encode, recipe.prompt, recipe.negative_prompt)
 
     @torch.inference_mode()
     def step(self, drawings: Sequence[Drawing]) -> None:
         """One step of denoising for each."""
+        plan = self.models.plan
         for name in {drawing.recipe.model for drawing in drawings}:
-            cached = self.loaded(name)
+            cached = self.models.get(name)
             together = [drawing for drawing in drawings if drawing.model is cached.model]
             # Where UNet and VAE take turns, the UNet stays until something is decoded.
             if cached.model.arrangement is Arrangement.OFFLOADED:
-                cached.model.unet.to(self._plan.device)
+                cached.model.put_unets(plan.device)
             try:
                 step_all(together, at_once=cached.at_once, ahead=self._ahead)
             except Exception as error:
@@ -168,14 +160,14 @@ class DiffusionEngine:
     def finish(self, drawing: Drawing) -> Drawn:
         """Decode the latents to an image, in fp32 and in tiles when memory is short."""
         began = time.perf_counter()
-        recipe, model, plan = drawing.recipe, drawing.model, self._plan
+        recipe, model, plan = drawing.recipe, drawing.model, self.models.plan
         if not torch.isfinite(drawing.latents).all():
             raise DrawingFailed(
                 "not_finite",
-                "The drawing fell apart into numbers that are none. A lower guidance may help.",
+                "The picture turned into noise (NaN). A lower guidance may help.",
             )
 
-        cached = self.loaded(recipe.model)
+        cached = self.models.get(recipe.model)
         with self._vae(cached, pixels=recipe.pixels) as vae:
             decoded, vae_dtype = _decoded(cached, drawing.latents)
             tiled = vae.use_tiling
@@ -205,7 +197,7 @@ class DiffusionEngine:
     def _encoded(self, file: Path, recipe: Recipe, cached: Cached, random: torch.Generator) -> torch.Tensor:
         """Latents of an image, in fp32, drawn from the distribution that the VAE finds for it. Raises Refused."""
         image = fitted(read_image(read_file(file)), recipe.width, recipe.height)
-        pixels = VaeImageProcessor().preprocess(image).to(self._plan.device)
+        pixels = VaeImageProcessor().preprocess(image).to(self.models.plan.device)
         with self._vae(cached, pixels=recipe.pixels) as vae:
             latents: torch.Tensor = vae.encode(pixels).latent_dist.sample(random) * vae.config.scaling_factor
         return latents
@@ -213,10 +205,10 @@ class DiffusionEngine:
     @contextmanager
     def _vae(self, cached: Cached, *, pixels: int) -> Iterator[AutoencoderKL]:
         """The VAE on the device, in turns with the UNet if both have no room there; in tiles if memory is short."""
-        model, plan = cached.model, self._plan
+        model, plan = cached.model, self.models.plan
         takes_turns = model.arrangement is Arrangement.OFFLOADED
         if takes_turns:
-            model.unet.to("cpu")
+            model.put_unets(torch.device("cpu"))
             model.vae.to(plan.device)
         model.vae.use_tiling = must_tile(plan, cached.needs, pixels=pixels)
         model.vae.tile_sample_min_size = TILE_PIXELS
@@ -273,7 +265,10 @@ def encodes_beside(device: torch.device, arrangement: Arrangement) -> bool:
 
 
 def make_engine(settings: Settings) -> DiffusionEngine:
-    """The worker's engine factory: called in the worker's process."""
+    """The engine of a process that draws. Call it there: it sets what holds for all of torch in that process."""
+    # The same pixels for the same recipe: no algorithm is chosen by a race.
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
     return DiffusionEngine(settings)
 
 

@@ -9,14 +9,13 @@ steps. Loads nothing and decodes nothing; knows neither jobs nor who asks. The a
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
 from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg
 
 from generator.api.types import EarlierFacts, Recipe
-from generator.engine.deep_cache import UNetInput, outermost, whole
+from generator.engine.deep_cache import UNetInput
 from generator.engine.model import Model
 from generator.engine.sampling import Sampling
 from generator.engine.text import Conditioning
@@ -142,11 +141,9 @@ def _stacked(inputs: Sequence[UNetInput]) -> UNetInput:
 
 
 def _predict(together: Sequence[Drawing], rows: UNetInput) -> torch.Tensor:
-    model, first = together[0].model, together[0]
-    model.draft_lora.switch(first.lora is not None)
+    first = together[0]
     keep = any(drawing.tier.whole_every > 1 for drawing in together)
-    call = partial(whole, model.unet, keep=keep) if first.is_whole else partial(outermost, model.unet)
-    predicted, kept = model.graphs.run((first.is_whole, keep, first.lora), call, rows)
+    predicted, kept = first.model.predict(rows, is_whole=first.is_whole, keep=keep, is_draft=first.lora is not None)
     if kept is not None:
         for drawing, own in zip(together, torch.split(kept, [drawing.rows for drawing in together]), strict=True):
             drawing.kept = own

@@ -16,8 +16,9 @@ from generator.engine.memory import memory_of
 from generator.engine.model import Model, load_model
 from generator.engine.needs import GIB, SPARE_BYTES, Arrangement, Needs, arrange, count
 from generator.engine.plan import Plan, free_bytes
+from generator.engine.remembered_ways import Remembered, Ways, key_of
 from generator.engine.text import TextEncoding
-from generator.engine.ways import Remembered, Ways, can_fuse, find, key_of, measured_at_once, take
+from generator.engine.ways import can_fuse, find, measured_at_once, take
 from generator.errors import CardBusy
 from generator.models.cards import CardSettings
 from generator.models.weights import locate
@@ -49,7 +50,8 @@ class ModelCache:
     """Every model is asked for by name; called from the card's thread only."""
 
     def __init__(self, cards: Mapping[str, CardSettings], plan: Plan, *, max_at_once: int) -> None:
-        self._cards, self._plan, self._max_at_once = cards, plan, max_at_once
+        self.plan = plan
+        self._cards, self._max_at_once = cards, max_at_once
         self._remembered = Remembered()
         # The last one that was asked for comes first.
         self._on_device: list[Cached] = []
@@ -99,7 +101,7 @@ class ModelCache:
                 self._put_away(self._on_device.pop())
 
     def _load(self, name: str) -> Cached:
-        card, plan, began = self._cards[name], self._plan, time.perf_counter()
+        card, plan, began = self._cards[name], self.plan, time.perf_counter()
         located = locate(name, card)
         needs = count(name, card, located, stored=plan.stored, computed=plan.computed)
         width, height = card.sizes["square"]
@@ -142,15 +144,15 @@ class ModelCache:
         return arrange(
             name,
             needs,
-            free=free_bytes(self._plan.device) + held,
-            total=memory_of(self._plan.device).total_bytes,
+            free=free_bytes(self.plan.device) + held,
+            total=memory_of(self.plan.device).total_bytes,
             pixels=pixels,
-            possible=possible or self._plan.arrangements,
+            possible=possible or self.plan.arrangements,
         )
 
     def _put_away(self, cached: Cached) -> None:
         """From the card into RAM, if there is room for it; else out of memory. The longest unused go first."""
-        if self._plan.device.type != "cuda":
+        if self.plan.device.type != "cuda":
             return
         size = cached.needs.weights(Arrangement.RESIDENT)
         while self._in_ram and psutil.virtual_memory().available < size + _RAM_SPARE_BYTES:
@@ -170,15 +172,15 @@ class ModelCache:
     def _choose_ways(self, cached: Cached, *, pixels: int) -> None:
         """The fastest ways of calling the model that there is room for, tried once on each card."""
         model = cached.model
-        room = free_bytes(self._plan.device) - SPARE_BYTES
+        room = free_bytes(self.plan.device) - SPARE_BYTES
         most = max(1, min(self._max_at_once, room // max(1, cached.needs.step(pixels))))
         most = 1 << (most.bit_length() - 1)
-        if self._plan.device.type == "cpu":
+        if self.plan.device.type == "cpu":
             model.graphs.is_on = True
             cached.at_once = measured_at_once(model, most=most)
         elif model.arrangement is not Arrangement.OFFLOADED:
             # Graphs keep their memory: only where there is plenty.
-            may_record = free_bytes(self._plan.device) >= _ROOM_FOR_GRAPHS
+            may_record = free_bytes(self.plan.device) >= _ROOM_FOR_GRAPHS
             key = key_of(model, may_record=may_record, most=most)
             ways = self._remembered.get(key)
             if ways is None or ways.trouble or not take(model, ways):
@@ -188,5 +190,5 @@ class ModelCache:
                 self._remembered.put(key, ways)
             cached.at_once, cached.fused = ways.at_once, ways.fused
             beside = cached.needs.peak(model.arrangement, pixels) - cached.needs.weights(model.arrangement)
-            if ways.half_decoder and free_bytes(self._plan.device) > SPARE_BYTES + beside + cached.needs.vae // 2:
+            if ways.half_decoder and free_bytes(self.plan.device) > SPARE_BYTES + beside + cached.needs.vae // 2:
                 cached.half_decoder = HalfDecoder(model.vae)

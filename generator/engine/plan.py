@@ -1,5 +1,6 @@
 """How this machine draws: device, dtypes, tiling. Each choice comes with its reason, for the log and the facts."""
 
+import logging
 import platform
 import time
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from generator.engine.torch_build import card_problem
 from generator.errors import DrawingFailed
 from generator.models.cards import CardSettings
 
+log = logging.getLogger(__name__)
+
 # Wide enough that the card is busy with arithmetic.
 _MATMUL_SIDE = 2048
 
@@ -26,7 +29,7 @@ _version = cache(version)
 class Plan:
     """What holds for every picture of this process: weights are ``stored`` in one dtype and ``computed`` with in one.
 
-    The VAE stays in fp32: in fp16 it overflows to black. (`generator.drawing.half_decoder` is one that does not.)
+    The VAE stays in fp32: in fp16 it overflows to black. (`generator.engine.half_decoder` is one that does not.)
     """
 
     device: torch.device
@@ -82,16 +85,19 @@ def lora_facts(revision: str | None) -> dict[str, str | int | float | bool | Non
 
 
 def make_plan(device: Literal["auto", "cpu", "cuda"], vae_tiling: Literal["auto", "always", "never"]) -> Plan:
-    """Choose the device and the dtypes. Raises DrawingFailed for a card that torch cannot use."""
+    """Choose the device and the dtypes, and log them. Raises DrawingFailed for a card that torch cannot use."""
     if device != "cpu" and (problem := card_problem()):
-        raise DrawingFailed("unusable_card", problem)
+        raise DrawingFailed("unusable_card", str(problem))
     if device == "cuda" and not torch.cuda.is_available():
         raise DrawingFailed("no_card", "The settings say device: cuda, and there is no NVIDIA card on this machine.")
     if device == "cpu" or not torch.cuda.is_available():
-        return Plan(torch.device("cpu"), f"cpu, {platform.machine()}", torch.float32, torch.float32, vae_tiling)
-    card = torch.device("cuda")
-    computed = torch.float16 if _seconds(card, torch.float16) < _seconds(card, torch.float32) else torch.float32
-    return Plan(card, torch.cuda.get_device_name(), torch.float16, computed, vae_tiling)
+        plan = Plan(torch.device("cpu"), f"cpu, {platform.machine()}", torch.float32, torch.float32, vae_tiling)
+    else:
+        card = torch.device("cuda")
+        computed = torch.float16 if _seconds(card, torch.float16) < _seconds(card, torch.float32) else torch.float32
+        plan = Plan(card, torch.cuda.get_device_name(), torch.float16, computed, vae_tiling)
+    log.info("drawing on %s: stored in %s, computed in %s", plan.device_name, plan.stored, plan.computed)
+    return plan
 
 
 def free_bytes(device: torch.device) -> int:

@@ -1,6 +1,7 @@
 """Whether this build of torch can use this machine's card, and what to do if not."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -9,19 +10,30 @@ import torch
 OLD_CARDS_BUILD = "cu126"
 
 
-def card_problem() -> str | None:
-    """Why the card of this machine cannot be used, with what to do; None if it can, or if there is no card."""
+@dataclass(frozen=True)
+class Problem:
+    """Why the card cannot be used, and what to do; ``str()`` says both."""
+
+    message: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.advice}"
+
+
+def card_problem() -> Problem | None:
+    """Why the card of this machine cannot be used; None if it can, or if there is no card."""
     if not Path("/proc/driver/nvidia/version").exists():
         return None
     if not torch.cuda.is_available():
-        return (
-            f"This machine has an NVIDIA card, but torch {torch.__version__} cannot use it. "
-            "Install a build for the card: make setup TORCH=auto."
+        return Problem(
+            f"This machine has an NVIDIA card, but torch {torch.__version__} cannot use it.",
+            "Install a build for the card: make setup TORCH=auto.",
         )
     return mismatch(torch.cuda.get_device_name(), torch.cuda.get_device_capability(), torch.cuda.get_arch_list())
 
 
-def mismatch(card: str, capability: tuple[int, int], architectures: Sequence[str]) -> str | None:
+def mismatch(card: str, capability: tuple[int, int], architectures: Sequence[str]) -> Problem | None:
     """Why a build with code for ``architectures`` does not run on a card of that compute capability, or None.
 
     Machine code (``sm_61``) runs on the same major version from its minor version on, PTX (``compute_90``) on
@@ -34,7 +46,8 @@ def mismatch(card: str, capability: tuple[int, int], architectures: Sequence[str
             return None
         if kind == "sm" and built[0] == capability[0] and built <= capability:
             return None
-    return (
+    return Problem(
         f"{card} has compute capability {capability[0]}.{capability[1]}, for which this build of torch has no code "
-        f"({', '.join(architectures) or 'none'}). Install one that has: make setup TORCH={OLD_CARDS_BUILD}."
+        f"({', '.join(architectures) or 'none'}).",
+        f"Install one that has: make setup TORCH={OLD_CARDS_BUILD}.",
     )

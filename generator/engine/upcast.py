@@ -30,8 +30,8 @@ def compute_in(module: nn.Module, dtype: torch.dtype) -> None:
 
 
 @contextmanager
-def as_stored(module: nn.Module, dtype: torch.dtype) -> Iterator[None]:
-    """The layers without their cast to ``dtype``, if they have one, while others are put beside them; then all cast."""
+def as_stored(module: nn.Module, dtype: torch.dtype) -> Iterator[bool]:
+    """The layers without their cast to ``dtype`` for a while; whether they have one."""
     casting = [layer for layer in module.modules() if parametrize.is_parametrized(layer)]
     for layer in casting:
         casts = layer.parametrizations
@@ -39,7 +39,7 @@ def as_stored(module: nn.Module, dtype: torch.dtype) -> Iterator[None]:
         for name in list(casts):
             parametrize.remove_parametrizations(layer, name, leave_parametrized=False)
     try:
-        yield
+        yield bool(casting)
     finally:
         if casting:
             compute_in(module, dtype)

@@ -1,5 +1,7 @@
 """What this generator can draw, from its cards, its settings and the weights on this machine. Never imports torch."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from generator import __version__
@@ -7,6 +9,9 @@ from generator.api.types import Capabilities, RequestLimits
 from generator.models.cards import SAMPLERS, TIERS, CardSettings, built_in_cards, model_card
 from generator.models.weights import is_here
 from generator.settings import Settings
+
+# Looking takes milliseconds for each model; weights that were fetched meanwhile can wait for a moment.
+KEPT_S = 10.0
 
 _LARGE_MODEL = "ssd-1b"
 _SMALL_MODEL = "pocket"
@@ -44,3 +49,17 @@ def capabilities(settings: Settings) -> Capabilities:
         tiers=TIERS,
         limits=RequestLimits(max_queued_jobs=settings.max_queued_jobs),
     )
+
+
+class KeptCapabilities:
+    """The capabilities, looked up again when they are older than ``KEPT_S``."""
+
+    def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings, self._clock = settings, clock
+        self._kept: tuple[float, Capabilities] | None = None
+
+    def __call__(self) -> Capabilities:
+        now = self._clock()
+        if self._kept is None or now - self._kept[0] >= KEPT_S:
+            self._kept = now, capabilities(self._settings)
+        return self._kept[1]

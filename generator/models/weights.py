@@ -95,7 +95,7 @@ def how_to_get(name: str, card: CardSettings) -> str:
     if card.repository:
         return f"Run python -m generator fetch {name}"
     if card.built_in:
-        return f"Run python -m generator.{card.built_in}.train"
+        return "It is a part of Easel: install the generator again."
     if card.file:
         return f"Put its configuration and tokenizers into {card.folder}, in diffusers' layout."
     return f"Put them into {card.folder}, in diffusers' layout, as safetensors."

@@ -5,6 +5,7 @@ What is no picture is refused here: another size than asked, or one colour from 
 
 import base64
 import io
+from typing import Any
 
 import blurhash
 from PIL.Image import Image, Resampling
@@ -49,6 +50,20 @@ def thumbnail(image: Image) -> tuple[bytes, tuple[int, int]]:
     small = image.copy()
     small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Resampling.LANCZOS)
     return _jpeg(small, THUMBNAIL_QUALITY), small.size
+
+
+def described(image: Image, thumbnail: tuple[bytes, tuple[int, int]]) -> dict[str, Any]:
+    """The fields of an ``ImageFile`` that the image itself gives, whatever its file is."""
+    data, (width, height) = thumbnail
+    return {
+        "width": image.width,
+        "height": image.height,
+        "blurhash": blurhash_of(image),
+        "thumbnail_width": width,
+        "thumbnail_height": height,
+        "thumbnail_size": len(data),
+        "thumbnail_mimetype": THUMBNAIL_MIMETYPE,
+    }
 
 
 def sheet(image: Image) -> bytes:

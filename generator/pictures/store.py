@@ -10,17 +10,15 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
-from generator.api.types import Facts, Picture, Recipe, Sheet, SheetRequest
+from generator.api.types import Facts, Picture, Recipe
 from generator.errors import DrawingFailed, Refused
 from generator.pictures import encoding, png
-from generator.pictures.contact_sheet import contact_sheet
 from generator.pictures.file_names import PictureName, job_and_n, words_name
 from generator.pictures.image_files import UNREADABLE
 from generator.recipes import recipe_file
@@ -106,35 +104,7 @@ class PictureStore:
             with Image.open(self.path(picture)) as image:
                 return encoding.thumbnail(image)[0]
         except UNREADABLE as error:
-            raise _gone(picture) from error
-
-    def sheet(self, asked: SheetRequest, pictures: Sequence[Picture]) -> Sheet:
-        """What is to be known of the pictures' sheet. Made anew each time, as its bytes are. Raises Gone."""
-        image = self._sheet(asked, pictures)
-        return Sheet(
-            filename=f"{pictures[0].filename.rpartition('-')[0]}-sheet.jpg",
-            mimetype=encoding.SHEET_MIMETYPE,
-            size=len(encoding.sheet(image)),
-            **_seen(image),
-        )
-
-    def sheet_image(self, asked: SheetRequest, pictures: Sequence[Picture]) -> bytes:
-        """Raises Gone."""
-        return encoding.sheet(self._sheet(asked, pictures))
-
-    def sheet_thumbnail(self, asked: SheetRequest, pictures: Sequence[Picture]) -> bytes:
-        """Raises Gone."""
-        return encoding.thumbnail(self._sheet(asked, pictures))[0]
-
-    def sheet_recipes(self, asked: SheetRequest, pictures: Sequence[Picture]) -> bytes:
-        return recipe_file.write_sheet(asked, [(picture.recipe, picture.facts) for picture in pictures]).encode()
-
-    def _sheet(self, asked: SheetRequest, pictures: Sequence[Picture]) -> Image.Image:
-        try:
-            images = [Image.open(self.path(picture)).convert("RGB") for picture in pictures]
-        except UNREADABLE as error:
-            raise _gone(pictures[0]) from error
-        return contact_sheet(images, columns=asked.columns, rows=asked.rows)
+            raise gone(picture) from error
 
     def forget(self, job: str) -> None:
         """Delete all files of a job."""
@@ -167,7 +137,7 @@ class PictureStore:
         try:
             return self.path(picture).with_suffix(suffix).read_bytes()
         except OSError as error:
-            raise _gone(picture) from error
+            raise gone(picture) from error
 
     def _theme_folder(self, theme: str) -> Path:
         folder = self.folder / words_name(theme)
@@ -198,25 +168,11 @@ def _picture(image: Image.Image, n: int, path: Path, size: int, recipe: Recipe, 
         filename=path.name,
         mimetype="image/png",
         size=size,
-        **_seen(image),
+        **encoding.described(image, encoding.thumbnail(image)),
         prompt=recipe.prompt,
         recipe=recipe,
         facts=facts,
     )
-
-
-def _seen(image: Image.Image) -> dict[str, Any]:
-    """The fields of an ``ImageFile`` that the image itself tells, whatever its file is."""
-    thumbnail, (thumbnail_width, thumbnail_height) = encoding.thumbnail(image)
-    return {
-        "width": image.width,
-        "height": image.height,
-        "blurhash": encoding.blurhash_of(image),
-        "thumbnail_width": thumbnail_width,
-        "thumbnail_height": thumbnail_height,
-        "thumbnail_size": len(thumbnail),
-        "thumbnail_mimetype": encoding.THUMBNAIL_MIMETYPE,
-    }
 
 
 def _restored(path: Path, job: str, n: int, recipe: Recipe) -> Picture | None:
@@ -265,5 +221,6 @@ def _remove_if_empty(folder: Path) -> None:
         folder.rmdir()
 
 
-def _gone(picture: Picture) -> Gone:
+def gone(picture: Picture) -> Gone:
+    """The error for a picture that cannot be read."""
     return Gone("gone", "This picture is not kept any more.", field="n", value=picture.n)

@@ -1,7 +1,6 @@
-"""The one loop that takes jobs to the worker and pictures to the store; also pause, resume and drain.
+"""The one loop that takes jobs to the worker; also pause, resume and drain.
 
-Knows the worker only by its interface (see `generator.worker`), and nothing of HTTP. A picture is written, in a thread,
-while others are drawn.
+Knows the worker only by its interface (see `workers.messages`), and nothing of files and HTTP.
 """
 
 import asyncio
@@ -10,13 +9,14 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from generator.api.types import Error, Health, JobState, Picture, Recipe, ServiceState
-from generator.errors import CardBusy, GeneratorError
-from generator.pictures.store import PictureStore
+from generator.api.types import Error, Health, JobState, Recipe, ServiceState
+from generator.errors import BUG, CardBusy, GeneratorError
 from generator.pictures.uploads import Images
 from generator.service.eta import Eta
 from generator.service.jobs import Job, Jobs
 from generator.service.metrics import Metrics
+from generator.service.saving import Saving
+from generator.service.state import State
 from generator.workers.messages import (
     Cancelled,
     Draw,
@@ -37,8 +37,6 @@ PAUSED = "The card is in use for something else. This is drawn when it is free a
 
 LOADING = "The model is being loaded. This is drawn when it is ready."
 
-BUG = "Something went wrong in the generator itself; its log has the details."
-
 # How soon a card is looked at again whose memory another program holds: a game takes longer than that to end.
 BUSY_PAUSE_S = 10.0
 
@@ -51,7 +49,7 @@ class Dispatcher:
         *,
         jobs: Jobs,
         worker: Worker,
-        store: PictureStore,
+        saving: Saving,
         images: Images,
         eta: Eta,
         metrics: Metrics,
@@ -60,7 +58,7 @@ class Dispatcher:
     ) -> None:
         self._jobs = jobs
         self._worker = worker
-        self._store = store
+        self._saving = saving
         self._images = images
         self._eta = eta
         self._metrics = metrics
@@ -68,23 +66,26 @@ class Dispatcher:
         self._busy_pause_s = busy_pause_s
         self._hello: Hello | None = None
         self._worker_state = WorkerState()
-        self._is_idle = self._waits_for_card = False
+        self._state = State.PAUSED
         # Which of its pictures each running job is at, and what the worker was last told comes next.
         self._at: dict[Job, int] = {}
         self._foretold: Recipe | None = None
         self._work: asyncio.Task[None] | None = None
         self._running: dict[Job, asyncio.Task[None]] = {}
-        self._saving: set[asyncio.Task[None]] = set()
         self._switch = asyncio.Lock()
         self._last_busy = time.monotonic()
-        self.draining = False
-        # Set when the loop has met a bug: nothing is drawn any more, and the service must end.
+        # Set with State.BROKEN, for the service to end.
         self.broken = asyncio.Event()
+
+    @property
+    def is_ending(self) -> bool:
+        return self._state in (State.DRAINING, State.BROKEN)
 
     async def resume(self) -> None:
         """Begin to draw, or go on."""
         async with self._switch:
-            if self._work is None and not self.draining:
+            if self._state is State.PAUSED:
+                self._state = self._state.to(State.RUNNING)
                 self._jobs.wait_for(LOADING)
                 self._work = asyncio.create_task(self._draw_jobs(), name="dispatcher")
                 self._work.add_done_callback(self._ended)
@@ -92,12 +93,13 @@ class Dispatcher:
     async def pause(self) -> None:
         """Free the card at once: the running jobs are next again, and all are told why they wait."""
         async with self._switch:
+            self._state = self._state.to(State.PAUSED)
             self._jobs.wait_for(PAUSED)
             await self._stop()
 
     async def drain(self, timeout_s: float) -> None:
         """Take no more jobs; let the running ones end, or give them back after ``timeout_s``."""
-        self.draining = True
+        self._state = self._state.to(State.DRAINING)
         if self._running:
             log.info("waiting up to %g s for job %s", timeout_s, ", ".join(job.id for job in self._running))
             await asyncio.wait(self._running.values(), timeout=timeout_s)
@@ -113,20 +115,15 @@ class Dispatcher:
             for drawing in (n, n + 1):
                 self._worker.cancel(_drawing_id(job, drawing))
 
-    async def saved(self) -> None:
-        """Wait until no picture is being written. Being cancelled here does not cancel the writing."""
-        if self._saving:
-            await asyncio.wait(self._saving)
-
     def idle_s(self) -> float:
         """Seconds since there was last something to draw; a pause is no idleness."""
-        if self._work is None or self._running or self._jobs.count(JobState.QUEUED):
+        if self._state is State.PAUSED or self._running or self._jobs.count(JobState.QUEUED):
             self._last_busy = time.monotonic()
         return time.monotonic() - self._last_busy
 
     def health(self, version: str) -> Health:
         return Health(
-            state=self._state(),
+            state=self._service_state(),
             device=self._hello.device if self._hello else None,
             models=self._worker_state.models,
             memory=self._worker_state.memory,
@@ -136,18 +133,21 @@ class Dispatcher:
             version=version,
         )
 
-    def _state(self) -> ServiceState:
-        if self.draining:
-            return ServiceState.DRAINING
-        if self._work is None:
-            return ServiceState.PAUSED
-        if self._is_idle:
-            return ServiceState.IDLE
-        return ServiceState.READY if self._hello else ServiceState.LOADING
+    def _service_state(self) -> ServiceState:
+        match self._state:
+            case State.PAUSED:
+                return ServiceState.PAUSED
+            case State.IDLE:
+                return ServiceState.IDLE
+            case State.RUNNING | State.CARD_BUSY:
+                return ServiceState.READY if self._hello else ServiceState.LOADING
+            case State.DRAINING | State.BROKEN:
+                return ServiceState.DRAINING
 
     def _ended(self, work: asyncio.Task[None]) -> None:
         if not work.cancelled() and (bug := work.exception()):
             log.critical("the dispatcher met a bug, nothing is drawn any more", exc_info=bug)
+            self._state = self._state.to(State.BROKEN)
             self.broken.set()
 
     async def _stop(self) -> None:
@@ -164,6 +164,8 @@ class Dispatcher:
         try:
             await self._wake()
             while True:
+                if self._state is State.CARD_BUSY:
+                    await self._card_may_be_free()
                 self._jobs.news.clear()
                 while job := self._next():
                     self._begin(job)
@@ -174,7 +176,6 @@ class Dispatcher:
 
     async def _wake(self) -> None:
         """Load the model before the first job asks; if that fails, the first job tries again and says why."""
-        self._is_idle = False
         try:
             self._greeted(await self._worker.hello())
         except (WorkerDied, GeneratorError) as error:
@@ -184,7 +185,8 @@ class Dispatcher:
     def _next(self) -> Job | None:
         """The job to start now: one that suits those that are drawn already, or the next one and no switch of models
         before its time; None if all must wait."""
-        if self.draining or self._waits_for_card or len(self._running) >= self._worker_state.at_once:
+        is_open = self._state in (State.RUNNING, State.IDLE)
+        if not is_open or len(self._running) >= self._worker_state.at_once:
             return None
         if self._running:
             suits = self._suits_all_running()
@@ -206,12 +208,11 @@ class Dispatcher:
         return suits
 
     def _begin(self, job: Job) -> None:
-        self._is_idle = False
+        self._state = self._state.to(State.RUNNING)
         task = asyncio.create_task(self._draw(job), name=f"draw {job.id}")
         self._running[job] = task
         if len(self._running) > 1:
-            for together in self._running:
-                together.has_company = True
+            self._jobs.drawn_together(self._running)
         task.add_done_callback(partial(self._left, job))
 
     def _left(self, job: Job, task: asyncio.Task[None]) -> None:
@@ -224,7 +225,7 @@ class Dispatcher:
 
     async def _something_new(self) -> None:
         """Wait until there may be a job to start. Meanwhile a worker that nobody uses gives its card back."""
-        is_used = self._running or not self._worker.is_ready
+        is_used = self._state is not State.RUNNING or self._running or not self._worker.is_ready
         try:
             async with asyncio.timeout(None if is_used else self._unload_when_idle_s):
                 await self._jobs.news.wait()
@@ -232,7 +233,7 @@ class Dispatcher:
             log.info("nothing to draw for %g s: the model is unloaded", self._unload_when_idle_s)
             await self._worker.close()
             self._forget_worker()
-            self._is_idle = True
+            self._state = self._state.to(State.IDLE)
 
     async def _give_all_back(self) -> None:
         """The running jobs are next again, in their order. Pictures that were drawn are kept, and not drawn again."""
@@ -241,7 +242,7 @@ class Dispatcher:
             task.cancel()
         if running:
             await asyncio.wait([task for _, task in running])
-        await self.saved()
+        await self._saving.ended()
         for job, _ in reversed(running):
             self._jobs.give_back(job)
 
@@ -256,7 +257,7 @@ class Dispatcher:
         except WorkerDied as died:
             self._worker_died(job, died)
         except CardBusy as busy:
-            await self._wait_for_card(job, busy)
+            self._card_is_busy(job, busy)
         except GeneratorError as error:
             self._forget_worker()
             self._jobs.wait_for(None)
@@ -265,7 +266,7 @@ class Dispatcher:
             log.exception("job %s met a bug", job.id)
             await self._worker.close()
             self._forget_worker()
-            self._jobs.fail(job, Error(code="internal", message=BUG))
+            self._jobs.fail(job, BUG)
 
     async def _draw_pictures(self, job: Job) -> None:
         saving: asyncio.Task[None] | None = None
@@ -280,9 +281,9 @@ class Dispatcher:
                 self._jobs.fail(job, drawn)
             if not isinstance(drawn, Drawn) or job.state.is_final:
                 return
-            saving = asyncio.create_task(self._save(job, n, drawn), name=f"save {job.id}/{n}")
-            self._saving.add(saving)
-            saving.add_done_callback(self._saving.discard)
+            # If it cannot be kept, the next picture is under way for nobody.
+            abandon_next = partial(self._worker.cancel, _drawing_id(job, n + 1))
+            saving = self._saving.begin(job, n, drawn, on_failure=abandon_next)
 
     async def _draw_one(self, job: Job, n: int) -> Drawn | Error | None:
         """One picture, or why there is none; None if the job was cancelled. Raises WorkerDied and GeneratorError."""
@@ -334,27 +335,6 @@ class Dispatcher:
             self._foretold = following[0]
             self._worker.prepare(following[0])
 
-    def _written(self, drawn: Drawn, recipe: Recipe, job_id: str, n: int) -> Picture:
-        image = None if recipe.image is None else self._images.read(recipe.image)
-        return self._store.save(drawn, recipe, job_id, n, image=image)
-
-    async def _save(self, job: Job, n: int, drawn: Drawn) -> None:
-        """Write a picture and tell of it; what cannot be written, or is no picture, fails the job."""
-        try:
-            picture = await asyncio.to_thread(self._written, drawn, job.recipes[n], job.id, n)
-            self._jobs.picture(job, picture)
-        except GeneratorError as error:
-            log.error("job %s: %s", job.id, error)
-            self._fail_unsaved(job, n, error.error)
-        except Exception:
-            log.exception("job %s: picture %d was not written", job.id, n)
-            self._fail_unsaved(job, n, Error(code="internal", message=BUG))
-
-    def _fail_unsaved(self, job: Job, n: int, error: Error) -> None:
-        """With picture ``n`` the job fails; the next one is under way already, for nobody."""
-        self._jobs.fail(job, error)
-        self._worker.cancel(_drawing_id(job, n + 1))
-
     def _worker_died(self, job: Job, died: WorkerDied) -> None:
         """Of those that were drawn together each is tried once more, alone: only one of them may be why."""
         log.error("job %s: %s", job.id, died)
@@ -362,24 +342,26 @@ class Dispatcher:
             self._metrics.worker_died()
         self._forget_worker()
         if job.has_company:
-            job.has_company, job.must_be_alone = False, True
-            self._jobs.give_back(job)
+            self._jobs.give_back(job, alone=True)
         else:
             self._jobs.fail(job, Error(code="worker_died", message=f"This picture could not be drawn: {died}."))
 
-    async def _wait_for_card(self, job: Job, busy: CardBusy) -> None:
-        """The job is next again, and all are told why nothing moves, until the card is worth another look."""
+    def _card_is_busy(self, job: Job, busy: CardBusy) -> None:
+        """The job is next again, and all clients learn why nothing moves."""
         log.info("job %s: %s", job.id, busy)
-        self._waits_for_card = True
         self._jobs.give_back(job)
         self._jobs.wait_for(str(busy))
-        try:
-            await asyncio.sleep(self._busy_pause_s)
-            # It was cancelled meanwhile: nobody waits for the card any more.
-            if job.state.is_final:
-                self._jobs.wait_for(None)
-        finally:
-            self._waits_for_card = False
+        if self._state is State.RUNNING:
+            self._state = self._state.to(State.CARD_BUSY)
+
+    async def _card_may_be_free(self) -> None:
+        """Return when the card is worth another look."""
+        await asyncio.sleep(self._busy_pause_s)
+        if not self._jobs.count(JobState.QUEUED):
+            # All were cancelled meanwhile: nobody waits for the card any more.
+            self._jobs.wait_for(None)
+        if self._state is State.CARD_BUSY:
+            self._state = self._state.to(State.RUNNING)
 
     # ---- the worker
 

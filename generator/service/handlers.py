@@ -1,4 +1,4 @@
-"""What each call of the API does: turn the request into values, ask once, answer. Decides nothing itself."""
+"""What each call of the API does: turn the request into values, ask once, answer."""
 
 import asyncio
 from collections.abc import Callable
@@ -25,12 +25,14 @@ from generator.api.types import (
 )
 from generator.errors import Refused
 from generator.pictures.image_files import MAX_IMAGE_BYTES, too_many_bytes
+from generator.pictures.sheets import ComposedSheet, Sheets, sheet_recipes
 from generator.pictures.store import PictureStore
 from generator.pictures.uploads import Images
 from generator.recipes.validation import resolve
 from generator.service.dispatcher import Dispatcher
 from generator.service.jobs import Job, Jobs
 from generator.service.metrics import Metrics
+from generator.service.saving import Saving
 from generator.service.stream import JobEvent
 
 _JOB_ID: TypeAdapter[str] = TypeAdapter(JobId)
@@ -38,13 +40,14 @@ _SHA256: TypeAdapter[str] = TypeAdapter(Sha256)
 
 
 class Handlers:
-    """One method for each route of `generator.service.openapi`, by name."""
+    """One method for each route of `generator.api.openapi`, by name."""
 
     def __init__(
         self,
         *,
         jobs: Jobs,
         dispatcher: Dispatcher,
+        saving: Saving,
         store: PictureStore,
         images: Images,
         metrics: Metrics,
@@ -53,7 +56,9 @@ class Handlers:
     ) -> None:
         self._jobs = jobs
         self._dispatcher = dispatcher
+        self._saving = saving
         self._store = store
+        self._sheets = Sheets(store)
         self._images = images
         self._metrics = metrics
         self._capabilities = capabilities
@@ -131,16 +136,16 @@ class Handlers:
         return await self._bytes(request, self._store.recipe, openapi.YAML)
 
     async def sheet(self, request: web.Request) -> web.Response:
-        return _answer(await asyncio.to_thread(self._store.sheet, *self._sheet(request)))
+        return _answer((await self._composed(request)).sheet)
 
     async def sheet_image(self, request: web.Request) -> web.Response:
-        return await self._sheet_bytes(request, self._store.sheet_image, openapi.JPEG)
+        return web.Response(body=(await self._composed(request)).image, content_type=openapi.JPEG)
 
     async def sheet_thumbnail(self, request: web.Request) -> web.Response:
-        return await self._sheet_bytes(request, self._store.sheet_thumbnail, openapi.JPEG)
+        return web.Response(body=(await self._composed(request)).thumbnail, content_type=openapi.JPEG)
 
     async def sheet_recipes(self, request: web.Request) -> web.Response:
-        return await self._sheet_bytes(request, self._store.sheet_recipes, openapi.YAML)
+        return web.Response(body=sheet_recipes(*self._sheet(request)), content_type=openapi.YAML)
 
     async def forget(self, request: web.Request) -> web.Response:
         job_id = _job_id(request)
@@ -148,7 +153,7 @@ class Handlers:
         if job is not None and not job.state.is_final:
             raise Refused("not_ended", f"This job is {job.state}; cancel it first.", field="id", value=job_id)
         # A job that was cancelled may have a picture on its way to the disk.
-        await self._dispatcher.saved()
+        await self._saving.ended()
         await asyncio.to_thread(self._store.forget, job_id)
         self._jobs.forget(job_id)
         return web.Response(status=204)
@@ -175,7 +180,7 @@ class Handlers:
         return self._dispatcher.health(__version__)
 
     def _not_draining(self) -> None:
-        if self._dispatcher.draining:
+        if self._dispatcher.is_ending:
             raise Refused("draining", "The generator is shutting down. Please try again in a moment.")
 
     def _job(self, request: web.Request) -> Job:
@@ -221,11 +226,8 @@ class Handlers:
             raise Refused("not_ended", f"This job is {job.state}; its sheet is there when it is done.", field="id")
         return job.request.sheet, tuple(job.pictures)
 
-    async def _sheet_bytes(
-        self, request: web.Request, read: Callable[[SheetRequest, tuple[Picture, ...]], bytes], mimetype: str
-    ) -> web.Response:
-        data = await asyncio.to_thread(read, *self._sheet(request))
-        return web.Response(body=data, content_type=mimetype)
+    async def _composed(self, request: web.Request) -> ComposedSheet:
+        return await asyncio.to_thread(self._sheets.compose, *self._sheet(request))
 
     async def _bytes(self, request: web.Request, read: Callable[[Picture], bytes], mimetype: str) -> web.Response:
         job, n = self._job(request), request.match_info["n"]

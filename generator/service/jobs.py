@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from PIL.Image import Image
@@ -32,6 +32,7 @@ from generator.pictures import encoding
 from generator.service.eta import Eta, Work, work_left
 from generator.service.fair_queue import FairQueue, Full, Place
 from generator.service.metrics import Metrics
+from generator.service.state import ImpossibleMove
 from generator.service.stream import JobEvent, Stream
 
 log = logging.getLogger(__name__)
@@ -50,10 +51,6 @@ _MOVES = {
 }
 
 
-class ImpossibleMove(Exception):
-    """A job was told to go from one state to another that does not follow it."""
-
-
 class QueueFull(Refused):
     """As many jobs wait as may wait. ``retry_after_s`` is when one of them should have gone."""
 
@@ -67,7 +64,7 @@ class QueueFull(Refused):
 
 
 class Job:
-    """One request and what has become of it. Only Jobs changes it."""
+    """One request and what has become of it. `Jobs` changes it, and nothing else does."""
 
     def __init__(self, job_id: str, request: JobRequest, recipes: tuple[Recipe, ...], pictures: tuple[Picture, ...]):
         self.id = job_id
@@ -228,10 +225,20 @@ class Jobs:
             job.error = error
             self._end(job, JobState.FAILED)
 
-    def give_back(self, job: Job) -> None:
-        """A running job that was interrupted is next again; the pictures that it has are kept."""
+    def drawn_together(self, jobs: Iterable[Job]) -> None:
+        """These jobs share the worker: if it dies now, any of them may be why."""
+        for job in jobs:
+            job.has_company = True
+
+    def give_back(self, job: Job, *, alone: bool = False) -> None:
+        """A running job that was interrupted is next again, from now on without company if ``alone``.
+
+        The pictures that it has are kept.
+        """
         if job.state is not JobState.RUNNING:
             return
+        if alone:
+            job.has_company, job.must_be_alone = False, True
         assert job.place is not None
         job.move(JobState.QUEUED)
         job.step = 0

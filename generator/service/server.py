@@ -15,7 +15,7 @@ from aiohttp import web
 
 from generator.api import limits, openapi
 from generator.api.types import Capabilities, JobState
-from generator.models.registry import capabilities
+from generator.models.registry import KeptCapabilities
 from generator.pictures.store import PictureStore
 from generator.pictures.uploads import Images
 from generator.service.access import guard, tell_errors
@@ -24,6 +24,7 @@ from generator.service.eta import Eta
 from generator.service.handlers import Handlers
 from generator.service.jobs import Jobs
 from generator.service.metrics import Metrics
+from generator.service.saving import Saving
 from generator.service.sockets import CannotListen, passed_sockets, tcp_socket, unix_socket
 from generator.settings import InvalidSettings, Settings
 from generator.workers.messages import Engine, EngineFactory, Worker
@@ -63,10 +64,11 @@ def create_app(
     metrics.watch(queued=lambda: jobs.count(JobState.QUEUED), steps_per_second=lambda: eta.steps_per_second or 0)
     # No theme's folder begins with a dot.
     images = Images(store.folder / ".images")
+    saving = Saving(jobs=jobs, store=store, images=images)
     dispatcher = Dispatcher(
         jobs=jobs,
         worker=worker,
-        store=store,
+        saving=saving,
         images=images,
         eta=eta,
         metrics=metrics,
@@ -76,6 +78,7 @@ def create_app(
     handlers = Handlers(
         jobs=jobs,
         dispatcher=dispatcher,
+        saving=saving,
         store=store,
         images=images,
         metrics=metrics,
@@ -125,7 +128,7 @@ def serve(settings: Settings, engine: EngineFactory | None = None) -> int:
         app = create_app(
             worker=worker,
             store=PictureStore(settings.pictures),
-            capabilities=functools.partial(capabilities, settings),
+            capabilities=KeptCapabilities(settings),
             max_queued_jobs=settings.max_queued_jobs,
             keep_pictures_days=settings.keep_pictures_days,
             unload_when_idle_s=_seconds(settings.unload_when_idle_minutes),

@@ -5,7 +5,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from generator.api.types import EarlierFacts, Recipe
-from generator.engine.diffusion import DiffusionEngine
+from generator.engine.diffusion import DiffusionEngine, make_engine
 from generator.errors import DrawingFailed
 from generator.pictures.image_files import read_file
 from generator.pictures.store import PictureStore
@@ -25,7 +25,7 @@ def draw_alone(
 ) -> tuple[Path, tuple[str, ...]]:
     """Where the picture was written, its recipe beside it, and what is to be told of it. Raises DrawingFailed."""
     draw = Draw(job, recipe, earlier, image)
-    drawn = or_failed(lambda: _draw(DiffusionEngine(settings.model_copy(update={"max_at_once": 1})), draw))
+    drawn = or_failed(lambda: _draw(make_engine(settings.model_copy(update={"max_at_once": 1})), draw))
     if isinstance(drawn, Failed):
         raise DrawingFailed(drawn.error.code, drawn.error.message)
     store = PictureStore(folder)

@@ -1,7 +1,7 @@
 """A worker in a child process of its own, so that killing it frees the card at once, whatever it is doing.
 
 The server's half runs on the event loop and never waits for the card; the child's half is in
-`generator.service.worker_child`.
+`generator.workers.child`.
 """
 
 import asyncio
@@ -141,7 +141,7 @@ def _ending(exitcode: int | None) -> str:
 
 
 class WorkerProcess:
-    """A Worker (see `generator.worker`) whose engine lives in a child process, started when it is needed."""
+    """A Worker (see `generator.workers.messages`) whose engine lives in a child process, started when it is needed."""
 
     def __init__(self, factory: EngineFactory, *, load_timeout_s: float, step_timeout_s: float) -> None:
         self._factory = factory

@@ -33,7 +33,7 @@ def engine(request, miniatures) -> DiffusionEngine:
     card = CardSettings.model_validate({**settings, "draft": draft})
     engine = DiffusionEngine(Settings(device="cpu", models={"small": card}, default_model="small"))
     # Also where the machine is busy with something else.
-    engine.loaded("small").model.graphs.most_traced_s = math.inf
+    engine.models.get("small").model.graphs.most_traced_s = math.inf
     return engine
 
 
@@ -53,7 +53,7 @@ def denoise(engine: DiffusionEngine, **changes: Any) -> torch.Tensor:
     ("engine", "drawings", "kinds"), [("ssd-1b", DRAWINGS, 7), ("sd-1.5", DRAWINGS[:1], 2)], indirect=["engine"]
 )
 def test_traced_calls_give_the_same_latents_bit_for_bit(engine, caplog, drawings, kinds):
-    held = engine.loaded("small").model.graphs
+    held = engine.models.get("small").model.graphs
     held.is_on = False
     expected = [denoise(engine, **changes) for changes in drawings]
     held.is_on, held.calls_before_a_trace = True, 2
@@ -65,18 +65,18 @@ def test_traced_calls_give_the_same_latents_bit_for_bit(engine, caplog, drawings
 
 
 def test_a_call_is_traced_once_it_has_come_often_and_what_moves_is_forgotten(engine):
-    held = engine.loaded("small").model.graphs
+    held = engine.models.get("small").model.graphs
     held.calls_before_a_trace = 6
     denoise(engine, steps=5)
     assert len(held) == 0
     denoise(engine, steps=1)
     assert len(held) == 1
-    engine.loaded("small").model.put_away()
+    engine.models.get("small").model.put_away()
     assert len(held) == 0
 
 
 def test_a_call_that_is_all_arithmetic_is_not_traced(engine, caplog):
-    held = engine.loaded("small").model.graphs
+    held = engine.models.get("small").model.graphs
     held.calls_before_a_trace, held.most_traced_s = 2, 0.0
     denoise(engine, tier="fast")
     assert len(held) == 0
@@ -86,7 +86,7 @@ def test_a_call_that_is_all_arithmetic_is_not_traced(engine, caplog):
 def test_without_a_tracer_calls_go_on_as_before(engine, monkeypatch, caplog):
     """torch says that it will leave its tracer out."""
     monkeypatch.delattr(torch.jit, "trace")
-    held = engine.loaded("small").model.graphs
+    held = engine.models.get("small").model.graphs
     held.calls_before_a_trace = 2
     denoise(engine, tier="fast")
     assert len(held) == 0
@@ -95,7 +95,7 @@ def test_without_a_tracer_calls_go_on_as_before(engine, monkeypatch, caplog):
 
 def test_no_more_are_kept_than_may_be_and_the_longest_unused_goes():
     net, called = torch.nn.Linear(2, 2).eval().requires_grad_(False), []
-    held = captured_graphs.CapturedGraphs(net)
+    held = captured_graphs.CapturedGraphs()
     held.is_on, held.calls_before_a_trace, held.max_graphs = True, 1, 2
 
     def call(rows: UNetInput) -> UNetOutput:
@@ -105,7 +105,7 @@ def test_no_more_are_kept_than_may_be_and_the_longest_unused_goes():
     def run(count: int) -> None:
         latents = torch.ones(count, 2)
         rows = UNetInput(latents, latents, latents, {"text_embeds": latents})
-        assert torch.equal(held.run("kind", call, rows)[0], net(latents))
+        assert torch.equal(held.run("kind", net, call, rows)[0], net(latents))
 
     for count in (1, 2, 1, 3):
         run(count)
@@ -121,10 +121,10 @@ def test_no_more_are_kept_than_may_be_and_the_longest_unused_goes():
 def test_weights_of_what_was_traced_leave_memory():
     def traced_weight() -> weakref.ref:
         net = torch.nn.Linear(2, 2).eval().requires_grad_(False)
-        held = captured_graphs.CapturedGraphs(net)
+        held = captured_graphs.CapturedGraphs()
         held.is_on, held.calls_before_a_trace = True, 1
         latents = torch.ones(1, 2)
-        held.run("kind", lambda rows: (net(rows.latents), None), UNetInput(latents, latents, latents, {}))
+        held.run("kind", net, lambda rows: (net(rows.latents), None), UNetInput(latents, latents, latents, {}))
         assert len(held) == 1
         return weakref.ref(net.weight)
 

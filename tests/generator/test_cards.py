@@ -1,12 +1,13 @@
 """Cards and settings: data, checked once, with a sentence that names file, key and rule."""
 
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 import yaml
 
-from generator.models.cards import built_in_cards
-from generator.models.registry import capabilities, default_model
+from generator.models.cards import CardSettings, built_in_cards
+from generator.models.registry import KEPT_S, KeptCapabilities, capabilities, default_model
 from generator.settings import InvalidSettings, Settings, load_settings
 
 FIVE_LINES = """
@@ -173,6 +174,22 @@ def test_a_bad_settings_file_is_told_with_key_and_rule(tmp_path, text, sentence)
     with pytest.raises(InvalidSettings) as invalid:
         load_settings(file)
     assert sentence in str(invalid.value)
+
+
+def test_capabilities_are_kept_for_a_moment_and_then_show_what_was_fetched(tmp_path):
+    folder, now = tmp_path / "mine", 0.0
+    mine = CardSettings.model_validate({"like": "pocket", "folder": str(folder)})
+    kept = KeptCapabilities(Settings(models={"mine": mine}), clock=lambda: now)
+
+    def is_available() -> bool:
+        return next(card.available for card in kept().models if card.name == "mine")
+
+    assert not is_available()
+    folder.symlink_to(files("generator.pocket") / "weights")
+    now = KEPT_S - 1
+    assert not is_available()
+    now = KEPT_S
+    assert is_available()
 
 
 def test_a_tilde_is_the_home_of_the_user(tmp_path, monkeypatch):

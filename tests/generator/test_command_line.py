@@ -128,7 +128,7 @@ async def test_pause_and_resume_say_what_the_generator_does(generator, settings_
 
     assert await told("pause") == (0, "Paused: the card is free, jobs wait.\n", "")
     assert await told("resume") == (0, "Drawing goes on.\n", "")
-    generator.runner.app[DISPATCHER].draining = True
+    await generator.runner.app[DISPATCHER].drain(timeout_s=0)
     assert await told("pause") == (1, "", "The generator is shutting down. Please try again in a moment.\n")
 
 

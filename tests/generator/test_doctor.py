@@ -8,8 +8,8 @@ import torch
 
 from generator.doctor import GIB, Level, can_draw, examine, room, speed
 from generator.engine.needs import Arrangement, Needs
+from generator.engine.remembered_ways import Remembered, Ways
 from generator.engine.torch_build import mismatch
-from generator.engine.ways import Remembered, Ways
 from generator.models.cards import CardSettings
 from generator.settings import Settings
 from tests.helpers.stand_in import stand_in_settings
@@ -38,7 +38,7 @@ def test_the_build_is_compared_with_the_card(capability, architectures, runs):
 
 
 def test_a_card_without_code_is_told_with_what_to_install():
-    assert mismatch("NVIDIA GeForce GTX 1070", (6, 1), ["sm_75", "sm_80"]) == (
+    assert str(mismatch("NVIDIA GeForce GTX 1070", (6, 1), ["sm_75", "sm_80"])) == (
         "NVIDIA GeForce GTX 1070 has compute capability 6.1, for which this build of torch has no code (sm_75, sm_80). "
         "Install one that has: make setup TORCH=cu126."
     )
@@ -62,7 +62,7 @@ def test_how_the_model_fits_into_the_memory_is_told(free, level, said):
 
 
 def test_a_model_that_can_never_fit_is_a_problem(tmp_path, monkeypatch, stand_in_folder):
-    monkeypatch.setattr("generator.drawing.needs.SPARE_BYTES", 10**15)
+    monkeypatch.setattr("generator.engine.needs.SPARE_BYTES", 10**15)
     findings = examine(Settings(**stand_in_settings(stand_in_folder), device="cpu", pictures=tmp_path))
     memory = next(finding for finding in findings if finding.name == "memory")
     assert memory.level is Level.PROBLEM

@@ -106,13 +106,16 @@ def test_exact_drawings_before_after_and_beside_drafts_never_notice_the_lora(eng
 
 
 def test_drafts_share_calls_among_themselves_only(engine, name):
-    cached = engine.loaded(name)
+    cached = engine.models.get(name)
+    cached.model.draft_lora.ready()
     calls = []
-    hook = cached.model.unet.register_forward_pre_hook(lambda _, args: calls.append(len(args[0])))
+    hooks = [unet.register_forward_pre_hook(lambda _, args: calls.append(len(args[0]))) for unet in cached.model.unets]
+    assert len(hooks) == 2
     cached.at_once = 4
     drafts = [asked_of(name, seed=seed) for seed in (1, 2)]
     together = denoised_together(engine, exact(name, guidance_scale=1.0), *drafts)
-    hook.remove()
+    for hook in hooks:
+        hook.remove()
     assert calls == [1, 2] * 4
     assert [drawing.most_together for drawing in together] == [1, 2, 2]
     for drawing, one in zip(together[1:], drafts, strict=True):
@@ -120,17 +123,20 @@ def test_drafts_share_calls_among_themselves_only(engine, name):
         assert (drawing.latents - alone).abs().max() < 1e-3 * alone.std()
 
 
-def test_without_its_lora_the_unet_has_its_own_layers_again_and_nothing_of_peft(engine, name):
-    model = engine.loaded(name).model
+def test_the_lora_is_in_a_unet_of_its_own_which_shares_the_weights(engine, name):
+    model = engine.models.get(name).model
     latents_of(engine, asked_of(name))
-    blocks = (*model.unet.down_blocks, *model.unet.up_blocks)
-
-    def adapted() -> int:
-        return sum(isinstance(layer, BaseTunerLayer) for block in blocks for layer in block.modules())
-
-    assert adapted() > 100
-    latents_of(engine, exact(name))
-    assert adapted() == 0
+    own, with_lora = model.unets
+    adapted = [sum(isinstance(layer, BaseTunerLayer) for layer in unet.modules()) for unet in (own, with_lora)]
+    assert adapted[0] == 0 and adapted[1] > 20
+    shared = {parameter.data_ptr() for parameter in own.parameters()}
+    assert shared < {parameter.data_ptr() for parameter in with_lora.parameters()}
+    # Moved, they still share them.
+    model.graphs.forget()
+    with_lora.to(torch.float64)
+    own.to(torch.float32), with_lora.to(torch.float32)
+    moved = {parameter.data_ptr() for parameter in own.parameters()}
+    assert moved < {parameter.data_ptr() for parameter in with_lora.parameters()}
 
 
 def test_a_draft_without_a_lora_is_fast_and_says_so(folders):
@@ -222,14 +228,11 @@ def test_with_weights_stored_in_half_the_lora_is_as_well_and_computes_in_full(fo
             without = unet(**inputs).sample
             lora = DraftLora("mine", mine, StableDiffusionXLPipeline, unet, dtype=torch.float32)
             lora.ready()
-            assert torch.equal(unet(**inputs).sample, without)
-            lora.switch(True)
-            predicted.append(unet(**inputs).sample)
-            lora.switch(False)
+            predicted.append(lora.unet(**inputs).sample)
             assert torch.equal(unet(**inputs).sample, without)
     assert torch.equal(*predicted)
     assert not torch.equal(predicted[0], without)
-    assert all(weight.dtype == torch.float16 for weight in stored.parameters())
+    assert all(weight.dtype == torch.float16 for weight in lora.unet.parameters())
 
 
 def test_a_lora_that_is_here_is_part_of_what_a_model_needs(folders, tmp_path):

@@ -145,7 +145,7 @@ def test_two_drawings_at_once_do_not_touch_each_other(engine):
 
 def drawn_in_company(engine, recipes, *, joining):
     """All of them, each joining ``joining`` steps after the one before it, in shared calls."""
-    engine.loaded("stand-in").at_once = len(recipes)
+    engine.models.get("stand-in").at_once = len(recipes)
     waiting, under_way, ended = list(recipes), [], []
     tick = 0
     while waiting or under_way:
@@ -187,8 +187,10 @@ def test_latents_of_company_are_within_a_thousandth(engine):
 
 def test_one_call_a_step_serves_all_that_can_share_it(engine):
     calls = []
-    hook = engine.loaded("stand-in").model.unet.register_forward_pre_hook(lambda _, args: calls.append(len(args[0])))
-    engine.loaded("stand-in").at_once = 3
+    hook = engine.models.get("stand-in").model.unet.register_forward_pre_hook(
+        lambda _, args: calls.append(len(args[0]))
+    )
+    engine.models.get("stand-in").at_once = 3
     drawings = [engine.start(Draw("drawing", recipe(seed=seed, steps=2))) for seed in range(3)]
     larger = engine.start(Draw("drawing", recipe(width=128, steps=2)))
     engine.step([*drawings, larger])
@@ -230,13 +232,13 @@ def test_text_is_encoded_ahead_where_the_card_is_another_device(engine, monkeypa
         read.append(threading.current_thread().name)
         began.set()
 
-    hook = engine.loaded(following.model).model.text_encoder.register_forward_pre_hook(note)
+    hook = engine.models.get(following.model).model.text_encoder.register_forward_pre_hook(note)
     engine.prepare(following)
     assert not is_beside or began.wait(30)
     ahead = engine.start(Draw("next", following)).conditioning.embeds
     hook.remove()
     assert read[0].startswith("text") is is_beside
-    alone = TextEncoding(engine.loaded(following.model).model).encode(following.prompt, following.negative_prompt)
+    alone = TextEncoding(engine.models.get(following.model).model).encode(following.prompt, following.negative_prompt)
     assert torch.equal(ahead, alone.embeds)
 
 
@@ -322,4 +324,4 @@ def test_tiles_take_effect_below_the_vaes_own_sample_size(stand_in_folder):
 )
 def test_so_many_are_drawn_at_once_as_take_the_least_time_each(monkeypatch, engine, call_ms, most, best):
     monkeypatch.setattr(ways, "_seconds", lambda _, drawings: call_ms[drawings] / 1000)
-    assert ways.measured_at_once(engine.loaded("stand-in").model, most=most) == best
+    assert ways.measured_at_once(engine.models.get("stand-in").model, most=most) == best

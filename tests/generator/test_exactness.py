@@ -3,14 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from diffusers import (
-    DPMSolverMultistepScheduler,
-    EulerAncestralDiscreteScheduler,
-    EulerDiscreteScheduler,
-    LCMScheduler,
-    PNDMScheduler,
-    UniPCMultistepScheduler,
-)
 
 from generator.api.types import Recipe
 from generator.engine.diffusion import DiffusionEngine
@@ -19,18 +11,7 @@ from generator.settings import Settings
 from generator.workers.messages import Draw
 from tests.helpers.miniatures import NAMES, miniature_card
 from tests.helpers.running_generator import recipe_of
-from tests.helpers.stock import denoised, stock_latents, stock_pipeline
-
-# As a user of diffusers would write them.
-STOCK = {
-    "unipc": lambda config: UniPCMultistepScheduler.from_config(config),
-    "euler_a": lambda config: EulerAncestralDiscreteScheduler.from_config(config),
-    "pndm": lambda config: PNDMScheduler.from_config(config, skip_prk_steps=True),
-    "euler": lambda config: EulerDiscreteScheduler.from_config(config),
-    "dpmpp_2m": lambda config: DPMSolverMultistepScheduler.from_config(config),
-    "dpmpp_2m_sde": lambda config: DPMSolverMultistepScheduler.from_config(config, algorithm_type="sde-dpmsolver++"),
-    "lcm": lambda config: LCMScheduler.from_config(config),
-}
+from tests.helpers.stock import SCHEDULERS, denoised, stock_latents, stock_pipeline
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +28,7 @@ def pipeline(request, miniature_folders):
 
 
 def stock(pipeline, asked: Recipe, negative: str | None) -> torch.Tensor:
-    pipeline.scheduler = STOCK[asked.sampler](pipeline.own_scheduler)
+    pipeline.scheduler = SCHEDULERS[asked.sampler](pipeline.own_scheduler)
     return stock_latents(pipeline, asked, negative)
 
 
@@ -85,7 +66,7 @@ def test_rescaled_guidance_is_that_of_the_stock_pipeline_and_a_fact(miniature_fo
     engine = DiffusionEngine(Settings(device="cpu", models={name: card}))
     asked = recipe_of(subject=("otter",)).model_copy(update={"model": name, "steps": 4, "guidance_scale": 9.0})
     pipeline = stock_pipeline(miniature_folders[name], family="sd" if name.startswith("sd-") else "sdxl")
-    pipeline.scheduler = STOCK["unipc"](pipeline.scheduler.config)
+    pipeline.scheduler = SCHEDULERS["unipc"](pipeline.scheduler.config)
     expected = stock_latents(pipeline, asked, "ugly", rescale=0.7)
     assert not torch.allclose(expected, stock_latents(pipeline, asked, "ugly"), rtol=0.01)
     drawing = denoised(engine, asked)
@@ -128,7 +109,7 @@ def test_all_samplers_in_company_equal_themselves_alone(engine, name):
         for n, sampler in enumerate(SAMPLERS)
     ]
     alone = [pixels(engine.finish(denoised(engine, one))) for one in asked]
-    engine.loaded(name).at_once = len(asked)
+    engine.models.get(name).at_once = len(asked)
     waiting, drawings = list(asked), []
     while waiting or any(drawing.step < drawing.steps for drawing in drawings):
         if waiting:

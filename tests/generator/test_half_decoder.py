@@ -88,7 +88,7 @@ def test_where_memory_runs_out_at_the_last_moment_it_is_decoded_in_tiles(latents
             raise error
 
     hook = vae.decoder.register_forward_pre_hook(no_room)
-    model = SimpleNamespace(vae=vae, graphs=CapturedGraphs(vae))
+    model = SimpleNamespace(vae=vae, graphs=CapturedGraphs())
     decoded, dtype = _decoded(SimpleNamespace(model=model, half_decoder=None), latents)
     hook.remove()
 

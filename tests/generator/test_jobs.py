@@ -15,8 +15,9 @@ from generator.api.types import (
     Slots,
 )
 from generator.service.eta import MEASURED_STEPS, Eta, Work, work_left
-from generator.service.jobs import FINISHED_JOB_KEPT_S, ImpossibleMove, Job, Jobs
+from generator.service.jobs import FINISHED_JOB_KEPT_S, Job, Jobs
 from generator.service.metrics import Metrics
+from generator.service.state import ImpossibleMove, State
 from generator.service.stream import Stream
 from tests.helpers.running_generator import recipe_of
 
@@ -131,3 +132,12 @@ def test_each_model_and_tier_has_its_own_pace_and_a_change_of_models_takes_its_t
     eta.note_load("other", 20)
     eta.note_load("stand-in", 30)
     assert eta.etas_s(works) == [3, 3.3, 29.3, 62.3]
+
+
+@pytest.mark.parametrize(
+    "wrong", [(State.PAUSED, State.IDLE), (State.DRAINING, State.RUNNING), (State.IDLE, State.CARD_BUSY)]
+)
+def test_the_dispatcher_refuses_a_state_that_cannot_follow(wrong):
+    before, after = wrong
+    with pytest.raises(ImpossibleMove, match=f"is {before.value} and cannot become {after.value}"):
+        before.to(after)

@@ -89,7 +89,7 @@ def test_a_model_that_cannot_fit_is_refused_before_it_is_loaded(stand_in_folder,
 
 def test_a_picture_that_is_too_large_for_the_memory_is_refused_before_it_is_begun(stand_in_folder):
     engine = DiffusionEngine(Settings(device="cpu", models={"stand-in": stand_in_card(stand_in_folder)}))
-    cached = engine.loaded("stand-in")
+    cached = engine.models.get("stand-in")
     cached.needs = replace(cached.needs, unet_width=1e6)
     with pytest.raises(DrawingFailed, match="stand-in needs"):
         engine.start(Draw("one", recipe_of(subject=("otter",))))
@@ -102,7 +102,7 @@ def test_every_arrangement_draws_the_same_picture(stand_in_folder, arrangement):
     pixels = []
     for chosen in (Arrangement.RESIDENT, arrangement):
         engine = DiffusionEngine(Settings(device="cpu", models={"stand-in": stand_in_card(stand_in_folder)}))
-        cached = engine.loaded("stand-in")
+        cached = engine.models.get("stand-in")
         cached.model = replace(cached.model, arrangement=chosen)
         drawn = engine.finish(denoised(engine, recipe))
         assert drawn.plan["arrangement"] == chosen
@@ -121,8 +121,8 @@ def test_weights_stored_in_half_give_what_the_same_weights_give_in_full(stand_in
 def test_a_model_that_is_idle_makes_room_for_a_picture(stand_in_folder, v_prediction_folder, monkeypatch):
     models = {"stand-in": stand_in_card(stand_in_folder), "small": stand_in_card(v_prediction_folder)}
     engine = DiffusionEngine(Settings(device="cpu", models=models, max_at_once=1))
-    engine.loaded("small")
-    engine.loaded("stand-in")
+    engine.models.get("small")
+    engine.models.get("stand-in")
     free = model_cache.free_bytes
     monkeypatch.setattr(
         model_cache, "free_bytes", lambda device: 0 if "small" in engine.state().models else free(device)
@@ -141,8 +141,8 @@ def test_several_models_stay_in_memory_while_they_fit(stand_in_folder, v_predict
         "small": stand_in_card(v_prediction_folder),
     }
     engine = DiffusionEngine(Settings(device="cpu", models=models, max_at_once=1))
-    first, second = engine.loaded("stand-in"), engine.loaded("small")
+    first, second = engine.models.get("stand-in"), engine.models.get("small")
     assert engine.state().models == ("small", "stand-in")
-    assert engine.loaded("stand-in") is first
+    assert engine.models.get("stand-in") is first
     assert engine.state().models == ("stand-in", "small")
-    assert engine.loaded("small") is second
+    assert engine.models.get("small") is second

@@ -8,6 +8,7 @@ from PIL import Image
 
 from generator.api.limits import MAX_HEADING_CHARS
 from generator.api.types import Sheet
+from generator.pictures import sheets
 from generator.pictures.contact_sheet import CELL_SIDE, contact_sheet
 from generator.recipes import recipe_file
 
@@ -127,3 +128,20 @@ def test_a_heading_that_is_too_long_is_cut_and_stays_over_its_picture():
     long = contact_sheet(pictures, columns=["word " * 60, "w" * 200], rows=[])
     assert long.width == short.width
     assert long.height <= short.height + 40
+
+
+async def test_a_sheet_is_composed_once_for_all_its_parts(generator, monkeypatch):
+    composed = []
+
+    def counted(*args, **kwargs):
+        composed.append(args)
+        return contact_sheet(*args, **kwargs)
+
+    monkeypatch.setattr(sheets, "contact_sheet", counted)
+    await generator.call("PUT", "/v1/jobs/job-1", json=body())
+    await generator.end("job-1")
+    for part in ("", "/image", "/thumbnail", "/image"):
+        assert (await generator.call("GET", f"/v1/jobs/job-1/sheet{part}")).status == 200
+    assert len(composed) == 1
+    next(generator.pictures.rglob("*.png")).unlink()
+    assert (await generator.call("GET", "/v1/jobs/job-1/sheet")).status == 404

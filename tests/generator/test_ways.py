@@ -10,7 +10,8 @@ from generator.engine.fused import group_norm as norms
 from generator.engine.fused import modules
 from generator.engine.model import Model, load_model
 from generator.engine.plan import make_plan
-from generator.engine.ways import Remembered, Ways, can_fuse, find, key_of, take
+from generator.engine.remembered_ways import Remembered, Ways, key_of
+from generator.engine.ways import can_fuse, find, take
 from generator.models.weights import Located
 from tests.helpers.miniatures import miniature_card
 

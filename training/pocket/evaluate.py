@@ -89,7 +89,7 @@ class Pictures:
         self._card = model_card("pocket", card, available=True)
         self._tier = tier
         self._engine = DiffusionEngine(settings)
-        self._engine.loaded("pocket").at_once = _AT_ONCE
+        self._engine.models.get("pocket").at_once = _AT_ONCE
 
     def draw(self, asked: Sequence[Asked], told: Callable[[], object] = lambda: None) -> np.ndarray:
         """(n, 64, 64, 3) bytes. ``told`` is called after each."""
@@ -115,7 +115,7 @@ class Pictures:
     @torch.inference_mode()
     def round_trip(self, picture: np.ndarray) -> np.ndarray:
         """The picture as the model's VAE gives it back: the best that the model could draw."""
-        vae = self._engine.loaded("pocket").model.vae
+        vae = self._engine.models.get("pocket").model.vae
         decoded = vae.decode(vae.encode(to_tensor(picture[None])).latent_dist.mode()).sample
         drawn: np.ndarray = (decoded[0].permute(1, 2, 0).numpy() * 127.5 + 127.5).round().clip(0, 255).astype(np.uint8)
         return drawn

@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional
+from torch.optim.lr_scheduler import LambdaLR
 
 from training.pocket.renders import training_pictures
 from training.pocket.scene import ATTRIBUTES, Scene, training_scenes
@@ -69,17 +70,17 @@ def _train(judge: Judge, folder: Path) -> None:
         for name, values in ATTRIBUTES.items()
     }
     optimizer = torch.optim.AdamW(judge.parameters(), lr=_LEARNING_RATE, weight_decay=0.05)
+    schedule = LambdaLR(optimizer, lambda step: learning_rate_factor(step / _STEPS))
     judge.train()
     for step in range(_STEPS):
         chosen = np.random.default_rng((SEED, step)).integers(len(pictures), size=_BATCH)
         logits = judge(_worn(to_tensor(pictures[chosen])))
         losses = [functional.cross_entropy(logits[name], answers[name][chosen]) for name in ATTRIBUTES]
         loss = torch.stack(losses).sum()
-        for group in optimizer.param_groups:
-            group["lr"] = _LEARNING_RATE * learning_rate_factor(step / _STEPS)
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()
+        schedule.step()
         if (step + 1) % 250 == 0:
             log.info("judge %d of %d: loss %.3f", step + 1, _STEPS, loss.item())
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from diffusers.training_utils import EMAModel
 from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from training.pocket import checkpoint
 from training.pocket.schedule import learning_rate_factor
@@ -25,6 +26,7 @@ class Training:
         self._steps = steps
         # How many are done.
         self.step = 0
+        self._schedule = self._make_schedule()
 
     def resume(self) -> None:
         """Go on from the file, where there is one; it may be of a shorter training."""
@@ -34,18 +36,18 @@ class Training:
             self._average.load_state_dict(state["average"])
             self._average.to(next(self._networks.parameters()).device)
             self.step = state["step"]
+            self._schedule = self._make_schedule()
             # What draws from torch's own generator on the CPU goes on, too; older files are without it.
             if "random" in state:
                 torch.set_rng_state(state["random"])
 
     def learn(self, loss: torch.Tensor) -> None:
         """One step against the loss."""
-        for group in self._optimizer.param_groups:
-            group["lr"] = self._optimizer.defaults["lr"] * learning_rate_factor(self.step / self._steps)
         self._optimizer.zero_grad()
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self._networks.parameters(), 1.0, foreach=True)
         self._optimizer.step()
+        self._schedule.step()
         self._average.step(self._networks.parameters())
         self.step += 1
         if self.step % _SAVE_EVERY == 0 or self.step == self._steps:
@@ -60,6 +62,14 @@ class Training:
             "random": torch.get_rng_state(),
         }
         checkpoint.save(state, self._file)
+
+    def _make_schedule(self) -> LambdaLR:
+        """The learning rates from the present step on."""
+        for group in self._optimizer.param_groups:
+            group["initial_lr"] = self._optimizer.defaults["lr"]
+        return LambdaLR(
+            self._optimizer, lambda step: learning_rate_factor(step / self._steps), last_epoch=self.step - 1
+        )
 
     def finish(self) -> None:
         """The networks become their average."""

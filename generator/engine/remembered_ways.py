@@ -1,0 +1,112 @@
+"""Which ways of calling a model were found to be the fastest, in a file, for the next start.
+
+`engine.ways` finds them.
+"""
+
+import json
+import logging
+import platform
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from generator.engine.model import Model
+from generator.settings import cache_dir
+
+log = logging.getLogger(__name__)
+
+# Versions that change how fast something is.
+_PACKAGES = ("torch", "triton", "diffusers", "easel")
+
+
+@dataclass(frozen=True)
+class Ways:
+    """What was found for a model at its native size. ``step_ms`` is a lone drawing's step, each call with two rows."""
+
+    fused: bool = False
+    half_decoder: bool = False
+    recorded: bool = False
+    at_once: int = 1
+    step_ms: float = 0.0
+    # One of the ways could not be tried, or computed something else: it may be mended by the next start.
+    trouble: bool = False
+
+    def __str__(self) -> str:
+        return ", ".join(
+            (
+                "fused kernels" if self.fused else "torch's kernels",
+                "recorded calls" if self.recorded else "launched calls",
+                "decoding in fp16" if self.half_decoder else "decoding in fp32",
+                f"up to {self.at_once} drawings at once" if self.at_once > 1 else "one drawing at a time",
+                f"{self.step_ms:.1f} ms a step",
+            )
+        )
+
+
+class Remembered:
+    """The ways that were found before, in a JSON file. One that cannot be read or written is only a slower start."""
+
+    def __init__(self, file: Path | None = None) -> None:
+        self._file = file or cache_dir() / "ways.json"
+
+    def get(self, key: str) -> Ways | None:
+        try:
+            return Ways(**self._known()[key])
+        except (LookupError, TypeError):
+            return None
+
+    def latest(self, device: torch.device, model: str) -> Ways | None:
+        """What was found last for a model on this device, with whatever versions."""
+        own = [key for key in self._known() if key.startswith(_card(device)) and f"; {model} " in key]
+        return self.get(own[-1]) if own else None
+
+    def put(self, key: str, ways: Ways) -> None:
+        unfinished = self._file.with_suffix(".new")
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            unfinished.write_text(json.dumps({**self._known(), key: asdict(ways)}, indent=1), encoding="utf-8")
+            unfinished.replace(self._file)
+        except OSError as error:
+            log.warning("%s cannot be written: how to draw fast is found anew at the next start: %s", self._file, error)
+
+    def _known(self) -> dict[str, Any]:
+        try:
+            return dict(json.loads(self._file.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return {}
+
+
+def key_of(model: Model, *, may_record: bool, most: int) -> str:
+    """All that the answer depends on."""
+    versions = " ".join(f"{package} {_version(package)}" for package in _PACKAGES)
+    width, height = model.card.sizes["square"]
+    return "; ".join(
+        [
+            _card(model.unet.device),
+            versions,
+            f"{model.name} {model.revision} {model.dtype} {width}x{height}",
+            f"{may_record} {most}",
+        ]
+    )
+
+
+def _card(device: torch.device) -> str:
+    if device.type != "cuda":
+        return platform.processor() or platform.machine()
+    return f"{torch.cuda.get_device_name(device)}, driver {_driver()}"
+
+
+def _driver() -> str:
+    """The driver's version, as the kernel tells it."""
+    file = Path("/proc/driver/nvidia/version")
+    return file.read_text(encoding="utf-8").splitlines()[0] if file.exists() else "unknown"
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"

@@ -1,0 +1,65 @@
+"""A job's pictures on one sheet: composed once for its description, its image and its thumbnail.
+
+Everything here blocks, so it is called in a thread.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image
+
+from generator.api.types import Picture, Sheet, SheetRequest
+from generator.pictures import encoding
+from generator.pictures.contact_sheet import contact_sheet
+from generator.pictures.image_files import UNREADABLE
+from generator.pictures.store import PictureStore, gone
+from generator.recipes import recipe_file
+
+
+@dataclass(frozen=True)
+class ComposedSheet:
+    """JPEGs, and what a client should know before it fetches them."""
+
+    sheet: Sheet
+    image: bytes
+    thumbnail: bytes
+
+
+class Sheets:
+    """Keeps the last composed sheet: a client fetches its parts one after the other."""
+
+    def __init__(self, store: PictureStore) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._last: tuple[SheetRequest, Sequence[Picture], ComposedSheet] | None = None
+
+    def compose(self, asked: SheetRequest, pictures: Sequence[Picture]) -> ComposedSheet:
+        """Raises Gone when a picture is not on disk any more."""
+        paths = [self._store.path(picture) for picture in pictures]
+        with self._lock:
+            if self._last and self._last[:2] == (asked, pictures) and all(path.exists() for path in paths):
+                return self._last[2]
+            try:
+                images = [Image.open(path).convert("RGB") for path in paths]
+            except UNREADABLE as error:
+                raise gone(pictures[0]) from error
+            composed = _composed(contact_sheet(images, columns=asked.columns, rows=asked.rows), pictures[0])
+            self._last = asked, pictures, composed
+            return composed
+
+
+def sheet_recipes(asked: SheetRequest, pictures: Sequence[Picture]) -> bytes:
+    """The recipes of all pictures in one YAML file."""
+    return recipe_file.write_sheet(asked, [(picture.recipe, picture.facts) for picture in pictures]).encode()
+
+
+def _composed(image: Image.Image, first: Picture) -> ComposedSheet:
+    data, thumbnail = encoding.sheet(image), encoding.thumbnail(image)
+    sheet = Sheet(
+        filename=f"{first.filename.rpartition('-')[0]}-sheet.jpg",
+        mimetype=encoding.SHEET_MIMETYPE,
+        size=len(data),
+        **encoding.described(image, thumbnail),
+    )
+    return ComposedSheet(sheet, data, thumbnail[0])
