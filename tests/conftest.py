@@ -45,14 +45,23 @@ def stand_in_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def miniatures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Settings that put a miniature in the place of each large model's weights."""
-    from tests.helpers.miniatures import NAMES, miniature_settings, save_miniature
+def miniature_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Each large model in miniature, with a LoRA for drafts beside its weights."""
+    from tests.helpers.miniatures import NAMES, save_lora, save_miniature
 
-    folder = tmp_path_factory.mktemp("models")
-    for name in NAMES:
-        save_miniature(name, folder / name)
-    return {name: miniature_settings(name, folder / name) for name in NAMES}
+    folders = {name: tmp_path_factory.mktemp("models") / name for name in NAMES}
+    for name, folder in folders.items():
+        save_miniature(name, folder)
+        save_lora(folder, folder / "lora.safetensors")
+    return folders
+
+
+@pytest.fixture(scope="session")
+def miniatures(miniature_folders: dict[str, Path]) -> dict[str, Any]:
+    """Settings that put a miniature in the place of each large model's weights."""
+    from tests.helpers.miniatures import miniature_settings
+
+    return {name: miniature_settings(name, folder) for name, folder in miniature_folders.items()}
 
 
 @pytest.fixture(scope="session")

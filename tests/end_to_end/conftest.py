@@ -47,6 +47,12 @@ class Drawn:
         record: dict[str, Any] = yaml.safe_load(self.yaml)
         return record
 
+    @property
+    def drawn_at(self) -> str:
+        """When the generator had drawn it, in ISO 8601: pictures may arrive in another order."""
+        at: str = self.record["facts"]["drawn"]
+        return at
+
 
 @dataclass(frozen=True)
 class Talk:

@@ -1,8 +1,8 @@
 """Traced calls of the UNet: the same pixels, and only where they pay. Those of a card are measured, see docs."""
 
 import gc
+import math
 import weakref
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +15,6 @@ from generator.engine.loop import Drawing
 from generator.models.cards import CardSettings
 from generator.settings import Settings
 from generator.workers.messages import Draw
-from tests.helpers.miniatures import save_lora
 from tests.helpers.running_generator import recipe_of
 
 # Whole calls, guided or not; the same with what is kept, and cached ones; drafts.
@@ -27,13 +26,15 @@ DRAWINGS = (
 
 
 @pytest.fixture
-def engine(request, miniatures, tmp_path) -> DiffusionEngine:
+def engine(request, miniatures) -> DiffusionEngine:
     """Around SD 1.5's miniature, whose calls are the quickest to trace, or the one that a test asks for."""
     settings = miniatures[getattr(request, "param", "sd-1.5")]
-    lora = tmp_path / "lora.safetensors"
-    save_lora(Path(settings["folder"]), lora)
-    card = CardSettings.model_validate({**settings, "draft": {"lora": {"file": str(lora)}}})
-    return DiffusionEngine(Settings(device="cpu", models={"small": card}, default_model="small"))
+    draft = {"lora": {"file": f"{settings['folder']}/lora.safetensors"}}
+    card = CardSettings.model_validate({**settings, "draft": draft})
+    engine = DiffusionEngine(Settings(device="cpu", models={"small": card}, default_model="small"))
+    # Also where the machine is busy with something else.
+    engine.models.get("small").model.graphs.most_traced_s = math.inf
+    return engine
 
 
 def start(engine: DiffusionEngine, **changes: Any) -> Drawing:
@@ -48,15 +49,17 @@ def denoise(engine: DiffusionEngine, **changes: Any) -> torch.Tensor:
     return drawing.latents
 
 
-@pytest.mark.parametrize("engine", ["ssd-1b", "sd-1.5"], indirect=True)
-def test_traced_calls_give_the_same_latents_bit_for_bit(engine, caplog):
+@pytest.mark.parametrize(
+    ("engine", "drawings", "kinds"), [("ssd-1b", DRAWINGS, 7), ("sd-1.5", DRAWINGS[:1], 2)], indirect=["engine"]
+)
+def test_traced_calls_give_the_same_latents_bit_for_bit(engine, caplog, drawings, kinds):
     held = engine.models.get("small").model.graphs
     held.is_on = False
-    expected = [denoise(engine, **changes) for changes in DRAWINGS]
+    expected = [denoise(engine, **changes) for changes in drawings]
     held.is_on, held.calls_before_a_trace = True, 2
     for _ in range(3):
-        again = [denoise(engine, **changes) for changes in DRAWINGS]
-    assert len(held) == 7
+        again = [denoise(engine, **changes) for changes in drawings]
+    assert len(held) == kinds
     assert "cannot be traced" not in caplog.text
     assert all(torch.equal(one, other) for one, other in zip(again, expected, strict=True))
 

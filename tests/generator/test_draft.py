@@ -18,7 +18,7 @@ from generator.models.weights import locate
 from generator.settings import Settings
 from generator.workers.messages import Draw
 from tests.helpers.half_weights import full_and_stored, unet_input
-from tests.helpers.miniatures import miniature_settings, save_lora, save_miniature
+from tests.helpers.miniatures import miniature_settings
 from tests.helpers.running_generator import recipe_of
 from tests.helpers.stock import stock_latents, stock_pipeline
 
@@ -26,12 +26,8 @@ NAMES = ("ssd-1b", "sd-1.5")
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory) -> dict[str, Path]:
-    folders = {name: tmp_path_factory.mktemp("miniatures") / name for name in NAMES}
-    for name, folder in folders.items():
-        save_miniature(name, folder)
-        save_lora(folder, folder / "lora.safetensors")
-    return folders
+def folders(miniature_folders) -> dict[str, Path]:
+    return {name: miniature_folders[name] for name in NAMES}
 
 
 def card(name: str, folder: Path, lora: Path | None = None) -> CardSettings:

@@ -1,64 +1,34 @@
 """Every sampler with every model's miniature against diffusers' own pipeline: the same weights, fp32, on the CPU."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-from diffusers import (
-    DPMSolverMultistepScheduler,
-    EulerAncestralDiscreteScheduler,
-    EulerDiscreteScheduler,
-    LCMScheduler,
-    PNDMScheduler,
-    UniPCMultistepScheduler,
-)
 
 from generator.api.types import Recipe
 from generator.engine.diffusion import DiffusionEngine
 from generator.models.cards import SAMPLERS
 from generator.settings import Settings
 from generator.workers.messages import Draw
-from tests.helpers.miniatures import NAMES, miniature_card, save_miniature
+from tests.helpers.miniatures import NAMES, miniature_card
 from tests.helpers.running_generator import recipe_of
-from tests.helpers.stock import denoised, stock_latents, stock_pipeline
-
-# As a user of diffusers would write them.
-STOCK = {
-    "unipc": lambda config: UniPCMultistepScheduler.from_config(config),
-    "euler_a": lambda config: EulerAncestralDiscreteScheduler.from_config(config),
-    "pndm": lambda config: PNDMScheduler.from_config(config, skip_prk_steps=True),
-    "euler": lambda config: EulerDiscreteScheduler.from_config(config),
-    "dpmpp_2m": lambda config: DPMSolverMultistepScheduler.from_config(config),
-    "dpmpp_2m_sde": lambda config: DPMSolverMultistepScheduler.from_config(config, algorithm_type="sde-dpmsolver++"),
-    "lcm": lambda config: LCMScheduler.from_config(config),
-}
+from tests.helpers.stock import SCHEDULERS, denoised, stock_latents, stock_pipeline
 
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory) -> dict[str, Path]:
-    folders = {name: tmp_path_factory.mktemp("miniatures") / name for name in NAMES}
-    for name, folder in folders.items():
-        save_miniature(name, folder)
-    return folders
-
-
-@pytest.fixture(scope="module")
-def engine(folders) -> DiffusionEngine:
-    models = {name: miniature_card(name, folder) for name, folder in folders.items()}
-    return DiffusionEngine(Settings(device="cpu", models=models))
+def engine(miniatures) -> DiffusionEngine:
+    return DiffusionEngine(Settings(device="cpu", models=miniatures))
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def pipeline(request, folders):
+def pipeline(request, miniature_folders):
     family = "sd" if request.param.startswith("sd-") else "sdxl"
-    pipeline = stock_pipeline(folders[request.param], family=family)
+    pipeline = stock_pipeline(miniature_folders[request.param], family=family)
     pipeline.name, pipeline.own_scheduler = request.param, pipeline.scheduler.config
     return pipeline
 
 
 def stock(pipeline, asked: Recipe, negative: str | None) -> torch.Tensor:
-    pipeline.scheduler = STOCK[asked.sampler](pipeline.own_scheduler)
+    pipeline.scheduler = SCHEDULERS[asked.sampler](pipeline.own_scheduler)
     return stock_latents(pipeline, asked, negative)
 
 
@@ -91,12 +61,12 @@ def test_no_negative_prompt_and_no_guidance_are_those_of_the_stock_pipeline(engi
 
 
 @pytest.mark.parametrize("name", ["ssd-1b", "sd-2.1"])
-def test_rescaled_guidance_is_that_of_the_stock_pipeline_and_a_fact(folders, name):
-    card = miniature_card(name, folders[name]).model_copy(update={"guidance_rescale": 0.7})
+def test_rescaled_guidance_is_that_of_the_stock_pipeline_and_a_fact(miniature_folders, name):
+    card = miniature_card(name, miniature_folders[name]).model_copy(update={"guidance_rescale": 0.7})
     engine = DiffusionEngine(Settings(device="cpu", models={name: card}))
     asked = recipe_of(subject=("otter",)).model_copy(update={"model": name, "steps": 4, "guidance_scale": 9.0})
-    pipeline = stock_pipeline(folders[name], family="sd" if name.startswith("sd-") else "sdxl")
-    pipeline.scheduler = STOCK["unipc"](pipeline.scheduler.config)
+    pipeline = stock_pipeline(miniature_folders[name], family="sd" if name.startswith("sd-") else "sdxl")
+    pipeline.scheduler = SCHEDULERS["unipc"](pipeline.scheduler.config)
     expected = stock_latents(pipeline, asked, "ugly", rescale=0.7)
     assert not torch.allclose(expected, stock_latents(pipeline, asked, "ugly"), rtol=0.01)
     drawing = denoised(engine, asked)

@@ -13,7 +13,6 @@ import pytest
 import torch
 from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionXLImg2ImgPipeline
 from PIL import Image
-from test_exactness import STOCK
 
 from generator.__main__ import main
 from generator.api.limits import DEFAULT_STRENGTH
@@ -29,6 +28,7 @@ from generator.settings import Settings
 from generator.workers.messages import Draw
 from tests.helpers.running_generator import recipe_of
 from tests.helpers.stand_in import stand_in_settings
+from tests.helpers.stock import SCHEDULERS
 
 HASH = "0" * 64
 
@@ -71,7 +71,7 @@ def test_drawing_from_an_image_equals_the_stock_pipeline(engine, miniatures, tmp
     options = {"safety_checker": None} if name.startswith("sd-") else {"add_watermarker": False}
     pipeline = kind.from_pretrained(miniatures[name]["folder"], use_safetensors=True, **options)
     pipeline.set_progress_bar_config(disable=True)
-    pipeline.scheduler = STOCK[sampler](pipeline.scheduler.config)
+    pipeline.scheduler = SCHEDULERS[sampler](pipeline.scheduler.config)
     asked = recipe_of(subject=("otter",)).model_copy(
         update={"model": name, "sampler": sampler, "steps": 6, "image": HASH, "strength": strength}
     )

@@ -7,7 +7,6 @@ import pytest
 import torch
 import yaml
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
-from test_weights import generator
 
 from generator.engine.diffusion import DiffusionEngine
 from generator.errors import DrawingFailed, WeightsMissing
@@ -15,7 +14,7 @@ from generator.models.cards import CardSettings
 from generator.models.weights import is_here, locate
 from generator.settings import Settings
 from generator.workers.messages import Draw
-from tests.helpers.miniatures import save_miniature
+from tests.helpers.generator_command import run_generator
 from tests.helpers.model_hub import COMMIT, model_hub
 from tests.helpers.original_layout import save_in_original_layout
 from tests.helpers.running_generator import recipe_of
@@ -24,11 +23,10 @@ PIPELINES = {"sd-1.5": StableDiffusionPipeline, "proteus-v0.2": StableDiffusionX
 
 
 @pytest.fixture(scope="module", params=PIPELINES)
-def miniature(request, tmp_path_factory) -> tuple[str, Path, Path]:
+def miniature(request, miniature_folders, tmp_path_factory) -> tuple[str, Path, Path]:
     """A name, its miniature in diffusers' layout, and the same weights in one file."""
-    folder = tmp_path_factory.mktemp("single") / "miniature"
-    save_miniature(request.param, folder)
-    file = folder.with_name("one.safetensors")
+    folder = miniature_folders[request.param]
+    file = tmp_path_factory.mktemp("single") / "one.safetensors"
     save_in_original_layout(PIPELINES[request.param].from_pretrained(folder, use_safetensors=True), file)
     return request.param, folder, file
 
@@ -111,12 +109,12 @@ def test_fetch_gets_its_configuration_only_and_then_it_draws_without_a_network(m
     settings.write_text(yaml.safe_dump(written))
 
     with model_hub({repository: folder}) as hub:
-        fetched = generator("fetch", "mine", settings=settings, hub=hub)
+        fetched = run_generator("fetch", "mine", settings=settings, hub=hub)
     assert fetched.returncode == 0, fetched.stderr
     there = Path(fetched.stdout.strip())
     assert there.name == COMMIT
     assert not list(there.rglob("*.safetensors"))
 
     asked = ("draw", "otter", "--model", "mine", "--steps", "1")
-    drawn = generator(*asked, settings=settings, hub="http://127.0.0.1:9")
+    drawn = run_generator(*asked, settings=settings, hub="http://127.0.0.1:9")
     assert drawn.returncode == 0, drawn.stderr

@@ -12,15 +12,13 @@ from generator.engine.model import load_model
 from generator.engine.plan import make_plan
 from generator.engine.text import TextEncoding
 from generator.models.weights import Located
-from tests.helpers.miniatures import miniature_card, save_miniature
+from tests.helpers.miniatures import miniature_card
 
 
 @pytest.fixture(scope="module", params=["ssd-1b", "sd-1.5", "sd-2.1"])
-def miniature(request, tmp_path_factory) -> tuple[str, Path]:
+def miniature(request, miniature_folders) -> tuple[str, Path]:
     """SDXL's two encoders; SD's one, which pads with the end of the text or with ``!``."""
-    folder = tmp_path_factory.mktemp("miniature")
-    save_miniature(request.param, folder)
-    return request.param, folder
+    return request.param, miniature_folders[request.param]
 
 
 @pytest.fixture(scope="module")

@@ -13,13 +13,12 @@ from generator.engine.plan import make_plan
 from generator.engine.remembered_ways import Remembered, Ways, key_of
 from generator.engine.ways import can_fuse, find, take
 from generator.models.weights import Located
-from tests.helpers.miniatures import miniature_card, save_miniature
+from tests.helpers.miniatures import miniature_card
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory) -> Model:
-    folder = tmp_path_factory.mktemp("model") / "ssd-1b"
-    save_miniature("ssd-1b", folder)
+def model(miniature_folders) -> Model:
+    folder = miniature_folders["ssd-1b"]
     return load_model("ssd-1b", miniature_card("ssd-1b", folder), Located(folder, "rev"), make_plan("cpu", "auto"))
 
 

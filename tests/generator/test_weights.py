@@ -1,9 +1,6 @@
 """The real loading code: fetched from a hub, found again without one, in the right variant, never half a model."""
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +12,7 @@ from generator.models.cards import CardSettings, built_in_cards
 from generator.models.weights import is_complete, is_here, locate
 from generator.settings import Settings
 from generator.workers.messages import Draw
+from tests.helpers.generator_command import run_generator
 from tests.helpers.miniatures import save_lora
 from tests.helpers.model_hub import COMMIT, model_hub
 from tests.helpers.running_generator import recipe_of
@@ -55,21 +53,15 @@ def settings_of(folder: Path, **models: dict[str, object]) -> Path:
     return file
 
 
-def generator(*arguments: str, settings: Path, hub: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "HF_ENDPOINT": hub, "HF_HOME": str(settings.parent / "hub"), "HF_HUB_DISABLE_XET": "1"}
-    command = [sys.executable, "-m", "generator", "--settings", str(settings), *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
-
-
 def test_fetched_once_then_drawn_without_a_network(settings_file, fp16_folder):
-    before = generator(
+    before = run_generator(
         "draw", "otter", "--model", "tiny", "--steps", "1", settings=settings_file, hub="http://127.0.0.1:9"
     )
     assert (before.returncode, before.stdout) == (1, "")
     assert "python -m generator fetch tiny" in before.stderr
 
     with model_hub({REPOSITORY: fp16_folder}) as hub:
-        fetched = generator("fetch", "tiny", settings=settings_file, hub=hub)
+        fetched = run_generator("fetch", "tiny", settings=settings_file, hub=hub)
     assert fetched.returncode == 0, fetched.stderr
     folder = Path(fetched.stdout.strip())
     assert folder.name == COMMIT
@@ -85,7 +77,7 @@ def test_fetched_once_then_drawn_without_a_network(settings_file, fp16_folder):
     }
     assert not (folder / "safety_checker").exists()
 
-    drawn = generator(
+    drawn = run_generator(
         "draw", "otter", "--model", "tiny", "--steps", "1", settings=settings_file, hub="http://127.0.0.1:9"
     )
     assert drawn.returncode == 0, drawn.stderr
@@ -106,11 +98,11 @@ def test_the_lora_of_its_drafts_is_fetched_with_a_model_and_its_revision_recorde
     asked = ("draw", "otter", "--model", "tiny", "--tier", "draft")
 
     with model_hub({REPOSITORY: fp16_folder}) as hub:
-        half = generator("fetch", "tiny", settings=settings, hub=hub)
-    missing = generator(*asked, settings=settings, hub="http://127.0.0.1:9")
+        half = run_generator("fetch", "tiny", settings=settings, hub=hub)
+    missing = run_generator(*asked, settings=settings, hub="http://127.0.0.1:9")
     with model_hub({REPOSITORY: fp16_folder, LORA: repository}) as hub:
-        fetched = generator("fetch", "tiny", settings=settings, hub=hub)
-    drawn = generator(*asked, settings=settings, hub="http://127.0.0.1:9")
+        fetched = run_generator("fetch", "tiny", settings=settings, hub=hub)
+    drawn = run_generator(*asked, settings=settings, hub="http://127.0.0.1:9")
 
     assert half.returncode == missing.returncode == 1
     assert half.stderr.splitlines()[-1].startswith(f"tiny could not be fetched from {LORA}: ")
@@ -129,21 +121,21 @@ def test_a_repository_without_the_lora_that_the_card_names_is_a_sentence(fp16_fo
     draft = {"lora": {"repository": LORA, "weight_name": "mine.safetensors"}}
     settings = settings_of(tmp_path, mine={"folder": str(tmp_path), "draft": draft})
     with model_hub({LORA: fp16_folder}) as hub:
-        refused = generator("fetch", "mine", settings=settings, hub=hub)
+        refused = run_generator("fetch", "mine", settings=settings, hub=hub)
     told = f"{LORA} has no mine.safetensors for the drafts of mine."
     assert (refused.returncode, refused.stdout, refused.stderr.splitlines()[-1]) == (1, "", told)
 
 
 def test_a_hub_that_does_not_have_it_is_a_sentence(settings_file, fp16_folder):
     with model_hub({"someone/else": fp16_folder}) as hub:
-        refused = generator("fetch", "tiny", settings=settings_file, hub=hub)
+        refused = run_generator("fetch", "tiny", settings=settings_file, hub=hub)
     assert refused.returncode == 1
     assert refused.stderr.startswith(f"tiny could not be fetched from {REPOSITORY}: ")
 
 
 def test_a_hub_that_hangs_up_is_a_sentence(settings_file, fp16_folder):
     with model_hub({REPOSITORY: fp16_folder}, breaks_off=True) as hub:
-        broken_off = generator("fetch", "tiny", settings=settings_file, hub=hub)
+        broken_off = run_generator("fetch", "tiny", settings=settings_file, hub=hub)
     assert broken_off.returncode == 1
     assert broken_off.stderr.splitlines()[-1].startswith(f"tiny could not be fetched from {REPOSITORY}: ")
     assert "Traceback" not in broken_off.stderr
@@ -152,7 +144,7 @@ def test_a_hub_that_hangs_up_is_a_sentence(settings_file, fp16_folder):
 def test_a_repository_without_safetensors_is_a_sentence(settings_file, fp16_folder, tmp_path):
     shutil.copytree(fp16_folder, tmp_path / "pickles", ignore=shutil.ignore_patterns("*.safetensors"))
     with model_hub({REPOSITORY: tmp_path / "pickles"}) as hub:
-        refused = generator("fetch", "tiny", settings=settings_file, hub=hub)
+        refused = run_generator("fetch", "tiny", settings=settings_file, hub=hub)
     assert (refused.returncode, refused.stderr.splitlines()[-1]) == (
         1,
         f"{REPOSITORY} has no complete set of safetensors for tiny.",
@@ -160,7 +152,7 @@ def test_a_repository_without_safetensors_is_a_sentence(settings_file, fp16_fold
 
 
 def test_only_a_hubs_model_can_be_fetched(settings_file):
-    refused = generator("fetch", "pocket", settings=settings_file, hub="http://127.0.0.1:9")
+    refused = run_generator("fetch", "pocket", settings=settings_file, hub="http://127.0.0.1:9")
     assert (refused.returncode, refused.stderr) == (
         1,
         "“pocket” is not a model to fetch. There is: ssd-1b, sdxl-turbo, proteus-v0.2, sd-1.5, sd-2.1, tiny.\n",

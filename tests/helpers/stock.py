@@ -4,12 +4,32 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+from diffusers import (
+    DPMSolverMultistepScheduler,
+    EulerAncestralDiscreteScheduler,
+    EulerDiscreteScheduler,
+    LCMScheduler,
+    PNDMScheduler,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UniPCMultistepScheduler,
+)
 
 from generator.api.types import Recipe
 from generator.engine.diffusion import DiffusionEngine
 from generator.engine.loop import Drawing
 from generator.workers.messages import Draw
+
+# Of each sampler, as a user of diffusers would write it.
+SCHEDULERS = {
+    "unipc": lambda config: UniPCMultistepScheduler.from_config(config),
+    "euler_a": lambda config: EulerAncestralDiscreteScheduler.from_config(config),
+    "pndm": lambda config: PNDMScheduler.from_config(config, skip_prk_steps=True),
+    "euler": lambda config: EulerDiscreteScheduler.from_config(config),
+    "dpmpp_2m": lambda config: DPMSolverMultistepScheduler.from_config(config),
+    "dpmpp_2m_sde": lambda config: DPMSolverMultistepScheduler.from_config(config, algorithm_type="sde-dpmsolver++"),
+    "lcm": lambda config: LCMScheduler.from_config(config),
+}
 
 
 def stock_pipeline(folder: Path, *, family: str = "sdxl") -> Any:
