@@ -4,5 +4,5 @@ import sys
 
 __version__ = "0.1.0"
 
-if sys.version_info < (3, 11):  # noqa: UP036 - whoever installs by hand gets a sentence, not a missing StrEnum
+if sys.version_info < (3, 11):  # noqa: UP036 - an installation by hand gets a sentence, not a missing StrEnum
     raise ImportError(f"Easel needs Python 3.11 or newer; this is {sys.version.split()[0]}.")

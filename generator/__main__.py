@@ -25,21 +25,21 @@ from generator.recipes import prompt, recipe_file
 from generator.recipes.validation import resolve
 from generator.settings import InvalidSettings, Settings, load_settings
 
-# Beside what a command prints for people, Easel's own log lines go to stderr.
+# Log lines go to stderr; what a command prints for people goes to stdout.
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
-# How often a thread of torch's looks for work before it sleeps. By OpenMP's own choice, some 300,000 times, threads of
-# several programs keep the processor from each other: beside busy ones a picture by pocket took more than 8 s, with
-# this 2.4 s. On an idle machine it costs at most a tenth.
+# How often an OpenMP thread of torch looks for work before it sleeps. By default, some 300,000 times, and the threads
+# of several programs then keep the processor from each other: on a busy machine a picture by pocket took more than 8 s,
+# with this 2.4 s. On an idle machine it costs at most a tenth.
 SPIN_COUNT = "1000"
 
 _MARKS = {"ok": "✓", "warning": "!", "problem": "✗"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status is 0 when it did what was asked."""
+    """Run one command and return the exit status: 0 when it succeeded."""
     asked = _parser().parse_args(arguments)
-    # transformers advises at import, on stderr, of image processors that nothing here uses.
+    # At import transformers prints advice on stderr about image processors that nothing here uses.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     # Before torch is imported, here and in the processes that this one starts.
     if "OMP_WAIT_POLICY" not in os.environ:
@@ -130,9 +130,9 @@ def _draw(asked: argparse.Namespace, settings: Settings) -> int:
 
 
 def _request(asked: argparse.Namespace) -> RecipeRequest:
-    """The recipe file, if one is named, with what the options say instead."""
+    """Read the recipe file, if one is named, and apply the options on top. Raises Refused."""
     fields = RecipeRequest.model_fields.keys() - {"slots", "facts", "image"}
-    said = {field: getattr(asked, field) for field in fields if getattr(asked, field) is not None}
+    options = {field: getattr(asked, field) for field in fields if getattr(asked, field) is not None}
     request = _read_recipe(asked.recipe) if asked.recipe else RecipeRequest(slots=Slots())
     slots = request.slots.model_dump()
     if asked.subject is not None:
@@ -145,13 +145,13 @@ def _request(asked: argparse.Namespace) -> RecipeRequest:
             )
         slots[slot] = prompt.split_terms(terms)
     try:
-        return RecipeRequest.model_validate({**request.model_dump(), **said, "slots": slots})
+        return RecipeRequest.model_validate({**request.model_dump(), **options, "slots": slots})
     except ValidationError as error:
         raise refusal(error) from error
 
 
 def _with_image(request: RecipeRequest, asked: argparse.Namespace) -> tuple[RecipeRequest, Path | None]:
-    """The request and the picture to draw from: the one that is named, or the one beside a recipe file."""
+    """Return the request with the picture to draw from: the one named, or the one beside the recipe. Raises Refused."""
     if asked.image is None and request.image is None:
         return request, None
     image = asked.image or beside(asked.recipe)

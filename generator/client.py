@@ -1,4 +1,4 @@
-"""One call to the generator that runs on this machine, for the command line. Knows the UNIX socket only."""
+"""Call the generator that runs on this machine, for the command line. Knows the UNIX socket only."""
 
 from typing import Any
 
@@ -11,11 +11,11 @@ TIMEOUT = aiohttp.ClientTimeout(total=30)
 
 
 class NotRunning(Exception):
-    """Nobody answers on the socket. ``str()`` names it."""
+    """Nothing answers on the socket. ``str()`` names the socket."""
 
 
 async def call(settings: Settings, method: str, path: str) -> tuple[int, dict[str, Any]]:
-    """The status and the JSON of an answer. Raises NotRunning."""
+    """Return the status and the JSON of the answer. Raises NotRunning."""
     connector = aiohttp.UnixConnector(str(settings.socket))
     try:
         async with (

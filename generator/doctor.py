@@ -1,4 +1,4 @@
-"""Whether this machine can draw, in plain words, and what to do about each problem."""
+"""Find out whether this machine can draw, and advise on each problem. Draws and changes nothing itself."""
 
 import asyncio
 import os
@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
 GIB = 1024**3
 
-# Some hundred pictures.
+# Room for some hundred pictures.
 DISK_NEEDS_BYTES = 1 * GIB
-
 
 _MORE = "For large pictures of anything: python -m generator fetch ssd-1b"
 
@@ -38,7 +37,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at. ``advice`` is what to do, if anything."""
+    """The result of one check. ``advice`` is what to do, if anything."""
 
     name: str
     level: Level
@@ -47,7 +46,7 @@ class Finding:
 
 
 def examine(settings: Settings) -> tuple[Finding, ...]:
-    """Everything that decides whether this machine can draw, in the order in which one would mend it."""
+    """Check everything that decides whether this machine can draw, in the order in which to fix it."""
     return (_python(), *_torch_and_card(settings), _weights(settings), _disk(settings.pictures), _socket(settings))
 
 
@@ -83,7 +82,7 @@ def _torch_and_card(settings: Settings) -> Iterator[Finding]:
 
 
 def speed(model: str, device: "torch.device") -> Iterator[Finding]:
-    """Which ways of calling the model were found to be the fastest on this card, if any."""
+    """Report the fastest ways of calling the model on this card, if they were measured before."""
     from generator.engine.remembered_ways import Remembered
 
     if (ways := Remembered().latest(device, model)) is not None:
@@ -91,7 +90,7 @@ def speed(model: str, device: "torch.device") -> Iterator[Finding]:
 
 
 def _memory(settings: Settings) -> Finding:
-    """How the default model would be arranged in the memory of what draws, as the generator itself decides it."""
+    """Report how the generator would arrange the default model in the memory of the device."""
     from generator.engine.memory import memory_of
     from generator.engine.needs import count
     from generator.engine.plan import free_bytes, make_plan
@@ -113,7 +112,7 @@ def _memory(settings: Settings) -> Finding:
 def room(
     name: str, needs: "Needs", *, free: int, total: int, pixels: int, possible: "tuple[Arrangement, ...]"
 ) -> Finding:
-    """What a model takes of a device's memory. Raises DrawingFailed where it can never fit."""
+    """Report how much of a device's memory a model takes. Raises DrawingFailed if it can never fit."""
     from generator.engine.needs import arrange
 
     try:
@@ -137,13 +136,13 @@ def _weights(settings: Settings) -> Finding:
     if card.built_in:
         return Finding("weights", Level.OK, f"{name} draws here: small pictures, few words.", _MORE)
     if card.draft and not lora_bytes(card):
-        told = f"The weights of {name} are here, the LoRA of its drafts is not."
-        return Finding("weights", Level.WARNING, told, how_to_get_lora(name, card.draft.lora))
+        message = f"The weights of {name} are here, the LoRA of its drafts is not."
+        return Finding("weights", Level.WARNING, message, how_to_get_lora(name, card.draft.lora))
     return Finding("weights", Level.OK, f"The weights of {name} are here.")
 
 
 def _disk(pictures: Path) -> Finding:
-    # lexists, since a folder that may not be entered and a broken link are in the way, too.
+    # lexists, since a broken link and a folder without access are in the way, too.
     folder = next(path for path in (pictures, *pictures.absolute().parents) if os.path.lexists(path))
     if not os.path.isdir(folder):  # noqa: PTH112 - as above
         return Finding("disk", Level.PROBLEM, f"{folder} is no folder.", "Move it away, or set pictures.")
@@ -151,8 +150,8 @@ def _disk(pictures: Path) -> Finding:
         return Finding("disk", Level.PROBLEM, f"{folder} cannot be written to.", "Change its owner, or set pictures.")
     free = shutil.disk_usage(folder).free
     if free < DISK_NEEDS_BYTES:
-        told = f"{free / GIB:.1f} GiB are free for pictures in {folder}."
-        return Finding("disk", Level.WARNING, told, "Delete old pictures, or set keep_pictures_days.")
+        message = f"{free / GIB:.1f} GiB are free for pictures in {folder}."
+        return Finding("disk", Level.WARNING, message, "Delete old pictures, or set keep_pictures_days.")
     return Finding("disk", Level.OK, f"{free / GIB:.0f} GiB are free for pictures in {pictures}.")
 
 

@@ -4,12 +4,12 @@ from typing import Any
 
 from generator.api.types import Error
 
-# For what the code did not foresee; the traceback is in the log.
+# The error of a bug, whose traceback is in the log.
 BUG = Error(code="internal", message="Something went wrong in the generator itself; its log has the details.")
 
 
 class GeneratorError(Exception):
-    """Base: something was refused or failed, for a reason that can be said in a sentence."""
+    """Base class: something was refused or failed, for a reason that fits into a sentence."""
 
     def __init__(
         self,
@@ -26,15 +26,15 @@ class GeneratorError(Exception):
 
 
 class Refused(GeneratorError):
-    """A request that this generator will not draw; nothing was started."""
+    """This generator will not draw the request; nothing was started."""
 
 
 class DrawingFailed(GeneratorError):
-    """A drawing that was started and gave no picture. The next one may work."""
+    """A drawing was started and gave no picture. The next one may work."""
 
 
 class CardBusy(DrawingFailed):
-    """Another program holds the memory that the drawing needs: it must wait."""
+    """Another program holds the memory that the drawing needs, so the drawing must wait."""
 
     CODE = "card_busy"
 
@@ -47,7 +47,7 @@ class WeightsMissing(DrawingFailed):
 
 
 class WeightsBroken(DrawingFailed):
-    """The model's files are here and are not its weights."""
+    """The model's files are on this machine, but cannot be loaded as its weights."""
 
     def __init__(self, model: str) -> None:
         message = f"The weights of {model} on the drawing machine are broken; its log says where."
@@ -55,15 +55,15 @@ class WeightsBroken(DrawingFailed):
 
 
 class FetchFailed(GeneratorError):
-    """Weights could not be downloaded; what came so far is kept and the next try goes on from there."""
+    """Weights could not be downloaded; what has arrived is kept, and the next try resumes there."""
 
 
-# CUDA's libraries and Triton have no error of their own for it. cuDNN says the last when no algorithm has room.
+# CUDA's libraries and Triton have no error class for it. The last is cuDNN's, when no algorithm has room.
 _OUT_OF_MEMORY = ("out of memory", "_ALLOC_FAILED", "_ALLOCATION_FAILED", "unable to find an engine to execute")
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether a drawing failed for lack of memory. torch's error is known by name: it is not imported everywhere."""
+    """Whether a drawing ran out of memory. Recognises torch's error by name: not every process imports torch."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _OUT_OF_MEMORY)

@@ -15,22 +15,22 @@ class InvalidSettings(Exception):
 
 
 def runtime_dir() -> Path:
-    """The user's runtime directory (XDG), else a folder of the user's own below /tmp."""
+    """The user's runtime directory (XDG_RUNTIME_DIR), else a private folder below /tmp."""
     return Path(os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/easel-{os.getuid()}")  # noqa: S108 - made with mode 0700
 
 
 def data_dir() -> Path:
-    """Where pictures are kept (XDG_DATA_HOME)."""
+    """The folder for pictures (XDG_DATA_HOME)."""
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "easel"
 
 
 def cache_dir() -> Path:
-    """Where what can be made again is kept (XDG_CACHE_HOME): compiled kernels, and what is fast on this card."""
+    """The folder for what can be made again (XDG_CACHE_HOME): compiled kernels, the fastest ways on this card."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "easel"
 
 
 class Settings(BaseModel):
-    """Every setting of the generator; ``deploy/generator.yml`` has each with a comment."""
+    """Every setting of the generator; ``deploy/generator.yml`` explains each."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -57,7 +57,7 @@ class Settings(BaseModel):
     max_queued_jobs: int = Field(100, ge=1)
     # A step takes seconds even on an old card and a large picture.
     step_timeout_s: float = Field(300, gt=0)
-    # From a cold disk, several gigabytes of weights.
+    # Several gigabytes of weights come from a cold disk.
     load_timeout_s: float = Field(900, gt=0)
     drain_timeout_s: float = Field(60, ge=0)
 
@@ -76,7 +76,7 @@ class Settings(BaseModel):
 
 
 def load_settings(path: Path | None) -> Settings:
-    """Read ``path``, or ``$EASEL_SETTINGS``, or take the defaults. Raises InvalidSettings."""
+    """Read ``path``, else ``$EASEL_SETTINGS``, else return the defaults. Raises InvalidSettings."""
     path = path or (Path(os.environ["EASEL_SETTINGS"]) if os.environ.get("EASEL_SETTINGS") else None)
     if path is None:
         return Settings()

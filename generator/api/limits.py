@@ -1,10 +1,10 @@
-"""Every limit on what a client may ask, with its reason. Limits of one model stand on its card."""
+"""Every limit on a client's request, with its reason. The limits of one model are on its model card."""
 
-# Nine recipes that are each as long as they may be are 216,000 characters; JSON takes twelve bytes for an emoji, but
-# nobody writes in emoji only.
+# Nine recipes of the greatest length have 216,000 characters; JSON takes twelve bytes for an emoji, but nobody writes
+# in emoji only.
 MAX_REQUEST_BYTES = 512 * 1024
 
-# Twice as long as any recipe that fits its other limits.
+# Twice the longest recipe within the other limits.
 MAX_RECIPE_CHARS = 64 * 1024
 
 # One job draws at most one sheet, whose cells are picked with the reactions 1 to 9.
@@ -25,13 +25,13 @@ MAX_SEED = 2**53 - 1
 # The theme is a folder's name.
 MAX_THEME_CHARS = 64
 
-# Two lines above a picture of a sheet; what is longer is cut there.
+# Longer than the two lines above a picture of a sheet; the sheet cuts off the rest.
 MAX_HEADING_CHARS = 200
 
-# A fact of an earlier drawing may be told again, in a note: a card's name, a version.
+# A note may repeat a fact of an earlier drawing: a card's name, a version.
 MAX_FACT_CHARS = 200
 
-# As diffusers' image to image: half of the picture is kept, about.
+# Keeps about half of the picture, as in diffusers' image to image.
 DEFAULT_STRENGTH = 0.6
 
 MAX_ID_CHARS = 64

@@ -1,6 +1,6 @@
 """The routes of the API in one table, and the OpenAPI document made from it and from the types of `generator.api`.
 
-The same table feeds the router (see `generator.service.server`), so that what is described is what is served.
+The router uses the same table (see `generator.service.server`), so the document describes what is served.
 """
 
 from dataclasses import dataclass
@@ -31,13 +31,13 @@ JPEG = "image/jpeg"
 PROMETHEUS = "text/plain"
 ANY_IMAGE = "image/*"
 
-# What a success carries: a type as JSON, bytes of a media type, or nothing.
+# The body of a success: a type as JSON, bytes of a media type, or nothing.
 Content = type[BaseModel] | str | None
 
 
 @dataclass(frozen=True)
 class Route:
-    """One call. ``name`` is the handler's name and the operation's id; ``errors`` are statuses of its own."""
+    """One call. ``name`` is the handler's name and the operation's id; ``errors`` are its own error statuses."""
 
     method: str
     path: str
@@ -68,27 +68,27 @@ ROUTES = (
         "PUT",
         "/v1/images/{sha256}",
         "keep_image",
-        "Send an image to draw from, PNG, JPEG or WebP, before the job that names it",
+        "Upload an image to draw from (PNG, JPEG or WebP) before the job that names it",
         {200: SentImage},
         (413, 422, 503),
         ANY_IMAGE,
     ),
-    Route("GET", _JOB, "status", "How a job stands", {200: JobStatus}, (404,)),
+    Route("GET", _JOB, "status", "The state of a job", {200: JobStatus}, (404,)),
     Route("DELETE", _JOB, "cancel", "Cancel a job; one that has ended stays as it is", {200: JobStatus}, (404,)),
     Route(
         "GET",
         _JOB + "/events",
         "events",
-        "The present state, what happens, the end",
+        "A stream of the job's present state, its events and its end",
         {200: NDJSON},
         (404,),
     ),
     Route("GET", _PICTURE, "picture", "A picture", {200: PNG}, (404,)),
     Route("GET", _PICTURE + "/thumbnail", "thumbnail", "A small copy of a picture", {200: JPEG}, (404,)),
     Route("GET", _PICTURE + "/recipe", "recipe", "All that is needed to draw a picture again", {200: YAML}, (404,)),
-    Route("GET", _JOB + "/sheet", "sheet", "All pictures of a job that is done on one", {200: Sheet}, (404, 409)),
-    Route("GET", _JOB + "/sheet/image", "sheet_image", "That picture", {200: JPEG}, (404, 409)),
-    Route("GET", _JOB + "/sheet/thumbnail", "sheet_thumbnail", "A small copy of it", {200: JPEG}, (404, 409)),
+    Route("GET", _JOB + "/sheet", "sheet", "The contact sheet of a job that is done", {200: Sheet}, (404, 409)),
+    Route("GET", _JOB + "/sheet/image", "sheet_image", "The contact sheet's image", {200: JPEG}, (404, 409)),
+    Route("GET", _JOB + "/sheet/thumbnail", "sheet_thumbnail", "A small copy of the sheet", {200: JPEG}, (404, 409)),
     Route("GET", _JOB + "/sheet/recipes", "sheet_recipes", "The recipes of all its pictures", {200: YAML}, (404, 409)),
     Route("DELETE", _JOB + "/pictures", "forget", "Delete the files of a job that has ended", {204: None}, (409, 422)),
     Route("POST", "/v1/pause", "pause", "Free the card at once", {200: Health}, (503,)),
@@ -98,16 +98,16 @@ ROUTES = (
 )
 
 _DESCRIPTIONS = {
-    200: "As asked",
+    200: "Success",
     201: "A new job",
-    204: "Nothing is left",
+    204: "The files are deleted",
     400: "Not JSON",
     401: "Over TCP: no token, or a wrong one",
     403: "Over TCP: another Host than this generator's",
-    404: "There is no such thing",
-    409: "It is not in the state for this",
+    404: "Not found",
+    409: "The job's state does not allow this",
     413: "The body is too large",
-    422: "It is not understood, or cannot be drawn",
+    422: "The request is invalid, or cannot be drawn",
     429: "The queue is full; Retry-After says when to try again",
     503: "Shutting down",
 }
@@ -122,7 +122,7 @@ _REF = "#/components/schemas/{model}"
 
 
 def document() -> dict[str, Any]:
-    """The OpenAPI 3.1 document."""
+    """Return the OpenAPI 3.1 document."""
     bodies = {route.body for route in ROUTES if isinstance(route.body, type)}
     answers = {content for route in ROUTES for content in route.answers.values() if isinstance(content, type)}
     _, schemas = models_json_schema(
@@ -146,7 +146,7 @@ def document() -> dict[str, Any]:
             "schemas": schemas["$defs"] | event.pop("$defs") | {"Event": event},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
-        # Over the UNIX socket none is needed.
+        # The UNIX socket needs no token.
         "security": [{"token": []}, {}],
     }
 

@@ -1,4 +1,4 @@
-"""What pydantic found wrong, as one sentence for the person who typed. Knows neither HTTP nor what was checked."""
+"""Turn pydantic's errors into one sentence for the person who typed. Knows neither HTTP nor what was checked."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from pydantic_core import ErrorDetails
 
 from generator.errors import Refused
 
-# What was typed is shown back; nobody reads more of it.
+# Nobody reads more of a value that is shown back.
 MAX_SHOWN_CHARS = 80
 
-# pydantic's name of an error: the name of its limit in the context, and the sentence after the field's name.
+# By pydantic's name of an error: the name of its limit in the context, and the sentence after the field's name.
 _SENTENCES: dict[str, tuple[str | None, str]] = {
     "missing": (None, "is missing"),
     "extra_forbidden": (None, "is not a field that this generator knows"),
@@ -37,7 +37,7 @@ _SENTENCES: dict[str, tuple[str | None, str]] = {
 
 
 def refusal(error: ValidationError) -> Refused:
-    """The first thing that is wrong, with field, value and limit."""
+    """Return the first error as a refusal with field, value and limit."""
     first = error.errors(include_url=False)[0]
     if first["type"] == "json_invalid":
         return Refused("bad_json", f"The request is not JSON: {first['ctx']['error']}.")
@@ -51,7 +51,7 @@ def refusal(error: ValidationError) -> Refused:
 
 
 def _shown(error: ErrorDetails) -> Any:
-    """The value, if it is short; of what is missing there is none."""
+    """The value, cut if it is long; None for a missing field and for anything but text and numbers."""
     value = error["input"]
     if error["type"] == "missing" or not isinstance(value, str | int | float | None):
         return None

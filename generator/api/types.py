@@ -1,7 +1,7 @@
-"""The words that cross the socket: requests, answers, events and errors of the HTTP API.
+"""The types that cross the socket: requests, answers, events and errors of the HTTP API.
 
-The server validates with these types and makes ``/openapi.json`` from them. This module knows neither aiohttp, nor the
-queue, nor how a picture is drawn.
+The server validates with these types and makes ``/openapi.json`` from them. Knows neither aiohttp, nor the queue, nor
+how a picture is drawn.
 """
 
 from enum import StrEnum
@@ -19,14 +19,14 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Term = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=limits.MAX_PROMPT_CHARS)]
 
 
-class Words(BaseModel):
-    """Base of all that crosses the socket: unknown fields are refused, values never change."""
+class ApiModel(BaseModel):
+    """Base class of everything that crosses the socket. Refuses unknown fields; instances never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Slots(Words):
-    """A structured prompt: for each slot a list of terms, compel weights included."""
+class Slots(ApiModel):
+    """A structured prompt: a list of terms for each slot, compel weights included."""
 
     subject: tuple[Term, ...] = ()
     outfit: tuple[Term, ...] = ()
@@ -35,12 +35,12 @@ class Slots(Words):
     style: tuple[Term, ...] = ()
 
     def joined(self) -> str:
-        """The flat prompt: every term, in the order of the slots."""
+        """The flat prompt: all terms, in the order of the slots."""
         return ", ".join(term for slot in SLOTS for term in getattr(self, slot))
 
 
 class EarlierFacts(BaseModel):
-    """What a recipe file says of its first drawing; compared with this machine's plan, never obeyed."""
+    """What a recipe file records of its first drawing. Compared with this machine's plan, never obeyed."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -48,8 +48,8 @@ class EarlierFacts(BaseModel):
     plan: dict[ShortText, ShortText | int | float | bool | None] | None = Field(None, max_length=40)
 
 
-class RecipeRequest(Words):
-    """One picture to draw. Only ``slots`` is needed; what is absent comes from the model's card."""
+class RecipeRequest(ApiModel):
+    """One picture to draw. Only ``slots`` is required; the model's card fills in the rest."""
 
     slots: Slots
     negative_prompt: str | None = Field(None, max_length=limits.MAX_PROMPT_CHARS)
@@ -62,9 +62,9 @@ class RecipeRequest(Words):
     guidance_scale: float | None = Field(None, allow_inf_nan=False)
     sampler: str | None = None
     tier: str | None = None
-    image: Sha256 | None = Field(None, description="What to draw from: the SHA-256 of an image that was sent before")
+    image: Sha256 | None = Field(None, description="The SHA-256 of an uploaded image to draw from")
     strength: float | None = Field(
-        None, gt=0, le=1, allow_inf_nan=False, description="How much of the image is drawn anew; only with one"
+        None, gt=0, le=1, allow_inf_nan=False, description="How much of the image is drawn anew; only with an image"
     )
     facts: EarlierFacts | None = None
 
@@ -73,10 +73,10 @@ Heading = Annotated[str, Field(max_length=limits.MAX_HEADING_CHARS)]
 Headings = Annotated[tuple[Heading, ...], Field(max_length=limits.MAX_RECIPES_PER_JOB)]
 
 
-class SheetRequest(Words):
-    """What stands on a contact sheet of a job's pictures, which come row by row.
+class SheetRequest(ApiModel):
+    """The headings of a contact sheet; the job's pictures fill it row by row.
 
-    Without ``rows``, ``columns`` are the headings of the pictures themselves.
+    Without ``rows``, ``columns`` has a heading for each picture.
     """
 
     columns: Headings = Field(min_length=1)
@@ -87,21 +87,21 @@ class SheetRequest(Words):
         return len(self.columns) * max(1, len(self.rows))
 
 
-class JobRequest(Words):
-    """``PUT /v1/jobs/{id}``: who asks (opaque, for fair turns) and what to draw, in order."""
+class JobRequest(ApiModel):
+    """The body of ``PUT /v1/jobs/{id}``: the requester (opaque, for the fair queue) and what to draw, in order."""
 
     requester: str = Field(min_length=1, max_length=limits.MAX_REQUESTER_CHARS)
     recipes: tuple[RecipeRequest, ...] = Field(min_length=1, max_length=limits.MAX_RECIPES_PER_JOB)
     sheet: SheetRequest | None = None
     replaces: JobId | None = Field(
         None,
-        description="A job of the same requester: if it is still queued it is cancelled, and this one takes its place; "
-        "else it is left alone, and this one is queued behind",
+        description="A job of the same requester. While it is queued it is cancelled and this one takes its place; "
+        "else it is left alone and this one joins the queue",
     )
 
 
-class Recipe(Words):
-    """All that is needed to draw one picture again, every field filled."""
+class Recipe(ApiModel):
+    """All that is needed to draw one picture again, with every field filled in."""
 
     slots: Slots
     negative_prompt: str
@@ -114,7 +114,7 @@ class Recipe(Words):
     guidance_scale: float
     sampler: str
     tier: str
-    # Image to image: the SHA-256 of the picture's bytes, and how much of it is drawn anew; both or neither.
+    # Image to image: the SHA-256 of the image's bytes, and how much of it is drawn anew; both or neither.
     image: str | None = None
     strength: float | None = None
 
@@ -128,11 +128,11 @@ class Recipe(Words):
 
     @property
     def steps_drawn(self) -> int:
-        """Drawing from an image begins in the midst of the steps, as in diffusers."""
+        """The number of steps that are drawn: an image skips the first ones, as in diffusers."""
         return self.steps if self.strength is None else min(int(self.steps * self.strength), self.steps)
 
 
-class Facts(Words):
+class Facts(ApiModel):
     """How and when a picture was drawn. ``plan`` is what this machine chose: device, dtype, tiling, versions."""
 
     job: str
@@ -143,8 +143,8 @@ class Facts(Words):
     notes: tuple[str, ...] = Field((), description="Sentences for the person: what was left out, why pixels may differ")
 
 
-class ImageFile(Words):
-    """What is to be known of an image before its bytes are fetched, and of the small copy of it."""
+class ImageFile(ApiModel):
+    """An image and its thumbnail, described before their bytes are fetched."""
 
     filename: str
     mimetype: str
@@ -159,9 +159,9 @@ class ImageFile(Words):
 
 
 class Picture(ImageFile):
-    """A result. The bytes are at ``/v1/jobs/{id}/pictures/{n}``, with ``/thumbnail`` and ``/recipe`` beside them.
+    """A drawn picture. The bytes are at ``/v1/jobs/{id}/pictures/{n}``, with ``/thumbnail`` and ``/recipe`` below it.
 
-    Width and height are those of the bytes; the recipe's are smaller where the card enlarges.
+    Width and height describe the bytes; the recipe's are smaller for a model whose card enlarges pictures.
     """
 
     n: int
@@ -171,18 +171,18 @@ class Picture(ImageFile):
 
 
 class Sheet(ImageFile):
-    """A job's pictures on one. The bytes are at ``/v1/jobs/{id}/sheet/image``, with ``/thumbnail`` and ``/recipes``."""
+    """A job's contact sheet. The bytes are at ``/v1/jobs/{id}/sheet/image``, with ``/thumbnail`` and ``/recipes``."""
 
 
-class SentImage(Words):
-    """A picture to draw from, as ``PUT /v1/images/{sha256}`` keeps it: its sides as it is looked at."""
+class SentImage(ApiModel):
+    """An uploaded image, the answer to ``PUT /v1/images/{sha256}``: its sides as it is viewed, upright."""
 
     sha256: str
     width: int
     height: int
 
 
-class Error(Words):
+class Error(ApiModel):
     """Why something was refused or failed. ``message`` is a sentence that may be shown to the person who typed."""
 
     code: str
@@ -193,7 +193,7 @@ class Error(Words):
     choices: tuple[str, ...] | None = None
 
 
-class ErrorAnswer(Words):
+class ErrorAnswer(ApiModel):
     error: Error
 
 
@@ -209,9 +209,11 @@ class JobState(StrEnum):
         return self in (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
 
 
-class JobStatus(Words):
-    """Where a job is. ``position`` counts from 1 while queued, ``eta_s`` is until its last picture, in seconds;
-    ``waiting_for`` is a sentence when nothing moves."""
+class JobStatus(ApiModel):
+    """The state of a job. ``position`` counts from 1 while queued, ``eta_s`` is in seconds until the last picture.
+
+    ``waiting_for`` is a sentence while nothing moves.
+    """
 
     id: str
     state: JobState
@@ -222,21 +224,21 @@ class JobStatus(Words):
     error: Error | None = None
 
 
-class StateEvent(Words):
+class StateEvent(ApiModel):
     """The first line of every events stream."""
 
     event: Literal["state"] = "state"
     job: JobStatus
 
 
-class PositionEvent(Words):
+class PositionEvent(ApiModel):
     event: Literal["position"] = "position"
     position: int
     eta_s: float | None = None
     waiting_for: str | None = None
 
 
-class ProgressEvent(Words):
+class ProgressEvent(ApiModel):
     event: Literal["progress"] = "progress"
     n: int = Field(description="Which picture of the job, from 0")
     step: int
@@ -244,25 +246,25 @@ class ProgressEvent(Words):
     eta_s: float | None = None
 
 
-class PreviewEvent(Words):
+class PreviewEvent(ApiModel):
     event: Literal["preview"] = "preview"
     n: int = Field(description="Which picture of the job, from 0")
     image: str = Field(description="What it looks like so far: a small JPEG, as a data: URL")
 
 
-class PictureEvent(Words):
+class PictureEvent(ApiModel):
     event: Literal["picture"] = "picture"
     picture: Picture
 
 
-class EndEvent(Words):
+class EndEvent(ApiModel):
     """The last line: ``done``, ``failed`` or ``cancelled``. A stream that ends without one was cut off."""
 
     event: Literal["done", "failed", "cancelled"]
     job: JobStatus
 
 
-class HeartbeatEvent(Words):
+class HeartbeatEvent(ApiModel):
     event: Literal["heartbeat"] = "heartbeat"
 
 
@@ -275,36 +277,36 @@ Event = Annotated[
 class ServiceState(StrEnum):
     LOADING = "loading"
     READY = "ready"
-    # Nothing is loaded, since nobody draws; the next job loads it.
+    # No model is loaded, since nobody draws; the next job loads one.
     IDLE = "idle"
     PAUSED = "paused"
     DRAINING = "draining"
 
 
-class Memory(Words):
-    """The memory of what draws, a card's own or a machine's, and how much of it is in use by anybody, games too."""
+class Memory(ApiModel):
+    """The memory of the device that draws, and how much of it all programs use, games included."""
 
     used_bytes: int
     total_bytes: int
 
 
-class Health(Words):
+class Health(ApiModel):
     state: ServiceState
     device: str | None
-    models: tuple[str, ...] = Field(description="Loaded now")
-    memory: Memory | None = Field(None, description="As it was at the last step; null while nothing is loaded")
+    models: tuple[str, ...] = Field(description="Loaded models")
+    memory: Memory | None = Field(None, description="Measured at the last step; null while no model is loaded")
     queued: int
     running: int
     steps_per_second: float | None = Field(description="Measured over the last pictures")
     version: str
 
 
-class Size(Words):
+class Size(ApiModel):
     width: int
     height: int
 
 
-class CardDefaults(Words):
+class CardDefaults(ApiModel):
     width: int
     height: int
     steps: int
@@ -314,11 +316,11 @@ class CardDefaults(Words):
     negative_prompt: str
 
 
-class CardLimits(Words):
+class CardLimits(ApiModel):
     min_side: int
     max_side: int
     max_pixels: int
-    max_side_from_image: int = Field(description="Of what is drawn from an image: that gives the composition")
+    max_side_from_image: int = Field(description="For drawing from an image, which gives the composition")
     max_pixels_from_image: int
     side_multiple: int
     max_steps: int
@@ -327,18 +329,18 @@ class CardLimits(Words):
     max_tokens: int = Field(description="Tokens of the prompt that reach the model; the rest is left out, with a note")
 
 
-class CardDraft(Words):
-    """What holds for the tier draft in place of the defaults and limits."""
+class CardDraft(ApiModel):
+    """The defaults and limits of the tier draft, in place of the model's own."""
 
     steps: int
     guidance_scale: float
     max_guidance_scale: float
     sampler: str
-    lora: str | None = Field(description="Where the LoRA comes from that a draft is drawn with; null: with none")
+    lora: str | None = Field(description="The source of the LoRA that drafts are drawn with; null: drafts use no LoRA")
 
 
-class ModelCard(Words):
-    """What is told of a model. ``available`` is false while its weights are not on this machine."""
+class ModelCard(ApiModel):
+    """A model and its limits. ``available`` is false while its weights are not on this machine."""
 
     name: str
     family: str
@@ -354,7 +356,7 @@ class ModelCard(Words):
     draft: CardDraft
 
 
-class RequestLimits(Words):
+class RequestLimits(ApiModel):
     max_recipes_per_job: int = limits.MAX_RECIPES_PER_JOB
     max_prompt_chars: int = limits.MAX_PROMPT_CHARS
     max_nesting: int = limits.MAX_NESTING
@@ -365,7 +367,7 @@ class RequestLimits(Words):
     max_queued_jobs: int
 
 
-class Capabilities(Words):
+class Capabilities(ApiModel):
     version: str
     default_model: str
     models: tuple[ModelCard, ...]

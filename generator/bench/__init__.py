@@ -1,1 +1,1 @@
-"""``python -m generator bench``: the stock diffusers pipeline beside ours, in one run on this machine."""
+"""``python -m generator bench``: measure stock diffusers and Easel in one run on this machine."""

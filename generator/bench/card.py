@@ -1,4 +1,4 @@
-"""R1 to R4, R8 and R13: what is measured only where there is a card."""
+"""R1 to R4, R8 and R13: the measurements that need a card."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from generator.bench.figures import Report, figure
 from generator.bench.operations import operations
 from generator.bench.ours import Ours
 from generator.bench.stock import Stock
-from generator.bench.subject import Subject, told
+from generator.bench.subject import Subject, size_label
 from generator.bench.timing import in_turns, measured, ratios
 from generator.engine.needs import GIB
 from generator.settings import Settings
@@ -36,15 +36,15 @@ CAP_GIB = 8.0
 
 @dataclass(frozen=True)
 class SmallCard:
-    """What a ballast leaves free, and the most that a drawing may take of it."""
+    """How much memory a ballast leaves free, and the most that a drawing may take of it."""
 
     left_gib: float
     most_gib: float
 
 
-# Too little for all parts at once, so that the engine keeps the text encoders in RAM.
+# Too little for all parts at once: the engine keeps the text encoders in RAM.
 LEAN = SmallCard(left_gib=5.0, most_gib=4.0)
-# Models with a UNet that alone is larger: a screen takes the rest of such a card.
+# For models whose UNet alone is larger than that; a screen takes the rest of such a card.
 LARGE = {name: SmallCard(left_gib=7.6, most_gib=CAP_GIB) for name in ("sdxl-turbo", "proteus-v0.2")}
 
 _TOGETHER = 8
@@ -54,7 +54,7 @@ _STEPS_COMPARED = 4
 
 
 def measure_card(report: Report, subject: Subject, ours: Ours, stock: Stock, *, repeats: int) -> None:
-    """Speed, at the native size: beside the stock pipeline, beside the card's own arithmetic, and in company."""
+    """R1, R3 and R4, speed at the native size: against the stock pipeline, against the card's peak, and batched."""
     size = subject.native
 
     def company(turn: int) -> None:
@@ -69,12 +69,14 @@ def measure_card(report: Report, subject: Subject, ours: Ours, stock: Stock, *, 
     seconds = {name: one.seconds for name, one in taken.items()}
     together = [turn / _TOGETHER for turn in seconds["together"]]
     floor_s = operations(ours, subject.recipe(0, size)) / peak_flops(ours)
-    report.rows["R1"] = {told(size): figure(ratios(seconds["stock"], seconds["alone"]), LEAST_OF_STOCK, at_least=True)}
+    report.rows["R1"] = {
+        size_label(size): figure(ratios(seconds["stock"], seconds["alone"]), LEAST_OF_STOCK, at_least=True)
+    }
     report.rows["R3"] = {
         name: figure([one / floor_s for one in values], MOST_OF_FLOOR[name])
         for name, values in (("alone", seconds["alone"]), ("eight together", together))
     }
-    report.rows["R4"] = {told(size): figure(ratios(seconds["alone"], together), LEAST_TOGETHER, at_least=True)}
+    report.rows["R4"] = {size_label(size): figure(ratios(seconds["alone"], together), LEAST_TOGETHER, at_least=True)}
     report.details["card"] = {
         "peak TFLOP/s": round(peak_flops(ours) / 1e12, 1),
         "seconds": {name: round(median(values), 3) for name, values in seconds.items()},
@@ -84,7 +86,7 @@ def measure_card(report: Report, subject: Subject, ours: Ours, stock: Stock, *, 
 
 
 def measure_compiled(report: Report, subject: Subject, ours: Ours, stock: Stock, *, repeats: int) -> None:
-    """R2: diffusers' documented best in place of the stock pipeline as it comes. Takes minutes to compile."""
+    """R2: against the stock pipeline in diffusers' fastest documented form. Takes minutes to compile."""
     size = subject.native
     first_s = measured(lambda: stock.compile().picture(subject.recipe(0, size)))
     ways = {
@@ -93,7 +95,7 @@ def measure_compiled(report: Report, subject: Subject, ours: Ours, stock: Stock,
     }
     taken = in_turns(ways, repeats=repeats, what="R2")
     by_turn = ratios(taken["compiled"].seconds, taken["ours"].seconds)
-    report.rows["R2"] = {told(size): figure(by_turn, LEAST_OF_COMPILED, at_least=True)}
+    report.rows["R2"] = {size_label(size): figure(by_turn, LEAST_OF_COMPILED, at_least=True)}
     report.details["compiled"] = {
         "seconds": {name: round(median(one.seconds), 3) for name, one in taken.items()},
         "first picture, s": round(first_s, 1),
@@ -101,7 +103,7 @@ def measure_compiled(report: Report, subject: Subject, ours: Ours, stock: Stock,
 
 
 def measure_sdxl(report: Report, subject: Subject, settings: Settings, *, repeats: int) -> None:
-    """R13: pictures a second of eight at once, from their texts to the bytes of their PNGs."""
+    """R13: pictures per second, eight at once, from their prompts to the bytes of their PNGs."""
     ours = Ours(settings)
     changes = {"guidance_scale": SDXL_GUIDANCE, "sampler": SDXL_SAMPLER}
 
@@ -113,12 +115,12 @@ def measure_sdxl(report: Report, subject: Subject, settings: Settings, *, repeat
 
     taken = in_turns({"eight": eight}, repeats=repeats, what="R13")
     a_second = [_TOGETHER / spent for spent in taken["eight"].seconds]
-    report.rows["R13"] = {told(subject.native): figure(a_second, LEAST_A_SECOND, unit="/s", at_least=True)}
+    report.rows["R13"] = {size_label(subject.native): figure(a_second, LEAST_A_SECOND, unit="/s", at_least=True)}
     report.details["SDXL"] = {"at once": ours.engine.models.get(subject.name).at_once, **_exactness(ours, recipe(0))}
 
 
 def _ways(ours: Ours, recipe: Recipe) -> dict[str, Any]:
-    """What a picture is made of, and what recorded calls and fused kernels change in it."""
+    """How a picture's time is spent, and what captured graphs and fused kernels change in the picture."""
     graphs = ours.start(recipe).model.graphs
     if not graphs.is_on:
         return {"made of": made_of(ours, recipe), "recorded": "no, since that is not faster here"}
@@ -135,7 +137,7 @@ def _ways(ours: Ours, recipe: Recipe) -> dict[str, Any]:
 
 
 def _exactness(ours: Ours, recipe: Recipe) -> dict[str, Any]:
-    """How far a whole picture is from the same by torch's kernels, decoded in fp32: in levels of 255."""
+    """How far a picture is from the one that torch's kernels draw and decode in fp32, in levels of 255."""
     cached = ours.engine.models.get(recipe.model)
     if not cached.fused:
         return {"kernels": "torch's, since fused ones are not faster here"}
@@ -161,7 +163,7 @@ def _exactness(ours: Ours, recipe: Recipe) -> dict[str, Any]:
 
 
 def measure_memory(report: Report, subject: Subject, settings: Settings) -> None:
-    """The peak of drawing one picture, as torch counts it, on a card that has only ``CAP_GIB``."""
+    """R8: the peak of drawing one picture, as torch counts it, on a card cut down to ``CAP_GIB``."""
     card = LARGE.get(subject.name, LEAN)
     with _ballast(card.left_gib) as ballast_bytes:
         ours = Ours(settings.model_copy(update={"max_at_once": 1}))
@@ -169,11 +171,11 @@ def measure_memory(report: Report, subject: Subject, settings: Settings) -> None
         ours.picture(subject.recipe(0, subject.native))
         peak = (torch.cuda.max_memory_allocated() - ballast_bytes) / GIB
         arrangement = ours.engine.models.get(subject.name).model.arrangement
-    report.rows["R8"] = {f"{told(subject.native)}, {arrangement}": figure([peak], card.most_gib, unit="GiB")}
+    report.rows["R8"] = {f"{size_label(subject.native)}, {arrangement}": figure([peak], card.most_gib, unit="GiB")}
 
 
 def copy_seconds(subject: Subject) -> float:
-    """What copying as many bytes as the weights are to the card takes; 0 without a card."""
+    """The seconds of copying as many bytes as the weights have to the card; 0 without a card."""
     if not torch.cuda.is_available():
         return 0.0
     size = sum(file.stat().st_size for file in subject.located.folder.rglob("*.safetensors"))
@@ -182,7 +184,7 @@ def copy_seconds(subject: Subject) -> float:
 
 
 def peak_flops(ours: Ours) -> float:
-    """Operations a second of the best product of two large matrices, in the dtype that the UNet computes in."""
+    """The card's peak operations per second: a product of two large matrices in the UNet's dtype."""
     side = _MATMUL_SIDE
     a = torch.randn(side, side, device=ours.device, dtype=ours.dtype)
     return 2 * side**3 / min(measured(lambda: torch.mm(a, a)) for _ in range(_REPEATS))
@@ -190,7 +192,7 @@ def peak_flops(ours: Ours) -> float:
 
 @contextmanager
 def _ballast(left_gib: float) -> Iterator[int]:
-    """Its bytes; it leaves ``left_gib`` free. torch may not take more than ``CAP_GIB`` beside it."""
+    """Fill the card up to ``left_gib`` free, and limit torch to ``CAP_GIB`` beside it; yields the ballast's bytes."""
     torch.cuda.empty_cache()
     free, total = torch.cuda.mem_get_info()
     size = max(0, free - int(left_gib * GIB))

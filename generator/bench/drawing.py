@@ -1,4 +1,4 @@
-"""R6, R9 and R12: the engine beside the stock pipeline, its tiers beside each other, previews on and off."""
+"""R6, R9 and R12: the engine against the stock pipeline, its tiers against each other, previews on and off."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -10,10 +10,10 @@ from generator.bench.figures import Report, figure
 from generator.bench.operations import operations
 from generator.bench.ours import Ours
 from generator.bench.stock import Stock
-from generator.bench.subject import Subject, told
+from generator.bench.subject import Subject, size_label
 from generator.bench.timing import Taken, in_turns, ratios
 
-# The share of the time of ``exact``.
+# The greatest share of the time of ``exact``.
 MOST_OF_EXACT = {"balanced": 0.83, "fast": 0.40}
 
 # How much longer previews may take a picture.
@@ -24,10 +24,10 @@ LEAST_OF_STOCK = 1.0
 
 
 def measure_drawing(report: Report, subject: Subject, ours: Ours, stock: Stock, *, repeats: int) -> None:
-    """Stock pipeline and all tiers in turns at every size.
+    """R6 and R12: the stock pipeline and all tiers in turns, at every size.
 
-    At a small model's own size much of a call's time is the call itself, which no tier can leave out; at the largest,
-    nearly all is arithmetic.
+    At a small model's native size the call itself takes much of the time, and no tier can save that; at the largest
+    size nearly all is arithmetic.
     """
     report.rows["R6"], report.rows["R12"] = {}, {}
     report.details["tiers"] = {}
@@ -35,14 +35,14 @@ def measure_drawing(report: Report, subject: Subject, ours: Ours, stock: Stock, 
         recipe = partial(subject.recipe, size=size)
         ways: dict[str, Callable[[int], object]] = {"stock": partial(_drawn, stock.picture, recipe)}
         ways |= {tier: partial(_drawn, ours.picture, partial(recipe, tier=tier)) for tier in subject.tiers}
-        taken = in_turns(ways, repeats=repeats, what=f"R6, R12 at {told(size)}")
+        taken = in_turns(ways, repeats=repeats, what=f"R6, R12 at {size_label(size)}")
         stock_by_ours = ratios(taken["stock"].seconds, taken["exact"].seconds)
-        report.rows["R12"][told(size)] = figure(stock_by_ours, LEAST_OF_STOCK, at_least=True)
+        report.rows["R12"][size_label(size)] = figure(stock_by_ours, LEAST_OF_STOCK, at_least=True)
         report.rows["R6"] |= {
-            f"{tier}, {told(size)}": figure(ratios(taken[tier].seconds, taken["exact"].seconds), most)
+            f"{tier}, {size_label(size)}": figure(ratios(taken[tier].seconds, taken["exact"].seconds), most)
             for tier, most in MOST_OF_EXACT.items()
         }
-        report.details["tiers"][told(size)] = _tiers(
+        report.details["tiers"][size_label(size)] = _tiers(
             ours, {tier: recipe(0, tier=tier) for tier in subject.tiers}, taken
         )
 
@@ -52,21 +52,23 @@ def _drawn(picture: Callable[[Recipe], bytes], recipe: Callable[[int], Recipe], 
 
 
 def measure_previews(report: Report, subject: Subject, ours: Ours, *, repeats: int) -> None:
+    """R9: pictures with previews against pictures without."""
+
     def drawn(turn: int, *, previews: bool) -> bytes:
         return ours.picture(subject.recipe(turn, subject.native), previews=previews)
 
     ways = {"on": partial(drawn, previews=True), "off": partial(drawn, previews=False)}
     taken = in_turns(ways, repeats=repeats, what="R9, previews")
     by_turn = ratios(taken["on"].seconds, taken["off"].seconds)
-    report.rows["R9"] = {told(subject.native): figure(by_turn, MOST_WITH_PREVIEWS)}
+    report.rows["R9"] = {size_label(subject.native): figure(by_turn, MOST_WITH_PREVIEWS)}
     report.details["previews"] = {"processor": _median_ratio(taken["on"].processor, taken["off"].processor)}
 
 
 def _tiers(ours: Ours, recipes: Mapping[str, Recipe], taken: Mapping[str, Taken]) -> dict[str, Any]:
-    """What each tier's time is made of, and its shares of ``exact``: of time, processor time and operations."""
+    """How each tier spends its time, and its shares of ``exact`` in time, processor time and operations."""
     counted = {tier: operations(ours, recipe) for tier, recipe in recipes.items()}
 
-    def told_of(way: str) -> dict[str, Any]:
+    def compared(way: str) -> dict[str, Any]:
         exact = taken["exact"]
         of_exact = {
             "time": _median_ratio(taken[way].seconds, exact.seconds),
@@ -77,14 +79,14 @@ def _tiers(ours: Ours, recipes: Mapping[str, Recipe], taken: Mapping[str, Taken]
         return {"seconds": round(median(taken[way].seconds), 3), "of exact": of_exact}
 
     tiers = {
-        tier: {**told_of(tier), "GFLOP": round(counted[tier] / 1e9, 2), "made of": made_of(ours, recipe)}
+        tier: {**compared(tier), "GFLOP": round(counted[tier] / 1e9, 2), "made of": made_of(ours, recipe)}
         for tier, recipe in recipes.items()
     }
-    return {"stock": told_of("stock"), **tiers}
+    return {"stock": compared("stock"), **tiers}
 
 
 def made_of(ours: Ours, recipe: Recipe) -> dict[str, str]:
-    """How often each kind of work comes in a drawing, and how long it takes."""
+    """Format how often each kind of work occurs in a drawing, and its median time."""
     return {kind: f"{len(times)} of {1000 * median(times):.1f} ms" for kind, times in ours.parts(recipe).items()}
 
 

@@ -1,4 +1,4 @@
-"""Figures beside their targets, as JSON and as a table. Knows neither torch nor how anything is measured."""
+"""Figures with their targets, as JSON and as a table. Knows neither torch nor how anything is measured."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,9 +8,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Figure:
-    """A median and what it should be: at most ``target``, or at least. Without a ``unit`` it is a ratio.
+    """A median that should be at most ``target``, or with ``at_least`` no less. Without a ``unit`` it is a ratio.
 
-    ``spread`` is from the lower to the upper quartile of the single values: how noisy the machine was.
+    ``spread`` is the interquartile range of the single values: how noisy the machine was.
     """
 
     value: float
@@ -25,10 +25,10 @@ class Figure:
 
     @property
     def margin(self) -> float:
-        """Above 1 there is room to the target; for figures that are compared with each other."""
+        """How far the target is exceeded, as a ratio: 1 just meets it. Compares figures with each other."""
         return self.value / self.target if self.at_least else self.target / max(self.value, 1e-9)
 
-    def told(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         unit = {"unit": self.unit} if self.unit else {}
         return {
             "value": round(self.value, 4),
@@ -40,19 +40,19 @@ class Figure:
 
 
 def figure(values: Sequence[float], target: float, *, unit: str = "", at_least: bool = False) -> Figure:
-    """The median of single values, each made of things that were measured right after each other."""
+    """Make a figure of single values, each from measurements that were taken right after each other."""
     lower, _, upper = quantiles(values, n=4, method="inclusive") if len(values) > 1 else (values[0],) * 3
     return Figure(median(values), target, upper - lower, unit, at_least)
 
 
 @dataclass
 class Report:
-    """All that one run found. A row may have several figures, for sizes or tiers: the worst one speaks for it."""
+    """The results of one run. A row may have several figures, for sizes or tiers; the worst one represents it."""
 
     rows: dict[str, dict[str, Figure]] = field(default_factory=dict)
-    # What the rows are made of, in figures without a target.
+    # Figures without a target that explain the rows.
     details: dict[str, Any] = field(default_factory=dict)
-    # Why there is no figure, by row.
+    # The reason why a row has no figure, by row.
     not_measured: dict[str, str] = field(default_factory=dict)
     # Machine, versions and command.
     facts: dict[str, Any] = field(default_factory=dict)
@@ -78,7 +78,7 @@ class Report:
 
 def _row(parts: Mapping[str, Figure]) -> dict[str, Any]:
     worst = min(parts.values(), key=lambda one: one.margin)
-    return {**worst.told(), "parts": {name: one.told() for name, one in parts.items()}}
+    return {**worst.as_json(), "parts": {name: one.as_json() for name, one in parts.items()}}
 
 
 def _number(row: str) -> int:

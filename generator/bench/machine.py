@@ -1,4 +1,4 @@
-"""Where a run was made: machine, versions, date and command, without which a figure says nothing."""
+"""The facts of a run, without which its figures mean nothing: machine, versions, date and command."""
 
 import os
 import platform
@@ -26,7 +26,7 @@ def facts(label: str, *, device: torch.device, dtype: torch.dtype, repeats: int)
             "cores": os.cpu_count(),
             "threads": torch.get_num_threads(),
             "memory_gib": round(psutil.virtual_memory().total / 1024**3, 1),
-            # Above the number of cores others had work to do as well.
+            # Above the number of cores, other programs were busy as well.
             "load_average": round(os.getloadavg()[1], 2),
         },
         "versions": {
@@ -41,7 +41,7 @@ def facts(label: str, *, device: torch.device, dtype: torch.dtype, repeats: int)
 
 
 def _processor() -> str:
-    """As Linux names it; elsewhere its architecture."""
+    """The processor's name on Linux; elsewhere its architecture."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

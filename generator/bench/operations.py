@@ -1,4 +1,4 @@
-"""How many operations a drawing's calls of the UNet are, counted by torch as they happen. One multiply-add is two."""
+"""Count the operations of a drawing's UNet calls, with torch's counter. A multiply-add counts as two."""
 
 from typing import Any
 
@@ -10,19 +10,19 @@ from generator.bench.ours import Ours
 
 
 def _attention(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    """From three shapes (rows, heads, tokens, width): each query's product with all keys, then with all values."""
+    """Count the products of each query with all keys, then with all values; shapes are (rows, heads, tokens, width)."""
     rows, heads, queries, width = query
     return int(2 * rows * heads * queries * key[-2] * (width + value[-1]))
 
 
-# The counter knows the attention of cards only.
+# torch's counter knows the attention of cards only.
 _OF_THE_CPU = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention}
 
 
 def operations(ours: Ours, recipe: Recipe) -> int:
-    """Of all steps; the text encoders and the VAE are the same in every tier."""
+    """Count the operations of all steps. Leaves out the text encoders and the VAE, which every tier runs alike."""
     drawing = ours.start(recipe)
-    # A replay of a recorded call would be no operation at all.
+    # The counter does not see the operations of a replay.
     graphs = drawing.model.graphs
     was_on, graphs.is_on = graphs.is_on, False
     with FlopCounterMode(display=False, custom_mapping=_OF_THE_CPU) as counter:

@@ -1,4 +1,4 @@
-"""Our engine, drawing one picture at a time as the worker would, up to the bytes of the PNG."""
+"""Easel's engine as the worker calls it, up to the bytes of the PNG. Knows neither the service nor stock diffusers."""
 
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +21,7 @@ class Ours:
     def __init__(self, settings: Settings) -> None:
         self.engine = make_engine(settings)
         self._name = settings.default_model
-        # Of a household's many pictures the first ones are no measure.
+        # Among a household's many pictures the first ones do not matter, so the trace comes early.
         self.engine.models.get(self._name).model.graphs.calls_before_a_trace = 2
 
     @property
@@ -42,7 +42,7 @@ class Ours:
         return self._finish(drawing)
 
     def pictures(self, recipes: list[Recipe]) -> None:
-        """All of them together, as many in a call as was measured to be faster; PNGs are made beside, as in service."""
+        """Draw all together, as many in a call as the engine found fastest; encode PNGs in threads, as the service."""
         drawings = [self.start(recipe) for recipe in recipes]
         while drawings[0].step < drawings[0].steps:
             self.engine.step(drawings)
@@ -52,21 +52,21 @@ class Ours:
             one.result()
 
     def latents(self, recipe: Recipe, *, steps: int) -> torch.Tensor:
-        """As they are after the first ``steps``."""
+        """Return the latents after the first ``steps``."""
         drawing = self.start(recipe)
         for _ in range(steps):
             self.engine.step([drawing])
         return drawing.latents
 
     def pixels(self, recipe: Recipe) -> torch.Tensor:
-        """(height, width, 3), in levels of 255."""
+        """Draw one picture: (height, width, 3) floats, 0 to 255."""
         drawing = self.start(recipe)
         while drawing.step < drawing.steps:
             self.engine.step([drawing])
         return torch.from_numpy(np.asarray(self.engine.finish(drawing).image).astype(np.float32))
 
     def parts(self, recipe: Recipe) -> dict[str, list[float]]:
-        """The seconds of one picture by what was done: a list for each kind of step."""
+        """Draw one picture; return the seconds of every part of it, by kind of work."""
         seconds: defaultdict[str, list[float]] = defaultdict(list)
         drawings: list[Drawing] = []
         seconds["text and noise"].append(measured(lambda: drawings.append(self.start(recipe))))

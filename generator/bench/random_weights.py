@@ -1,4 +1,4 @@
-"""A model whose weights are not here, with random ones: the true architecture, which takes the true time on a card."""
+"""Random weights for a model that is not on this machine: its true architecture takes the true time on a card."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -14,8 +14,8 @@ from diffusers import (
 )
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
-# What differs from diffusers' own defaults, which are those of Stable Diffusion 1. Each is the model's own
-# unet/config.json, as the models' repositories have it.
+# What differs from diffusers' defaults, which are Stable Diffusion 1's. Source: unet/config.json in each model's
+# repository.
 _SD_BLOCKS = {
     "block_out_channels": (320, 640, 1280, 1280),
     "down_block_types": ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
@@ -65,8 +65,8 @@ def make_unet(name: str) -> UNet2DConditionModel:
 
 
 def save_random(name: str, folder: Path) -> None:
-    """Write the pipeline in diffusers' layout, in fp16. Made on the card, where random numbers are quick."""
-    # Any would do: pocket's are on every machine.
+    """Write a random pipeline in diffusers' layout, in fp16. Makes it on the card, where random numbers are quick."""
+    # Any tokenizer would do: pocket's are on every machine.
     pocket = str(files("generator.pocket") / "weights")
     words, more_words = (CLIPTokenizer.from_pretrained(pocket, subfolder=part) for part in ("tokenizer", "tokenizer_2"))
     with torch.device("cuda"):

@@ -1,4 +1,4 @@
-"""The whole of ``python -m generator bench``: what is measured on this machine, in order."""
+"""Run ``python -m generator bench``: everything that can be measured on this machine, in order."""
 
 import asyncio
 import gc
@@ -36,7 +36,7 @@ ROWS = ("R1", "R2", "R3", "R4", "R6", "R7", "R8", "R9", "R11", "R12", "R13")
 
 
 def bench(settings: Settings, model: str | None, *, repeats: int, rows: Collection[str] = ROWS) -> Report:
-    """Measures ``rows`` and what is measured with them. Raises GeneratorError where the model cannot draw here."""
+    """Measure ``rows``, and the rows that share their runs. Raises GeneratorError if the model cannot draw here."""
     wanted = set(rows)
     if unknown := sorted(wanted.difference(ROWS)):
         message = f"“{unknown[0]}” is not a row that is measured here. There is: {', '.join(ROWS)}."
@@ -49,7 +49,7 @@ def bench(settings: Settings, model: str | None, *, repeats: int, rows: Collecti
         uses_card = has_card(settings) and torch.cuda.is_available()
 
         def measure(rows: set[str], work: Callable[[], object]) -> None:
-            """Rows that are measured together. What fails is reported in their place, and the rest is measured."""
+            """Measure rows that share a run. A failure is reported in their place, and the other rows go on."""
             if not wanted & rows:
                 return
             try:
@@ -59,13 +59,13 @@ def bench(settings: Settings, model: str | None, *, repeats: int, rows: Collecti
                 reason = f"{type(error).__name__}: {error}".splitlines()[0]
                 report.not_measured |= {row: reason for row in wanted & rows if row not in report.rows}
 
-        # 1. The service first, and memory: nothing of ours is on the card yet.
+        # 1. The service and memory first, while the card is empty.
         measure({"R7", "R11"}, lambda: _measure_service(report, subject, settings, repeats=repeats))
         if uses_card:
             measure({"R8"}, partial(measure_memory, report, subject, settings))
             gc.collect()
 
-        # 2. The engine beside the stock pipeline.
+        # 2. The engine against the stock pipeline.
         ours = Ours(settings)
         report.facts = facts(subject.label, device=ours.device, dtype=ours.dtype, repeats=repeats)
         measure({"R9"}, partial(measure_previews, report, subject, ours, repeats=repeats))
@@ -75,7 +75,7 @@ def bench(settings: Settings, model: str | None, *, repeats: int, rows: Collecti
             measure({"R6", "R12"}, partial(measure_drawing, *beside, repeats=repeats))
             if uses_card:
                 measure({"R1", "R3", "R4"}, partial(measure_card, *beside, repeats=repeats))
-                # Last of these: the stock pipeline stays compiled.
+                # R2 comes last, since the stock pipeline stays compiled.
                 measure({"R2"}, partial(measure_compiled, *beside, repeats=repeats))
             del stock, beside
         del ours
@@ -100,7 +100,7 @@ def _measure_sdxl(report: Report, settings: Settings, folder: Path, *, repeats: 
 
 
 def _subject(settings: Settings, name: str, folder: Path) -> Subject:
-    """The model with its own weights, or, where there is a card to draw with them, with random ones."""
+    """The model with its own weights, or with random ones if there is a card. Raises Refused and WeightsMissing."""
     cards = all_cards(settings)
     if name not in cards:
         raise Refused("unknown_choice", f"“{name}” is not a model. There is: {', '.join(cards)}.", choices=tuple(cards))

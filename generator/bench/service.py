@@ -1,4 +1,4 @@
-"""R7 and R11: the whole service, a process of its own, over its UNIX socket."""
+"""R7 and R11: the whole service in a process of its own, measured over its UNIX socket."""
 
 import asyncio
 import json
@@ -22,25 +22,25 @@ from generator.bench.timing import warm_up
 from generator.errors import DrawingFailed
 from generator.settings import Settings
 
-# Beside the time on the card: the share for long jobs, seconds for short ones.
+# The most beside the time on the card: a ratio for long jobs, seconds for short ones.
 MOST_OF_LONG = 1.03
 MOST_ON_TOP_S = 0.10
 LONG_S = 5.0
 
-# Room above the line between the two, since a machine is not always as fast.
+# Well above the line between long and short, since a machine is not always as fast.
 _LONG_DRAWING_S = 8.0
 
 MOST_UNTIL_READY_S = 6.0
 
-# A start on a slow disk, with a large model.
+# Long enough for a large model on a slow disk.
 _START_LIMIT_S = 600.0
 _LOOK_EVERY_S = 0.02
 
 
 async def measure_service(report: Report, subject: Subject, settings: Settings, *, repeats: int, copy_s: float) -> None:
-    """``copy_s`` is what copying the weights to the card takes, which no start can save."""
+    """R7 and R11. ``copy_s`` is the time of copying the weights to the card, which no start can save."""
     starts = []
-    # The first one reads the files from the disk.
+    # The first start reads the files from the disk, and does not count.
     for turn in tqdm(range(-1, repeats), desc="R11, start to ready", unit="start"):
         began = time.perf_counter()
         async with service(settings) as (http, _):
@@ -51,7 +51,7 @@ async def measure_service(report: Report, subject: Subject, settings: Settings, 
 
 
 async def _on_top(http: aiohttp.ClientSession, steps: int, *, repeats: int) -> dict[str, Figure]:
-    """What the service adds to jobs of the model's own steps, and to jobs of so many that they are long."""
+    """What the service adds to jobs of ``steps`` steps, and to jobs of enough steps to be long."""
     figures = {}
     for name in ("usual", "long"):
         pairs = await _jobs(http, steps, repeats=repeats, what=f"R7, {name} jobs")
@@ -73,7 +73,7 @@ async def _jobs(http: aiohttp.ClientSession, steps: int, *, repeats: int, what: 
 
 
 async def _job(http: aiohttp.ClientSession, turn: int, **recipe: Any) -> tuple[float, float]:
-    """The seconds from submitting a job to its last event, and those of its drawing."""
+    """Submit a job; return the seconds until its last event, and the seconds of its drawing."""
     path = f"/v1/jobs/bench-{secrets.token_hex(8)}"
     body = {"requester": "bench", "recipes": [{"slots": {"subject": ["otter", f"cowboy hat {turn}"]}, **recipe}]}
     began = time.perf_counter()
@@ -89,7 +89,7 @@ async def _job(http: aiohttp.ClientSession, turn: int, **recipe: Any) -> tuple[f
 
 @asynccontextmanager
 async def service(settings: Settings) -> AsyncIterator[tuple[aiohttp.ClientSession, int]]:
-    """A service that is ready to draw: a client of it, and its process id. Its settings file is beside its socket."""
+    """Start a service; yield a client and its process id once it can draw. Its settings are beside its socket."""
     file = settings.socket.with_name("settings.yml")
     file.write_text(yaml.safe_dump(settings.model_dump(mode="json", exclude_unset=True)), encoding="utf-8")
     process = await asyncio.create_subprocess_exec(

@@ -1,4 +1,4 @@
-"""The baseline: diffusers' own pipeline from the same files, as its documentation has it."""
+"""The baseline: diffusers' own pipeline from the same files, used as its documentation shows."""
 
 import io
 from typing import Any
@@ -11,7 +11,7 @@ from generator.bench.subject import Subject
 
 
 class Stock:
-    """One picture a call, of the same recipes as ours, to the bytes of a PNG."""
+    """The stock pipeline: draws one recipe per call, up to the bytes of a PNG."""
 
     def __init__(self, subject: Subject, *, device: torch.device, dtype: torch.dtype) -> None:
         card, located = subject.card, subject.located
@@ -34,7 +34,7 @@ class Stock:
         self._pipeline = pipeline.to(device)
 
     def compile(self) -> "Stock":
-        """As diffusers' documentation has it fastest without a loss: channels_last and autotuned compilation."""
+        """Use diffusers' fastest documented form without loss: channels_last and autotuned compilation."""
         pipeline = self._pipeline
         for part in (pipeline.unet, pipeline.vae):
             part.to(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""What is drawn: one model at its sizes, with a new text and seed for every turn."""
+"""What a benchmark draws: one model at its sizes, with a new prompt and seed for every turn. Measures nothing."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +11,13 @@ from generator.settings import Settings
 
 Size = tuple[int, int]
 
-# As many as a model's schedule has: a small model takes many for a drawing that is long.
+# All steps of a model's schedule: a small model needs many of them for a long drawing.
 MAX_STEPS = 1000
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A model under the name that its settings give it. ``label`` says where its weights are random."""
+    """A model with its name in the settings. ``label`` is for people, and mentions random weights."""
 
     name: str
     card: CardSettings
@@ -33,8 +33,10 @@ class Subject:
 
     @property
     def sizes(self) -> tuple[Size, ...]:
-        """The card's own; of a model with only one also twice and four times its side: the same layers on more latents,
-        whatever the picture shows."""
+        """The sizes of the model's card; if it has only one, also twice and four times its sides.
+
+        Those run the same layers on more latents, whatever the picture shows.
+        """
         width, height = self.native
         if len(self.card.sizes) > 1:
             return tuple(self.card.sizes.values())
@@ -42,12 +44,12 @@ class Subject:
 
     @property
     def tiers(self) -> tuple[str, ...]:
-        """All, but ``draft`` without the LoRA that it is drawn with."""
+        """All tiers; without ``draft`` if its LoRA is not on this machine."""
         can_draft = self.card.draft is None or lora_bytes(self.card) > 0
         return tuple(tier for tier in TIERS if tier != "draft" or can_draft)
 
     def recipe(self, turn: int, size: Size, *, tier: str = "exact", steps: int | None = None) -> Recipe:
-        """No text comes twice, as that would be read from the cache; the negative prompt is the model's own."""
+        """Make the recipe of a turn. Each turn has another prompt, since a repeated one comes from the cache."""
         defaults = self.card.defaults
         draft = model_card(self.name, self.card, available=True).draft
         as_drawn = draft if tier == "draft" else defaults
@@ -66,7 +68,7 @@ class Subject:
         )
 
     def settings(self, settings: Settings, folder: Path) -> Settings:
-        """The user's own with this model for as many steps as one likes; all that is written is below ``folder``."""
+        """The user's settings with this model as the default, up to MAX_STEPS steps, and all files below ``folder``."""
         limits = {**self.card.limits.model_dump(), "max_steps": MAX_STEPS}
         card: dict[str, Any] = {**self.card.model_dump(mode="json", exclude_none=True), "limits": limits}
         return Settings.model_validate(
@@ -81,5 +83,5 @@ class Subject:
         )
 
 
-def told(size: Size) -> str:
+def size_label(size: Size) -> str:
     return f"{size[0]}x{size[1]}"

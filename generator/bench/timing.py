@@ -1,4 +1,4 @@
-"""Several ways of doing the same, measured in turns: A B A B, so that what else the machine does meets all of them."""
+"""Time several ways of doing the same in turns, A B A B, so that other load on the machine meets all of them."""
 
 import time
 from collections import deque
@@ -9,7 +9,7 @@ from functools import partial
 import torch
 from tqdm import tqdm
 
-# What is built at a first use, such as the kernels for a new size, is no part of a picture's time.
+# A first use builds kernels for a new size and the like, which is not part of a picture's time.
 _WARM_UP = 2
 
 Ways = Mapping[str, Callable[[int], object]]
@@ -17,21 +17,21 @@ Ways = Mapping[str, Callable[[int], object]]
 
 @dataclass
 class Taken:
-    """Of each turn the seconds, and those of the processor in all threads, which what else runs here changes less."""
+    """The seconds of each turn, and its processor seconds in all threads, which other load changes less."""
 
     seconds: list[float] = field(default_factory=list)
     processor: list[float] = field(default_factory=list)
 
 
 def warm_up(repeats: int) -> int:
-    """How many turns before the first one that counts."""
+    """The number of turns before the first one that counts."""
     return min(_WARM_UP, repeats)
 
 
 def in_turns(ways: Ways, *, repeats: int, what: str) -> dict[str, Taken]:
-    """What each way takes, in the order of the turns. A turn's number is the same for all ways.
+    """Time each way once per turn, and pass it the turn's number; return the times in the order of the turns.
 
-    Each turn begins with the next way, so that none always follows the same one.
+    Each turn begins with another way, so that no way always follows the same one.
     """
     taken, names = {name: Taken() for name in ways}, deque(ways)
     for turn in tqdm(range(-warm_up(repeats), repeats), desc=what, unit="turn"):
@@ -47,7 +47,7 @@ def in_turns(ways: Ways, *, repeats: int, what: str) -> dict[str, Taken]:
 
 
 def measured(work: Callable[[], object]) -> float:
-    """Seconds until it is done, on a card as well."""
+    """The seconds until ``work`` is done, on the card too."""
     began = time.perf_counter()
     work()
     if torch.cuda.is_available():
@@ -56,5 +56,5 @@ def measured(work: Callable[[], object]) -> float:
 
 
 def ratios(above: list[float], below: list[float]) -> list[float]:
-    """Turn by turn: what slows a whole turn down cancels out."""
+    """Divide turn by turn, so that whatever slows a whole turn down cancels out."""
     return [one / other for one, other in zip(above, below, strict=True)]

@@ -52,7 +52,7 @@ class DiffusionEngine:
         # For what is done ahead; it ends with the process.
         self._beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="text")
         self._memory: Memory | None = None
-        self._memory_told = 0.0
+        self._memory_read_at = 0.0
 
     def hello(self) -> Hello:
         """Choose the plan and load the default model. What cannot be done is logged here and told by every drawing."""
@@ -66,8 +66,8 @@ class DiffusionEngine:
     def state(self) -> WorkerState:
         if self._models is None:
             return WorkerState()
-        if self._memory is None or time.monotonic() - self._memory_told >= _MEMORY_EVERY_S:
-            self._memory, self._memory_told = memory_of(self._models.plan.device), time.monotonic()
+        if self._memory is None or time.monotonic() - self._memory_read_at >= _MEMORY_EVERY_S:
+            self._memory, self._memory_read_at = memory_of(self._models.plan.device), time.monotonic()
         return WorkerState(self._models.names, self._memory, self._models.at_once)
 
     @property

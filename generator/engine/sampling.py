@@ -79,11 +79,11 @@ class LinearSampling(Sampling):
         self._units = torch.eye(count, dtype=torch.float64).view(count, 1, count, 1, 1)
         # The latents before each step as a sum of those rows.
         self._weights = [self._units[0]]
-        self._told = self._timesteps.float().to(self._device)
+        self._float_timesteps = self._timesteps.float().to(self._device)
         return latents
 
     def timestep(self, step: int) -> torch.Tensor:
-        return self._told[step : step + 1]
+        return self._float_timesteps[step : step + 1]
 
     def model_input(self, latents: torch.Tensor, step: int) -> torch.Tensor:
         # A sampler that scales does so to everything alike.

@@ -1,1 +1,1 @@
-"""Which models there are: their cards, and their weights on this machine. Never imports torch."""
+"""The models that the generator knows: their cards, and their weights on this machine. Never imports torch."""

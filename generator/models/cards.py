@@ -15,29 +15,25 @@ from generator.api.types import CardDefaults, CardDraft, CardLimits, ModelCard, 
 Sampler = Literal["unipc", "euler_a", "pndm", "euler", "dpmpp_2m", "dpmpp_2m_sde", "lcm"]
 SAMPLERS: tuple[str, ...] = get_args(Sampler)
 
-# The lcm sampler takes its steps out of a schedule of so many.
+# The lcm sampler chooses its steps from a schedule of this many.
 MAX_STEPS_OF_LCM = 50
 
-# Of a model's own steps, where it has no LoRA for drafts.
+# How many of a model's own steps a draft takes without a LoRA.
 DRAFT_SHARE_OF_STEPS = 2 / 3
 
 Tier = Literal["exact", "balanced", "fast", "draft"]
 TIERS: tuple[str, ...] = get_args(Tier)
 
-
 # A path in a settings file; `~` is the home of the generator's user.
 UserPath = Annotated[Path, AfterValidator(lambda path: Path(os.path.expanduser(path)))]  # noqa: PTH111 - never raises
 
-
-# What a browser and a phone still show; every reader of pictures has a limit near it.
+# Browsers and phones still show this; every reader of pictures has a limit near it.
 MAX_SIDE = 4096
 
-
-# What is drawn from an image may be so many times as long as the model's own sides: the image gives the composition.
+# How much longer than the model's own a side may be when drawing from an image, which gives the composition.
 LARGER_FROM_IMAGE = 1.5
 
-
-# What a hub takes as a name: words with single dots and hyphens between them.
+# A name on a hub: words with single dots and hyphens between them.
 _WORDS = "[A-Za-z0-9_]+([.-][A-Za-z0-9_]+)*"
 
 
@@ -58,19 +54,19 @@ class LimitSettings(_Data):
     max_side: int = Field(1536, le=MAX_SIDE)
     max_pixels: int = 1024 * 1024
     max_steps: int = Field(100, ge=1)
-    # 0 is a model that was distilled to draw without guidance, and so takes no negative prompt.
+    # 0 marks a model that was distilled to draw without guidance, and so takes no negative prompt.
     max_guidance_scale: float = Field(30.0, ge=0)
     # Four of the text encoder's chunks of 75: attention grows with the text.
     max_tokens: int = Field(300, ge=75)
 
     @property
     def min_guidance_scale(self) -> float:
-        """1 is no guidance, as 0 is: each model has one word for it."""
+        """The scale that means no guidance: 0 for a model without guidance, else 1."""
         return 1.0 if self.max_guidance_scale else 0.0
 
 
 class SchedulerSettings(_Data):
-    """What a card says of the schedule in place of the model's own ``scheduler_config.json``, in diffusers' words."""
+    """A card's replacements for values of the model's ``scheduler_config.json``, under diffusers' names."""
 
     timestep_spacing: Literal["leading", "linspace", "trailing"] | None = None
     prediction_type: Literal["epsilon", "v_prediction"] | None = None
@@ -98,7 +94,7 @@ class LoraSettings(_Data):
 
 
 class DraftSettings(_Data):
-    """How drafts are drawn with a LoRA that makes a few steps enough; not said, it is as LCM-LoRA is documented."""
+    """How drafts are drawn with a LoRA that needs only a few steps. The defaults are from LCM-LoRA's documentation."""
 
     lora: LoraSettings
     steps: int = Field(8, ge=1)
@@ -110,8 +106,8 @@ class DraftSettings(_Data):
 class CardSettings(_Data):
     """One model as ``cards.yml`` or a settings file describes it.
 
-    Configuration and tokenizers, and the weights if ``file`` does not have them, come from exactly one of
-    ``repository``, ``folder`` and ``built_in``.
+    Exactly one of ``repository``, ``folder`` and ``built_in`` has the configuration and tokenizers, and the weights
+    unless ``file`` has them.
     """
 
     family: Literal["sdxl", "sd"]
@@ -124,15 +120,15 @@ class CardSettings(_Data):
     licence: str = "unknown"
     about: str = ""
     sizes: dict[Literal["square", "portrait", "landscape"], tuple[int, int]]
-    # A small model's pictures are kept and shown this many times as large as they are drawn.
+    # A small model's pictures are saved and shown this many times as large as they are drawn.
     enlarge: int = Field(1, ge=1)
     scheduler: SchedulerSettings = SchedulerSettings()
-    # How much of the contrast that guidance adds is taken back, 0 to 1, by section 3.4 of Lin et al., arXiv 2305.08891:
-    # they propose 0.7 for models that are trained down to pure noise (zero terminal SNR).
+    # How much of the contrast that guidance adds is taken back, 0 to 1 (Lin et al., arXiv 2305.08891, section 3.4, who
+    # propose 0.7 for models that are trained down to pure noise: zero terminal SNR).
     guidance_rescale: float = Field(0.0, ge=0, le=1)
     defaults: DefaultSettings = DefaultSettings()
     limits: LimitSettings = LimitSettings()
-    # Without it a draft is fewer of the model's own steps, with what the tier fast leaves out.
+    # Without it a draft takes fewer of the model's own steps, and leaves out what the tier fast does.
     draft: DraftSettings | None = None
 
     @model_validator(mode="before")
@@ -159,14 +155,14 @@ class CardSettings(_Data):
         if high * self.enlarge > MAX_SIDE:
             raise ValueError(f"limits.max_side enlarged is {high * self.enlarge}; it can be {MAX_SIDE}")
         low_scale, high_scale = self.limits.min_guidance_scale, self.limits.max_guidance_scale
-        for part, said in (("defaults", self.defaults), ("draft", self.draft)):
-            if said is None:
+        for part, values in (("defaults", self.defaults), ("draft", self.draft)):
+            if values is None:
                 continue
-            if said.steps > self.limits.max_steps:
-                raise ValueError(f"{part}.steps is {said.steps}, limits.max_steps is {self.limits.max_steps}")
-            if not low_scale <= said.guidance_scale <= high_scale:
+            if values.steps > self.limits.max_steps:
+                raise ValueError(f"{part}.steps is {values.steps}, limits.max_steps is {self.limits.max_steps}")
+            if not low_scale <= values.guidance_scale <= high_scale:
                 raise ValueError(
-                    f"{part}.guidance_scale is {said.guidance_scale:g}; "
+                    f"{part}.guidance_scale is {values.guidance_scale:g}; "
                     f"the model's own limits are {low_scale:g} to {high_scale:g}"
                 )
         if self.draft and self.draft.guidance_scale > self.draft.max_guidance_scale:
@@ -189,10 +185,10 @@ def _check_safetensors(file: Path | None) -> None:
 
 
 def _merged(card: dict[str, Any], like: dict[str, Any]) -> dict[str, Any]:
-    """The card with all that it does not say from the card that it is ``like``.
+    """Fill in from ``like`` everything that the card leaves out.
 
-    A card with weights of its own has its own licence, too. With a ``file`` the other's source goes on to say where
-    configuration and tokenizers are.
+    A card with its own weights does not inherit the licence. One with a ``file`` still inherits the source of the
+    configuration and tokenizers.
     """
     taken = dict(like)
     sources = {"repository", "folder", "built_in"} & card.keys()
@@ -208,7 +204,7 @@ def _merged(card: dict[str, Any], like: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-# What one latent of SDXL's VAE stands for; a VAE that halves less often divides it as well.
+# The side of one latent of SDXL's VAE, in pixels; it is a multiple of the side of smaller VAEs, too.
 SIDE_MULTIPLE = 8
 
 
@@ -219,14 +215,14 @@ def _raw_cards() -> dict[str, Any]:
 
 @cache
 def built_in_cards() -> dict[str, CardSettings]:
-    """The cards of ``cards.yml``, by name."""
+    """Read the cards of ``cards.yml``, by name."""
     return {name: CardSettings.model_validate(card) for name, card in _raw_cards().items()}
 
 
 def model_card(name: str, card: CardSettings, *, available: bool) -> ModelCard:
-    """The card as ``GET /v1/capabilities`` tells it."""
+    """Convert the card to the form of ``GET /v1/capabilities``."""
     width, height = card.sizes["square"]
-    said = card.limits
+    own = card.limits
     longest, most = max(map(max, card.sizes.values())), max(map(prod, card.sizes.values()))
     return ModelCard(
         name=name,
@@ -241,10 +237,10 @@ def model_card(name: str, card: CardSettings, *, available: bool) -> ModelCard:
         defaults=CardDefaults(width=width, height=height, **card.defaults.model_dump()),
         limits=CardLimits(
             side_multiple=SIDE_MULTIPLE,
-            min_guidance_scale=said.min_guidance_scale,
-            max_side_from_image=max(said.max_side, int(LARGER_FROM_IMAGE * longest)),
-            max_pixels_from_image=max(said.max_pixels, int(LARGER_FROM_IMAGE**2 * most)),
-            **said.model_dump(),
+            min_guidance_scale=own.min_guidance_scale,
+            max_side_from_image=max(own.max_side, int(LARGER_FROM_IMAGE * longest)),
+            max_pixels_from_image=max(own.max_pixels, int(LARGER_FROM_IMAGE**2 * most)),
+            **own.model_dump(),
         ),
         draft=_card_draft(card),
     )

@@ -1,4 +1,4 @@
-"""Which words of a prompt a model was never taught. Knows neither files nor models."""
+"""Find the words of a prompt that a model was never taught. Knows neither files nor models."""
 
 import re
 from collections.abc import Iterable, Set
@@ -6,34 +6,34 @@ from itertools import chain
 
 from generator.recipes.prompt import parse
 
-# A caption stays readable; whoever types more than these has understood.
-MAX_TOLD_WORDS = 10
-MAX_TOLD_CHARS = 40
+# A caption stays readable, and ten words make the point.
+MAX_SHOWN_WORDS = 10
+MAX_SHOWN_CHARS = 40
 
 # Letters and digits, with single hyphens inside: `t-shirt` is one word.
 _WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
 
 
 def words(prompt: str) -> list[str]:
-    """The words of a prompt in lower case, in order, without weights, numbers and single letters.
+    """List the words of a prompt in lower case, in order, without weights, numbers and single letters.
 
-    Raises PromptError for what is no prompt.
+    Raises PromptError for a prompt that cannot be parsed.
     """
     plain = " ".join(text for text, _ in parse(prompt))
     return [word for word in _WORD.findall(plain.lower()) if _says_something(word)]
 
 
 def unknown_words(prompts: Iterable[str], known: Set[str]) -> list[str]:
-    """The words that are not among ``known``, each once, in order. Raises PromptError for what is no prompt."""
-    said = chain.from_iterable(map(words, prompts))
-    return list(dict.fromkeys(word for word in said if not _is_known(word, known)))
+    """List the words that are not in ``known``, each once, in order. Raises PromptError as ``words`` does."""
+    typed = chain.from_iterable(map(words, prompts))
+    return list(dict.fromkeys(word for word in typed if not _is_known(word, known)))
 
 
 def note(model: str, unknown: list[str]) -> str:
-    """The words as a sentence for the person who typed them."""
-    told = [word if len(word) <= MAX_TOLD_CHARS else word[: MAX_TOLD_CHARS - 1] + "…" for word in unknown]
-    more = f" and {len(told) - MAX_TOLD_WORDS} more" if len(told) > MAX_TOLD_WORDS else ""
-    return f"{model} does not know: {', '.join(told[:MAX_TOLD_WORDS])}{more}"
+    """Format the unknown words as a sentence for the person who typed them."""
+    short = [word if len(word) <= MAX_SHOWN_CHARS else word[: MAX_SHOWN_CHARS - 1] + "…" for word in unknown]
+    more = f" and {len(short) - MAX_SHOWN_WORDS} more" if len(short) > MAX_SHOWN_WORDS else ""
+    return f"{model} does not know: {', '.join(short[:MAX_SHOWN_WORDS])}{more}"
 
 
 def _says_something(word: str) -> bool:

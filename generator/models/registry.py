@@ -1,4 +1,4 @@
-"""What this generator can draw, from its cards, its settings and the weights on this machine. Never imports torch."""
+"""What this generator can draw: its cards, its settings and the weights on this machine together. No torch."""
 
 import time
 from collections.abc import Callable
@@ -18,15 +18,15 @@ _SMALL_MODEL = "pocket"
 
 
 def all_cards(settings: Settings) -> dict[str, CardSettings]:
-    """The built-in cards and the user's own, which may replace a built-in one."""
+    """Return the built-in cards and the user's own, by name; a user's card replaces a built-in one of the same name."""
     return {**built_in_cards(), **settings.models}
 
 
 def default_model(settings: Settings) -> str:
-    """The model of a request that names none.
+    """Return the model for a request that names no model.
 
-    ``auto`` is SSD-1B wherever it could run: where there is a card, or its weights were fetched. A machine with neither
-    draws with pocket; one with a card and no weights says what to fetch rather than draw less than it could.
+    ``auto`` is SSD-1B wherever it could run: on a machine with a card, or with its weights. Any other machine draws
+    with pocket; one with a card and no weights asks to fetch them rather than draw less than it could.
     """
     if settings.default_model != "auto":
         return settings.default_model
@@ -35,12 +35,12 @@ def default_model(settings: Settings) -> str:
 
 
 def has_card(settings: Settings) -> bool:
-    """Whether there is an NVIDIA card that the settings allow; whether torch can use it is the doctor's question."""
+    """Whether there is an NVIDIA card that the settings allow. The doctor checks whether torch can use it."""
     return settings.device != "cpu" and Path("/proc/driver/nvidia/version").exists()
 
 
 def capabilities(settings: Settings) -> Capabilities:
-    """The answer to ``GET /v1/capabilities``."""
+    """Answer ``GET /v1/capabilities``."""
     return Capabilities(
         version=__version__,
         default_model=default_model(settings),

@@ -1,6 +1,6 @@
-"""Where a model's weights are on this machine, which revision they are, and how they are fetched.
+"""Find a model's weights on this machine with their revision, and fetch them.
 
-Only ``fetch`` ever asks a network; everything that draws works from files that are here. Knows nothing of torch.
+Only ``fetch`` uses the network; drawing works from local files alone. Knows nothing of torch.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError, RevisionResolutionEr
 from generator.errors import FetchFailed, WeightsMissing
 from generator.models.cards import CardSettings, LoraSettings
 
-# The parts of a pipeline that draw, each with the file that describes it; a safety checker is none of them.
+# The parts of a pipeline that draw, each with the file that describes it. A safety checker does not draw.
 _PARTS = {
     "unet": "config.json",
     "vae": "config.json",
@@ -30,13 +30,13 @@ _PARTS_OF = {
 }
 _WITHOUT_WEIGHTS = ("tokenizer", "tokenizer_2", "scheduler")
 
-# The head of a safetensors file names its tensors, the tail is weights: together they tell two models apart in no time.
+# The head of a safetensors file names its tensors, the tail is weights: together they distinguish two models quickly.
 _DIGEST_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Located:
-    """A pipeline in diffusers' layout, whose weights are all in ``file`` if there is one.
+    """A pipeline in diffusers' layout; ``file``, if there is one, has all weights.
 
     ``revision`` is the hub's commit, or a digest of the files with weights.
     """
@@ -47,7 +47,7 @@ class Located:
 
 
 def locate(name: str, card: CardSettings) -> Located:
-    """Find the weights of a card without a network. Raises WeightsMissing with what to do."""
+    """Find the weights of a card, without the network. Raises WeightsMissing, whose message says what to do."""
     folder = _folder(card)
     if folder is None:
         message = f"The weights of {name} are not on the drawing machine. {how_to_get(name, card)}"
@@ -58,7 +58,7 @@ def locate(name: str, card: CardSettings) -> Located:
 
 
 def locate_lora(name: str, lora: LoraSettings) -> tuple[Path, str]:
-    """Find the LoRA that a model draws drafts with, and its revision, as ``locate`` does the model."""
+    """Find the LoRA that a model draws drafts with; return its file and revision. Raises WeightsMissing."""
     file = _lora_file(lora)
     if file is None:
         message = f"The LoRA that {name} draws drafts with is not on the drawing machine. {how_to_get_lora(name, lora)}"
@@ -67,13 +67,13 @@ def locate_lora(name: str, lora: LoraSettings) -> tuple[Path, str]:
 
 
 def lora_bytes(card: CardSettings) -> int:
-    """What the LoRA of a card's drafts adds to the weights, if it is on this machine."""
+    """The size of the LoRA that the card draws drafts with, in bytes; 0 if it is not on this machine."""
     file = _lora_file(card.draft.lora) if card.draft else None
     return file.stat().st_size if file else 0
 
 
 def weight_files(located: Located, card: CardSettings) -> Iterator[tuple[str, Path]]:
-    """Every file with weights and the part it belongs to; one that has them all belongs to the part ``""``."""
+    """Yield every file with weights, after the part it belongs to: ``""`` for a file with all parts."""
     if located.file:
         yield "", located.file
         return
@@ -84,12 +84,12 @@ def weight_files(located: Located, card: CardSettings) -> Iterator[tuple[str, Pa
 
 
 def is_here(card: CardSettings) -> bool:
-    """Whether ``locate`` would find the weights; quick, so that capabilities can be told at any time."""
+    """Whether ``locate`` would find the weights. Quick enough for every request for capabilities."""
     return _folder(card) is not None
 
 
 def how_to_get(name: str, card: CardSettings) -> str:
-    """What whoever looks after this machine can do when a card's weights are not here."""
+    """Advise the person who runs this machine on how to get a card's weights."""
     if card.file and not card.file.is_file():
         return f"There is no file {card.file}."
     if card.repository:
@@ -106,15 +106,15 @@ def how_to_get_lora(name: str, lora: LoraSettings) -> str:
 
 
 def can_be_fetched(card: CardSettings) -> bool:
-    """Whether a hub has it, or the LoRA of its drafts."""
+    """Whether a hub has the model, or the LoRA of its drafts."""
     return bool(card.repository or (card.draft and card.draft.lora.repository))
 
 
 def fetch(name: str, card: CardSettings) -> Iterator[Path]:
-    """Download what a card needs with a progress bar, or finish a download that was broken off. Yields what is there.
+    """Download what a card needs with a progress bar, or finish an interrupted download. Yields each path once there.
 
-    That is all but the weights, a few megabytes, where they are in a file, and the LoRA of its drafts. Raises
-    FetchFailed when the hub cannot be reached or does not have them.
+    Fetches the model, without its weights if the card has them in a file, and the LoRA of its drafts. Raises
+    FetchFailed if the hub cannot be reached or does not have them.
     """
     if card.repository:
         folder = _fetched(name, card, _patterns(card))
@@ -140,7 +140,7 @@ def _fetched(name: str, source: CardSettings | LoraSettings, patterns: list[str]
 
 
 def is_complete(folder: Path, card: CardSettings) -> bool:
-    """Whether every part that draws is here with its configuration and, unless a file has them, its weights."""
+    """Whether the folder has every part that draws, with its configuration and, unless a file has them, its weights."""
     return (folder / "model_index.json").is_file() and all(
         (folder / part / described_by).is_file() and _has_weights(folder, part, card)
         for part, described_by in _PARTS_OF[card.family].items()
@@ -153,11 +153,11 @@ def _has_weights(folder: Path, part: str, card: CardSettings) -> bool:
 
 
 def _folder(card: CardSettings) -> Path | None:
-    """The folder with all that a card needs beside its file, or None."""
+    """Find the folder with all that a card needs beside its file; None if anything is missing."""
     if card.repository:
         folder = _cached(card, _patterns(card))
     elif card.built_in:
-        # A package of ours has its weights beside its modules, as plain files.
+        # Our own package has the weights beside its modules, as plain files.
         folder = Path(str(files("generator") / card.built_in / "weights"))
     else:
         folder = card.folder
@@ -187,7 +187,7 @@ def _cached(source: CardSettings | LoraSettings, patterns: list[str]) -> Path | 
 
 
 def _patterns(card: CardSettings) -> list[str]:
-    """Configurations, tokenizers and the weights of one variant, of the parts that draw; never pickles, never code."""
+    """List the files to fetch: configurations, tokenizers and one variant's weights. Never pickles, never code."""
     patterns = ["model_index.json"]
     for part in _PARTS_OF[card.family]:
         patterns += [f"{part}/*.json", f"{part}/*.txt", *_weights(part, card)]
@@ -195,7 +195,7 @@ def _patterns(card: CardSettings) -> list[str]:
 
 
 def _weights(part: str, card: CardSettings) -> list[str]:
-    """The names that a part's weights can have in the card's variant: one file, or several with their number."""
+    """List the names that a part's weights can have in the card's variant: a single file, or numbered ones."""
     if card.file or part in _WITHOUT_WEIGHTS:
         return []
     name = "model" if part.startswith("text_encoder") else "diffusion_pytorch_model"

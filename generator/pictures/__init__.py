@@ -1,1 +1,1 @@
-"""Pictures on disk and as bytes: files, thumbnails, contact sheets, photos to draw from. Never imports torch."""
+"""Pictures on disk and as bytes: files, thumbnails, contact sheets, uploads to draw from. Never imports torch."""

@@ -1,4 +1,4 @@
-"""Many pictures on one, under their headings, to be looked at on a phone. Knows neither jobs nor files."""
+"""Compose many pictures into one, under their headings, to be viewed on a phone. Knows neither jobs nor files."""
 
 from collections.abc import Sequence
 from importlib.resources import files
@@ -8,22 +8,22 @@ from math import ceil, sqrt
 from PIL import Image, ImageDraw, ImageFont
 from PIL.Image import Resampling
 
-# Four of these side by side are as many pixels as a large picture.
+# Four cells side by side have as many pixels as a large picture.
 CELL_SIDE = 400
 _GAP = 8
-# A sheet of three columns is a third as wide on a phone: this is then as large as small print.
+# On a phone a sheet of three columns shrinks to a third: this is then as large as small print.
 _FONT_PX = 32
 _LINE_PX = 40
-# It has the letters of most of Europe, Greek and Cyrillic; Pillow's own has no accents.
+# Has the letters of most of Europe, Greek and Cyrillic; Pillow's own font has no accents.
 _FONT = "fonts/DejaVuSans.ttf"
 _MAX_LINES = 2
 _PAPER, _INK = "white", "black"
 
 
 def contact_sheet(pictures: Sequence[Image.Image], *, columns: Sequence[str], rows: Sequence[str]) -> Image.Image:
-    """The pictures row by row, each column's heading on top and each row's above the row.
+    """Compose the pictures row by row, with the columns' headings on top and each row's heading above the row.
 
-    Without ``rows``, ``columns`` are the pictures' own headings, and the sheet is about as wide as high.
+    Without ``rows``, ``columns`` has a heading for each picture, and the sheet is about as wide as high.
     """
     across = len(columns) if rows else ceil(sqrt(len(pictures)))
     cells = [_fitted(picture) for picture in pictures]
@@ -42,7 +42,7 @@ def contact_sheet(pictures: Sequence[Image.Image], *, columns: Sequence[str], ro
 
 
 class _Sheet:
-    """Grows downwards: the height is known at the end."""
+    """A sheet that grows downwards, strip by strip: its height is known at the end."""
 
     def __init__(self, across: int, cell_width: int) -> None:
         self._cell_width = cell_width
@@ -63,7 +63,7 @@ class _Sheet:
         self._strips.append(strip)
 
     def pictures(self, cells: Sequence[Image.Image], *, first: int) -> None:
-        """In a row; each has its number, by which one asks for it, in its corner, from ``first``."""
+        """Add a row of pictures, numbered from ``first`` in their corners; people choose a picture by its number."""
         strip, draw = self._strip(max(cell.height for cell in cells) + 2 * _GAP)
         for place, cell in enumerate(cells):
             x, y = self._at(place)
@@ -88,7 +88,7 @@ class _Sheet:
         return _GAP + number * (self._cell_width + _GAP), _GAP
 
     def _wrapped(self, text: str, width: int) -> list[str]:
-        """Lines of at most ``width`` pixels; what is too long ends in an ellipsis."""
+        """Wrap a text into at most _MAX_LINES lines of ``width`` pixels; a longer text ends in an ellipsis."""
         lines = [""]
         for word in text.split():
             longer = f"{lines[-1]} {word}".strip()

@@ -1,6 +1,6 @@
-"""What goes with a drawn image: a small copy, a blurhash, the recipe in A1111's words. Knows no files.
+"""Make what accompanies a drawn image: a thumbnail, a blurhash, the recipe in A1111's format. Knows no files.
 
-What is no picture is refused here: another size than asked, or one colour from edge to edge.
+Refuses broken pictures: those of a wrong size, and those of one colour from edge to edge.
 """
 
 import base64
@@ -14,12 +14,12 @@ from generator.api.types import Recipe
 from generator.errors import DrawingFailed
 
 THUMBNAIL_MIMETYPE = "image/jpeg"
-# What Element shows in the timeline on a screen of two pixels a point.
+# Element's width in the timeline, on a screen with two pixels a point.
 THUMBNAIL_SIDE = 800
-# Below this the blocks of JPEG show on flat colours; above it the copy is hardly smaller than the picture.
+# Below this JPEG's blocks show on flat colours; above it the copy is hardly smaller than the picture.
 THUMBNAIL_QUALITY = 85
 
-# Nine large pictures are then below a megabyte, and small enough letters can be read.
+# Nine large pictures then take less than a megabyte, and small letters stay readable.
 SHEET_MIMETYPE = "image/jpeg"
 SHEET_QUALITY = 92
 
@@ -29,7 +29,7 @@ BLURHASH_PIXELS = (32, 32)
 
 
 def check(image: Image, recipe: Recipe) -> None:
-    """Raises DrawingFailed when this is not a picture of the size that was asked."""
+    """Check that the image has the recipe's size and more than one colour. Raises DrawingFailed."""
     if image.mode != "RGB" or image.size != (recipe.width, recipe.height):
         raise DrawingFailed(
             "bad_picture",
@@ -41,19 +41,19 @@ def check(image: Image, recipe: Recipe) -> None:
 
 
 def enlarged(image: Image, times: int) -> Image:
-    """The picture that many times as large, softly; the same picture always gives the same pixels."""
+    """Enlarge a picture smoothly. Deterministic: the same picture gives the same pixels."""
     return image if times == 1 else image.resize((image.width * times, image.height * times), Resampling.LANCZOS)
 
 
 def thumbnail(image: Image) -> tuple[bytes, tuple[int, int]]:
-    """A small copy and its size. The same image gives the same bytes, so it need not be kept."""
+    """Make a small copy; return its bytes and size. The same image gives the same bytes, so it need not be stored."""
     small = image.copy()
     small.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Resampling.LANCZOS)
     return _jpeg(small, THUMBNAIL_QUALITY), small.size
 
 
 def described(image: Image, thumbnail: tuple[bytes, tuple[int, int]]) -> dict[str, Any]:
-    """The fields of an ``ImageFile`` that the image itself gives, whatever its file is."""
+    """Return the fields of an ``ImageFile`` that do not depend on the file."""
     data, (width, height) = thumbnail
     return {
         "width": image.width,
@@ -67,11 +67,12 @@ def described(image: Image, thumbnail: tuple[bytes, tuple[int, int]]) -> dict[st
 
 
 def sheet(image: Image) -> bytes:
+    """Encode a contact sheet as JPEG."""
     return _jpeg(image, SHEET_QUALITY)
 
 
 def preview(image: Image) -> str:
-    """A small picture as a data: URL."""
+    """Encode a small picture as a data: URL."""
     data = base64.b64encode(_jpeg(image, THUMBNAIL_QUALITY)).decode()
     return f"data:{THUMBNAIL_MIMETYPE};base64,{data}"
 
@@ -84,7 +85,7 @@ def blurhash_of(image: Image) -> str:
 
 
 def a1111_parameters(recipe: Recipe, *, enlarged: int = 1) -> str:
-    """The recipe as AUTOMATIC1111's web UI writes it, which other tools read: its Size is what was drawn."""
+    """Format the recipe as AUTOMATIC1111's web UI does, for other tools. Its Size is the one before enlarging."""
     settings = {
         "Steps": recipe.steps,
         "Sampler": recipe.sampler,

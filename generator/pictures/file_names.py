@@ -1,11 +1,11 @@
-"""Names on disk that come from words that people typed. Pure; whatever comes in, what goes out is one plain name."""
+"""Make names on disk from words that people typed. Pure: any text gives one plain name."""
 
 import re
 import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 
-# A name is at most 255 bytes on every common file system, and a picture's name has more parts than words.
+# Common file systems allow 255 bytes for a name, and a picture's name has more parts than its words.
 MAX_WORDS_BYTES = 100
 
 # Names that Windows keeps for devices: the folder may be shared with one.
@@ -13,7 +13,7 @@ _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt
 
 
 def words_name(words: str) -> str:
-    """Letters, digits and marks of any script in lower case, joined by underscores; ``other`` if none are left."""
+    """Keep letters, digits and marks of any script, in lower case, joined by underscores; ``other`` if empty."""
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", words).casefold())
     kept = "".join(char if unicodedata.category(char)[0] in "LMN" else "_" for char in text)
     name = re.sub("_+", "_", kept).encode()[:MAX_WORDS_BYTES].decode(errors="ignore").strip("_")
@@ -22,7 +22,7 @@ def words_name(words: str) -> str:
 
 @dataclass(frozen=True)
 class PictureName:
-    """The parts of ``<date>-<time>-<slug>-<seed>-<job>-<n>``; only the job may have hyphens of its own."""
+    """The parts of ``<date>-<time>-<slug>-<seed>-<job>-<n>``; only the job may contain hyphens."""
 
     drawn: datetime
     prompt: str
@@ -35,6 +35,6 @@ class PictureName:
 
 
 def job_and_n(stem: str) -> tuple[str, int] | None:
-    """Whose picture a file is, by its name without the ending; None if it is not a picture's name."""
+    """Parse a file's name without its suffix into job and n; None if it is not a picture's name."""
     match = re.fullmatch(r"\d{8}-\d{6}-[^-]+-\d+-([A-Za-z0-9_-]+)-(\d+)", stem)
     return (match[1], int(match[2])) if match else None

@@ -1,4 +1,4 @@
-"""Pictures that people send to be drawn from, read with suspicion. Knows neither where they are kept nor who asks."""
+"""Read the pictures that people send to draw from, with suspicion. Knows neither where they are kept nor who asks."""
 
 import io
 from pathlib import Path
@@ -7,15 +7,15 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from generator.errors import Refused
 
-# The largest files that phones send; a homeserver's own limit is usually above it.
+# The largest files that phones send; a homeserver's own limit is usually higher.
 MAX_IMAGE_BYTES = 20 * 1024 * 1024
 
-# What phones' cameras take. Read from the file's head: nothing is decoded that has more.
+# Phones' cameras take this many. Read from the file's head, so that nothing larger is ever decoded.
 MAX_IMAGE_PIXELS = 50_000_000
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 
-# What Pillow raises for files that are damaged, or none of the kind.
+# What Pillow raises for damaged files and for files of another kind.
 UNREADABLE = (OSError, ValueError, SyntaxError, EOFError)
 
 # The EXIF orientations that turn a picture by a quarter.
@@ -24,14 +24,14 @@ _QUARTER_TURNS = range(5, 9)
 
 
 def image_size(data: bytes) -> tuple[int, int]:
-    """Width and height as it is looked at, from its head alone. Raises Refused."""
+    """Read width and height from the file's head, turned upright. Raises Refused."""
     with _opened(data) as image:
         width, height = image.size
         return (height, width) if _orientation(image) in _QUARTER_TURNS else (width, height)
 
 
 def read_image(data: bytes) -> Image.Image:
-    """RGB, turned as its EXIF says, on white where it is transparent. Raises Refused."""
+    """Decode to RGB: upright, and white where it was transparent. Raises Refused."""
     with _opened(data) as image:
         try:
             image.load()
@@ -39,7 +39,7 @@ def read_image(data: bytes) -> Image.Image:
             raise _not_an_image() from error
         upright = ImageOps.exif_transpose(image) if _orientation(image) != 1 else image
         if upright.mode.startswith("I"):
-            # 16 bits of grey: converting would cut off instead of scale.
+            # 16 bits of grey: convert() would clip instead of scale.
             upright = upright.point(lambda value: value / 256).convert("L")
         if upright.has_transparency_data:
             upright = upright.convert("RGBA")
@@ -48,12 +48,12 @@ def read_image(data: bytes) -> Image.Image:
 
 
 def fitted(image: Image.Image, width: int, height: int) -> Image.Image:
-    """At that size; what is over at two sides is cut off evenly."""
+    """Scale to that size, and crop two opposite sides evenly where the shapes differ."""
     return ImageOps.fit(image, (width, height), Image.Resampling.LANCZOS)
 
 
 def read_file(path: Path) -> bytes:
-    """The bytes of a picture to draw from. Raises Refused where it is too large, or not there."""
+    """Read the bytes of a picture to draw from. Raises Refused if it is too large or cannot be read."""
     try:
         if path.stat().st_size > MAX_IMAGE_BYTES:
             raise too_many_bytes()
@@ -68,7 +68,7 @@ def too_many_bytes() -> Refused:
 
 
 def _opened(data: bytes) -> Image.Image:
-    """Its head is read."""
+    """Read the file's head and check its format and size. Raises Refused."""
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -81,10 +81,10 @@ def _opened(data: bytes) -> Image.Image:
 
 
 def _orientation(image: Image.Image) -> int:
-    """1, upright, also where the EXIF cannot be read: it is the picture that is wanted."""
+    """Return the EXIF orientation; 1, upright, if the EXIF cannot be read, since only the picture matters."""
     try:
         orientation = image.getexif().get(_ORIENTATION, 1)
-        # Turning it writes the rest of the EXIF anew.
+        # Turning the picture rewrites the rest of the EXIF, so that must work, too.
         image.getexif().tobytes()
     except Exception:
         return 1

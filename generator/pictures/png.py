@@ -1,8 +1,8 @@
-"""Pictures to PNG on all cores: in strips, each filtered and deflated in its own thread. Pillow uses one core.
+"""Encode PNG on all cores, in strips, each filtered and deflated in its own thread. Pillow uses one core.
 
-Portable Network Graphics specification, third edition: filters of section 9, and one zlib stream over all IDAT chunks
-of section 10. Strips join to one stream as in pigz: all but the last end with a sync flush, at the border of a byte.
-Runs of equal bytes are what filtered pixels have to find; longer matches take longer and find less.
+Source: Portable Network Graphics specification, third edition; section 9 has the filters, section 10 the zlib stream
+over all IDAT chunks. Strips join to one stream as in pigz: all but the last end with a sync flush, at the border of a
+byte. Deflate searches runs of equal bytes only: in filtered pixels longer matches take longer and find less.
 """
 
 import io
@@ -18,7 +18,7 @@ from PIL.PngImagePlugin import PngInfo, putchunk
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _LEVEL = 1
-# What a zlib stream begins with: deflate, a window of 32 KiB, the fastest level (RFC 1950).
+# The header of a zlib stream: deflate, a window of 32 KiB, the fastest level (RFC 1950).
 _ZLIB_HEADER = b"\x78\x01"
 _CHANNELS = 3
 
@@ -29,7 +29,7 @@ Bytes = NDArray[np.uint8]
 
 
 def encode(image: Image, texts: Mapping[str, str]) -> bytes:
-    """An RGB image with text chunks; iTXt where a text is more than Latin-1."""
+    """Encode an RGB image with text chunks: iTXt for a text beyond Latin-1, else tEXt."""
     pixels = np.asarray(image)
     height, width, channels = pixels.shape
     assert channels == _CHANNELS, image.mode
@@ -55,7 +55,7 @@ def encode(image: Image, texts: Mapping[str, str]) -> bytes:
 
 
 def _filtered(rows: Bytes, first: int, last: int) -> bytes:
-    """Rows of one strip, each by the filter that leaves the least, its number in front.
+    """Filter the rows of one strip, each with the filter that leaves the least; its number precedes the row.
 
     The least sum of absolute differences is the specification's own heuristic (section 12.7).
     """
@@ -66,18 +66,18 @@ def _filtered(rows: Bytes, first: int, last: int) -> bytes:
     left[:, _CHANNELS:], above_left[:, _CHANNELS:] = here[:, :-_CHANNELS], above[:, :-_CHANNELS]
     average = (left & above) + ((left ^ above) >> 1)
     filters = np.stack([here - left, here - above, here - average, here - _paeth(left, above, above_left)])
-    # As signed bytes, 255 is as near to 0 as 1 is.
+    # As a signed byte, 255 is as near to 0 as 1 is.
     remains = np.abs(filters.view(np.int8).astype(np.int16)).sum(axis=2, dtype=np.int64)
     best = remains.argmin(axis=0)
     chosen = np.empty((len(here), here.shape[1] + 1), np.uint8)
-    # Filter 0, which filters nothing, never pays for a picture.
+    # Filter 0, which changes nothing, never pays for a picture.
     chosen[:, 0] = best + 1
     chosen[:, 1:] = filters[best, np.arange(len(here))]
     return chosen.tobytes()
 
 
 def _paeth(left: Bytes, above: Bytes, above_left: Bytes) -> Bytes:
-    """Whichever is nearest to ``left + above - above_left``."""
+    """Choose the neighbour that is nearest to ``left + above - above_left``, per byte."""
     a, b, c = (side.astype(np.int16) for side in (left, above, above_left))
     to_left, to_above, to_both = np.abs(b - c), np.abs(a - c), np.abs(a + b - c - c)
     return np.where(

@@ -1,6 +1,6 @@
-"""A job's pictures on one sheet: composed once for its description, its image and its thumbnail.
+"""A job's pictures on a contact sheet, composed once for its description, its image and its thumbnail.
 
-Everything here blocks, so it is called in a thread.
+Everything here blocks: call it in a thread.
 """
 
 import threading
@@ -19,7 +19,7 @@ from generator.recipes import recipe_file
 
 @dataclass(frozen=True)
 class ComposedSheet:
-    """JPEGs, and what a client should know before it fetches them."""
+    """A sheet's image and thumbnail as JPEGs, and their description for the client."""
 
     sheet: Sheet
     image: bytes
@@ -27,7 +27,7 @@ class ComposedSheet:
 
 
 class Sheets:
-    """Keeps the last composed sheet: a client fetches its parts one after the other."""
+    """Composes sheets, and caches the last one: a client fetches its parts one after the other."""
 
     def __init__(self, store: PictureStore) -> None:
         self._store = store
@@ -35,7 +35,7 @@ class Sheets:
         self._last: tuple[SheetRequest, Sequence[Picture], ComposedSheet] | None = None
 
     def compose(self, asked: SheetRequest, pictures: Sequence[Picture]) -> ComposedSheet:
-        """Raises Gone when a picture is not on disk any more."""
+        """Compose the sheet, or return the cached one. Raises Gone if a picture is not on disk any more."""
         paths = [self._store.path(picture) for picture in pictures]
         with self._lock:
             if self._last and self._last[:2] == (asked, pictures) and all(path.exists() for path in paths):
@@ -50,7 +50,7 @@ class Sheets:
 
 
 def sheet_recipes(asked: SheetRequest, pictures: Sequence[Picture]) -> bytes:
-    """The recipes of all pictures in one YAML file."""
+    """Format the recipes of all pictures as one YAML file."""
     return recipe_file.write_sheet(asked, [(picture.recipe, picture.facts) for picture in pictures]).encode()
 
 

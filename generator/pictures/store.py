@@ -1,7 +1,7 @@
 """The pictures on disk: ``<theme>/<date>-<time>-<slug>-<seed>-<job>-<n>.png``, each with its recipe beside it.
 
-The files are the only truth: nothing about them is remembered. Everything here blocks, so it is called in a thread.
-Knows neither jobs' states nor HTTP.
+The files are the only truth; nothing about them is kept in memory. Everything here blocks: call it in a thread. Knows
+neither jobs' states nor HTTP.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 _UNFINISHED = ".unfinished-"
 
-# Beside a picture: the bytes of the one that it was drawn from, as they came.
+# The suffix, beside a picture, of the image that it was drawn from, byte for byte as uploaded.
 _DRAWN_FROM = ".image"
 
 
@@ -41,11 +41,11 @@ class PictureStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        # A theme's folder goes with its last file, and must not go between its making and its first file.
+        # A theme's folder is removed with its last file, but never between its creation and its first file.
         self._folders = threading.Lock()
 
     def save(self, drawn: Drawn, recipe: Recipe, job: str, n: int, *, image: bytes | None = None) -> Picture:
-        """Write picture and recipe, and the ``image`` that it was drawn from, each whole or not at all.
+        """Write the picture, its recipe and the ``image`` it was drawn from, each file whole or not at all.
 
         Raises DrawingFailed.
         """
@@ -67,7 +67,7 @@ class PictureStore:
         try:
             with self._folders:
                 path = self._theme_folder(recipe.theme) / f"{name}.png"
-                # The picture is last: whoever sees it finds its recipe too.
+                # The picture comes last: once it is visible, its recipe is, too.
                 write_whole(path.with_suffix(".yml"), text.encode())
                 if image is not None:
                     write_whole(beside(path), image)
@@ -79,7 +79,7 @@ class PictureStore:
         return _picture(enlarged, n, path, len(data), recipe, facts)
 
     def restore(self, job: str, recipes: tuple[Recipe, ...]) -> tuple[Picture, ...]:
-        """The first pictures of a job, as far as they are on disk and were drawn from these very recipes."""
+        """Find the job's first pictures on disk, up to the first that is missing or was drawn from another recipe."""
         files = list(self._files_of(job))
         pictures: list[Picture] = []
         for n, recipe in enumerate(recipes):
@@ -91,15 +91,15 @@ class PictureStore:
         return tuple(pictures)
 
     def png(self, picture: Picture) -> bytes:
-        """Raises Gone."""
+        """Read the picture's PNG. Raises Gone."""
         return self._read(picture, ".png")
 
     def recipe(self, picture: Picture) -> bytes:
-        """Raises Gone."""
+        """Read the picture's recipe as YAML. Raises Gone."""
         return self._read(picture, ".yml")
 
     def thumbnail(self, picture: Picture) -> bytes:
-        """Made anew each time. Raises Gone."""
+        """Make the picture's thumbnail, anew each time. Raises Gone."""
         try:
             with Image.open(self.path(picture)) as image:
                 return encoding.thumbnail(image)[0]
@@ -117,7 +117,7 @@ class PictureStore:
         self._delete_older_than(days, lambda path: job_and_n(path.stem) is not None)
 
     def delete_unfinished(self) -> None:
-        """Delete what a process that was killed had not written to its end."""
+        """Delete the unfinished files of killed processes, once they are a day old."""
         self._delete_older_than(1, lambda path: path.name.startswith(_UNFINISHED))
 
     def _delete_older_than(self, days: int, is_meant: Callable[[Path], bool]) -> None:
@@ -130,7 +130,7 @@ class PictureStore:
                 _remove_if_empty(theme)
 
     def path(self, picture: Picture) -> Path:
-        """Where the picture is, or was."""
+        """Return the picture's path, even if it is gone."""
         return self.folder / words_name(picture.recipe.theme) / picture.filename
 
     def _read(self, picture: Picture, suffix: str) -> bytes:
@@ -151,11 +151,11 @@ class PictureStore:
     def _themes(self) -> Iterator[Path]:
         if self.folder.is_dir():
             folders = (path for path in self.folder.iterdir() if path.is_dir() and not path.is_symlink())
-            # One that is hidden is no theme's.
+            # A hidden folder is not a theme's.
             yield from (path for path in folders if not path.name.startswith("."))
 
     def _files_of(self, job: str) -> Iterator[tuple[Path, int]]:
-        """A job's pictures, by their recipes: those are written first and deleted last."""
+        """Yield path and n of the job's pictures. Looks for recipes, which are written first and deleted last."""
         for theme in self._themes():
             for path in theme.glob(f"*-{job}-*.yml"):
                 if (whose := job_and_n(path.stem)) and whose[0] == job and not path.is_symlink():
@@ -176,7 +176,7 @@ def _picture(image: Image.Image, n: int, path: Path, size: int, recipe: Recipe, 
 
 
 def _restored(path: Path, job: str, n: int, recipe: Recipe) -> Picture | None:
-    """The picture of a file, unless it was drawn from another recipe, or cannot be read."""
+    """Read a picture back from its files; None if it was drawn from another recipe or cannot be read."""
     try:
         text = path.with_suffix(".yml").read_text(encoding="utf-8")
         facts = recipe_file.read_facts(text)
@@ -185,19 +185,19 @@ def _restored(path: Path, job: str, n: int, recipe: Recipe) -> Picture | None:
         with Image.open(path) as image:
             return _picture(image.convert("RGB"), n, path, path.stat().st_size, recipe, facts)
     except (*UNREADABLE, Refused) as error:
-        # The file's name, which most of these errors say, has words of the prompt.
+        # Most of these errors name the file, which has words of the prompt in its name.
         log.warning("job %s: picture %d is drawn again, since its files cannot be read", job, n)
         log.debug("%s: %s", path, error)
         return None
 
 
 def beside(path: Path) -> Path:
-    """Where the picture is that the one at ``path``, or its recipe, was drawn from."""
+    """Return the path of the image that the picture or recipe at ``path`` was drawn from."""
     return path.with_suffix(_DRAWN_FROM)
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file that is there whole or not at all, after a power cut too."""
+    """Write a file whole or not at all, even through a power cut."""
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=_UNFINISHED, delete=False) as file:
         try:
             file.write(data)
@@ -222,5 +222,5 @@ def _remove_if_empty(folder: Path) -> None:
 
 
 def gone(picture: Picture) -> Gone:
-    """The error for a picture that cannot be read."""
+    """Make the error for a picture that cannot be read."""
     return Gone("gone", "This picture is not kept any more.", field="n", value=picture.n)

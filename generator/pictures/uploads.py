@@ -1,6 +1,6 @@
-"""Pictures to draw from, kept by their hash until they have been drawn from.
+"""Uploaded pictures to draw from, kept under their hash until they are drawn from.
 
-Everything here blocks, so it is called in a thread. Knows neither jobs nor HTTP.
+Everything here blocks: call it in a thread. Knows neither jobs nor HTTP.
 """
 
 import hashlib
@@ -14,20 +14,20 @@ from generator.errors import Refused
 from generator.pictures.image_files import image_size, read_image
 from generator.pictures.store import write_whole
 
-# One that is sent again, for the next picture from it, need not be.
+# Spares people who draw from the same picture again another upload.
 KEPT_DAYS = 7
 
 
-class Images:
-    """One folder."""
+class Uploads:
+    """A folder of uploaded pictures."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        # A photo of a large camera is half a gigabyte while it is decoded.
+        # A photo from a large camera takes half a gigabyte while it is decoded.
         self._one_at_a_time = threading.Lock()
 
     def keep(self, sha256: str, data: bytes) -> SentImage:
-        """Raises Refused for what is no picture, is too large, or has another hash."""
+        """Check an upload and write it. Raises Refused if it is not a picture, is too large, or has another hash."""
         if hashlib.sha256(data).hexdigest() != sha256:
             raise Refused("wrong_hash", "The image does not have this SHA-256.", field="sha256", value=sha256)
         with self._one_at_a_time:
@@ -41,15 +41,15 @@ class Images:
         return SentImage(sha256=sha256, width=width, height=height)
 
     def size(self, sha256: str) -> tuple[int, int]:
-        """Width and height as it is looked at. Raises Refused where it is not here."""
+        """Return width and height of the upload, turned upright. Raises Refused if it is missing."""
         return image_size(self.read(sha256))
 
     def read(self, sha256: str) -> bytes:
-        """Raises Refused where it is not here."""
+        """Return the upload's bytes. Raises Refused if it is missing."""
         return self.find(sha256).read_bytes()
 
     def find(self, sha256: str) -> Path:
-        """The file. Raises Refused where it is not here."""
+        """Return the upload's path. Raises Refused if it is missing."""
         path = self._folder / sha256
         if not path.is_file():
             message = "The picture to draw from is not here any more; send it again."
@@ -57,7 +57,10 @@ class Images:
         return path
 
     def delete_old(self, *, but: Collection[str]) -> None:
-        """Those that were sent long ago, except ``but``, which are yet to be drawn from. Others are beside pictures."""
+        """Delete uploads after KEPT_DAYS, except ``but``, which are yet to be drawn from.
+
+        Every picture keeps its own copy of the image that it was drawn from (see `generator.pictures.store`).
+        """
         if self._folder.is_dir():
             for path in self._folder.iterdir():
                 if path.name not in but and path.lstat().st_mtime < time.time() - KEPT_DAYS * 24 * 3600:

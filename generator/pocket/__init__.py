@@ -1,1 +1,1 @@
-"""Pocket's weights, loaded like any other model's. ``training/pocket`` has how they were made."""
+"""Pocket's weights, loaded like any other model's. ``training/pocket`` makes them."""

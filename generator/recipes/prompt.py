@@ -1,7 +1,7 @@
 """The syntax of one prompt: from text with compel weights to weighted fragments. Knows neither tokens nor models.
 
-The parser is compel's own, bounded: its `+`, `-` and numeric weights are taken, its `.blend()`, `.and()`, `.swap()` and
-`withLora()` are refused, since each changes more than the weight of a term.
+The parser is compel's own, bounded: it accepts `+`, `-` and numeric weights, and refuses `.blend()`, `.and()`,
+`.swap()` and `withLora()`, since each changes more than the weight of a term.
 """
 
 import importlib.util
@@ -27,10 +27,10 @@ class PromptError(Exception):
 
 @lru_cache(maxsize=256)
 def parse(text: str) -> tuple[Fragment, ...]:
-    """The weighted fragments of a prompt, in order.
+    """Parse a prompt into its weighted fragments, in order.
 
-    Text without weights or brackets comes back as it was typed, so that it is encoded as the pipeline itself would.
-    Raises PromptError for nesting or weights beyond their limits and for syntax that is not taken.
+    Returns text without weights or brackets unchanged, so that it is encoded as by the pipeline itself. Raises
+    PromptError for nesting or weights beyond their limits, and for syntax that is refused.
     """
     if not re.search(r"[-+()\\]", text):
         # compel's parser takes seconds for a long text, and finds nothing in this one.
@@ -53,7 +53,7 @@ def parse(text: str) -> tuple[Fragment, ...]:
 
 
 def split_terms(text: str) -> tuple[str, ...]:
-    """The terms of a comma-separated text; a comma inside brackets does not separate."""
+    """Split a text at its commas, except those inside brackets."""
     terms, depth, start = [], 0, 0
     for match in re.finditer(r"\\.|[(),]", text):
         depth = max(0, depth + {"(": 1, ")": -1}.get(match[0], 0))
@@ -64,9 +64,9 @@ def split_terms(text: str) -> tuple[str, ...]:
 
 
 def from_a1111(text: str) -> str:
-    """Weights as AUTOMATIC1111's web UI spells them, in compel's spelling.
+    """Convert weights from the spelling of AUTOMATIC1111's web UI to compel's.
 
-    ``(x:1.2)`` becomes ``(x)1.2`` and ``[x]``, which weakens by a tenth, becomes ``(x)-``.
+    ``(x:1.2)`` becomes ``(x)1.2``, and ``[x]``, which weakens by a tenth, becomes ``(x)-``.
     """
     before = None
     while before != text:
@@ -122,7 +122,7 @@ def _nesting_is_bounded(text: str) -> None:
 
 @cache
 def _compel_parser() -> Any:
-    """compel's parser, loaded alone: its package imports torch, which the server's process never does."""
+    """Load compel's parser alone: its package imports torch, which the server's process never does."""
     # Without packrat the parser's time is exponential in the nesting: six brackets take five seconds.
     pyparsing.ParserElement.enable_packrat()
     package = importlib.util.find_spec("compel")

@@ -1,7 +1,6 @@
 """The recipe as a YAML file: written to read like a caption, read with suspicion.
 
-Scalars stay the text that they were (`no`, `16:9`) and are converted field by field. Knows neither pictures nor
-folders.
+Scalars (`no`, `16:9`) are read as text and converted field by field. Knows neither pictures nor folders.
 """
 
 import re
@@ -20,7 +19,7 @@ from generator.recipes.prompt import split_terms
 # Prose is read comfortably at this width, and a prompt is prose.
 WIDTH = 100
 
-# facts, plan and a value: three levels are written.
+# ``write`` needs three levels: facts, plan and a value.
 MAX_DEPTH = 6
 
 _INTEGERS = ("seed", "width", "height", "steps")
@@ -30,12 +29,12 @@ _FIELDS = ("prompt", "slots", *_TEXTS, *_INTEGERS, *_NUMBERS, "facts")
 
 
 def write(recipe: Recipe, facts: Facts) -> str:
-    """The recipe and its facts as YAML."""
+    """Format the recipe and its facts as YAML."""
     return _dumped(_document(recipe, facts))
 
 
 def write_sheet(sheet: SheetRequest, cells: Sequence[tuple[Recipe, Facts]]) -> str:
-    """The headings of a contact sheet, and below them every cell as a recipe of its own, in their order."""
+    """Format a contact sheet as YAML: its headings, then each cell as a recipe of its own, in order."""
     recipes = [_document(recipe, facts) for recipe, facts in cells]
     return _dumped({"sheet": sheet.model_dump(mode="json"), "cells": recipes})
 
@@ -65,9 +64,9 @@ def _document(recipe: Recipe, facts: Facts) -> dict[str, Any]:
 
 
 def read(text: str) -> RecipeRequest:
-    """The recipe of a file, checked for form; whether it can be drawn is checked later. Raises Refused.
+    """Read a recipe and check its form; `validation` checks later whether it can be drawn. Raises Refused.
 
-    A flat ``prompt`` that is not what the slots say was edited by a person, and is the whole subject then.
+    A flat ``prompt`` that differs from the slots was edited by a person, and becomes the whole subject.
     """
     fields = _mapping(_parse(text), "the recipe")
     for key in fields.keys() - set(_FIELDS):
@@ -85,7 +84,7 @@ def read(text: str) -> RecipeRequest:
 
 
 def read_facts(text: str) -> Facts:
-    """The facts of a file that `write` wrote. Raises Refused."""
+    """Read the facts of a file that `write` wrote. Raises Refused."""
     try:
         return Facts.model_validate(_typed(_mapping(_parse(text), "the recipe").get("facts")))
     except ValidationError as error:
@@ -93,7 +92,7 @@ def read_facts(text: str) -> Facts:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Escapes the line break that YAML reads as a newline, and PyYAML would write as it is."""
+    """Escapes NEL, which YAML reads as a line break and PyYAML would write unescaped."""
 
     def represent_text(self, text: str) -> yaml.Node:
         return self.represent_scalar("tag:yaml.org,2002:str", text, style='"' if "\x85" in text else None)
@@ -103,7 +102,7 @@ _Dumper.add_representer(str, _Dumper.represent_text)
 
 
 class _Loader(yaml.SafeLoader):
-    """Composes nodes only, and refuses what a recipe never needs before it can grow."""
+    """Composes nodes only, and refuses anchors, tags and depth, which no recipe needs, before they can grow."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -154,7 +153,7 @@ def _mapping(node: yaml.Node | None, name: str) -> dict[str, yaml.Node]:
 
 
 def _scalar(node: yaml.Node, field: str) -> str | None:
-    """The text as it stands; None where nothing stands."""
+    """Return the scalar's text unconverted, or None if it is blank. Raises Refused."""
     if not isinstance(node, yaml.ScalarNode):
         raise _refused(f"{field} must be a single value.", None, field=field)
     return None if _is_blank(node) else str(node.value)
@@ -167,7 +166,7 @@ def _is_blank(node: yaml.Node) -> bool:
 def _number(node: yaml.Node, field: str, kind: type[int] | type[float]) -> int | float | None:
     text = _scalar(node, field)
     try:
-        # int() would also take underscores and the digits of every script, float() also nan and infinity.
+        # int() would also accept underscores and the digits of every script, float() also nan and infinity.
         if text is not None and not re.fullmatch(r"[-+]?[0-9]{1,20}(\.[0-9]{1,20})?", text):
             raise ValueError
         return None if text is None else kind(text)
@@ -190,12 +189,12 @@ def _terms(node: yaml.Node, slot: str) -> tuple[str, ...]:
 
 
 def _facts(node: yaml.Node | None) -> EarlierFacts | None:
-    """What is compared later; a person may have deleted it, or parts of it."""
+    """Read the facts to compare with; a person may have deleted all or some of them."""
     return None if node is None else EarlierFacts.model_validate(_typed(node))
 
 
 def _typed(node: yaml.Node | None) -> Any:
-    """The facts with their types, since only programs write them."""
+    """Convert the facts to YAML's own types: only programs write them."""
     match node:
         case yaml.MappingNode():
             return {key: _typed(value) for key, value in _mapping(node, "facts").items()}

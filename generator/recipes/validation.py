@@ -1,6 +1,6 @@
-"""From what a client asked to a full recipe, or a refusal that names field, value, limit and choices.
+"""From a client's request to a full recipe, or to a refusal that names field, value, limit and choices.
 
-Everything is checked here, before a job is queued. Pure: knows neither aiohttp nor the card.
+All checks happen here, before a job is queued. Pure: knows neither aiohttp nor the card.
 """
 
 import hashlib
@@ -28,10 +28,10 @@ def resolve(
     n: int = 0,
     image_size: tuple[int, int] | None = None,
 ) -> Recipe:
-    """Fill in what was not said and check all of it. Raises Refused.
+    """Fill in what the request leaves out, and check everything. Raises Refused.
 
-    ``image_size`` are the sides of the image to draw from, whose shape a picture has if no size was said.
-    A seed that was not said is made from the job's id, so that the same job submitted again is the same picture.
+    ``image_size`` is (width, height) of the image to draw from, which gives the shape unless the request has a size.
+    A missing seed is made from the job's id, so that the same job submitted again draws the same picture.
     """
     card = cards[_choice("model", request.model or default_model, tuple(cards))]
     defaults, bounds = card.defaults, card.limits
@@ -66,7 +66,7 @@ def resolve(
 
 
 def _strength(request: RecipeRequest, steps: int) -> float | None:
-    """A strength without an image says nothing; one with it must leave a step to draw."""
+    """Return the strength, None without an image. Raises Refused for one without an image, or with no step to draw."""
     if request.image is None:
         if request.strength is not None:
             raise Refused(
@@ -90,7 +90,7 @@ def _strength(request: RecipeRequest, steps: int) -> float | None:
 
 
 def _negative_prompt(request: RecipeRequest, card: ModelCard, guidance_scale: float) -> str:
-    """What was said, else the model's own where there is guidance that could look at it."""
+    """Return the request's negative prompt, else the model's own if there is guidance to use it. Raises Refused."""
     usual = card.defaults.negative_prompt if guidance_scale > 1 else ""
     negative = _prompt(usual if request.negative_prompt is None else request.negative_prompt)
     if negative and not card.limits.max_guidance_scale:
@@ -112,7 +112,7 @@ def _guidance_scale(request: RecipeRequest, card: ModelCard, tier: str) -> float
             high = min(high, draft.max_guidance_scale)
             return _bounded("guidance_scale", asked, draft.guidance_scale, low, high, where="in a draft ")
         return _bounded("guidance_scale", asked, card.defaults.guidance_scale, low, high)
-    # 0 and 1 both say: without.
+    # Both 0 and 1 mean no guidance.
     if asked not in (None, 0, 1):
         raise Refused(
             "no_guidance",
@@ -125,24 +125,24 @@ def _guidance_scale(request: RecipeRequest, card: ModelCard, tier: str) -> float
 
 
 def _slots(asked: Slots) -> Slots:
-    """The terms in compel's spelling, without those that were nothing but white space."""
+    """Convert the terms to compel's spelling, and drop those of white space only."""
     terms = {slot: tuple(filter(None, map(_prompt, getattr(asked, slot)))) for slot in SLOTS}
-    # Not checked again: a converted term may be a little longer than what a client may send.
+    # model_copy does not validate: a converted term may be a little longer than a client's may be.
     return asked.model_copy(update=terms)
 
 
 def _prompt(text: str) -> str:
-    """The text on one line, in compel's spelling."""
+    """Return the text on one line, in compel's spelling."""
     return prompt.from_a1111(_one_line(text))
 
 
 def _one_line(text: str) -> str:
-    """One space for every run of white space and control characters, which no PNG may carry."""
+    """Replace every run of white space and control characters, which a PNG must not carry, by one space."""
     return re.sub(r"[\s\x00-\x1f\x7f-\x9f]+", " ", text).strip()
 
 
 def _size(request: RecipeRequest, card: ModelCard, image_size: tuple[int, int] | None) -> tuple[int, int]:
-    """Sides rounded to the multiple that the model draws, inside its limits."""
+    """Return (width, height), rounded to the model's multiple and inside its limits. Raises Refused."""
     if image_size is not None and request.width is None and request.height is None:
         return _like(image_size, card)
     bounds, multiple = card.limits, card.limits.side_multiple
@@ -168,13 +168,13 @@ def _size(request: RecipeRequest, card: ModelCard, image_size: tuple[int, int] |
 
 
 def _like(image_size: tuple[int, int], card: ModelCard) -> tuple[int, int]:
-    """About as many pixels as the model usually draws, in the image's shape as far as the limits allow that."""
+    """Return (width, height) with about the model's usual number of pixels, in the image's shape within the limits."""
     bounds, multiple = card.limits, card.limits.side_multiple
     pixels = min(card.defaults.width * card.defaults.height, bounds.max_pixels)
     width, height = image_size
     low, high = bounds.min_side / pixels**0.5, min(bounds.max_side, pixels / bounds.min_side) / pixels**0.5
     stretch = min(max((width / height) ** 0.5, low, 1 / high), high, 1 / low)
-    # Rounded down, so that there are never more pixels than may be.
+    # Rounded down, so that the pixels never exceed their limit.
     return tuple(  # type: ignore[return-value]
         max(bounds.min_side, int(pixels**0.5 * factor + 1e-6) // multiple * multiple)
         for factor in (stretch, 1 / stretch)
@@ -199,7 +199,7 @@ def _bounded(
 
 
 def _plain(number: float) -> str:
-    """As a person writes it: 30, not 30.0."""
+    """Format a number as a person writes it: 30, not 30.0."""
     return f"{number:g}" if isinstance(number, float) else str(number)
 
 
@@ -234,7 +234,7 @@ def _text_is_drawable(field: str, text: str) -> None:
 
 
 def _theme(slots: Slots) -> str:
-    """The first subject term, or the first of all terms, without its weights."""
+    """Return the first subject term, or the first of all terms, without its weights."""
     first = next(term for slot in SLOTS for term in getattr(slots, slot))
     try:
         plain = "".join(text for text, _ in prompt.parse(first)).strip()

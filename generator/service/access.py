@@ -1,4 +1,4 @@
-"""Who may ask, and how errors are told: the middlewares of the HTTP side."""
+"""The middlewares of the HTTP side: who may call, and errors as JSON. Knows no jobs but their full queue."""
 
 import hmac
 import logging
@@ -41,8 +41,8 @@ _HTTP_ERRORS = {
 
 
 @web.middleware
-async def tell_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every error is an `ErrorAnswer`; a bug is told in the log and as a 500."""
+async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every error with an `ErrorAnswer`; a bug is logged and answered with 500."""
     try:
         return await handler(request)
     except GeneratorError as error:
@@ -59,9 +59,9 @@ async def tell_errors(request: web.Request, handler: Handler) -> web.StreamRespo
 
 
 def guard(*, token: str | None, allowed_hosts: Collection[str]) -> Middleware:
-    """Over TCP only those pass who name this host and know the token: browsers reach loopback too.
+    """Make a middleware that over TCP requires an allowed Host and the token, since browsers reach loopback, too.
 
-    The UNIX socket has its file's permissions.
+    The permissions of the socket file guard the UNIX socket.
     """
     expected = f"Bearer {token}".encode() if token else None
     hosts = {host.lower().strip("[]") for host in (*allowed_hosts, *LOOPBACK_NAMES)}
@@ -90,7 +90,7 @@ def _is_unix(request: web.Request) -> bool:
 
 
 def _host_name(host: str) -> str:
-    """The Host header without its port, and without the brackets of an IPv6 address."""
+    """Strip a Host header of its port, and of the brackets around an IPv6 address."""
     name, colon, port = host.lower().rpartition(":")
     return (name if colon and port.isdigit() else host.lower()).strip("[]")
 

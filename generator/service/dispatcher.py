@@ -1,4 +1,4 @@
-"""The one loop that takes jobs to the worker; also pause, resume and drain.
+"""The loop that takes jobs to the worker; also pause, resume and drain.
 
 Knows the worker only by its interface (see `workers.messages`), and nothing of files and HTTP.
 """
@@ -11,7 +11,7 @@ from functools import partial
 
 from generator.api.types import Error, Health, JobState, Recipe, ServiceState
 from generator.errors import BUG, CardBusy, GeneratorError
-from generator.pictures.uploads import Images
+from generator.pictures.uploads import Uploads
 from generator.service.eta import Eta
 from generator.service.jobs import Job, Jobs
 from generator.service.metrics import Metrics
@@ -37,7 +37,7 @@ PAUSED = "The card is in use for something else. This is drawn when it is free a
 
 LOADING = "The model is being loaded. This is drawn when it is ready."
 
-# How soon a card is looked at again whose memory another program holds: a game takes longer than that to end.
+# The time between two tries while another program holds the card's memory; a game takes longer to end.
 BUSY_PAUSE_S = 10.0
 
 
@@ -50,7 +50,7 @@ class Dispatcher:
         jobs: Jobs,
         worker: Worker,
         saving: Saving,
-        images: Images,
+        uploads: Uploads,
         eta: Eta,
         metrics: Metrics,
         unload_when_idle_s: float | None,
@@ -59,7 +59,7 @@ class Dispatcher:
         self._jobs = jobs
         self._worker = worker
         self._saving = saving
-        self._images = images
+        self._uploads = uploads
         self._eta = eta
         self._metrics = metrics
         self._unload_when_idle_s = unload_when_idle_s
@@ -67,9 +67,9 @@ class Dispatcher:
         self._hello: Hello | None = None
         self._worker_state = WorkerState()
         self._state = State.PAUSED
-        # Which of its pictures each running job is at, and what the worker was last told comes next.
+        # The picture that each running job is at, and the recipe last announced to the worker.
         self._at: dict[Job, int] = {}
-        self._foretold: Recipe | None = None
+        self._announced: Recipe | None = None
         self._work: asyncio.Task[None] | None = None
         self._running: dict[Job, asyncio.Task[None]] = {}
         self._switch = asyncio.Lock()
@@ -82,7 +82,7 @@ class Dispatcher:
         return self._state in (State.DRAINING, State.BROKEN)
 
     async def resume(self) -> None:
-        """Begin to draw, or go on."""
+        """Start drawing, or go on after a pause."""
         async with self._switch:
             if self._state is State.PAUSED:
                 self._state = self._state.to(State.RUNNING)
@@ -91,14 +91,14 @@ class Dispatcher:
                 self._work.add_done_callback(self._ended)
 
     async def pause(self) -> None:
-        """Free the card at once: the running jobs are next again, and all are told why they wait."""
+        """Free the card at once: the running jobs return to the head of the queue, and clients learn why they wait."""
         async with self._switch:
             self._state = self._state.to(State.PAUSED)
             self._jobs.wait_for(PAUSED)
             await self._stop()
 
     async def drain(self, timeout_s: float) -> None:
-        """Take no more jobs; let the running ones end, or give them back after ``timeout_s``."""
+        """Take no more jobs; let the running ones end, or return them to the queue after ``timeout_s``."""
         self._state = self._state.to(State.DRAINING)
         if self._running:
             log.info("waiting up to %g s for job %s", timeout_s, ", ".join(job.id for job in self._running))
@@ -107,16 +107,16 @@ class Dispatcher:
             await self._stop()
 
     def cancel(self, job: Job) -> None:
-        """End this job and no other: at once if it waits, within one step if it is being drawn."""
+        """End this job only: at once if it waits, within one step if it is being drawn."""
         n = len(job.pictures)
         self._jobs.cancel(job)
         if job in self._running:
-            # One picture may be on its way to the disk while the next is drawn.
+            # While one picture is written to disk, the next may be drawn.
             for drawing in (n, n + 1):
                 self._worker.cancel(_drawing_id(job, drawing))
 
     def idle_s(self) -> float:
-        """Seconds since there was last something to draw; a pause is no idleness."""
+        """Seconds since there was last something to draw; a pause does not count as idle."""
         if self._state is State.PAUSED or self._running or self._jobs.count(JobState.QUEUED):
             self._last_busy = time.monotonic()
         return time.monotonic() - self._last_busy
@@ -175,7 +175,7 @@ class Dispatcher:
             await self._give_all_back()
 
     async def _wake(self) -> None:
-        """Load the model before the first job asks; if that fails, the first job tries again and says why."""
+        """Load the model before the first job; if that fails, the first job tries again and reports why."""
         try:
             self._greeted(await self._worker.hello())
         except (WorkerDied, GeneratorError) as error:
@@ -183,8 +183,10 @@ class Dispatcher:
         self._jobs.wait_for(None)
 
     def _next(self) -> Job | None:
-        """The job to start now: one that suits those that are drawn already, or the next one and no switch of models
-        before its time; None if all must wait."""
+        """Take the job to start now; None if all must wait.
+
+        Beside running jobs it must suit them. Alone, jobs for the loaded model come first, within the queue's bounds.
+        """
         is_open = self._state in (State.RUNNING, State.IDLE)
         if not is_open or len(self._running) >= self._worker_state.at_once:
             return None
@@ -216,7 +218,7 @@ class Dispatcher:
         task.add_done_callback(partial(self._left, job))
 
     def _left(self, job: Job, task: asyncio.Task[None]) -> None:
-        # One that was given back may have been begun again by now.
+        # A job that returned to the queue may have been started again by now.
         if self._running.get(job) is task:
             del self._running[job]
             self._at.pop(job, None)
@@ -224,7 +226,7 @@ class Dispatcher:
         self._jobs.news.set()
 
     async def _something_new(self) -> None:
-        """Wait until there may be a job to start. Meanwhile a worker that nobody uses gives its card back."""
+        """Wait until there may be a job to start. Close an idle worker meanwhile, to free its card."""
         is_used = self._state is not State.RUNNING or self._running or not self._worker.is_ready
         try:
             async with asyncio.timeout(None if is_used else self._unload_when_idle_s):
@@ -236,7 +238,7 @@ class Dispatcher:
             self._state = self._state.to(State.IDLE)
 
     async def _give_all_back(self) -> None:
-        """The running jobs are next again, in their order. Pictures that were drawn are kept, and not drawn again."""
+        """Return the running jobs to the head of the queue, in their order, with the pictures they have."""
         running = list(self._running.items())
         for _, task in running:
             task.cancel()
@@ -249,10 +251,10 @@ class Dispatcher:
     # ---- one job
 
     async def _draw(self, job: Job) -> None:
-        """Draw every picture that the job has not yet. Whatever goes wrong is the end of this job only."""
+        """Draw every picture that the job lacks. Any error ends or delays this job only."""
         try:
             await self._draw_pictures(job)
-            # Also after what ended before its first step.
+            # The job may have ended before its first step.
             self._jobs.wait_for(None)
         except WorkerDied as died:
             self._worker_died(job, died)
@@ -274,19 +276,19 @@ class Dispatcher:
             try:
                 drawn = await self._draw_one(job, n)
             finally:
-                # The picture before this one is told of before anything that ends the job.
+                # The picture before this one is announced before anything that ends the job.
                 if saving is not None:
                     await asyncio.wait([saving])
             if isinstance(drawn, Error):
                 self._jobs.fail(job, drawn)
             if not isinstance(drawn, Drawn) or job.state.is_final:
                 return
-            # If it cannot be kept, the next picture is under way for nobody.
+            # If it cannot be written, the next picture is drawn for nothing.
             abandon_next = partial(self._worker.cancel, _drawing_id(job, n + 1))
             saving = self._saving.begin(job, n, drawn, on_failure=abandon_next)
 
     async def _draw_one(self, job: Job, n: int) -> Drawn | Error | None:
-        """One picture, or why there is none; None if the job was cancelled. Raises WorkerDied and GeneratorError."""
+        """Draw picture ``n``, or return the error; None if the job was cancelled. Raises WorkerDied, GeneratorError."""
         recipe, self._at[job] = job.recipes[n], n
         is_switch = self._worker.is_ready and recipe.model not in self._worker_state.models
         if not self._worker.is_ready or is_switch:
@@ -295,7 +297,7 @@ class Dispatcher:
         if job.state.is_final:
             return None
         outcome: Drawn | Error | None = None
-        file = None if recipe.image is None else self._images.find(recipe.image)
+        file = None if recipe.image is None else self._uploads.find(recipe.image)
         before, done = time.monotonic(), 0
         async for event in self._worker.run(Draw(_drawing_id(job, n), recipe, job.request.recipes[n].facts, file)):
             match event:
@@ -325,18 +327,18 @@ class Dispatcher:
         return outcome
 
     def _prepare_next(self) -> None:
-        """Tell the worker what follows what it draws: a running job's next picture, or the first of whoever waits."""
+        """Announce to the worker what comes next: a running job's next picture, or the first of a waiting job."""
         if not self._running:
             return
         following = [recipe for job, n in self._at.items() for recipe in job.recipes[n + 1 : n + 2]]
         if not following and (waiting := self._jobs.first_waiting(self._suits_what_is_loaded)):
             following = list(waiting.recipes_left[:1])
-        if following and following[0] is not self._foretold:
-            self._foretold = following[0]
+        if following and following[0] is not self._announced:
+            self._announced = following[0]
             self._worker.prepare(following[0])
 
     def _worker_died(self, job: Job, died: WorkerDied) -> None:
-        """Of those that were drawn together each is tried once more, alone: only one of them may be why."""
+        """Fail the job; if it was drawn beside others, try it once more, alone: any of them may be the cause."""
         log.error("job %s: %s", job.id, died)
         if self._hello is not None:
             self._metrics.worker_died()
@@ -347,7 +349,7 @@ class Dispatcher:
             self._jobs.fail(job, Error(code="worker_died", message=f"This picture could not be drawn: {died}."))
 
     def _card_is_busy(self, job: Job, busy: CardBusy) -> None:
-        """The job is next again, and all clients learn why nothing moves."""
+        """Return the job to the head of the queue, and publish why nothing moves."""
         log.info("job %s: %s", job.id, busy)
         self._jobs.give_back(job)
         self._jobs.wait_for(str(busy))
@@ -355,10 +357,10 @@ class Dispatcher:
             self._state = self._state.to(State.CARD_BUSY)
 
     async def _card_may_be_free(self) -> None:
-        """Return when the card is worth another look."""
+        """Wait until the card is worth another try."""
         await asyncio.sleep(self._busy_pause_s)
         if not self._jobs.count(JobState.QUEUED):
-            # All were cancelled meanwhile: nobody waits for the card any more.
+            # All jobs were cancelled meanwhile, so nobody waits for the card.
             self._jobs.wait_for(None)
         if self._state is State.CARD_BUSY:
             self._state = self._state.to(State.RUNNING)
@@ -378,7 +380,7 @@ class Dispatcher:
         self._eta.loaded = model
 
     def _forget_worker(self) -> None:
-        self._hello, self._worker_state, self._eta.loaded, self._foretold = None, WorkerState(), None, None
+        self._hello, self._worker_state, self._eta.loaded, self._announced = None, WorkerState(), None, None
 
 
 def _drawing_id(job: Job, n: int) -> str:

@@ -1,4 +1,4 @@
-"""How fast this machine draws, measured over its last steps. Knows neither jobs nor what a step does."""
+"""Estimate when work is done, from the speed of this machine's last steps. Knows neither jobs nor what a step does."""
 
 from collections import defaultdict, deque
 from collections.abc import Iterable
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from generator.api.types import Recipe
 
-# About three pictures: long enough to be steady, short enough to follow a change.
+# The steps of about three pictures: enough to be steady, few enough to follow a change.
 MEASURED_STEPS = 100
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is left of a picture: ``pixels``, each counted once a step, since that is what takes time."""
+    """What is left of a picture: ``pixels`` counts each pixel once per step, which is what takes time."""
 
     model: str
     tier: str
@@ -20,12 +20,12 @@ class Work:
 
 
 def work_left(recipe: Recipe, *, step: int = 0) -> Work:
-    """That of a picture with ``step`` steps done."""
+    """The work that is left of a picture after ``step`` steps."""
     return Work(recipe.model, recipe.tier, max(0, recipe.steps_drawn - step) * recipe.pixels)
 
 
 class Eta:
-    """The last steps of each model and tier, and what it took to load each model."""
+    """Speed by model and tier over their last steps, and the time to load each model."""
 
     def __init__(self) -> None:
         self._steps: defaultdict[tuple[str, str], deque[tuple[float, int]]] = defaultdict(
@@ -33,16 +33,16 @@ class Eta:
         )
         self._latest: deque[float] = deque(maxlen=MEASURED_STEPS)
         self._loads: dict[str, float] = {}
-        # What the next picture need not wait for.
+        # The model that the next picture need not wait for.
         self.loaded: str | None = None
 
     def note(self, recipe: Recipe, seconds: float, *, steps: int = 1) -> None:
-        """So many steps of such a picture took ``seconds`` of the card's time."""
+        """Record that ``steps`` steps of this recipe took ``seconds`` of the card's time."""
         self._steps[recipe.model, recipe.tier].extend([(seconds / steps, recipe.pixels)] * steps)
         self._latest.extend([seconds / steps] * steps)
 
     def note_load(self, model: str, seconds: float) -> None:
-        """Until that model could draw in place of another it took ``seconds``."""
+        """Record that switching to this model took ``seconds``."""
         self._loads[model] = seconds
 
     @property
@@ -51,12 +51,12 @@ class Eta:
         return len(self._latest) / seconds if seconds > 0 else None
 
     def eta_s(self, work: Iterable[Work]) -> float | None:
-        """Seconds until all of it is done; None where some of it was never measured."""
+        """Seconds until all of the work is done; None if the speed of a part is unknown."""
         etas = self.etas_s([tuple(work)])
         return etas[0]
 
     def etas_s(self, queue: Iterable[Iterable[Work]]) -> list[float | None]:
-        """For each job's work in a queue the seconds until it is done, changes of the model included."""
+        """Seconds until each job's work in a queue is done, switches of models included; None as in ``eta_s``."""
         total: float | None = 0.0
         loaded, etas = self.loaded, list[float | None]()
         for job in queue:

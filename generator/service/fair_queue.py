@@ -1,4 +1,4 @@
-"""Whose turn it is: a bounded queue that serves requesters in turns and each one's jobs in order.
+"""The fair queue: bounded, round-robin by requester, each requester's jobs in order.
 
 Pure: knows ids, but neither what a job is nor when it is drawn.
 """
@@ -7,17 +7,17 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-# Who fits what is being drawn may go before somebody who does not, so many times.
+# How many jobs that suit what is being drawn may overtake one that does not.
 MAX_OVERTAKEN = 4
 
 
 class Full(Exception):
-    """As many are waiting as may wait. ``str()`` is that number."""
+    """The queue is at its limit. ``str()`` is the limit."""
 
 
 @dataclass(frozen=True, order=True)
 class Place:
-    """A job's place in the queue: the round in which its requester is served, then first come first served."""
+    """A job's place in the queue: ordered by round, then first come, first served."""
 
     turn: int
     arrival: int
@@ -26,8 +26,10 @@ class Place:
 
 
 class FairQueue:
-    """The queue. A job is overtaken by no more jobs of another requester than its own requester has before it, and by
-    MAX_OVERTAKEN that suit better.
+    """A queue of job ids, fair to requesters.
+
+    Another requester's later jobs overtake a job no more often than its own requester has jobs before it, plus
+    MAX_OVERTAKEN times by jobs that suit better.
     """
 
     def __init__(self, *, limit: int) -> None:
@@ -37,18 +39,18 @@ class FairQueue:
         self._arrivals = 0
         self._returns = 0
         self._overtaken: Counter[str] = Counter()
-        # The last turn that each requester has taken or waits for; forgotten once it is past.
+        # The last turn that each requester took or waits for; dropped once it is past.
         self._last_turns: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._places)
 
     def order(self) -> list[str]:
-        """The jobs in the order in which they will be served, if nobody else comes."""
+        """List the jobs in the order in which they are served if no other job comes."""
         return [place.job for place in sorted(self._places)]
 
     def add(self, job: str, requester: str) -> None:
-        """Take a place behind the requester's other jobs. Raises Full."""
+        """Queue a job behind the requester's other jobs. Raises Full."""
         if len(self._places) >= self._limit:
             raise Full(self._limit)
         turn = max(self._turn, self._last_turns.get(requester, -1) + 1)
@@ -57,13 +59,13 @@ class FairQueue:
         self._places.append(Place(turn, self._arrivals, requester, job))
 
     def exchange(self, job: str, new: str) -> None:
-        """Let ``new``, of the same requester, wait in the very place of ``job``. A full queue does not mind."""
+        """Give the place of ``job`` to ``new``, a job of the same requester. Works in a full queue, too."""
         self._places = [replace(place, job=new) if place.job == job else place for place in self._places]
 
     def take(self, suits: Callable[[str], bool] = lambda job: True, *, only_suiting: bool = False) -> Place | None:
-        """The next job's place, which is now free: the first that ``suits``, but nobody is overtaken for ever.
+        """Remove the next job and return its place: the first that ``suits``, unless the head was overtaken too often.
 
-        Where none does it is the very first, or None with ``only_suiting``.
+        Without such a job it is the head of the queue, or None with ``only_suiting``. None if the queue is empty.
         """
         if not self._places:
             return None
@@ -85,19 +87,19 @@ class FairQueue:
         return place
 
     def give_back(self, place: Place) -> None:
-        """Put back what was taken, in front of everybody."""
+        """Return a place that was taken to the head of the queue."""
         self._returns -= 1
         self._last_turns.setdefault(place.requester, self._turn)
         self._places.append(replace(place, turn=self._turn, arrival=self._returns))
 
     def remove(self, job: str) -> None:
-        """Leave the queue; the requester's later jobs move up. Without such a job, do nothing."""
+        """Remove a job, so that the requester's later jobs move up. An unknown job does nothing."""
         gone = next((place for place in self._places if place.job == job), None)
         if gone is None:
             return
         self._places.remove(gone)
         who = gone.requester
-        # What was given back shares its turn with others of its requester's.
+        # A job that was given back shares its turn with other jobs of its requester.
         self._places = [
             replace(place, turn=place.turn - 1) if place.requester == who and place.turn > gone.turn else place
             for place in self._places

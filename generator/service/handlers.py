@@ -1,4 +1,4 @@
-"""What each call of the API does: turn the request into values, ask once, answer."""
+"""The handlers of the API: each turns a request into values, makes one call, and answers."""
 
 import asyncio
 from collections.abc import Callable
@@ -27,7 +27,7 @@ from generator.errors import Refused
 from generator.pictures.image_files import MAX_IMAGE_BYTES, too_many_bytes
 from generator.pictures.sheets import ComposedSheet, Sheets, sheet_recipes
 from generator.pictures.store import PictureStore
-from generator.pictures.uploads import Images
+from generator.pictures.uploads import Uploads
 from generator.recipes.validation import resolve
 from generator.service.dispatcher import Dispatcher
 from generator.service.jobs import Job, Jobs
@@ -49,7 +49,7 @@ class Handlers:
         dispatcher: Dispatcher,
         saving: Saving,
         store: PictureStore,
-        images: Images,
+        uploads: Uploads,
         metrics: Metrics,
         capabilities: Callable[[], Capabilities],
         heartbeat_s: float,
@@ -59,12 +59,12 @@ class Handlers:
         self._saving = saving
         self._store = store
         self._sheets = Sheets(store)
-        self._images = images
+        self._uploads = uploads
         self._metrics = metrics
         self._capabilities = capabilities
         self._heartbeat_s = heartbeat_s
         self._document = openapi.document()
-        # Of each job that is being submitted; who cancels it waits until it is there.
+        # A lock for each job that is being submitted: cancelling it waits for that.
         self._submitting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def health(self, _: web.Request) -> web.Response:
@@ -96,13 +96,13 @@ class Handlers:
             data += chunk
             if len(data) > MAX_IMAGE_BYTES:
                 raise too_many_bytes()
-        return _answer(await asyncio.to_thread(self._images.keep, sha256, bytes(data)))
+        return _answer(await asyncio.to_thread(self._uploads.keep, sha256, bytes(data)))
 
     async def status(self, request: web.Request) -> web.Response:
         return _answer(self._jobs.status(self._job(request)))
 
     async def cancel(self, request: web.Request) -> web.Response:
-        # Whoever submitted it may have hung up to cancel it.
+        # The client may have dropped its submission in order to cancel the job.
         if submitting := self._submitting.get(request.match_info["id"]):
             async with submitting:
                 pass
@@ -114,7 +114,7 @@ class Handlers:
         job = self._job(request)
         response = web.StreamResponse(headers={"Content-Type": openapi.NDJSON, "Cache-Control": "no-store"})
         await response.prepare(request)
-        # A client that hangs up is no error: it may come back.
+        # A client that hangs up is not an error: it may come back.
         with suppress(ConnectionResetError), self._jobs.watch(job) as stream:
             while True:
                 event: JobEvent | HeartbeatEvent | None = HeartbeatEvent()
@@ -152,7 +152,7 @@ class Handlers:
         job = self._jobs.find(job_id)
         if job is not None and not job.state.is_final:
             raise Refused("not_ended", f"This job is {job.state}; cancel it first.", field="id", value=job_id)
-        # A job that was cancelled may have a picture on its way to the disk.
+        # A cancelled job may still have a picture that is being written.
         await self._saving.ended()
         await asyncio.to_thread(self._store.forget, job_id)
         self._jobs.forget(job_id)
@@ -197,13 +197,13 @@ class Handlers:
         return job
 
     def _prepare(self, job_id: str, asked: JobRequest) -> tuple[tuple[Recipe, ...], tuple[Picture, ...]]:
-        """The full recipes, and those of the pictures that are on disk already. Blocks: it parses and reads files."""
+        """Return the full recipes, and the pictures that are on disk already. Blocks. Raises Refused."""
         here = self._capabilities()
         cards = {card.name: card for card in here.models}
         if asked.sheet and asked.sheet.pictures != len(asked.recipes):
             message = f"The sheet has {asked.sheet.pictures} places, and there are {len(asked.recipes)} recipes."
             raise Refused("invalid", message, field="sheet", value=asked.sheet.pictures, limit=len(asked.recipes))
-        sizes = {image: self._images.size(image) for image in {recipe.image for recipe in asked.recipes} if image}
+        sizes = {image: self._uploads.size(image) for image in {recipe.image for recipe in asked.recipes} if image}
         recipes = tuple(
             resolve(
                 recipe,
@@ -218,7 +218,7 @@ class Handlers:
         return recipes, self._store.restore(job_id, recipes)
 
     def _sheet(self, request: web.Request) -> tuple[SheetRequest, tuple[Picture, ...]]:
-        """The sheet that was asked for with the job, and all its pictures."""
+        """Return the sheet's request, and all pictures of the job. Raises Refused."""
         job = self._job(request)
         if job.request.sheet is None:
             raise Refused("unknown", "No sheet was asked for with this job.", field="id", value=job.id)
@@ -238,7 +238,7 @@ class Handlers:
 
 
 def _job_id(request: web.Request) -> str:
-    """An id that may become part of a file's name. Raises Refused."""
+    """Return the job's id, checked, as it becomes part of a file's name. Raises Refused."""
     return _parameter(request, "id", _JOB_ID)
 
 
@@ -249,5 +249,5 @@ def _parameter(request: web.Request, name: str, kind: TypeAdapter[str]) -> str:
         raise refusal(error) from error
 
 
-def _answer(words: BaseModel, *, status: int = 200) -> web.Response:
-    return web.Response(body=words.model_dump_json(), status=status, content_type=openapi.JSON)
+def _answer(body: BaseModel, *, status: int = 200) -> web.Response:
+    return web.Response(body=body.model_dump_json(), status=status, content_type=openapi.JSON)

@@ -1,7 +1,7 @@
-"""The jobs of this process: their states, their turns and what is told of them.
+"""The jobs of this process: their states, their queue and their events.
 
-Knows neither HTTP, nor files, nor how a picture is drawn; runs on the event loop only. The promise to draw is the
-client's to keep: what is forgotten here is submitted again.
+Knows neither HTTP, nor files, nor how a picture is drawn; runs on the event loop only. Keeping the promise to draw is
+the client's task: it submits again what is forgotten here.
 """
 
 import asyncio
@@ -37,11 +37,11 @@ from generator.service.stream import JobEvent, Stream
 
 log = logging.getLogger(__name__)
 
-# Finished jobs are kept for clients that come back for the end of a stream; their pictures are on disk anyway.
+# Kept for clients that come back for the end of a stream; the pictures are on disk anyway.
 MAX_FINISHED_JOBS = 200
 FINISHED_JOB_KEPT_S = 3600.0
 
-# What a full queue asks a client to wait before it tries again, when no picture was measured yet.
+# How long a client should wait when the queue is full and no picture was measured yet.
 RETRY_AFTER_S = 30.0
 
 _MOVES = {
@@ -52,7 +52,7 @@ _MOVES = {
 
 
 class QueueFull(Refused):
-    """As many jobs wait as may wait. ``retry_after_s`` is when one of them should have gone."""
+    """The queue is at its limit. In ``retry_after_s`` seconds one of its jobs should be done."""
 
     def __init__(self, limit: int, retry_after_s: float) -> None:
         super().__init__(
@@ -64,7 +64,7 @@ class QueueFull(Refused):
 
 
 class Job:
-    """One request and what has become of it."""
+    """One request and its state. Only `Jobs` changes it."""
 
     def __init__(self, job_id: str, request: JobRequest, recipes: tuple[Recipe, ...], pictures: tuple[Picture, ...]):
         self.id = job_id
@@ -77,14 +77,14 @@ class Job:
         self.started: float | None = None
         self.ended: float | None = None
         self.place: Place | None = None
-        # What was drawn beside others when the worker died is drawn alone from then on: one of them may be why.
+        # A job that was drawn beside others when the worker died is drawn alone from then on: any may be the cause.
         self.has_company = self.must_be_alone = False
-        self.told: PositionEvent | None = None
+        self.last_position: PositionEvent | None = None
         self.streams: set[Stream] = set()
 
     @property
     def recipes_left(self) -> tuple[Recipe, ...]:
-        """Those of the pictures that are yet to be drawn."""
+        """The recipes of the pictures that are yet to be drawn."""
         return self.recipes[len(self.pictures) :]
 
     @property
@@ -99,7 +99,7 @@ class Job:
 
 
 class Jobs:
-    """All jobs, by id, and the queue of those that wait."""
+    """All jobs, by id, and the queue of the waiting ones."""
 
     def __init__(
         self, *, max_queued: int, eta: Eta, metrics: Metrics, clock: Callable[[], float] = time.monotonic
@@ -121,9 +121,9 @@ class Jobs:
         return self._jobs.get(job_id)
 
     def add(self, job: Job) -> None:
-        """Queue a new job, in the place of the one that it replaces. Raises QueueFull.
+        """Queue a new job, in the place of the job that it replaces. Raises QueueFull.
 
-        One that has all its pictures is done at once.
+        A job that has all its pictures is done at once.
         """
         replaced = self._replaced_by(job)
         is_done = len(job.pictures) == len(job.recipes)
@@ -138,10 +138,10 @@ class Jobs:
         if is_done:
             self._end(job, JobState.DONE)
         self.news.set()
-        self._tell_positions()
+        self._publish_positions()
 
     def cancel(self, job: Job) -> None:
-        """End a job that is queued or running; one that has ended stays as it is."""
+        """Cancel a job that is queued or running; a job that has ended stays as it is."""
         if job.state.is_final:
             return
         self._queue.remove(job.id)
@@ -166,7 +166,7 @@ class Jobs:
 
     @contextmanager
     def watch(self, job: Job) -> Iterator[Stream]:
-        """What happens to a job: its present state, what is new, its end. Reconnecting is always safe."""
+        """Yield a stream of the job's events: its present state, then what happens, then its end."""
         stream = Stream()
         stream.put(StateEvent(job=self.status(job)))
         if job.state.is_final:
@@ -181,7 +181,7 @@ class Jobs:
     # ---- what the dispatcher does
 
     def take(self, suits: Callable[[Job], bool] = lambda job: True, *, only_suiting: bool = False) -> Job | None:
-        """Start the next job, the first that ``suits`` within the bounds of `FairQueue.take`; None without one."""
+        """Start the next job, as `FairQueue.take` chooses it; None without one."""
         place = self._queue.take(lambda job_id: suits(self._jobs[job_id]), only_suiting=only_suiting)
         if place is None:
             return None
@@ -189,34 +189,34 @@ class Jobs:
         job.place = place
         job.move(JobState.RUNNING)
         job.started = job.started or self._clock()
-        job.told = None
+        job.last_position = None
         log.info("job %s started for %s", job.id, job.request.requester)
-        self._tell_positions()
+        self._publish_positions()
         return job
 
     def first_waiting(self, suits: Callable[[Job], bool]) -> Job | None:
-        """The first job in the queue that ``suits``: the next one, most of the time, if nobody else comes."""
+        """Find the first job in the queue that ``suits``. It is the likely next one, if no other job comes."""
         return next((job for job_id in self._queue.order() if suits(job := self._jobs[job_id])), None)
 
     def progress(self, job: Job, n: int, step: int, steps: int) -> None:
-        """``step`` of ``steps`` of picture ``n`` are done."""
+        """Record and publish that ``step`` of ``steps`` of picture ``n`` are done."""
         if job.state.is_final:
             return
         job.step = step
-        self._tell(job, ProgressEvent(n=n, step=step, steps=steps, eta_s=self._eta_s(job)))
+        self._publish(job, ProgressEvent(n=n, step=step, steps=steps, eta_s=self._eta_s(job)))
 
     def preview(self, job: Job, n: int, image: Image) -> None:
-        """Show those who listen what picture ``n`` looks like so far."""
+        """Publish what picture ``n`` looks like so far, if anybody listens."""
         if job.streams and not job.state.is_final:
-            self._tell(job, PreviewEvent(n=n, image=encoding.preview(image)))
+            self._publish(job, PreviewEvent(n=n, image=encoding.preview(image)))
 
     def picture(self, job: Job, picture: Picture) -> None:
-        """Another picture of the job is on disk; with the last one the job is done."""
+        """Add a picture that is on disk to its job; the last one ends the job."""
         if job.state.is_final:
             return
         job.pictures.append(picture)
         job.step = 0
-        self._tell(job, PictureEvent(picture=picture))
+        self._publish(job, PictureEvent(picture=picture))
         if len(job.pictures) == len(job.recipes):
             self._end(job, JobState.DONE)
 
@@ -226,14 +226,14 @@ class Jobs:
             self._end(job, JobState.FAILED)
 
     def drawn_together(self, jobs: Iterable[Job]) -> None:
-        """These jobs share the worker: if it dies now, any of them may be why."""
+        """Mark jobs that share the worker: if it dies now, any of them may be the cause."""
         for job in jobs:
             job.has_company = True
 
     def give_back(self, job: Job, *, alone: bool = False) -> None:
-        """A running job that was interrupted is next again, from now on without company if ``alone``.
+        """Return an interrupted job to the head of the queue, with the pictures it has.
 
-        The pictures that it has are kept.
+        ``alone`` lets it be drawn only by itself from now on.
         """
         if job.state is not JobState.RUNNING:
             return
@@ -243,22 +243,22 @@ class Jobs:
         job.move(JobState.QUEUED)
         job.step = 0
         self._queue.give_back(job.place)
-        self._tell_positions()
+        self._publish_positions()
 
     def wait_for(self, reason: str | None) -> None:
-        """Say to all who wait why nothing moves; None when it moves again."""
+        """Publish to all waiting clients why nothing moves; None when it moves again."""
         if reason != self._waiting_for:
             self._waiting_for = reason
-            self._tell_positions()
+            self._publish_positions()
 
     def close(self) -> None:
-        """Cut all streams off, without a last event: the jobs have not ended."""
+        """End all streams without a last event, since the jobs have not ended."""
         for job in self._jobs.values():
             for stream in job.streams:
                 stream.close()
 
-    def images_to_come(self) -> set[str]:
-        """The hashes of what is yet to be drawn from."""
+    def uploads_to_keep(self) -> set[str]:
+        """The hashes of the uploads that are yet to be drawn from."""
         recipes = [recipe for job in self._jobs.values() if not job.state.is_final for recipe in job.recipes]
         return {recipe.image for recipe in recipes if recipe.image}
 
@@ -268,7 +268,7 @@ class Jobs:
     # ---- inside
 
     def _replaced_by(self, job: Job) -> Job | None:
-        """The job in whose place this one comes, if that still waits and is of the same requester."""
+        """Find the job that this one replaces; None unless it is queued and of the same requester."""
         other = self._jobs.get(job.request.replaces) if job.request.replaces else None
         if other is None or other.state is not JobState.QUEUED or other.request.requester != job.request.requester:
             return None
@@ -288,11 +288,11 @@ class Jobs:
         self._metrics.job_ended(state)
         seconds = job.ended - (job.started or job.ended)
         log.info("job %s %s for %s after %.2f s", job.id, state, job.request.requester, seconds)
-        self._tell(job, self._end_event(job))
+        self._publish(job, self._end_event(job))
         for stream in job.streams:
             stream.close()
         self._forget_old()
-        self._tell_positions()
+        self._publish_positions()
 
     def _end_event(self, job: Job) -> EndEvent:
         return EndEvent.model_validate({"event": job.state.value, "job": self.status(job)})
@@ -306,30 +306,30 @@ class Jobs:
             self.forget(job.id)
 
     def _etas_s(self) -> list[float | None]:
-        """For each place in the queue the seconds until that job is done, after those that are running."""
+        """Seconds until each queued job is done, in the queue's order, behind the running jobs."""
         running = [job.work_left for job in self._jobs.values() if job.state is JobState.RUNNING]
         waiting = [self._jobs[job_id].work_left for job_id in self._queue.order()]
         return self._eta.etas_s([*running, *waiting])[len(running) :]
 
     def _eta_s(self, job: Job) -> float | None:
         if job.state is JobState.RUNNING:
-            # Those that are drawn together share the card's time.
+            # Jobs that are drawn together share the card's time.
             return self._eta.eta_s(job.work_left * self.count(JobState.RUNNING))
         if job.state is JobState.QUEUED and self._waiting_for is None:
             return self._etas_s()[self._queue.order().index(job.id)]
         return None
 
-    def _tell(self, job: Job, event: JobEvent) -> None:
+    def _publish(self, job: Job, event: JobEvent) -> None:
         for stream in job.streams:
             stream.put(event)
 
-    def _tell_positions(self) -> None:
-        """Tell those whose place has changed, or the reason why they wait."""
+    def _publish_positions(self) -> None:
+        """Publish the position of every job whose place or reason to wait has changed."""
         etas_s = self._etas_s()
         for index, job_id in enumerate(self._queue.order()):
             job = self._jobs[job_id]
             eta_s = None if self._waiting_for else etas_s[index]
             event = PositionEvent(position=index + 1, eta_s=eta_s, waiting_for=self._waiting_for)
-            if job.told is None or event.model_copy(update={"eta_s": None}) != job.told:
-                job.told = event.model_copy(update={"eta_s": None})
-                self._tell(job, event)
+            if job.last_position is None or event.model_copy(update={"eta_s": None}) != job.last_position:
+                job.last_position = event.model_copy(update={"eta_s": None})
+                self._publish(job, event)

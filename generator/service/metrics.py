@@ -1,4 +1,4 @@
-"""What Prometheus is told. One registry per app, so that two apps in one process do not meet."""
+"""Metrics for Prometheus. Each app has its own registry, so that two apps in one process do not collide."""
 
 from collections.abc import Callable
 
@@ -6,12 +6,12 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from generator.api.types import JobState
 
-# From a draft on a big card to a large picture on an old one.
+# From a draft on a large card to a large picture on an old one.
 PICTURE_SECONDS = (0.1, 0.3, 1, 3, 10, 20, 30, 45, 60, 120, 300)
 
 
 class Metrics:
-    """Counts of this process."""
+    """The metrics of one app."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -31,11 +31,11 @@ class Metrics:
         self._deaths.inc()
 
     def watch(self, *, queued: Callable[[], float], steps_per_second: Callable[[], float]) -> None:
-        """Read these two whenever somebody asks."""
+        """Add gauges that call these functions whenever the metrics are read."""
         Gauge("easel_queued_jobs", "Jobs that wait", registry=self._registry).set_function(queued)
         rate = Gauge("easel_steps_per_second", "Measured over the last pictures", registry=self._registry)
         rate.set_function(steps_per_second)
 
     def text(self) -> bytes:
-        """All of it, in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self._registry)

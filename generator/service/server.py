@@ -1,4 +1,4 @@
-"""The generator as a service: its parts and how they are joined, from start to the end of a drain."""
+"""The generator as a service: builds its parts, connects them, and runs them until the end of a drain."""
 
 import asyncio
 import functools
@@ -17,8 +17,8 @@ from generator.api import limits, openapi
 from generator.api.types import Capabilities, JobState
 from generator.models.registry import KeptCapabilities
 from generator.pictures.store import PictureStore
-from generator.pictures.uploads import Images
-from generator.service.access import guard, tell_errors
+from generator.pictures.uploads import Uploads
+from generator.service.access import errors_as_json, guard
 from generator.service.dispatcher import BUSY_PAUSE_S, Dispatcher
 from generator.service.eta import Eta
 from generator.service.handlers import Handlers
@@ -32,13 +32,13 @@ from generator.workers.process import WorkerProcess
 
 log = logging.getLogger(__name__)
 
-# Well below the minute after which proxies and phones give a silent connection up.
+# Well below the minute after which proxies and phones give up a silent connection.
 HEARTBEAT_S = 10.0
 
-# Pictures are kept for days; nobody notices an hour.
+# Pictures are kept for days, so nobody notices an hour.
 TIDY_EVERY_S = 3600.0
 
-# What a client may take to read the rest of an answer at the end.
+# How long clients may take at shutdown to read the rest of an answer.
 LAST_ANSWERS_S = 5.0
 
 DISPATCHER = web.AppKey("dispatcher", Dispatcher)
@@ -57,19 +57,19 @@ def create_app(
     allowed_hosts: tuple[str, ...] = (),
     heartbeat_s: float = HEARTBEAT_S,
 ) -> web.Application:
-    """The whole service around one worker. It draws from the app's start, and closes the worker at its end."""
+    """Build the whole service around one worker. The app draws from its start, and closes the worker at its end."""
     metrics = Metrics()
     eta = Eta()
     jobs = Jobs(max_queued=max_queued_jobs, eta=eta, metrics=metrics)
     metrics.watch(queued=lambda: jobs.count(JobState.QUEUED), steps_per_second=lambda: eta.steps_per_second or 0)
     # No theme's folder begins with a dot.
-    images = Images(store.folder / ".images")
-    saving = Saving(jobs=jobs, store=store, images=images)
+    uploads = Uploads(store.folder / ".images")
+    saving = Saving(jobs=jobs, store=store, uploads=uploads)
     dispatcher = Dispatcher(
         jobs=jobs,
         worker=worker,
         saving=saving,
-        images=images,
+        uploads=uploads,
         eta=eta,
         metrics=metrics,
         unload_when_idle_s=unload_when_idle_s,
@@ -80,7 +80,7 @@ def create_app(
         dispatcher=dispatcher,
         saving=saving,
         store=store,
-        images=images,
+        uploads=uploads,
         metrics=metrics,
         capabilities=capabilities,
         heartbeat_s=heartbeat_s,
@@ -92,7 +92,7 @@ def create_app(
         await dispatcher.drain(timeout_s=0)
 
     async def tidy(_: web.Application) -> AsyncIterator[None]:
-        task = asyncio.create_task(_tidy(jobs, store, images, keep_pictures_days), name="tidy")
+        task = asyncio.create_task(_tidy(jobs, store, uploads, keep_pictures_days), name="tidy")
         yield
         task.cancel()
         with suppress(asyncio.CancelledError):
@@ -103,7 +103,7 @@ def create_app(
 
     app = web.Application(
         client_max_size=limits.MAX_REQUEST_BYTES,
-        middlewares=[tell_errors, guard(token=token, allowed_hosts=allowed_hosts)],
+        middlewares=[errors_as_json, guard(token=token, allowed_hosts=allowed_hosts)],
     )
     app[DISPATCHER] = dispatcher
     app.cleanup_ctx.extend([draw, tidy])
@@ -114,9 +114,9 @@ def create_app(
 
 
 def serve(settings: Settings, engine: EngineFactory | None = None) -> int:
-    """Serve until SIGTERM, SIGINT or a long idleness; the exit status. A second signal does not wait for running jobs.
+    """Serve until SIGTERM, SIGINT or a long idle time. A second signal does not wait for running jobs.
 
-    After a bug that stops the drawing for good the status is 1, so that a service manager starts it again.
+    Returns the exit status: 1 after a bug that stops the drawing for good, so that a service manager restarts it.
     """
     worker = WorkerProcess(
         engine or functools.partial(_real_engine, settings),
@@ -166,7 +166,7 @@ async def _run(
             await web.SockSite(runner, listener).start()
             log.info("listening on %s", listener.getsockname())
         await _first(asked.wait(), dispatcher.broken.wait(), _idle(dispatcher, exit_when_idle_s))
-        # While the running job ends, what comes is still answered: with 503.
+        # While the running jobs end, new ones are still answered: with 503.
         await _first(dispatcher.drain(drain_timeout_s), hurried.wait())
         await dispatcher.drain(timeout_s=0)
     finally:
@@ -175,11 +175,11 @@ async def _run(
 
 
 async def _idle(dispatcher: Dispatcher, limit_s: float | None) -> None:
-    """Return when nothing was drawn for so long; without a limit never."""
+    """Return after ``limit_s`` without anything to draw; never without a limit."""
     if limit_s is None:
         await asyncio.Event().wait()
         return
-    # Whatever is drawn in between moves the end; nothing tells when it has come.
+    # Every drawing in between moves the end, and no event marks it.
     while (left_s := limit_s - dispatcher.idle_s()) > 0:  # noqa: ASYNC110
         await asyncio.sleep(left_s)
     log.info("nothing to draw for %g s: the generator ends", limit_s)
@@ -190,22 +190,22 @@ def _seconds(minutes: float | None) -> float | None:
 
 
 async def _first(*waits: Coroutine[Any, Any, object]) -> None:
-    """Wait until one of them has ended, and give up the others."""
+    """Wait until one of ``waits`` ends, and cancel the others."""
     tasks = [asyncio.create_task(wait) for wait in waits]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         task.cancel()
 
 
-async def _tidy(jobs: Jobs, store: PictureStore, images: Images, keep_days: int | None) -> None:
+async def _tidy(jobs: Jobs, store: PictureStore, uploads: Uploads, keep_days: int | None) -> None:
     while True:
         try:
-            await asyncio.to_thread(images.delete_old, but=jobs.images_to_come())
+            await asyncio.to_thread(uploads.delete_old, but=jobs.uploads_to_keep())
             await asyncio.to_thread(store.delete_unfinished)
             if keep_days is not None:
                 await asyncio.to_thread(store.delete_older_than, keep_days)
         except OSError as error:
-            # The names of files and folders have words of the prompt.
+            # The names of files and folders contain words of the prompt.
             log.warning("old pictures could not be deleted: %s", error.strerror)
             log.debug("%s", error)
         await asyncio.sleep(TIDY_EVERY_S)
@@ -222,7 +222,7 @@ def _read_token(path: Path | None) -> str:
 
 
 def _real_engine(settings: Settings) -> Engine:
-    """Called in the worker's process: only there torch is imported."""
+    """Make the engine. Called in the worker's process, which alone imports torch."""
     from generator.engine.diffusion import make_engine
 
     return make_engine(settings)

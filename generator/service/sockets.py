@@ -1,6 +1,6 @@
-"""Where the generator listens: the socket that systemd holds, or a UNIX socket of its own, and TCP.
+"""The sockets that the generator listens on: systemd's, or a UNIX socket of its own, and TCP.
 
-A stale socket file is replaced, a live one never.
+Replaces a stale socket file, never a live one. Knows nothing of HTTP.
 """
 
 import os
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# The group may connect, nobody else; a folder that is made for the socket lets it through.
+# Only the owner and the group may connect; a folder that is made for the socket lets them through.
 SOCKET_UMASK = 0o117
 FOLDER_MODE = 0o700
 GROUP_FOLDER_MODE = 0o710
@@ -20,11 +20,11 @@ _FIRST_PASSED_FD = 3
 
 
 class CannotListen(Exception):
-    """``str()`` says why, for the person who starts the generator."""
+    """A socket cannot be listened on. ``str()`` says why, for the person who starts the generator."""
 
 
 def passed_sockets() -> list[socket.socket]:
-    """The sockets that systemd opened for this process; none without systemd."""
+    """Return the sockets that systemd opened for this process; an empty list without systemd."""
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
         return []
     count = int(os.environ.get("LISTEN_FDS", "0"))
@@ -33,7 +33,7 @@ def passed_sockets() -> list[socket.socket]:
 
 @contextmanager
 def unix_socket(path: Path, group: str | None) -> Iterator[socket.socket]:
-    """A listening socket at ``path``, which only its owner and ``group`` reach. Raises CannotListen."""
+    """Listen at ``path``, for the owner and ``group`` only; remove the file at the end. Raises CannotListen."""
     _prepare_folder(path.parent, group)
     if path.is_socket() and not _is_live(path):
         path.unlink()
@@ -43,7 +43,7 @@ def unix_socket(path: Path, group: str | None) -> Iterator[socket.socket]:
         listener.bind(str(path))
         if group is not None:
             shutil.chown(path, group=group)
-        # At once: until then another generator would take the file for a stale one.
+        # At once: until it listens, another generator would take the file for a stale one.
         listener.listen()
     except (OSError, LookupError) as error:
         listener.close()
@@ -60,7 +60,7 @@ def unix_socket(path: Path, group: str | None) -> Iterator[socket.socket]:
 
 
 def tcp_socket(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises CannotListen."""
+    """Listen on TCP. Raises CannotListen."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server((str(address[0]), port), family=family)
@@ -69,7 +69,7 @@ def tcp_socket(host: str, port: int) -> socket.socket:
 
 
 def _is_live(path: Path) -> bool:
-    """Whether somebody listens there. Raises CannotListen then."""
+    """Return False if nobody listens at ``path``. Raises CannotListen if somebody does, or if it cannot be checked."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(str(path))
@@ -81,7 +81,10 @@ def _is_live(path: Path) -> bool:
 
 
 def _prepare_folder(folder: Path, group: str | None) -> None:
-    """Make what is missing for us alone, and trust no folder in which another user could replace the socket."""
+    """Make missing folders for this user and the group, and refuse one in which another user could replace the socket.
+
+    Raises CannotListen.
+    """
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         for path in reversed(missing):

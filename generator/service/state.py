@@ -1,10 +1,10 @@
-"""What the dispatcher is doing, and what may follow it."""
+"""The states of the dispatcher, and the moves between them. Knows nothing of jobs or workers."""
 
 from enum import Enum
 
 
 class ImpossibleMove(Exception):
-    """A state that cannot follow the present one."""
+    """The new state cannot follow the present one."""
 
 
 class State(Enum):
@@ -12,14 +12,14 @@ class State(Enum):
     RUNNING = "running"
     # Nobody has drawn for a while: the worker is closed until the next job.
     IDLE = "idle"
-    # Another program holds the card's memory: nothing starts before the card is looked at again.
+    # Another program holds the card's memory: nothing starts before the next look at the card.
     CARD_BUSY = "waiting for the card"
     DRAINING = "draining"
     # The loop has met a bug: nothing is drawn any more, and the service must end.
     BROKEN = "broken"
 
     def to(self, state: "State") -> "State":
-        """The next state, which may be the same. Raises ImpossibleMove."""
+        """Return the next state, which may be the same. Raises ImpossibleMove."""
         if state is not self and state not in _MOVES[self]:
             raise ImpossibleMove(f"the dispatcher is {self.value} and cannot become {state.value}")
         return state

@@ -1,4 +1,4 @@
-"""What one subscriber has yet to hear. Bounded: of events that replace each other only the newest is kept."""
+"""The events that one subscriber has yet to read. Bounded: keeps only the newest of events that replace each other."""
 
 import asyncio
 from collections import deque
@@ -9,7 +9,7 @@ JobEvent = StateEvent | PositionEvent | ProgressEvent | PreviewEvent | PictureEv
 
 
 class Stream:
-    """Events in order, for one reader; however slow it is, they are no more than the job has pictures, and a few."""
+    """Events in order, for one reader. However slow it is, they outnumber the job's pictures by a few at most."""
 
     def __init__(self) -> None:
         self._events: deque[JobEvent] = deque()
@@ -23,12 +23,12 @@ class Stream:
         self._changed.set()
 
     def close(self) -> None:
-        """After what was put there is nothing more."""
+        """End the stream after the events that were put."""
         self._closed = True
         self._changed.set()
 
     async def get(self) -> JobEvent | None:
-        """The next event; None when there will be no more. May be cancelled without losing one."""
+        """Wait for the next event; None at the end of the stream. Cancelling the wait loses no event."""
         while not self._events:
             if self._closed:
                 return None

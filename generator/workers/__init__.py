@@ -1,1 +1,1 @@
-"""Whatever owns a card: a process of its own that takes drawings and yields events. Knows no jobs and no people."""
+"""Workers: each owns a card, takes drawings and yields events. They know neither jobs nor people."""

@@ -1,4 +1,4 @@
-"""One picture without a server: the engine, called step by step in this process, with a progress bar."""
+"""Draw one picture without a server: call the engine step by step in this process, with a progress bar."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def draw_alone(
     folder: Path,
     job: str,
 ) -> tuple[Path, tuple[str, ...]]:
-    """Where the picture was written, its recipe beside it, and what is to be told of it. Raises DrawingFailed."""
+    """Draw one recipe and save its picture. Returns the path and the notes. Raises DrawingFailed and Refused."""
     draw = Draw(job, recipe, earlier, image)
     drawn = or_failed(lambda: _draw(make_engine(settings.model_copy(update={"max_at_once": 1})), draw))
     if isinstance(drawn, Failed):

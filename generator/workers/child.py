@@ -1,6 +1,6 @@
-"""The inside of a worker's process: hello, then a step for every drawing, and an ear for the server between steps.
+"""The inside of a worker's process: say hello, then step every drawing and read the server's messages between steps.
 
-Imports nothing heavy itself: the engine does.
+Imports nothing heavy itself: the engine does. Knows neither jobs nor requesters.
 """
 
 import logging
@@ -21,6 +21,7 @@ from generator.workers.messages import (
     Cancel,
     Cancelled,
     Draw,
+    DrawingEvent,
     Engine,
     EngineFactory,
     Failed,
@@ -28,7 +29,6 @@ from generator.workers.messages import (
     Prepare,
     Preview,
     Progress,
-    Said,
     WorkerEvent,
 )
 
@@ -36,14 +36,14 @@ log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
-# Nobody looks more often, and whoever is told of each of a hundred short steps takes processor time from the next.
-TELL_EVERY_S = 0.25
+# Nobody looks more often, and a report of each of a hundred short steps takes processor time from the next.
+REPORT_EVERY_S = 0.25
 
 
 def main(pipe: Connection, factory: EngineFactory, log_level: int) -> None:
-    """What the process runs."""
+    """Run the worker's process."""
     logging.basicConfig(level=log_level, format="%(levelname)s %(name)s: %(message)s")
-    # The server decides when a worker ends, also where a terminal or a service manager signals the whole group.
+    # The server alone decides when a worker ends, even if a terminal or a service manager signals the whole group.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
@@ -51,7 +51,7 @@ def main(pipe: Connection, factory: EngineFactory, log_level: int) -> None:
 
 
 def converse(pipe: Connection, factory: EngineFactory) -> None:
-    """Say hello, then draw what is asked, until the other end of the pipe is closed."""
+    """Send a greeting, then draw on request until the other end of the pipe is closed."""
     engines: list[Engine] = []
     hello = or_failed(lambda: _start(factory, engines))
     pipe.send(hello)
@@ -73,39 +73,39 @@ def _start(factory: EngineFactory, engines: list[Engine]) -> Hello:
 
 
 class _Table:
-    """The drawings that are under way, by their ids. What goes wrong with one is told of that one only."""
+    """The drawings that are under way, by their ids. The failure of one ends that one only."""
 
     def __init__(self, engine: Engine, pipe: Connection) -> None:
         self._engine, self._pipe = engine, pipe
         self._drawings: dict[str, Any] = {}
-        # When the progress of each was last told.
-        self._told: dict[str, float] = {}
+        # When the progress of each was last reported.
+        self._reported_at: dict[str, float] = {}
 
     def hear(self) -> None:
-        """See to all that the server has said; with nothing to draw, wait for its next word."""
+        """Handle the server's messages; with nothing to draw, wait for the next one."""
         while self._pipe.poll(0 if self._drawings else None):
             match self._pipe.recv():
                 case Draw() as draw:
                     drawing = or_failed(partial(self._engine.start, draw))
                     if isinstance(drawing, Failed):
-                        self._tell(draw.id, drawing)
+                        self._send(draw.id, drawing)
                     else:
                         self._drawings[draw.id] = drawing
-                        self._tell(draw.id, Progress(drawing.step, drawing.steps, self._engine.state()))
+                        self._send(draw.id, Progress(drawing.step, drawing.steps, self._engine.state()))
                 case Prepare(recipe):
                     or_failed(partial(self._engine.prepare, recipe))
-                # One that comes when its drawing has just ended is for nobody.
+                # The drawing may have ended just before the request arrived.
                 case Cancel(drawing_id) if drawing_id in self._drawings:
                     self._end(drawing_id, Cancelled())
 
     def finish(self) -> None:
-        """Decode those that have had their last step."""
+        """Decode the drawings that have had their last step."""
         for drawing_id, drawing in list(self._drawings.items()):
             if drawing.step >= drawing.steps:
                 self._end(drawing_id, or_failed(partial(self._engine.finish, drawing)))
 
     def step(self) -> None:
-        """One step for all. Where that fails each tries alone, so that the others go on."""
+        """Step all drawings together. If that fails, step each alone, so that only the faulty ones end."""
         drawings = dict(self._drawings)
         together = or_failed(partial(self._engine.step, list(drawings.values())))
         try_alone = isinstance(together, Failed) and len(drawings) > 1
@@ -113,30 +113,33 @@ class _Table:
         for drawing_id, drawing in drawings.items():
             stepped = together
             if try_alone:
-                # One that had its last step before another failed lacks nothing.
+                # A drawing that had its last step before another one failed needs no further step.
                 has_more = drawing.step < drawing.steps
                 stepped = or_failed(partial(self._engine.step, [drawing])) if has_more else None
             if isinstance(stepped, Failed):
                 self._end(drawing_id, stepped)
                 continue
             now = time.monotonic()
-            if now - self._told.get(drawing_id, -TELL_EVERY_S) >= TELL_EVERY_S or drawing.step == drawing.steps:
-                self._told[drawing_id] = now
-                self._tell(drawing_id, Progress(drawing.step, drawing.steps, state))
+            if (
+                now - self._reported_at.get(drawing_id, -REPORT_EVERY_S) >= REPORT_EVERY_S
+                or drawing.step == drawing.steps
+            ):
+                self._reported_at[drawing_id] = now
+                self._send(drawing_id, Progress(drawing.step, drawing.steps, state))
             if (preview := self._engine.preview(drawing)) is not None:
-                self._tell(drawing_id, Preview(preview))
+                self._send(drawing_id, Preview(preview))
 
     def _end(self, drawing_id: str, event: WorkerEvent) -> None:
         del self._drawings[drawing_id]
-        self._told.pop(drawing_id, None)
-        self._tell(drawing_id, event)
+        self._reported_at.pop(drawing_id, None)
+        self._send(drawing_id, event)
 
-    def _tell(self, drawing_id: str, event: WorkerEvent) -> None:
-        self._pipe.send(Said(drawing_id, event))
+    def _send(self, drawing_id: str, event: WorkerEvent) -> None:
+        self._pipe.send(DrawingEvent(drawing_id, event))
 
 
 def or_failed(work: Callable[[], Result]) -> Result | Failed:
-    """The result of ``work``, or Failed with a sentence; what is no sentence goes to the log."""
+    """Return the result of ``work``, or Failed with a sentence. Logs an error that has no sentence for people."""
     try:
         return work()
     except GeneratorError as error:
@@ -148,7 +151,7 @@ def or_failed(work: Callable[[], Result]) -> Result | Failed:
         else:
             log.exception("the engine failed")
             failed = Failed(_ENGINE_ERROR)
-    # Only here, where the error and the tensors that its traceback held are gone, is there something to free.
+    # Not before this point: until here the error's traceback held its tensors.
     _free_card()
     return failed
 
@@ -156,13 +159,13 @@ def or_failed(work: Callable[[], Result]) -> Result | Failed:
 def _free_card() -> None:
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
-        # Raises where the error has lost the card for this process: it ends, and the next drawing gets a new one.
+        # Raises if the error has cost this process the card: it ends, and the next drawing gets a new process.
         torch.cuda.synchronize()
         torch.cuda.empty_cache()
 
 
 def _end_with_parent() -> None:
-    """A server that was killed cannot tell its worker to end; the card must be free all the same."""
+    """End with the server: one that is killed cannot stop its worker, and the card must become free all the same."""
     parent = parent_process()
     assert parent is not None
     parent.join()

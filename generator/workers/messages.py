@@ -1,8 +1,8 @@
-"""The wall between the server and whatever draws: what they say to each other, by direction.
+"""The messages between the server and a worker, by direction, and the interfaces of both sides.
 
-A worker draws several recipes at a time where that is faster than one after the other. The server keeps the queue,
+A worker draws several recipes at a time if that is faster than one after the other. The server keeps the queue,
 attempts and the choice of a worker to itself; the worker knows neither jobs nor requesters. Everything here is
-picklable, since a worker lives in a process of its own.
+picklable, since a worker is a process of its own.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -19,8 +19,10 @@ from generator.api.types import EarlierFacts, Error, Memory, Recipe
 
 @dataclass(frozen=True)
 class Draw:
-    """``id`` is the server's name for this drawing. ``earlier`` is what a recipe file said of its first drawing: the
-    worker notes where this plan differs. ``image`` is the file that the recipe draws from, if any."""
+    """Draw a recipe. ``id`` is the server's name for the drawing, ``image`` the file to draw from, if any.
+
+    ``earlier`` are a recipe file's facts of its first drawing: the worker notes where its own plan differs.
+    """
 
     id: str
     recipe: Recipe
@@ -30,14 +32,14 @@ class Draw:
 
 @dataclass(frozen=True)
 class Cancel:
-    """Give up this drawing before its next step, without decoding."""
+    """End a drawing before its next step, without decoding it."""
 
     id: str
 
 
 @dataclass(frozen=True)
 class Prepare:
-    """This comes next, as far as one knows: begin with what can be made beside the drawings that are under way."""
+    """Begin the work for a likely next recipe that can be done beside the present drawings."""
 
     recipe: Recipe
 
@@ -47,8 +49,10 @@ class Prepare:
 
 @dataclass(frozen=True)
 class WorkerState:
-    """What a worker has loaded and how full its memory is. ``at_once`` is how many drawings that share their calls are
-    faster together than in turns, as it measured."""
+    """The models that a worker has loaded, and its memory.
+
+    ``at_once`` is the number of drawings that, as measured, are faster with shared calls than in turns.
+    """
 
     models: tuple[str, ...] = ()
     memory: Memory | None = None
@@ -57,7 +61,7 @@ class WorkerState:
 
 @dataclass(frozen=True)
 class Hello:
-    """The first word of a worker that is ready: what it draws on."""
+    """The first message of a worker, once it is ready to draw."""
 
     device: str
     state: WorkerState
@@ -65,7 +69,7 @@ class Hello:
 
 @dataclass(frozen=True)
 class Progress:
-    """``step`` of ``steps`` are done; 0 says that the text is encoded and the model is loaded."""
+    """A drawing has done ``step`` of ``steps``; at 0 the text is encoded and the model is loaded."""
 
     step: int
     steps: int
@@ -74,16 +78,16 @@ class Progress:
 
 @dataclass(frozen=True)
 class Preview:
-    """What a drawing looks like so far: a small RGB image."""
+    """A small RGB image of what a drawing looks like so far."""
 
     image: Image
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A finished picture: an RGB image as it was drawn, and the facts that only the worker knows.
+    """A finished picture: an RGB image as drawn, and the facts that only the worker knows.
 
-    ``enlarge`` is how many times as large it is to be kept and shown.
+    ``enlarge`` is how many times as large to save and show it.
     """
 
     image: Image
@@ -96,91 +100,91 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Failed:
-    """No picture, with the reason; the worker goes on."""
+    """A drawing gave no picture, with the reason; the worker goes on."""
 
     error: Error
 
 
 @dataclass(frozen=True)
 class Cancelled:
-    """No picture, as asked."""
+    """A drawing was ended on request, without a picture."""
 
 
 WorkerEvent = Progress | Preview | Drawn | Failed | Cancelled
 
 
 @dataclass(frozen=True)
-class Said:
-    """Something that has happened to the drawing with that id."""
+class DrawingEvent:
+    """An event of the drawing with this id."""
 
     id: str
     event: WorkerEvent
 
 
 class WorkerDied(Exception):
-    """The worker's process ended, or said nothing for longer than its limit. ``str()`` says which, for the log."""
+    """The worker's process ended, or was silent for longer than its limit. ``str()`` describes its end in a clause."""
 
 
 def shares_calls_with(one: Recipe, other: Recipe) -> bool:
-    """Whether two drawings can go through the model in the same calls: same weights, same shapes."""
+    """Whether two drawings can share the model's calls: same weights, same shapes."""
     return _shape(one) == _shape(other)
 
 
 def _shape(recipe: Recipe) -> tuple[str, int, int, bool]:
-    # A draft may draw with weights that are changed for it.
+    # A draft may use a LoRA.
     return recipe.model, recipe.width, recipe.height, recipe.tier == "draft"
 
 
 class Worker(Protocol):
-    """What the server asks of anything that draws."""
+    """The interface of anything that draws, for the server."""
 
     @property
     def is_ready(self) -> bool:
-        """Whether hello() would return at once."""
+        """Whether ``hello`` would return at once."""
 
     async def hello(self) -> Hello:
-        """Start if need be, and return when ready to draw. Raises WorkerDied, and DrawingFailed with the reason."""
+        """Start if necessary, and return when ready to draw. Raises WorkerDied, and DrawingFailed with the reason."""
 
     def run(self, draw: Draw) -> AsyncIterator[WorkerEvent]:
         """Draw one recipe beside others; the last event is Drawn, Failed or Cancelled. Raises WorkerDied."""
 
     def cancel(self, drawing_id: str) -> None:
-        """Ask that drawing to end within one step; without it, do nothing."""
+        """Ask a drawing to end within one step; an unknown id does nothing."""
 
     def prepare(self, recipe: Recipe) -> None:
-        """Tell what comes next, so that it may begin sooner."""
+        """Announce the recipe that likely comes next, so that it starts sooner."""
 
     async def close(self) -> None:
-        """Free the card at once, whatever is running."""
+        """Free the card at once, even in the middle of a drawing."""
 
 
 # ---- inside the worker's process
 
 
 class Engine(Protocol):
-    """What the worker's process asks of the code that draws. Called from one thread only."""
+    """The interface of the code that draws, for the worker's process. Called from one thread only."""
 
     def hello(self) -> Hello:
-        """Prepare the card and load the default model."""
+        """Set up the card and load the default model."""
 
     def start(self, draw: Draw) -> Any:
-        """Encode the text, make the noise: a drawing with ``step``, ``steps`` (ints). Raises DrawingFailed."""
+        """Begin a drawing, which has ``step`` and ``steps`` (ints). Raises DrawingFailed."""
 
     def prepare(self, recipe: Recipe) -> None:
-        """Begin with what of a drawing to come can be made beside the others. Waits for nothing."""
+        """Begin the work for a drawing to come that can be done beside the others. Returns at once."""
 
     def step(self, drawings: Sequence[Any]) -> None:
-        """One step of denoising for each: every ``step`` grows by one. One that raised may be stepped again."""
+        """Denoise each drawing by one step, adding one to its ``step``. After an error it may be called again."""
 
     def preview(self, drawing: Any) -> Image | None:
-        """What it looks like so far; None where that is not known, or too soon to be told again."""
+        """Return a picture of the drawing so far; None if it is unknown or too soon after the last one."""
 
     def finish(self, drawing: Any) -> Drawn:
-        """Decode. Raises DrawingFailed when the result is no picture."""
+        """Decode the drawing. Raises DrawingFailed if the result is not a picture."""
 
     def state(self) -> WorkerState:
-        """What is loaded now."""
+        """Return the present state of models and memory."""
 
 
-# Called in the worker's process, so that the server's own process never imports torch.
+# Called in the worker's process, so that the server's process never imports torch.
 EngineFactory = Callable[[], Engine]

@@ -1,6 +1,6 @@
-"""A worker in a child process of its own, so that killing it frees the card at once, whatever it is doing.
+"""A worker in a child process, so that killing it frees the card at once, whatever it is doing.
 
-The server's half runs on the event loop and never waits for the card; the child's half is in
+This is the server's half, which runs on the event loop and never waits for the card; the child's half is
 `generator.workers.child`.
 """
 
@@ -18,13 +18,13 @@ from generator.workers import child
 from generator.workers.messages import (
     Cancel,
     Draw,
+    DrawingEvent,
     EngineFactory,
     Failed,
     Hello,
     Prepare,
     Preview,
     Progress,
-    Said,
     WorkerDied,
     WorkerEvent,
 )
@@ -34,24 +34,24 @@ log = logging.getLogger(__name__)
 # "spawn", because a forked copy of the server would share its sockets, and CUDA does not survive a fork.
 _spawn = multiprocessing.get_context("spawn")
 
-# How long a child that has hung up may take to free the card and exit, before it is killed.
-LAST_WORDS_S = 5.0
+# How long a child that has closed its pipe may take to free the card and exit, before it is killed.
+EXIT_TIMEOUT_S = 5.0
 
 
 class _Child:
-    """One life of the child: its greeting, what it says of each drawing, in order, and its end."""
+    """One child process, from its greeting through the events of its drawings, in order, to its end."""
 
     def __init__(self, factory: EngineFactory) -> None:
         self._pipe, far_end = _spawn.Pipe()
         self._greeting: asyncio.Queue[object] = asyncio.Queue()
-        self._said: dict[str, asyncio.Queue[object]] = {}
+        self._queues: dict[str, asyncio.Queue[object]] = {}
         self._end: _End | None = None
         level = logging.getLogger().getEffectiveLevel()
         self._process = _spawn.Process(
             target=child.main, args=(far_end, factory, level), name="easel-worker", daemon=True
         )
         self._process.start()
-        # With our copy of its end closed, the child's death ends the pipe.
+        # With our copy of the far end closed, the child's death ends the pipe.
         far_end.close()
         loop = asyncio.get_running_loop()
         Thread(target=self._read, args=(loop,), name="worker-reader", daemon=True).start()
@@ -68,60 +68,60 @@ class _Child:
         try:
             self._pipe.send(message)
         except OSError as error:
-            log.debug("the worker has ended: %s", error)  # whoever listens is told
+            log.debug("the worker has ended: %s", error)  # the queues learn it from _read
 
     @contextmanager
-    def said_of(self, drawing_id: str) -> Iterator[asyncio.Queue[object]]:
-        """What the child says of that drawing from now on."""
-        queue = self._said[drawing_id] = asyncio.Queue()
+    def events_of(self, drawing_id: str) -> Iterator[asyncio.Queue[object]]:
+        """Yield a queue that receives the drawing's events from now on, and the child's end."""
+        queue = self._queues[drawing_id] = asyncio.Queue()
         if self._end is not None:
             queue.put_nowait(self._end)
         try:
             yield queue
         finally:
-            del self._said[drawing_id]
+            del self._queues[drawing_id]
 
     async def greeting(self, timeout_s: float) -> object:
-        """The child's first word. Raises WorkerDied."""
+        """Wait for the child's first message. Raises WorkerDied."""
         return await self.next(self._greeting, timeout_s)
 
     async def next(self, queue: asyncio.Queue[object], timeout_s: float) -> object:
-        """The next message. Raises WorkerDied at the end of the child, and after a silence of ``timeout_s``."""
+        """Wait for the next message. Raises WorkerDied at the end of the child, and after ``timeout_s`` of silence."""
         try:
             async with asyncio.timeout(timeout_s):
-                said = await queue.get()
+                message = await queue.get()
         except TimeoutError:
             raise WorkerDied(f"the drawing process said nothing for {timeout_s:g} s") from None
-        if isinstance(said, _End):
-            await asyncio.to_thread(self._process.join, LAST_WORDS_S)
+        if isinstance(message, _End):
+            await asyncio.to_thread(self._process.join, EXIT_TIMEOUT_S)
             raise WorkerDied(f"the drawing process {_ending(self._process.exitcode)}")
-        return said
+        return message
 
     def _read(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Carry the child's words to the event loop, to its end. In a thread: a picture takes a while to unpickle."""
+        """Carry the child's messages to the event loop. Runs in a thread, since unpickling a picture takes a while."""
         more = True
         while more:
             try:
                 message = self._pipe.recv()
-            except Exception as error:  # its end, or bytes from which no object can be made: that is an end, too
+            except Exception as error:  # the end of the pipe, or bytes that cannot be unpickled, which ends it, too
                 log.debug("the worker's pipe has ended: %r", error)
                 message, more = _End(), False
             try:
                 loop.call_soon_threadsafe(self._sort, message)
-            except RuntimeError:  # the loop is closed: nobody listens any more
+            except RuntimeError:  # the loop is closed, so there is no reader left
                 more = False
         self._pipe.close()
 
     def _sort(self, message: object) -> None:
-        """Hand a message to whom it concerns; what is said of a drawing that nobody waits for is for nobody."""
+        """Put a message into the queue it belongs to; drop the events of a drawing without a queue."""
         match message:
             case _End():
                 self._end = message
-                for queue in (self._greeting, *self._said.values()):
+                for queue in (self._greeting, *self._queues.values()):
                     queue.put_nowait(message)
-            case Said(drawing_id, event):
-                if drawing_id in self._said:
-                    self._said[drawing_id].put_nowait(event)
+            case DrawingEvent(drawing_id, event):
+                if drawing_id in self._queues:
+                    self._queues[drawing_id].put_nowait(event)
             case _:
                 self._greeting.put_nowait(message)
 
@@ -141,7 +141,7 @@ def _ending(exitcode: int | None) -> str:
 
 
 class WorkerProcess:
-    """A Worker (see `generator.workers.messages`) whose engine lives in a child process, started when it is needed."""
+    """A Worker (see `generator.workers.messages`) whose engine runs in a child process, started when needed."""
 
     def __init__(self, factory: EngineFactory, *, load_timeout_s: float, step_timeout_s: float) -> None:
         self._factory = factory
@@ -153,7 +153,7 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int | None:
-        """The child's process, while there is one."""
+        """The child's process id, or None without a child."""
         return self._child.pid if self._child else None
 
     @property
@@ -161,7 +161,7 @@ class WorkerProcess:
         return self._hello is not None and self._child is not None and self._child.is_alive
 
     async def hello(self) -> Hello:
-        """Start the child if none lives. Raises WorkerDied, and DrawingFailed when the engine says why it cannot."""
+        """Start the child if there is none. Raises WorkerDied, and DrawingFailed with the engine's own reason."""
         async with self._starting:
             if self._hello is None or not self.is_ready:
                 await self.close()
@@ -183,25 +183,25 @@ class WorkerProcess:
             raise
 
     async def run(self, draw: Draw) -> AsyncIterator[WorkerEvent]:
-        """Draw one recipe. Whoever stops listening before the last event cancels it."""
+        """Draw one recipe, and yield its events. Closing the iterator before the last event cancels the drawing."""
         await self.hello()
         child = self._child
         assert child is not None
         ended = False
-        # A model that is not loaded yet comes before the first step.
+        # The model may have to be loaded before the first step.
         timeout_s = self._load_timeout_s
-        with child.said_of(draw.id) as said:
+        with child.events_of(draw.id) as events:
             child.send(draw)
             try:
                 while not ended:
-                    event = await child.next(said, timeout_s)
+                    event = await child.next(events, timeout_s)
                     if not isinstance(event, WorkerEvent):
                         raise WorkerDied(f"the drawing process said {type(event).__name__}, not a worker's message")
                     timeout_s = self._step_timeout_s
                     ended = not isinstance(event, Progress | Preview)
                     yield event
             except WorkerDied:
-                # One that hangs is of no use to the others, either.
+                # A child that hangs is of no use to the other drawings, either.
                 ended = True
                 if child is self._child:
                     await self.close()

@@ -22,7 +22,7 @@ from generator.errors import Refused
 from generator.models.cards import SAMPLERS
 from generator.models.registry import capabilities
 from generator.pictures.image_files import MAX_IMAGE_BYTES, fitted, image_size, read_image
-from generator.pictures.uploads import KEPT_DAYS, Images
+from generator.pictures.uploads import KEPT_DAYS, Uploads
 from generator.recipes.validation import resolve
 from generator.settings import Settings
 from generator.workers.messages import Draw
@@ -260,7 +260,7 @@ def test_a_decompression_bomb_is_refused_by_its_head(sides):
 
 
 def test_images_are_kept_for_some_days(tmp_path):
-    kept = Images(tmp_path / "images")
+    kept = Uploads(tmp_path / "images")
     kept.delete_old(but=())
     data = encoded(photo())
     kept.keep(sha256(data), data)
@@ -277,7 +277,7 @@ def test_an_image_that_cannot_be_written_is_a_sentence(tmp_path):
     (tmp_path / "images").write_text("in the way")
     data = encoded(photo())
     with pytest.raises(Refused, match="could not be written to disk"):
-        Images(tmp_path / "images").keep(sha256(data), data)
+        Uploads(tmp_path / "images").keep(sha256(data), data)
 
 
 # ---- the service
@@ -335,7 +335,7 @@ async def test_an_image_that_goes_before_its_turn_fails_its_job(start_generator,
     await send(generator, data)
     await generator.call("POST", "/v1/pause")
     await generator.submit("job", image=sha256(data))
-    Images(generator.pictures / ".images").find(sha256(data)).unlink()
+    Uploads(generator.pictures / ".images").find(sha256(data)).unlink()
     await generator.call("POST", "/v1/resume")
     ended = await generator.end("job")
     assert (ended["state"], ended["error"]["code"]) == ("failed", "image_missing")

@@ -20,7 +20,7 @@ from generator.errors import DrawingFailed
 from generator.pictures.store import PictureStore
 from generator.service.dispatcher import LOADING, PAUSED
 from generator.service.jobs import MAX_FINISHED_JOBS
-from generator.workers.child import TELL_EVERY_S
+from generator.workers.child import REPORT_EVERY_S
 from tests.helpers.bad_engines import PAINT_BOX_BYTES, SLOW_STEP_S, Deaf, Late, Lazy, Outplayed, Slow
 from tests.helpers.running_generator import eventually, stand_in_capabilities
 
@@ -80,7 +80,7 @@ async def test_progress_is_told_now_and_then_with_what_is_left(slow_generator):
     assert steps == sorted(set(steps))
     assert steps[-1] == 40
     # Besides those of the start and of the last step.
-    assert 3 <= len(steps) <= (time.monotonic() - began) / TELL_EVERY_S + 4
+    assert 3 <= len(steps) <= (time.monotonic() - began) / REPORT_EVERY_S + 4
     assert {event["steps"] for event in told} == {40}
     assert told[0]["eta_s"] >= (40 - steps[0]) * SLOW_STEP_S
     assert told[-1]["eta_s"] == 0

@@ -68,7 +68,7 @@ def hear_of(pipe: Connection, drawing_id: str, count: int) -> list[object]:
 @pytest.fixture(autouse=True)
 def every_step_is_told(monkeypatch):
     """Unless a test says otherwise."""
-    monkeypatch.setattr(child, "TELL_EVERY_S", 0.0)
+    monkeypatch.setattr(child, "REPORT_EVERY_S", 0.0)
 
 
 def test_a_drawing_from_hello_to_picture():
@@ -82,7 +82,7 @@ def test_a_drawing_from_hello_to_picture():
 
 
 def test_of_many_short_steps_few_are_told(monkeypatch):
-    monkeypatch.setattr(child, "TELL_EVERY_S", 3600.0)
+    monkeypatch.setattr(child, "REPORT_EVERY_S", 3600.0)
     with worker(bad_engines.Colour) as pipe:
         hear(pipe, 1)
         pipe.send(DRAW)
