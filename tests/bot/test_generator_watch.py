@@ -76,6 +76,18 @@ async def test_nobody_waits_so_nobody_asks():
     assert watched.away is None
 
 
+async def test_one_that_comes_as_the_last_one_leaves_waits_as_well():
+    machine = Machine(answers_after=2)
+    watched = watch(machine)
+    leaving = asyncio.create_task(watched.until_back(NotRunning()))
+    await asyncio.sleep(0.001)
+    leaving.cancel()
+    coming = asyncio.create_task(watched.until_back(NotRunning()))
+    await coming
+    assert leaving.cancelled()
+    assert watched.away is None
+
+
 async def test_an_answer_that_is_no_reason_to_wait_ends_the_wait():
     async def ask() -> None:
         raise NotUnderstood

@@ -51,6 +51,7 @@ class GeneratorWatch:
             self._waiting -= 1
             if not self._waiting:
                 asking.cancel()
+                self._end(asking)
 
     async def _until_it_answers(self) -> None:
         try:
@@ -64,6 +65,11 @@ class GeneratorWatch:
                 await asyncio.sleep(self._pause_s)
             self._log.info("The generator is back")
         finally:
+            self._end(asyncio.current_task())
+
+    def _end(self, asking: asyncio.Task[None] | None) -> None:
+        """The generator is back, or nobody waits. A wait that has begun since is left alone."""
+        if self._asking is asking:
             self._asking, self.away = None, None
             self._gone.clear()
 
