@@ -1,4 +1,4 @@
-"""Small line charts in one picture. Knows nothing of what is measured."""
+"""Draw small line charts into one picture. Knows nothing of what is measured."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ _WIDTH, _HEIGHT, _FOOT = 4.0, 2.8, 0.3
 
 @dataclass(frozen=True)
 class Chart:
-    """A line through measured points; both axes begin at 0. ``unit`` is what the upright axis counts."""
+    """A line through measured points; both axes begin at 0. ``unit`` labels the vertical axis."""
 
     title: str
     unit: str
@@ -22,7 +22,7 @@ class Chart:
 
 
 def save(rows: Sequence[Sequence[Chart]], foot: str, path: Path) -> None:
-    """All charts, in rows, with a line of text below."""
+    """Save all charts, in rows, with a line of text below."""
     columns = max(map(len, rows))
     figure = Figure(figsize=(_WIDTH * columns, _HEIGHT * len(rows) + _FOOT), layout="constrained")
     for axes, chart in zip(figure.subplots(len(rows), columns).flat, [one for row in rows for one in row], strict=True):

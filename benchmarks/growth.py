@@ -1,7 +1,8 @@
-"""How cost grows with work: ``python -m benchmarks.growth [--out docs/growth.png]``.
+"""Measure how cost grows with work: ``python -m benchmarks.growth [--out docs/growth.png]``.
 
-Time and memory of the engine with pocket against steps, the picture's side and the drawings that share a call, and of
-the service against the jobs that wait. Medians of turns through all points; a picture with the charts, JSON on stdout.
+Time and memory of the engine with pocket, by steps, by the picture's side and by the drawings that share a call; and of
+the service, by the jobs that wait. Medians of turns through all points. Writes a picture with the charts, and JSON to
+stdout.
 """
 
 import argparse
@@ -34,18 +35,18 @@ SIDES = (64, 128, 192, 256, 320, 384)
 TOGETHER = (1, 2, 3, 4, 6, 8)
 WAITING = (0, 50, 100, 200, 400, 800)
 
-# For what does not depend on how many there are.
+# Enough where the number of steps does not matter.
 FEW_STEPS = 4
 
 REPEATS = 10
 PUTS = 40
 
-# A point: what it was measured at, seconds, bytes.
+# Each point: the amount of work, seconds, bytes.
 Points = list[tuple[float, float, float]]
 
 
 def curve(ways: Mapping[int, Callable[[], object]], *, what: str) -> Points:
-    """The median seconds and the peak memory of each way."""
+    """Measure the median seconds and the peak memory of each way, by its amount of work."""
     peaks = dict.fromkeys(ways, 0)
 
     def with_peak(at: int, _turn: int) -> None:
@@ -58,7 +59,7 @@ def curve(ways: Mapping[int, Callable[[], object]], *, what: str) -> Points:
 
 
 def forget_peak() -> None:
-    """Linux counts the peak of this process anew from here."""
+    """Make Linux count the peak memory of this process anew."""
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
@@ -85,7 +86,7 @@ def engine(ours: Ours, recipe: Callable[..., Recipe]) -> dict[str, Points]:
 
 
 async def queue(settings: Settings) -> Points:
-    """What one more job takes to be accepted, and the memory of the server, while so many wait."""
+    """Measure how long one more job takes to be accepted, and the server's memory, by the number of waiting jobs."""
     points: Points = []
     async with service(settings) as (http, pid):
         await http.post("/v1/pause")
@@ -110,7 +111,7 @@ async def submit(http: aiohttp.ClientSession) -> float:
 
 
 def charts(found: Mapping[str, Points]) -> Sequence[Sequence[Chart]]:
-    """Time above, memory below."""
+    """Make a row of charts of time, and a row of memory."""
     across = {
         "steps": f"steps, {SIDES[0]} by {SIDES[0]} pixels",
         "side": f"side of the picture in pixels, {FEW_STEPS} steps",

@@ -1,9 +1,9 @@
-"""The bot with much to do, on loopback: ``python -m benchmarks.many_jobs [--jobs 1000] [--json]``.
+"""Measure the bot with many jobs, on loopback: ``python -m benchmarks.many_jobs [--jobs 1000] [--json]``.
 
 A real homeserver, maubot and generator with pocket, a second Matrix client as the person, an encrypted room.
 
-- From a command to its read receipt, as the person's client sees it, while 50 jobs wait.
-- The memory of maubot, which runs the bot, before the first job and after so many finished ones.
+- The time from a command to its read receipt, as the person's client sees it, while 50 jobs wait.
+- The memory of maubot, which runs the bot, after the first job and after ``--jobs`` of them.
 """
 
 import argparse
@@ -17,18 +17,18 @@ from typing import Any
 
 import psutil
 
-from benchmarks.whole_way import ONE_CORE, REPEATS, WARM_UP, report, told
+from benchmarks.whole_way import ONE_CORE, REPEATS, WARM_UP, percentiles, report
 from household.heard import Heard
 from household.home import Household, household
 from household.person import Person
 
 WAITING = 50
-# As few as a picture can have: it is the bot that is measured.
+# The fewest steps that a picture can have, since the bot is measured.
 COMMAND = "!draw otter --steps 1"
 
 
 async def receipt(person: Person, room: str, bot: str) -> float:
-    """Seconds from a command to its receipt."""
+    """Send a command; return the seconds until its read receipt."""
     began = time.perf_counter()
     command = await person.say(room, COMMAND)
     await person.until(lambda: person.sees_read(room, bot) == command)
@@ -40,7 +40,7 @@ def is_recipe(command: str, heard: Heard) -> bool:
 
 
 async def draw(person: Person, room: str, jobs: int) -> None:
-    """Have so many jobs drawn, nine at a time."""
+    """Have ``jobs`` jobs drawn, nine at a time."""
     for begun in range(0, jobs, 9):
         commands = [await person.say(room, COMMAND) for _ in range(min(9, jobs - begun))]
         for command in commands:
@@ -55,7 +55,7 @@ def memory_mb(home: Household) -> float:
 async def measure(folder: Path, jobs: int) -> dict[str, Any]:
     settings = {"default_model": "pocket", "device": "cpu"}
     async with household(folder, generator_settings=settings, env=ONE_CORE) as home:
-        # The limits of a person are not what is measured.
+        # A person's limits are not measured here.
         await home.change_settings(max_open_jobs=0)
         person, bot = await home.person("person"), home.bot.user_id
         room = await person.make_room("Bench", encrypted=True, invite=(bot,))
@@ -73,7 +73,7 @@ async def measure(folder: Path, jobs: int) -> dict[str, Any]:
         drawn = WAITING + REPEATS + WARM_UP + 1
         await draw(person, room, jobs - drawn)
         return {
-            f"receipt, {WAITING} waiting": told(receipts),
+            f"receipt, {WAITING} waiting": percentiles(receipts),
             "maubot_mb": {"after 1 job": before, f"after {jobs} jobs": memory_mb(home)},
         }
 

@@ -1,8 +1,8 @@
-"""Nine pictures on one sheet beside nine single ones: ``python -m benchmarks.sheet [--json]``.
+"""Compare a sheet of nine pictures with nine single pictures: ``python -m benchmarks.sheet [--json]``.
 
 A real homeserver with its default limits, maubot and generator with pocket, a second Matrix client as the person, an
-encrypted room. From the first command to the last file that it brings, as the person's client sees it; in turns, each
-with seeds of its own.
+encrypted room. Measures from the first command to the last file, as the person's client sees it; in turns, each with
+seeds of its own.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ from household.person import Person
 
 PICTURES = 9
 REPEATS = 3
-# A homeserver's own limit of ten events, and then one every five seconds, must be whole again before each.
+# Restores the homeserver's rate limit before each turn: ten events, then one every five seconds.
 REST_S = 55.0
-# Each single picture waits for that limit twice.
+# Each single picture waits for the rate limit twice.
 LONG_S = 600.0
 
 

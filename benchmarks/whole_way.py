@@ -1,9 +1,9 @@
-"""What the way around the drawing costs, on loopback: ``python -m benchmarks.whole_way [--json]``.
+"""Measure what everything around the drawing costs, on loopback: ``python -m benchmarks.whole_way [--json]``.
 
 A real homeserver, maubot and generator with pocket, a second Matrix client as the person, an encrypted room.
 
-- R7, the service: from submitting a job to its last event, beside the drawing's own seconds.
-- The whole way: from the command to its recipe in the room, beside the drawing's own seconds.
+- R7, the service: from submitting a job to its last event, compared with the drawing's own seconds.
+- The whole way: from the command to its recipe in the room, compared with the drawing's own seconds.
 - R10: from the command to the read receipt, and to the reaction, as the person's client sees them, while a job runs.
 """
 
@@ -29,16 +29,16 @@ from household.person import Person
 REPEATS = 20
 WARM_UP = 2
 
-# The drawing leaves the other cores to homeserver, maubot and client, as where a card draws.
+# The drawing leaves the other cores to homeserver, maubot and client, as it does on a card.
 ONE_CORE = {"OMP_NUM_THREADS": "1"}
 
-# About one second of drawing, and as many as a picture can have.
+# About one second of drawing, and the most steps that a picture can have.
 SHORT_STEPS = 32
 LONG_STEPS = 100
 
 
 async def service(home: Household, steps: int) -> tuple[float, float]:
-    """Wall seconds of one job over the socket, and its seconds on the card."""
+    """Draw one job over the socket; return its wall seconds, and its seconds on the card."""
     job = f"/v1/jobs/{secrets.token_hex(8)}"
     body = {"requester": "bench", "recipes": [{"slots": {"subject": ["otter"]}, "steps": steps}]}
     async with aiohttp.ClientSession(
@@ -54,7 +54,7 @@ async def service(home: Household, steps: int) -> tuple[float, float]:
 
 
 async def whole_way(person: Person, room: str, steps: int) -> tuple[float, float]:
-    """Wall seconds from the command to its recipe in the room, and the seconds on the card."""
+    """Draw one picture by command; return the wall seconds until its recipe is in the room, and those on the card."""
     began = time.perf_counter()
     command = await person.say(room, f"!draw otter --steps {steps}")
     recipe = await person.hear(
@@ -65,7 +65,7 @@ async def whole_way(person: Person, room: str, steps: int) -> tuple[float, float
 
 
 async def acknowledgement(person: Person, room: str, bot: str) -> tuple[float, float]:
-    """Seconds from the command to the receipt and to the reaction."""
+    """Send a command; return the seconds until its receipt, and until its reaction."""
 
     def is_reaction(heard: Any) -> bool:
         return bool(heard.type == "m.reaction" and heard.content["m.relates_to"]["event_id"] == command)
@@ -82,8 +82,8 @@ async def is_drawing(home: Household) -> bool:
     return bool((await home.generator.health())["running"])
 
 
-def told(seconds: list[float]) -> dict[str, float]:
-    """Median and 95th percentile, in seconds."""
+def percentiles(seconds: list[float]) -> dict[str, float]:
+    """Return the median and the 95th percentile, in seconds."""
     return {
         "p50_s": round(statistics.median(seconds), 4),
         "p95_s": round(statistics.quantiles(seconds, n=20, method="inclusive")[-1], 4),
@@ -91,12 +91,12 @@ def told(seconds: list[float]) -> dict[str, float]:
 
 
 def overhead(pairs: list[tuple[float, float]]) -> dict[str, Any]:
-    """What the way adds to the drawing, in seconds and as a ratio."""
+    """Summarise what is added to the drawing, in seconds and as a ratio, from pairs of wall and drawing seconds."""
     counted = pairs[WARM_UP:]
     return {
         "drawing_s": round(statistics.median(drawn for _, drawn in counted), 3),
         "ratio": round(statistics.median(wall / drawn for wall, drawn in counted), 3),
-        "more": told([wall - drawn for wall, drawn in counted]),
+        "more": percentiles([wall - drawn for wall, drawn in counted]),
     }
 
 
@@ -121,13 +121,13 @@ async def measure(folder: Path) -> dict[str, Any]:
                 await other.say(room, command)
                 await home.generator.child.wait_until(lambda: is_drawing(home))
             pairs = [await acknowledgement(person, room, bot) for _ in range(REPEATS + WARM_UP)][WARM_UP:]
-            results[f"R10 receipt, {when}"] = told([receipt for receipt, _ in pairs])
-            results[f"reaction, {when}"] = told([reaction for _, reaction in pairs])
+            results[f"R10 receipt, {when}"] = percentiles([receipt for receipt, _ in pairs])
+            results[f"reaction, {when}"] = percentiles([reaction for _, reaction in pairs])
         return results
 
 
 def report(results: dict[str, Any], *, as_json: bool) -> None:
-    """Print them, with the machine that they were measured on."""
+    """Print the results, with the machine that they were measured on."""
     results["machine"] = f"{platform.machine()}, {platform.python_implementation()} {platform.python_version()}"
     if as_json:
         print(json.dumps(results, indent=2))
@@ -137,7 +137,7 @@ def report(results: dict[str, Any], *, as_json: bool) -> None:
 
 
 def run(description: str | None, measure: Callable[[Path], Coroutine[Any, Any, dict[str, Any]]]) -> None:
-    """A benchmark's command line: what ``measure`` finds in a folder of its own."""
+    """Run a benchmark's command line: call ``measure`` with a temporary folder, and print its results."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()

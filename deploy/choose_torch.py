@@ -1,4 +1,4 @@
-"""Choose the build of torch for this machine's card; prints the arguments for `pip install`, and the reason to stderr.
+"""Choose the build of torch for this machine's card; print the arguments for `pip install`, and the reason to stderr.
 
 Runs before anything is installed: standard library only, and old Pythons must get as far as the sentence below.
 """
@@ -7,28 +7,28 @@ import subprocess
 import sys
 import urllib.request
 
-if sys.version_info < (3, 11):  # noqa: UP036 - this is where an older one is told so
+if sys.version_info < (3, 11):  # noqa: UP036 - an older Python gets this sentence
     sys.exit("Easel needs Python 3.11 or newer. If there is one, name it: make setup PYTHON=python3.11")
 
 VERSION = "2.13.0"
 INDEX = "https://download.pytorch.org/whl"
 
-# The default build has no code for cards older than Turing; the cu126 builds reach down to Maxwell.
+# The default build has no code for cards older than Turing; the cu126 builds have code back to Maxwell.
 OLDEST_OF_DEFAULT_BUILD = (7, 5)
 
-# Long enough for a slow line; a network that filters may never answer.
+# Long enough for a slow line; behind a firewall there may never be an answer.
 PROBE_TIMEOUT_S = 5
 
 
 def build_arguments(build: str) -> list[str]:
-    """What pip needs to install that build; ``default`` is the one of the package index."""
+    """Return pip's arguments to install that build; ``default`` is the package index's own."""
     if build == "default":
         return [f"torch=={VERSION}"]
     return [f"torch=={VERSION}+{build}", "--index-url", f"{INDEX}/{build}"]
 
 
 def build_for(capability: tuple[int, int] | None) -> tuple[str, str]:
-    """The build for a card of this compute capability, None for no card, and why."""
+    """Choose the build for a card of this compute capability, None for no card; return it with the reason."""
     if capability is None:
         if reachable(f"{INDEX}/cpu/"):
             return "cpu", "no NVIDIA card found"
@@ -40,7 +40,7 @@ def build_for(capability: tuple[int, int] | None) -> tuple[str, str]:
 
 
 def oldest_capability() -> tuple[int, int] | None:
-    """The compute capability of this machine's oldest NVIDIA card, as nvidia-smi tells; None without one."""
+    """The compute capability of this machine's oldest NVIDIA card, as nvidia-smi reports it; None without one."""
     try:
         answer = subprocess.run(
             ["nvidia-smi", "--query-gpu=compute_cap", "--format=csv,noheader"],
@@ -55,7 +55,7 @@ def oldest_capability() -> tuple[int, int] | None:
 
 
 def reachable(url: str) -> bool:
-    """Whether the address answers within the time of a short look."""
+    """Whether the address answers within PROBE_TIMEOUT_S."""
     try:
         with urllib.request.urlopen(url, timeout=PROBE_TIMEOUT_S):  # noqa: S310 - a fixed https address
             return True

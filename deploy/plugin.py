@@ -1,6 +1,6 @@
-"""Build the plugin for maubot from tracked files only, uncommitted edits of them included.
+"""Build the plugin for maubot from tracked files only, including their uncommitted edits.
 
-Without this, ``mbc build`` packs whatever lies in the package's folder: caches, notes, half-written files.
+``mbc build`` by itself packs everything in the package's folder: caches, notes, half-written files.
 """
 
 import shutil
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def tracked_files() -> list[Path]:
-    """The product's files, relative to the checkout: what maubot.yaml names, as far as git tracks it."""
+    """List the files that maubot.yaml names and git tracks, relative to the checkout."""
     meta = yaml.safe_load((ROOT / "maubot.yaml").read_text())
     names = ["maubot.yaml", *meta["modules"], *meta["extra_files"]]
     listing = subprocess.run(

@@ -1,1 +1,1 @@
-"""What draws: models, prompts as embeddings, the denoising loop. Knows neither jobs nor sockets."""
+"""The engine draws: models, prompts as embeddings, the denoising loop. Knows neither jobs nor sockets."""

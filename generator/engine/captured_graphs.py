@@ -1,12 +1,12 @@
-"""Captured calls of the UNet's calls: the same operations on the same shapes, without Python between them.
+"""Captured graphs of the UNet's calls: the same operations on the same shapes, without Python between them.
 
-A call is one to three thousand operations. A large card, and a processor with a small model, compute them faster than
-Python launches them. They stay the same operations in the same order, so the pixels do too.
+A call is one to three thousand operations. A large card, or a processor with a small model, computes them faster than
+Python launches them. A captured graph runs the same operations in the same order, so the pixels stay the same.
 
-- On a card a call is recorded as a CUDA graph, which launches all of them at once. Source: PyTorch's documentation,
+- On a card a call is captured as a CUDA graph, which launches all operations at once. Source: PyTorch's documentation,
   CUDA semantics, CUDA Graphs.
 - On a processor it is traced to TorchScript. torch deprecates that in favour of ``torch.compile``, which needs a C++
-  compiler on the household's machine and minutes for each shape. Without it calls go on as they do before the trace.
+  compiler on the household's machine and minutes for each shape. Where tracing fails, calls go on without a graph.
 """
 
 import logging
@@ -25,16 +25,17 @@ from generator.engine.needs import SPARE_BYTES
 
 log = logging.getLogger(__name__)
 
-# One for every number of drawings at once, guided or not, whole or cached, in a few sizes. The longest unused goes.
+# Enough for every number of drawings at once, guided or not, whole or cached, in a few sizes. The least recently used
+# graph makes room.
 MAX_GRAPHS = 32
 
-# A trace takes as long as it saves in a hundred calls; a picture of its kind is often the last one, too.
+# A trace costs as much as it saves in a hundred calls, and the first picture of a kind is often the last one, too.
 CALLS_BEFORE_A_TRACE = 50
 
-# A call that takes longer than this is busy with arithmetic, and a trace would hold all that it computes at once.
+# A longer call is busy with arithmetic, and its trace would hold all intermediate results in memory at once.
 MOST_TRACED_S = 0.3
 
-# Before it is recorded a call must have chosen its algorithms and workspaces.
+# A call must have chosen its algorithms and workspaces before it is captured.
 _WARM_UP = 2
 
 Call = Callable[[UNetInput], UNetOutput]
@@ -49,12 +50,12 @@ class CapturedGraphs:
         self.calls_before_a_trace = CALLS_BEFORE_A_TRACE
         self.most_traced_s = MOST_TRACED_S
         self.max_graphs = MAX_GRAPHS
-        # The last one used is the last one.
+        # Ordered by use, the most recent last.
         self._replays: dict[Hashable, Call] = {}
-        # How often each kind was called; once it has been recorded, or could not be, that is not tried again.
+        # How often each kind was called. A capture is tried once, whether it succeeds or not.
         self._calls: Counter[Hashable] = Counter()
         self._least_s: dict[Hashable, float] = {}
-        # All graphs share their memory: what a replay leaves there is copied before the next one.
+        # All graphs share this memory, so a replay's result is copied before the next replay.
         self._pool: Any = None
 
     def __len__(self) -> int:
@@ -67,7 +68,7 @@ class CapturedGraphs:
         self._pool = None
 
     def run(self, kind: Hashable, unet: nn.Module, call: Call, rows: UNetInput) -> UNetOutput:
-        """What ``call(rows)`` of that UNet returns. Calls of the same ``kind`` differ in nothing but their rows."""
+        """Return ``call(rows)``, by a captured graph if possible. Calls of one ``kind`` differ only in their rows."""
         if not self.is_on:
             return call(rows)
         key = (kind, *(tensor.shape for tensor in rows.tensors))
@@ -85,7 +86,7 @@ class CapturedGraphs:
         return replay(rows)
 
     def _timed(self, key: Hashable, unet: nn.Module, call: Call, rows: UNetInput) -> UNetOutput:
-        """The call itself; the last one before a trace is traced after it."""
+        """Run and time the call; trace it once it was called often enough and is short."""
         began = time.perf_counter()
         output = call(rows)
         self._least_s[key] = min(time.perf_counter() - began, self._least_s.get(key, math.inf))
@@ -103,7 +104,7 @@ class CapturedGraphs:
 
 
 def _graph(call: Call, rows: UNetInput, pool: Any) -> Call | None:
-    # A replay reads and writes the memory that was there when it was recorded.
+    # A replay reads and writes the memory of its capture.
     own = rows.each(torch.clone)
     captured = capture(lambda: call(own), pool)
     if captured is None:
@@ -120,9 +121,10 @@ def _graph(call: Call, rows: UNetInput, pool: Any) -> Call | None:
 
 
 def capture(work: Callable[[], Result], pool: Any = None) -> tuple[torch.cuda.CUDAGraph, Result] | None:
-    """``work`` as a CUDA graph, and where a replay of it leaves its result; it reads what it read this time.
+    """Capture ``work`` as a CUDA graph; return it with the result, whose memory each replay overwrites.
 
-    None where the card has no room: what is recorded has its memory to itself.
+    A replay reads the same memory as ``work`` does now. Returns None if the card has no room: a captured graph has
+    its memory to itself.
     """
     torch.cuda.empty_cache()
     held = torch.cuda.memory_reserved()
@@ -143,9 +145,9 @@ def capture(work: Callable[[], Result], pool: Any = None) -> tuple[torch.cuda.CU
 
 
 class _Flat(nn.Module):
-    """A call as a trace sees it: it takes and gives nothing but tensors.
+    """A call in the form that can be traced: it takes and returns only tensors.
 
-    A function's trace, and all weights in it, would stay in memory for as long as the process; a module's goes.
+    A module, since the trace of a function would keep all its weights in memory until the process ends.
     """
 
     def __init__(self, unet: nn.Module, call: Call, rows: UNetInput) -> None:
@@ -160,14 +162,14 @@ class _Flat(nn.Module):
 
 
 def _trace(unet: nn.Module, call: Call, rows: UNetInput) -> Call | None:
-    """None where it cannot be done."""
+    """Trace the call to TorchScript; None if torch cannot."""
     flat = _Flat(unet, call, rows).eval()
     with warnings.catch_warnings():
-        # Deprecated, see above; and that Python's decisions are recorded as they fell is what is wanted.
+        # torch warns that tracing is deprecated (see above), and that it fixes Python's decisions, which is intended.
         warnings.simplefilter("ignore")
         try:
             traced = torch.jit.trace(flat, tuple(rows.tensors), check_trace=False)  # type: ignore[no-untyped-call]
-        # A torch that has left it out; one that cannot follow this call.
+        # This torch has dropped tracing, or cannot follow the call.
         except (AttributeError, RuntimeError, TypeError) as error:
             log.warning("a call of the UNet cannot be traced: %s", error)
             return None

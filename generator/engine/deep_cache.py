@@ -1,7 +1,7 @@
-"""DeepCache: what the inner layers of the UNet say changes little from step to step, and is kept for the next ones.
+"""DeepCache: the output of the UNet's inner layers changes little from step to step, so later steps reuse it.
 
 Source: Ma et al., DeepCache: Accelerating Diffusion Models for Free, arXiv 2312.00858, with its outermost branch. The
-features belong to a drawing and its own steps, so that drawings at different steps can share a call.
+features belong to one drawing and its own steps, so that drawings at different steps can share a call.
 """
 
 from collections.abc import Callable
@@ -14,8 +14,11 @@ from diffusers import UNet2DConditionModel
 
 @dataclass(frozen=True)
 class UNetInput:
-    """Rows of a call: noisy latents (n, channels, height, width), a timestep each, embeddings (n, tokens, width), and
-    what the family SDXL adds to the time embedding. ``kept`` is from a whole step, for a call without it."""
+    """The rows of a call: latents (n, channels, height, width), timesteps (n), embeddings (n, tokens, width).
+
+    ``added`` is what the family SDXL adds to the time embedding. ``kept`` are the features of the last whole step, for
+    a call of the outermost layers.
+    """
 
     latents: torch.Tensor
     timesteps: torch.Tensor
@@ -38,16 +41,16 @@ class UNetInput:
         )
 
 
-# What is predicted, and what is kept for the steps after a whole one.
+# The prediction, and the features to keep for the steps after a whole one.
 UNetOutput = tuple[torch.Tensor, torch.Tensor | None]
 
 
 def whole(unet: UNet2DConditionModel, rows: UNetInput, *, keep: bool) -> UNetOutput:
-    """What the UNet predicts, and with ``keep`` what its inner layers said: the input of its last layer."""
+    """Run the whole UNet; with ``keep`` also return the features of its inner layers, which enter its last layer."""
     kept: list[torch.Tensor] = []
 
     def note(_: Any, args: tuple[torch.Tensor, ...]) -> None:
-        # The last layer reads what the layer before it said, then, behind it, the first convolution of the way down.
+        # The last layer's input is the output of the layer before it, then the channels of the first convolution.
         kept.append(args[0][:, : -unet.config.block_out_channels[0]])
 
     hook = unet.up_blocks[-1].resnets[-1].register_forward_pre_hook(note) if keep else None
@@ -66,7 +69,7 @@ def whole(unet: UNet2DConditionModel, rows: UNetInput, *, keep: bool) -> UNetOut
 
 
 def outermost(unet: UNet2DConditionModel, rows: UNetInput) -> UNetOutput:
-    """The same from the first convolution and the last layer alone, with what was kept from a whole step."""
+    """Predict with the UNet's first convolution and last layer alone, and the features kept from a whole step."""
     assert rows.kept is not None
     time = unet.time_embedding(unet.get_time_embed(sample=rows.latents, timestep=rows.timesteps))
     added = unet.get_aug_embed(emb=time, encoder_hidden_states=rows.embeds, added_cond_kwargs=rows.added)

@@ -49,13 +49,13 @@ class DiffusionEngine:
         self._models: ModelCache | None = None
         self._previews = Previews()
         self._ahead = RunAhead()
-        # For what is done ahead; it ends with the process.
+        # Encodes the texts of drawings to come; ends with the process.
         self._beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="text")
         self._memory: Memory | None = None
         self._memory_read_at = 0.0
 
     def hello(self) -> Hello:
-        """Choose the plan and load the default model. What cannot be done is logged here and told by every drawing."""
+        """Choose the plan and load the default model. Logs a failure; every drawing then fails with the same reason."""
         try:
             self.models.get(default_model(self._settings))
         except DrawingFailed as error:
@@ -72,7 +72,7 @@ class DiffusionEngine:
 
     @property
     def models(self) -> ModelCache:
-        """All models, on the plan that the first call makes. Raises DrawingFailed for an unusable card."""
+        """The model cache, made with its plan at the first call. Raises DrawingFailed for an unusable card."""
         if self._models is None:
             plan = make_plan(self._settings.device, self._settings.vae_tiling)
             self._models = ModelCache(all_cards(self._settings), plan, max_at_once=self._settings.max_at_once)
@@ -80,7 +80,7 @@ class DiffusionEngine:
 
     @torch.inference_mode()
     def start(self, draw: Draw) -> Drawing:
-        """Encode the text, and the image where there is one, and make the noise."""
+        """Encode the text and the image, if there is one, and make the noise. Raises DrawingFailed and Refused."""
         began = time.perf_counter()
         recipe = draw.recipe
         cached = self.models.get(recipe.model)
@@ -90,14 +90,14 @@ class DiffusionEngine:
         # 1. Text. Row 0 is the negative prompt, row 1 the prompt.
         conditioning = cached.text.encode(recipe.prompt, recipe.negative_prompt).to(plan.device, model.dtype)
 
-        # 2. Noise, always from the CPU's generator and in fp32: the same seed starts alike on every machine.
+        # 2. Noise, always from the CPU's generator and in fp32: a seed gives the same noise on every machine.
         sides = (recipe.height // model.pixels_per_latent, recipe.width // model.pixels_per_latent)
         shape = (1, model.unet.config.in_channels, *sides)
         random = torch.Generator().manual_seed(recipe.seed)
         clean = None if draw.image is None else self._encoded(draw.image, recipe, cached, random)
         noise = torch.randn(shape, generator=random, dtype=torch.float32).to(plan.device)
 
-        # 3. Schedule, from an image only the last steps of it.
+        # 3. The schedule; drawing from an image takes only its last steps.
         sampling = make_sampling(
             recipe.sampler, model.scheduler_config, steps=recipe.steps, device=plan.device, noise=random
         )
@@ -109,7 +109,7 @@ class DiffusionEngine:
         size = (recipe.height, recipe.width)
         time_ids = torch.tensor([[*size, 0, 0, *size]], dtype=model.dtype, device=plan.device).repeat(2, 1)
 
-        # 5. The LoRA, where the model has one for drafts.
+        # 5. The LoRA, if the model has one for drafts.
         lora = model.draft_lora.ready() if recipe.tier == "draft" else None
 
         return Drawing(
@@ -125,15 +125,15 @@ class DiffusionEngine:
         )
 
     def prepare(self, recipe: Recipe) -> None:
-        """Encode the text of a drawing to come, in a thread, where that is the processor's work beside the card's."""
+        """Encode the text of a drawing to come in a thread, if the processor can do that while the card draws."""
         cached = self._models.find(recipe.model) if self._models else None
         if cached is not None and encodes_beside(self.models.plan.device, cached.model.arrangement):
-            # What goes wrong goes wrong again when the drawing starts, and is told then.
+            # An error occurs again when the drawing starts, and is reported then.
             self._beside.submit(cached.text.encode, recipe.prompt, recipe.negative_prompt)
 
     @torch.inference_mode()
     def step(self, drawings: Sequence[Drawing]) -> None:
-        """One step of denoising for each."""
+        """Denoise each drawing by one step."""
         plan = self.models.plan
         for name in {drawing.recipe.model for drawing in drawings}:
             cached = self.models.get(name)
@@ -146,7 +146,7 @@ class DiffusionEngine:
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
-                # What is recorded has memory of its own, which nothing else gets.
+                # Captured graphs hold memory that nothing else can use.
                 cached.model.graphs.forget()
                 if cached.at_once > 1 and len(together) > 1:
                     cached.at_once //= 2
@@ -158,7 +158,7 @@ class DiffusionEngine:
 
     @torch.inference_mode()
     def finish(self, drawing: Drawing) -> Drawn:
-        """Decode the latents to an image, in fp32 and in tiles when memory is short."""
+        """Decode the latents to an image, in tiles if memory is short. Raises DrawingFailed."""
         began = time.perf_counter()
         recipe, model, plan = drawing.recipe, drawing.model, self.models.plan
         if not torch.isfinite(drawing.latents).all():
@@ -195,7 +195,7 @@ class DiffusionEngine:
         return Drawn(image, round(seconds, 3), model.revision, facts, notes, model.card.enlarge)
 
     def _encoded(self, file: Path, recipe: Recipe, cached: Cached, random: torch.Generator) -> torch.Tensor:
-        """Latents of an image, in fp32, drawn from the distribution that the VAE finds for it. Raises Refused."""
+        """Encode an image to fp32 latents, sampled from the distribution that the VAE predicts. Raises Refused."""
         image = fitted(read_image(read_file(file)), recipe.width, recipe.height)
         pixels = VaeImageProcessor().preprocess(image).to(self.models.plan.device)
         with self._vae(cached, pixels=recipe.pixels) as vae:
@@ -204,7 +204,7 @@ class DiffusionEngine:
 
     @contextmanager
     def _vae(self, cached: Cached, *, pixels: int) -> Iterator[AutoencoderKL]:
-        """The VAE on the device, in turns with the UNet if both have no room there; in tiles if memory is short."""
+        """Yield the VAE on the device, in turns with the UNet if both do not fit, and tiling if memory is short."""
         model, plan = cached.model, self.models.plan
         takes_turns = model.arrangement is Arrangement.OFFLOADED
         if takes_turns:
@@ -225,9 +225,9 @@ class DiffusionEngine:
 
 
 def _decoded(cached: Cached, latents: torch.Tensor) -> tuple[torch.Tensor, torch.dtype]:
-    """(1, 3, height, width), -1 to 1, and what was computed in.
+    """Decode to pixels (1, 3, height, width), -1 to 1; return them with the dtype of the computation.
 
-    Where memory runs out at this last moment, once more in tiles.
+    If memory runs out at this last moment, decodes once more, in tiles.
     """
     vae = cached.model.vae
     scaled = latents / vae.config.scaling_factor
@@ -242,7 +242,7 @@ def _decoded(cached: Cached, latents: torch.Tensor) -> tuple[torch.Tensor, torch
     except Exception as error:
         if vae.use_tiling or not is_out_of_memory(error):
             raise
-    # Only here, where the error and the tensors that its traceback held are gone.
+    # Not in the except block, where the error's traceback still holds its tensors.
     log.warning("out of memory: decoding once more, in tiles")
     cached.model.graphs.forget()
     torch.cuda.empty_cache()
@@ -251,22 +251,22 @@ def _decoded(cached: Cached, latents: torch.Tensor) -> tuple[torch.Tensor, torch
 
 
 def _image(decoded: torch.Tensor) -> Image:
-    """From (1, 3, height, width), -1 to 1, as diffusers' VaeImageProcessor does it, but rounded on the device.
+    """Convert pixels (1, 3, height, width), -1 to 1, as diffusers' VaeImageProcessor does, but round on the device.
 
-    A quarter of the bytes leave the card then.
+    Then only a quarter of the bytes leave the card.
     """
     bytes_ = ((decoded[0] / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
     return fromarray(bytes_.permute(1, 2, 0).contiguous().cpu().numpy())
 
 
 def encodes_beside(device: torch.device, arrangement: Arrangement) -> bool:
-    """Whether text is encoded in RAM while a card draws; on one and the same device both would only share its time."""
+    """Whether text is encoded in RAM while a card draws. On a single device both would only share its time."""
     return device.type != "cpu" and arrangement is not Arrangement.RESIDENT
 
 
 def make_engine(settings: Settings) -> DiffusionEngine:
-    """The engine of a process that draws. Call it there: it sets what holds for all of torch in that process."""
-    # The same pixels for the same recipe: no algorithm is chosen by a race.
+    """Make the engine of a process that draws. Call it in that process: it changes torch's global settings."""
+    # The same recipe must give the same pixels, so no algorithm is chosen by a race.
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
     return DiffusionEngine(settings)
@@ -277,7 +277,7 @@ def _left_out(conditioning: Conditioning) -> tuple[str, ...]:
 
 
 def _not_known(recipe: Recipe, model: Model) -> tuple[str, ...]:
-    """What a model that was taught few words does not know of what was typed; its own negative prompt was not."""
+    """Note the words that a model of few words does not know, but not those of its own negative prompt."""
     if model.known_words is None:
         return ()
     known = model.known_words.union(known_words.words(model.card.defaults.negative_prompt))
@@ -294,9 +294,9 @@ def _without_effect(recipe: Recipe) -> tuple[str, ...]:
 def _differences(
     earlier: EarlierFacts | None, revision: str, plan: dict[str, str | int | float | bool | None]
 ) -> tuple[str, ...]:
-    """Where this drawing's plan is not the one that a recipe file recorded, so that pixels may differ.
+    """Note where this drawing's plan differs from the one in a recipe file, so that pixels may differ.
 
-    What the file leaves out, or what this version does not know, is not compared.
+    Ignores facts that the file leaves out or that this version does not know.
     """
     if earlier is None:
         return ()

@@ -1,5 +1,6 @@
-"""The LoRA that a model draws drafts with (Luo et al., LCM-LoRA, arXiv 2311.05556), in a UNet of its own modules around
-the model's own weights: both UNets share them, and the model's own is never changed.
+"""The LoRA that a model draws drafts with (Luo et al., LCM-LoRA, arXiv 2311.05556), in a second UNet.
+
+The second UNet has modules of its own around the same weights as the model's UNet, which is never changed.
 """
 
 import copy
@@ -23,26 +24,26 @@ _ADAPTER = "draft"
 
 
 class DraftLora:
-    """``pipeline`` is the diffusers class that loads it. Until the first draft there is no second UNet."""
+    """The LoRA of one model, loaded by ``pipeline``, a diffusers class, at the first draft."""
 
     def __init__(
         self, name: str, card: CardSettings, pipeline: Any, unet: UNet2DConditionModel, *, dtype: torch.dtype
     ) -> None:
         self._name, self._card, self._pipeline, self._own_unet, self._dtype = name, card, pipeline, unet, dtype
         self._revision: str | None = None
-        # The UNet with the LoRA, once it is loaded.
+        # The UNet with the LoRA; None before the first draft.
         self.unet: UNet2DConditionModel | None = None
 
     def ready(self) -> str | None:
-        """Its revision once ``unet`` is there; None for a model that drafts without a LoRA.
+        """Load ``unet`` if necessary; return the LoRA's revision, None for a model that drafts without a LoRA.
 
-        Raises DrawingFailed where it is not on this machine or not a LoRA of this UNet.
+        Raises DrawingFailed if the LoRA is not on this machine, or not made for this UNet.
         """
         if self._revision is None and self._card.draft is not None:
             file, revision = locate_lora(self._name, self._card.draft.lora)
             try:
                 self.unet = self._load(file)
-            # There may be room for the next one.
+            # There may be room for the next draft.
             except torch.OutOfMemoryError:
                 raise
             except (OSError, ValueError, LookupError, RuntimeError, SafetensorError) as error:
@@ -61,13 +62,13 @@ class DraftLora:
             unet_config=self._own_unet.config,
             return_lora_metadata=True,
         )
-        # peft makes its layers in the image of those that it finds.
+        # peft copies the kind of the layers it finds, so they must be plain ones.
         with as_stored(self._own_unet, self._dtype) as is_cast:
             unet = _around_the_same_weights(self._own_unet)
             self._pipeline.load_lora_into_unet(
                 tensors, alphas, unet, adapter_name=_ADAPTER, metadata=metadata, low_cpu_mem_usage=True
             )
-        # diffusers would draw with what it could place of another model's LoRA.
+        # diffusers would draw with the part of another model's LoRA that fits.
         placed = sum(f".{_ADAPTER}." in name for name, _ in unet.named_parameters())
         if not placed or placed != len(tensors):
             raise ValueError(f"{placed} of its {len(tensors)} tensors have a place in the UNet")
@@ -77,5 +78,5 @@ class DraftLora:
 
 
 def _around_the_same_weights(unet: UNet2DConditionModel) -> UNet2DConditionModel:
-    """A copy of every module, but not of their tensors."""
+    """Copy every module of the UNet, but share their tensors."""
     return copy.deepcopy(unet, {id(tensor): tensor for tensor in chain(unet.parameters(), unet.buffers())})

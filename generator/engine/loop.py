@@ -1,8 +1,8 @@
-"""The denoising loop: a step for every drawing, with as few calls of the UNet as can be.
+"""The denoising loop: a step for every drawing, with as few calls of the UNet as possible.
 
-A drawing keeps all that a step reads or changes to itself, so that drawings at different steps, with different
-schedules, samplers and guidance, go through the UNet together, and each may join, leave or be cancelled between two
-steps. Loads nothing and decodes nothing; knows neither jobs nor who asks. The arithmetic is that of diffusers'
+A drawing owns everything that a step reads or changes, so that drawings at different steps, with different schedules,
+samplers and guidance, go through the UNet together, and each may join, leave or be cancelled between two steps. Loads
+nothing and decodes nothing; knows neither jobs nor who asks. Source of the arithmetic: diffusers'
 ``StableDiffusionPipeline`` and ``StableDiffusionXLPipeline``.
 """
 
@@ -24,7 +24,7 @@ from generator.engine.tiers import DRAFT_WITH_LORA, TIERS, Tier
 
 @dataclass(eq=False)
 class Drawing:
-    """One picture on its way. ``conditioning`` and ``time_ids`` have two rows: the negative prompt's, the prompt's."""
+    """A picture that is being drawn. ``conditioning`` and ``time_ids`` have two rows: negative prompt, prompt."""
 
     recipe: Recipe
     earlier: EarlierFacts | None
@@ -33,14 +33,14 @@ class Drawing:
     time_ids: torch.Tensor
     sampling: Sampling
     latents: torch.Tensor
-    # Time on the card; of a call that is shared, its share.
+    # Time on the card; a shared call counts by its share.
     seconds: float
-    # The revision of the LoRA that this is drawn with.
+    # The revision of the LoRA, for a draft that uses one.
     lora: str | None = None
     step: int = 0
     # The most drawings that went through the UNet with this one.
     most_together: int = 1
-    # What the inner layers said at the last whole step, where the tier wants it kept.
+    # The inner layers' features from the last whole step, if the tier needs them.
     kept: torch.Tensor | None = None
 
     @property
@@ -53,7 +53,7 @@ class Drawing:
 
     @property
     def rows(self) -> int:
-        """2 where this step is guided by the negative prompt, else 1."""
+        """The rows of this step: 2 if the negative prompt guides it, else 1."""
         guided_steps = max(1, int(self.tier.guided * self.steps))
         return 2 if self.recipe.guidance_scale > 1 and self.step < guided_steps else 1
 
@@ -64,13 +64,13 @@ class Drawing:
 
 
 class RunAhead:
-    """Keeps a card busy: the processor is one call ahead of it, and no more, so that a cancelled drawing ends soon."""
+    """Keeps the processor exactly one call ahead: the card stays busy, and a cancelled drawing ends soon."""
 
     def __init__(self) -> None:
         self._last: torch.cuda.Event | None = None
 
     def wait(self) -> None:
-        """Called after a call was given to the card: wait until the one before it is done."""
+        """Wait until the card has done the call before the last one. Call it after each call."""
         if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             return
         before, self._last = self._last, torch.cuda.Event(blocking=True)  # type: ignore[no-untyped-call]
@@ -80,20 +80,20 @@ class RunAhead:
 
 
 def step_all(drawings: Sequence[Drawing], *, at_once: int, ahead: RunAhead) -> None:
-    """One step of denoising for each; at most ``at_once`` drawings share a call.
+    """Denoise each drawing by one step; at most ``at_once`` drawings share a call.
 
-    A card may still be busy with the last call when this returns.
+    The card may still be busy with the last call when this returns.
     """
     for together in _shared(drawings, at_once):
         began = time.perf_counter()
 
-        # 1. The rows of all, one under the other, each at its own timestep.
+        # 1. The rows of all drawings in one batch, each at its own timestep.
         rows = _stacked([_input(drawing) for drawing in together])
 
-        # 2. The UNet predicts the noise in each, or with what was kept the outermost layers of it do.
+        # 2. The UNet predicts the noise in each, or its outermost layers do with the kept features.
         predicted = _predict(together, rows)
 
-        # 3. Each drawing takes that much noise away from its own latents.
+        # 3. Each drawing removes its noise from its own latents.
         for drawing, own in zip(together, torch.split(predicted, [drawing.rows for drawing in together]), strict=True):
             _advance(drawing, own)
             drawing.most_together = max(drawing.most_together, len(together))
@@ -105,7 +105,7 @@ def step_all(drawings: Sequence[Drawing], *, at_once: int, ahead: RunAhead) -> N
 
 
 def _shared(drawings: Sequence[Drawing], at_once: int) -> Iterator[list[Drawing]]:
-    """Drawings whose tensors have the same shapes and take the same way through the same weights, in their order."""
+    """Group drawings, in order, that can share a call: same shapes, same layers, same weights."""
     groups: dict[Any, list[Drawing]] = {}
     for drawing in drawings:
         shape = (drawing.latents.shape, drawing.conditioning.embeds.shape, drawing.is_whole)
@@ -117,13 +117,13 @@ def _shared(drawings: Sequence[Drawing], at_once: int) -> Iterator[list[Drawing]
 
 def _input(drawing: Drawing) -> UNetInput:
     latents = drawing.sampling.model_input(drawing.latents, drawing.step).to(drawing.model.dtype)
-    # The prompt's row is the last; where the guidance has ended since, only that one of what was kept.
+    # The prompt's row is the last: without guidance only that one is used, of kept features, too.
     own = slice(-drawing.rows, None)
     return UNetInput(
         latents=latents.expand(drawing.rows, -1, -1, -1),
         timesteps=drawing.sampling.timestep(drawing.step).expand(drawing.rows),
         embeds=drawing.conditioning.embeds[own],
-        # A UNet of the family SD leaves them alone.
+        # A UNet of the family SD ignores these.
         added={"text_embeds": drawing.conditioning.pooled[own], "time_ids": drawing.time_ids[own]},
         kept=None if drawing.kept is None or drawing.is_whole else drawing.kept[own],
     )

@@ -1,4 +1,4 @@
-"""How full a device's memory is, whoever fills it: a game that holds the card must be seen."""
+"""Measure how full a device's memory is, other programs included: a game may hold the card."""
 
 import psutil
 import torch
@@ -7,7 +7,7 @@ from generator.api.types import Memory
 
 
 def memory_of(device: torch.device) -> Memory:
-    """The card's own memory, or the machine's where there is no card."""
+    """Measure the memory of a card, or of the machine for the device ``cpu``."""
     if device.type == "cuda":
         free, total = torch.cuda.mem_get_info(device)
     else:

@@ -26,13 +26,13 @@ from generator.models.weights import Located
 
 log = logging.getLogger(__name__)
 
-# Their bars and their advice about other models are noise in a service's log.
+# Progress bars, and advice about other models, are noise in a service's log.
 diffusers_logging.disable_progress_bar()
 transformers_logging.disable_progress_bar()
 transformers_logging.set_verbosity_error()
 
 
-# What is said explicitly, since diffusers would guess it: no safety checker, and no watermark where a package is there.
+# Explicit options, since diffusers would guess them: no safety checker, no watermark if a package happens to be there.
 _PIPELINES: dict[str, tuple[Any, dict[str, Any]]] = {
     "sd": (
         StableDiffusionPipeline,
@@ -44,7 +44,7 @@ _PIPELINES: dict[str, tuple[Any, dict[str, Any]]] = {
 
 @dataclass(frozen=True)
 class Model:
-    """The parts that draw. None of them keeps state of a drawing; schedulers are made anew for each."""
+    """The parts of a model that draw. They keep no state of a drawing; each drawing has a scheduler of its own."""
 
     name: str
     card: CardSettings
@@ -58,31 +58,31 @@ class Model:
     tokenizer_2: CLIPTokenizer | None
     draft_lora: DraftLora
     graphs: CapturedGraphs
-    # What the UNet computes in; its weights may be stored in another.
+    # The UNet computes in this; its weights may be stored in another dtype.
     dtype: torch.dtype
     arrangement: Arrangement
     scheduler_config: dict[str, Any]
-    # Of SDXL, as each model says (force_zeros_for_empty_prompt); SD always encodes the empty text.
+    # SDXL models choose this (force_zeros_for_empty_prompt); SD always encodes the empty text.
     empty_negative_is_zeros: bool
-    # Of a model that was taught few words, all of them; None of one that reads anything.
+    # All words of a model that was taught only few; None for a model that reads any text.
     known_words: frozenset[str] | None
 
     @property
     def pixels_per_latent(self) -> int:
-        """The side of the square that one latent becomes: every block of the VAE but one doubles it."""
+        """The side, in pixels, of the square that one latent becomes: every block of the VAE but one doubles it."""
         return int(2 ** (len(self.vae.config.block_out_channels) - 1))
 
     @property
     def unets(self) -> tuple[UNet2DConditionModel, ...]:
-        """The model's own, and the one with the LoRA for drafts once a draft was drawn."""
+        """The model's own UNet, and after the first draft the one with the LoRA."""
         return tuple(unet for unet in (self.unet, self.draft_lora.unet) if unet is not None)
 
     def predict(
         self, rows: UNetInput, *, is_whole: bool = True, keep: bool = False, is_draft: bool = False
     ) -> UNetOutput:
-        """What the UNet predicts, from its outermost layers alone unless ``is_whole``.
+        """Call the UNet, or only its outermost layers unless ``is_whole``.
 
-        With ``keep`` also what its inner layers said. ``is_draft`` calls the UNet with the LoRA.
+        With ``keep`` also return the features of its inner layers. ``is_draft`` calls the UNet with the LoRA.
         """
         unet = self.draft_lora.unet if is_draft else self.unet
         assert unet is not None, "no drawing is a draft before its LoRA is ready"
@@ -90,9 +90,9 @@ class Model:
         return self.graphs.run((is_whole, keep, is_draft), unet, call, rows)
 
     def bring(self, device: torch.device) -> None:
-        """Put on the device what the arrangement has there between two pictures."""
+        """Move to the device what the arrangement keeps there between two pictures."""
         if device.type == "cpu":
-            # Channels beside each other: the VAE decodes in 13 to 21 % less processor time, the UNet in up to 8 %.
+            # With channels_last the VAE takes 13 to 21 % less processor time, the UNet up to 8 % less.
             for part in (*self.unets, self.vae):
                 part.to(memory_format=torch.channels_last)
         if self.arrangement is not Arrangement.OFFLOADED:
@@ -108,7 +108,7 @@ class Model:
             unet.to(device)
 
     def put_away(self) -> None:
-        """Into RAM with all of it."""
+        """Move the whole model to RAM."""
         self.graphs.forget()
         self.put_unets(torch.device("cpu"))
         for part in (self.vae, self.text_encoder, self.text_encoder_2):
@@ -119,12 +119,12 @@ class Model:
 def load_model(
     name: str, card: CardSettings, located: Located, plan: Plan, arrangement: Arrangement = Arrangement.RESIDENT
 ) -> Model:
-    """Load from local files into RAM, safetensors only, without remote code. Raises DrawingFailed for broken files."""
+    """Load a model from local safetensors files into RAM, without remote code. Raises DrawingFailed for broken ones."""
     text_dtype = plan.stored if arrangement is Arrangement.RESIDENT else torch.float32
     try:
         pipeline = (_from_file if located.file else _from_folder)(card, located, plan.stored, text_dtype)
         known_words = _known_words(located.folder)
-    # Weights that are missing or of another shape are told as any of these; nothing of this is on the card yet.
+    # Missing or misshapen weights raise any of these; nothing is on the card yet.
     except (OSError, ValueError, LookupError, RuntimeError, SafetensorError, SingleFileComponentError) as error:
         log.error("%s cannot be loaded from %s: %s", name, located.file or located.folder, error)
         raise WeightsBroken(name) from error
@@ -169,10 +169,10 @@ def _from_folder(card: CardSettings, located: Located, dtype: torch.dtype, text_
 
 
 def _from_file(card: CardSettings, located: Located, dtype: torch.dtype, text_dtype: torch.dtype) -> Any:
-    """The weights of one file in the original layout; the folder has the rest, so that no hub is asked for it."""
+    """Load the weights from one file in the original layout, and the rest from the folder instead of a hub."""
     pipeline, options = _PIPELINES[card.family]
     here: dict[str, Any] = {"config": str(located.folder), "local_files_only": True}
-    # By itself, since one call loads all parts in one dtype.
+    # The VAE by itself, since one call loads all parts in one dtype.
     vae = AutoencoderKL.from_single_file(str(located.file), subfolder="vae", dtype=torch.float32, **here)
     whole = pipeline.from_single_file(str(located.file), vae=vae, dtype=dtype, **here, **options)
     for encoder in (whole.text_encoder, getattr(whole, "text_encoder_2", None)):
@@ -182,13 +182,13 @@ def _from_file(card: CardSettings, located: Located, dtype: torch.dtype, text_dt
 
 
 def _scheduler_config(scheduler: Any, card: CardSettings) -> dict[str, Any]:
-    """The model's own schedule with what its card says instead, for any sampler.
+    """Return the model's own schedule with its card's replacements, for any sampler.
 
-    What the model does not say is left to each sampler's class, as in diffusers.
+    Leaves out values that are only the scheduler's defaults: each sampler has its own, as in diffusers.
     """
     config = scheduler.config
-    said = {key: value for key, value in config.items() if key not in config.get("_use_default_values", ())}
-    return {**said, **card.scheduler.model_dump(exclude_none=True)}
+    own = {key: value for key, value in config.items() if key not in config.get("_use_default_values", ())}
+    return {**own, **card.scheduler.model_dump(exclude_none=True)}
 
 
 def _known_words(folder: Path) -> frozenset[str] | None:

@@ -1,6 +1,6 @@
-"""The models in memory: the one that draws on the device, the ones before it there as well while they fit, else in RAM.
+"""The model cache: the model that draws is on the device, earlier ones stay there while they fit, else in RAM.
 
-Chooses each model's arrangement from what it needs and what is free, before anything of it is loaded.
+Chooses each model's arrangement from what it needs and what is free, before it loads anything. Knows no drawings.
 """
 
 import logging
@@ -25,17 +25,17 @@ from generator.models.weights import locate
 
 log = logging.getLogger(__name__)
 
-# What is free of a card beside the model when its calls are recorded: those of all sizes take a quarter of it at most,
-# and a card with 8 GB, which computes more slowly than Python launches, never has so much.
+# Free memory beside the model that capturing graphs requires: the graphs of all sizes take a quarter of it at most. A
+# card with 8 GB never has it, and does not need graphs: it computes more slowly than Python launches.
 _ROOM_FOR_GRAPHS = 6 * GIB
 
-# Left to everything else on the machine when a model waits in RAM.
+# What a model that waits in RAM leaves to everything else on the machine.
 _RAM_SPARE_BYTES = 2 * GIB
 
 
 @dataclass
 class Cached:
-    """A model with what goes with it. ``at_once`` is how many drawings may share its calls."""
+    """A model with its text encoding and its ways. ``at_once`` is how many drawings may share its calls."""
 
     model: Model
     text: TextEncoding
@@ -47,19 +47,19 @@ class Cached:
 
 
 class ModelCache:
-    """Every model is asked for by name; called from the card's thread only."""
+    """All models, by name. Call it from the card's thread only."""
 
     def __init__(self, cards: Mapping[str, CardSettings], plan: Plan, *, max_at_once: int) -> None:
         self.plan = plan
         self._cards, self._max_at_once = cards, max_at_once
         self._remembered = Remembered()
-        # The last one that was asked for comes first.
+        # Ordered by use, the most recent first.
         self._on_device: list[Cached] = []
         self._in_ram: list[Model] = []
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The models that can draw at once."""
+        """The models that can draw without loading."""
         return tuple(cached.model.name for cached in self._on_device)
 
     @property
@@ -67,7 +67,7 @@ class ModelCache:
         return self._on_device[0].at_once if self._on_device else 1
 
     def get(self, name: str) -> Cached:
-        """The model, ready to draw. Raises DrawingFailed, and CardBusy where other programs hold the memory."""
+        """Load the model or return it, ready to draw. Raises DrawingFailed, and CardBusy if others hold the memory."""
         if (cached := self.find(name)) is None:
             cached = self._load(name)
         self._on_device.remove(cached)
@@ -75,13 +75,13 @@ class ModelCache:
         return cached
 
     def find(self, name: str) -> Cached | None:
-        """The model if it can draw at once; it is not loaded for that."""
+        """Return the model if it can draw without loading, else None."""
         return next((cached for cached in self._on_device if cached.model.name == name), None)
 
     def check(self, cached: Cached, *, pixels: int) -> None:
-        """Whether a picture of that size has room beside the weights, which are there; if not, other models go.
+        """Make sure that a picture of ``pixels`` has room beside the loaded model; put other models away for it.
 
-        Raises as ``get`` does.
+        Raises DrawingFailed, and CardBusy if other programs hold the memory.
         """
         needs, arrangement = cached.needs, cached.model.arrangement
         while True:
@@ -92,7 +92,7 @@ class ModelCache:
                 return
             except CardBusy:
                 if cached.half_decoder is not None:
-                    # It takes memory that is not counted, and saves only time.
+                    # The half decoder only saves time, and its memory is not counted.
                     cached.half_decoder = None
                     torch.cuda.empty_cache()
                     continue
@@ -108,7 +108,7 @@ class ModelCache:
         arrangement = self._make_room(name, needs, pixels=width * height)
         model = self._from_ram(name, arrangement) or load_model(name, card, located, plan, arrangement)
         model.bring(plan.device)
-        # Only now: compel's parts stay where the encoders are when it is made.
+        # Only now, since compel stays on the device that the encoders are on when it is made.
         cached = Cached(model, TextEncoding(model), needs)
         self._choose_ways(cached, pixels=width * height)
         self._on_device.insert(0, cached)
@@ -125,7 +125,7 @@ class ModelCache:
         return cached
 
     def _make_room(self, name: str, needs: Needs, *, pixels: int) -> Arrangement:
-        """The arrangement that it would have alone; models go, the longest unused first, until it has it."""
+        """Choose the model's arrangement as if alone; put others away, least recently used first, until it fits."""
         held = sum(other.needs.weights(other.model.arrangement) for other in self._on_device)
         best = self._arrange(name, needs, pixels, held=held)
         while self._on_device:
@@ -140,7 +140,7 @@ class ModelCache:
     def _arrange(
         self, name: str, needs: Needs, pixels: int, *, held: int, possible: tuple[Arrangement, ...] | None = None
     ) -> Arrangement:
-        """What fits into what is free and the ``held`` bytes that we would give up for it."""
+        """Choose an arrangement for the free memory plus ``held`` bytes, which we would free. Raises as `arrange`."""
         return arrange(
             name,
             needs,
@@ -151,7 +151,7 @@ class ModelCache:
         )
 
     def _put_away(self, cached: Cached) -> None:
-        """From the card into RAM, if there is room for it; else out of memory. The longest unused go first."""
+        """Move a model from the card to RAM, in place of the least recently used ones; drop it if RAM has no room."""
         if self.plan.device.type != "cuda":
             return
         size = cached.needs.weights(Arrangement.RESIDENT)
@@ -163,14 +163,14 @@ class ModelCache:
         torch.cuda.empty_cache()
 
     def _from_ram(self, name: str, arrangement: Arrangement) -> Model | None:
-        """The model that was put away, if it was loaded for the same arrangement."""
+        """Take the model out of RAM; None unless it is there and was loaded for the same arrangement."""
         model = next((model for model in self._in_ram if model.name == name), None)
         if model is not None:
             self._in_ram.remove(model)
         return model if model is not None and model.arrangement is arrangement else None
 
     def _choose_ways(self, cached: Cached, *, pixels: int) -> None:
-        """The fastest ways of calling the model that there is room for, tried once on each card."""
+        """Choose the fastest ways of calling the model that fit into memory. They are measured once for each card."""
         model = cached.model
         room = free_bytes(self.plan.device) - SPARE_BYTES
         most = max(1, min(self._max_at_once, room // max(1, cached.needs.step(pixels))))
@@ -179,12 +179,12 @@ class ModelCache:
             model.graphs.is_on = True
             cached.at_once = measured_at_once(model, most=most)
         elif model.arrangement is not Arrangement.OFFLOADED:
-            # Graphs keep their memory: only where there is plenty.
+            # Graphs keep their memory, so there must be plenty.
             may_record = free_bytes(self.plan.device) >= _ROOM_FOR_GRAPHS
             key = key_of(model, may_record=may_record, most=most)
             ways = self._remembered.get(key)
             if ways is None or ways.trouble or not take(model, ways):
-                # A trial that ends this process is not made again by the next one.
+                # If measuring kills this process, the next one must not try again.
                 self._remembered.put(key, Ways())
                 ways = find(model, may_fuse=can_fuse(model), may_record=may_record, most=most)
                 self._remembered.put(key, ways)

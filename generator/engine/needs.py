@@ -1,4 +1,4 @@
-"""What a model needs of a device's memory, counted before anything is loaded, and what of it is where."""
+"""Count the memory a model needs before anything is loaded, and choose which parts are on the card. Loads nothing."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 GIB = 1024**3
 
-# For the context and the convolution workspace.
+# Left for the CUDA context and the convolution workspace.
 SPARE_BYTES = 400 * 1024**2
 
 # Measured on SSD-1B's VAE, decoding in fp32: 1.7 GiB for 768 x 768 in one piece, and it grows with the area; 0.75 GiB
@@ -36,10 +36,10 @@ _PIXELS_PER_LATENT = 64
 
 
 class Arrangement(StrEnum):
-    """What is on the card while a model draws; each needs less of it than the one before, and takes longer."""
+    """Which parts of a model are on the card while it draws. Each takes less memory than the last, and more time."""
 
     RESIDENT = "resident"
-    # The text encoders stay in RAM and compute there; embeddings are kept for the next drawing.
+    # The text encoders stay in RAM and compute there; embeddings are cached for the next drawing.
     LEAN = "lean"
     # UNet and VAE take turns as well.
     OFFLOADED = "offloaded"
@@ -55,7 +55,7 @@ class Arrangement(StrEnum):
 
 @dataclass(frozen=True)
 class Needs:
-    """Bytes on the device: of the weights as they are stored there, and of a step and a decode."""
+    """The bytes that a model needs on the device: its weights as stored there, a step, and a decode."""
 
     unet: int
     text: int
@@ -66,7 +66,7 @@ class Needs:
     vae_width: float = 1.0
 
     def weights(self, arrangement: Arrangement) -> int:
-        """What stays on the device between two pictures."""
+        """The bytes that stay on the device between two pictures."""
         match arrangement:
             case Arrangement.RESIDENT:
                 return self.unet + self.text + self.vae
@@ -76,7 +76,7 @@ class Needs:
                 return 0
 
     def step(self, pixels: int) -> int:
-        """One step of one drawing with its two rows."""
+        """The bytes of one step of one drawing with its two rows."""
         latents = pixels // _PIXELS_PER_LATENT
         return int(2 * latents * _STEP_NUMBERS_PER_LATENT * self.bytes_per_number * self.unet_width)
 
@@ -85,14 +85,14 @@ class Needs:
         return min(whole, int(TILED_DECODE_BYTES * self.vae_width)) if tiled else whole
 
     def peak(self, arrangement: Arrangement, pixels: int) -> int:
-        """The most at any moment of drawing a picture, decoded in tiles; SPARE_BYTES come on top, once a process."""
+        """The peak of drawing a picture, decoded in tiles. SPARE_BYTES come on top, once per process."""
         step, decode = self.step(pixels), self.decode(pixels, tiled=True)
         if arrangement is Arrangement.OFFLOADED:
             return max(self.unet + step, self.vae + decode)
         return self.weights(arrangement) + max(step, decode)
 
 
-# How the parts' tensors begin where one file has them all, in the original layout of SD and SDXL.
+# The prefixes of tensor names, by part, in a file in the original layout of SD and SDXL.
 _IN_ONE_FILE = {
     "model.diffusion_model.": "unet",
     "first_stage_model.": "vae",
@@ -102,21 +102,21 @@ _IN_ONE_FILE = {
 
 
 def count(name: str, card: CardSettings, located: Located, *, stored: torch.dtype, computed: torch.dtype) -> Needs:
-    """From the heads of the safetensors files: no weights are read. Raises DrawingFailed for broken files."""
+    """Count from the heads of the safetensors files, without reading weights. Raises DrawingFailed for broken files."""
     numbers: Counter[str] = Counter()
     try:
         for part, file in weight_files(located, card):
             with safe_open(file, framework="numpy") as tensors:
-                for tensor in tensors.keys():  # noqa: SIM118 - it is no dictionary
+                for tensor in tensors.keys():  # noqa: SIM118 - tensors is not a dictionary
                     numbers[_part(part, tensor)] += prod(tensors.get_slice(tensor).get_shape())
         unet, vae = (
             json.loads((located.folder / part / "config.json").read_text(encoding="utf-8")) for part in ("unet", "vae")
         )
         return Needs(
-            # From the first draft on its LoRA is there as well.
+            # From the first draft on the LoRA is in memory as well.
             unet=numbers["unet"] * stored.itemsize + lora_bytes(card),
             text=numbers["text"] * stored.itemsize,
-            # In fp32 always: in fp16 it overflows to black.
+            # Always in fp32: in fp16 the VAE overflows to black.
             vae=numbers["vae"] * torch.float32.itemsize,
             bytes_per_number=computed.itemsize,
             unet_width=unet["block_out_channels"][0] / _MEASURED_WIDTH,
@@ -142,24 +142,24 @@ def arrange(
     pixels: int,
     possible: tuple[Arrangement, ...] = tuple(Arrangement),
 ) -> Arrangement:
-    """The most comfortable of the ``possible`` arrangements that fits into ``free`` bytes.
+    """Return the first of the ``possible`` arrangements that fits into ``free`` bytes.
 
-    Raises DrawingFailed with the numbers where nothing fits the whole device, CardBusy where other programs hold it.
+    Raises DrawingFailed if none fits even into ``total``, and CardBusy if other programs hold the memory.
     """
     for arrangement in possible:
         if needs.peak(arrangement, pixels) + SPARE_BYTES <= free:
             return arrangement
     least = needs.peak(possible[-1], pixels) + SPARE_BYTES
-    told = f"{name} needs {least / GIB:.1f} GiB of memory for {pixels:,} pixels"
+    needed = f"{name} needs {least / GIB:.1f} GiB of memory for {pixels:,} pixels"
     if least > total:
         raise DrawingFailed(
             "does_not_fit",
-            f"{told}; the drawing machine has {total / GIB:.1f} GiB.",
+            f"{needed}; the drawing machine has {total / GIB:.1f} GiB.",
             field="width",
             value=least,
             limit=total,
         )
     raise CardBusy(
-        f"{told}. Other programs hold {(total - free) / GIB:.1f} of {total / GIB:.1f} GiB: "
+        f"{needed}. Other programs hold {(total - free) / GIB:.1f} of {total / GIB:.1f} GiB: "
         "this is drawn when there is room."
     )

@@ -1,4 +1,4 @@
-"""How this machine draws: device, dtypes, tiling. Each choice comes with its reason, for the log and the facts."""
+"""The plan, how this machine draws: device, dtypes, tiling. Chosen once, logged, and recorded in a picture's facts."""
 
 import logging
 import platform
@@ -18,18 +18,18 @@ from generator.models.cards import CardSettings
 
 log = logging.getLogger(__name__)
 
-# Wide enough that the card is busy with arithmetic.
+# Large enough to keep the card busy with arithmetic.
 _MATMUL_SIDE = 2048
 
-# It reads a file of the package's.
+# Cached, since it reads a file of the package.
 _version = cache(version)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What holds for every picture of this process: weights are ``stored`` in one dtype and ``computed`` with in one.
+    """The choices for every picture of this process: the UNet is ``stored`` in one dtype, and ``computed`` in one.
 
-    The VAE stays in fp32: in fp16 it overflows to black. (`generator.engine.half_decoder` is one that does not.)
+    The VAE stays in fp32: in fp16 it overflows to black, unless decoded by `generator.engine.half_decoder`.
     """
 
     device: torch.device
@@ -40,11 +40,11 @@ class Plan:
 
     @property
     def arrangements(self) -> tuple[Arrangement, ...]:
-        """What can be where, the most comfortable first."""
+        """The arrangements that this plan allows, the fastest first."""
         if self.device.type == "cpu":
             return (Arrangement.RESIDENT,)
         if self.stored != self.computed:
-            # Text encoders compute as they are stored: here in RAM, in fp32.
+            # Text encoders compute in the dtype they are stored in: here fp32, in RAM.
             return (Arrangement.LEAN, Arrangement.OFFLOADED)
         return tuple(Arrangement)
 
@@ -58,21 +58,21 @@ class Plan:
         tiled: bool,
         together: int,
     ) -> dict[str, str | int | float | bool | None]:
-        """What the recipe file records: under the same facts the same recipe gives the same pixels."""
+        """The facts for the recipe file: with the same facts the same recipe gives the same pixels."""
         return {
             "device": self.device_name,
             "dtype": _dtype_name(self.computed),
             **({"stored": _dtype_name(self.stored)} if self.stored != self.computed else {}),
             "arrangement": str(arrangement),
-            # Our own round less often.
+            # Fused kernels round less often.
             "kernels": "fused" if fused else "torch",
             "vae_dtype": _dtype_name(vae_dtype),
             "vae_tiling": tiled,
-            # Rows of others in the same call may change the last bits.
+            # Other drawings in the same call may change the last bits.
             "drawn_together": together,
             **({"guidance_rescale": card.guidance_rescale} if card.guidance_rescale else {}),
             **({"enlarged": card.enlarge} if card.enlarge > 1 else {}),
-            # Not a plain str: to unpickle it, the server's process would import torch.
+            # torch.__version__ is a subclass of str: to unpickle it, the server's process would import torch.
             "torch": str(torch.__version__),
             **{package: _version(package) for package in ("diffusers", "transformers", "compel")},
             **({"triton": _version("triton")} if fused else {}),
@@ -80,7 +80,7 @@ class Plan:
 
 
 def lora_facts(revision: str | None) -> dict[str, str | int | float | bool | None]:
-    """The same of a draft: the revision of the LoRA that it was drawn with, if any."""
+    """The further facts of a draft: the revision of its LoRA, None without one."""
     return {"lora": revision, **({"peft": _version("peft")} if revision else {})}
 
 
@@ -101,7 +101,7 @@ def make_plan(device: Literal["auto", "cpu", "cuda"], vae_tiling: Literal["auto"
 
 
 def free_bytes(device: torch.device) -> int:
-    """What this process could still take: what is free, and what torch holds and does not use."""
+    """The bytes that this process could still use: free ones, and those that torch has reserved but does not use."""
     memory = memory_of(device)
     free = memory.total_bytes - memory.used_bytes
     if device.type == "cuda":
@@ -110,9 +110,9 @@ def free_bytes(device: torch.device) -> int:
 
 
 def must_tile(plan: Plan, needs: Needs, *, pixels: int) -> bool:
-    """Whether decoding ``pixels`` in one piece would not fit into the device's free memory.
+    """Whether to decode ``pixels`` in tiles: if the settings say so, or one piece would not fit into free memory.
 
-    diffusers tiles only above the VAE's own sample size, 1024 for SDXL, so the engine sets the tile itself.
+    diffusers tiles only above the VAE's own sample size, 1024 for SDXL, so the engine sets the tile size itself.
     """
     if plan.vae_tiling != "auto":
         return plan.vae_tiling == "always"
@@ -120,7 +120,7 @@ def must_tile(plan: Plan, needs: Needs, *, pixels: int) -> bool:
 
 
 def _seconds(card: torch.device, dtype: torch.dtype) -> float:
-    """A matrix product: whether Pascal cards compute in fp16 faster is told differently everywhere, so it is tried."""
+    """Time a matrix product: sources disagree on whether Pascal cards are faster in fp16, so it is measured."""
     a = torch.ones(_MATMUL_SIDE, _MATMUL_SIDE, dtype=dtype, device=card)
     times = []
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""What a drawing looks like so far, without the VAE: a linear map from latents to colours.
+"""Previews: what a drawing looks like so far, by a linear map from latents to colours instead of the VAE.
 
 The map is fitted to the model's own VAE, by least squares, on the first picture that it decodes.
 """
@@ -17,7 +17,7 @@ PREVIEW_EVERY_S = 1.0
 
 
 class Previews:
-    """The maps of all models by name, and when each drawing was shown last."""
+    """The maps of all models, by name, and the time of each drawing's last preview."""
 
     def __init__(self, *, every_s: float = PREVIEW_EVERY_S) -> None:
         self._every_s = every_s
@@ -25,7 +25,7 @@ class Previews:
         self._shown: WeakKeyDictionary[Drawing, float] = WeakKeyDictionary()
 
     def learn(self, drawing: Drawing, decoded: torch.Tensor) -> None:
-        """Fit the model's map to final latents and their picture (1, 3, height, width), -1 to 1; once for a model."""
+        """Fit the model's map to final latents and their picture (1, 3, height, width), -1 to 1; once per model."""
         if drawing.model.name not in self._maps:
             height, width = drawing.latents.shape[-2:]
             small = functional.adaptive_avg_pool2d(decoded.float(), (height, width))
@@ -33,7 +33,7 @@ class Previews:
             self._maps[drawing.model.name] = torch.linalg.lstsq(_columns(drawing.latents), colours).solution
 
     def image(self, drawing: Drawing) -> Image.Image | None:
-        """One pixel a latent; None before the model's first picture, and too soon after the last time."""
+        """Make a preview, a pixel per latent; None before the model's first picture, or too soon after the last one."""
         fitted = self._maps.get(drawing.model.name)
         now = time.monotonic()
         if fitted is None or now - self._shown.get(drawing, -self._every_s) < self._every_s:
@@ -46,6 +46,6 @@ class Previews:
 
 
 def _columns(latents: torch.Tensor) -> torch.Tensor:
-    """(pixels, channels + 1): the last column is 1, for what is the same everywhere."""
+    """Reshape latents to (pixels, channels + 1); the last column is 1, for the constant part of the map."""
     values = latents[0].float().flatten(1).T.cpu()
     return torch.cat([values, torch.ones(len(values), 1)], dim=1)

@@ -1,7 +1,4 @@
-"""Which ways of calling a model were found to be the fastest, in a file, for the next start.
-
-`engine.ways` finds them.
-"""
+"""Keep the fastest ways of calling a model in a file, for the next start. `engine.ways` finds them; this tries none."""
 
 import json
 import logging
@@ -18,20 +15,20 @@ from generator.settings import cache_dir
 
 log = logging.getLogger(__name__)
 
-# Versions that change how fast something is.
+# Packages whose version may change what is fastest.
 _PACKAGES = ("torch", "triton", "diffusers", "easel")
 
 
 @dataclass(frozen=True)
 class Ways:
-    """What was found for a model at its native size. ``step_ms`` is a lone drawing's step, each call with two rows."""
+    """The fastest ways for a model at its native size. ``step_ms`` is a step of a lone drawing with two rows."""
 
     fused: bool = False
     half_decoder: bool = False
     recorded: bool = False
     at_once: int = 1
     step_ms: float = 0.0
-    # One of the ways could not be tried, or computed something else: it may be mended by the next start.
+    # A way could not be tried, or computed something else; this may be fixed by the next start.
     trouble: bool = False
 
     def __str__(self) -> str:
@@ -47,7 +44,7 @@ class Ways:
 
 
 class Remembered:
-    """The ways that were found before, in a JSON file. One that cannot be read or written is only a slower start."""
+    """The fastest ways by key, in a JSON file. If it cannot be read or written, only the start takes longer."""
 
     def __init__(self, file: Path | None = None) -> None:
         self._file = file or cache_dir() / "ways.json"
@@ -59,7 +56,7 @@ class Remembered:
             return None
 
     def latest(self, device: torch.device, model: str) -> Ways | None:
-        """What was found last for a model on this device, with whatever versions."""
+        """Return the last ways found for a model on this device, with any versions."""
         own = [key for key in self._known() if key.startswith(_card(device)) and f"; {model} " in key]
         return self.get(own[-1]) if own else None
 
@@ -80,7 +77,7 @@ class Remembered:
 
 
 def key_of(model: Model, *, may_record: bool, most: int) -> str:
-    """All that the answer depends on."""
+    """Return everything that the fastest ways depend on, as one string."""
     versions = " ".join(f"{package} {_version(package)}" for package in _PACKAGES)
     width, height = model.card.sizes["square"]
     return "; ".join(
@@ -100,7 +97,7 @@ def _card(device: torch.device) -> str:
 
 
 def _driver() -> str:
-    """The driver's version, as the kernel tells it."""
+    """The driver's version, as the Linux kernel reports it."""
     file = Path("/proc/driver/nvidia/version")
     return file.read_text(encoding="utf-8").splitlines()[0] if file.exists() else "unknown"
 

@@ -1,4 +1,4 @@
-"""The samplers by name: each a scheduler of diffusers, made from the model's own schedule. Knows no drawing."""
+"""The samplers by name: each is a diffusers scheduler with the model's own schedule. Knows no drawing."""
 
 from collections.abc import Mapping
 from inspect import signature
@@ -19,7 +19,7 @@ from generator.models.cards import SAMPLERS
 _SCHEDULERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "unipc": (UniPCMultistepScheduler, {}),
     "euler_a": (EulerAncestralDiscreteScheduler, {}),
-    # Without the Runge-Kutta steps that PNDM starts with, as Stable Diffusion itself has it: one step more than asked.
+    # Without PNDM's first Runge-Kutta steps, as in Stable Diffusion itself: takes one step more than asked.
     "pndm": (PNDMScheduler, {"skip_prk_steps": True}),
     "euler": (EulerDiscreteScheduler, {}),
     "dpmpp_2m": (DPMSolverMultistepScheduler, {"algorithm_type": "dpmsolver++"}),
@@ -30,20 +30,20 @@ assert tuple(_SCHEDULERS) == SAMPLERS
 
 
 def make_scheduler(sampler: str, scheduler_config: Mapping[str, Any]) -> Any:
-    """A new scheduler, since it keeps the outputs of earlier steps; betas and prediction type are the model's own."""
+    """Make a scheduler with the model's own betas and prediction type. It keeps the state of one drawing."""
     scheduler, options = _SCHEDULERS[sampler]
     return scheduler.from_config(scheduler_config, **options)
 
 
-# Those that draw no noise of their own.
+# Samplers that add no noise.
 _DETERMINISTIC = frozenset({"unipc", "pndm", "euler", "dpmpp_2m"})
 
 
 def is_deterministic(sampler: str) -> bool:
-    """Whether latents are the same sum of noise and predictions whatever their values are."""
+    """Whether latents are weighted sums of noise and predictions, with weights that do not depend on their values."""
     return sampler in _DETERMINISTIC
 
 
 def step_options(scheduler: Any, noise: torch.Generator) -> dict[str, Any]:
-    """What the scheduler's ``step`` takes besides: a sampler that adds noise takes it from the drawing's own."""
+    """Return further arguments for the scheduler's ``step``: a sampler that adds noise uses the drawing's generator."""
     return {"generator": noise} if "generator" in signature(scheduler.step).parameters else {}

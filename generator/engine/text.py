@@ -1,4 +1,4 @@
-"""From two prompts to the embeddings that the UNet reads, through compel, for one text encoder (SD) and two (SDXL)."""
+"""Encode prompts to the embeddings that the UNet reads, with compel, by one text encoder (SD) or two (SDXL)."""
 
 import logging
 import re
@@ -21,7 +21,7 @@ from generator.recipes.prompt import Fragment
 
 log = logging.getLogger(__name__)
 
-# A row of SDXL's takes 0.3 MiB.
+# A row of SDXL's embeddings takes 0.3 MiB.
 KEPT_TEXTS = 64
 
 
@@ -29,8 +29,8 @@ KEPT_TEXTS = 64
 class Conditioning:
     """Embeddings of the negative prompt (row 0) and the prompt (row 1).
 
-    ``embeds`` is (2, tokens, width), tokens a multiple of 77; ``pooled`` is (2, width), and (2, 0) in the family SD,
-    which has none. ``left_out`` is the text of either prompt that did not fit the model's tokens.
+    ``embeds`` is (2, tokens, width), tokens a multiple of 77; ``pooled`` is (2, width), or (2, 0) for the family SD.
+    ``left_out`` is the text of either prompt that did not fit into the model's tokens.
     """
 
     embeds: torch.Tensor
@@ -41,11 +41,11 @@ class Conditioning:
         return replace(self, embeds=self.embeds.to(device, dtype), pooled=self.pooled.to(device, dtype))
 
 
-class _Asked:
-    """A text encoder that computes the same tokens once: compel asks for their embeddings, then for the pooled one.
+class _CachedEncoder:
+    """A text encoder that caches its last result: compel asks for embeddings, then for the same tokens' pooled one.
 
-    A mask that masks nothing is left out, as the pipelines do. On a card where the UNet's calls are recorded these
-    are, too: forty-four layers take longer to launch than to compute.
+    Drops a mask that masks nothing, as the pipelines do. Captures its calls as a graph on a card where the UNet's are
+    captured, too: forty-four layers take longer to launch than to compute.
     """
 
     def __init__(self, encoder: Any, graphs: CapturedGraphs) -> None:
@@ -69,17 +69,17 @@ class _Asked:
         if not token_ids.is_cuda or not self._graphs.is_on:
             return self._encoder(token_ids, **options)
         if self._replay is None:
-            self._replay = self._recorded(token_ids, options) or partial(self._encoder, **options)
+            self._replay = self._captured(token_ids, options) or partial(self._encoder, **options)
         # compel asks for one chunk at a time, and all chunks are of the same length.
         return self._replay(token_ids)
 
-    def _recorded(self, token_ids: torch.Tensor, options: dict[str, Any]) -> Callable[[torch.Tensor], Any] | None:
+    def _captured(self, token_ids: torch.Tensor, options: dict[str, Any]) -> Callable[[torch.Tensor], Any] | None:
         own = token_ids.clone()
         try:
             captured = capture(lambda: _used(self._encoder(own, **options)))
-        # Not every version of transformers asks its questions on the card alone.
+        # Some versions of transformers read values back from the card, which no graph can capture.
         except RuntimeError as error:
-            log.warning("a text encoder's calls cannot be recorded: %s", error)
+            log.warning("a text encoder's calls cannot be captured: %s", error)
             return None
         if captured is None:
             return None
@@ -95,7 +95,7 @@ class _Asked:
 
 
 def _used(output: Any) -> dict[str, torch.Tensor]:
-    """What compel reads of an encoder's output."""
+    """Pick the tensors of an encoder's output that compel reads."""
     pooled = "text_embeds" if "text_embeds" in output else "pooler_output"
     return {
         "penultimate": output.hidden_states[-2],
@@ -105,11 +105,11 @@ def _used(output: Any) -> dict[str, torch.Tensor]:
 
 
 class TextEncoding:
-    """Encodes prompts for one model, each text once: negative prompts and remixes come again and again."""
+    """Encodes prompts for one model, and caches each text: negative prompts and remixes come again and again."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        # SDXL reads the last layer but one of both encoders, SD the last of its only one.
+        # SDXL reads the last layer but one of both encoders, SD the last layer of its only one.
         hidden = (
             ReturnedEmbeddingsType.PENULTIMATE_HIDDEN_STATES_NON_NORMALIZED
             if model.text_encoder_2
@@ -118,7 +118,7 @@ class TextEncoding:
         self._encoders = [
             Compel(
                 tokenizer,
-                _Asked(encoder, model.graphs),
+                _CachedEncoder(encoder, model.graphs),
                 truncate_long_prompts=False,
                 returned_embeddings_type=hidden,
             )
@@ -128,7 +128,7 @@ class TextEncoding:
             )
             if encoder is not None
         ]
-        # Weak: a cache that held this would keep a dropped model's memory.
+        # A weak reference: otherwise the cache would keep a dropped model in memory.
         encode_row = WeakMethod(self._encode_row)
 
         @lru_cache(KEPT_TEXTS)
@@ -138,16 +138,15 @@ class TextEncoding:
             return encode(text)
 
         self._kept_row = kept_row
-        # Texts are encoded ahead in a thread of their own; compel and the tokenizers are for one at a time.
+        # Another thread encodes texts ahead; compel and the tokenizers serve one thread at a time.
         self._lock = Lock()
 
     @torch.inference_mode()
     def encode(self, positive: str, negative: str) -> Conditioning:
-        """Both prompts, padded to the same length. Raises DrawingFailed for weights that compel cannot apply.
+        """Encode both prompts, padded to the same length. Raises DrawingFailed for weights that compel cannot apply.
 
-        Without weights the result equals the pipeline's own ``encode_prompt``. An empty negative prompt is what the
-        pipeline makes of none: the encoded empty text, but zeros where an SDXL model was trained so
-        (``force_zeros_for_empty_prompt``).
+        Without weights the result equals the pipeline's own ``encode_prompt``. An empty negative prompt becomes the
+        encoded empty text, or zeros for an SDXL model that was trained so (``force_zeros_for_empty_prompt``).
         """
         embeds, pooled, left_out = self._row(positive)
         if not negative.strip() and self._model.empty_negative_is_zeros:
@@ -160,17 +159,17 @@ class TextEncoding:
         )
 
     def _row(self, text: str) -> tuple[torch.Tensor, torch.Tensor, tuple[str, ...]]:
-        """The same, kept; one that is being encoded in another thread is waited for."""
+        """Encode a prompt, or return the cached result. Waits if another thread is encoding it."""
         with self._lock:
             return self._kept_row(text)
 
     def _encode_row(self, text: str) -> tuple[torch.Tensor, torch.Tensor, tuple[str, ...]]:
-        """Embeddings and pooled embedding of one text, and what was left out of it."""
+        """Encode one text: embeddings, pooled embedding, and the text that was left out."""
         kept, left_out = self._fitted(text)
         return self._encoded(kept), self._pooled(kept), left_out
 
     def _encoded(self, fragments: Sequence[Fragment]) -> torch.Tensor:
-        """One row of embeddings (1, tokens, width)."""
+        """Encode fragments to a row of embeddings (1, tokens, width). Raises DrawingFailed."""
         texts, weights = [text for text, _ in fragments], [weight for _, weight in fragments]
         providers: list[Any] = [encoder.conditioning_provider for encoder in self._encoders]
         try:
@@ -186,9 +185,9 @@ class TextEncoding:
         return torch.cat(parts, dim=-1)
 
     def _pooled(self, fragments: Sequence[Fragment]) -> torch.Tensor:
-        """The second encoder's pooled embedding (1, width), which knows no weights: of the text without compel's signs.
+        """Return the second encoder's pooled embedding (1, width) of the text without weights, which it does not know.
 
-        Without a second encoder its width is 0.
+        Without a second encoder the width is 0.
         """
         provider: Any = self._encoders[-1].conditioning_provider
         if not self._model.text_encoder_2:
@@ -203,7 +202,7 @@ class TextEncoding:
         return [torch.cat([row, empty.repeat(1, (length - row.shape[1]) // empty.shape[1], 1)], dim=1) for row in rows]
 
     def _fitted(self, text: str) -> tuple[tuple[Fragment, ...], tuple[str, ...]]:
-        """The fragments that fit the card's tokens, cut between two terms, and the text that was left out."""
+        """Cut fragments to the model card's tokens, between two terms; return the rest as the text that is left out."""
         fragments = prompt.parse(text)
         kept: list[Fragment] = []
         room = self._model.card.limits.max_tokens
@@ -224,7 +223,7 @@ class TextEncoding:
 
 
 def _last_gap(words: str, end: int, *, otherwise: int) -> int:
-    """Where to cut ``words[:end]``: at its last comma, else at its last space, else ``otherwise``."""
+    """Find where to cut ``words[:end]``: at its last comma, else at its last space, else ``otherwise``."""
     for gap in (",", " "):
         if gap in words[:end]:
             return words.rindex(gap, 0, end)

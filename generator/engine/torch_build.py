@@ -1,4 +1,4 @@
-"""Whether this build of torch can use this machine's card, and what to do if not."""
+"""Check whether this build of torch can use this machine's card, and advise if not. Knows no model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ OLD_CARDS_BUILD = "cu126"
 
 @dataclass(frozen=True)
 class Problem:
-    """Why the card cannot be used, and what to do; ``str()`` says both."""
+    """Why the card cannot be used, and what to do. ``str()`` has both."""
 
     message: str
     advice: str
@@ -22,7 +22,7 @@ class Problem:
 
 
 def card_problem() -> Problem | None:
-    """Why the card of this machine cannot be used; None if it can, or if there is no card."""
+    """Return why this machine's card cannot be used; None if it can, or if there is no card."""
     if not Path("/proc/driver/nvidia/version").exists():
         return None
     if not torch.cuda.is_available():
@@ -34,7 +34,7 @@ def card_problem() -> Problem | None:
 
 
 def mismatch(card: str, capability: tuple[int, int], architectures: Sequence[str]) -> Problem | None:
-    """Why a build with code for ``architectures`` does not run on a card of that compute capability, or None.
+    """Return why a build with code for ``architectures`` cannot run on a card of this capability; None if it can.
 
     Machine code (``sm_61``) runs on the same major version from its minor version on, PTX (``compute_90``) on
     everything newer (CUDA C++ Programming Guide, "Compatibility").

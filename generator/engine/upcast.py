@@ -1,7 +1,7 @@
-"""Weights stored in fp16, arithmetic in fp32: for cards that compute in fp16 more slowly, as Pascal ones do.
+"""Store weights in fp16 and compute in fp32, for cards that are slower in fp16, such as Pascal ones.
 
-diffusers' own layerwise casting casts there and back at every step, and needs the weights in fp32 first. Here each
-layer sees its weights cast at the moment it reads them; nothing is cast back.
+diffusers' own layerwise casting casts there and back at every step, and needs the weights in fp32 first. Here a layer's
+weights are cast at the moment it reads them; nothing is cast back.
 """
 
 from collections.abc import Iterator
@@ -22,16 +22,16 @@ class _Cast(nn.Module):
 
 
 def compute_in(module: nn.Module, dtype: torch.dtype) -> None:
-    """Have every layer read its weights in ``dtype``; they stay stored as they are. Inputs must be in ``dtype``."""
+    """Make every layer read its weights in ``dtype``, whatever they are stored in. Inputs must be in ``dtype``."""
     for layer in list(module.modules()):
         for name, _ in list(layer.named_parameters(recurse=False)):
-            # Unsafe is what it calls a change of the dtype.
+            # torch calls a change of the dtype unsafe.
             parametrize.register_parametrization(layer, name, _Cast(dtype), unsafe=True)
 
 
 @contextmanager
 def as_stored(module: nn.Module, dtype: torch.dtype) -> Iterator[bool]:
-    """The layers without their cast to ``dtype`` for a while; whether they have one."""
+    """Remove the cast to ``dtype`` from all layers for the block's duration; yield whether they have one."""
     casting = [layer for layer in module.modules() if parametrize.is_parametrized(layer)]
     for layer in casting:
         casts = layer.parametrizations

@@ -1,7 +1,7 @@
-"""Which ways of calling a model are the fastest on this very device, found by trying them with noise as input.
+"""Find the fastest ways of calling a model on this very device, by trying them with noise as input.
 
-A way is fused kernels (`engine.fused`), captured graphs (`engine.captured_graphs`), decoding in fp16
-(`engine.half_decoder`), or so many drawings in the same calls. `engine.remembered_ways` keeps what was found.
+The ways are fused kernels (`engine.fused`), captured graphs (`engine.captured_graphs`), decoding in fp16
+(`engine.half_decoder`), and several drawings in the same calls. `engine.remembered_ways` keeps the results.
 """
 
 import logging
@@ -21,19 +21,19 @@ from generator.settings import cache_dir
 
 log = logging.getLogger(__name__)
 
-# Every drawing's first picture comes later the more are drawn together: that must be worth it.
+# The more drawings share calls, the later each first picture comes: that must be worth it.
 _LEAST_GAIN = 0.15
 
-# A call that takes longer than this is busy with arithmetic, which twice as many drawings have twice as much of.
+# A longer call is busy with arithmetic, and twice as many drawings double that.
 _BUSY_S = 0.3
 
-# A recording takes memory, and fused kernels are one thing more that may be wrong: that must be worth it.
+# A captured graph takes memory, and fused kernels are one more source of errors: that must be worth it.
 _LEAST_GAIN_OF_A_WAY = 0.05
 
 # Fused kernels differ from torch's by rounding: in fp16, on an H100, by 0.0014 of the UNet's largest value.
 _MOST_APART = 0.01
 
-# What Triton compiles for: PyTorch names 7.0 as the oldest.
+# The oldest compute capability that Triton compiles for, according to PyTorch.
 _OLDEST_FOR_TRITON = (7, 0)
 
 _REPEATS = 3
@@ -44,7 +44,7 @@ _TOKENS = 77
 def find(model: Model, *, may_fuse: bool, may_record: bool, most: int) -> Ways:
     """Try the ways one after the other, and leave the model in the fastest.
 
-    ``most`` is how many drawings there is memory for.
+    ``most`` is the number of drawings that memory allows at once.
     """
     _use_fused(model, False)
     plain = best = _alone(model, may_record=may_record)
@@ -69,7 +69,7 @@ def find(model: Model, *, may_fuse: bool, may_record: bool, most: int) -> Ways:
 
 @torch.inference_mode()
 def take(model: Model, ways: Ways) -> bool:
-    """Put the model into ways that were found before; False where fused kernels do not work any more."""
+    """Apply ways that were found before; return False if fused kernels do not work any more."""
     _use_fused(model, False)
     if ways.fused and not _try_to_fuse(model):
         return False
@@ -79,7 +79,7 @@ def take(model: Model, ways: Ways) -> bool:
 
 
 def can_fuse(model: Model) -> bool:
-    """Whether there may be kernels for this device. They know weights only in the dtype that is computed in."""
+    """Whether fused kernels may work on this device. They need the weights in the dtype of the computation."""
     device = model.unet.device
     if device.type != "cuda" or model.unet.dtype != model.dtype:
         return False
@@ -87,10 +87,10 @@ def can_fuse(model: Model) -> bool:
 
 
 def _use_fused(model: Model, on: bool) -> None:
-    """Switch to fused kernels or back to torch's. A model that comes back from RAM still has those that it had."""
+    """Switch to fused kernels or back to torch's. A model that comes back from RAM may still be fused."""
     if on is _is_fused(model):
         return
-    # Only here: a processor, and an old card, have no Triton. A service may have no home to keep compiled kernels in.
+    # Imported only here: without a recent card there is no Triton. A service may have no home for compiled kernels.
     os.environ.setdefault("TRITON_CACHE_DIR", str(cache_dir() / "triton"))
     from generator.engine.fused.modules import fuse, unfuse
 
@@ -104,7 +104,7 @@ def _is_fused(model: Model) -> bool:
 
 
 def _try_to_fuse(model: Model) -> bool:
-    """Whether fused kernels work here and compute the same; if not, they are gone again."""
+    """Switch to fused kernels, and back if they fail or compute something else. Returns whether they work."""
     rows, latents = _noise(model, 2), _latents(model)
     works: dict[str, Callable[[], torch.Tensor]] = {
         "UNet": lambda: whole(model.unet, rows, keep=False)[0],
@@ -115,10 +115,10 @@ def _try_to_fuse(model: Model) -> bool:
         _use_fused(model, True)
         for name, work in works.items():
             apart = float((work() - expected[name]).norm() / expected[name].norm())
-            # A value that is not finite is apart, too.
+            # Negated, so that NaN counts as different, too.
             if not apart <= _MOST_APART:
                 raise RuntimeError(f"the {name} differs by {apart:.2g}")
-    # No Triton, no C compiler for it, a card that it does not know, no memory: whatever it is, torch's kernels draw.
+    # No Triton, no C compiler for it, an unknown card, no memory: in any case torch's kernels draw.
     except Exception as error:
         log.warning("%s draws with torch's own kernels, since fused ones do not work here: %s", model.name, error)
         _use_fused(model, False)
@@ -128,13 +128,13 @@ def _try_to_fuse(model: Model) -> bool:
 
 @torch.inference_mode()
 def _half_is_better(model: Model) -> bool | None:
-    """Whether decoding in fp16 gives the same and is faster; None where it does not work."""
+    """Whether decoding in fp16 gives the same pixels and is faster; None if it does not work."""
     latents = _latents(model)
     try:
         half = HalfDecoder(model.vae)
         whole_s, expected = _decoded(lambda: model.vae.decode(latents, return_dict=False)[0])
         half_s, decoded = _decoded(lambda: half.decode(latents))
-    # No memory for both, or no kernels: whatever it is, fp32 decodes.
+    # No memory for both, or no kernels: in any case fp32 decodes.
     except Exception as error:
         log.warning("%s decodes in fp32, since fp16 does not work here: %s", model.name, error)
         return None
@@ -143,7 +143,7 @@ def _half_is_better(model: Model) -> bool | None:
 
 
 def _decoded(decode: Callable[[], torch.Tensor]) -> tuple[float, torch.Tensor]:
-    """The least seconds of a few, and the pixels."""
+    """Decode a few times; return the least seconds, and the pixels."""
     times = []
     for _ in range(_REPEATS):
         began = time.perf_counter()
@@ -155,7 +155,7 @@ def _decoded(decode: Callable[[], torch.Tensor]) -> tuple[float, torch.Tensor]:
 
 
 def _alone(model: Model, *, may_record: bool) -> Ways:
-    """One drawing's step, launched and, where that is faster, recorded."""
+    """Measure one drawing's step, launched and captured, and choose the faster."""
     model.graphs.forget()
     model.graphs.is_on = False
     launched_s = recorded_s = _seconds(model, 1)
@@ -163,9 +163,9 @@ def _alone(model: Model, *, may_record: bool) -> Ways:
         model.graphs.is_on = True
         try:
             recorded_s = _seconds(model, 1)
-        # Not every card and driver can; nor is there always room.
+        # Some cards and drivers cannot capture graphs, or there is no room.
         except RuntimeError as error:
-            log.warning("the steps of %s cannot be recorded: %s", model.name, error)
+            log.warning("the steps of %s cannot be captured: %s", model.name, error)
         model.graphs.forget()
     is_faster = recorded_s < (1 - _LEAST_GAIN_OF_A_WAY) * launched_s
     return Ways(recorded=is_faster, step_ms=1000 * (recorded_s if is_faster else launched_s))
@@ -173,7 +173,7 @@ def _alone(model: Model, *, may_record: bool) -> Ways:
 
 @torch.inference_mode()
 def measured_at_once(model: Model, *, most: int) -> int:
-    """The power of two, up to ``most``, with the least time for each; 1 if that is not a sixth below a lone one's time.
+    """Find the power of two, up to ``most``, with the least time per drawing; 1 unless that saves at least a sixth.
 
     On an H200 two gain nearly nothing and eight a third, so all are tried, as long as a call is short.
     """
@@ -190,9 +190,9 @@ def measured_at_once(model: Model, *, most: int) -> int:
 
 
 def _seconds(model: Model, drawings: int) -> float:
-    """One call with two rows a drawing, at the model's native size; the fastest of a few.
+    """Time a call with two rows per drawing at the model's native size; return the least seconds of a few.
 
-    The first one chooses its algorithms and may be recorded; after a slow one there is no other.
+    The first call chooses its algorithms and may be captured, so it does not count; a slow call is not repeated.
     """
     rows = _noise(model, 2 * drawings)
     times = []
@@ -222,7 +222,7 @@ def _noise(model: Model, rows: int) -> UNetInput:
 
 
 def _latents(model: Model) -> torch.Tensor:
-    """For the VAE, a quarter of a picture: there may not be more room."""
+    """Make latents for the VAE, of a quarter of a picture, since there may not be more room."""
     width, height = (side // model.pixels_per_latent // 2 for side in model.card.sizes["square"])
     latents = torch.randn(1, model.vae.config.latent_channels, height, width, device=model.vae.device)
     return latents / float(model.vae.config.scaling_factor)

@@ -1,16 +1,15 @@
-"""GroupNorm, what is added before it and the SiLU behind it, over channels that lie beside each other (NHWC).
+"""GroupNorm over channels_last tensors (NHWC), fused with the sum before it and the SiLU behind it.
 
-torch's own GroupNorm on a card knows only the layout NCHW. It turns a channels_last tensor round, starts one block for
-each row and group (64 for a guided picture, on the 132 multiprocessors of an H100), and leaves SiLU to a pass of its
-own. Here all multiprocessors read whole cache lines, the tensor is read twice and written once, and it stays as it
-lies. On an H100 the norms of a call of SSD-1B at 768 x 768 take 0.72 ms in place of 2.6, those of decoding 4.8 in
-place of 33.
+torch's own GroupNorm on a card knows only the layout NCHW. It converts a channels_last tensor, starts one block for
+each row and group (64 for a guided picture, on the 132 multiprocessors of an H100), and leaves SiLU to a further pass.
+Here all multiprocessors read whole cache lines, the tensor is read twice and written once, and it keeps its layout. On
+an H100 the norms of a call of SSD-1B at 768 x 768 take 0.72 ms instead of 2.6, those of decoding 4.8 instead of 33.
 
 ``_moments`` cuts each row's pixels into chunks and finds mean and squared deviations of every chunk and group, in fp32,
-around a first value, so that a large mean costs no digits. ``_normalise`` puts the chunks together (Chan, Golub and
-LeVeque, Algorithms for computing the sample variance, 1983), then scales, shifts and activates. No atomics: the same
-input gives the same bits. Between the norm and SiLU nothing is rounded, so the result is nearer to fp32 than torch's
-two passes, and not the same bits.
+around a first value, so that a large mean costs no digits. ``_normalise`` combines the chunks (Chan, Golub and LeVeque,
+Algorithms for computing the sample variance, 1983), then scales, shifts and activates. No atomics: the same input gives
+the same bits. Nothing is rounded between the norm and SiLU, so the result is nearer to fp32 than torch's two passes,
+and not bitwise equal.
 """
 
 import math
@@ -22,12 +21,12 @@ import triton
 import triton.language as tl
 from torch import nn
 
-# What a program reads of a pixel: two sectors of the memory at least, and a vector of eight at a time.
+# A program reads at least this much of a pixel: two memory sectors, in vectors of eight values.
 LEAST_BYTES = 128
 # Values that a program holds at once, 32 for each of its threads.
 TILE = 4096
 WARPS = 4
-# About four for each multiprocessor of a large card keep enough reads on their way.
+# About four programs for each multiprocessor of a large card keep enough reads in flight.
 PROGRAMS = 512
 # Every program reads the moments of all chunks.
 MOST_CHUNKS = 256
@@ -44,7 +43,7 @@ class Cut(NamedTuple):
 
 @triton.jit
 def _tile(x, at, pixels, there, added, HAS_ADDED: tl.constexpr):
-    """Values of (pixels, channels) in fp32; the sum with what is added is rounded as torch rounds it."""
+    """Load values (pixels, channels) as fp32; rounds the sum with ``added`` as torch does."""
     values = tl.load(x + at[None, :] + pixels[:, None], mask=there, other=0.0)
     if HAS_ADDED:
         values = (values.to(tl.float32) + added[None, :]).to(values.dtype)
@@ -57,7 +56,7 @@ def _moments(
     WIDTH: tl.constexpr, PER_GROUP: tl.constexpr, GROUPS: tl.constexpr, ALIGNED: tl.constexpr,
     TILE_PIXELS: tl.constexpr, TILE_CHANNELS: tl.constexpr, HAS_ADDED: tl.constexpr,
 ):  # fmt: skip
-    """Mean and summed squared deviation of each group of a block of channels, over one chunk of one row's pixels."""
+    """Compute each group's mean and summed squared deviation, in a block of channels and a chunk of a row's pixels."""
     chunk, chunks = tl.program_id(0), tl.num_programs(0)
     block, blocks, row = tl.program_id(1), tl.num_programs(1), tl.program_id(2)
     first = chunk * per_chunk
@@ -91,7 +90,7 @@ def _moments(
     mean = start + sums_of / count
     deviation = squares_of - sums_of * sums_of / count
 
-    # 3. Of each group: its channels' deviations, and how far their means lie from the group's.
+    # 3. Each group's deviations: those of its channels, and of their means from the group's.
     group = tl.arange(0, GROUPS)
     own = (channel[None, :] // PER_GROUP == group[:, None]) & in_block[None, :]
     group_mean = tl.sum(tl.where(own, mean[None, :], 0.0), 1) / PER_GROUP
@@ -109,7 +108,7 @@ def _normalise(
     TILE_PIXELS: tl.constexpr, TILE_CHANNELS: tl.constexpr, HAS_ADDED: tl.constexpr,
     CHUNKS: tl.constexpr, SILU: tl.constexpr,
 ):  # fmt: skip
-    """One chunk and block of ``_moments``, normalised with the moments of all chunks of its row."""
+    """Normalise one chunk and block of ``_moments`` with the moments of all chunks of its row."""
     chunk, chunks = tl.program_id(0), tl.num_programs(0)
     block, blocks, row = tl.program_id(1), tl.num_programs(1), tl.program_id(2)
     first = chunk * per_chunk
@@ -123,7 +122,7 @@ def _normalise(
     if HAS_ADDED:
         added = tl.load(added_to + row * added_stride + at, mask=in_block, other=0.0).to(tl.float32)
 
-    # 1. Of each group: the chunks together.
+    # 1. Combine the chunks of each group.
     group, one = tl.arange(0, GROUPS), tl.arange(0, CHUNKS)
     known = (one < chunks)[None, :] & (group < GROUPS)[:, None]
     source = ((row * blocks + block) * GROUPS + group)[:, None] * chunks + one[None, :]
@@ -155,7 +154,7 @@ def _normalise(
 
 @cache
 def cut(rows: int, pixels: int, channels: int, groups: int, item_bytes: int) -> Cut:
-    """Whole groups to a block, and as many chunks as keep the card busy."""
+    """Choose whole groups for a block, and as many chunks as keep the card busy."""
     per_group = channels // groups
     in_block = 1
     while groups % (2 * in_block) == 0 and in_block * per_group * item_bytes < LEAST_BYTES:
@@ -168,14 +167,14 @@ def cut(rows: int, pixels: int, channels: int, groups: int, item_bytes: int) -> 
 
 
 def beside(x: torch.Tensor) -> torch.Tensor:
-    """The tensor (n, channels, …) with its channels beside each other: a copy only where they are not."""
+    """Return the tensor (n, channels, …) as channels_last; copies it only if necessary."""
     return x.movedim(1, -1).contiguous().movedim(-1, 1)
 
 
 def group_norm(
     x: torch.Tensor, norm: nn.GroupNorm, *, silu: bool = False, added: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """``norm(x + added)``, activated with ``silu``; channels_last, whatever ``x`` is.
+    """Compute ``norm(x + added)``, with ``silu`` also activated. The result is channels_last.
 
     ``x`` is (n, channels, …). ``added`` is (n, channels), or (channels,) for all rows, or None.
     """

@@ -1,7 +1,7 @@
-"""The kernels in their places: a UNet or a VAE of diffusers is changed in place, and can be changed back.
+"""Put the kernels into a UNet or a VAE of diffusers, in place, and take them out again.
 
-Only classes are exchanged, so weights, their names and what is put beside them (a LoRA) stay. Layers are asked for
-anew at each call, and one that is not diffusers' or torch's own is called as it is. Convolutions gain by this only with
+Only the modules' classes change, so weights, their names and additions (a LoRA) stay. Layers are looked up anew at each
+call, and a layer that is not diffusers' or torch's own is called unchanged. Convolutions gain by this only with
 channels_last weights; diffusers' own transformer would leave that layout at its end, and its attention divides by 1.
 """
 
@@ -27,21 +27,21 @@ class _Norm(nn.GroupNorm):
 
 
 class _NormSilu(nn.GroupNorm):
-    """The last norm of a UNet, an encoder or a decoder with the activation behind it."""
+    """The last norm of a UNet, an encoder or a decoder, fused with the activation behind it."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return group_norm(x, self, silu=True)
 
 
 class _Activated(nn.SiLU):
-    """What ``_NormSilu`` has done already."""
+    """An activation that does nothing, since ``_NormSilu`` has applied it already."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x
 
 
 class _Resnet(ResnetBlock2D):
-    """Convolutions leave their bias to the pass behind them, and nothing is divided by 1."""
+    """A residual block whose convolutions leave their bias to the next pass, and which never divides by 1."""
 
     def forward(self, input_tensor: torch.Tensor, temb: torch.Tensor | None, *_: Any, **__: Any) -> torch.Tensor:
         hidden, added = _convolved(self.conv1, group_norm(input_tensor, self.norm1, silu=True))
@@ -56,14 +56,14 @@ class _Resnet(ResnetBlock2D):
 
 
 def _convolved(layer: nn.Module, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-    """The convolution without its bias, and the bias; with it, and None, where the layer is more than a convolution."""
+    """Convolve without the bias, and return the bias; None if the layer applied it, not being a plain convolution."""
     if type(layer) is not nn.Conv2d or layer.padding_mode != "zeros":
         return layer(x), None
     return torch.conv2d(x, layer.weight, None, layer.stride, layer.padding, layer.dilation, layer.groups), layer.bias
 
 
 class _Transformer(Transformer2DModel):
-    """Ends without a copy to NCHW: what comes out of its last layer lies as NHWC already."""
+    """A transformer that ends without a copy to NCHW: its last layer's output is NHWC already."""
 
     def _get_output_for_continuous_inputs(
         self,
@@ -84,7 +84,7 @@ class _Transformer(Transformer2DModel):
 
 
 class _Block(BasicTransformerBlock):
-    """Each residual sum in one pass with the norm behind it."""
+    """A transformer block that computes each residual sum in one pass with the norm behind it."""
 
     def forward(
         self,
@@ -108,7 +108,7 @@ class _Gated(GEGLU):
 
 
 def _attended(attn: Attention, hidden: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
-    """The attention of a transformer block, with nothing of what diffusers' processor can besides."""
+    """Compute a transformer block's attention, without the other features of diffusers' processor."""
     query, key, value = (
         projected.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
         for projected in (attn.to_q(hidden), attn.to_k(source), attn.to_v(source))
@@ -119,7 +119,7 @@ def _attended(attn: Attention, hidden: torch.Tensor, source: torch.Tensor) -> to
 
 
 def _places(model: nn.Module) -> Iterator[tuple[Any, type[nn.Module], type[nn.Module]]]:
-    """Each module that can be exchanged, its own class and ours."""
+    """Yield each module that can be fused, with its own class and ours."""
     for part in model.modules():
         match part:
             case ResnetBlock2D() if _is_plain_resnet(part):
@@ -139,7 +139,7 @@ def _places(model: nn.Module) -> Iterator[tuple[Any, type[nn.Module], type[nn.Mo
 
 
 def _is_plain_resnet(block: ResnetBlock2D) -> bool:
-    """Whether ``_Resnet`` computes the same. A decoder's blocks say "group", and have no time to embed."""
+    """Whether ``_Resnet`` computes the same. A decoder's blocks are of kind "group", and embed no time."""
     adds_time = block.time_embedding_norm == "default" or block.time_emb_proj is None
     has_dropout = block.dropout.p > 0 and block.training
     silu = isinstance(block.nonlinearity, nn.SiLU)
@@ -166,7 +166,7 @@ def _is_plain_attention(attention: Attention) -> bool:
 
 
 def fuse(model: nn.Module) -> None:
-    """Let a UNet or a VAE of diffusers, which is not in training, use the kernels."""
+    """Make a UNet or a VAE of diffusers use the kernels. It must not be in training."""
     for part, own, ours in list(_places(model)):
         if type(part) is own:
             part.__class__ = ours
@@ -174,11 +174,11 @@ def fuse(model: nn.Module) -> None:
 
 
 def unfuse(model: nn.Module) -> None:
-    """Put back what ``fuse`` has exchanged."""
+    """Undo ``fuse``."""
     for part, own, ours in list(_places(model)):
         if type(part) is ours:
             part.__class__ = own
-    # A convolution of 1 x 1 lies both ways at once, and `to` would leave its strides as they are.
+    # A convolution of 1 x 1 has both layouts at once, and `to` would not change its strides.
     for parameter in model.parameters():
         plain = torch.empty_like(parameter, memory_format=torch.contiguous_format)
         parameter.data = plain.copy_(parameter)

@@ -1,8 +1,8 @@
-"""What a transformer block does to each token, and a residual block to each pixel, in one pass of memory each.
+"""A transformer block's pointwise operations on tokens, and a residual block's on pixels, fused into single passes.
 
 torch reads and writes everything once for each of: a residual sum, the LayerNorm behind it, GELU, the product with its
-gate, a convolution's bias. Such a pass in a UNet takes 5 to 25 µs on an H100, and there are hundreds in a call.
-Sums are rounded as torch rounds them; within a pass nothing else is, so results are nearer to fp32 than torch's.
+gate, a convolution's bias. Such a pass in a UNet takes 5 to 25 µs on an H100, and there are hundreds in a call. Sums
+are rounded as torch rounds them; nothing else is rounded within a pass, so results are nearer to fp32 than torch's.
 """
 
 import torch
@@ -17,7 +17,7 @@ _WARPS = 4
 
 @triton.jit
 def _layer_norm(x, residual, total, weight, bias, out, width, eps, HAS_RESIDUAL: tl.constexpr, BLOCK: tl.constexpr):
-    """One token."""
+    """Normalise one token, after adding its residual."""
     token, at = tl.program_id(0).to(tl.int64), tl.arange(0, BLOCK)
     there = at < width
     values = tl.load(x + token * width + at, mask=there, other=0.0)
@@ -36,7 +36,7 @@ def _layer_norm(x, residual, total, weight, bias, out, width, eps, HAS_RESIDUAL:
 
 @triton.jit
 def _geglu(both, out, width, BLOCK: tl.constexpr):
-    """A part of one token: the first half of ``both``, gated by GELU of the second."""
+    """Compute a part of one token: the first half of ``both``, gated by GELU of the second."""
     token, at = tl.program_id(0).to(tl.int64), tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     there = at < width
     value = tl.load(both + token * 2 * width + at, mask=there, other=0.0).to(tl.float32)
@@ -47,7 +47,7 @@ def _geglu(both, out, width, BLOCK: tl.constexpr):
 
 @triton.jit
 def _add(x, residual, bias, out, count, channels, BLOCK: tl.constexpr):
-    """A piece of all values, channels beside each other."""
+    """Add bias and residual to a block of channels_last values."""
     at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     there = at < count
     values = tl.load(x + at, mask=there, other=0.0).to(tl.float32)
@@ -59,7 +59,7 @@ def _add(x, residual, bias, out, count, channels, BLOCK: tl.constexpr):
 def layer_norm(
     x: torch.Tensor, norm: nn.LayerNorm, *, residual: torch.Tensor | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The sum ``x + residual`` and its LayerNorm; without ``residual``, ``x`` itself and its LayerNorm.
+    """Return ``x + residual`` and its LayerNorm; without ``residual``, ``x`` itself and its LayerNorm.
 
     Tensors are (n, tokens, width).
     """
@@ -75,7 +75,7 @@ def layer_norm(
 
 
 def geglu(both: torch.Tensor) -> torch.Tensor:
-    """The gated linear unit of Shazeer (GLU variants, arXiv 2002.05202): (…, 2 · width) to (…, width)."""
+    """Compute Shazeer's gated linear unit (GLU variants, arXiv 2002.05202): (…, 2 · width) to (…, width)."""
     both = both.contiguous()
     width = both.shape[-1] // 2
     out = both.new_empty(*both.shape[:-1], width)
@@ -84,7 +84,7 @@ def geglu(both: torch.Tensor) -> torch.Tensor:
 
 
 def add(x: torch.Tensor, residual: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-    """``x + bias + residual``, rounded once; tensors (n, channels, …) in channels_last, and ``bias`` (channels,)."""
+    """Return ``x + bias + residual``, rounded once; tensors are channels_last (n, channels, …), bias (channels,)."""
     out = torch.empty_like(x)
     count = x.numel()
     _add[(triton.cdiv(count, _BLOCK),)](x, residual, bias, out, count, x.shape[1], BLOCK=_BLOCK, num_warps=_WARPS)
