@@ -60,6 +60,7 @@ class GeneratorClient:
         self._token = settings.generator_token
         self._version = version
         self._silence_s = silence_s
+        self._last: tuple[Capabilities, str] | None = None
         try:
             self._ssl = ssl.create_default_context(cafile=settings.generator_ca_file or None)
         except (OSError, ssl.SSLError) as error:
@@ -68,9 +69,11 @@ class GeneratorClient:
     async def capabilities(self) -> tuple[Capabilities, str]:
         """What the generator can do, and the answer as it came, for keeping."""
         text = (await self._ask("GET", "capabilities")).decode(errors="replace")
-        data = _parsed(text)
-        self._compare_version(data)
-        return _read(Capabilities, data), text
+        if self._last is None or text != self._last[1]:
+            data = _parsed(text)
+            self._compare_version(data)
+            self._last = _read(Capabilities, data), text
+        return self._last
 
     async def health(self) -> Health:
         """How the generator is."""

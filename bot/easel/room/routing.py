@@ -25,7 +25,6 @@ from mautrix.types import (
 from ..commands.draw import DrawCommands
 from ..commands.easel import EaselCommands
 from ..commands.reactions import ReactionCommands
-from ..jobs.job import JobState
 from ..jobs.store import Store
 from ..language import DrawCommand, read_command
 from ..policy.permissions import Permissions
@@ -33,7 +32,7 @@ from ..sending.homeserver import Homeserver
 from ..sending.send_queue import NotSent
 from .history import RoomHistory
 from .messages import Message, SeenEncrypted, edited_event, read_message
-from .reactions import AGAIN, CANCEL, COPY, FAVOURITE, LARGER, REMOVE, read_reaction
+from .reactions import CANCEL, SLOW, SOON, read_reaction
 
 # What is said now comes a little later, more so from another homeserver or after a hiccup of one's own.
 COMES_WITHIN_S = 60
@@ -138,35 +137,24 @@ class Routing:
         if isinstance(event, MessageEvent):
             await self._read(event)
         elif isinstance(event, ReactionEvent) and event.sender != self._own_id:
-            await self._press(event)
+            await self._react(event)
         elif isinstance(event, RedactionEvent):
-            await self.reaction_commands.cancel(event.room_id, event.redacts, by=event.sender, state=JobState.DELETED)
-            await self.reaction_commands.taken_back(event.room_id, event.redacts)
+            await self.reaction_commands.deleted(event.room_id, event.redacts, by=event.sender)
         elif isinstance(event, StateEvent) and isinstance(event.content, MemberStateEventContent):
             await self._see_who_moved(event, event.content.membership)
 
-    async def _press(self, event: ReactionEvent) -> None:
-        """A reaction, on one of our events or on a command. What draws or answers is left when it is old."""
-        key, number = read_reaction(event.content.relates_to.key)
-        room_id, target, by = event.room_id, event.content.relates_to.event_id, event.sender
-        if not target or key not in (CANCEL, *self.reactions):
+    async def _react(self, event: ReactionEvent) -> None:
+        """A reaction, on one of our events or on a command."""
+        reaction = read_reaction(event)
+        if reaction is None or reaction.key not in (CANCEL, *self.reactions):
             return
-        if key == CANCEL:
-            await self.reaction_commands.cancel(room_id, target, by=by)
-        elif key == REMOVE:
-            self._start(self.reaction_commands.remove(room_id, target, by=by), f"removal of {target}")
-        elif key == FAVOURITE:
-            await self.reaction_commands.favour(room_id, target, event.event_id)
-        elif self._is_old(event):
+        if reaction.key in SOON and self._is_old(event):
             return
-        elif key == AGAIN:
-            await self.reaction_commands.again(room_id, target, event.event_id, by=by)
-        elif key == LARGER:
-            await self.reaction_commands.larger(room_id, target, event.event_id, by=by)
-        elif key == COPY:
-            self._start(self.reaction_commands.copy(room_id, target, event.event_id, by=by), f"command of {target}")
+        work = self.reaction_commands.react(reaction)
+        if reaction.key in SLOW:
+            self._start(work, f"reaction {reaction.event_id}")
         else:
-            await self.reaction_commands.pick(room_id, target, number - 1, event.event_id, by=by)
+            await work
 
     async def _see_who_moved(self, event: StateEvent, membership: Membership) -> None:
         user_id = str(event.state_key)
