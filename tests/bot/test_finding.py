@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from bot.easel.commands.find import MAX_FOUND, DrawnPicture, Wanted, found_text, matching, people_called, read_wanted
+from bot.easel.commands.find import MAX_FOUND, TOO_MANY_WORDS, Wanted, found_text, people_called, read_wanted
+from bot.easel.jobs.picture_tables import MAX_WANTED_WORDS, DrawnPicture, Found
 from bot.easel.room.messages import Message
 
 ROOM = "!kitchen:example.com"
@@ -31,35 +32,6 @@ def test_what_is_wanted_is_read_in_any_order(text, wanted):
     assert read_wanted(text) == wanted
 
 
-@pytest.mark.parametrize(
-    ("text", "is_found"),
-    [
-        ("otter", True),
-        ("HAT cowboy", True),
-        ("hat beach", False),
-        ("cow", True),
-        ("at", False),
-        ("model:SSD-1B", True),
-        ("model:pocket otter", False),
-        ("⭐", False),
-        (".*", False),
-    ],
-)
-def test_every_word_must_start_a_word_of_the_prompt(text, is_found):
-    assert bool(matching([PICTURE], read_wanted(text), None)) is is_found
-
-
-def test_favourites_and_people_are_found():
-    starred = replace(PICTURE, event_id="$2", is_favourite=True, sender=BOB)
-    assert matching([PICTURE, starred], Wanted(is_favourite=True), None) == [starred]
-    assert matching([PICTURE, starred], Wanted(), {ADA}) == [PICTURE]
-
-
-def test_the_pictures_of_a_sheet_are_one():
-    cells = [replace(PICTURE, prompt=prompt) for prompt in ("otter", "owl", "otter, hat")]
-    assert matching(cells, Wanted(("otter",)), None) == [cells[0]]
-
-
 @pytest.mark.parametrize("name", ["@ada:example.com", "ada", "Ada", "Countess Ada", "ada:example.com"])
 def test_people_have_several_names(name):
     assert people_called(name, {ADA, BOB}, {ADA: "Countess Ada"}) == {ADA}
@@ -70,13 +42,18 @@ def test_nobody_is_called_what_nobody_is_called():
 
 
 def test_the_newest_few_are_told_with_their_links():
-    many = [replace(PICTURE, event_id=f"${n}") for n in range(MAX_FOUND + 2)]
-    heading, *lines = found_text(many, ASKED).splitlines()
+    some = tuple(replace(PICTURE, event_id=f"${n}") for n in range(MAX_FOUND))
+    heading, *lines = found_text(Found(some, MAX_FOUND + 2), ASKED).splitlines()
     assert heading == f"The {MAX_FOUND} newest of {MAX_FOUND + 2}:"
     assert len(lines) == 2 * MAX_FOUND
     assert lines[0].startswith("otter, (cowboy hat)++ · ssd-1b · @ada:example.com · ")
     assert lines[1] == "https://matrix.to/#/%21kitchen%3Aexample.com/%240?via=example.com"
-    assert found_text([], ASKED) == "There is no such picture in this room. Each word must be in its prompt."
+    assert found_text(Found(some, MAX_FOUND), ASKED).startswith(f"Found {MAX_FOUND}:\n")
+    assert found_text(Found(), ASKED) == "There is no such picture in this room. Each word must be in its prompt."
+
+
+async def test_too_many_words_are_told(room, homeserver):
+    assert await find(room, homeserver, f"!easel find {'otter ' * (MAX_WANTED_WORDS + 1)}") == TOO_MANY_WORDS
 
 
 async def find(room, homeserver, text: str, **more) -> str:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.easel.language import ParseError, parse_all, with_seed
+from bot.easel.language import ParseError, parse_all, with_other_seeds
 from bot.easel.language.lists import MAX_DEPTH, MAX_PICTURES, expand
 
 
@@ -79,30 +79,52 @@ def test_lists_work_in_a_reply_and_in_a_recipe():
 @pytest.mark.parametrize(
     ("text", "seeds"),
     [
-        ("otter", [100]),
+        ("otter", [None]),
         ("otter --seed 7", [100]),
+        ("otter --seed -1", [100]),
         ("otter —seed: 7 -n 3", [100]),
-        ("otter --seed new, boots", [100]),
+        ("otter --seed new, boots", [None]),
         ("otter --seed 1, 2,3 | style: pop art", [100, 101, 102]),
         ("{otter | owl} --steps 2,3 --seed=7", [100] * 4),
+        ("{otter | owl} --seed 3,5", [100, 101, 100, 101]),
         ("{otter --seed 1 | owl --seed 2}", [100, 101]),
+        ("{otter --seed 1 | owl}", [100, None]),
         ("prompt:\n  subject: [otter]\nseed: 3", [100]),
         ("```yaml\nprompt:\n  subject: [otter]\nseed: 3\n```\n-n 2", [100]),
+        ("otter --seed {1 | 2}", [100, 101]),
+        ('otter --seed "7" -n 2', [100]),
     ],
 )
-def test_a_sheet_is_asked_for_again_with_another_seed(text, seeds):
-    before, after = parse_all(text), parse_all(with_seed(text, 100))
+def test_a_sheet_is_asked_for_again_with_other_seeds(text, seeds):
+    before = parse_all(text)
+    after = with_other_seeds(before, 100)
     assert [request.seed for request in after.requests] == seeds
     assert [replace(request, seed=None) for request in after.requests] == [
         replace(request, seed=None) for request in before.requests
     ]
-    assert after.pictures == before.pictures
+    assert (after.pictures, after.sizes) == (before.pictures, before.sizes)
 
 
-@pytest.mark.parametrize("text", ["otter --seed {1 | 2}", 'otter --seed "7" -n 2', "otter --seed -1"])
-def test_a_seed_that_cannot_be_exchanged_is_a_sentence(text):
-    with pytest.raises(ParseError, match="I cannot find the seed in that"):
-        with_seed(text, 100)
+@pytest.mark.parametrize(
+    ("text", "headings"),
+    [
+        ("otter --seed 1,2", (("seed 100",), ("seed 101",))),
+        ("otter --seed {1 | 2}", (("100",), ("101",))),
+        ("{otter --seed 1 | owl --seed 2}", (("otter --seed 100",), ("owl --seed 101",))),
+        ("{otter | owl} --seed 1", (("otter",), ("owl",))),
+        ("otter --seed 1 --steps 1,2", (("steps 1",), ("steps 2",))),
+        ("otter --seed 1,12", (("seed 100",), ("seed 101",))),
+    ],
+)
+def test_headings_name_the_other_seeds(text, headings):
+    assert with_other_seeds(parse_all(text), 100).headings == headings
+
+
+@pytest.mark.parametrize("number", [101, 10**31])
+def test_a_number_of_pictures_that_no_generator_takes_is_a_sentence(number):
+    with pytest.raises(ParseError, match=f"That makes {number} pictures, and 100 is far too many already"):
+        parse_all(f"otter -n {number}")
+    assert parse_all("otter -n 100").pictures == 100
 
 
 def test_far_too_many_are_refused_before_they_are_read():

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from bot.easel.generator.types import Capabilities, read
 from bot.easel.jobs.body import NO_PHOTO, CannotAsk, job_body, with_image
-from bot.easel.language import ParseError, larger, parse_all, parse_draw
+from bot.easel.language import ParseError, larger, parse_all, parse_recipe
 from bot.easel.room.photos import NOT_FETCHED, NOT_HERE, is_photo
 from tests.helpers.fake_generator import capabilities as theirs
 
@@ -34,14 +34,14 @@ def test_a_strength_without_a_photo_is_a_sentence():
 
 @pytest.mark.parametrize(("steps", "strength"), [(30, 0.35), (4, 0.35), (2, 0.5), (1, 1)])
 def test_a_larger_picture_is_drawn_lightly_over_itself(steps, strength):
-    request = parse_draw(larger(RECIPE.format(steps=steps)), recipe=RECIPE.format(steps=steps))
+    request = larger(parse_recipe(RECIPE.format(steps=steps)))
     assert (request.size, request.strength, request.seed) == ((960, 1344), strength, 7)
     assert f"Changed: size 960×1344 · strength {strength:g}" in request.notes
 
 
 def test_a_recipe_without_a_size_has_nothing_larger():
     with pytest.raises(ParseError, match="does not say how large"):
-        larger("prompt: otter\n")
+        larger(parse_recipe("prompt: otter\n"))
 
 
 @pytest.mark.parametrize(

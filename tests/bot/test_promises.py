@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bot.easel.jobs.job import job_id
+from bot.easel.jobs.runner import OTHER_VERSION
 from bot.easel.room import history
 
 ROOM = "!kitchen:example.com"
@@ -82,12 +83,40 @@ async def test_a_job_that_waited_for_the_generator_is_drawn_after_a_restart(
     assert [event.kind for event in homeserver.events].count("waiting") == 1
 
 
+async def test_what_was_accepted_is_drawn_though_the_language_has_changed(
+    room, homeserver, generator, serve, socket, plugin, restart
+):
+    event_id = await room.say("!draw otter --steps 9 --seed 7")
+    await homeserver.answers()
+    # No version of the language would read this.
+    await plugin.database.execute("UPDATE job SET typed = '--sede --steps'")
+    await restart()
+    await serve.unix(generator.app(), socket)
+    await homeserver.files()
+    (recipe,) = generator.jobs[job_id(event_id)].recipes
+    assert (recipe.slots.subject, recipe.steps, recipe.seed) == (("otter",), 9, 7)
+
+
+async def test_a_request_of_another_version_is_not_drawn_in_part(
+    room, homeserver, generator, serve, socket, plugin, restart
+):
+    await room.say("!draw otter")
+    await homeserver.answers()
+    await plugin.database.execute('UPDATE job SET request = \'{"requests": [{"colour": "red"}]}\'')
+    await restart()
+    assert (await homeserver.answers(2))[1].content["body"] == OTHER_VERSION
+    await serve.unix(generator.app(), socket)
+    await room.say("!draw owl")
+    await homeserver.files()
+    assert len(generator.jobs) == 1
+
+
 async def test_a_refusal_that_was_not_told_is_told_after_a_restart(room, homeserver, plugin, restart):
     homeserver.in_silence.add(ROOM)
     await plugin.database.execute(
-        "INSERT INTO job (id, room_id, event_id, sender, words, is_caption, seed, pictures, received_ms, state, "
-        "last_word, closed) "
-        "VALUES ('x', $1, '$x', '@ada:example.com', 'otter', FALSE, 1, 1, 1, 'failed', 'No.', FALSE)",
+        "INSERT INTO job (id, room_id, event_id, sender, typed, is_caption, request, seed, pictures, received_ms, "
+        "state, last_word, closed) VALUES ('x', $1, '$x', '@ada:example.com', 'otter', FALSE, '{\"requests\": []}', "
+        "1, 1, 1, 'failed', 'No.', FALSE)",
         ROOM,
     )
     homeserver.in_silence.clear()

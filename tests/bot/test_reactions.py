@@ -336,14 +336,24 @@ async def test_a_recipe_that_does_not_come_silences_no_room_and_an_edit_looks_ag
 
 @pytest.mark.parametrize("maubot_plugin_config_overrides", [{"allowed_users": ["@ada:example.com"]}])
 async def test_reactions_of_who_may_not_draw_are_not_answered(drawing_room, homeserver):
-    await drawing_room.say("!draw otter --seed {1 | 2}")
+    await drawing_room.say("!draw otter")
     await homeserver.files()
-    sheet = f"$sent-{(await homeserver.marked('sheet')).txn_id}"
-    await react(drawing_room, sheet, "🎲", sender=BOB)
-    await react(drawing_room, sheet, "🎲")
+    picture = f"$sent-{(await homeserver.marked('picture')).txn_id}"
+    await react(drawing_room, picture, "📋", sender=BOB)
+    await react(drawing_room, picture, "📋")
     await homeserver.marked("answer")
     (answer,) = [event.content["body"] for event in homeserver.events if event.kind == "answer"]
-    assert "I cannot find the seed" in answer
+    assert answer.startswith("!draw ")
+
+
+async def test_a_reaction_to_a_recipe_that_cannot_be_read_says_why(drawing_room, homeserver, generator, plugin):
+    await drawing_room.say("!draw otter")
+    await homeserver.files()
+    await plugin.database.execute("UPDATE recipe SET text = 'prompt: otter'")
+    picture = f"$sent-{(await homeserver.marked('picture')).txn_id}"
+    await react(drawing_room, picture, "⬆️")
+    assert await homeserver.answer() == "That recipe does not say how large its picture is."
+    assert len(generator.jobs) == 1
 
 
 async def test_a_sheet_is_removed_with_its_recipes(drawing_room, homeserver, generator):

@@ -4,6 +4,8 @@ import pytest
 
 from bot.easel.commands.starter_styles import STARTER_STYLES
 from bot.easel.commands.styles import MAX_STYLES
+from bot.easel.jobs.store import Store
+from bot.easel.jobs.style_table import Style
 from bot.easel.language import ParseError, parse_all, read_style, style_names
 from bot.easel.language.styles import MAX_STYLE_CHARS, with_styles
 
@@ -121,8 +123,6 @@ async def test_the_starter_set_can_be_replaced_and_comes_back(ask):
 
 
 async def test_a_room_has_so_many_styles(ask, plugin):
-    from bot.easel.jobs.store import Store, Style
-
     for number in range(MAX_STYLES):
         await Store(plugin.database).keep_style("!kitchen:example.com", Style(f"s-{number}", "otter", BOB))
     assert (await ask("!easel style add cosy = soft light")).startswith(f"This room has {MAX_STYLES} styles")

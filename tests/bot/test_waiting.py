@@ -7,12 +7,13 @@ from hypothesis import strategies as st
 from bot.easel.commands.queue import MAX_LISTED, queue_text
 from bot.easel.jobs.job import Job
 from bot.easel.jobs.waiting import Outlook, away_text, duration, in_turns, ordinal, waiting_text
+from bot.easel.language import parse_all
 from bot.easel.room.messages import Message
 
 
 def job(name: str, sender: str, received_ms: int, *, room_id: str = "!here", words: str = "otter") -> Job:
     message = Message(room_id=room_id, event_id=f"${name}", sender=sender, body=words)
-    return Job(id=name, message=message, seed=1, pictures=1, received_ms=received_ms)
+    return Job(id=name, message=message, asked=parse_all(words), seed=1, received_ms=received_ms)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,16 @@ def test_the_queue_shows_only_this_rooms_prompts():
     assert queue_text(jobs, outlooks, room_id="!here", away=None) == (
         "1. someone in another room — being drawn, 18 s left\n2. @ada:x: otter, cowboy hat — in 40 s\n3. @cleo:x: otter"
     )
+
+
+def test_a_reply_and_a_reaction_are_known_by_the_prompt_that_they_come_to():
+    asked = parse_all("+scarf", recipe="slots:\n  subject: [otter]\n")
+    for body, reply_to in (("+scarf", "$picture"), ("", None)):
+        message = Message(room_id="!here", event_id="$a", sender="@ada:x", body=body, reply_to=reply_to)
+        job = Job(id="a", message=message, asked=asked, seed=1, received_ms=1)
+        assert queue_text([job], {}, room_id="!here", away=None) == "1. @ada:x: otter, scarf"
+    unread = Job(id="a", message=message, seed=1, received_ms=1)
+    assert unread.title == ""
 
 
 def test_an_empty_queue_and_one_that_waits():

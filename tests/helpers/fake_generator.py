@@ -144,7 +144,7 @@ class Generator:
     def status(self, job: str, state: str, **more: Any) -> api.JobStatus:
         return api.JobStatus(id=job, state=api.JobState(state), **more)
 
-    def lines(self, job: str) -> list[api.Words]:
+    def lines(self, job: str) -> list[api.ApiModel]:
         pictures = tuple(self.picture(job, n) for n in range(len(self.jobs[job].recipes)))
         return [
             api.StateEvent(job=self.status(job, "queued", position=1)),
@@ -230,7 +230,7 @@ class Generator:
     async def _events(self, request: web.Request) -> web.StreamResponse:
         return await self.stream(request, self.lines(request.match_info["job"]))
 
-    async def stream(self, request: web.Request, lines: list[api.Words]) -> web.StreamResponse:
+    async def stream(self, request: web.Request, lines: list[api.ApiModel]) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
         for line in lines:
@@ -244,7 +244,7 @@ class Generator:
         return answer
 
 
-def _json(words: api.Words, status: int = 200) -> web.Response:
+def _json(words: api.ApiModel, status: int = 200) -> web.Response:
     return web.Response(text=words.model_dump_json(), content_type="application/json", status=status)
 
 

@@ -2,16 +2,16 @@
 
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from logging import Logger
 from math import ceil
 
 from ..generator.client import GeneratorClient
 from ..generator.errors import GeneratorError
-from ..generator.types import read_capabilities
 from ..generator.watch import GeneratorWatch
 from ..jobs.job import SEED_CHOICES, JobState, job_id
+from ..jobs.picture_tables import MAX_WANTED_WORDS
 from ..jobs.runner import UNEXPECTED, JobRunner
 from ..jobs.store import Store
 from ..language import Command, EaselCommand, brief, nearest, quoted
@@ -24,7 +24,7 @@ from ..sending.send_queue import NotSent, Priority
 from ..sending.sent_once import SentOnce
 from . import help
 from .draw import DAY_MS, DrawCommands
-from .find import found_text, matching, nobody_text, people_called, read_wanted
+from .find import MAX_FOUND, TOO_MANY_WORDS, Wanted, found_text, nobody_text, people_called, read_wanted
 from .queue import queue_text
 from .status import models_text, status_text
 from .styles import Styles
@@ -127,27 +127,26 @@ class EaselCommands:
             asked = await self._store.open_jobs_of(message.room_id, message.reply_to)
             jobs = [job for job in asked if await self._ownership.may_change_job(job, message.sender)]
         else:
-            own = [job for job in await self._store.open_jobs() if job.message.sender == message.sender]
-            jobs = [job for job in own if job.message.room_id == message.room_id]
+            jobs = await self._store.open_jobs_in(message.room_id, message.sender)
             jobs = jobs if words == ("all",) else jobs[-1:]
         cancelled = [job for job in jobs if await self._runner.end(job, JobState.CANCELLED)]
         if not cancelled:
             return "There is nothing of yours here to cancel."
-        return f"Cancelled: {'; '.join(brief(job.words) for job in cancelled)}"
+        return f"Cancelled: {'; '.join(brief(job.title) for job in cancelled)}"
 
     async def _models(self, message: Message, words: tuple[str, ...]) -> str:
-        return models_text(await self._store.last_capabilities())
+        return models_text(await self._store.capabilities())
 
     async def _status(self, message: Message, words: tuple[str, ...]) -> str:
         today = await self._store.jobs_since(int(time.time() * 1000) - DAY_MS)
         try:
             health = await self._generator.health()
-            _, answer = await self._generator.capabilities()
+            known, answer = await self._generator.capabilities()
         except GeneratorError as error:
             self._log.info(f"The generator gave no status: {error!r}, {error.__cause__!r}")
-            return status_text(str(error), await self._store.last_capabilities(), today, self._version)
+            return status_text(str(error), await self._store.capabilities(), today, self._version)
         await self._store.keep_capabilities(answer)
-        return status_text(health, answer, today, self._version)
+        return status_text(health, known, today, self._version)
 
     async def _style(self, message: Message, words: tuple[str, ...]) -> str:
         match words:
@@ -165,22 +164,33 @@ class EaselCommands:
         if not words:
             return help.FIND
         wanted, people = read_wanted(" ".join(words)), None
-        pictures = await self._store.drawn_in(message.room_id)
         if wanted.by is not None:
             names = await self._homeserver.display_names(message.room_id)
-            people = people_called(wanted.by, {picture.sender for picture in pictures}, names)
+            people = people_called(wanted.by, await self._store.people_with_pictures(message.room_id), names)
             if not people:
                 return nobody_text(wanted.by)
-        return found_text(matching(pictures, wanted, people), message)
+        return await self._found(message, wanted, people)
 
     async def _history(self, message: Message, words: tuple[str, ...]) -> str:
-        pictures = await self._store.drawn_in(message.room_id)
-        return found_text(matching(pictures, read_wanted(" ".join(words)), {message.sender}), message)
+        return await self._found(message, read_wanted(" ".join(words)), {message.sender})
+
+    async def _found(self, message: Message, wanted: Wanted, senders: Collection[str] | None) -> str:
+        if len(wanted.words) > MAX_WANTED_WORDS:
+            return TOO_MANY_WORDS
+        found = await self._store.find_pictures(
+            message.room_id,
+            words=wanted.words,
+            model=wanted.model or "",
+            is_favourite=wanted.is_favourite,
+            senders=senders,
+            limit=MAX_FOUND,
+        )
+        return found_text(found, message)
 
     async def _style_sheets(self, message: Message, subject: str) -> str:
         """One subject in all of the room's styles, on as many sheets as they need."""
         names = sorted(await self._styles.of_room(message.room_id))
-        known = read_capabilities(await self._store.last_capabilities())
+        known = await self._store.capabilities()
         sheets = ceil(len(names) / (known.limits.max_recipes_per_job if known else MAX_ON_A_SHEET))
         # To compare all of them they have the same seed.
         seed = secrets.randbelow(SEED_CHOICES)

@@ -1,14 +1,12 @@
-"""What ``!easel find`` and ``!easel history`` look for, and how they tell what they found. Pure.
-
-Rooms are walls: whoever asks gives it one room's pictures only.
-"""
+"""What ``!easel find`` and ``!easel history`` look for, and how they show what they found. Pure."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
 
+from ..jobs.picture_tables import MAX_WANTED_WORDS, DrawnPicture, Found
 from ..language import brief, quoted
 from ..language.phones import straight_quotes
 from ..room.messages import Message
@@ -17,19 +15,9 @@ from ..room.reactions import FAVOURITE, plain_emoji
 # As many as one looks at on a phone, each with its link.
 MAX_FOUND = 5
 
+TOO_MANY_WORDS = f"I look for at most {MAX_WANTED_WORDS} words at once."
+
 _FILTER = re.compile(r'(?<!\S)(?P<what>by|model):[ ]*(?:"(?P<quoted>[^"]*)"|(?P<word>\S+))', re.IGNORECASE)
-
-
-@dataclass(frozen=True, kw_only=True)
-class DrawnPicture:
-    """A picture that is in the room. ``event_id`` is that of its message, or of the sheet that it is on."""
-
-    event_id: str
-    prompt: str
-    model: str
-    sender: str
-    received_ms: int
-    is_favourite: bool
 
 
 @dataclass(frozen=True)
@@ -66,31 +54,13 @@ def people_called(name: str, senders: Collection[str], display_names: Mapping[st
     return {sender for sender in senders if wanted in names(sender)}
 
 
-def matching(pictures: Sequence[DrawnPicture], wanted: Wanted, people: set[str] | None) -> list[DrawnPicture]:
-    """Those that are all of it, in their order, and of each message one. ``people`` are those who are meant, or all.
-
-    A word is found at the start of one: ``hat`` in ``hats``, but not in ``chat``.
-    """
-    patterns = [re.compile(rf"(?<!\w){re.escape(word)}", re.IGNORECASE) for word in wanted.words]
-    found: dict[str, DrawnPicture] = {}
-    for picture in pictures:
-        if (
-            (people is None or picture.sender in people)
-            and (wanted.model is None or picture.model.casefold() == wanted.model.casefold())
-            and (picture.is_favourite or not wanted.is_favourite)
-            and all(pattern.search(picture.prompt) for pattern in patterns)
-        ):
-            found.setdefault(picture.event_id, picture)
-    return list(found.values())
-
-
-def found_text(found: Sequence[DrawnPicture], asked: Message) -> str:
-    """The first of them with their links, in the order in which they come: the newest first."""
-    if not found:
+def found_text(found: Found, asked: Message) -> str:
+    """The pictures with their links, the newest first."""
+    if not found.pictures:
         return "There is no such picture in this room. Each word must be in its prompt."
-    shown = found[:MAX_FOUND]
-    heading = f"The {len(shown)} newest of {len(found)}:" if len(found) > len(shown) else f"Found {len(found)}:"
-    return "\n".join([heading, *(_told(picture, asked) for picture in shown)])
+    shown = len(found.pictures)
+    heading = f"The {shown} newest of {found.number}:" if found.number > shown else f"Found {shown}:"
+    return "\n".join([heading, *(_told(picture, asked) for picture in found.pictures)])
 
 
 def nobody_text(name: str) -> str:

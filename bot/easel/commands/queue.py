@@ -19,7 +19,7 @@ def queue_text(jobs: Sequence[Job], outlooks: Mapping[str, Outlook], *, room_id:
     for number, (_, job) in enumerate(ordered[:MAX_LISTED], start=1):
         outlook = outlooks.get(job.id, Outlook())
         here = job.message.room_id == room_id
-        name = f"{job.message.sender}: {brief(job.words)}" if here else "someone in another room"
+        name = f"{job.message.sender}: {brief(job.title)}" if here else "someone in another room"
         lines.append(f"{number}. {name}{_when(outlook)}")
     if len(ordered) > MAX_LISTED:
         lines.append(f"… and {len(ordered) - MAX_LISTED} more.")

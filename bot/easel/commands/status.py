@@ -1,6 +1,6 @@
 """The answer to ``!easel status``. Pure."""
 
-from ..generator.types import Health, ModelCard, read_capabilities
+from ..generator.types import Capabilities, Health, ModelCard
 
 STATES = {
     "ready": "is ready",
@@ -11,10 +11,11 @@ STATES = {
 }
 
 
-def status_text(generator: Health | str, capabilities: str | None, jobs_today: int, version: str) -> str:
-    """``generator`` is its health, or the sentence that says why it has none; ``capabilities`` its last answer;
-    ``jobs_today`` how many were drawn within a day."""
-    known = read_capabilities(capabilities)
+def status_text(generator: Health | str, known: Capabilities | None, jobs_today: int, version: str) -> str:
+    """``generator`` is its health, or the sentence that says why it has none; ``known`` what it last said it can do.
+
+    ``jobs_today`` is how many jobs were drawn within a day.
+    """
     lines = [generator if isinstance(generator, str) else _health(generator)]
     if known is not None:
         models = "; ".join(_model(card, known.default_model) for card in known.models)
@@ -24,9 +25,8 @@ def status_text(generator: Health | str, capabilities: str | None, jobs_today: i
     return "\n".join((*lines, f"I am version {version}{theirs}."))
 
 
-def models_text(capabilities: str | None) -> str:
+def models_text(known: Capabilities | None) -> str:
     """The answer to ``!easel models``."""
-    known = read_capabilities(capabilities)
     if known is None:
         return "I have not met the generator yet. Draw something, and then I know its models."
     return "\n".join(f"{_model(card, known.default_model)}: {_told(card)}." for card in known.models)

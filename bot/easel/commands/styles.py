@@ -2,7 +2,8 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from ..jobs.store import Store, Style
+from ..jobs.store import Store
+from ..jobs.style_table import Style
 from ..language import ParseError, nearest, quoted, read_style
 from ..room.messages import Message
 from .starter_styles import STARTER_STYLES

@@ -79,14 +79,17 @@ class GeneratorClient:
     def __init__(self, server: Server, version: str) -> None:
         """``version`` is the bot's own."""
         self.server, self._version = server, version
+        self._last: tuple[Capabilities, str] | None = None
         self.silence_s: float = SILENCE_S
 
     async def capabilities(self) -> tuple[Capabilities, str]:
         """What the generator can do, and the answer as it came, for keeping."""
         text = (await self._ask("GET", "capabilities")).decode(errors="replace")
-        data = _parsed(text)
-        self._compare_version(data)
-        return _read(Capabilities, data), text
+        if self._last is None or text != self._last[1]:
+            data = _parsed(text)
+            self._compare_version(data)
+            self._last = _read(Capabilities, data), text
+        return self._last
 
     async def health(self) -> Health:
         """How the generator is."""

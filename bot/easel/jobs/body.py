@@ -5,7 +5,7 @@ passed on as it was said, and the generator refuses what it cannot do.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from math import sqrt
 from types import MappingProxyType
 from typing import Any
@@ -18,6 +18,14 @@ NO_PHOTO = "--strength is for drawing from a photo: reply to one, or send one wi
 
 # As much as the generator takes, and more than two lines above a picture show.
 MAX_HEADING_CHARS = 200
+
+
+@dataclass(frozen=True)
+class Draft:
+    """The body of a job as it was accepted; it holds as long as the generator can do what it could do then."""
+
+    body: dict[str, Any]
+    capabilities: Capabilities
 
 
 class CannotAsk(Exception):

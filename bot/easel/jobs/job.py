@@ -2,20 +2,20 @@
 
 import hashlib
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
 from typing import Any
 
-from ..language import Asked, parse_all
+from ..language import Asked
 from ..room.messages import Message
 
-# 192 bits of a hash: enough that no two messages get the same, and within what the generator takes as an id.
+# 192 bits of a hash, so that no two events share one, and within what the generator takes as an id.
 JOB_ID_CHARS = 32
 
 # Seeds that the bot chooses are short, so that one can type them again on a phone.
 SEED_CHOICES = 10**9
+
+NOTHING = Asked(())
 
 
 class JobState(StrEnum):
@@ -34,36 +34,35 @@ class JobState(StrEnum):
 class Job:
     """One ``!draw``, as the database keeps it.
 
-    ``message.body`` is what followed the command, and ``message`` what the answers belong to: of an edited message its
-    first version. ``seed`` is used unless the words name one. ``pictures`` is how many were asked for. ``body`` is what
-    the generator was given, JSON, once it was: asking again must be the same job. ``last_word`` is what the room is
-    still to be told, or was, of a job that ended without a picture. ``received_ms`` is its place in the order of all.
-    ``base`` is the recipe file that the message replies to, whose words then change it. ``styles`` are the words of the
-    ``@names`` in it, as they were when it was said. ``photo`` is the event that brought the picture to draw from.
+    ``asked`` is the request, read once; NOTHING where it could not be read. ``message`` is what answers belong to, of
+    an edited message its first version; its ``body`` is what was typed after the command, for display, and empty where
+    a reaction asks. ``seed`` is used unless the request has one. ``photo`` is the event that brought the picture to
+    draw from. ``body`` is what the generator was given, once it was: asking again must be the same job. ``last_word``
+    is why a job ended without a picture, for the room. ``received_ms`` is its place in the order of all jobs.
+    ``replaces`` is the job that an edit of the message puts this one in the place of.
     """
 
     id: str
     message: Message
+    asked: Asked = NOTHING
     seed: int
-    pictures: int
     received_ms: int
     state: JobState = JobState.OPEN
     last_word: str = ""
     body: dict[str, Any] | None = None
     replaces: str | None = None
-    base: str | None = None
     photo: str | None = None
-    styles: Mapping[str, str] = field(default_factory=dict, hash=False)
-
-    @cached_property
-    def asked(self) -> Asked:
-        """What is asked for. Raises ParseError."""
-        return parse_all(self.message.body, recipe=self.base, styles=self.styles)
 
     @property
-    def words(self) -> str:
-        """What an open job is known by: what was typed, or of a reply what that comes to."""
-        return self.message.body if self.base is None else self.asked.requests[0].slots.joined()
+    def pictures(self) -> int:
+        return self.asked.pictures
+
+    @property
+    def title(self) -> str:
+        """What an open job is known by: what was typed; of a reply or a reaction the prompt that it comes to."""
+        if self.message.body and self.message.reply_to is None:
+            return self.message.body
+        return next((request.slots.joined() for request in self.asked.requests), self.message.body)
 
 
 def job_id(event_id: str) -> str:

@@ -17,7 +17,7 @@ from ..generator.errors import Cancelled, Failed, GeneratorError, NotYet, QueueF
 from ..generator.types import ErrorCode, GeneratorJobState, JobStatus, Picture, Position
 from ..generator.types import Progress as Step
 from ..generator.watch import PAUSE_S, GeneratorWatch
-from ..language import Asked, ParseError
+from ..language import ParseError
 from ..policy.policy import Policy
 from ..room.photos import Photos
 from ..sending.posts import EVENTS_PER_PICTURE, JobPosts
@@ -26,12 +26,14 @@ from ..sending.send_queue import Debt, NotSent, SendQueue
 from ..sending.sent_once import SentOnce
 from ..sending.typing_notices import TypingNotices
 from ..settings import CurrentSettings
-from .body import CannotAsk, with_image
-from .job import Job, JobState
+from .body import CannotAsk, Draft, with_image
+from .job import NOTHING, Job, JobState
 from .store import Store
 from .waiting import Outlook, duration
 
 NOT_BROUGHT = "I could not bring the picture here. maubot's log says why."
+# A request in the database that this version cannot read.
+OTHER_VERSION = "Another version of me was asked for this, and I cannot read what it wrote down. Please ask again."
 UNEXPECTED = "Something went wrong on my side, and maubot's log says what. It may work if you ask again."
 
 
@@ -41,13 +43,13 @@ class Expired(Exception):
 
 @dataclass(frozen=True)
 class Drawing:
-    """A job under way, with what was asked, the sign that shows how far it is, and the events that it owes.
+    """A job under way, with the sign that shows how far it is, and the events that it owes.
 
     ``notes`` are sentences of the room's rules for the captions, known once the generator has the job.
     """
 
     job: Job
-    asked: Asked
+    draft: Draft | None
     sign: ProgressSign
     debt: Debt
     notes: tuple[str, ...] = ()
@@ -90,12 +92,12 @@ class JobRunner:
         await self.stop()
         await self.resume()
 
-    def start(self, job: Job) -> None:
-        """Go on with a job that is in the database, unless it is under way."""
+    def start(self, job: Job, draft: Draft | None = None) -> None:
+        """Go on with a job that is in the database, unless it is under way; ``draft`` is its body, if it is built."""
         if (task := self._tasks.get(job.id)) and not task.done():
             return
         sign = self._signs.setdefault(job.id, ProgressSign(job, self._sent_once, self._settings))
-        self._tasks[job.id] = asyncio.create_task(self._work(job, sign), name=f"job {job.id}")
+        self._tasks[job.id] = asyncio.create_task(self._work(job, draft, sign), name=f"job {job.id}")
 
     async def end(self, job: Job, state: JobState, last_word: str = "") -> bool:
         """End a job from outside, within one step of the generator; whether it was still open."""
@@ -131,10 +133,10 @@ class JobRunner:
 
     # ---- a job's life
 
-    async def _work(self, job: Job, sign: ProgressSign) -> None:
+    async def _work(self, job: Job, draft: Draft | None, sign: ProgressSign) -> None:
         try:
             if job.state is JobState.OPEN:
-                state, last_word = await self._outcome(job, sign)
+                state, last_word = await self._outcome(job, draft, sign)
                 if not await self._store.end_job(job.id, state, last_word):
                     # Somebody ended it in this very moment, and closes it.
                     return
@@ -150,13 +152,15 @@ class JobRunner:
             del self._tasks[job.id], self._signs[job.id]
             self.outlooks.pop(job.id, None)
 
-    async def _outcome(self, job: Job, sign: ProgressSign) -> tuple[JobState, str]:
+    async def _outcome(self, job: Job, draft: Draft | None, sign: ProgressSign) -> tuple[JobState, str]:
         """Draw it. Returns how it ended, and a sentence for the room or an empty one."""
+        if job.asked == NOTHING:
+            return JobState.FAILED, OTHER_VERSION
         try:
             # A picture or a sheet, with what it was drawn from.
             with self._send_queue.owing(EVENTS_PER_PICTURE) as debt:
                 sign.began()
-                await self._draw(Drawing(job, job.asked, sign, debt))
+                await self._draw(Drawing(job, draft, sign, debt))
         except (ParseError, CannotAsk) as error:
             return JobState.FAILED, str(error)
         except GeneratorError as error:
@@ -224,7 +228,10 @@ class JobRunner:
         kept = await self._store.job(job.id)
         body = kept.body if kept else None
         if body is None:
-            body = self._policy.body(job, capabilities)
+            draft = drawing.draft
+            if draft is None or draft.capabilities != capabilities:
+                draft = Draft(self._policy.body(job, capabilities), capabilities)
+            body = draft.body
             if job.photo is not None:
                 body = with_image(body, await self._sent_photo(job.message.room_id, job.photo))
             await self._store.keep_body(job.id, body)
@@ -277,7 +284,7 @@ class JobRunner:
 
     async def _bring(self, drawing: Drawing) -> None:
         job, reasons = drawing.job, list[str]()
-        notes = (*drawing.asked.notes, *drawing.notes)
+        notes = (*job.asked.notes, *drawing.notes)
         has_sheet = job.body is not None and "sheet" in job.body
         async with aclosing(self._generator.follow(job.id)) as events:
             async for event in events:
@@ -295,7 +302,7 @@ class JobRunner:
                             for picture in event.pictures:
                                 await self._posts.picture(job, picture, notes, drawing.debt)
                         elif event.state is GeneratorJobState.DONE:
-                            await self._posts.sheet(job, drawing.asked, event.pictures, notes, drawing.debt)
+                            await self._posts.sheet(job, job.asked, event.pictures, notes, drawing.debt)
                         if event.state is GeneratorJobState.FAILED:
                             raise Failed(event.error.message if event.error else None)
                         if event.state is GeneratorJobState.CANCELLED:

@@ -5,11 +5,12 @@ Pure: knows no Matrix, no network and no generator, and raises nothing but ``Par
 
 from .commands import Command, DrawCommand, EaselCommand, read_command
 from .flags import FLAGS, Flag, Kind
-from .parse import parse_all, parse_draw
+from .parse import parse_all, parse_draw, parse_recipe
+from .redraw import larger, larger_size, unchanged, with_another_seed, with_other_seeds
 from .request import SLOTS, Asked, DrawRequest, EarlierFacts, Slots
 from .sentences import ParseError, brief, nearest, quoted
 from .styles import read_style, style_names
-from .written import as_command, larger, larger_size, with_seed
+from .written import as_command
 
 __all__ = [
     "FLAGS",
@@ -31,9 +32,12 @@ __all__ = [
     "nearest",
     "parse_all",
     "parse_draw",
+    "parse_recipe",
     "quoted",
     "read_command",
     "read_style",
     "style_names",
-    "with_seed",
+    "unchanged",
+    "with_another_seed",
+    "with_other_seeds",
 ]

@@ -7,10 +7,10 @@ from types import MappingProxyType
 
 from .a1111 import is_a1111, parse_a1111
 from .chat import parse_changes, parse_chat
-from .lists import expand
+from .lists import MAX_PICTURES, expand
 from .phones import DASHES, straight_quotes
 from .recipes import read_recipe
-from .refine import differences, refined
+from .refine import refined
 from .request import Asked, DrawRequest
 from .sentences import ParseError
 from .structured import read_json_start, read_yaml
@@ -29,14 +29,17 @@ _FLAG_LINE = re.compile(rf"^[{DASHES}]++[^\W\d_]", re.MULTILINE)
 
 
 def parse_all(text: str, *, recipe: str | None = None, styles: Mapping[str, str] = MappingProxyType({})) -> Asked:
-    """The same for a text with lists, a request for each picture, and with ``styles`` by their ``@names``.
+    """Read what follows ``!draw``: a request for each choice from its lists, with ``styles`` for their ``@names``.
 
-    Raises ParseError.
+    ``recipe`` is the file that the message replies to. Raises ParseError.
     """
     _check_length(text)
     found = expand(text)
     requests = tuple(parse_draw(with_styles(cell.text, styles), recipe=recipe) for cell in found.cells)
-    return Asked(requests, tuple(cell.headings for cell in found.cells), found.sizes)
+    asked = Asked(requests, tuple(cell.headings for cell in found.cells), found.sizes)
+    if asked.pictures > MAX_PICTURES:
+        raise ParseError(f"That makes {asked.pictures} pictures, and {MAX_PICTURES} is far too many already.")
+    return asked
 
 
 def parse_draw(text: str, *, recipe: str | None = None) -> DrawRequest:
@@ -53,10 +56,7 @@ def parse_draw(text: str, *, recipe: str | None = None) -> DrawRequest:
     elif recipe is None or _is_recipe(text):
         request = _parse_bare(text)
     else:
-        before = parse_recipe(recipe)
-        request = refined(before, parse_changes(text))
-        if changed := differences(before, request):
-            notes = (*notes, f"Changed: {changed}")
+        request = refined(parse_recipe(recipe), parse_changes(text))
     if not request.slots:
         raise ParseError("There is nothing to draw yet. Say what should be in the picture, such as !draw otter.")
     return replace(request, notes=notes + request.notes)

@@ -15,8 +15,9 @@ def refined(recipe: DrawRequest, changes: Changes) -> DrawRequest:
     """The recipe with a slot or field replaced where the reply says it, and with single terms added and taken away.
 
     The seed stays unless another is said. Another model draws with settings of its own: those of the recipe were for
-    its model. Raises ParseError for a term that is to go and is not there.
+    its model. A note says what changed. Raises ParseError for a term that is to go and is not there.
     """
+    before = recipe
     if changes.said.model not in (None, recipe.model):
         recipe = replace(recipe, steps=None, guidance_scale=None, sampler=None, size=None)
     said = replace(changes.said, no=tuple(term for term in changes.said.no if not _is_left_out(recipe, term)))
@@ -26,10 +27,11 @@ def refined(recipe: DrawRequest, changes: Changes) -> DrawRequest:
     request = replace(recipe, theme=theme, seed=seed, facts=None).changed_by(said)
     for change in changes.terms:
         request = _added(request, change) if change.is_added else _taken_away(request, change)
-    return request
+    changed = _differences(before, request)
+    return replace(request, notes=(f"Changed: {changed}", *request.notes)) if changed else request
 
 
-def differences(before: DrawRequest, after: DrawRequest) -> str:
+def _differences(before: DrawRequest, after: DrawRequest) -> str:
     """What is another in the second request, on one line: ``outfit +scarf −boots · steps 30``; "" if nothing is."""
     parts = []
     for slot in SLOTS:

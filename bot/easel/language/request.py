@@ -82,7 +82,7 @@ class DrawRequest:
 class Asked:
     """Everything that one ``!draw`` asks for: a request for each choice from its lists, the last list varying first.
 
-    ``headings`` are those of each request, one for each list; ``sizes`` are the lists' own.
+    ``headings`` has for each request its heading in each list, ``sizes`` has each list's number of choices.
     """
 
     requests: tuple[DrawRequest, ...]
@@ -95,12 +95,12 @@ class Asked:
 
     @property
     def seed(self) -> int | None:
-        """That of the first picture, if it was said."""
-        return self.requests[0].seed
+        """The seed of the first picture, where it was said."""
+        return next((request.seed for request in self.requests), None)
 
     @property
     def image(self) -> str | None:
-        """What a recipe among the words was drawn from."""
+        """The photo that a pasted recipe was drawn from."""
         return next((request.image for request in self.requests if request.image), None)
 
     @property

@@ -1,8 +1,7 @@
 """Finds what a message replies to: a recipe, in the database or among the events of its own room, or a photo there."""
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..jobs.store import Store
 from ..language import ParseError
@@ -32,14 +31,10 @@ _SUFFIXES = (".yml", ".yaml")
 
 @dataclass(frozen=True)
 class Replied:
-    """The text of a recipe file, or the event of a photo; neither if the message replies to something else.
-
-    ``styles`` are the prompts behind ``@names`` as they were when the picture was drawn.
-    """
+    """The text of a recipe file, or the event of a photo; neither if the message replies to something else."""
 
     recipe: str | None = None
     photo: str | None = None
-    styles: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 class Replies:

@@ -18,7 +18,6 @@ from mautrix.types import (
 from ..commands.draw import DrawCommands
 from ..commands.easel import EaselCommands
 from ..commands.reactions import ReactionCommands
-from ..jobs.job import JobState
 from ..jobs.store import Store
 from ..language import DrawCommand, read_command
 from ..policy.permissions import Permissions
@@ -27,7 +26,7 @@ from ..sending.send_queue import NotSent
 from ..settings import CurrentSettings
 from .catching_up import Start
 from .messages import Message, SeenEncrypted, edited_event, read_message
-from .reactions import AGAIN, CANCEL, COPY, FAVOURITE, LARGER, REMOVE, read_reaction
+from .reactions import CANCEL, SLOW, SOON, read_reaction
 
 # A message takes a moment to arrive, longer from another homeserver or after a hiccup of one's own.
 COMES_WITHIN_S = 60
@@ -63,10 +62,9 @@ class Routing:
         if isinstance(event, MessageEvent):
             await self._read_message(event)
         elif isinstance(event, ReactionEvent) and event.sender != self._own_id:
-            await self._press(event)
+            await self._react(event)
         elif isinstance(event, RedactionEvent):
-            await self._reaction_commands.cancel(event.room_id, event.redacts, by=event.sender, state=JobState.DELETED)
-            await self._reaction_commands.taken_back(event.room_id, event.redacts)
+            await self._reaction_commands.deleted(event.room_id, event.redacts, by=event.sender)
         elif isinstance(event, StateEvent) and isinstance(event.content, MemberStateEventContent):
             await self._follow_member(event, event.content.membership)
 
@@ -75,28 +73,18 @@ class Routing:
         if not self._is_old(event):
             await self._easel_commands.could_not_read(event.room_id, event.event_id)
 
-    async def _press(self, event: ReactionEvent) -> None:
-        """A reaction, on one of our events or on a command. What draws or answers is left when it is old."""
-        key, number = read_reaction(event.content.relates_to.key)
-        room_id, target, by = event.room_id, event.content.relates_to.event_id, event.sender
-        if not target or key not in (CANCEL, *self._settings().reactions):
+    async def _react(self, event: ReactionEvent) -> None:
+        """A reaction, on one of our events or on a command."""
+        reaction = read_reaction(event)
+        if reaction is None or reaction.key not in (CANCEL, *self._settings().reactions):
             return
-        if key == CANCEL:
-            await self._reaction_commands.cancel(room_id, target, by=by)
-        elif key == REMOVE:
-            self._start(self._reaction_commands.remove(room_id, target, by=by), f"removal of {target}")
-        elif key == FAVOURITE:
-            await self._reaction_commands.favour(room_id, target, event.event_id)
-        elif self._is_old(event):
+        if reaction.key in SOON and self._is_old(event):
             return
-        elif key == AGAIN:
-            await self._reaction_commands.again(room_id, target, event.event_id, by=by)
-        elif key == LARGER:
-            await self._reaction_commands.larger(room_id, target, event.event_id, by=by)
-        elif key == COPY:
-            self._start(self._reaction_commands.copy(room_id, target, event.event_id, by=by), f"command of {target}")
+        work = self._reaction_commands.react(reaction)
+        if reaction.key in SLOW:
+            self._start(work, f"reaction {reaction.event_id}")
         else:
-            await self._reaction_commands.pick(room_id, target, number - 1, event.event_id, by=by)
+            await work
 
     async def _follow_member(self, event: StateEvent, membership: Membership) -> None:
         user_id = str(event.state_key)

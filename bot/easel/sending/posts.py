@@ -6,12 +6,11 @@ from typing import Any
 
 from ..generator.client import GeneratorClient
 from ..generator.errors import NotYet
-from ..generator.types import ImageFile, JobStatus, Picture, Position, read_capabilities
+from ..generator.types import ImageFile, JobStatus, Picture, Position
 from ..jobs.job import Job
 from ..jobs.store import Store
 from ..jobs.waiting import away_text, in_turns, waiting_text
-from ..language import Asked, ParseError, larger_size
-from ..language.parse import parse_recipe
+from ..language import Asked, ParseError, larger_size, parse_recipe
 from ..room.reactions import LARGER, OFFERED
 from ..settings import CurrentSettings, Offer
 from .captions import caption, sheet_caption
@@ -110,7 +109,7 @@ class JobPosts:
 
     async def _can_be_larger(self, job: Job) -> bool:
         """Whether its model draws the job's picture larger."""
-        known, recipe = read_capabilities(await self._store.last_capabilities()), await self._store.recipe(job.id, 0)
+        known, recipe = await self._store.capabilities(), await self._store.recipe(job.id, 0)
         if known is None or recipe is None:
             return False
         try:

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from ..jobs.store import Posted, Store
+from ..jobs.event_tables import Posted
+from ..jobs.store import Store
 from .content import EventKind, mark
 from .send_queue import NotSent, Outgoing, Priority, SendQueue
 

@@ -1,0 +1,69 @@
+"""Which events the bot sent for its jobs, and up to which event it has read each room."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from .tables import Tables
+
+
+@dataclass(frozen=True)
+class Posted:
+    """An event of ours; ``event_id`` is None from before it is sent until it is known to have been."""
+
+    txn_id: str
+    job: str
+    room_id: str
+    kind: str
+    n: int
+    event_id: str | None
+
+
+class EventTables(Tables):
+    """The tables ``posted`` and ``handled``."""
+
+    async def will_post(self, posted: Posted) -> None:
+        """An event is about to be sent."""
+        await self._database.execute(
+            "INSERT INTO posted (txn_id, job, room_id, kind, n) VALUES ($1, $2, $3, $4, $5) "
+            "ON CONFLICT (txn_id) DO NOTHING",
+            posted.txn_id,
+            posted.job,
+            posted.room_id,
+            posted.kind,
+            posted.n,
+        )
+
+    async def was_posted(self, txn_id: str, event_id: str) -> None:
+        await self._database.execute("UPDATE posted SET event_id = $2 WHERE txn_id = $1", txn_id, event_id)
+
+    async def was_not_posted(self, txn_id: str) -> None:
+        await self._database.execute("DELETE FROM posted WHERE txn_id = $1", txn_id)
+
+    async def posted(self, txn_id: str) -> Posted | None:
+        row = await self._database.fetchrow("SELECT * FROM posted WHERE txn_id = $1", txn_id)
+        return _posted(row) if row else None
+
+    async def posted_as(self, event_id: str) -> Posted | None:
+        """What that event of ours is."""
+        row = await self._database.fetchrow("SELECT * FROM posted WHERE event_id = $1", event_id)
+        return _posted(row) if row else None
+
+    async def all_posted(self, job_id: str) -> list[Posted]:
+        return [_posted(row) for row in await self._database.fetch("SELECT * FROM posted WHERE job = $1", job_id)]
+
+    async def handled(self, room_id: str, event_id: str) -> None:
+        """Everything in the room up to that event has been seen to."""
+        await self._database.execute(
+            "INSERT INTO handled (room_id, event_id) VALUES ($1, $2) "
+            "ON CONFLICT (room_id) DO UPDATE SET event_id = excluded.event_id",
+            room_id,
+            event_id,
+        )
+
+    async def last_handled(self, room_id: str) -> str | None:
+        event_id: str | None = await self._database.fetchval("SELECT event_id FROM handled WHERE room_id = $1", room_id)
+        return event_id
+
+
+def _posted(row: Any) -> Posted:
+    return Posted(row["txn_id"], row["job"], row["room_id"], row["kind"], row["n"], row["event_id"])

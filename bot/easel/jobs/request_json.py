@@ -1,0 +1,48 @@
+"""A request as JSON, as the database keeps it: what was not said is left out.
+
+So a request from before a field existed is read as it was meant. A field that changes its meaning needs a new name.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from ..language import Asked, DrawRequest, EarlierFacts, ParseError, Slots
+
+
+class UnknownRequest(Exception):
+    """Another version of Easel wrote the request: it has fields that this one does not know, or lacks some."""
+
+
+def request_to_json(asked: Asked) -> str:
+    return json.dumps(_said(asked))
+
+
+def request_from_json(text: str) -> Asked:
+    """Raises UnknownRequest: a part of a request would be another picture."""
+    try:
+        asked = _frozen(json.loads(text))
+        return Asked(**{**asked, "requests": tuple(map(_draw_request, asked["requests"]))})
+    except (ParseError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UnknownRequest from error
+
+
+def _draw_request(said: Mapping[str, Any]) -> DrawRequest:
+    nested = {"slots": Slots, "facts": EarlierFacts}
+    return DrawRequest(**{key: nested[key](**value) if key in nested else value for key, value in said.items()})
+
+
+def _said(value: Any) -> Any:
+    """A dataclass as an object of the fields that differ from their defaults."""
+    if is_dataclass(value):
+        items = ((field, getattr(value, field.name)) for field in fields(value))
+        return {field.name: _said(item) for field, item in items if item != field.default}
+    return [_said(item) for item in value] if isinstance(value, tuple) else value
+
+
+def _frozen(value: Any) -> Any:
+    """JSON with a tuple for each list."""
+    if isinstance(value, dict):
+        return {key: _frozen(item) for key, item in value.items()}
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value

@@ -1,0 +1,37 @@
+"""The words that a room has given names."""
+
+from dataclasses import dataclass
+
+from .tables import Tables
+
+
+@dataclass(frozen=True)
+class Style:
+    """Terms that a room has given a name."""
+
+    name: str
+    words: str
+    made_by: str
+
+
+class StyleTable(Tables):
+    """The table ``style``."""
+
+    async def styles(self, room_id: str) -> list[Style]:
+        """A room's own, by name."""
+        rows = await self._database.fetch("SELECT * FROM style WHERE room_id = $1 ORDER BY name", room_id)
+        return [Style(row["name"], row["words"], row["made_by"]) for row in rows]
+
+    async def keep_style(self, room_id: str, style: Style) -> None:
+        """Under its name, in place of another."""
+        await self._database.execute(
+            "INSERT INTO style (room_id, name, words, made_by) VALUES ($1, $2, $3, $4) "
+            "ON CONFLICT (room_id, name) DO UPDATE SET words = excluded.words, made_by = excluded.made_by",
+            room_id,
+            style.name,
+            style.words,
+            style.made_by,
+        )
+
+    async def forget_style(self, room_id: str, name: str) -> None:
+        await self._database.execute("DELETE FROM style WHERE room_id = $1 AND name = $2", room_id, name)
