@@ -55,22 +55,33 @@ async def test_what_is_under_way_goes_over_to_another_generator_with_the_seed_th
     drawn.set()
 
 
-async def test_a_command_that_is_being_read_while_settings_change_is_drawn_once_and_owned(
-    drawing_room, homeserver, generator, plugin, maubot_plugin_config_dict
+async def test_a_command_that_is_being_read_while_settings_change_is_drawn_and_ends_with_the_plugin(
+    drawing_room, homeserver, generator, plugin, drawn, maubot_plugin_config_dict
 ):
-    # The bot asks the homeserver about a room that it does not know yet, and waits for the answer.
+    event_id = await drawing_room.say("good morning")
+    content = {"msgtype": "m.text", "body": "good morning"}
+    homeserver.history["!kitchen:example.com"] = [
+        {
+            "type": "m.room.message",
+            "event_id": event_id,
+            "sender": "@ada:example.com",
+            "origin_server_ts": 1,
+            "content": content,
+        }
+    ]
+    # The homeserver is slow to bring the message that the command replies to.
+    await drawing_room.say("!draw owl")
     homeserver.in_silence.add("!kitchen:example.com")
-    said = asyncio.create_task(drawing_room.say("!draw otter"))
+    reply = {"m.relates_to": {"m.in_reply_to": {"event_id": event_id}}}
+    said = asyncio.create_task(drawing_room.say("!draw otter", **reply))
     await asyncio.sleep(0.1)
-    maubot_plugin_config_dict["progress"] = "off"
+    maubot_plugin_config_dict["wait_hours"] = 1
     await plugin.on_external_config_update()
     homeserver.in_silence.clear()
     async with homeserver.news:
         homeserver.news.notify_all()
     await said
-    await homeserver.files()
-    assert len(generator.jobs) == 1
-    assert [event.kind for event in homeserver.events][:2] == ["picture", "recipe"]
+    await homeserver.until(lambda: len(generator.jobs) == 2)
     await plugin.internal_stop()
     assert our_tasks() == []
 

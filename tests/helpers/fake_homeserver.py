@@ -177,6 +177,7 @@ class Homeserver:
         return web.json_response({"joined_rooms": list(self.history)})
 
     async def _event(self, request: web.Request) -> web.Response:
+        await self._stay_silent(request.match_info["room"])
         for event in self.history.get(request.match_info["room"], []):
             if event["event_id"] == request.match_info["event"]:
                 return web.json_response(event)
