@@ -1,4 +1,4 @@
-"""What is said of waiting: places, times, the queue. Pure."""
+"""Sentences about waiting: places, times, the queue. Pure."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -45,13 +45,13 @@ def in_turns(jobs: Sequence[Job]) -> list[Job]:
 
 
 def waiting_text(position: int, eta_s: float | None) -> str:
-    """What is told to someone whose picture will take a while."""
+    """The sentence for someone whose picture will take a while."""
     place = "You are next." if position == 1 else f"You are {ordinal(position)} in the queue."
     return place if eta_s is None else f"{place} Your picture should be here in {duration(eta_s)}."
 
 
 def away_text(reason: str, until: str, place: int) -> str:
-    """What is told once to someone whose job has to wait for the generator."""
+    """The sentence for someone whose job has to wait for the generator."""
     return f"{reason} I'll draw it when {until}, you are {ordinal(place)}."
 
 
