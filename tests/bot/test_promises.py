@@ -9,6 +9,8 @@ import pytest
 from bot.easel.jobs.job import job_id
 from bot.easel.jobs.runner import OTHER_VERSION
 from bot.easel.room import history
+from generator.api import types as api
+from tests.helpers.fake_generator import capabilities, card
 
 ROOM = "!kitchen:example.com"
 
@@ -109,6 +111,24 @@ async def test_a_request_of_another_version_is_not_drawn_in_part(
     await room.say("!draw owl")
     await homeserver.files()
     assert len(generator.jobs) == 1
+
+
+async def test_what_waited_is_drawn_as_the_generator_can_by_then(
+    drawing_room, homeserver, generator, serve, socket, plugin
+):
+    await drawing_room.say("!draw otter --size portrait")
+    await homeserver.files()
+    await serve.stop_unix(socket)
+    for text in ("!draw owl --size portrait", "!draw fox --model new --size portrait"):
+        await drawing_room.say(text)
+    await homeserver.answers(2)
+    sizes = {**card().sizes, "portrait": api.Size(width=512, height=640)}
+    cards = [card().model_copy(update={"name": name, "sizes": sizes}) for name in ("ssd-1b", "new")]
+    generator.capabilities = capabilities("0.1.0", *cards)
+    await serve.unix(generator.app(), socket)
+    await homeserver.files(3)
+    drawn = [(recipe.model, recipe.width, recipe.height) for job in generator.jobs.values() for recipe in job.recipes]
+    assert drawn == [("ssd-1b", 640, 896), ("ssd-1b", 512, 640), ("new", 512, 640)]
 
 
 async def test_a_refusal_that_was_not_told_is_told_after_a_restart(room, homeserver, plugin, restart):

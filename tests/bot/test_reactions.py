@@ -8,6 +8,7 @@ from aiohttp import web
 
 from bot.easel.commands.draw import UNREAD_RECIPE
 from bot.easel.jobs.job import job_id
+from bot.easel.jobs.runner import OTHER_VERSION
 from bot.easel.room import replies
 
 BOB = "@bob:example.com"
@@ -353,6 +354,15 @@ async def test_a_reaction_to_a_recipe_that_cannot_be_read_says_why(drawing_room,
     picture = f"$sent-{(await homeserver.marked('picture')).txn_id}"
     await react(drawing_room, picture, "⬆️")
     assert await homeserver.answer() == "That recipe does not say how large its picture is."
+    assert len(generator.jobs) == 1
+
+
+async def test_a_sheet_of_another_version_is_not_drawn_again_in_part(drawing_room, homeserver, generator, plugin):
+    await drawing_room.say("!draw otter -n 2")
+    sheet = f"$sent-{(await homeserver.marked('sheet')).txn_id}"
+    await plugin.database.execute("UPDATE job SET request = '{}'")
+    await react(drawing_room, sheet, "🎲")
+    assert (await homeserver.answers(2))[-1].content["body"] == OTHER_VERSION
     assert len(generator.jobs) == 1
 
 

@@ -11,8 +11,8 @@ from ..generator.client import GeneratorClient
 from ..generator.errors import GeneratorError
 from ..generator.watch import GeneratorWatch
 from ..jobs.body import CannotAsk, Draft
-from ..jobs.job import SEED_CHOICES, Job, JobState, job_id
-from ..jobs.runner import UNEXPECTED, JobRunner
+from ..jobs.job import NOTHING, SEED_CHOICES, Job, JobState, job_id
+from ..jobs.runner import OTHER_VERSION, UNEXPECTED, JobRunner
 from ..jobs.store import Store
 from ..language import Asked, Command, DrawCommand, ParseError, parse_all, style_names
 from ..policy.permissions import Permissions
@@ -156,6 +156,8 @@ class DrawCommands:
 
     async def _judged(self, job: Job) -> tuple[Job, Draft | None]:
         """The job as it is accepted, with its body if the generator was met before. Raises CannotAsk, ParseError."""
+        if job.asked == NOTHING:
+            raise CannotAsk(OTHER_VERSION)
         job = replace(job, photo=job.photo or await self._photo_of_recipe(job))
         sender, room_id = job.message.sender, job.message.room_id
         if refusal := self._permissions.refusal(sender, room_id) or await self._too_many(job):
@@ -189,6 +191,6 @@ class DrawCommands:
 
 
 def _seed_of(job: Job) -> int:
-    """The seed of a job's first picture: what was said, if it can be one, else the bot's choice."""
-    said = job.asked.seed
-    return job.seed if said is None or not 0 <= said <= MAX_SEED_KEPT else said
+    """The seed of a job's first picture: the request's, if the database can hold it, else the bot's choice."""
+    seed = job.asked.seed
+    return job.seed if seed is None or not 0 <= seed <= MAX_SEED_KEPT else seed

@@ -1,7 +1,7 @@
 """From what was asked to the body of ``PUT /v1/jobs/{id}``. Pure: knows neither the network nor Matrix.
 
 It computes only what the bot must: sizes from names and ratios, terms added to a default, seeds. Everything else is
-passed on as it was said, and the generator refuses what it cannot do.
+passed on unchanged, and the generator refuses what it cannot do.
 """
 
 from collections.abc import Sequence
@@ -100,7 +100,7 @@ def _sheet(headings: Sequence[tuple[str, ...]], sizes: Sequence[int]) -> dict[st
 
 
 def _recipe(request: DrawRequest, capabilities: Capabilities) -> dict[str, Any]:
-    """What was said, but for slots and seed."""
+    """A request as the generator reads it, without slots and seed."""
     card = capabilities.card(request.model)
     recipe = {
         "negative_prompt": _negative_prompt(request, card),

@@ -15,7 +15,8 @@ JOB_ID_CHARS = 32
 # Seeds that the bot chooses are short, so that one can type them again on a phone.
 SEED_CHOICES = 10**9
 
-NOTHING = Asked(())
+# What could not be read.
+NOTHING = Asked((), ())
 
 
 class JobState(StrEnum):

@@ -38,7 +38,7 @@ class PictureTables(Tables):
     """The tables ``recipe``, ``favourite`` and ``image``."""
 
     async def keep_recipe(self, job_id: str, n: int, text: str, *, prompt: str, model: str) -> None:
-        """The recipe file of a job's picture, and what the picture is found by."""
+        """Keep the recipe file of a job's picture, and the plain words that the picture is found by."""
         await self._database.execute(
             "INSERT INTO recipe (job, n, text, prompt, words, model) VALUES ($1, $2, $3, $4, $5, $6) "
             "ON CONFLICT (job, n) DO NOTHING",
