@@ -1,50 +1,90 @@
 PYTHON ?= python3
-TORCH ?= auto
 KILLS ?= 200
 SEED ?= 1
 BIN := .venv/bin
+
+# The stamp of the generator's environment holds the build of torch, which stays until another one is named.
+INSTALLED := $(file <.venv/generator)
+TORCH ?= $(or $(INSTALLED),auto)
+
+# The bot's tests run without torch, so that another Python is tried quickly.
+BOT_VENV := .venv-$(notdir $(PYTHON))
+
+# The lock lists every package with its version and hashes, so nothing is resolved. torch is chosen for the card.
+INSTALL := -m pip install --quiet --disable-pip-version-check --no-deps
 
 # What is typed after SAY= reaches the program as it stands: neither make nor a shell expands it.
 override SAY := $(value SAY)
 export SAY
 export LONG
 
-.PHONY: help setup run test torture lint plugin
+.PHONY: help setup run test test-bot torture lint lock plugin
 
 help:
-	@echo 'make setup    the environment in .venv (TORCH=auto, cpu, cu126, ... chooses the build of torch)'
+	@echo 'make setup    the generator, in .venv (TORCH=auto, cpu, cu126, ... chooses the build of torch)'
 	@echo 'make run      a household on this machine: homeserver, bot, generator, and a chat in the terminal'
 	@echo "make run SAY='!draw otter, cowboy hat'    the same for one message: prints the paths of picture and recipe"
 	@echo 'make test     lint, then every test, with coverage'
 	@echo 'make test LONG=1    the same, and pocket judged by all its figures: some minutes more'
 	@echo 'make torture KILLS=200 SEED=1    kills all parts again and again; nothing may be lost or come twice: half an hour'
 	@echo 'make lint     ruff and mypy'
-	@echo 'make plugin   the plugin for maubot, in dist/'
+	@echo 'make test-bot PYTHON=python3.13    the tests of the bot on another Python, in an environment of its own'
+	@echo 'make plugin   the plugin for maubot, in dist/; needs git and Python, no environment'
+	@echo 'make lock     newer versions of all packages, within pyproject.toml, into requirements/'
 
-setup: .venv/ready
+setup: .venv/generator
 
-.venv/ready: pyproject.toml deploy/choose_torch.py
+# Each role adds to the one before: what draws, what `make run` starts, what tests and lints.
+.venv/generator: requirements/generator.txt deploy/choose_torch.py
 	torch="$$($(PYTHON) deploy/choose_torch.py '$(TORCH)')" && \
-	$(PYTHON) -m venv .venv && \
-	$(BIN)/python -m pip install --quiet --upgrade pip && \
-	$(BIN)/python -m pip install $$torch && \
-	$(BIN)/python -m pip install --quiet --group household --group dev --editable .
+	$(PYTHON) -m venv --clear .venv && \
+	$(BIN)/python $(INSTALL) -r $< && \
+	$(BIN)/python -m pip install --disable-pip-version-check $$torch && \
+	$(BIN)/python $(INSTALL) --no-build-isolation --editable .
+	@echo '$(TORCH)' >$@
+
+ifneq ($(TORCH),$(INSTALLED))
+.PHONY: .venv/generator
+endif
+
+.venv/household: requirements/household.txt .venv/generator
+.venv/dev: requirements/dev.txt .venv/household
+.venv/household .venv/dev:
+	$(BIN)/python $(INSTALL) -r $<
+	@$(BIN)/python -m pip check
 	@touch $@
 
-run: setup
+$(BOT_VENV)/ready: requirements/dev.txt
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python $(INSTALL) --no-compile -r $<
+	@touch $@
+
+run: .venv/household
 	@$(BIN)/python -m household
 
 # Each process has about 2 GB of its own. tests/conftest.py groups and orders the tests.
 test: lint
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder --cov --cov-report=term:skip-covered
 
-torture: setup
+test-bot: $(BOT_VENV)/ready
+	@$(BOT_VENV)/bin/python -m pytest -n auto --dist loadfile tests/bot
+
+torture: .venv/dev
 	@$(BIN)/python -m tests.torture --kills '$(KILLS)' --seed '$(SEED)'
 
-lint: setup
+lint: .venv/dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-plugin: setup
-	@$(BIN)/python -m deploy.plugin
+plugin:
+	@$(PYTHON) deploy/plugin.py
+
+# Each lock has all that its role needs; the versions are those of the largest.
+LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-emit-package torch
+
+lock: export UV_CUSTOM_COMPILE_COMMAND = make lock
+lock: .venv/dev
+	$(LOCK) --upgrade --group household --group dev -o requirements/dev.txt
+	$(LOCK) --constraint requirements/dev.txt --group household -o requirements/household.txt
+	$(LOCK) --constraint requirements/dev.txt -o requirements/generator.txt

@@ -1,50 +1,46 @@
 """Build the plugin for maubot from tracked files only, including their uncommitted edits.
 
-``mbc build`` by itself packs everything in the package's folder: caches, notes, half-written files.
+Runs before anything is installed: standard library only. ``mbc build`` by itself packs everything in the package's
+folder: caches, notes, half-written files.
 """
 
-import shutil
+import re
 import subprocess
-import sys
-import tempfile
+import zipfile
 from pathlib import Path
-
-import yaml
 
 ROOT = Path(__file__).parents[1]
 
+# The part of YAML in which maubot.yaml is written: `name: word`, and lists of words.
+_ENTRY = re.compile(r"^(\w+):(?: ([\w./-]+)|((?:\n- [\w./-]+)+))\n", re.MULTILINE)
 
-def tracked_files() -> list[Path]:
-    """List the files that maubot.yaml names and git tracks, relative to the checkout."""
-    meta = yaml.safe_load((ROOT / "maubot.yaml").read_text())
-    names = ["maubot.yaml", *meta["modules"], *meta["extra_files"]]
-    listing = subprocess.run(
-        ["git", "ls-files", "-z", "--", *names],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    return [Path(name) for name in listing.split("\0") if name and (ROOT / name).exists()]
+
+def read_meta(text: str) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """The words and the lists of a maubot.yaml. Raises ValueError if it has anything else."""
+    if rest := _ENTRY.sub("", text):
+        raise ValueError(f"maubot.yaml may have only `name: word` and lists of words, but it has: {rest}")
+    entries = _ENTRY.findall(text)
+    return (
+        {name: word for name, word, _ in entries if word},
+        {name: items.split("\n- ")[1:] for name, _, items in entries if items},
+    )
 
 
 def build_plugin(folder: Path) -> Path:
     """Write ``<id>-v<version>.mbp`` into ``folder``, replacing an older one, and return its path."""
-    meta = yaml.safe_load((ROOT / "maubot.yaml").read_text())
-    target = folder / f"{meta['id']}-v{meta['version']}.mbp"
+    words, lists = read_meta((ROOT / "maubot.yaml").read_text())
+    target = folder / f"{words['id']}-v{words['version']}.mbp"
+    names = ["maubot.yaml", *lists["modules"], *lists["extra_files"]]
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z", "--", *names], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as made:
-        for file in tracked_files():
-            copy = Path(made, "source", file)
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / file, copy)
-        built = Path(made, target.name)
-        subprocess.run(
-            [sys.executable, "-m", "maubot.cli", "build", str(Path(made, "source")), "--output", str(built)],
-            stdout=subprocess.DEVNULL,
-            check=True,
-        )
-        built.replace(target)
+    unfinished = target.with_suffix(".part")
+    with zipfile.ZipFile(unfinished, "w") as archive:
+        for name in filter(None, tracked.split("\0")):
+            if (ROOT / name).exists():
+                archive.write(ROOT / name, name)
+    unfinished.replace(target)
     return target
 
 

@@ -1,14 +1,20 @@
 """What ships: the plugin's tracked files and nothing else, in an archive that gets on with others; a generator."""
 
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
-from deploy.plugin import ROOT, build_plugin
+from deploy.plugin import ROOT, build_plugin, read_meta
 
 # maubot's own loader, in a process of its own: it loads the archives in the order given, then looks at both.
 LOAD = """
@@ -31,17 +37,82 @@ def git(*arguments: str, cwd: Path = ROOT) -> str:
     return subprocess.run(["git", *arguments], cwd=cwd, capture_output=True, text=True, check=True).stdout
 
 
+def make_plugin(checkout: Path) -> None:
+    """Build the plugin as on a machine with git and Python, where no package can be imported."""
+    build = ["make", "--silent", "plugin", f"PYTHON={sys.executable} -I -S"]
+    subprocess.run(build, cwd=checkout, check=True, capture_output=True)
+
+
+def contents(archive: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(archive) as opened:
+        return {name: opened.read(name) for name in opened.namelist()}
+
+
 def test_only_tracked_files_are_packed(tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     git("clone", "--quiet", "--shared", str(ROOT), str(clone))
     for stray in ("bot/easel/notes.txt", "bot/easel/__pycache__/plugin.pyc", "bot/easel/unfinished.py"):
         (clone / stray).parent.mkdir(exist_ok=True)
         (clone / stray).touch()
-    subprocess.run([sys.executable, "-m", "deploy.plugin"], cwd=clone, check=True, capture_output=True)
+    make_plugin(clone)
     tracked = git("ls-files", "bot", "maubot.yaml", "base-config.yaml", "LICENSE", cwd=clone).split()
     (built,) = (clone / "dist").iterdir()
     assert built.match("household.easel-v*.mbp")
     assert sorted(zipfile.ZipFile(built).namelist()) == sorted(tracked)
+
+
+def test_the_plugin_is_what_maubot_would_build(tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    git("clone", "--quiet", "--shared", str(ROOT), str(clone))
+    theirs = tmp_path / "theirs.mbp"
+    mbc_build = [sys.executable, "-m", "maubot.cli", "build", str(clone), "--output", str(theirs)]
+    subprocess.run(mbc_build, check=True, capture_output=True)
+    make_plugin(clone)
+    (ours,) = (clone / "dist").iterdir()
+    expected, built = contents(theirs), contents(ours)
+    # mbc writes maubot.yaml again, with the defaults of what is not there.
+    defaults = {"dependencies": [], "soft_dependencies": []}
+    assert yaml.safe_load(expected.pop("maubot.yaml")) == yaml.safe_load(built.pop("maubot.yaml")) | defaults
+    assert built == expected
+
+
+def test_the_plugin_s_description_is_read_as_yaml_reads_it() -> None:
+    text = (ROOT / "maubot.yaml").read_text()
+    words, lists = read_meta(text)
+    assert words | lists == yaml.load(text, yaml.BaseLoader)  # noqa: S506 - it makes texts of all scalars
+
+
+@pytest.mark.parametrize(
+    "line", ["version: 0.1.0 # soon", "modules: [bot]", "- bot", "license: 'MIT'", "id : easel", "?"]
+)
+def test_a_description_with_more_of_yaml_is_refused(line: str) -> None:
+    with pytest.raises(ValueError, match="only `name: word` and lists of words"):
+        read_meta(f"id: household.easel\n{line}\n")
+
+
+def locked(role: str) -> set[str]:
+    """The packages of a role's lock, which may have nothing but versions, markers and hashes."""
+    lines = (ROOT / f"requirements/{role}.txt").read_text().splitlines()
+    lines = [line.removesuffix(" \\") for line in lines if line and not line.lstrip().startswith("#")]
+    packages = {line for line in lines if re.fullmatch(r"[a-z0-9-]+==[\w.]+( ; [^@/]+)?", line)}
+    for line, following in pairwise([*lines, ""]):
+        assert line in packages or re.fullmatch(r"    --hash=sha256:[0-9a-f]{64}", line), line
+        assert line not in packages or following.startswith("    --hash="), line
+    return packages
+
+
+def test_each_role_s_lock_has_what_it_asks_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    asked, packages = [], set()
+    for role in ("generator", "household", "dev"):
+        asked += project["project"]["dependencies"] if role == "generator" else project["dependency-groups"][role]
+        assert {line.split(" ;")[0] for line in packages} <= {line.split(" ;")[0] for line in locked(role)}
+        packages = locked(role)
+        versions = dict(line.split(" ;")[0].split("==") for line in packages)
+        assert not any(re.match("torch$|nvidia-", name) for name in versions)
+        for requirement in map(Requirement, asked):
+            if requirement.name != "torch":
+                assert versions[canonicalize_name(requirement.name)] in requirement.specifier, requirement
 
 
 def test_an_installed_generator_has_its_cards_its_model_and_its_font(tmp_path: Path) -> None:

@@ -47,7 +47,8 @@ class Serve:
 
     async def stop_unix(self, path: Path) -> None:
         await self._sites.pop(path).stop()
-        await asyncio.to_thread(path.unlink)
+        # Python 3.13 removes the file itself.
+        await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def tcp(self, app: web.Application, **options: Any) -> int:
         runner = await self._runner(app)

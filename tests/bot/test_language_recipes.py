@@ -110,6 +110,10 @@ def test_json_with_a_phones_quotes():
     assert parse_draw(curly) == AUTHORS_OWL
 
 
+def test_brackets_inside_a_text_of_json_are_not_nesting():
+    assert parse_draw(r'{"prompt": "\"a sign [[[[[[[["}').slots.subject == ('"a sign [[[[[[[[',)
+
+
 def test_curly_quotes_inside_sound_json_stay():
     assert parse_draw('{"prompt": "a sign “hi”"}').slots.subject == ("a sign “hi”",)
 
@@ -227,6 +231,7 @@ def test_the_edited_example_of_a_recipe():
         ("prompt: !!python/name:os.system otter", "A recipe cannot have tags (!). "),
         ("prompt: ! otter", "A recipe cannot have tags (!). "),
         ("prompt: " + "[" * 2000, "A recipe is nested at most 5 levels deep."),
+        ('{"a":' * 6 + "1" + "}" * 6, "A recipe is nested at most 5 levels deep."),
         ('{"a":' * 3000, "A recipe is nested at most 5 levels deep."),
         ("prompt: otter\n---\nprompt: owl", "A recipe is one YAML document, but there are several."),
         ("prompt: otter: hat", "The recipe cannot be read as YAML at line 1. "),

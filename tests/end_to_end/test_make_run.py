@@ -14,7 +14,7 @@ from deploy.plugin import ROOT
 from household.processes import claim
 
 # The environment that runs this test will do: make is told that it is up to date.
-MAKE = ["make", "--silent", "--old-file=.venv/ready", "run"]
+MAKE = ["make", "--silent", "--old-file=.venv/household", "run"]
 
 # Every character that make or a shell would like to read in its own way.
 RAW = """!draw

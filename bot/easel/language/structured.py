@@ -5,6 +5,7 @@ YAML is read from its events, so that there is nothing in it to construct, to ex
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -55,14 +56,13 @@ def read_yaml(text: str) -> Value:
 
 def read_json_start(text: str) -> tuple[Value, str]:
     """The JSON value at the start of ``text``, and what follows it. Raises ParseError."""
+    _check_json_depth(text)
     try:
         value, end = _JSON.raw_decode(text)
     except json.JSONDecodeError as error:
         raise ParseError(
             f"The recipe cannot be read as JSON at line {error.lineno}, column {error.colno}: {error.msg.lower()}."
         ) from error
-    except RecursionError:
-        _too_deep()
     _check_characters(value)
     return value, text[end:]
 
@@ -97,6 +97,17 @@ def _mapping(pairs: Sequence[tuple[Value, Value]]) -> dict[str, Value]:
             raise ParseError(f"{quoted(key)} stands twice in the recipe. Keep one of them.")
         mapping[str(key)] = value
     return mapping
+
+
+def _check_json_depth(text: str) -> None:
+    """The decoder recurses as deep as the interpreter allows, which differs by its version."""
+    depth = 0
+    for token in re.finditer(r'"(?:[^"\\]|\\.)*+"?|[][{}]', text, re.DOTALL):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token[0], 0)
+        if depth > MAX_DEPTH:
+            _too_deep()
+        if depth <= 0:
+            return  # the value's end; any text may follow
 
 
 def _check_characters(value: Value) -> None:
