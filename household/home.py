@@ -1,4 +1,4 @@
-"""The parts list: builds the household's parts and connects them, in order."""
+"""The household's parts list: builds the parts and connects them, in order."""
 
 import asyncio
 import tempfile

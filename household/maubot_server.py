@@ -39,7 +39,7 @@ class Maubot:
             "device_id": account.device_id,
             "enabled": True,
             "started": True,
-            # The bot does both itself.
+            # The bot syncs and joins by itself.
             "sync": False,
             "autojoin": False,
             "online": False,

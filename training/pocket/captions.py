@@ -128,7 +128,7 @@ def caption(scene: Scene, rng: random.Random) -> Fragments:
         if (kind in PLAIN and value != PLAIN[kind]) or (not is_short and rng.random() < share):
             terms[kind] = _phrase(value, rng)
 
-    # 3. Words that change nothing.
+    # 3. Words that do not change the scene.
     extras = [rng.choice(FILLERS)] if rng.random() < _FILLER else []
     if rng.random() < _MADE_UP_WORD:
         extras.append("".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(3, 10))))

@@ -10,7 +10,7 @@ from PIL import Image, ImageFilter
 
 from training.pocket.canvas import SIDE, Floats
 
-# How bright the eye takes red, green and blue to be.
+# The perceived brightness of red, green and blue.
 _LUMA = np.array([0.3, 0.59, 0.11], dtype=np.float32)
 
 _PAPER, _CANVAS, _MAGENTA, _WARMER = (

@@ -91,7 +91,7 @@ def train(
         torch.set_float32_matmul_precision("high")
     folder.mkdir(parents=True, exist_ok=True)
 
-    # 1. Pictures of the small world.
+    # 1. The pictures.
     scenes = training_scenes(pictures, seed=seed)
     renders = training_pictures(folder, scenes)
     log.info("%d pictures after %.0f s", len(renders), time.perf_counter() - began)
@@ -103,7 +103,7 @@ def train(
         vae.register_to_config(scaling_factor=round(1 / latents.std().item(), 5))
     log.info("latents after %.0f s, scaled by %s", time.perf_counter() - began, vae.config.scaling_factor)
 
-    # 3. The first of the scenes once more, larger.
+    # 3. The first scenes once more, as larger pictures.
     larger_scenes = scenes[: max(1, int(pictures * LARGER_SHARE))]
     larger_renders = training_pictures(folder, larger_scenes, side=LARGER_SIDE)
     larger_latents = _latents(vae, larger_renders, folder, f"{vae_steps}-{name_of(larger_scenes)}-{seed}", device)
