@@ -1,4 +1,4 @@
-"""The command line: ``python -m generator --help``."""
+"""The command line, ``python -m generator --help``: parses arguments, calls the parts, prints their results."""
 
 import argparse
 import asyncio
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     # At import transformers prints advice on stderr about image processors that nothing here uses.
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    # Before torch is imported, here and in the processes that this one starts.
+    # Set before torch is imported, here and in the processes that this one starts.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     logging.basicConfig(level=logging.INFO if asked.run is _serve else logging.WARNING, format=LOG_FORMAT)

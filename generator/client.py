@@ -6,7 +6,7 @@ import aiohttp
 
 from generator.settings import Settings
 
-# The longest answer to wait for: a pause waits for a picture that is being written.
+# The slowest answer: a pause waits for a picture that is being written.
 TIMEOUT = aiohttp.ClientTimeout(total=30)
 
 

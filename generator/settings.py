@@ -11,7 +11,7 @@ from generator.models.cards import CardSettings, UserPath, built_in_cards
 
 
 class InvalidSettings(Exception):
-    """``str()`` names the file, the key and the rule, for the person who installs."""
+    """A setting is invalid. ``str()`` names the file, the key and the rule, for the person who installs."""
 
 
 def runtime_dir() -> Path:

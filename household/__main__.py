@@ -1,7 +1,7 @@
 """`make run`: a household on this machine, and a chat with its bot in the terminal.
 
-$SAY is one message to send, as it stands; the exit status then tells whether picture and recipe came. Without it the
-terminal is a chat. $EASEL_HOUSEHOLD is the folder of the household's state, else `.household` in the checkout.
+$SAY is a single message to send; the exit status is then 0 if picture and recipe came. Without it the terminal is a
+chat. $EASEL_HOUSEHOLD is the folder of the household's state, by default `.household` in the checkout.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ FOLDER = Path(os.environ.get("EASEL_HOUSEHOLD") or ROOT / ".household").absolute
 
 
 async def room_with_bot(home: Household, person: Person) -> str:
-    """The id of the encrypted room that the person and the bot share, made in the first run."""
+    """Return the id of the encrypted room that person and bot share, which the first run makes."""
     room_id: str | None = home.memory.recall("room")
     if room_id is None:
         room_id = await person.make_room(ROOM, encrypted=True, invite=(home.bot.user_id,))
@@ -33,14 +33,14 @@ async def room_with_bot(home: Household, person: Person) -> str:
 
 
 async def who_draws(home: Household) -> str:
-    """The model that draws by default, and what it is."""
+    """Describe the default model in a sentence."""
     capabilities = await home.generator.capabilities()
     card = next(card for card in capabilities["models"] if card["name"] == capabilities["default_model"])
     return f"{card['name']} draws here: {card['about']}." if card["about"] else f"{card['name']} draws here."
 
 
 async def live(folder: Path, say: str) -> bool:
-    """Start everything, then send ``say`` or chat; whether what was asked for came."""
+    """Start everything, then send ``say``, or chat. Returns whether the pictures came; True after a chat."""
     print("Starting a homeserver, maubot and the generator ...", file=sys.stderr)
     async with household(folder) as home:
         person = await home.person(PERSON)
@@ -62,12 +62,12 @@ async def live(folder: Path, say: str) -> bool:
 
 
 async def main() -> int:
-    """The exit status."""
+    """Run the household; return the exit status."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
     for stop in (signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(stop, task.cancel)
-    # What a client library notes about keys and devices is no part of the chat.
+    # The client library's warnings about keys and devices would disturb the chat.
     logging.getLogger("nio").setLevel(logging.CRITICAL)
     try:
         return 0 if await live(FOLDER, os.environ.get("SAY", "")) else 1

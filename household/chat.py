@@ -1,4 +1,4 @@
-"""The terminal as a small chat: what is typed is said in the room, what is heard is shown, pictures are saved."""
+"""The terminal as a small chat: sends what is typed, shows the bot's messages, saves its pictures."""
 
 import asyncio
 import os
@@ -10,11 +10,11 @@ from household.errors import HouseholdError
 from household.heard import Heard
 from household.person import Person
 
-# SSD-1B on a CPU needs many minutes for a picture; the bot itself says long before when nothing will come.
+# SSD-1B on a CPU needs many minutes for a picture; if none will come, the bot itself answers long before.
 PICTURE_LIMIT_S = 60 * 60
 
-# What the bot says of its events: a last word without a picture, the two that every picture consists of, and the two of
-# a sheet.
+# The kinds that the bot marks its events with: a final answer without a picture, the two events of every picture, and
+# the two of a sheet.
 ANSWER, PICTURE, RECIPE, SHEET, RECIPES = "answer", "picture", "recipe", "sheet", "recipes"
 
 
@@ -25,9 +25,9 @@ class Chat:
         self._person, self._room_id, self._bot, self._folder = person, room_id, bot, folder
 
     async def say_once(self, text: str) -> bool:
-        """Send one message and print the paths of its pictures and recipes, captions and other words on stderr.
+        """Send a message; print the paths of its pictures and recipes, and captions and other answers to stderr.
 
-        False if no picture came.
+        Returns False if no picture came.
         """
         message = await self._person.say(self._room_id, text)
 
@@ -54,7 +54,7 @@ class Chat:
         return bool(replies(RECIPE, RECIPES))
 
     async def talk(self) -> None:
-        """Until the end of the input: each line typed is a message, each event of the bot's is shown."""
+        """Send each typed line as a message, and show each of the bot's events, until the end of the input."""
         showing = asyncio.create_task(self._show(), name="show what is heard")
         try:
             async for line in typed_lines():
@@ -86,7 +86,7 @@ class Chat:
             print(f"Easel reacts: {event.content['m.relates_to']['key']}")
 
     async def _save(self, event: Heard) -> Path:
-        """Keep the file under the name that the bot gave it, without whatever folder that name may hold."""
+        """Save the event's file under its own name, ignoring any folder in that name; return the path."""
         data = await self._person.fetch(event.content)
         return await asyncio.to_thread(write, self._folder / Path(event.content["filename"]).name, data)
 
@@ -98,11 +98,11 @@ def write(path: Path, data: bytes) -> Path:
 
 
 async def typed_lines() -> AsyncIterator[str]:
-    """The lines of standard input, without a thread that could not be stopped."""
+    """Yield the lines of standard input. Uses no thread, since one that reads cannot be stopped."""
     loop, stdin, lines = asyncio.get_running_loop(), sys.stdin.fileno(), asyncio.StreamReader()
 
     def read() -> bool:
-        """Whether there was something to read."""
+        """Read what there is; return False at the end of the input."""
         data = os.read(stdin, 64 * 1024)
         if data:
             lines.feed_data(data)
@@ -114,7 +114,7 @@ async def typed_lines() -> AsyncIterator[str]:
     try:
         loop.add_reader(stdin, read)
     except PermissionError:
-        # A file on disk: it never makes one wait, and cannot be waited for.
+        # A file on disk cannot be polled, and reading it never blocks.
         while read():
             pass
     try:

@@ -1,5 +1,5 @@
-"""What the household says when it cannot go on."""
+"""The household's error, for when it cannot go on."""
 
 
 class HouseholdError(Exception):
-    """``str()`` is a sentence for the person at the terminal: what failed and where to look."""
+    """The household cannot go on. ``str()`` tells the person at the terminal what failed and where to look."""

@@ -1,4 +1,4 @@
-"""The generator in a process of its own, on a UNIX socket, with the settings that it is given."""
+"""The generator in a process of its own, on a UNIX socket, and its settings. Knows neither Matrix nor maubot."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from household.processes import Child
 
 
 class Generator:
-    """A generator that can be started, stopped and killed as often as one likes."""
+    """A generator that can be started, stopped and killed any number of times."""
 
     def __init__(self, child: Child, api: JsonApi, socket: Path) -> None:
         self.child = child
@@ -19,7 +19,7 @@ class Generator:
         self._api = api
 
     async def start(self) -> None:
-        """Return when it is ready to draw, its default model loaded."""
+        """Start the generator, and wait until it has loaded its default model."""
         await self.child.start()
         await self.child.wait_until(self._is_ready)
 
@@ -27,7 +27,7 @@ class Generator:
         return await self.child.stop()
 
     async def kill(self) -> int | None:
-        """End it without a word, as a power cut would."""
+        """Kill the generator without warning, as a power cut would."""
         return await self.child.kill()
 
     async def health(self) -> Any:
@@ -44,7 +44,7 @@ class Generator:
         return await self._api.call("GET", "/v1/capabilities")
 
     async def job(self, job: str) -> Any:
-        """How that job stands. Raises Refusal when there is none."""
+        """Return the job's status. Raises Refusal for an unknown job."""
         return await self._api.call("GET", f"/v1/jobs/{job}")
 
     async def pause(self) -> None:
@@ -66,7 +66,7 @@ def connect(socket: Path) -> JsonApi:
 
 
 def write_settings(folder: Path, socket: Path, **settings: Any) -> Path:
-    """The generator's settings: its socket, its pictures, and what else is given."""
+    """Write the generator's settings file, with its socket, its pictures and ``settings``; return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "settings.yml"
     own = {"socket": str(socket), "pictures": str(folder / "pictures"), "drain_timeout_s": 20}

@@ -1,4 +1,4 @@
-"""An event of a room, as a person's client sees it."""
+"""A room's event as a person's client sees it. Knows no client and no bot."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,7 @@ import nio
 
 @dataclass(frozen=True)
 class Heard:
-    """An event of a room as this person's client sees it, decrypted where it can be."""
+    """An event of a room, decrypted if the person's client has the key."""
 
     room_id: str
     event_id: str
@@ -31,7 +31,7 @@ class Heard:
 
     @property
     def mark(self) -> dict[str, Any]:
-        """What the bot says of its own event: ``kind``, ``job``, and ``n`` of a picture."""
+        """The bot's mark on its own event: ``kind``, ``job``, and a picture's ``n``."""
         mark: dict[str, Any] = self.content.get("household.easel", {})
         return mark
 

@@ -1,4 +1,4 @@
-"""The parts list: builds the household's parts and connects them, in order."""
+"""The household's parts list: builds the parts and connects them, in order."""
 
 import asyncio
 import tempfile
@@ -22,7 +22,7 @@ from household.synapse import Account, Synapse
 INSTANCE = "easel"
 PLUGIN_ID = "household.easel"
 
-# What an earlier run left behind ends within the time that it takes to stop.
+# Processes of an earlier run end within the time that a stop takes.
 LEFTOVERS_S = 30
 
 T = TypeVar("T")
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, kw_only=True)
 class Household:
-    """Everything is running: a homeserver with the bot on it, and a generator."""
+    """A running household: a homeserver with the bot on it, and a generator."""
 
     folder: Path
     url: str
@@ -44,7 +44,7 @@ class Household:
     stack: AsyncExitStack
 
     async def person(self, name: str) -> Person:
-        """Someone with an account, logged in until the household ends; how fast they talk is not limited."""
+        """Log a person in until the household ends, with an account of that name and no rate limit."""
         account = await self.homeserver.account(name)
         await self.homeserver.exempt(account, self.admin)
         person = Person(account, self.url, self.folder / "people" / name)
@@ -53,11 +53,11 @@ class Household:
         return person
 
     async def change_settings(self, **changed: Any) -> None:
-        """Give the bot these settings, and the household's own for the rest."""
+        """Change these settings of the bot, and reset all others to the household's own."""
         await self.maubot.set_instance(INSTANCE, PLUGIN_ID, self.bot, {**self.bot_settings, **changed})
 
     async def unless_it_fails(self, work: Coroutine[Any, Any, T]) -> T:
-        """The work's result. Raises HouseholdError as soon as something that should be running has ended by itself."""
+        """Return the work's result. Raises HouseholdError as soon as a process of the household ends by itself."""
         children = (self.homeserver.child, self.maubot.child, self.generator.child)
         endings = {asyncio.create_task(child.ended()): child for child in children}
         working = asyncio.create_task(work)
@@ -74,7 +74,7 @@ class Household:
 
 
 def prepare(folder: Path) -> Path:
-    """Make the household's folder, readable by its owner alone; the folder in it for this run's logs."""
+    """Make the household's folder, readable by its owner alone; return the folder in it for logs."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     logs = folder / "logs"
     logs.mkdir(exist_ok=True)
@@ -92,8 +92,8 @@ async def household(
 ) -> AsyncIterator[Household]:
     """Start everything, keep its state in ``folder`` (absolute), and stop everything at the end. Raises HouseholdError.
 
-    ``exempt`` lifts the homeserver's rate limits for the bot, else its defaults are in force. ``postgres`` is the URL
-    of a database for maubot and its plugins, in place of SQLite.
+    ``exempt`` lifts the homeserver's default rate limits for the bot. ``postgres`` is the URL of a database for maubot
+    and its plugins, in place of SQLite.
     """
     logs = prepare(folder)
     async with AsyncExitStack() as stack:

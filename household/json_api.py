@@ -1,4 +1,4 @@
-"""Ask the household's servers over HTTP, JSON in and out."""
+"""Call the household's servers over HTTP, with JSON in and out."""
 
 from types import TracebackType
 from typing import Any
@@ -9,7 +9,7 @@ from household.errors import HouseholdError
 
 
 class Refusal(HouseholdError):
-    """A server's answer that is no success."""
+    """A server answered with an error status."""
 
     def __init__(self, status: int, method: str, path: str, answer: Any) -> None:
         super().__init__(f"{method} {path} was answered with {status}: {answer}")
@@ -18,7 +18,7 @@ class Refusal(HouseholdError):
 
 
 class JsonApi:
-    """One server. ``token`` is sent with every call once it is set."""
+    """A client of one server. Sends ``token`` with every call once it is set."""
 
     def __init__(self, base_url: str, connector: aiohttp.BaseConnector | None = None) -> None:
         self.token: str | None = None
@@ -33,7 +33,7 @@ class JsonApi:
         await self._session.close()
 
     async def call(self, method: str, path: str, body: Any = None, *, data: bytes | None = None) -> Any:
-        """The answer's JSON. Raises Refusal, or aiohttp.ClientError when nothing answers."""
+        """Return the answer's JSON. Raises Refusal, and aiohttp.ClientError if nothing answers."""
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         async with self._session.request(method, path, json=body, data=data, headers=headers) as response:
             answer = await response.json(content_type=None)
@@ -42,7 +42,7 @@ class JsonApi:
             return answer
 
     async def answers(self, path: str) -> bool:
-        """Whether the server is up and says yes to that path."""
+        """Whether the server is up and answers that path with success."""
         try:
             async with self._session.get(path) as response:
                 return response.ok

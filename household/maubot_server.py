@@ -1,4 +1,4 @@
-"""maubot in server mode, set up the way its management page does it: plugin uploaded, client, instance, keys."""
+"""maubot in server mode, set up as from its management page: upload the plugin, make client, instance and keys."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ API = "/_matrix/maubot/v1"
 
 
 class Maubot:
-    """A running maubot, asked over its management API."""
+    """A maubot process, controlled over its management API."""
 
     def __init__(self, child: Child, api: JsonApi, memory: Memory) -> None:
         self.child = child
@@ -32,14 +32,14 @@ class Maubot:
         await self._api.call("POST", f"{API}/plugins/upload?allow_override=true", data=plugin)
 
     async def set_client(self, account: Account, homeserver: str) -> None:
-        """Log the bot in, or tell maubot where its homeserver is by now."""
+        """Log the bot in, or update its homeserver's address."""
         body = {
             "homeserver": homeserver,
             "access_token": account.access_token,
             "device_id": account.device_id,
             "enabled": True,
             "started": True,
-            # The bot does both itself.
+            # The bot syncs and joins by itself.
             "sync": False,
             "autojoin": False,
             "online": False,
@@ -48,13 +48,13 @@ class Maubot:
         await self._api.call("PUT", f"{API}/client/{account.user_id}", body)
 
     async def set_instance(self, name: str, plugin_id: str, account: Account, settings: dict[str, Any]) -> None:
-        """Run the plugin as that account, with these settings in place of the defaults."""
+        """Run the plugin as ``account``, with these settings in place of the defaults."""
         body = {"type": plugin_id, "primary_user": account.user_id, "enabled": True, "started": True}
         body["config"] = yaml.safe_dump(settings)
         await self._api.call("PUT", f"{API}/instance/{name}", body)
 
     async def cross_sign(self, account: Account) -> str | None:
-        """Sign the bot's device, so that clients show what it sends; the recovery key, or None if it was signed."""
+        """Sign the bot's device, so that clients trust it. Returns the recovery key; None if it was signed already."""
         try:
             answer = await self._api.call("POST", f"{API}/client/{account.user_id}/generate_recovery_key")
         except Refusal as refusal:
@@ -65,9 +65,9 @@ class Maubot:
 
 
 def write_config(folder: Path, memory: Memory, port: int, postgres: str | None) -> Path:
-    """maubot's settings: it fills in the rest by itself, and puts a hash in the password's place.
+    """Write maubot's settings; maubot adds the rest itself, and replaces the password by a hash.
 
-    With ``postgres``, a URL, its own database and those of plugins are there, else in files of SQLite.
+    ``postgres`` is a URL for maubot's database and its plugins'; without it they are SQLite files.
     """
     for needed in ("plugins", "trash"):
         (folder / needed).mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""What the household remembers between runs: ports, passwords and tokens, in one private file."""
+"""The household's memory between runs: ports, passwords and tokens, in one private file."""
 
 import json
 import os
@@ -9,14 +9,14 @@ from typing import Any
 
 
 class Memory:
-    """JSON values by name; each one is on disk before ``remember`` returns."""
+    """JSON values by name. ``remember`` returns once the value is on disk."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._values: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
 
     def recall(self, name: str) -> Any:
-        """The value of that name, or None."""
+        """Return the value of that name, or None."""
         return self._values.get(name)
 
     def remember(self, name: str, value: Any) -> None:
@@ -24,13 +24,13 @@ class Memory:
         write_private(self._path, json.dumps(self._values, indent=2))
 
     def secret(self, name: str) -> str:
-        """A password that is made once."""
+        """Return the password of that name, which is made once."""
         if self.recall(name) is None:
             self.remember(name, secrets.token_urlsafe(24))
         return str(self.recall(name))
 
     def port(self, name: str) -> int:
-        """The loopback port of that name: the last run's, or a free one where that is taken by now."""
+        """Return a loopback port: the last run's of that name, or a new one if that is taken by now."""
         port: int | None = self.recall(f"{name}_port")
         if port is None or not is_free(port):
             port = free_port()
@@ -48,7 +48,7 @@ def write_private(path: Path, text: str) -> None:
 
 def is_free(port: int) -> bool:
     with socket.socket() as probe:
-        # A port that only waits for late packets of the last run is free.
+        # A port in TIME_WAIT, from the last run, counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))

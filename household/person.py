@@ -1,6 +1,6 @@
-"""A person with a Matrix client: says things in rooms, hears what others say, fetches and decrypts files.
+"""A person with a Matrix client: sends messages, receives those of others, fetches and decrypts files.
 
-Stands on matrix-nio and vodozemac, which share no code with the bot's libraries: what this client can read, others can.
+Uses matrix-nio and vodozemac, which share no code with the bot's libraries: other clients can read what this one can.
 """
 
 import asyncio
@@ -21,26 +21,26 @@ from household.errors import HouseholdError
 from household.heard import Heard, as_heard
 from household.synapse import Account
 
-# The homeserver answers a sync as soon as there is news, and after this time without.
+# The homeserver answers a sync as soon as there is news, else after this time.
 SYNC_MS = 30_000
 
-# A homeserver on the same machine is back soon, or not at all.
+# A homeserver on the same machine comes back soon, or not at all.
 RETRY_AFTER_S = 1
 SEND_LIMIT_S = 120
 
-# Events in one answer when a room is read; a homeserver allows more, and none needs them.
+# The events per request when reading a room; homeservers allow more, but that is not needed.
 PAGE = 100
 
 T = TypeVar("T")
 
 
 class Person:
-    """Someone who is logged in. ``heard`` is everything since, in the order of arrival, their own words included."""
+    """A person who is logged in. ``heard`` has all events since, in the order of arrival, their own included."""
 
     def __init__(self, account: Account, homeserver: str, folder: Path) -> None:
         """``folder`` keeps the keys of this person's device; without it old messages cannot be read."""
         folder.mkdir(parents=True, exist_ok=True)
-        # A request that times out raises: nio would repeat it for ever, also when it is to be cancelled.
+        # Make a request that times out raise: nio would repeat it for ever, even after being cancelled.
         config = nio.AsyncClientConfig(store_sync_tokens=True, encryption_enabled=True, max_timeouts=0)
         self.account = account
         self.heard: list[Heard] = []
@@ -53,7 +53,7 @@ class Person:
         self._syncing: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Return after the first sync: what is sent from now on will be heard."""
+        """Start syncing, and wait for the first sync: every later event is heard."""
         self._syncing = asyncio.create_task(self._sync(), name=f"sync of {self.account.user_id}")
         await self.until(lambda: self._synced)
 
@@ -65,7 +65,7 @@ class Person:
         await self._client.close()
 
     async def make_room(self, name: str, *, encrypted: bool, invite: tuple[str, ...] = ()) -> str:
-        """A private room with those people invited; its id."""
+        """Make a private room and invite people to it; return its id."""
         encryption = [{"type": "m.room.encryption", "content": {"algorithm": "m.megolm.v1.aes-sha2"}}]
         made = await self._client.room_create(
             name=name,
@@ -78,7 +78,7 @@ class Person:
         return str(made.room_id)
 
     async def be_called(self, name: str) -> None:
-        """Take that display name."""
+        """Change the person's display name."""
         named = await self._client.set_displayname(name)
         if not isinstance(named, nio.ProfileSetDisplayNameResponse):
             raise HouseholdError(f"{self.account.user_id} is not called {name}: {named}")
@@ -104,15 +104,15 @@ class Person:
             raise HouseholdError(f"{user_id} was not banned: {banned}")
 
     async def wait_for_member(self, room_id: str, user_id: str, *, timeout_s: float = 60) -> None:
-        """Return when that user is in the room."""
+        """Wait until that user is in the room. Raises TimeoutError."""
         await self.until(lambda: self.sees_member(room_id, user_id), timeout_s=timeout_s)
 
     async def say(self, room_id: str, body: str, **content: Any) -> str:
-        """Send a text message; further ``content`` goes with it. Returns its event id."""
+        """Send a text message with further ``content``; return its event id."""
         return await self.send(room_id, "m.room.message", {"msgtype": "m.text", "body": body, **content})
 
     async def edit(self, room_id: str, event_id: str, body: str) -> str:
-        """Say something else in place of one's earlier message; the edit's own event id."""
+        """Replace an earlier message's text; return the edit's own event id."""
         new = {"msgtype": "m.text", "body": body}
         relation = {"rel_type": "m.replace", "event_id": event_id}
         return await self.say(room_id, f"* {body}", **{"m.new_content": new, "m.relates_to": relation})
@@ -122,15 +122,15 @@ class Person:
         return await self.send(room_id, "m.reaction", {"m.relates_to": relation})
 
     async def send(self, room_id: str, kind: str, content: dict[str, Any]) -> str:
-        """Send any event, encrypted where the room is, to the verified and the unverified devices in it.
+        """Send an event, in an encrypted room encrypted to all devices, verified or not; return its id.
 
-        A homeserver that goes away is waited for, and has the event once however often it is asked.
+        Retries while the homeserver is away; the event still arrives only once. Raises HouseholdError.
         """
         async with self._sending:
             return await self._send(room_id, kind, content)
 
     async def send_file(self, room_id: str, data: bytes, *, filename: str, mimetype: str, **content: Any) -> str:
-        """A file, encrypted where the room is, as the ``msgtype`` that is given or else as a plain file."""
+        """Send a file, encrypted if the room is; ``content`` may change its ``msgtype``. Returns its event id."""
         is_encrypted = self._client.rooms[room_id].encrypted
         uploaded, file = await self._client.upload(
             io.BytesIO(data), mimetype, filename, encrypt=is_encrypted, filesize=len(data)
@@ -144,12 +144,12 @@ class Person:
         return await self.send(room_id, "m.room.message", message)
 
     def renew_keys(self, room_id: str) -> None:
-        """Encrypt what is said there from now on with a key that nobody in the room has yet."""
+        """Encrypt further messages in the room with a key that nobody has yet."""
         self._client.sharing_session.pop(room_id, None)
         self._client.invalidate_outbound_session(room_id)
 
     async def withhold_key(self, room_id: str) -> Callable[[], Awaitable[None]]:
-        """Encrypt what is said there from now on with a new key, which nobody gets before the returned call."""
+        """Encrypt further messages in the room with a new key; calling the returned function hands it out."""
         olm, users = self._client.olm, list(self._client.rooms[room_id].users)
         self.renew_keys(room_id)
         await self._client.keys_claim(self._client.get_missing_sessions(room_id))
@@ -173,7 +173,7 @@ class Person:
             raise HouseholdError(f"The message was not deleted: {redacted}")
 
     async def until(self, found: Callable[[], T], *, timeout_s: float | None = 60) -> T:
-        """Wait until ``found()`` is true of what has arrived; its value. Raises TimeoutError."""
+        """Wait until ``found()`` is true, checking after each sync; return its value. Raises TimeoutError."""
         async with asyncio.timeout(timeout_s), self._news:
             while not (value := found()):
                 if self._syncing is None:
@@ -184,17 +184,17 @@ class Person:
             return value
 
     async def hear(self, wanted: Callable[[Heard], bool], *, timeout_s: float = 60) -> Heard:
-        """The first event that is ``wanted``, already there or still to come. Raises TimeoutError."""
+        """Return the first event that is ``wanted``, waiting for it if necessary. Raises TimeoutError."""
         return (await self.until(lambda: [event for event in self.heard if wanted(event)], timeout_s=timeout_s))[0]
 
     async def listen(self) -> AsyncIterator[Heard]:
-        """Every event from now on, as it comes; never ends."""
+        """Yield every event from now on; never ends."""
         for index in itertools.count(len(self.heard)):
             await self.until(partial(self._has_heard, index), timeout_s=None)
             yield self.heard[index]
 
     async def read(self, room_id: str) -> list[Heard]:
-        """Every event of the room, the oldest first, as the homeserver has it now."""
+        """Read every event of the room from the homeserver, the oldest first."""
         events: list[Heard] = []
         start: str | None = None
         while True:
@@ -207,7 +207,7 @@ class Person:
             start = page.end
 
     def sees_name(self, room_id: str, user_id: str) -> str | None:
-        """What that user is called in the room, as far as has been heard."""
+        """Return that user's display name in the room, as of the last sync."""
         room = self._client.rooms.get(room_id)
         user = room.users.get(user_id) if room else None
         return user.display_name if user else None
@@ -220,12 +220,12 @@ class Person:
         return user_id in self._client.rooms[room_id].typing_users
 
     def sees_read(self, room_id: str, user_id: str) -> str | None:
-        """The event up to which that user has read."""
+        """Return the event up to which that user has read."""
         receipt = self._client.rooms[room_id].read_receipts.get(user_id)
         return receipt.event_id if receipt else None
 
     async def fetch(self, content: dict[str, Any], *, thumbnail: bool = False) -> bytes:
-        """The file of a message or its thumbnail, decrypted if it was encrypted."""
+        """Fetch a message's file, or its thumbnail, and decrypt it if necessary."""
         holder, prefix = (content["info"], "thumbnail_") if thumbnail else (content, "")
         file = holder.get(f"{prefix}file")
         answer = await self._client.download(file["url"] if file else holder[f"{prefix}url"])
@@ -244,7 +244,7 @@ class Person:
             except (aiohttp.ClientError, TimeoutError) as error:
                 if time.monotonic() > give_up_at:
                     raise HouseholdError(f"The homeserver did not take the message in {SEND_LIMIT_S} s") from error
-                # nio takes keys for shared also when their way was cut off.
+                # nio considers keys shared even if the request was cut off.
                 self.renew_keys(room_id)
                 await asyncio.sleep(RETRY_AFTER_S)
                 continue
@@ -256,7 +256,7 @@ class Person:
         return len(self.heard) > index
 
     async def _sync(self) -> None:
-        """Listen until stopped, and keep the keys in order."""
+        """Sync until stopped, and keep the encryption keys up to date."""
         try:
             while not self._stopping:
                 try:
@@ -264,10 +264,10 @@ class Person:
                 except (aiohttp.ClientError, TimeoutError):
                     await asyncio.sleep(RETRY_AFTER_S)
         finally:
-            await self._tell()
+            await self._notify()
 
     async def _sync_once(self) -> None:
-        """What nio's own loop does in a round, but in requests that end when they are cancelled."""
+        """Do one round of nio's own sync loop, with requests that can be cancelled."""
         client, first = self._client, not self._synced
         response = await client.sync(0 if first else SYNC_MS, full_state=first)
         if isinstance(response, nio.SyncError):
@@ -280,10 +280,10 @@ class Person:
         if client.should_claim_keys:
             await client.keys_claim(client.get_users_for_key_claiming())
         self._synced = True
-        await self._tell()
+        await self._notify()
 
-    async def _tell(self) -> None:
-        """Wake whoever waits for something to arrive."""
+    async def _notify(self) -> None:
+        """Wake everything that waits in ``until``."""
         async with self._news:
             self._news.notify_all()
 

@@ -1,4 +1,4 @@
-"""Start and stop the household's processes, so that nothing outlives the one that started them."""
+"""Start and stop the household's processes, so that none outlives the process that started it."""
 
 import asyncio
 import ctypes
@@ -20,19 +20,19 @@ START_LIMIT_S = 300
 # The generator gives its running job 20 s at most (see its settings); the others need a second or two.
 STOP_LIMIT_S = 30
 
-# Between two looks at a process that is starting: short beside its start, long beside the look.
+# The time between two checks on a starting process: short beside its start, long beside the check.
 LOOK_EVERY_S = 0.1
 
 PR_SET_PDEATHSIG = 1
 
 
 class Child:
-    """One process of the household, in a process group of its own, writing to a log of its own."""
+    """One process of the household, with its own process group and log."""
 
     def __init__(
         self, name: str, module: str, *arguments: str, folder: Path, log: Path, lock: IO[str], env: Mapping[str, str]
     ) -> None:
-        """``module`` is run with this Python in ``folder``; ``lock`` stays locked as long as the process lives."""
+        """Run ``module`` with this Python in ``folder``; ``lock`` stays locked for as long as the process lives."""
         self.name = name
         self.log = log
         self._command = (sys.executable, "-m", module, *arguments)
@@ -51,7 +51,7 @@ class Child:
         return self._process.pid
 
     async def start(self) -> None:
-        # One log of one run, however often the process is started in it.
+        # One log per run, however often the process is started in it.
         with self.log.open("wb" if self._process is None else "ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self._command,
@@ -67,7 +67,7 @@ class Child:
             )
 
     async def wait_until(self, ready: Callable[[], Awaitable[bool]]) -> None:
-        """Return when ``ready()`` is true. Raises HouseholdError when the process ends first or takes too long."""
+        """Wait until ``ready()`` is true. Raises HouseholdError if the process ends first or takes too long."""
         deadline = time.monotonic() + START_LIMIT_S
         while not await ready():
             if not self.is_running:
@@ -77,12 +77,12 @@ class Child:
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def ended(self) -> int:
-        """Wait for the end of the process; its exit status."""
+        """Wait for the end of the process; return its exit status."""
         assert self._process is not None
         return await self._process.wait()
 
     async def stop(self) -> int | None:
-        """Ask the process to end, and its whole group if it does not; its exit status, None if it never started."""
+        """Terminate the process, then kill its whole group. Returns its exit status; None if it never started."""
         if self._process is None:
             return None
         if self.is_running:
@@ -94,7 +94,7 @@ class Child:
         return await self.kill()
 
     async def kill(self, *, alone: bool = False) -> int | None:
-        """End the process at once, without asking, and all that it started unless ``alone``."""
+        """Kill the process, and unless ``alone`` all that it started. Returns its exit status; None as in ``stop``."""
         if self._process is None:
             return None
         with suppress(ProcessLookupError):
@@ -103,16 +103,17 @@ class Child:
 
 
 def end_with_parent() -> None:
-    """Called in the child: should the parent die without a word, the kernel ends the child too (Linux only).
+    """Call it in a child: if the parent dies unexpectedly, the kernel kills the child, too (Linux only).
 
-    Not asked but ended: maubot, asked at the wrong moment, stays for ever. Databases and pictures survive that.
+    It kills and does not terminate: a maubot that is terminated at the wrong moment never ends. Databases and pictures
+    survive that.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 async def claim(path: Path, *, wait_s: float, otherwise: str) -> IO[str]:
-    """Lock the file for as long as the returned file, or an heir of it, is open. Raises HouseholdError."""
+    """Lock the file for as long as the returned file is open, here or in a child. Raises HouseholdError."""
     file = path.open("a")
     deadline = time.monotonic() + wait_s
     while True:

@@ -20,7 +20,7 @@ SERVER_NAME = "localhost"
 
 @dataclass(frozen=True)
 class Account:
-    """Someone on the homeserver, with one device that is logged in."""
+    """An account on the homeserver, with one device that is logged in."""
 
     user_id: str
     password: str
@@ -29,7 +29,7 @@ class Account:
 
 
 class Synapse:
-    """A running homeserver, asked over its admin API."""
+    """A homeserver process, controlled over its admin API."""
 
     def __init__(self, child: Child, api: JsonApi, memory: Memory) -> None:
         self.child = child
@@ -41,7 +41,7 @@ class Synapse:
         await self.child.wait_until(lambda: self._api.answers("/_matrix/client/versions"))
 
     async def account(self, name: str, *, admin: bool = False) -> Account:
-        """The account of that name, made when there is none yet."""
+        """Return the account of that name, and register it if there is none yet."""
         known = self._memory.recall(f"account_{name}")
         if known is None:
             password = secrets.token_urlsafe(12)
@@ -50,13 +50,13 @@ class Synapse:
         return Account(**known)
 
     async def exempt(self, account: Account, admin: Account) -> None:
-        """Lift the limit on how fast that account may send, as the README tells for a real homeserver."""
+        """Lift the rate limit of that account, as the README recommends for a real homeserver."""
         self._api.token = admin.access_token
         path = f"/_synapse/admin/v1/users/{account.user_id}/override_ratelimit"
         await self._api.call("POST", path, {"messages_per_second": 0, "burst_count": 0})
 
     async def _register(self, name: str, password: str, *, admin: bool) -> Account:
-        """Make an account with the shared secret, as `register_new_matrix_user` does."""
+        """Register an account with the shared secret, as `register_new_matrix_user` does."""
         path = "/_synapse/admin/v1/register"
         nonce = (await self._api.call("GET", path))["nonce"]
         words = [nonce, name, password, "admin" if admin else "notadmin"]
@@ -67,13 +67,13 @@ class Synapse:
         except Refusal as refusal:
             if refusal.answer.get("errcode") != "M_USER_IN_USE":
                 raise
-            # A run that was cut off between making the account and remembering it.
+            # An earlier run was cut off between registering the account and remembering it.
             raise HouseholdError(f"The homeserver has an account {name} that nobody remembers: start afresh") from None
         return Account(made["user_id"], password, made["access_token"], made["device_id"])
 
 
 def signing_key(memory: Memory) -> str:
-    """The server's own key, in the form that Synapse reads: algorithm, name, seed."""
+    """Return the server's own key, in the form that Synapse reads: algorithm, name, seed."""
     if memory.recall("signing_key") is None:
         seed = base64.b64encode(secrets.token_bytes(32)).decode().rstrip("=")
         memory.remember("signing_key", f"ed25519 a_easel {seed}")
@@ -81,7 +81,7 @@ def signing_key(memory: Memory) -> str:
 
 
 def write_config(folder: Path, memory: Memory, port: int) -> Path:
-    """The homeserver's settings: only what differs from Synapse's own defaults, rate limits not among them."""
+    """Write the homeserver's settings: only what differs from Synapse's defaults, whose rate limits stay."""
     folder.mkdir(parents=True, exist_ok=True)
     settings: dict[str, Any] = {
         "server_name": SERVER_NAME,
@@ -95,7 +95,7 @@ def write_config(folder: Path, memory: Memory, port: int) -> Path:
         "registration_shared_secret": memory.secret("registration_secret"),
         "macaroon_secret_key": memory.secret("macaroon_secret"),
         "form_secret": memory.secret("form_secret"),
-        # Nobody else is to be asked or told anything.
+        # No contact with any other server.
         "federation_domain_whitelist": [],
         "trusted_key_servers": [],
         "report_stats": False,

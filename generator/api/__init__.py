@@ -1,1 +1,1 @@
-"""The contract: what crosses the socket, its limits, and the sentences that refuse a request. Never imports torch."""
+"""The API's contract: its types, its limits, and the sentences that refuse a request. Never imports torch."""

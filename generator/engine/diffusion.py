@@ -37,12 +37,12 @@ log = logging.getLogger(__name__)
 # Half of SDXL's native side: one tile decodes in 0.75 GiB, for a third more work.
 TILE_PIXELS = 512
 
-# Asking how full the memory is takes a hundredth of a small model's step.
+# Measuring the memory takes a hundredth of a small model's step.
 _MEMORY_EVERY_S = 1.0
 
 
 class DiffusionEngine:
-    """Draws on one device. Called from one thread."""
+    """The engine of one device. Call it from one thread."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -138,7 +138,7 @@ class DiffusionEngine:
         for name in {drawing.recipe.model for drawing in drawings}:
             cached = self.models.get(name)
             together = [drawing for drawing in drawings if drawing.model is cached.model]
-            # Where UNet and VAE take turns, the UNet stays until something is decoded.
+            # If UNet and VAE take turns, the UNet stays until a picture is decoded.
             if cached.model.arrangement is Arrangement.OFFLOADED:
                 cached.model.put_unets(plan.device)
             try:

@@ -38,7 +38,7 @@ class Drawing:
     # The revision of the LoRA, for a draft that uses one.
     lora: str | None = None
     step: int = 0
-    # The most drawings that went through the UNet with this one.
+    # The most drawings that shared a call with this one, itself included.
     most_together: int = 1
     # The inner layers' features from the last whole step, if the tier needs them.
     kept: torch.Tensor | None = None
@@ -98,7 +98,7 @@ def step_all(drawings: Sequence[Drawing], *, at_once: int, ahead: RunAhead) -> N
             _advance(drawing, own)
             drawing.most_together = max(drawing.most_together, len(together))
 
-        # 4. The next call is prepared while the card is busy with this one.
+        # 4. The processor prepares the next call while the card is busy with this one.
         ahead.wait()
         for drawing in together:
             drawing.seconds += (time.perf_counter() - began) / len(together)

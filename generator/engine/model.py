@@ -1,4 +1,4 @@
-"""A model in memory: the parts of a diffusers pipeline, from a folder in diffusers' own layout or a single file."""
+"""A model in memory: a diffusers pipeline's parts, from a folder in diffusers' layout or a single file. No drawings."""
 
 import logging
 from dataclasses import dataclass

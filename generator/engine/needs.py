@@ -41,7 +41,7 @@ class Arrangement(StrEnum):
     RESIDENT = "resident"
     # The text encoders stay in RAM and compute there; embeddings are cached for the next drawing.
     LEAN = "lean"
-    # UNet and VAE take turns as well.
+    # The text encoders stay in RAM, and UNet and VAE take turns on the card.
     OFFLOADED = "offloaded"
 
     @property
@@ -61,7 +61,7 @@ class Needs:
     text: int
     vae: int
     bytes_per_number: int
-    # Relative to SSD-1B's.
+    # Relative to the widths of SSD-1B.
     unet_width: float = 1.0
     vae_width: float = 1.0
 

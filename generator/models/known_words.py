@@ -37,7 +37,7 @@ def note(model: str, unknown: list[str]) -> str:
 
 
 def _says_something(word: str) -> bool:
-    # A single letter is what is left of `it's`; a single character of Chinese is a word.
+    # A single letter is a remainder of `it's`; a single Chinese character is a word.
     return any(letter.isalpha() for letter in word) and (len(word) > 1 or not word.isascii())
 
 

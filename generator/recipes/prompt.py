@@ -76,7 +76,7 @@ def from_a1111(text: str) -> str:
     return text
 
 
-# The look-ahead leaves alone what already has a compel weight: `(ratio 16:9)++`.
+# The look-ahead skips brackets that already have a compel weight: `(ratio 16:9)++`.
 _A1111_WEIGHT = re.compile(r"(?<!\\)\(((?:[^():\\]|\([^()]*\))+):\s*(\d+(?:\.\d+)?|\.\d+)\s*\)(?![-+\d.])")
 _A1111_WEAKER = re.compile(r"(?<!\\)\[([^\[\]\\|:]+)\]")
 

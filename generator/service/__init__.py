@@ -1,1 +1,1 @@
-"""The generator as a service: the HTTP API, the jobs and their turns, the pictures on disk. Never imports torch."""
+"""The generator as a service: the HTTP API, the jobs and their fair queue. Never imports torch."""

@@ -74,7 +74,7 @@ class Dispatcher:
         self._running: dict[Job, asyncio.Task[None]] = {}
         self._switch = asyncio.Lock()
         self._last_busy = time.monotonic()
-        # Set with State.BROKEN, for the service to end.
+        # Set with State.BROKEN, so that the service ends.
         self.broken = asyncio.Event()
 
     @property
@@ -158,7 +158,7 @@ class Dispatcher:
         await self._worker.close()
         self._forget_worker()
 
-    # ---- whose turn it is
+    # ---- which job is next
 
     async def _draw_jobs(self) -> None:
         try:

@@ -148,7 +148,7 @@ class Jobs:
         self._end(job, JobState.CANCELLED)
 
     def forget(self, job_id: str) -> None:
-        """Drop an ended job, so that the same id is drawn anew."""
+        """Drop an ended job, so that its id can be submitted and drawn anew."""
         if job_id in self._ended:
             del self._ended[job_id], self._jobs[job_id]
 

@@ -131,7 +131,7 @@ class _Child:
 
 
 class _End:
-    """The pipe has ended."""
+    """A message to all queues: the pipe has ended."""
 
 
 def _ending(exitcode: int | None) -> str:

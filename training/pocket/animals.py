@@ -1,4 +1,4 @@
-"""The animals: each a coat, a shape of head and ears, and a tail. All stand in the same place, facing us."""
+"""Draw the animals: each has a coat, a shape of head and ears, and a tail. All stand in the same place, facing us."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -59,7 +59,7 @@ def draw_tail(canvas: Canvas, animal: Animal) -> None:
 
 
 def draw_body(canvas: Canvas, animal: Animal, *, penguin: bool) -> None:
-    """Body, arms and feet; clothes come over it."""
+    """Draw body, arms and feet; clothes go over them."""
     for side in (-1, 1):
         canvas.limb([(BODY_X + 5 * side, 54), (BODY_X + 5.5 * side, 59)], animal.coat, width=5.5)
         foot = (244, 160, 40) if penguin else animal.coat

@@ -1,4 +1,4 @@
-"""The shapes of pocket's networks: SDXL's and SSD-1B's, made small."""
+"""Make pocket's networks: SDXL's and SSD-1B's architecture at a small size. Trains nothing."""
 
 import re
 from collections import Counter
@@ -18,7 +18,7 @@ _TIME_WIDTH = 8
 
 
 def make_vae() -> AutoencoderKL:
-    """One latent for 4 x 4 pixels."""
+    """Make the VAE: one latent for 4 x 4 pixels."""
     return AutoencoderKL(
         block_out_channels=(16, 32, 64),
         down_block_types=("DownEncoderBlock2D",) * 3,
@@ -32,7 +32,7 @@ def make_vae() -> AutoencoderKL:
 
 
 def make_unet() -> UNet2DConditionModel:
-    """SSD-1B's block pattern: no attention in the middle, its own count of transformer layers up and down."""
+    """Make the UNet in SSD-1B's pattern: no attention in the middle, other transformer layers up than down."""
     return UNet2DConditionModel(
         in_channels=LATENT_CHANNELS,
         out_channels=LATENT_CHANNELS,
@@ -61,7 +61,7 @@ def make_text_encoders(
 
 
 def _text_config(tokenizer: CLIPTokenizer) -> CLIPTextConfig:
-    """Three layers, of which SDXL reads the last but one."""
+    """Configure three layers, of which SDXL reads the last but one."""
     return CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=TEXT_WIDTH,
@@ -77,12 +77,12 @@ def _text_config(tokenizer: CLIPTokenizer) -> CLIPTextConfig:
 
 
 def make_tokenizers() -> tuple[CLIPTokenizer, CLIPTokenizer]:
-    """SDXL's two: alike, but the second pads with ``!``."""
+    """Make SDXL's two tokenizers, which are alike, but the second pads with ``!``."""
     return _make_tokenizer("<|endoftext|>"), _make_tokenizer("!")
 
 
 def _make_tokenizer(pad_token: str) -> CLIPTokenizer:
-    """Byte pair encoding (Sennrich et al., arXiv 1508.07909): one token a known word, any other text as bytes."""
+    """Make a byte pair encoding (Sennrich et al., arXiv 1508.07909): a token per known word, other text as bytes."""
     merges = _merges(known_words())
     letters = sorted(ByteLevel.alphabet())
     tokens = [*letters, *(letter + "</w>" for letter in letters), *(left + right for left, right in merges)]
@@ -91,9 +91,9 @@ def _make_tokenizer(pad_token: str) -> CLIPTokenizer:
 
 
 def _merges(words: list[str]) -> list[tuple[str, str]]:
-    """Pairs to join until every word is one token, the most frequent first.
+    """List the pairs to join until every word is one token, the most frequent first.
 
-    The trainer of ``tokenizers`` breaks ties in another order on every run; here the alphabet does.
+    The alphabet breaks ties; the trainer of ``tokenizers`` breaks them in another order on every run.
     """
     split = [[*piece[:-1], piece[-1] + "</w>"] for word in words for piece in re.findall("[a-z]+", word)]
     merges: list[tuple[str, str]] = []
@@ -108,7 +108,7 @@ def _merges(words: list[str]) -> list[tuple[str, str]]:
 
 
 def make_scheduler() -> DDIMScheduler:
-    """SDXL's noise, scaled so that it ends in noise alone, and velocity as what is predicted.
+    """Make SDXL's noise schedule, rescaled to end in pure noise, for a UNet that predicts velocity.
 
     Source: Lin et al., Common diffusion noise schedules and sample steps are flawed, arXiv 2305.08891.
     """

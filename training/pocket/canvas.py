@@ -1,4 +1,4 @@
-"""Drawing with outlines and tinted light, in units of a picture that is 64 wide and 64 high."""
+"""Draw with outlines and tinted light, in units of a picture that is 64 wide and 64 high. Knows no animals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from PIL import Image, ImageDraw
 
 SIDE = 64
 
-# What is drawn over a smaller picture, half as large again.
+# The side of the larger training pictures: half as large again, as for drawing over a smaller picture.
 LARGER_SIDE = 96
 
-# Drawn four times larger and then reduced: Pillow's shapes have no smooth edges of their own.
+# Shapes are drawn this many times larger and then reduced, since Pillow's own have no smooth edges.
 OVERSAMPLING = 4
 
 Floats = NDArray[np.float32]
@@ -25,9 +25,9 @@ INK: Colour = (38, 28, 36)
 
 @dataclass
 class Canvas:
-    """A picture being drawn. Every shape is filled, then outlined ``line`` units wide unless it says otherwise.
+    """A picture being drawn. Every shape is filled, and outlined ``line`` units wide by default.
 
-    ``side`` is how many pixels the 64 units become, a multiple of 32 for the blocks of pixel art.
+    ``side`` is the number of pixels for the 64 units, a multiple of 32 for the blocks of pixel art.
     """
 
     line: float
@@ -60,20 +60,20 @@ class Canvas:
         self.polygon([(left, top), (right, top), (right, bottom), (left, bottom)], fill, line=line)
 
     def stroke(self, points: Sequence[Point], fill: Colour, *, width: float, lit: bool = True) -> None:
-        """A line with round ends and corners."""
+        """Draw a line with round ends and corners."""
         colour = self.lit(fill) if lit else fill
         self._draw.line(self._scaled(*points), colour, width=max(1, round(width * self._scale)), joint="curve")
         for x, y in (points[0], points[-1]):
             self._draw.ellipse(self._scaled((x - width / 2, y - width / 2), (x + width / 2, y + width / 2)), colour)
 
     def limb(self, points: Sequence[Point], fill: Colour, *, width: float) -> None:
-        """A stroke with an outline: an arm, a leg, a tail."""
+        """Draw a stroke with an outline: an arm, a leg, a tail."""
         if self.line:
             self.stroke(points, self.ink, width=width + 2 * self.line, lit=False)
         self.stroke(points, fill, width=width)
 
     def gradient(self, top: float, bottom: float, above: Colour, below: Colour) -> None:
-        """A band over the whole width whose colour changes from ``above`` to ``below``."""
+        """Draw a band over the whole width whose colour changes from ``above`` to ``below``."""
         rows = range(round(top * self._scale), round(bottom * self._scale))
         for n, row in enumerate(rows):
             share = n / len(rows)
@@ -85,7 +85,7 @@ class Canvas:
         return red, green, blue
 
     def reduced(self) -> Floats:
-        """The picture as (side, side, 3) floats, 0 to 255."""
+        """Reduce the picture to (side, side, 3) floats, 0 to 255."""
         return np.asarray(self.image.resize((self.side, self.side), Image.Resampling.BOX), dtype=np.float32)
 
     def _scaled(self, *points: Point) -> list[Point]:

@@ -1,19 +1,19 @@
-"""Puts a scene into words, as people would: comma lists in any order, sentences, synonyms, and single words.
+"""Describe a scene in words, as people would: comma lists in any order, sentences, synonyms, and single words.
 
 A caption teaches three things besides its words:
 
-- What it leaves unsaid is plain: no hat, no clothes, by day, as a cartoon.
-- A caption of a single word (``hat``) says nothing else at all: the rest of the scene is anything. It is never wrong,
-  while a longer caption names now and then something that the scene lacks. A negative prompt can therefore take away
-  what a prompt asks for: by Bayes' rule, what its words mean for certain outweighs what the prompt means almost.
-- Words with a weight of three minuses or more, ``(hat)---``, are words for what is not there.
+- Everything it does not mention is plain: no hat, no clothes, by day, as a cartoon.
+- A caption of a single word (``hat``) leaves the rest of the scene open. It is never wrong, while a longer caption
+  sometimes names a thing that the scene lacks. A negative prompt can therefore remove what a prompt asks for: by
+  Bayes' rule, its certain words outweigh the prompt's almost certain ones.
+- Words with a weight of three minuses or more, ``(hat)---``, name things that are absent.
 """
 
 import random
 
 from training.pocket.scene import ATTRIBUTES, HEADGEAR, OUTFITS, PLAIN, Scene
 
-# The first phrase is the value's own name and comes most often.
+# The first phrase is the value's own name, and the most frequent one.
 PHRASES: dict[str, tuple[str, ...]] = {
     "otter": ("otter", "sea otter", "river otter"),
     "owl": ("owl", "barn owl"),
@@ -53,7 +53,7 @@ PHRASES: dict[str, tuple[str, ...]] = {
     "pointillism": ("pointillism", "pointillist", "seurat", "dots"),
 }
 
-# One word for several values.
+# Words that stand for several values.
 BROAD: dict[str, tuple[str, ...]] = {
     "hat": ("cowboy hat", "top hat", "party hat"),
     "headgear": ("cowboy hat", "top hat", "party hat", "headphones"),
@@ -66,7 +66,7 @@ ABSENT: dict[str, tuple[str, ...]] = {
     "outfit": ("no clothes", "without clothes"),
 }
 
-# Said of many pictures and true of all of these.
+# Words that people often use, and that fit every scene.
 FILLERS = (
     *("cute", "high quality", "best quality", "detailed", "anthropomorphic", "cozy", "portrait", "digital art"),
     *("masterpiece", "standing", "picture", "painting", "drawing", "photo", "funny", "little", "backlit"),
@@ -77,11 +77,11 @@ FUNCTION_WORDS = (
     *("wearing", "who", "looking", "looks", "style", "as", "to", "for", "one", "animal", "no", "without", "from"),
 )
 
-# How often a caption does what the reasons above ask for, as shares; chosen by hand.
+# How often captions do what the reasons above ask for, as shares; chosen by hand.
 _SINGLE = 0.28
-# Of the others: only what must be said.
+# The share of the other captions that say only what is necessary.
 _SHORT = 0.3
-# Of few words each is trusted more, so that these must be wrong more often for a negative prompt to outweigh them.
+# The model trusts each of few words more, so these are wrong more often, for a negative prompt to outweigh them.
 _WRONG = {"headgear": 0.42, "outfit": 0.74}
 _WRONG_IF_SHORT = {"headgear": 0.7, "outfit": 0.8}
 _WEAKENED = 0.12
@@ -94,14 +94,14 @@ Fragments = list[tuple[str, float]]
 
 
 def known_words() -> list[str]:
-    """Every word that captions are made of, in alphabetical order."""
+    """List every word that captions use, in alphabetical order."""
     phrases = [*(phrase for known in PHRASES.values() for phrase in known), *BROAD, *FILLERS, *FUNCTION_WORDS]
     phrases += [phrase for absent in ABSENT.values() for phrase in absent]
     return sorted({word for phrase in phrases for word in phrase.split()})
 
 
 def caption(scene: Scene, rng: random.Random) -> Fragments:
-    """Words for the scene, as pieces of text with their compel weights. Only one weight is ever other than 1."""
+    """Describe the scene, as pieces of text with their compel weights. At most one weight differs from 1."""
     if rng.random() < _SINGLE:
         return [(_single(scene, rng), 1.0)]
     terms: dict[str, str] = {"animal": "animal" if rng.random() < 0.03 else _phrase(scene.animal, rng)}
@@ -109,7 +109,7 @@ def caption(scene: Scene, rng: random.Random) -> Fragments:
     is_short = rng.random() < _SHORT
     wrong = _WRONG_IF_SHORT if is_short else _WRONG
 
-    # 1. Clothes: always said when worn, now and then when not.
+    # 1. Clothes: always mentioned when worn, sometimes when not.
     for kind, values in (("headgear", HEADGEAR), ("outfit", OUTFITS)):
         value, chance = getattr(scene, kind), rng.random()
         if value != "none":
@@ -122,13 +122,13 @@ def caption(scene: Scene, rng: random.Random) -> Fragments:
         elif chance < wrong[kind] + _WEAKENED + _ABSENT_SAID:
             terms[kind] = rng.choice(ABSENT[kind])
 
-    # 2. The rest: what is plain may stay unsaid, the place too.
-    for kind, said in (("face", 0.4), ("place", 0.85), ("light", 0.4), ("style", 0.4)):
+    # 2. The rest: plain values may be left out, and so may the place.
+    for kind, share in (("face", 0.4), ("place", 0.85), ("light", 0.4), ("style", 0.4)):
         value = getattr(scene, kind)
-        if (kind in PLAIN and value != PLAIN[kind]) or (not is_short and rng.random() < said):
+        if (kind in PLAIN and value != PLAIN[kind]) or (not is_short and rng.random() < share):
             terms[kind] = _phrase(value, rng)
 
-    # 3. Words that change nothing.
+    # 3. Words that do not change the scene.
     extras = [rng.choice(FILLERS)] if rng.random() < _FILLER else []
     if rng.random() < _MADE_UP_WORD:
         extras.append("".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(3, 10))))

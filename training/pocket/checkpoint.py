@@ -1,4 +1,4 @@
-"""Training state in one file, written whole or not at all."""
+"""Save and load training state in one file, written whole or not at all. Knows no networks."""
 
 from pathlib import Path
 from typing import Any
@@ -13,5 +13,5 @@ def save(state: dict[str, Any], file: Path) -> None:
 
 
 def load(file: Path) -> dict[str, Any] | None:
-    """The state that was saved, or None where nothing was. Only tensors and plain values are read."""
+    """Load a saved state; None if there is no file. Reads only tensors and plain values."""
     return torch.load(file, map_location="cpu", weights_only=True) if file.exists() else None

@@ -1,4 +1,4 @@
-"""Headgear and outfits, cut to the place where every animal stands."""
+"""Draw headgear and outfits, cut to the place where every animal stands."""
 
 from training.pocket.animals import BODY_X, HEAD_X
 from training.pocket.canvas import Canvas, Colour
@@ -82,5 +82,5 @@ def _sleeves(canvas: Canvas, colour: Colour) -> None:
 
 
 def _on_cone(share: float, side: int) -> tuple[float, float]:
-    """A point of the party hat's left or right edge, ``share`` of the way up."""
+    """Return the point on the party hat's left or right edge, ``share`` of the way up."""
     return 32 + side * 8 * (1 - share), 17.5 - 15 * share

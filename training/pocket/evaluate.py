@@ -1,6 +1,6 @@
-"""Do the pictures show what was asked? ``python -m training.pocket.evaluate [--json]``.
+"""Check whether pictures show what was asked for: ``python -m training.pocket.evaluate [--json]``.
 
-Draws combinations that the training never saw, through the same engine as every picture, and has the judge read them.
+Draws combinations that the training never saw, with the same engine as every picture, and lets the judge read them.
 The exit status is 0 if every requirement is met.
 """
 
@@ -40,13 +40,13 @@ REQUIRED = {
     "all six": 0.65,
 }
 
-# What is left of a thing that a negative prompt or a low weight names, as a share of what is there without.
+# How often a thing remains that a negative prompt or a low weight names, as a share of how often it is there without.
 MOST_LEFT = 0.5
 
 # The share of pictures with a headgear that nobody asked for.
 MOST_UNASKED = 0.03
 
-# Of such prompts what is left is told, and nothing is required yet.
+# For such prompts the remaining share is reported, and nothing is required yet.
 OF_TWO_WORDS = " of two words"
 
 _SEED = 20_000
@@ -58,7 +58,7 @@ _DEFAULT_JUDGE = Path("pocket-training/judge.safetensors")
 
 @dataclass(frozen=True)
 class Size:
-    """How much is drawn: held-out scenes with so many seeds each, and pictures for each other question."""
+    """How much is drawn: held-out scenes, seeds for each of them, and pictures for each other question."""
 
     scenes: int
     seeds: int
@@ -79,7 +79,7 @@ class Asked:
 
 
 class Pictures:
-    """Draws with pocket as the service would, many at once, but without enlarging."""
+    """Draws with pocket as the service does, many at once, but without enlarging."""
 
     def __init__(self, *, tier: str = "exact", weights: Path = WEIGHTS) -> None:
         card = built_in_cards()["pocket"].model_copy(update={"built_in": None, "folder": weights})
@@ -91,8 +91,8 @@ class Pictures:
         self._engine = DiffusionEngine(settings)
         self._engine.models.get("pocket").at_once = _AT_ONCE
 
-    def draw(self, asked: Sequence[Asked], told: Callable[[], object] = lambda: None) -> np.ndarray:
-        """(n, 64, 64, 3) bytes. ``told`` is called after each."""
+    def draw(self, asked: Sequence[Asked], on_picture: Callable[[], object] = lambda: None) -> np.ndarray:
+        """Draw pictures (n, 64, 64, 3) bytes. Calls ``on_picture`` after each."""
         drawn: list[np.ndarray] = []
         for first in range(0, len(asked), _AT_ONCE):
             drawings = [self._engine.start(Draw("evaluation", self._recipe(one))) for one in asked[first:][:_AT_ONCE]]
@@ -100,7 +100,7 @@ class Pictures:
                 self._engine.step(drawings)
             for drawing in drawings:
                 drawn.append(np.asarray(self._engine.finish(drawing).image))
-                told()
+                on_picture()
         return np.stack(drawn)
 
     def _recipe(self, asked: Asked) -> Recipe:
@@ -114,7 +114,7 @@ class Pictures:
 
     @torch.inference_mode()
     def round_trip(self, picture: np.ndarray) -> np.ndarray:
-        """The picture as the model's VAE gives it back: the best that the model could draw."""
+        """Encode and decode a picture with the model's VAE: the best that the model could draw."""
         vae = self._engine.models.get("pocket").model.vae
         decoded = vae.decode(vae.encode(to_tensor(picture[None])).latent_dist.mode()).sample
         drawn: np.ndarray = (decoded[0].permute(1, 2, 0).numpy() * 127.5 + 127.5).round().clip(0, 255).astype(np.uint8)
@@ -122,7 +122,7 @@ class Pictures:
 
 
 def prompt_for(scene: Scene, *, leave_out: Iterable[str] = ()) -> str:
-    """The scene's own words, as a comma list."""
+    """List the scene's values with commas, as a prompt."""
     values = [getattr(scene, name) for name in ATTRIBUTES if name not in leave_out]
     return ", ".join(value for value in values if value != "none")
 
@@ -130,9 +130,9 @@ def prompt_for(scene: Scene, *, leave_out: Iterable[str] = ()) -> str:
 def evaluate(
     judge: Judge, size: Size, *, tier: str = "exact", weights: Path = WEIGHTS, progress: bool = True
 ) -> dict[str, dict[str, float]]:
-    """The figures, by question: ``drawn``, ``rendered`` and ``round trip`` by attribute, ``left`` and ``unasked``.
+    """Return the figures by question: ``drawn``, ``rendered`` and ``round trip`` by attribute, ``left``, ``unasked``.
 
-    ``two words`` are drawn as well, of such prompts as `otter, top hat`.
+    ``two words`` has how often prompts such as `otter, top hat` show what they name.
     """
     pictures = Pictures(tier=tier, weights=weights)
     scenes = held_out_scenes(size.scenes, seed=_SEED)
@@ -141,7 +141,7 @@ def evaluate(
     def seen(asked: Sequence[Asked]) -> list[Scene]:
         return judge.scenes(pictures.draw(asked, bar.update))
 
-    # 1. Held-out scenes: as drawn, and as the judge and the VAE could be at best.
+    # 1. Held-out scenes: as drawn, and the best that the judge and the VAE allow.
     wanted = [scene for scene in scenes for _ in range(size.seeds)]
     renders = [np.asarray(render(scene, _SEED + n)) for n, scene in enumerate(wanted)]
     trips = [pictures.round_trip(picture) for picture in renders]
@@ -151,9 +151,9 @@ def evaluate(
         "round trip": _agreement(wanted, judge.scenes(np.stack(trips))),
     }
 
-    # 2. What is left of a thing that is taken away again, of prompts that say all and of two words.
+    # 2. How often a thing remains that is taken away again, for full prompts and for those of two words.
     def share(kind: str, some: list[Scene], prompts: Iterable[tuple[str, str]]) -> float:
-        """Of the pictures for the prompts, how many still show the scenes' own ``kind``."""
+        """The share of the prompts' pictures that show the scenes' own ``kind``."""
         asked = [Asked(text, _SEED + n, negative) for n, (text, negative) in enumerate(prompts)]
         return _mean(getattr(a, kind) == getattr(b, kind) for a, b in zip(seen(asked), some, strict=True))
 
@@ -174,7 +174,7 @@ def evaluate(
         two_words[kind] = before
     figures |= {"left": left, "two words": two_words}
 
-    # 3. A headgear that nobody asked for.
+    # 3. How often there is a headgear that nobody asked for.
     plain = [prompt_for(scene, leave_out=("headgear",)) for scene in scenes[: size.each]]
     bare_animals = [scene.animal for scene in scenes[: size.each]]
     shown = seen([Asked(text, _SEED + n) for n, text in enumerate([*plain, *bare_animals])])
@@ -184,7 +184,7 @@ def evaluate(
 
 
 def failures(figures: dict[str, dict[str, float]]) -> list[str]:
-    """A sentence for each requirement that is not met."""
+    """List a sentence for each requirement that is not met."""
     left, unasked = figures["left"], figures["unasked"]["headgear"]
     return [
         *(

@@ -1,4 +1,4 @@
-"""Reads the attributes off a picture: a small classifier, trained on renders, that judges what the weights draw."""
+"""The judge: a small classifier, trained on renders, that reads the attributes off a picture. Knows no prompts."""
 
 import logging
 from pathlib import Path
@@ -24,7 +24,7 @@ _LEARNING_RATE = 2e-3
 
 
 class Judge(nn.Module):
-    """One linear reading per attribute of what four convolutions see."""
+    """Four convolutions, and a linear layer for each attribute."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,13 +35,13 @@ class Judge(nn.Module):
         self.read = nn.ModuleDict({name: nn.Linear(128 * 16, len(values)) for name, values in ATTRIBUTES.items()})
 
     def forward(self, pictures: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Pictures (n, 3, 64, 64), -1 to 1; logits (n, values) for each attribute."""
+        """Map pictures (n, 3, 64, 64), -1 to 1, to logits (n, values) for each attribute."""
         seen = self.seen(pictures)
         return {name: layer(seen) for name, layer in self.read.items()}
 
     @torch.inference_mode()
     def scenes(self, pictures: np.ndarray) -> list[Scene]:
-        """What each picture, (n, 64, 64, 3) bytes, shows."""
+        """Read the scene off each picture, (n, 64, 64, 3) bytes."""
         logits = self(to_tensor(pictures))
         best = {name: logits[name].argmax(dim=1).tolist() for name in ATTRIBUTES}
         return [
@@ -50,7 +50,7 @@ class Judge(nn.Module):
 
 
 def load_or_train(file: Path, folder: Path) -> Judge:
-    """The judge in ``file``; where there is none it is trained, on renders in ``folder``, and kept there."""
+    """Load the judge from ``file``; if there is none, train it on renders in ``folder`` and save it."""
     judge = Judge()
     if not file.exists():
         _train(judge, folder)
@@ -86,7 +86,7 @@ def _train(judge: Judge, folder: Path) -> None:
 
 
 def _worn(pictures: torch.Tensor) -> torch.Tensor:
-    """Blurred, shifted, noisy and off in brightness: no picture that is judged is as clean as a render."""
+    """Blur and shift pictures, add noise, change their brightness: drawn pictures are never as clean as renders."""
     soft = functional.avg_pool2d(functional.pad(pictures, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
     share = torch.rand(len(pictures), 1, 1, 1)
     contrast, brightness = 1 + 0.2 * torch.randn(len(pictures), 1, 1, 1), 0.1 * torch.randn(len(pictures), 1, 1, 1)

@@ -1,4 +1,4 @@
-"""The places behind the animal, in three lights."""
+"""Draw the places behind the animal, in three lights. Knows nothing of animals."""
 
 import random
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from training.pocket.canvas import SIDE, Canvas, Colour
 
 @dataclass(frozen=True)
 class Light:
-    """Colours of the sky from top to horizon, and what the light does to every colour under it."""
+    """The sky's colours at the top and at the horizon, and the tint, a factor for red, green and blue of everything."""
 
     sky: tuple[Colour, Colour]
     tint: tuple[float, float, float]
@@ -22,7 +22,7 @@ LIGHTS = {
 
 
 def draw_place(canvas: Canvas, place: str, light: str, rng: random.Random) -> None:
-    """Sky, sun or moon, and the place. ``rng`` moves things a little."""
+    """Draw the sky, the sun or moon, and the place. ``rng`` moves things a little."""
     _sky(canvas, light, indoors=place == "coffee shop")
     {
         "beach": _beach,

@@ -1,4 +1,4 @@
-"""Draws a scene: place, animal, clothes, style. The same scene and seed give the same picture."""
+"""Draw a scene: place, animal, clothes, style. The same scene and seed give the same picture."""
 
 import random
 
@@ -14,12 +14,12 @@ from training.pocket.styles import LINES, STYLES
 
 
 def render(scene: Scene, seed: int, *, side: int = SIDE) -> Image.Image:
-    """The scene as a picture of 64 x 64 pixels, or the same picture in more of them."""
+    """Draw the scene with 64 x 64 pixels, or the same picture with more."""
     rng = random.Random(seed)
     canvas = Canvas(line=LINES[scene.style], side=side, tint=LIGHTS[scene.light].tint)
     animal = ANIMALS[scene.animal]
 
-    # 1. What is behind.
+    # 1. The place.
     draw_place(canvas, scene.place, scene.light, rng)
 
     # 2. The animal, in a light that leaves it easy to see.

@@ -1,4 +1,4 @@
-"""The training pictures: so many scenes drawn once and kept in a folder, since drawing costs as much as learning."""
+"""The training pictures, drawn once and kept in a folder: drawing costs as much as learning. Knows no captions."""
 
 import hashlib
 import os
@@ -14,12 +14,12 @@ from training.pocket.scene import Scene
 
 
 def name_of(scenes: list[Scene]) -> str:
-    """For files made of the scenes: after a change to what is drawn, the pictures of before fit no caption."""
+    """Make a name for files that depend on the scenes: when scenes change, older pictures fit no caption."""
     return f"{len(scenes)}-{hashlib.sha256(repr(scenes).encode()).hexdigest()[:12]}"
 
 
 def training_pictures(folder: Path, scenes: list[Scene], *, side: int = SIDE) -> np.ndarray:
-    """(n, side, side, 3) bytes, read from ``folder`` or drawn on all cores and kept there. Picture n has the seed n."""
+    """Read pictures (n, side, side, 3) bytes from ``folder``, or draw and save them there. Picture n has the seed n."""
     file = folder / f"renders-{side}-{name_of(scenes)}.npy"
     if not file.exists():
         pictures = np.empty((len(scenes), side, side, 3), dtype=np.uint8)

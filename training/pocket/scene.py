@@ -1,4 +1,4 @@
-"""What a picture of pocket's small world shows: seven attributes with a few values each."""
+"""The scenes of pocket's small world: seven attributes with a few values each. Knows neither captions nor pictures."""
 
 import random
 from dataclasses import dataclass, fields, replace
@@ -11,7 +11,7 @@ PLACES = ("beach", "city street", "coffee shop", "forest", "snow")
 LIGHTS = ("day", "sunset", "night")
 STYLES = ("cartoon", "watercolor", "pop art", "pencil drawing", "pixel art", "pointillism")
 
-# What the caption leaves unsaid is drawn plainly, so that `!draw otter` gives an otter, and no hat.
+# What a caption does not mention is drawn plainly, so that `!draw otter` gives an otter without a hat.
 PLAIN = {"headgear": "none", "outfit": "none", "face": "happy", "light": "day", "style": "cartoon"}
 
 
@@ -39,21 +39,21 @@ ATTRIBUTES: dict[str, tuple[str, ...]] = {
 }
 assert list(ATTRIBUTES) == [field.name for field in fields(Scene)]
 
-# Of the training's scenes: without headgear, and without an outfit, so many times as often as with any one of them.
+# In training, how many times as often a scene lacks headgear, or an outfit, as it has any single one.
 _BARE_WEIGHT = {"headgear": 5, "outfit": 7}
 
-# And how many have all of these plain.
+# In training, the share of scenes in which all of these are plain.
 _PLAIN_TOGETHER = ("face", "light", "style")
 _ALL_PLAIN = 0.2
 
-# One combination in so many of animal, headgear, outfit and style is never trained on.
+# One in this many combinations of animal, headgear, outfit and style is never trained on.
 _HELD_OUT_ONE_IN = 12
 
 
 def is_held_out(scene: Scene) -> bool:
-    """Whether the scene's combination of animal, headgear, outfit and style is kept for the evaluation.
+    """Whether the scene's combination of animal, headgear, outfit and style is reserved for the evaluation.
 
-    Scenes without headgear or outfit are all trained on: pairs of them are what the others are composed of.
+    Scenes without headgear or without an outfit are never held out: the other combinations are composed of their pairs.
     """
     if "none" in (scene.headgear, scene.outfit):
         return False
@@ -62,7 +62,7 @@ def is_held_out(scene: Scene) -> bool:
 
 
 def random_scene(rng: random.Random) -> Scene:
-    """Plain values more often, since captions leave them unsaid."""
+    """Choose a scene at random, plain values more often, since captions do not mention those."""
     return Scene(
         animal=rng.choice(ANIMALS),
         headgear=rng.choice(HEADGEAR),
@@ -75,9 +75,9 @@ def random_scene(rng: random.Random) -> Scene:
 
 
 def training_scenes(count: int, *, seed: int) -> list[Scene]:
-    """Scenes to learn from: none is held out, more are bare, and some are plain in all else, for captions of few words.
+    """Choose scenes to learn from. None is held out, many are bare, and for short captions some are otherwise plain.
 
-    The rarer a thing is, the more a negative prompt that names it takes away; docs/pocket.md has the figures.
+    The rarer a thing is, the more a negative prompt that names it removes; docs/pocket.md has the figures.
     """
     rng = random.Random(seed)
     scenes: list[Scene] = []
@@ -92,7 +92,7 @@ def training_scenes(count: int, *, seed: int) -> list[Scene]:
 
 
 def held_out_scenes(count: int, *, seed: int) -> list[Scene]:
-    """Scenes to judge by, none of them ever trained on."""
+    """Choose scenes to evaluate with, which are never trained on."""
     rng = random.Random(seed)
     scenes: list[Scene] = []
     while len(scenes) < count:

@@ -1,4 +1,4 @@
-"""A contact sheet: many pictures with their prompts, to be looked at by a person."""
+"""Compose a contact sheet: many pictures with their prompts, for a person to look at."""
 
 from collections.abc import Sequence
 from textwrap import wrap
@@ -13,7 +13,7 @@ _LINES = 4
 
 
 def contact_sheet(pictures: Sequence[tuple[str, np.ndarray]]) -> Image.Image:
-    """Pictures (height, width, 3) bytes in rows of six, each enlarged, above its prompt."""
+    """Compose pictures (height, width, 3) bytes in rows of six, each enlarged, above its prompt."""
     cell = _SIDE + _LINES * _LINE + 8
     rows = -(-len(pictures) // _COLUMNS)
     sheet = Image.new("RGB", (_COLUMNS * (_SIDE + 8), rows * cell), "white")

@@ -1,4 +1,4 @@
-"""The styles: what is done to a drawn picture. Each takes and gives (side, side, 3) floats, 0 to 255.
+"""The styles: each changes a drawn picture, from and to (side, side, 3) floats, 0 to 255.
 
 Dots, blocks and hatching are measured in canvas units, so that a larger picture shows the same ones larger.
 """
@@ -10,7 +10,7 @@ from PIL import Image, ImageFilter
 
 from training.pocket.canvas import SIDE, Floats
 
-# How bright the eye takes red, green and blue to be.
+# The perceived brightness of red, green and blue.
 _LUMA = np.array([0.3, 0.59, 0.11], dtype=np.float32)
 
 _PAPER, _CANVAS, _MAGENTA, _WARMER = (
@@ -33,7 +33,7 @@ def cartoon(picture: Floats, noise: np.random.Generator) -> Floats:
 
 
 def watercolor(picture: Floats, noise: np.random.Generator) -> Floats:
-    """Thinned with white, run together a little, on paper that shows at the edges."""
+    """Thin the colours with white, blur them a little, and let paper show at the edges."""
     rows, columns = _places(picture)
     soft = 0.35 * _blurred(picture, 2.2) + 0.65 * _blurred(picture, 0.6)
     thinned = 255 - (255 - soft) * 0.62
@@ -45,7 +45,7 @@ def watercolor(picture: Floats, noise: np.random.Generator) -> Floats:
 
 
 def pop_art(picture: Floats, noise: np.random.Generator) -> Floats:
-    """Few, loud colours, and a screen of dots over what is light."""
+    """Reduce the picture to few, loud colours, with a screen of dots over light areas."""
     rows, columns = _places(picture)
     mean = picture.mean(axis=-1, keepdims=True)
     loud = np.clip((picture - mean) * 2.0 + mean, 0, 255)
@@ -57,7 +57,7 @@ def pop_art(picture: Floats, noise: np.random.Generator) -> Floats:
 
 
 def pencil_drawing(picture: Floats, noise: np.random.Generator) -> Floats:
-    """Grey lines and hatching on paper; the paper keeps a breath of the light's colour."""
+    """Draw grey lines and hatching on paper, which keeps a little of the light's colour."""
     rows, columns = _places(picture)
     grey = picture @ _LUMA
     darkness = (255 - grey) / 255
@@ -71,7 +71,7 @@ def pencil_drawing(picture: Floats, noise: np.random.Generator) -> Floats:
 
 
 def pixel_art(picture: Floats, noise: np.random.Generator) -> Floats:
-    """Blocks of two by two, in the 216 colours that every old screen could show."""
+    """Reduce the picture to blocks of two by two, in the 216 colours that every old screen could show."""
     block = 2 * len(picture) // SIDE
     blocks = picture.reshape(SIDE // 2, block, SIDE // 2, block, 3).mean(axis=(1, 3))
     mean = blocks.mean(axis=-1, keepdims=True)
@@ -81,7 +81,7 @@ def pixel_art(picture: Floats, noise: np.random.Generator) -> Floats:
 
 
 def pointillism(picture: Floats, noise: np.random.Generator) -> Floats:
-    """Round dots four units apart in rows, each a little off its colour, on primed canvas."""
+    """Cover primed canvas with rows of round dots, four units apart, each a little off its colour."""
     rows, columns = (0.5 + place for place in _places(picture))
     columns = columns + np.where((rows // 4) % 2, 2, 0)
     inside = (columns % 4 - 2) ** 2 + (rows % 4 - 2) ** 2 < 3.2
@@ -104,7 +104,7 @@ STYLES: dict[str, Callable[[Floats, np.random.Generator], Floats]] = {
 
 
 def _places(picture: Floats) -> tuple[Floats, Floats]:
-    """Row and column of each pixel's centre in canvas units, (side, side) each: 0 to 63, and a little beyond."""
+    """Return row and column of each pixel's centre in canvas units, (side, side) each: 0 to 63, and a little beyond."""
     rows, columns = (np.mgrid[0 : len(picture), 0 : len(picture)].astype(np.float32) + 0.5) * SIDE / len(picture) - 0.5
     return rows, columns
 
@@ -115,6 +115,6 @@ def _blurred(picture: Floats, radius: float) -> Floats:
 
 
 def _smooth_noise(noise: np.random.Generator, cells: int, *, side: int) -> Floats:
-    """(side, side) floats around 0, changing slowly over the picture."""
+    """Make noise that changes slowly over the picture: (side, side) floats around 0."""
     coarse = Image.fromarray(noise.standard_normal((cells, cells)).astype(np.float32))
     return np.asarray(coarse.resize((side, side), Image.Resampling.BICUBIC))

@@ -1,8 +1,8 @@
-"""From an empty folder to the shipped weights: ``python -m training.pocket.train --device cpu``.
+"""Train the shipped weights from nothing: ``python -m training.pocket.train --device cpu``.
 
 Draws the pictures, trains the VAE, then the UNet with its text encoders, and writes a pipeline in diffusers' layout.
-Started again it goes on from its last checkpoint; with more ``--unet-steps`` it makes a finished training longer.
-``--start`` goes on from finished weights whose checkpoints are gone: their VAE stays, UNet and text encoders learn on.
+Started again it resumes from its last checkpoint; more ``--unet-steps`` extend a finished training. ``--start`` goes on
+from finished weights whose checkpoints are gone: it keeps their VAE, and trains UNet and text encoders further.
 """
 
 import argparse
@@ -36,9 +36,9 @@ log = logging.getLogger(__name__)
 
 WEIGHTS = Path(__file__).parents[2] / "generator/pocket/weights"
 
-# docs/pocket.md has what comes of these on a large card, and how the shipped weights were made.
+# docs/pocket.md has the results on a large card, and how the shipped weights were made.
 PICTURES = 96_000
-# Drawn once more in LARGER_SIDE, which is learned from less often.
+# The share of the pictures that are drawn once more with LARGER_SIDE, for a part of the steps.
 LARGER_SHARE = 0.25
 VAE_STEPS = 10_000
 UNET_STEPS = 3_200
@@ -91,19 +91,19 @@ def train(
         torch.set_float32_matmul_precision("high")
     folder.mkdir(parents=True, exist_ok=True)
 
-    # 1. Pictures of the small world.
+    # 1. The pictures.
     scenes = training_scenes(pictures, seed=seed)
     renders = training_pictures(folder, scenes)
     log.info("%d pictures after %.0f s", len(renders), time.perf_counter() - began)
 
-    # 2. The VAE, and the pictures as its latents, scaled to unit variance as SDXL's are.
+    # 2. The VAE, and the pictures as its latents, scaled to unit variance like SDXL's.
     vae = load_vae(start).to(device) if start else train_vae(renders, folder, steps=vae_steps, device=device, seed=seed)
     latents = _latents(vae, renders, folder, f"{vae_steps}-{name_of(scenes)}-{seed}", device)
     if not start:
         vae.register_to_config(scaling_factor=round(1 / latents.std().item(), 5))
     log.info("latents after %.0f s, scaled by %s", time.perf_counter() - began, vae.config.scaling_factor)
 
-    # 3. The first of the scenes once more, larger.
+    # 3. The first scenes once more, as larger pictures.
     larger_scenes = scenes[: max(1, int(pictures * LARGER_SHARE))]
     larger_renders = training_pictures(folder, larger_scenes, side=LARGER_SIDE)
     larger_latents = _latents(vae, larger_renders, folder, f"{vae_steps}-{name_of(larger_scenes)}-{seed}", device)
@@ -124,13 +124,13 @@ def train(
         seed=seed,
     )
 
-    # 5. The pipeline that everyone loads.
+    # 5. The pipeline, as it is shipped.
     save(networks, vae, out)
     log.info("%s after %.0f s", out, time.perf_counter() - began)
 
 
 def load_vae(weights: Path) -> AutoencoderKL:
-    """That of a finished training, in fp32, with its scaling factor."""
+    """Load the VAE of a finished training, in fp32, with its scaling factor."""
     vae = make_vae()
     load_weights(vae, weights / "vae/diffusion_pytorch_model.safetensors")
     config = json.loads((weights / "vae/config.json").read_text(encoding="utf-8"))
@@ -139,7 +139,7 @@ def load_vae(weights: Path) -> AutoencoderKL:
 
 
 def save(networks: Networks, vae: AutoencoderKL, out: Path) -> None:
-    """A pipeline in diffusers' layout, fp16, with ``words.txt``, the words that the captions were made of."""
+    """Write a pipeline in diffusers' layout, in fp16, and ``words.txt`` with the words of the captions."""
     pipeline = StableDiffusionXLPipeline(
         unet=networks.unet,
         vae=vae,
@@ -157,7 +157,7 @@ def save(networks: Networks, vae: AutoencoderKL, out: Path) -> None:
 
 @torch.no_grad()
 def _latents(vae: AutoencoderKL, pictures: np.ndarray, folder: Path, name: str, device: torch.device) -> torch.Tensor:
-    """(n, channels, side / 4, side / 4) floats, read from ``folder`` or made and kept there."""
+    """Read latents (n, channels, side / 4, side / 4) floats from ``folder``, or encode and save them there."""
     file = folder / f"latents-{pictures.shape[1]}-{name}.pt"
     if not file.exists():
         batches = np.array_split(pictures, max(1, len(pictures) // _ENCODED_AT_ONCE))

@@ -1,4 +1,4 @@
-"""Second part of the training: the UNet and the two text encoders, together, on the latents of the pictures."""
+"""Train the UNet and the two text encoders together, on the latents of the pictures: the training's second part."""
 
 import logging
 import math
@@ -25,29 +25,29 @@ from training.pocket.training import Training
 log = logging.getLogger(__name__)
 
 LEARNING_RATE = 1e-3
-# For weights that are good already.
+# The highest learning rate for weights that are trained already.
 GOING_ON_LEARNING_RATE = 3e-4
 
-# One step in so many learns from the larger pictures.
+# One step in this many learns from the larger pictures.
 _LARGER_EVERY = 4
 
-# Captions left out, for classifier-free guidance: half as an empty text, half as the zeros of an absent one.
+# The share of captions left out, for classifier-free guidance: half as an empty text, half as an absent one (zeros).
 _DROPPED = 0.1
 
-# Those that make_scheduler's schedule has, and how many of them, nearest to the picture, the larger ones are seen at:
-# a larger picture is never drawn from noise alone.
+# The times of make_scheduler's schedule, and how many of them, nearest to the picture, the larger pictures are learned
+# at: a larger picture is never drawn from noise alone.
 _TIMES = 1000
 _LARGER_TIMES = 500
 
 _LOG_EVERY = 100
 
-# A card learns faster than one core finds words.
+# A card learns faster than one core makes captions.
 _WORKERS = {"cpu": 0, "cuda": 8}
 
 
 @dataclass(frozen=True)
 class Networks:
-    """What is trained here, and the tokenizers that go with it."""
+    """The networks that are trained here, and their tokenizers."""
 
     unet: UNet2DConditionModel
     text_encoder: CLIPTextModel
@@ -66,7 +66,7 @@ def make_networks(*, seed: int) -> Networks:
 
 
 def load_networks(weights: Path) -> Networks:
-    """Those of a finished training, in fp32."""
+    """Load the networks of a finished training, in fp32."""
     networks = make_networks(seed=0)
     load_weights(networks.unet, weights / "unet/diffusion_pytorch_model.safetensors")
     load_weights(networks.text_encoder, weights / "text_encoder/model.safetensors")
@@ -75,7 +75,7 @@ def load_networks(weights: Path) -> Networks:
 
 
 def load_weights(network: nn.Module, file: Path) -> None:
-    """Fill a network that was made here, so that nothing but its numbers comes from the file."""
+    """Load weights into a network that was made here, so that only numbers come from the file."""
     network.load_state_dict({name: tensor.float() for name, tensor in load_file(file).items()})
 
 
@@ -91,10 +91,10 @@ def train_unet(
     device: torch.device,
     seed: int,
 ) -> None:
-    """Have networks denoise ``latents`` of unit variance as the scenes' captions say.
+    """Train networks to denoise ``latents`` of unit variance, guided by the scenes' captions.
 
-    They are (n, channels, side, side), of the first n scenes, and come in the usual size and a larger one.
-    Goes on from the last checkpoint in ``folder``, also with more ``steps`` than it was made for.
+    ``latents`` are (n, channels, side, side) of the first n scenes, in the usual and in a larger size. Resumes from the
+    last checkpoint in ``folder``, which may be of a training with fewer ``steps``.
     """
     torch.manual_seed(seed)
     trained = networks.trained().to(device).train()
@@ -116,17 +116,17 @@ def train_unet(
         num_workers=_WORKERS[device.type],
         pin_memory=device.type == "cuda",
     ):
-        # 1. Scenes of a batch, each somewhere on its way to noise, and words for them.
+        # 1. A batch of scenes, each at some level of noise, and their captions.
         clean = latents[lot["size"]][lot["chosen"].to(device)]
         noise, times = lot["noise"].to(device), lot["times"].to(device)
         noisy = scheduler.add_noise(clean, noise, times)
         conditioning = encode(lot["words"].to(device), networks)
 
-        # 2. How far the UNet's velocity is from the true one.
+        # 2. The loss: how far the UNet's velocity is from the true one.
         predicted = _velocity(networks.unet, noisy, times, conditioning)
         loss = (predicted - scheduler.get_velocity(clean, noise, times)).square().mean()
 
-        # 3. A step against it.
+        # 3. A step against the loss.
         training.learn(loss)
         seen_loss += loss.detach() / _LOG_EVERY
         if training.step % _LOG_EVERY == 0:
@@ -138,9 +138,9 @@ def train_unet(
 
 @dataclass(frozen=True)
 class Words:
-    """Captions as both encoders read them: ids (n, 77) and weights of tokens (n, 77), and which are there at all (n).
+    """Captions as both encoders read them: token ids (n, 77) and weights (n, 77), and 1 or 0 for present or absent (n).
 
-    ``weakened`` are the rows with a weight other than 1.
+    ``weakened`` has the indices of the rows with a weight other than 1.
     """
 
     ids: tuple[torch.Tensor, torch.Tensor]
@@ -160,9 +160,9 @@ class Words:
 
 
 class _Lots(Dataset[dict[str, Any]]):
-    """All that is drawn by lot for a step, the same for the same step: scenes, their captions, noise and times.
+    """The random choices of each step, the same for the same step: scenes, their captions, noise and times.
 
-    ``shapes`` are those of the usual and of the larger latents, of which fewer are drawn: as many as cost the same.
+    ``shapes`` has the shape of the usual latents and of the larger ones, whose batches are smaller and cost the same.
     """
 
     def __init__(
@@ -191,7 +191,7 @@ class _Lots(Dataset[dict[str, Any]]):
 
 
 def tokenized(captions: list[Fragments | None], *tokenizers: CLIPTokenizer) -> Words:
-    """None is an absent prompt."""
+    """Tokenize captions for both encoders; None is an absent prompt."""
     present = torch.tensor([fragments is not None for fragments in captions]).float()
     weights = torch.ones(len(captions), tokenizers[0].model_max_length)
     tokens = [_tokens(fragments or [], tokenizers[0], row) for fragments, row in zip(captions, weights, strict=True)]
@@ -208,10 +208,10 @@ class Conditioning:
 
 
 def encode(words: Words, networks: Networks) -> Conditioning:
-    """As compel and the engine encode them, a batch at once; an absent prompt is zeros.
+    """Encode a batch of captions as compel and the engine do; an absent prompt becomes zeros.
 
-    compel scales what a weighted word adds to the empty text. Words with a weight below 1 it also hides from the other
-    words in a second reading, and mixes both.
+    compel scales what a weighted word adds to the empty text. It also encodes the text with words of a weight below 1
+    masked, and mixes both results.
     """
     halves = []
     for tokenizer, encoder, ids in (
@@ -252,7 +252,7 @@ def _caption_or_none(scene: Scene, rng: random.Random) -> Fragments | None:
 
 
 def _tokens(fragments: Fragments, tokenizer: CLIPTokenizer, weights: torch.Tensor) -> list[int]:
-    """The tokens of the fragments one after another; their weights go into ``weights``, after the start token."""
+    """Tokenize fragments into one list, and write their weights into ``weights``, after the start token."""
     tokens: list[int] = []
     for text, weight in fragments:
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]

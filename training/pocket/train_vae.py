@@ -1,4 +1,4 @@
-"""First part of the training: the VAE. It bounds everything after it, so it is trained before anything else."""
+"""Train the VAE, the first part of the training: the later parts cannot become better than it is."""
 
 import logging
 from pathlib import Path
@@ -15,13 +15,13 @@ from training.pocket.training import Training
 
 log = logging.getLogger(__name__)
 
-# Pieces of pictures: the network sees no further, and a step costs a quarter.
+# Side of a piece of a picture: the network sees no further, and a step costs a quarter.
 _PIECE = 32
-# A step; with 256 the picture came out no better.
+# Pieces per step; 256 gave no better pictures.
 _BATCH = 16
 _LEARNING_RATE = 1.5e-3
 
-# Weak enough that the latents keep what a picture needs; with more of it, or a wider start, they collapsed.
+# Weak enough that the latents keep what a picture needs; with a larger weight, or a wider start, they collapsed.
 _KL_WEIGHT = 3e-5
 _FIRST_LOG_VARIANCE = -6.0
 
@@ -29,14 +29,14 @@ _LOG_EVERY = 100
 
 
 def train_vae(pictures: np.ndarray, folder: Path, *, steps: int, device: torch.device, seed: int) -> AutoencoderKL:
-    """An AutoencoderKL (Kingma and Welling, arXiv 1312.6114) that reads and writes the pictures, (n, 64, 64, 3) bytes.
+    """Train an AutoencoderKL (Kingma and Welling, arXiv 1312.6114) on the pictures, (n, 64, 64, 3) bytes.
 
-    Goes on from the last checkpoint in ``folder``.
+    Resumes from the last checkpoint in ``folder``.
     """
     torch.manual_seed(seed)
     vae = make_vae().to(device)
     with torch.no_grad():
-        # Every residual block starts as nothing but its shortcut, which learns several times faster.
+        # Every residual block starts as its shortcut alone, which learns several times faster.
         for block in vae.modules():
             if isinstance(block, ResnetBlock2D):
                 block.conv2.weight.zero_()
@@ -53,14 +53,13 @@ def train_vae(pictures: np.ndarray, folder: Path, *, steps: int, device: torch.d
         top, left = 4 * rng.integers((SIDE - _PIECE) // 4 + 1, size=2)
         target = to_tensor(pictures[chosen, top : top + _PIECE, left : left + _PIECE]).to(device)
 
-        # 2. How far the picture is from itself after the way there and back, and the latents from a normal
-        # distribution.
+        # 2. The loss: how far the decoded picture is from the original, and the latents from a normal distribution.
         latents = vae.encode(target).latent_dist
         drawn = vae.decode(latents.sample()).sample
         error = (drawn - target).square().mean() + 0.3 * (drawn - target).abs().mean()
         loss = error + _KL_WEIGHT * latents.kl().mean() / latents.mean[0].numel()
 
-        # 3. A step against it.
+        # 3. A step against the loss.
         training.learn(loss)
         if training.step % _LOG_EVERY == 0:
             psnr = _psnr(drawn, target)
@@ -71,10 +70,10 @@ def train_vae(pictures: np.ndarray, folder: Path, *, steps: int, device: torch.d
 
 
 def to_tensor(pictures: np.ndarray) -> torch.Tensor:
-    """Bytes (n, height, width, 3) as floats (n, 3, height, width), -1 to 1."""
+    """Convert bytes (n, height, width, 3) to floats (n, 3, height, width), -1 to 1."""
     return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
 def _psnr(drawn: torch.Tensor, target: torch.Tensor) -> float:
-    """Peak signal-to-noise ratio in decibels; the values span 2."""
+    """Compute the peak signal-to-noise ratio in decibels; the values span 2."""
     return float(10 * torch.log10(4 / (drawn.detach() - target).square().mean()))

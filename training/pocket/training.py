@@ -1,4 +1,4 @@
-"""What every part of the training does after it has a loss: a step against it, the average, the file to go on from."""
+"""The common part of every training: a step against a loss, the average of the weights, the checkpoint."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ _SAVE_EVERY = 500
 
 
 class Training:
-    """Networks on their way through so many steps. The optimizer's learning rate is its highest one."""
+    """A training of networks over ``steps`` steps. The optimizer's learning rate is the highest of the schedule."""
 
     def __init__(
         self, networks: nn.Module, optimizer: torch.optim.Optimizer, average: EMAModel, file: Path, *, steps: int
@@ -24,12 +24,12 @@ class Training:
         self._average = average
         self._file = file
         self._steps = steps
-        # How many are done.
+        # The number of steps done.
         self.step = 0
         self._schedule = self._make_schedule()
 
     def resume(self) -> None:
-        """Go on from the file, where there is one; it may be of a shorter training."""
+        """Resume from the checkpoint, if there is one; it may be of a shorter training."""
         if state := checkpoint.load(self._file):
             self._networks.load_state_dict(state["trained"])
             self._optimizer.load_state_dict(state["optimizer"])
@@ -37,12 +37,12 @@ class Training:
             self._average.to(next(self._networks.parameters()).device)
             self.step = state["step"]
             self._schedule = self._make_schedule()
-            # What draws from torch's own generator on the CPU goes on, too; older files are without it.
+            # torch's own generator on the CPU resumes, too; older checkpoints lack its state.
             if "random" in state:
                 torch.set_rng_state(state["random"])
 
     def learn(self, loss: torch.Tensor) -> None:
-        """One step against the loss."""
+        """Take one step against the loss, and save a checkpoint now and then."""
         self._optimizer.zero_grad()
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self._networks.parameters(), 1.0, foreach=True)
@@ -64,7 +64,7 @@ class Training:
         checkpoint.save(state, self._file)
 
     def _make_schedule(self) -> LambdaLR:
-        """The learning rates from the present step on."""
+        """Make the schedule of learning rates from the present step on."""
         for group in self._optimizer.param_groups:
             group["initial_lr"] = self._optimizer.defaults["lr"]
         return LambdaLR(
@@ -72,6 +72,6 @@ class Training:
         )
 
     def finish(self) -> None:
-        """The networks become their average."""
+        """Replace the networks' weights by their average."""
         self._average.copy_to(self._networks.parameters())
         self._networks.eval()

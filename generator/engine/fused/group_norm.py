@@ -134,7 +134,7 @@ def _normalise(
     variance = (tl.sum(chunk_deviation, 1) / PER_GROUP + tl.sum(count[None, :] * apart * apart, 1)) / pixels
     group_scale = 1.0 / tl.sqrt(variance + eps)
 
-    # 2. Of each channel.
+    # 2. Mean and scale of each channel.
     own = (channel[None, :] // PER_GROUP == group[:, None]) & in_block[None, :]
     mean = tl.sum(tl.where(own, group_mean[:, None], 0.0), 0)
     scale = tl.sum(tl.where(own, group_scale[:, None], 0.0), 0)
