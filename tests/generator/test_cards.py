@@ -102,8 +102,7 @@ def test_every_model_that_comes_with_the_generator_has_its_licence():
     }
 
 
-def test_without_card_and_weights_the_default_is_the_model_that_comes_with_the_generator(tmp_path, monkeypatch):
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+def test_without_card_and_weights_the_default_is_the_model_that_comes_with_the_generator(tmp_path, no_hub_cache):
     file = tmp_path / "generator.yml"
     file.write_text("device: cpu")
     settings = load_settings(file)

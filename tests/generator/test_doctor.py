@@ -85,8 +85,7 @@ def test_what_was_found_to_be_fast_is_told(tmp_path, monkeypatch):
     assert found.message == f"ssd-1b is fastest here with {told}."
 
 
-def test_missing_weights_are_a_problem_with_the_command_that_fetches_them(tmp_path, monkeypatch):
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+def test_missing_weights_are_a_problem_with_the_command_that_fetches_them(tmp_path, no_hub_cache):
     findings = examine(Settings(device="cpu", default_model="ssd-1b", pictures=tmp_path, socket=tmp_path / "none.sock"))
     weights = next(finding for finding in findings if finding.name == "weights")
     assert (weights.level, weights.advice) == (Level.PROBLEM, "Run python -m generator fetch ssd-1b")

@@ -174,8 +174,7 @@ def test_a_negative_prompt_that_has_no_effect_is_told(engine, changes, notes):
     assert engine.finish(drawing).notes == notes
 
 
-def test_a_lora_that_is_not_here_is_a_sentence_and_everything_else_is_drawn(folders, tmp_path, monkeypatch):
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+def test_a_lora_that_is_not_here_is_a_sentence_and_everything_else_is_drawn(folders, tmp_path, no_hub_cache):
     mine = {
         "of-a-hub": CardSettings.model_validate(miniature_settings("ssd-1b", folders["ssd-1b"])),
         "of-a-file": card("ssd-1b", folders["ssd-1b"], tmp_path / "none.safetensors"),

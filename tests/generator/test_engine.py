@@ -1,6 +1,7 @@
 """The denoising loop against diffusers' own pipeline, with the same weights, in fp32 on the CPU."""
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import psutil
@@ -225,20 +226,23 @@ def test_a_weight_changes_the_picture(engine, term):
 def test_text_is_encoded_ahead_where_the_card_is_another_device(engine, monkeypatch, device, arrangement, is_beside):
     assert encodes_beside(torch.device(device), arrangement) is is_beside
     following = recipe(slots=Slots(subject=("otter", f"{device} {arrangement}")))
-    monkeypatch.setattr("generator.engine.diffusion.encodes_beside", lambda *_: is_beside)
+    cached = engine.models.get(following.model)
     read, began = [], threading.Event()
 
     def note(*_):
         read.append(threading.current_thread().name)
         began.set()
 
-    hook = engine.models.get(following.model).model.text_encoder.register_forward_pre_hook(note)
-    engine.prepare(following)
+    hook = cached.model.text_encoder.register_forward_pre_hook(note)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(engine.models, "plan", replace(engine.models.plan, device=torch.device(device)))
+        elsewhere.setattr(cached, "model", replace(cached.model, arrangement=arrangement))
+        engine.prepare(following)
     assert not is_beside or began.wait(30)
     ahead = engine.start(Draw("next", following)).conditioning.embeds
     hook.remove()
     assert read[0].startswith("text") is is_beside
-    alone = TextEncoding(engine.models.get(following.model).model).encode(following.prompt, following.negative_prompt)
+    alone = TextEncoding(cached.model).encode(following.prompt, following.negative_prompt)
     assert torch.equal(ahead, alone.embeds)
 
 
@@ -283,8 +287,7 @@ def test_latents_that_are_no_numbers_are_a_failed_drawing(engine):
     assert failed.value.error.code == "not_finite"
 
 
-def test_missing_weights_are_a_sentence_that_says_what_to_do(engine, monkeypatch, tmp_path):
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+def test_missing_weights_are_a_sentence_that_says_what_to_do(engine, no_hub_cache, tmp_path):
     with pytest.raises(WeightsMissing, match="python -m generator fetch ssd-1b"):
         engine.start(Draw("drawing", recipe(model="ssd-1b")))
 

@@ -3,15 +3,16 @@
 import json
 import shutil
 import struct
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
-import numpy as np
 import pytest
 import torch
 
 from generator.engine import model_cache
 from generator.engine.diffusion import DiffusionEngine
-from generator.engine.model import load_model
+from generator.engine.model import Model, load_model
 from generator.engine.needs import GIB, Arrangement, Needs, arrange, count
 from generator.engine.plan import make_plan
 from generator.errors import CardBusy, DrawingFailed
@@ -95,19 +96,61 @@ def test_a_picture_that_is_too_large_for_the_memory_is_refused_before_it_is_begu
         engine.start(Draw("one", recipe_of(subject=("otter",))))
 
 
-@pytest.mark.parametrize("arrangement", [Arrangement.LEAN, Arrangement.OFFLOADED])
-def test_every_arrangement_draws_the_same_picture(stand_in_folder, arrangement):
-    """On the CPU nothing moves, and whatever is where gives the same pixels."""
+# The processor under another name: parts can be moved there and back, and compute as before.
+CARD = torch.device("cpu", 0)
+
+
+class Moves:
+    """Follows the parts of a model: which are on the card now, and which were whenever one of them computed."""
+
+    def __init__(self, model: Model) -> None:
+        self.on_card: set[str] = set()
+        self.calls: list[tuple[str, set[str]]] = []
+        for name in ("unet", "vae", "text_encoder", "text_encoder_2"):
+            part = getattr(model, name)
+            part.to = partial(self._to, name, part.to)
+            (part.decoder if name == "vae" else part).register_forward_pre_hook(partial(self._called, name))
+
+    def _to(self, name: str, move: Callable[..., object], *where: object, **more: object) -> object:
+        if where:
+            (self.on_card.add if where[0] == CARD else self.on_card.discard)(name)
+        return move(*where, **more)
+
+    def _called(self, name: str, *_: object) -> None:
+        self.calls.append((name, set(self.on_card)))
+
+
+@pytest.mark.parametrize(
+    ("arrangement", "at_rest"),
+    [
+        (Arrangement.RESIDENT, {"unet", "vae", "text_encoder", "text_encoder_2"}),
+        (Arrangement.LEAN, {"unet", "vae"}),
+        (Arrangement.OFFLOADED, set()),
+    ],
+)
+def test_every_arrangement_has_on_the_card_what_computes_there_and_draws_the_same(
+    stand_in_folder, arrangement, at_rest
+):
     recipe = recipe_of(subject=("otter",))
-    pixels = []
-    for chosen in (Arrangement.RESIDENT, arrangement):
-        engine = DiffusionEngine(Settings(device="cpu", models={"stand-in": stand_in_card(stand_in_folder)}))
-        cached = engine.models.get("stand-in")
-        cached.model = replace(cached.model, arrangement=chosen)
-        drawn = engine.finish(denoised(engine, recipe))
-        assert drawn.plan["arrangement"] == chosen
-        pixels.append(np.asarray(drawn.image))
-    assert np.array_equal(*pixels)
+    settings = Settings(device="cpu", models={"stand-in": stand_in_card(stand_in_folder)}, previews=False)
+    engine = DiffusionEngine(settings)
+    expected = engine.finish(denoised(engine, recipe)).image
+
+    engine = DiffusionEngine(settings)
+    cached = engine.models.get("stand-in")
+    engine.models.plan = replace(engine.models.plan, device=CARD)
+    cached.model = replace(cached.model, arrangement=arrangement)
+    moves = Moves(cached.model)
+    cached.model.bring(CARD)
+    assert moves.on_card == at_rest
+    drawn = engine.finish(denoised(engine, recipe))
+
+    assert {name for name, _ in moves.calls} == {"unet", "vae", "text_encoder", "text_encoder_2"}
+    for name, on_card in moves.calls:
+        assert (name in on_card) is (name in ("unet", "vae") or arrangement is Arrangement.RESIDENT)
+        assert arrangement is not Arrangement.OFFLOADED or len(on_card) <= 1
+    assert drawn.image.tobytes() == expected.tobytes()
+    assert drawn.plan["arrangement"] == arrangement
 
 
 def test_weights_stored_in_half_give_what_the_same_weights_give_in_full(stand_in_folder):

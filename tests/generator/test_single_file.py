@@ -64,8 +64,7 @@ def test_its_revision_is_that_of_the_file(miniature, configuration):
     assert located.revision != locate("mine", card(name, folder=folder)).revision
 
 
-def test_what_is_missing_is_told_with_what_to_do(miniature, configuration, tmp_path, monkeypatch):
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+def test_what_is_missing_is_told_with_what_to_do(miniature, configuration, tmp_path, no_hub_cache):
     name, _, file = miniature
     (configuration / "tokenizer/tokenizer_config.json").unlink()
     for source, sentence in (

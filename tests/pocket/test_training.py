@@ -11,7 +11,7 @@ from diffusers import StableDiffusionXLPipeline
 from diffusers.training_utils import EMAModel
 from torch import nn
 
-from training.pocket import checkpoint
+from training.pocket import checkpoint, training
 from training.pocket.architecture import LATENT_CHANNELS, make_tokenizers
 from training.pocket.canvas import SIDE
 from training.pocket.captions import known_words
@@ -72,7 +72,7 @@ def three_unet_steps(folder: Path) -> nn.Module:
 
 @pytest.mark.parametrize("train_three_steps", [three_vae_steps, three_unet_steps])
 def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path: Path, monkeypatch, train_three_steps):
-    monkeypatch.setattr("training.pocket.training._SAVE_EVERY", 1)
+    monkeypatch.setattr(training, "SAVE_EVERY", 1)
     save = checkpoint.save
 
     def save_and_stop(state: dict[str, Any], file: Path) -> None:

@@ -58,15 +58,19 @@ _DEFAULT_JUDGE = Path("pocket-training/judge.safetensors")
 
 @dataclass(frozen=True)
 class Size:
-    """How much is drawn: held-out scenes, seeds for each of them, and pictures for each other question."""
+    """How much is drawn: held-out scenes, seeds for each of them, and pictures for each other question.
+
+    Prompts of ``two_words`` are reported only, so a short evaluation leaves them out.
+    """
 
     scenes: int
     seeds: int
     each: int
+    two_words: bool
 
 
-LONG = Size(scenes=200, seeds=3, each=60)
-SHORT = Size(scenes=40, seeds=1, each=12)
+LONG = Size(scenes=200, seeds=3, each=60, two_words=True)
+SHORT = Size(scenes=40, seeds=1, each=16, two_words=False)
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,8 @@ def evaluate(
     """
     pictures = Pictures(tier=tier, weights=weights)
     scenes = held_out_scenes(size.scenes, seed=_SEED)
-    bar = tqdm(total=size.scenes * size.seeds + 18 * size.each, unit="picture", disable=not progress)
+    questions = 18 if size.two_words else 10
+    bar = tqdm(total=size.scenes * size.seeds + questions * size.each, unit="picture", disable=not progress)
 
     def seen(asked: Sequence[Asked]) -> list[Scene]:
         return judge.scenes(pictures.draw(asked, bar.update))
@@ -163,6 +168,8 @@ def evaluate(
         some = [scene for scene in scenes if kind == "outfit" or scene.headgear != "headphones"][: size.each]
         own = [getattr(scene, kind) for scene in some]
         for of, leave_out in (("", ()), (OF_TWO_WORDS, set(ATTRIBUTES) - {"animal", kind})):
+            if of and not size.two_words:
+                continue
             texts = [prompt_for(scene, leave_out=leave_out) for scene in some]
             before = share(kind, some, [(text, "") for text in texts])
             ways = {
@@ -171,7 +178,8 @@ def evaluate(
                 f"({kind})----": [(text.replace(it, f"({it})----"), "") for text, it in zip(texts, own, strict=True)],
             }
             left |= {way + of: share(kind, some, prompts) / max(before, 1e-9) for way, prompts in ways.items()}
-        two_words[kind] = before
+            if of:
+                two_words[kind] = before
     figures |= {"left": left, "two words": two_words}
 
     # 3. How often there is a headgear that nobody asked for.

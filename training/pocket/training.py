@@ -10,7 +10,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from training.pocket import checkpoint
 from training.pocket.schedule import learning_rate_factor
 
-_SAVE_EVERY = 500
+SAVE_EVERY = 500
 
 
 class Training:
@@ -50,7 +50,7 @@ class Training:
         self._schedule.step()
         self._average.step(self._networks.parameters())
         self.step += 1
-        if self.step % _SAVE_EVERY == 0 or self.step == self._steps:
+        if self.step % SAVE_EVERY == 0 or self.step == self._steps:
             self.save()
 
     def save(self) -> None:
