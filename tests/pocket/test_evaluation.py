@@ -3,7 +3,6 @@
 import os
 from math import sqrt
 from pathlib import Path
-from statistics import mean
 
 import pytest
 
@@ -17,10 +16,6 @@ IS_LONG = bool(os.environ.get("LONG"))
 
 # How far a sample of this size may lie from the truth: three standard deviations of a share.
 MARGIN = 0 if IS_LONG else 3 * sqrt(0.05 * 0.95 / (SHORT.scenes * SHORT.seeds))
-# Two of the few pictures that each of the other questions has; all questions together have enough.
-MARGIN_OF_FEW = 0 if IS_LONG else 2 / SHORT.each
-
-NEGATIVES = ("with the headgear's own name", "hat", "with the outfit's own name", "clothes")
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +38,9 @@ def test_a_low_weight_takes_its_words_away(figures, kind):
     assert figures["left"][f"({kind})----"] <= MOST_LEFT + MARGIN
 
 
-@pytest.mark.parametrize("words", NEGATIVES)
+@pytest.mark.parametrize("words", ["with the headgear's own name", "hat", "with the outfit's own name", "clothes"])
 def test_a_negative_prompt_takes_away_what_it_names(figures, words):
-    assert figures["left"][f"--no {words}"] <= MOST_LEFT + MARGIN_OF_FEW
-
-
-def test_negative_prompts_together_leave_no_more_than_they_may(figures):
-    assert mean(figures["left"][f"--no {words}"] for words in NEGATIVES) <= MOST_LEFT
+    assert figures["left"][f"--no {words}"] <= MOST_LEFT
 
 
 def test_nobody_wears_a_hat_unasked(figures):
