@@ -153,12 +153,12 @@ class ReactionCommands:
             room_id=reaction.room_id, event_id=reaction.target, sender=reaction.sender, body="", thread=thread
         )
 
-    async def _recipe_of(self, reaction: Reaction, kinds: tuple[str, ...], *, n: int | None = None) -> str | None:
+    async def _recipe_of(self, reaction: Reaction, kinds: tuple[EventKind, ...], *, n: int | None = None) -> str | None:
         """The recipe of the reaction's target, if it is of these kinds; ``n`` is a picture's number on a sheet."""
         posted = await self._posted(reaction.room_id, reaction.target, kinds)
         return await self._store.recipe(posted.job, posted.n if n is None else n) if posted else None
 
-    async def _posted(self, room_id: str, event_id: str, kinds: tuple[str, ...]) -> Posted | None:
+    async def _posted(self, room_id: str, event_id: str, kinds: tuple[EventKind, ...]) -> Posted | None:
         """An event of ours of these kinds. Rooms are walls: what is said in one is about nothing in another."""
         posted = await self._store.posted_as(event_id)
         return posted if posted and posted.room_id == room_id and posted.kind in kinds else None

@@ -88,7 +88,7 @@ class SentOnce:
         """The id of the event that the note is about, if it is in the room."""
         if note is None or note.event_id is not None:
             return note.event_id if note else None
-        event_id = await self._find_own(note.room_id, mark(note.job, EventKind(note.kind), n=note.n))
+        event_id = await self._find_own(note.room_id, mark(note.job, note.kind, n=note.n))
         if event_id is not None:
             await self._store.was_posted(note.txn_id, event_id)
         return event_id
