@@ -71,7 +71,7 @@ class DrawCommands:
             return known.state is not JobState.FAILED
         if earlier is not None:
             seed = _seed_of(earlier)
-        job, _ = await self._or_refused(self._new_job(message.saying(text), asked_by, seed), self._read)
+        job, _ = await self._or_refused(self._new_job(message.with_body(text), asked_by, seed), self._read)
         return await self._accept(job, earlier)
 
     async def draw_request(self, message: Message, asked: Asked, *, asked_by: str, photo: str | None = None) -> bool:
