@@ -211,7 +211,7 @@ class EaselBot(Plugin):
     @on(EventType.ROOM_REDACTION)
     @on(EventType.ROOM_MEMBER)
     async def take(self, evt: Event) -> None:
-        # A task of ours, to be ended: a homeserver that is away may keep an event waiting when the plugin stops.
+        # A task of ours, which `stop` ends: a homeserver that is away may keep an event waiting.
         await asyncio.wait({self._start(self._catching_up.take(evt), f"event {evt.event_id}")})
 
     async def _catch_up(self) -> None:

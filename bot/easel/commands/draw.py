@@ -99,7 +99,7 @@ class DrawCommands:
             await self._runner.end(earlier, JobState.CANCELLED)
 
     async def left(self, room_id: str, user_id: str | None) -> None:
-        """End the open jobs of a person who left the room, or with None of everybody, as the bot left."""
+        """End the open jobs of a person who left the room; ``user_id`` None means that the bot left."""
         for job in await self._store.open_jobs_in(room_id, user_id):
             await self._runner.end(job, JobState.DELETED)
 

@@ -85,7 +85,7 @@ class EaselCommands:
             self._log.error(f"{message.event_id} in {message.room_id} was not answered: {error}")
 
     async def hello(self, room_id: str, joined: str) -> None:
-        """Introduce the bot to a room; ``joined`` is the event of its joining."""
+        """Introduce the bot to a room; ``joined`` is its join event."""
         try:
             await self._sent_once.send(job_id(joined), room_id, EventKind.HELLO, answer_content(help.HELLO))
         except NotSent as error:

@@ -68,7 +68,7 @@ def nobody_text(name: str) -> str:
 
 
 def _listed(picture: DrawnPicture, asked: Message) -> str:
-    """One picture with its link, via the homeserver of the person who asked: it is in the room."""
+    """One picture with its link, for people from elsewhere via the asker's homeserver, which is in the room."""
     day = datetime.fromtimestamp(picture.received_ms / 1000).date().isoformat()
     star = f"{FAVOURITE} " if picture.is_favourite else ""
     room, event = quote(asked.room_id, safe=""), quote(picture.event_id, safe="")

@@ -105,7 +105,7 @@ class JobRunner:
             return False
         await _cancelled(self._tasks.pop(job.id, None))
         self._log.info(f"{job.id}: {state} for {job.message.sender} in {job.message.room_id}")
-        # The job in its place cancels a replaced job, after it was submitted itself.
+        # A replaced job is cancelled by the job in its place, which must be submitted first.
         if state is not JobState.REPLACED and not self._watch.away:
             with suppress(GeneratorError):
                 await self._generator.cancel(job.id)
@@ -210,7 +210,7 @@ class JobRunner:
 
     @asynccontextmanager
     async def _turn(self, job: Job) -> AsyncIterator[None]:
-        """Hold the turn among one person's jobs. A job that waits for it posts when the generator is away."""
+        """Hold the turn among one person's jobs. A job that waits for it reports when the generator is away."""
         turn = self._turns[job.message.sender]
         notice = asyncio.create_task(self._post_when_away(job), name=f"away notice of {job.id} behind others")
         try:

@@ -13,7 +13,7 @@ from .job import Job
 
 @dataclass(frozen=True)
 class Outlook:
-    """The generator's last forecast for a job: its place in the queue, and the time until its last picture."""
+    """The generator's last forecast for a job: its state, its place in the queue, the time until its last picture."""
 
     is_running: bool = False
     position: int | None = None

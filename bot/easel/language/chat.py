@@ -17,7 +17,7 @@ from .sentences import ParseError, brief, listed, nearest, quoted
 from .weights import read_terms
 
 _BREAK = re.compile(r"[|\n]")
-# A line that ends in a comma goes on in the next one, unless that has a label.
+# A line that ends in a comma continues in the next one, unless the next one has a label.
 _CONTINUED = re.compile(r",[ \t\r]*+\n(?![ \t]*+[^\W\d_][\w-]*+[ \t]*+:)")
 _DASHED = re.compile(rf"(?<![^\s,|])(?P<dashes>[{DASHES}]++)(?P<name>[^\W\d_][\w-]*+)")
 # A sign before a term of a reply: before a letter, bracket, quote, wildcard or emoji, but not a number below 0.

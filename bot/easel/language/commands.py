@@ -10,14 +10,14 @@ _COMMAND = re.compile(r"\s*!(draw|easel)[.,:]?(?=\s|$)(.*)", re.IGNORECASE | re.
 
 @dataclass(frozen=True)
 class DrawCommand:
-    """``!draw``. ``text`` follows it, as it looks; a bare ``!draw`` has "" and asks for help."""
+    """``!draw``. ``text`` is the visible text behind it; a bare ``!draw`` has "" and asks for help."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class EaselCommand:
-    """``!easel``. ``words`` follow it, the first in lower case; a bare ``!easel`` has ``("help",)``."""
+    """``!easel``. ``words`` are the words behind it, the first in lower case; a bare ``!easel`` has ``("help",)``."""
 
     words: tuple[str, ...]
 

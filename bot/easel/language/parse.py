@@ -43,7 +43,7 @@ def parse_all(text: str, *, recipe: str | None = None, styles: Mapping[str, str]
 
 
 def parse_draw(text: str, *, recipe: str | None = None) -> DrawRequest:
-    """Read the text behind ``!draw`` as one request. Raises ParseError, and nothing else, if there is nothing to draw.
+    """Read the text behind ``!draw`` as one request. Raises ParseError, and nothing else.
 
     ``recipe`` is the file that the message replies to, and the text changes it. A recipe in the text takes its place.
     """

@@ -1,6 +1,6 @@
 """Undoes what phones do to text: invisible characters, curly quotes, long dashes for hyphens.
 
-Knows which dashes are a weight, and no flags.
+Knows the dashes of weights, but no flags.
 """
 
 import re

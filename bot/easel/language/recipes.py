@@ -42,7 +42,7 @@ def read_recipe(recipe: Value) -> DrawRequest:
 
 
 def _slots(given: Mapping[str, Value]) -> Slots:
-    """The slots. A flat prompt that differs from them replaces them, as the subject; first-level slots override it."""
+    """The slots. A flat prompt that differs replaces them, as the subject. First-level slots override both."""
     prompt, written = given.get("prompt"), given.get("slots")
     if isinstance(prompt, Mapping):
         if written is not None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from .request import SLOTS, Change, Changes, DrawRequest, Slots
 from .sentences import ParseError, listed, quoted
 
-# Weights are numbers and signs behind brackets or words. Brackets go together with quotes and compel's escapes.
+# A weight: a number or signs behind a bracket or a word. Then brackets, quotes and compel's escapes.
 _WEIGHT = re.compile(r"(?<=[\w)\]\"'])(?:[+-]+|(?<=\))\d*\.?\d+)(?=\W|$)")
 _BRACKETS = re.compile(r"[()\[\]\\\"]")
 
@@ -72,7 +72,7 @@ def _shown(value: object) -> str:
 
 
 def _added(request: DrawRequest, change: Change) -> DrawRequest:
-    """The request with the term in place of itself with another weight, in any slot, else at its slot's end."""
+    """The request with a term added: in place of the same term with another weight, else at its slot's end."""
     for slot in SLOTS:
         terms = getattr(request.slots, slot)
         if any(_plain(term) == _plain(change.term) for term in terms):

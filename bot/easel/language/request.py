@@ -39,7 +39,7 @@ class EarlierFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class DrawRequest:
-    """Everything that a person typed, and nothing else: ``None`` and ``()`` mean "not given".
+    """Everything that a person asks for, and nothing else: ``None`` and ``()`` mean "not given".
 
     ``negative_prompt`` replaces the model's default ("" means no negative prompt); the terms of ``no`` are added to it,
     or to the default. ``size`` is (width, height) in pixels or one of ``portrait``, ``landscape``, ``square``; it is

@@ -111,7 +111,7 @@ def _check_json_depth(text: str) -> None:
 
 
 def _check_characters(value: Value) -> None:
-    r"""Refuse halves of characters (``"\ud83d"``), which JSON and YAML can write but no encoding can send."""
+    r"""Refuse halves of characters (``"\ud83d"``), which JSON and YAML can write, but UTF-8 cannot."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:

@@ -25,7 +25,7 @@ def style_names(text: str) -> tuple[str, ...]:
 
 
 def with_styles(text: str, styles: Mapping[str, str]) -> str:
-    """The text with its terms in place of each name. Raises ParseError for an unknown name."""
+    """The text with each name replaced by its terms. Raises ParseError for an unknown name."""
 
     def terms(match: re.Match[str]) -> str:
         name = match["name"].lower()

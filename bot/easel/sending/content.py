@@ -42,7 +42,7 @@ SHEET_KINDS = (EventKind.SHEET, EventKind.RECIPES)
 
 
 def mark(job: str, kind: EventKind, **more: int | str) -> dict[str, Any]:
-    """The content that marks an event of ours. ``n`` counts from 0, of pictures and recipes up to ``count``.
+    """The content that marks an event of ours. ``n`` counts from 0; pictures and recipes also have their ``count``.
 
     ``photo`` is the event with the photo that they were drawn from, if any.
     """

@@ -72,11 +72,11 @@ class Homeserver:
         self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def sync_failed(self) -> None:
-        """Ask again who is in each room, since a change may have been missed."""
+        """Forget who is in each room, since a change may have been missed."""
         self._moves_seen.clear()
 
     def somebody_moved(self, room_id: str) -> None:
-        """Ask again who is in that room, since somebody came or went."""
+        """Note that somebody came into the room or left it."""
         self._moves[room_id] += 1
 
     async def is_encrypted(self, room_id: str) -> bool:

@@ -95,7 +95,7 @@ class RateLimit:
         self._counted_at, self._room = self._closed_until, 1.0
 
     def pause_s(self) -> float:
-        """How long to wait if the homeserver gives no time: as long as one event counts."""
+        """How long to wait if the homeserver gives no time: the time that one event takes."""
         return 1 / self._per_second if self._per_second else 5.0
 
 
@@ -149,7 +149,7 @@ class SendQueue:
             self._debts.discard(debt)
 
     async def send(self, event: Outgoing, priority: Priority = Priority.ANSWER) -> str | None:
-        """Return the id of the event once it is sent; None if it was progress and dropped. Raises NotSent."""
+        """Send an event; return its id, or None if it was progress and dropped. Raises NotSent."""
         waiting = _Waiting(priority, next(self._numbers), event, asyncio.get_running_loop().create_future())
         self._put(waiting)
         return await waiting.sent
