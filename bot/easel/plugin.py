@@ -1,4 +1,4 @@
-"""The plugin: maubot's side of Easel. Builds the parts, hands them what happens in rooms, ends what it started."""
+"""The plugin: maubot's side of Easel. Builds the parts, passes on events, ends what it started."""
 
 import asyncio
 import time
@@ -42,7 +42,7 @@ Handler = TypeVar("Handler", bound=Callable[..., Awaitable[None]])
 
 
 def on(event_type: EventType) -> Callable[[Handler], Handler]:
-    """maubot's ``event.on``, whose annotations do not say what it does."""
+    """maubot's ``event.on`` with annotations that match what it does."""
     return cast(Callable[[Handler], Handler], event.on(event_type))
 
 
@@ -64,7 +64,7 @@ class EaselBot(Plugin):
         return upgrade_table
 
     async def pre_start(self) -> None:
-        """Build every part, once: maubot registers the handlers next. Nothing here asks anybody."""
+        """Build every part, once: maubot registers the handlers next. Nothing here uses the network."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._config = cast(Config, self.config)
         version, log = str(self.loader.meta.version), self.log
@@ -164,7 +164,7 @@ class EaselBot(Plugin):
         self._own_sync = Sync(self.client, log)
 
     async def start(self) -> None:
-        """Go on with what was left, and hear what was missed."""
+        """Continue open jobs, and read missed events."""
         self._start(self.send_queue.run(), "send queue")
         await self.runner.resume()
         self.client.add_event_handler(InternalEventType.SYNC_SUCCESSFUL, self._read_gaps)
@@ -173,7 +173,7 @@ class EaselBot(Plugin):
         self._start(self._catch_up(), "catching up")
 
     async def on_external_config_update(self) -> None:
-        """Take the edited settings, or keep the old ones and log why. Jobs under way go on with the new ones."""
+        """Take the edited settings, or keep the old ones and log why. Jobs under way continue with the new ones."""
         try:
             settings = self._config.settings()
             server = Server.of(settings)
@@ -211,14 +211,14 @@ class EaselBot(Plugin):
     @on(EventType.ROOM_REDACTION)
     @on(EventType.ROOM_MEMBER)
     async def take(self, evt: Event) -> None:
-        # Ours to end: a homeserver that is away may keep an event waiting when the plugin stops.
+        # A task of ours, which `stop` ends: a homeserver that is away may keep an event waiting.
         await asyncio.wait({self._start(self._catching_up.take(evt), f"event {evt.event_id}")})
 
     async def _catch_up(self) -> None:
         await self._catching_up.all_rooms(await self.homeserver.joined_rooms())
 
     async def _read_gaps(self, data: dict[str, Any]) -> None:
-        """A sync leaves out the oldest of many events, and says so."""
+        """Read what a sync left out: of many events it has only the newest, and is marked as limited."""
         joined = data["data"].get("rooms", {}).get("join", {})
         rooms = [room_id for room_id, room in joined.items() if room.get("timeline", {}).get("limited")]
         if rooms:

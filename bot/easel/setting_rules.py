@@ -1,4 +1,4 @@
-"""What the value of a setting may be, rule by rule: from what YAML holds to what the code uses. Knows no setting."""
+"""Rules for settings: each checks a value from YAML and turns it into what the code uses. Knows no setting."""
 
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -16,11 +16,11 @@ _MAC_ADDRESS = re.compile(r"[0-9a-fA-F]{2}([:-]?)[0-9a-fA-F]{2}(?:\1[0-9a-fA-F]{
 
 
 class InvalidSettings(Exception):
-    """``str()`` names the key and the rule, for the log."""
+    """A setting breaks a rule. ``str()`` names the key and the rule, for the log."""
 
 
 def read_settings(kind: type[T], values: Mapping[str, Any], *, within: str = "") -> T:
-    """A dataclass whose fields are annotated with rules, from what YAML holds; null is a default where there is one.
+    """Read a dataclass with rules as annotations from YAML values; null means the default if there is one.
 
     ``within`` is how errors begin: the keys that lead to ``values``. Raises InvalidSettings.
     """
@@ -45,14 +45,14 @@ def text(key: str, value: Any) -> str:
 
 
 def absolute_path(key: str, value: Any) -> str:
-    """Or empty."""
+    """An absolute path, or empty text."""
     if text(key, value) and not PurePosixPath(value).is_absolute():
         raise InvalidSettings(f"{key} must be an absolute path")
     return str(value)
 
 
 def mac_address(key: str, value: Any) -> str:
-    """Or empty."""
+    """A MAC address, or empty text."""
     if text(key, value) and not _MAC_ADDRESS.fullmatch(value):
         raise InvalidSettings(f"{key} must be a MAC address such as 00:11:22:aa:bb:cc")
     return str(value)

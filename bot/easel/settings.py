@@ -1,4 +1,4 @@
-"""The bot's settings, parsed once into something frozen. The defaults stand in ``base-config.yaml``, nowhere else."""
+"""The bot's settings, parsed once into a frozen value. The defaults are in ``base-config.yaml``, nowhere else."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -37,7 +37,7 @@ class Progress(StrEnum):
 
 
 class Offer(StrEnum):
-    """On which pictures the bot puts the reactions that can be pressed there."""
+    """On which pictures the bot puts reactions for people to press."""
 
     FIRST = "first"
     ALWAYS = "always"
@@ -46,7 +46,7 @@ class Offer(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Every key of ``base-config.yaml``, with its meaning and unit there."""
+    """Every key of ``base-config.yaml``, which explains its meaning and unit."""
 
     generator_url: Annotated[str, text]
     generator_token: Annotated[str, text]
@@ -90,14 +90,14 @@ CurrentSettings = Callable[[], Settings]
 
 
 class Config(BaseProxyConfig):
-    """What maubot keeps: the keys of Settings, each filled from ``base-config.yaml`` where it is missing."""
+    """The settings as maubot keeps them: missing keys are filled from ``base-config.yaml``."""
 
     def do_update(self, helper: ConfigUpdateHelper) -> None:
         for field in fields(Settings):
             helper.copy(field.name)
 
     def settings(self) -> Settings:
-        """Read what the person wrote. Raises InvalidSettings."""
+        """Read the settings as edited. Raises InvalidSettings."""
         self.load_and_update()
         return read_settings(Settings, {field.name: self[field.name] for field in fields(Settings)})
 

@@ -1,4 +1,4 @@
-"""Takes what people ask for: keeps each ``!draw`` as a job, and follows its message's edits. Draws nothing."""
+"""Keeps each ``!draw`` as a job, and follows the edits of its message. Draws nothing."""
 
 import secrets
 import time
@@ -25,13 +25,13 @@ from .styles import Styles
 
 DAY_MS = 24 * 60 * 60 * 1000
 
-# What a column of either database holds; a longer number is no seed.
+# A column of either database holds this; a larger number is not a seed.
 MAX_SEED_KEPT = 2**63 - 1
 
 UNREAD_RECIPE = "I could not read what you replied to. Try again in a moment."
 
-# Who looks at a picture and wants another word in it says so soon; older messages are edited for other reasons.
-DRAWN_ANEW_WITHIN_MS = DAY_MS
+# People who want another picture edit their message soon; older messages are edited for other reasons.
+REDRAWN_WITHIN_MS = DAY_MS
 
 
 # A part of accepting a job. Raises ParseError, CannotAsk or NotSent with the reason for the person who asks.
@@ -62,35 +62,35 @@ class DrawCommands:
     async def draw(
         self, message: Message, text: str, *, asked_by: str, earlier: Job | None = None, seed: int | None = None
     ) -> bool:
-        """Keep what a text asks for as a job; whether it is to be drawn.
+        """Keep the request in a text as a job; return whether it will be drawn.
 
-        ``asked_by`` is the event that says it: the message, or an edit of it. Then ``earlier`` is what the message
-        asked for before, whose place and seed the job takes. ``seed`` is used unless the text says one.
+        ``asked_by`` is the event with the text: the message, or an edit of it. Then ``earlier`` is the message's job
+        before the edit, whose place and seed the job takes. ``seed`` is used unless the text has one.
         """
         if known := await self._store.job(job_id(asked_by)):
             return known.state is not JobState.FAILED
         if earlier is not None:
             seed = _seed_of(earlier)
-        job, _ = await self._or_refused(self._new_job(message.saying(text), asked_by, seed), self._read)
+        job, _ = await self._or_refused(self._new_job(message.with_body(text), asked_by, seed), self._read)
         return await self._accept(job, earlier)
 
     async def draw_request(self, message: Message, asked: Asked, *, asked_by: str, photo: str | None = None) -> bool:
-        """Keep a request as a job; whether it is to be drawn. ``message`` is what its answers belong to."""
+        """Keep a request as a job; return whether it will be drawn. Its answers reply to ``message``."""
         if known := await self._store.job(job_id(asked_by)):
             return known.state is not JobState.FAILED
         return await self._accept(replace(self._new_job(message, asked_by), asked=asked, photo=photo))
 
     async def edit(self, message: Message, command: Command | None, edited: str, *, is_old: bool) -> None:
-        """A message, here with its new text, was edited. ``message.event_id`` is that of the edit.
+        """Follow the edit of a message. ``message`` has the new text and the event id of the edit.
 
-        An open job always follows its message; what has ended is drawn anew, unless edit or message ``is_old``.
+        An open job always follows its message; an ended one is drawn again, unless edit or message ``is_old``.
         """
         earlier = await self._store.job_of_command(edited)
         text = command.text if isinstance(command, DrawCommand) else ""
         if earlier is None or earlier.message.sender != message.sender or earlier.message.body == text:
             return
-        is_old = is_old or self._now_ms() - earlier.received_ms > DRAWN_ANEW_WITHIN_MS
-        # Replaced, and by nothing: the process ended in this very moment.
+        is_old = is_old or self._now_ms() - earlier.received_ms > REDRAWN_WITHIN_MS
+        # A job is REPLACED without a successor if the process ended in between.
         if is_old and earlier.state not in (JobState.OPEN, JobState.REPLACED):
             return
         if text:
@@ -99,7 +99,7 @@ class DrawCommands:
             await self._runner.end(earlier, JobState.CANCELLED)
 
     async def left(self, room_id: str, user_id: str | None) -> None:
-        """Somebody, or with None the bot itself, is no longer in the room."""
+        """End the open jobs of a person who left the room; ``user_id`` None means that the bot left."""
         for job in await self._store.open_jobs_in(room_id, user_id):
             await self._runner.end(job, JobState.DELETED)
 
@@ -108,7 +108,7 @@ class DrawCommands:
         return Job(id=job_id(asked_by), message=message, seed=seed, received_ms=self._now_ms())
 
     async def _accept(self, job: Job, earlier: Job | None = None) -> bool:
-        """Keep a job, in the place of ``earlier`` where that is not drawn yet; whether it is to be drawn."""
+        """Keep a job, in the place of ``earlier`` if that is not drawn yet; return whether it will be drawn."""
         is_waiting = earlier and not self._runner.is_drawing(earlier.id)
         if earlier and is_waiting and await self._runner.end(earlier, JobState.REPLACED):
             job = replace(job, received_ms=earlier.received_ms, replaces=earlier.id)
@@ -140,7 +140,7 @@ class DrawCommands:
         return replace(job, state=JobState.FAILED, last_word=refusal), None
 
     async def _read(self, job: Job) -> tuple[Job, None]:
-        """The job with the request that its message makes. Raises ParseError, NotSent."""
+        """The job with the request of its message. Raises ParseError, NotSent."""
         message = job.message
         replied = await self._replies.find(message)
         styles = await self._styles_in(message.body, message.room_id)
@@ -148,14 +148,14 @@ class DrawCommands:
         return replace(job, asked=asked, photo=message.event_id if message.is_caption else replied.photo), None
 
     async def _styles_in(self, text: str, room_id: str) -> dict[str, str]:
-        """The room's terms for the names that a text uses."""
+        """The room's terms for the names in a text."""
         if not (names := style_names(text)):
             return {}
         known = await self._styles.of_room(room_id)
         return {name: known[name] for name in names if name in known}
 
     async def _judged(self, job: Job) -> tuple[Job, Draft | None]:
-        """The job as it is accepted, with its body if the generator was met before. Raises CannotAsk, ParseError."""
+        """The job as accepted, with its body if the capabilities are known. Raises CannotAsk, ParseError."""
         if job.asked == NOTHING:
             raise CannotAsk(OTHER_VERSION)
         job = replace(job, photo=job.photo or await self._photo_of_recipe(job))
@@ -167,7 +167,7 @@ class DrawCommands:
         return job, Draft(self._policy.body(job, known), known) if known else None
 
     async def _photo_of_recipe(self, job: Job) -> str | None:
-        """The event of the photo that a recipe was drawn from. Raises ParseError where it is not in this room."""
+        """The event of the photo that a recipe was drawn from. Raises ParseError if it is not in this room."""
         if job.asked.image is None:
             return None
         photo = await self._store.image_event(job.message.room_id, job.asked.image)
@@ -185,7 +185,7 @@ class DrawCommands:
         )
 
     def _now_ms(self) -> int:
-        """The time, always later than the last one of this process: jobs are ordered by it."""
+        """The time, always later than the last one of this process, since it orders the jobs."""
         self._last_received_ms = max(self._last_received_ms + 1, int(time.time() * 1000))
         return self._last_received_ms
 

@@ -29,7 +29,7 @@ from .queue import queue_text
 from .status import models_text, status_text
 from .styles import Styles
 
-# What a generator that was never met is taken to draw as one job.
+# The pictures of a sheet before the generator's first answer, which has its own limit.
 MAX_ON_A_SHEET = 9
 
 
@@ -56,7 +56,7 @@ class EaselCommands:
         self._store, self._homeserver, self._sent_once = store, homeserver, sent_once
         self._ownership, self._permissions, self._version, self._log = ownership, permissions, version, log
         self._styles = styles
-        self._easel: dict[str, Callable[[Message, tuple[str, ...]], Awaitable[str]]] = {
+        self._answers: dict[str, Callable[[Message, tuple[str, ...]], Awaitable[str]]] = {
             "help": self._help,
             "queue": self._queue,
             "cancel": self._cancel,
@@ -85,7 +85,7 @@ class EaselCommands:
             self._log.error(f"{message.event_id} in {message.room_id} was not answered: {error}")
 
     async def hello(self, room_id: str, joined: str) -> None:
-        """Introduce the bot to a room; ``joined`` is the event with which it came."""
+        """Introduce the bot to a room; ``joined`` is its join event."""
         try:
             await self._sent_once.send(job_id(joined), room_id, EventKind.HELLO, answer_content(help.HELLO))
         except NotSent as error:
@@ -105,12 +105,12 @@ class EaselCommands:
             )
 
     async def _answer_to(self, message: Message, words: tuple[str, ...]) -> str:
-        """What to say; nothing where a job says it."""
+        """The text of the answer; "" if a job answers."""
         word, *others = words
-        if word in self._easel:
-            return await self._easel[word](message, tuple(others))
-        near = nearest(word, self._easel)
-        hint = f"Did you mean !easel {near}?" if near else f"There is: {', '.join(self._easel)}."
+        if word in self._answers:
+            return await self._answers[word](message, tuple(others))
+        near = nearest(word, self._answers)
+        hint = f"Did you mean !easel {near}?" if near else f"There is: {', '.join(self._answers)}."
         return f"I do not know {quoted(word)}. {hint}"
 
     async def _help(self, message: Message, words: tuple[str, ...]) -> str:
@@ -122,7 +122,7 @@ class EaselCommands:
         return queue_text(jobs, self._runner.outlooks, room_id=message.room_id, away=away)
 
     async def _cancel(self, message: Message, words: tuple[str, ...]) -> str:
-        """What the message replied to asked for; else the newest of this person's in this room, or all of them."""
+        """Cancel the jobs of the event replied to; else the person's newest job in this room, or all of them there."""
         if message.reply_to:
             asked = await self._store.open_jobs_of(message.room_id, message.reply_to)
             jobs = [job for job in asked if await self._ownership.may_change_job(job, message.sender)]
@@ -192,13 +192,13 @@ class EaselCommands:
         names = sorted(await self._styles.of_room(message.room_id))
         known = await self._store.capabilities()
         sheets = ceil(len(names) / (known.limits.max_recipes_per_job if known else MAX_ON_A_SHEET))
-        # To compare all of them they have the same seed.
+        # All have the same seed, so that they can be compared.
         seed = secrets.randbelow(SEED_CHOICES)
         for number in range(sheets):
-            # As many on each, and on a last one never a single picture.
+            # Spread evenly, so that the last sheet never has a single picture.
             choices = " | ".join(f"@{name}" for name in names[number::sheets])
             text = f"{subject} | style: {{{choices}}}"
             if not await self._draw_commands.draw(message, text, asked_by=f"{message.event_id} {number}", seed=seed):
-                # The job itself tells why.
+                # The job itself answers why.
                 return ""
         return f"I am drawing {brief(subject)} in {len(names)} styles, on {sheets} sheet{'s' * (sheets > 1)}."

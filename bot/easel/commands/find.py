@@ -12,7 +12,7 @@ from ..language.phones import straight_quotes
 from ..room.messages import Message
 from ..room.reactions import FAVOURITE, plain_emoji
 
-# As many as one looks at on a phone, each with its link.
+# As many as a person looks at on a phone, each with its link.
 MAX_FOUND = 5
 
 TOO_MANY_WORDS = f"I look for at most {MAX_WANTED_WORDS} words at once."
@@ -22,7 +22,7 @@ _FILTER = re.compile(r'(?<!\S)(?P<what>by|model):[ ]*(?:"(?P<quoted>[^"]*)"|(?P<
 
 @dataclass(frozen=True)
 class Wanted:
-    """All that a picture must be: words in its prompt, who asked for it, its model, a favourite."""
+    """What a picture must match: words in its prompt, the person who asked for it, its model, being a favourite."""
 
     words: tuple[str, ...] = ()
     by: str | None = None
@@ -31,7 +31,7 @@ class Wanted:
 
 
 def read_wanted(text: str) -> Wanted:
-    """``otter watercolor by:ada model:ssd-1b ⭐``, in any order; a name of several words stands in quotes."""
+    """Read ``otter watercolor by:ada model:ssd-1b ⭐``, in any order; a name of several words stands in quotes."""
     text = straight_quotes(text)
     filters = {match["what"].lower(): match["quoted"] or match["word"] for match in _FILTER.finditer(text)}
     words = [word.strip(",") for word in _FILTER.sub(" ", plain_emoji(text)).split()]
@@ -44,7 +44,7 @@ def read_wanted(text: str) -> Wanted:
 
 
 def people_called(name: str, senders: Collection[str], display_names: Mapping[str, str]) -> set[str]:
-    """Who of them that is: a Matrix id, the part of it before the colon, or a display name."""
+    """The senders with that name: a Matrix id, the part of it before the colon, or a display name."""
     wanted = name.removeprefix("@").casefold()
 
     def names(sender: str) -> set[str]:
@@ -60,15 +60,15 @@ def found_text(found: Found, asked: Message) -> str:
         return "There is no such picture in this room. Each word must be in its prompt."
     shown = len(found.pictures)
     heading = f"The {shown} newest of {found.number}:" if found.number > shown else f"Found {shown}:"
-    return "\n".join([heading, *(_told(picture, asked) for picture in found.pictures)])
+    return "\n".join([heading, *(_listed(picture, asked) for picture in found.pictures)])
 
 
 def nobody_text(name: str) -> str:
     return f"Nobody called {quoted(name)} has drawn in this room."
 
 
-def _told(picture: DrawnPicture, asked: Message) -> str:
-    """Whoever asked is in the room, and so is their homeserver, for those who come from elsewhere."""
+def _listed(picture: DrawnPicture, asked: Message) -> str:
+    """One picture with its link, for people from elsewhere via the asker's homeserver, which is in the room."""
     day = datetime.fromtimestamp(picture.received_ms / 1000).date().isoformat()
     star = f"{FAVOURITE} " if picture.is_favourite else ""
     room, event = quote(asked.room_id, safe=""), quote(picture.event_id, safe="")

@@ -1,4 +1,4 @@
-"""What Easel says of itself. The flags come from the language's own table."""
+"""The texts of ``!easel help``. The flags come from the language's own table."""
 
 from ..language import FLAGS, SLOTS, nearest, quoted
 

@@ -1,4 +1,4 @@
-"""What reactions and deletions do: on a command, on a picture, on a sheet. Draws nothing: what draws is a job."""
+"""What reactions and deletions do: on a command, on a picture, on a sheet. Draws nothing: only jobs do."""
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
@@ -54,16 +54,16 @@ class ReactionCommands:
         }
 
     async def react(self, reaction: Reaction) -> None:
-        """Do what a button does; one whose recipe cannot be read is answered with the reason."""
+        """Do what a button does, or answer why its recipe cannot be read."""
         try:
             await self._buttons[reaction.key](reaction)
         except ParseError as error:
             await self._answer(reaction, str(error))
 
     async def deleted(self, room_id: str, event_id: str, *, by: str) -> None:
-        """An event is gone: a message or a reaction that asked for a picture, a star, or a picture itself.
+        """Handle a deleted event: a message or a reaction that asked for a picture, a star, or a picture itself.
 
-        A picture that is gone is found no more, no matter who deleted it.
+        A deleted picture is no longer found, no matter who deleted it.
         """
         await self._end(room_id, event_id, by, JobState.DELETED)
         await self._store.forget_favourite(event_id)
@@ -94,7 +94,7 @@ class ReactionCommands:
             await self._draw(reaction, Asked((larger(parse_recipe(recipe)),)), photo=reaction.target)
 
     async def _pick(self, reaction: Reaction) -> None:
-        """Draw the picture of a sheet that has the number in full size."""
+        """Draw the picture with that number on a sheet in full size."""
         if recipe := await self._recipe_of(reaction, SHEET_KINDS, n=reaction.number - 1):
             await self._draw(reaction, Asked((unchanged(parse_recipe(recipe)),)))
 
@@ -127,7 +127,7 @@ class ReactionCommands:
     # ---- what they share
 
     async def _end(self, room_id: str, event_id: str, by: str, state: JobState) -> None:
-        """End what an event asked for, and what reactions to it did, as far as ``by`` may."""
+        """End the jobs that an event and the reactions to it asked for, as far as ``by`` may."""
         for job in await self._store.open_jobs_of(room_id, event_id):
             if await self._ownership.may_change_job(job, by):
                 await self._runner.end(job, state)
@@ -137,7 +137,7 @@ class ReactionCommands:
         await self._draw_commands.draw_request(message, asked, asked_by=reaction.event_id, photo=photo)
 
     async def _answer(self, reaction: Reaction, text: str) -> None:
-        """Say something about what the reaction is on, to who may use the bot."""
+        """Answer a reaction, in reply to its target, if its sender may use the bot."""
         if self._permissions.refusal(reaction.sender, reaction.room_id):
             return
         content = answer_content(text, (await self._as_reply(reaction)).relation)
@@ -145,7 +145,7 @@ class ReactionCommands:
             await self._sent_once.send(job_id(reaction.event_id), reaction.room_id, EventKind.ANSWER, content)
 
     async def _as_reply(self, reaction: Reaction) -> Message:
-        """A message without text where the reaction's target is, so that its answer comes into the same thread."""
+        """A message without text in place of the reaction's target, so that the answer goes into the same thread."""
         posted = await self._store.posted_as(reaction.target)
         job = await self._store.job(posted.job) if posted else None
         thread = job.message.thread if job else None
@@ -153,12 +153,12 @@ class ReactionCommands:
             room_id=reaction.room_id, event_id=reaction.target, sender=reaction.sender, body="", thread=thread
         )
 
-    async def _recipe_of(self, reaction: Reaction, kinds: tuple[str, ...], *, n: int | None = None) -> str | None:
+    async def _recipe_of(self, reaction: Reaction, kinds: tuple[EventKind, ...], *, n: int | None = None) -> str | None:
         """The recipe of the reaction's target, if it is of these kinds; ``n`` is a picture's number on a sheet."""
         posted = await self._posted(reaction.room_id, reaction.target, kinds)
         return await self._store.recipe(posted.job, posted.n if n is None else n) if posted else None
 
-    async def _posted(self, room_id: str, event_id: str, kinds: tuple[str, ...]) -> Posted | None:
-        """An event of ours of these kinds. Rooms are walls: what is said in one is about nothing in another."""
+    async def _posted(self, room_id: str, event_id: str, kinds: tuple[EventKind, ...]) -> Posted | None:
+        """An event of ours of these kinds, or None. Rooms are walls: it must be in that room."""
         posted = await self._store.posted_as(event_id)
         return posted if posted and posted.room_id == room_id and posted.kind in kinds else None

@@ -12,7 +12,7 @@ STATES = {
 
 
 def status_text(generator: Health | str, known: Capabilities | None, jobs_today: int, version: str) -> str:
-    """``generator`` is its health, or the sentence that says why it has none; ``known`` what it last said it can do.
+    """The answer. ``generator`` is its health, or the sentence why it gave none; ``known`` are its last capabilities.
 
     ``jobs_today`` is how many jobs were drawn within a day.
     """
@@ -29,10 +29,10 @@ def models_text(known: Capabilities | None) -> str:
     """The answer to ``!easel models``."""
     if known is None:
         return "I have not met the generator yet. Draw something, and then I know its models."
-    return "\n".join(f"{_model(card, known.default_model)}: {_told(card)}." for card in known.models)
+    return "\n".join(f"{_model(card, known.default_model)}: {_described(card)}." for card in known.models)
 
 
-def _told(card: ModelCard) -> str:
+def _described(card: ModelCard) -> str:
     sizes = ", ".join(f"{name} {size.width}×{size.height}" for name, size in card.sizes.items())
     return "; ".join(filter(None, (card.about, f"{card.defaults.steps} steps", sizes, f"licence {card.licence}")))
 
@@ -57,5 +57,5 @@ def _model(card: ModelCard, default: str) -> str:
         "default" if card.name == default else "",
         "" if card.available else "not fetched yet",
     )
-    said = ", ".join(filter(None, facts))
-    return f"{card.name} ({said})" if said else card.name
+    text = ", ".join(filter(None, facts))
+    return f"{card.name} ({text})" if text else card.name

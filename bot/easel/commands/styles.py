@@ -8,10 +8,10 @@ from ..language import ParseError, nearest, quoted, read_style
 from ..room.messages import Message
 from .starter_styles import STARTER_STYLES
 
-# As many as one can look through on a phone.
+# As many as a person can look through on a phone.
 MAX_STYLES = 100
 
-# Whether in that room somebody may change what another made: the room, the other, and who asks.
+# Whether a person may change a style: takes the room, the style's maker and the person.
 MayChange = Callable[[str, str, str], Awaitable[bool]]
 
 
@@ -22,20 +22,20 @@ class Styles:
         self._store = store
 
     async def of_room(self, room_id: str) -> Mapping[str, str]:
-        """The words of every name in that room."""
+        """The terms of every name in that room."""
         return STARTER_STYLES | {style.name: style.words for style in await self._store.styles(room_id)}
 
     async def listed(self, room_id: str) -> str:
         own = await self._store.styles(room_id)
         names = {style.name for style in own}
         lines = [f"@{style.name} = {style.words} (by {style.made_by})" for style in own]
-        lines += [f"@{name} = {words}" for name, words in STARTER_STYLES.items() if name not in names]
+        lines += [f"@{name} = {terms}" for name, terms in STARTER_STYLES.items() if name not in names]
         return "\n".join(["Use a name in any prompt: !draw otter | style: @watercolor", *lines])
 
     async def add(self, message: Message, text: str, may_change: MayChange) -> str:
-        """Keep ``name = words``."""
+        """Keep the style in ``name = terms``."""
         try:
-            name, words = read_style(text)
+            name, terms = read_style(text)
         except ParseError as error:
             return str(error)
         own = {style.name: style for style in await self._store.styles(message.room_id)}
@@ -43,8 +43,8 @@ class Styles:
             return f"@{name} is by {own[name].made_by}, who may change it, or an admin. Choose another name."
         if name not in own and len(own) >= MAX_STYLES:
             return f"This room has {MAX_STYLES} styles, which is as many as there may be. Remove one first."
-        await self._store.keep_style(message.room_id, Style(name, words, message.sender))
-        return f"@{name} now means: {words}"
+        await self._store.keep_style(message.room_id, Style(name, terms, message.sender))
+        return f"@{name} now means: {terms}"
 
     async def remove(self, message: Message, name: str, may_change: MayChange) -> str:
         name = name.removeprefix("@").lower()

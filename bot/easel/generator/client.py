@@ -45,16 +45,16 @@ TRANSFER_TIMEOUT_S = 60
 
 # A PNG of 4096 × 4096 pixels of noise is 50 MB.
 MAX_PICTURE_BYTES = 64 * 1024 * 1024
-# Capabilities with a hundred model cards are below 100 KB; a line of an events stream is a job of nine pictures.
+# Capabilities with a hundred model cards are below 100 KB; an events stream's line is a job of nine pictures.
 MAX_ANSWER_BYTES = 1024 * 1024
 
-# The generator says something at least every 10 s: after three of those it is gone.
+# The generator sends a line at least every 10 s: without three in a row it is gone.
 SILENCE_S = 30
 
 
 @dataclass(frozen=True)
 class Server:
-    """Where the generator listens, and how to be let in and whom to trust there."""
+    """Where the generator listens, with the token and the certificates for it."""
 
     url: URL
     token: str
@@ -62,7 +62,7 @@ class Server:
 
     @classmethod
     def of(cls, settings: Settings) -> "Server":
-        """Raises InvalidSettings when generator_ca_file cannot be read."""
+        """The server of the settings. Raises InvalidSettings if generator_ca_file cannot be read."""
         try:
             context = ssl.create_default_context(cafile=settings.generator_ca_file or None)
         except (OSError, ssl.SSLError) as error:
@@ -83,7 +83,7 @@ class GeneratorClient:
         self.silence_s: float = SILENCE_S
 
     async def capabilities(self) -> tuple[Capabilities, str]:
-        """What the generator can do, and the answer as it came, for keeping."""
+        """The generator's capabilities, and its answer as received, for keeping."""
         text = (await self._ask("GET", "capabilities")).decode(errors="replace")
         if self._last is None or text != self._last[1]:
             data = _parsed(text)
@@ -92,7 +92,7 @@ class GeneratorClient:
         return self._last
 
     async def health(self) -> Health:
-        """How the generator is."""
+        """The generator's state, load and memory."""
         return _read(Health, _parsed(await self._ask("GET", "health")))
 
     async def submit(self, job_id: str, body: dict[str, Any]) -> JobStatus:
@@ -100,13 +100,13 @@ class GeneratorClient:
         return _read(JobStatus, _parsed(await self._ask("PUT", f"jobs/{job_id}", body)))
 
     async def send_image(self, sha256: str, data: bytes) -> None:
-        """A picture to draw from, before the job that names it."""
+        """Send a picture to draw from, before the job that names it."""
         timeout = aiohttp.ClientTimeout(total=TRANSFER_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
         async with self._request("PUT", f"images/{sha256}", data=BytesIO(data), timeout=timeout) as response:
             await _refuse_bad_status(response)
 
     async def follow(self, job_id: str) -> AsyncGenerator[JobEvent, None]:
-        """The job's events until its last. Raises Interrupted when they end before that; asking again is safe."""
+        """The job's events until its last. Raises Interrupted if they end before that; asking again is safe."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=self.silence_s)
         async with self._request("GET", f"jobs/{job_id}/events", timeout=timeout) as response:
             await _refuse_bad_status(response)
@@ -139,7 +139,7 @@ class GeneratorClient:
         return await self._ask("GET", f"jobs/{job_id}/pictures/{n}/recipe")
 
     async def sheet(self, job_id: str) -> Sheet:
-        """What is to be known of the sheet of a job that is done."""
+        """The sheet of a job that is done: its name and sizes, without the image."""
         return _read(Sheet, _parsed(await self._ask("GET", f"jobs/{job_id}/sheet")))
 
     async def sheet_image(self, job_id: str) -> bytes:
@@ -166,7 +166,7 @@ class GeneratorClient:
 
     @asynccontextmanager
     async def _request(self, method: str, path: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:
-        """One request on a connection of its own, in which every failure of the network becomes one of ours."""
+        """One request on a connection of its own, in which every network failure becomes one of our errors."""
         connector: aiohttp.BaseConnector
         server = self.server
         if server.url.scheme == "unix":
@@ -189,7 +189,7 @@ class GeneratorClient:
             raise GeneratorAway from error
 
     def _compare_version(self, data: Any) -> None:
-        """While the contract may still grow, the same major and minor version is the same contract."""
+        """Raise OtherVersion for another major or minor version, since the contract may still grow."""
         theirs = data.get("version") if isinstance(data, dict) else None
         if not isinstance(theirs, str):
             raise NotUnderstood
@@ -265,6 +265,6 @@ def _read(kind: type[T], data: Any) -> T:
 def _parsed(text: str | bytes) -> Any:
     try:
         return json.loads(text)
-    # A RecursionError is what deeply nested brackets become.
+    # Deeply nested brackets raise a RecursionError.
     except (ValueError, RecursionError) as error:
         raise NotUnderstood from error

@@ -1,6 +1,6 @@
 """Why the generator gave no picture: one family, one sentence each.
 
-``str()`` of every one of them may be shown to the person who typed. ``__cause__`` is for the log.
+``str()`` of each may be shown to the person who typed. ``__cause__`` is for the log.
 """
 
 
@@ -14,11 +14,11 @@ class GeneratorError(Exception):
 
 
 class NotYet(GeneratorError):
-    """No picture yet. The job waits, and is drawn when what the sentence says has changed."""
+    """No picture yet. The job waits, and is drawn when the reason in the sentence is gone."""
 
     # Ends the sentence "I'll draw it when …".
     until = "that has been mended"
-    # Over within seconds, mostly: not worth a word at once.
+    # Mostly over within seconds: not worth a notice at once.
     passes = False
 
 
@@ -59,7 +59,7 @@ class OtherVersion(NotYet):
 
 
 class QueueFull(NotYet):
-    """As many jobs wait as may wait. The sentence is the generator's; ``retry_after_s`` is when there may be room."""
+    """The queue has no room. The sentence is the generator's; ``retry_after_s`` is when there may be room."""
 
     until = "there is room"
     passes = True
@@ -70,14 +70,14 @@ class QueueFull(NotYet):
 
 
 class NotNow(NotYet):
-    """The generator runs and takes no jobs: it starts or stops."""
+    """The generator runs but takes no jobs: it starts or stops."""
 
     until = "it is ready"
     passes = True
 
 
 class Interrupted(GeneratorAway):
-    """It went away in the middle of a job, or forgot it."""
+    """The generator went away in the middle of a job, or forgot it."""
 
     sentence = "The drawing machine went away in the middle of drawing."
     passes = True
@@ -92,7 +92,7 @@ class TooMuch(GeneratorError):
 
 
 class Refused(GeneratorError):
-    """The generator's own sentence about what was asked; it names value, limit and choices; ``code`` is its kind."""
+    """The generator refused the request. Its own sentence names value, limit and choices; ``code`` is the kind."""
 
     def __init__(self, sentence: str | None = None, code: str = "") -> None:
         super().__init__(sentence)
@@ -100,7 +100,7 @@ class Refused(GeneratorError):
 
 
 class Failed(GeneratorError):
-    """The generator's own sentence about a drawing that gave no picture."""
+    """The job gave no picture. The sentence is the generator's."""
 
 
 class Cancelled(GeneratorError):

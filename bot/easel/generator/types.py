@@ -1,9 +1,8 @@
-"""What the bot reads of the generator's answers, as frozen types. It checks shapes only; the generator validates.
+"""What the bot reads of the generator's answers, as frozen types. Checks shapes only; the generator validates.
 
 Names and meanings are as in the generator's ``/openapi.json``; fields that the bot does not use are left out.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import StrEnum
@@ -14,7 +13,7 @@ T = TypeVar("T")
 
 
 class NotTheContract(Exception):
-    """An answer that is not shaped as the contract says. ``str()`` names the place, for the log."""
+    """An answer does not match the contract. ``str()`` names the place, for the log."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class CardLimits:
     side_multiple: int
     max_steps: int
     max_guidance_scale: float
-    # Of what is drawn from an image; earlier generators do not say it.
+    # Limits for drawing from an image; earlier generators do not send them.
     max_side_from_image: int = 0
     max_pixels_from_image: int = 0
 
@@ -87,7 +86,7 @@ class Capabilities:
     limits: RequestLimits
 
     def card(self, name: str | None) -> ModelCard | None:
-        """The model of that name, or the default one; None when there is no such model."""
+        """The model of that name, or the default one; None if there is no such model."""
         return next((card for card in self.models if card.name == (name or self.default_model)), None)
 
 
@@ -152,11 +151,11 @@ class Picture(ImageFile):
 
 @dataclass(frozen=True)
 class Sheet(ImageFile):
-    """All pictures of a job on one."""
+    """All pictures of a job on one image."""
 
 
 class ErrorCode(StrEnum):
-    """The codes that the bot acts upon; of all others it passes on the sentence."""
+    """The codes that the bot acts on; of all others it passes on the sentence."""
 
     IMAGE_MISSING = "image_missing"
 
@@ -183,7 +182,7 @@ class GeneratorJobState(StrEnum):
 
 @dataclass(frozen=True)
 class JobStatus:
-    """``state`` event, answer to a submission, and last event: everything that is known of a job."""
+    """Everything that is known of a job: in a ``state`` event, in the answer to a submission, and in the last event."""
 
     state: GeneratorJobState
     pictures: tuple[Picture, ...] = ()
@@ -202,7 +201,7 @@ class Position:
 
 @dataclass(frozen=True)
 class Progress:
-    """``step`` of ``steps`` of picture ``n`` is done; ``eta_s`` is until the job's last picture."""
+    """``step`` of ``steps`` of picture ``n`` is done; ``eta_s`` is the time until the job's last picture."""
 
     n: int
     step: int
@@ -230,23 +229,15 @@ def read_event(line: Any) -> JobEvent | None:
 
 
 def read(kind: type[T], data: Any) -> T:
-    """``data``, JSON as parsed, as ``kind``; unknown keys are ignored. Raises NotTheContract."""
+    """Read parsed JSON as ``kind``; unknown keys are ignored. Raises NotTheContract."""
     value: T = _read(kind, data, kind.__name__)
     return value
-
-
-def read_capabilities(kept: str | None) -> Capabilities | None:
-    """The generator's last answer, which was kept as it came. One that an older plugin kept may be unreadable: None."""
-    try:
-        return read(Capabilities, json.loads(kept)) if kept else None
-    except (NotTheContract, ValueError):
-        return None
 
 
 def _read(kind: Any, data: Any, place: str) -> Any:
     if isinstance(kind, type) and is_dataclass(kind):
         if not isinstance(data, dict):
-            raise NotTheContract(f"{place} is no object")
+            raise NotTheContract(f"{place} is not an object")
         hints = get_type_hints(kind)
         values = {}
         for field in fields(kind):
@@ -266,7 +257,7 @@ def _read(kind: Any, data: Any, place: str) -> Any:
         return tuple(_read(args[0], item, place) for item in data)
     if origin is Mapping and isinstance(data, dict):
         return {key: _read(args[1], item, f"{place}.{key}") for key, item in data.items()}
-    # JSON writes 12.0 as 12 where it likes.
+    # JSON may write 12.0 as 12.
     if origin is None and isinstance(data, (int, float) if kind is float else kind):
         return data
     raise NotTheContract(f"{place} is {type(data).__name__}")

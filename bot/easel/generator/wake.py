@@ -8,12 +8,12 @@ PORT = 9
 
 
 def magic_packet(mac: str) -> bytes:
-    """What a sleeping network card wakes on, source: AMD, Magic Packet Technology, publication 20213."""
+    """The packet that wakes a sleeping network card. Source: AMD, Magic Packet Technology, publication 20213."""
     return b"\xff" * 6 + bytes.fromhex(mac.replace(":", "").replace("-", "")) * 16
 
 
 async def wake(mac: str, address: str, *, port: int = PORT) -> None:
-    """Send it to everyone who hears ``address``, a broadcast address. Raises OSError."""
+    """Send a magic packet to ``address``, a broadcast address. Raises OSError."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.setblocking(False)
         sender.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)

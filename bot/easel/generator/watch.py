@@ -1,4 +1,4 @@
-"""Notices when the generator is back. It is asked only while jobs wait, so that a sleeping machine stays asleep."""
+"""Notices when the generator is back. Asks only while jobs wait, so that a sleeping machine stays asleep."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -32,13 +32,13 @@ class GeneratorWatch:
         self.away: NotYet | None = None
 
     async def until_away(self) -> NotYet:
-        """Return when jobs have to wait; why."""
+        """Return when jobs have to wait, with the reason."""
         while self.away is None:
             await self._gone.wait()
         return self.away
 
     async def until_back(self, error: NotYet) -> None:
-        """Return when it may be tried again; ``error`` is why it may not now."""
+        """Return when a job may try again; ``error`` is why it cannot now."""
         self.away = self.away or error
         self._gone.set()
         if self._asking is None:
@@ -68,7 +68,7 @@ class GeneratorWatch:
             self._end(asyncio.current_task())
 
     def _end(self, asking: asyncio.Task[None] | None) -> None:
-        """The generator is back, or nobody waits. A wait that has begun since is left alone."""
+        """Forget this task, as the generator is back or nobody waits. A task that began since is left alone."""
         if self._asking is asking:
             self._asking, self.away = None, None
             self._gone.clear()
@@ -80,7 +80,7 @@ class GeneratorWatch:
             self.away = error
             return False
         except GeneratorError as error:
-            # Each job finds out for itself what that means for it.
+            # Each job finds out for itself what that error means.
             self._log.warning(f"The generator answers, but: {error!r}")
         return True
 

@@ -1,4 +1,4 @@
-"""From what was asked to the body of ``PUT /v1/jobs/{id}``. Pure: knows neither the network nor Matrix.
+"""Builds the body of ``PUT /v1/jobs/{id}`` from a request. Pure: knows neither the network nor Matrix.
 
 It computes only what the bot must: sizes from names and ratios, terms added to a default, seeds. Everything else is
 passed on unchanged, and the generator refuses what it cannot do.
@@ -16,20 +16,20 @@ from ..policy.wildcards import WordLists, resolved
 
 NO_PHOTO = "--strength is for drawing from a photo: reply to one, or send one with the command as its caption."
 
-# As much as the generator takes, and more than two lines above a picture show.
+# As much as the generator takes, and more than fits on two lines above a picture.
 MAX_HEADING_CHARS = 200
 
 
 @dataclass(frozen=True)
 class Draft:
-    """The body of a job as it was accepted; it holds as long as the generator can do what it could do then."""
+    """The body of a job as accepted. It is valid while the generator has the same capabilities."""
 
     body: dict[str, Any]
     capabilities: Capabilities
 
 
 class CannotAsk(Exception):
-    """What was asked cannot be put to the generator. ``str()`` is a sentence for the person who typed."""
+    """The generator cannot draw the request. ``str()`` is a sentence for the person who typed it."""
 
 
 def job_body(
@@ -42,11 +42,11 @@ def job_body(
     wildcards: WordLists = MappingProxyType({}),
     has_photo: bool = False,
 ) -> dict[str, Any]:
-    """The job as JSON, to be drawn in the place of the job ``replaces``. Several pictures come on one sheet.
+    """The job as JSON, which takes the place of the job ``replaces``. Several pictures come on one sheet.
 
-    ``seed`` is used unless one was said: lists share it, and the pictures of ``-n`` take the seeds that follow.
+    ``seed`` is used unless a request has one: lists share it, and the pictures of ``-n`` take the seeds that follow.
 
-    With a photo it lacks the photo's hash: see ``with_image``.
+    ``with_image`` adds the hash of a photo.
 
     Raises CannotAsk, and ParseError for a word list that is not among the ``wildcards``.
     """
@@ -78,18 +78,18 @@ def job_body(
 
 
 def with_image(body: dict[str, Any], sha256: str) -> dict[str, Any]:
-    """The same job drawn from the image with that hash."""
+    """The body of a job, changed to draw from the image with that hash."""
     return {**body, "recipes": [{**recipe, "image": sha256} for recipe in body["recipes"]]}
 
 
 def _count(asked: Asked) -> int:
-    """How many pictures of each request."""
+    """How many pictures each request asks for."""
     count = asked.requests[0].count
     return 1 if count is None else count
 
 
 def _sheet(headings: Sequence[tuple[str, ...]], sizes: Sequence[int]) -> dict[str, Any]:
-    """The last list is across, all others are down; a single list has its headings above its pictures."""
+    """The headings of a sheet: the last list across, all others down; a single list above its pictures."""
     if len(sizes) == 1:
         return {"columns": [own[0][:MAX_HEADING_CHARS] for own in headings]}
     across = sizes[-1]
@@ -119,7 +119,7 @@ def _recipe(request: DrawRequest, capabilities: Capabilities) -> dict[str, Any]:
 
 
 def _negative_prompt(request: DrawRequest, card: ModelCard | None) -> str | None:
-    """What replaces the default comes first, then what was added; None leaves the default to the generator."""
+    """The replacement or the default, then the added terms. None leaves the default to the generator."""
     if not request.no:
         return request.negative_prompt
     default = card.defaults.negative_prompt if card else ""
@@ -142,7 +142,7 @@ def _size(request: DrawRequest, card: ModelCard) -> dict[str, int]:
 
 
 def _size_of_ratio(width: int, height: int, card: ModelCard) -> tuple[int, int]:
-    """The size of that shape with the model's native area, smaller where its longest side would be too long."""
+    """A size of that shape with the model's native area, or smaller if its longest side would be too long."""
     limits = card.limits
     if limits.min_side == limits.max_side and width != height:
         raise CannotAsk(

@@ -3,17 +3,18 @@
 from dataclasses import dataclass
 from typing import Any
 
+from ..sending.content import EventKind
 from .tables import Tables
 
 
 @dataclass(frozen=True)
 class Posted:
-    """An event of ours; ``event_id`` is None from before it is sent until it is known to have been."""
+    """An event of ours. ``event_id`` is None until the event is known to be sent."""
 
     txn_id: str
     job: str
     room_id: str
-    kind: str
+    kind: EventKind
     n: int
     event_id: str | None
 
@@ -22,7 +23,7 @@ class EventTables(Tables):
     """The tables ``posted`` and ``handled``."""
 
     async def will_post(self, posted: Posted) -> None:
-        """An event is about to be sent."""
+        """Note an event that is about to be sent."""
         await self._database.execute(
             "INSERT INTO posted (txn_id, job, room_id, kind, n) VALUES ($1, $2, $3, $4, $5) "
             "ON CONFLICT (txn_id) DO NOTHING",
@@ -44,7 +45,7 @@ class EventTables(Tables):
         return _posted(row) if row else None
 
     async def posted_as(self, event_id: str) -> Posted | None:
-        """What that event of ours is."""
+        """The note about the event of ours with that id, or None."""
         row = await self._database.fetchrow("SELECT * FROM posted WHERE event_id = $1", event_id)
         return _posted(row) if row else None
 
@@ -52,7 +53,7 @@ class EventTables(Tables):
         return [_posted(row) for row in await self._database.fetch("SELECT * FROM posted WHERE job = $1", job_id)]
 
     async def handled(self, room_id: str, event_id: str) -> None:
-        """Everything in the room up to that event has been seen to."""
+        """Note that everything in the room up to that event was handled."""
         await self._database.execute(
             "INSERT INTO handled (room_id, event_id) VALUES ($1, $2) "
             "ON CONFLICT (room_id) DO UPDATE SET event_id = excluded.event_id",
@@ -66,4 +67,4 @@ class EventTables(Tables):
 
 
 def _posted(row: Any) -> Posted:
-    return Posted(row["txn_id"], row["job"], row["room_id"], row["kind"], row["n"], row["event_id"])
+    return Posted(row["txn_id"], row["job"], row["room_id"], EventKind(row["kind"]), row["n"], row["event_id"])

@@ -1,4 +1,4 @@
-"""What the generator last said of itself, and what it is still to be asked for."""
+"""The generator's last capabilities, and the jobs whose files it has yet to forget."""
 
 import json
 
@@ -17,7 +17,7 @@ class GeneratorTables(Tables):
         self._capabilities: Capabilities | None = None
 
     async def keep_capabilities(self, answer: str) -> None:
-        """Remember the generator's answer, JSON as it came, for when the generator is off."""
+        """Keep the generator's answer, JSON as received, for when the generator is off."""
         if answer == self._answer:
             return
         await self._database.execute(
@@ -28,14 +28,14 @@ class GeneratorTables(Tables):
         self._answer, self._capabilities = answer, _read(answer)
 
     async def capabilities(self) -> Capabilities | None:
-        """What the generator last said it can do; None before it is met, and where another version kept the answer."""
+        """The generator's last capabilities; None before its first answer, or if another version kept the answer."""
         if self._answer is None:
             self._answer = await self._database.fetchval("SELECT answer FROM capabilities WHERE id = 1")
             self._capabilities = _read(self._answer)
         return self._capabilities
 
     async def to_forget(self, job_id: str) -> None:
-        """The generator is to forget a job's files, as soon as it can be asked."""
+        """Note a job whose files the generator is to forget as soon as it answers."""
         await self._database.execute("INSERT INTO to_forget (job) VALUES ($1) ON CONFLICT (job) DO NOTHING", job_id)
 
     async def forgotten(self, job_id: str) -> None:

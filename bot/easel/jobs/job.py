@@ -1,4 +1,4 @@
-"""A job: what a person asked for, and what has become of it."""
+"""A job: what a person asked for, and what became of it."""
 
 import hashlib
 from base64 import urlsafe_b64encode
@@ -9,13 +9,13 @@ from typing import Any
 from ..language import Asked
 from ..room.messages import Message
 
-# 192 bits of a hash, so that no two events share one, and within what the generator takes as an id.
+# 192 bits of a hash, so that no two events share an id; the generator accepts ids of this length.
 JOB_ID_CHARS = 32
 
-# Seeds that the bot chooses are short, so that one can type them again on a phone.
+# Seeds that the bot chooses are short, so that people can type them again on a phone.
 SEED_CHOICES = 10**9
 
-# What could not be read.
+# The request of a message that could not be read.
 NOTHING = Asked((), ())
 
 
@@ -24,9 +24,9 @@ class JobState(StrEnum):
     DONE = "done"
     FAILED = "failed"
     CANCELLED = "cancelled"
-    # With the message that asked for it.
+    # The message that asked for it was deleted, or its sender left the room.
     DELETED = "deleted"
-    # By a later edit of the same message.
+    # A later edit of the same message asked for another job.
     REPLACED = "replaced"
     EXPIRED = "expired"
 
@@ -35,12 +35,12 @@ class JobState(StrEnum):
 class Job:
     """One ``!draw``, as the database keeps it.
 
-    ``asked`` is the request, read once; NOTHING where it could not be read. ``message`` is what answers belong to, of
-    an edited message its first version; its ``body`` is what was typed after the command, for display, and empty where
-    a reaction asks. ``seed`` is used unless the request has one. ``photo`` is the event that brought the picture to
-    draw from. ``body`` is what the generator was given, once it was: asking again must be the same job. ``last_word``
-    is why a job ended without a picture, for the room. ``received_ms`` is its place in the order of all jobs.
-    ``replaces`` is the job that an edit of the message puts this one in the place of.
+    ``asked`` is the request, parsed once; NOTHING if it could not be read. Answers reply to ``message``, the first
+    version of an edited message; its ``body`` is the text after the command, for display, and empty for a reaction.
+    ``seed`` is used unless the request has one. ``photo`` is the event with the picture to draw from. ``body`` is what
+    the generator got: submitting it again must be the same job. ``last_word`` is a sentence for the room, why the job
+    ended without a picture. ``received_ms`` orders all jobs. ``replaces`` is the job whose place this one takes after
+    an edit of the message.
     """
 
     id: str
@@ -60,12 +60,12 @@ class Job:
 
     @property
     def title(self) -> str:
-        """What an open job is known by: what was typed; of a reply or a reaction the prompt that it comes to."""
+        """A name for an open job: the text that was typed, or the resulting prompt of a reply or a reaction."""
         if self.message.body and self.message.reply_to is None:
             return self.message.body
         return next((request.slots.joined() for request in self.asked.requests), self.message.body)
 
 
 def job_id(event_id: str) -> str:
-    """The job that a message asks for: the same message is always the same job."""
+    """The id of the job that an event asks for: the same event always asks for the same job."""
     return urlsafe_b64encode(hashlib.sha256(event_id.encode()).digest()).decode()[:JOB_ID_CHARS]

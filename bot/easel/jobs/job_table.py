@@ -1,4 +1,4 @@
-"""Jobs as rows: which there are, which are open, and how they ended."""
+"""Jobs as rows: which exist, which are open, and how they ended."""
 
 import json
 from collections.abc import Mapping
@@ -38,11 +38,11 @@ class JobTable(Tables):
         )
 
     async def keep_body(self, job_id: str, body: Mapping[str, Any]) -> None:
-        """What the generator is about to be given."""
+        """Keep the body that the generator is about to get."""
         await self._database.execute("UPDATE job SET body = $2 WHERE id = $1", job_id, json.dumps(body))
 
     async def end_job(self, job_id: str, state: JobState, last_word: str = "") -> bool:
-        """Whether the job was still open and has now ended so."""
+        """End a job if it is open; return whether it was."""
         ended = await self._database.fetchval(
             "UPDATE job SET state = $2, last_word = $3 WHERE id = $1 AND state = 'open' RETURNING id",
             job_id,
@@ -52,7 +52,7 @@ class JobTable(Tables):
         return ended is not None
 
     async def close_job(self, job_id: str) -> None:
-        """The room knows how the job ended."""
+        """Note that the room knows how the job ended."""
         await self._database.execute("UPDATE job SET closed = TRUE WHERE id = $1", job_id)
 
     async def job(self, job_id: str) -> Job | None:
@@ -99,7 +99,7 @@ class JobTable(Tables):
         return number
 
     async def pictures_since(self, sender: str, since_ms: int) -> int:
-        """How many pictures someone asked for since then; those that they did not get are not counted."""
+        """How many pictures a person asked for since then, without the jobs that ended without a picture."""
         count: int | None = await self._database.fetchval(
             "SELECT SUM(pictures) FROM job WHERE sender = $1 AND received_ms >= $2 AND state IN ('open', 'done')",
             sender,
@@ -108,7 +108,7 @@ class JobTable(Tables):
         return count or 0
 
     async def jobs_since(self, since_ms: int) -> int:
-        """How many jobs were drawn, of all that came since then."""
+        """How many of the jobs received since then were drawn."""
         count: int = await self._database.fetchval(
             "SELECT COUNT(*) FROM job WHERE received_ms >= $1 AND state = 'done'", since_ms
         )

@@ -1,4 +1,4 @@
-"""The pictures in a room: their recipes, which of them are favourites, and what they are found by."""
+"""The pictures in a room: their recipes, the favourites among them, and the words that find them."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -7,16 +7,16 @@ from ..policy.blocked_words import as_words
 from .job import Job
 from .tables import Tables
 
-# As many as the statement that finds pictures has places for.
+# The statement that finds pictures has this many parameters for words.
 MAX_WANTED_WORDS = 8
 
-# SQLite compares no longer pattern than 50,000 bytes; no word has so many letters.
+# SQLite's patterns have at most 50,000 bytes; no word needs this many letters.
 MAX_WORD_CHARS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
 class DrawnPicture:
-    """A picture that is in the room. ``event_id`` is that of its message, or of the sheet that it is on."""
+    """A picture in the room. ``event_id`` is its own event, or the event of its sheet."""
 
     event_id: str
     prompt: str
@@ -28,7 +28,7 @@ class DrawnPicture:
 
 @dataclass(frozen=True)
 class Found:
-    """The newest pictures of ``number`` that were found, the newest first."""
+    """The newest of the ``number`` pictures that were found, the newest first."""
 
     pictures: tuple[DrawnPicture, ...] = ()
     number: int = 0
@@ -38,7 +38,7 @@ class PictureTables(Tables):
     """The tables ``recipe``, ``favourite`` and ``image``."""
 
     async def keep_recipe(self, job_id: str, n: int, text: str, *, prompt: str, model: str) -> None:
-        """Keep the recipe file of a job's picture, and the plain words that the picture is found by."""
+        """Keep the recipe file of a job's picture, and the plain words that find the picture."""
         await self._database.execute(
             "INSERT INTO recipe (job, n, text, prompt, words, model) VALUES ($1, $2, $3, $4, $5, $6) "
             "ON CONFLICT (job, n) DO NOTHING",
@@ -62,7 +62,7 @@ class PictureTables(Tables):
         await self._database.execute("DELETE FROM recipe WHERE job = $1", job_id)
 
     async def is_first_picture(self, job: Job) -> bool:
-        """Whether no earlier job of that person's in that room has brought a picture; a sheet does not count."""
+        """Whether the person had no picture in that room before this job; a sheet does not count."""
         other: int | None = await self._database.fetchval(
             "SELECT 1 FROM posted JOIN job ON job.id = posted.job "
             "WHERE job.room_id = $1 AND job.sender = $2 AND job.received_ms < $3 AND posted.kind = 'picture' LIMIT 1",
@@ -82,10 +82,10 @@ class PictureTables(Tables):
         senders: Collection[str] | None = None,
         limit: int,
     ) -> Found:
-        """The newest pictures of a room that are all of it, of each sheet one; ``senders`` is None for anybody's.
+        """The newest pictures of a room that match everything, one per sheet; ``senders`` is None for everybody.
 
-        At most MAX_WANTED_WORDS words. Each is found at the start of a word of the prompt: ``hat`` in ``hats``, but
-        not in ``chat``.
+        At most MAX_WANTED_WORDS words. Each matches the start of a word in the prompt: ``hat`` finds ``hats``, but
+        not ``chat``.
         """
         plain = [as_words(word)[:MAX_WORD_CHARS] for word in words]
         if not all(plain):
@@ -128,7 +128,7 @@ class PictureTables(Tables):
         return {row["sender"] for row in rows}
 
     async def keep_favourite(self, reaction: str, event_id: str) -> None:
-        """That reaction is a star on one of our pictures or sheets."""
+        """Keep a reaction that is a star on one of our pictures or sheets."""
         await self._database.execute(
             "INSERT INTO favourite (reaction, event_id) VALUES ($1, $2) ON CONFLICT (reaction) DO NOTHING",
             reaction,
@@ -136,11 +136,11 @@ class PictureTables(Tables):
         )
 
     async def forget_favourite(self, reaction: str) -> None:
-        """The reaction, if it was a star, was taken back."""
+        """Forget a reaction that was taken back, if it was a star."""
         await self._database.execute("DELETE FROM favourite WHERE reaction = $1", reaction)
 
     async def keep_image(self, room_id: str, sha256: str, event_id: str) -> None:
-        """Which event of a room brought the picture with that hash; the last one, if it came again."""
+        """Keep which event of a room has the picture with that hash; the last event if there are several."""
         await self._database.execute(
             "INSERT INTO image (room_id, sha256, event_id) VALUES ($1, $2, $3) "
             "ON CONFLICT (room_id, sha256) DO UPDATE SET event_id = excluded.event_id",

@@ -1,6 +1,6 @@
-"""A request as JSON, as the database keeps it: what was not said is left out.
+"""A request as JSON, as the database keeps it: without the fields that were not given.
 
-So a request from before a field existed is read as it was meant. A field that changes its meaning needs a new name.
+So a request from before a field existed keeps its meaning. A field that changes its meaning needs a new name.
 """
 
 import json
@@ -16,11 +16,11 @@ class UnknownRequest(Exception):
 
 
 def request_to_json(asked: Asked) -> str:
-    return json.dumps(_said(asked))
+    return json.dumps(_to_json(asked))
 
 
 def request_from_json(text: str) -> Asked:
-    """Raises UnknownRequest: a part of a request would be another picture."""
+    """Read a request. Raises UnknownRequest, since a part of a request would draw another picture."""
     try:
         asked = _frozen(json.loads(text))
         return Asked(**{**asked, "requests": tuple(map(_draw_request, asked["requests"]))})
@@ -28,17 +28,17 @@ def request_from_json(text: str) -> Asked:
         raise UnknownRequest from error
 
 
-def _draw_request(said: Mapping[str, Any]) -> DrawRequest:
+def _draw_request(given: Mapping[str, Any]) -> DrawRequest:
     nested = {"slots": Slots, "facts": EarlierFacts}
-    return DrawRequest(**{key: nested[key](**value) if key in nested else value for key, value in said.items()})
+    return DrawRequest(**{key: nested[key](**value) if key in nested else value for key, value in given.items()})
 
 
-def _said(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     """A dataclass as an object of the fields that differ from their defaults."""
     if is_dataclass(value):
         items = ((field, getattr(value, field.name)) for field in fields(value))
-        return {field.name: _said(item) for field, item in items if item != field.default}
-    return [_said(item) for item in value] if isinstance(value, tuple) else value
+        return {field.name: _to_json(item) for field, item in items if item != field.default}
+    return [_to_json(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _frozen(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """Keeps the bot's promise: each job that is not closed has a task here, which ends with its picture or a sentence.
 
-A task may end with the process at any moment; the next process begins it again and does what is left.
+A task may end with the process at any moment; the next process starts it again and does what is left.
 """
 
 import asyncio
@@ -42,10 +42,10 @@ class Expired(Exception):
 
 
 @dataclass(frozen=True)
-class Drawing:
-    """A job under way, with the sign that shows how far it is, and the events that it owes.
+class RunningJob:
+    """A job under way, with its progress sign and the events that it owes.
 
-    ``notes`` are sentences of the room's rules for the captions, known once the generator has the job.
+    ``notes`` are sentences of the room's profile for the captions, known once the generator has the job.
     """
 
     job: Job
@@ -56,7 +56,7 @@ class Drawing:
 
 
 class JobRunner:
-    """Takes each job from the database to the generator, and what comes of it into the room."""
+    """Takes each job from the database to the generator, and its pictures into the room."""
 
     def __init__(
         self,
@@ -83,44 +83,44 @@ class JobRunner:
         self.outlooks: dict[str, Outlook] = {}
 
     async def resume(self) -> None:
-        """Go on with every job that is not closed, in their order."""
+        """Continue every job that is not closed, in their order."""
         for job in await self._store.unclosed_jobs():
             self.start(job)
 
     async def restart(self) -> None:
-        """Begin every job again, so that none goes on with another generator or other limits than the settings say."""
+        """Start every job again, so that each uses the generator and the limits of the settings in force."""
         await self.stop()
         await self.resume()
 
     def start(self, job: Job, draft: Draft | None = None) -> None:
-        """Go on with a job that is in the database, unless it is under way; ``draft`` is its body, if it is built."""
+        """Start a job that is in the database, unless it is under way; ``draft`` is its body, if it is built."""
         if (task := self._tasks.get(job.id)) and not task.done():
             return
         sign = self._signs.setdefault(job.id, ProgressSign(job, self._sent_once, self._settings))
         self._tasks[job.id] = asyncio.create_task(self._work(job, draft, sign), name=f"job {job.id}")
 
     async def end(self, job: Job, state: JobState, last_word: str = "") -> bool:
-        """End a job from outside, within one step of the generator; whether it was still open."""
+        """End a job from outside, within one step of the generator; return whether it was open."""
         if not await self._store.end_job(job.id, state, last_word):
             return False
         await _cancelled(self._tasks.pop(job.id, None))
         self._log.info(f"{job.id}: {state} for {job.message.sender} in {job.message.room_id}")
-        # A job that is replaced is cancelled by the one in its place, which must come first.
+        # A replaced job is cancelled by the job in its place, which must be submitted first.
         if state is not JobState.REPLACED and not self._watch.away:
             with suppress(GeneratorError):
                 await self._generator.cancel(job.id)
-        # A restart of all jobs may have begun it again, as it was read before.
+        # A restart of all jobs may have started it again, as it read the job before.
         await _cancelled(self._tasks.pop(job.id, None))
         self.start(replace(job, state=state, last_word=last_word))
         return True
 
     def is_drawing(self, job_id: str) -> bool:
-        """Whether the job is on the card right now, or has been."""
+        """Whether the generator is drawing the job, or has drawn it."""
         outlook = self.outlooks.get(job_id)
         return job_id not in self._tasks or (outlook is not None and outlook.is_running)
 
     async def forget_files(self) -> None:
-        """Have the generator forget what it is to forget; while it is away, that waits for the next job."""
+        """Have the generator forget the files of removed pictures. If it is away, the next job tries again."""
         with suppress(GeneratorError):
             for job_id in await self._store.all_to_forget():
                 await self._generator.forget(job_id)
@@ -138,13 +138,13 @@ class JobRunner:
             if job.state is JobState.OPEN:
                 state, last_word = await self._outcome(job, draft, sign)
                 if not await self._store.end_job(job.id, state, last_word):
-                    # Somebody ended it in this very moment, and closes it.
+                    # Somebody has just ended it, and closes it.
                     return
                 job = replace(job, state=state, last_word=last_word)
             await sign.arrived()
             await self._close(job, sign)
         except NotSent as error:
-            self._log.error(f"{job.id}: {job.message.room_id} was not told how it ended: {error}")
+            self._log.error(f"{job.id}: its end was not sent to {job.message.room_id}: {error}")
             await self._store.close_job(job.id)
         except Exception:
             self._log.exception(f"{job.id}: the next start of the bot tries again")
@@ -153,24 +153,24 @@ class JobRunner:
             self.outlooks.pop(job.id, None)
 
     async def _outcome(self, job: Job, draft: Draft | None, sign: ProgressSign) -> tuple[JobState, str]:
-        """Draw it. Returns how it ended, and a sentence for the room or an empty one."""
+        """Draw a job; return how it ended, and a sentence for the room or ""."""
         if job.asked == NOTHING:
             return JobState.FAILED, OTHER_VERSION
         try:
-            # A picture or a sheet, with what it was drawn from.
+            # A picture or a sheet, with its recipes.
             with self._send_queue.owing(EVENTS_PER_PICTURE) as debt:
                 sign.began()
-                await self._draw(Drawing(job, draft, sign, debt))
+                await self._draw(RunningJob(job, draft, sign, debt))
         except (ParseError, CannotAsk) as error:
             return JobState.FAILED, str(error)
         except GeneratorError as error:
-            # The sentence may quote what was asked for, and is for the room.
+            # The sentence may quote the prompt, and is for the room alone.
             self._log.warning(f"{job.id}: not drawn: {type(error).__name__}, {error.__cause__!r}")
             return JobState.FAILED, str(error)
         except Expired as error:
             return JobState.EXPIRED, str(error)
         except NotSent as error:
-            self._log.error(f"{job.id}: not brought: {error}")
+            self._log.error(f"{job.id}: not delivered: {error}")
             return JobState.FAILED, NOT_BROUGHT
         except Exception:
             self._log.exception(f"{job.id}: unexpected")
@@ -185,50 +185,50 @@ class JobRunner:
             await self._posts.offer(job)
         await self._store.close_job(job.id)
 
-    async def _draw(self, drawing: Drawing) -> None:
+    async def _draw(self, running: RunningJob) -> None:
         while True:
-            drawing = await self._submitted(drawing)
+            running = await self._submitted(running)
             try:
-                async with self._typing.shown_in(drawing.job.message.room_id):
-                    await self._bring(drawing)
+                async with self._typing.shown_in(running.job.message.room_id):
+                    await self._deliver(running)
                 return
             except NotYet as error:
-                await self._wait(drawing.job, error)
+                await self._wait(running.job, error)
 
     # ---- to the generator
 
-    async def _submitted(self, drawing: Drawing) -> Drawing:
+    async def _submitted(self, running: RunningJob) -> RunningJob:
         """Return when the generator has the job. One person's jobs reach it in their order."""
-        job = drawing.job
+        job = running.job
         async with self._turn(job):
             while True:
                 try:
                     async with self._typing.shown_in(job.message.room_id):
-                        return await self._submit(drawing)
+                        return await self._submit(running)
                 except NotYet as error:
                     await self._wait(job, error)
 
     @asynccontextmanager
     async def _turn(self, job: Job) -> AsyncIterator[None]:
-        """Hold the turn among one person's jobs. A job that waits for its turn says so when the generator is away."""
+        """Hold the turn among one person's jobs. A job that waits for it reports when the generator is away."""
         turn = self._turns[job.message.sender]
-        telling = asyncio.create_task(self._tell_when_away(job), name=f"word to wait behind others for {job.id}")
+        notice = asyncio.create_task(self._post_when_away(job), name=f"away notice of {job.id} behind others")
         try:
             await turn.acquire()
         finally:
-            await _cancelled(telling)
+            await _cancelled(notice)
         try:
             yield
         finally:
             turn.release()
 
-    async def _submit(self, drawing: Drawing) -> Drawing:
-        job = drawing.job
+    async def _submit(self, running: RunningJob) -> RunningJob:
+        job = running.job
         capabilities, answer = await self._generator.capabilities()
         kept = await self._store.job(job.id)
         body = kept.body if kept else None
         if body is None:
-            draft = drawing.draft
+            draft = running.draft
             if draft is None or draft.capabilities != capabilities:
                 draft = Draft(self._policy.body(job, capabilities), capabilities)
             body = draft.body
@@ -241,7 +241,7 @@ class JobRunner:
         try:
             await self._generator.submit(job.id, body)
         except Refused as error:
-            # It is another generator by now, or its disk is new.
+            # The generator is another one by now, or its disk is new.
             if error.code != ErrorCode.IMAGE_MISSING or job.photo is None:
                 raise
             await self._sent_photo(job.message.room_id, job.photo)
@@ -251,10 +251,10 @@ class JobRunner:
             await self._generator.cancel(job.replaces)
         await self._store.keep_capabilities(answer)
         await self.forget_files()
-        return replace(drawing, job=replace(job, body=body), notes=self._policy.notes(job, capabilities))
+        return replace(running, job=replace(job, body=body), notes=self._policy.notes(job, capabilities))
 
     async def _sent_photo(self, room_id: str, event_id: str) -> str:
-        """The hash of the photo, which the generator has then."""
+        """Send a photo to the generator; return its hash."""
         data = await self._photos.fetch(room_id, event_id)
         sha256 = hashlib.sha256(data).hexdigest()
         await self._generator.send_image(sha256, data)
@@ -262,11 +262,11 @@ class JobRunner:
         return sha256
 
     async def _wait(self, job: Job, error: NotYet) -> None:
-        """Return when it may be tried again. Raises Expired."""
+        """Return when the job may be tried again. Raises Expired."""
         settings = self._settings()
         left_s = job.received_ms / 1000 + settings.wait_hours * 3600 - time.time()
         grace_s = settings.tell_waiting_after_s if error.passes or job.body else 0
-        telling = asyncio.create_task(self._tell_away(job, error, after_s=grace_s), name=f"word to wait for {job.id}")
+        notice = asyncio.create_task(self._post_away(job, error, after_s=grace_s), name=f"away notice of {job.id}")
         try:
             async with asyncio.timeout(left_s):
                 if isinstance(error, QueueFull):
@@ -278,18 +278,18 @@ class JobRunner:
             sentence = f"{error} I have waited for {waited} and let this go. Ask me again when it is back."
             raise Expired(sentence) from timeout
         finally:
-            await _cancelled(telling)
+            await _cancelled(notice)
 
     # ---- into the room
 
-    async def _bring(self, drawing: Drawing) -> None:
-        job, reasons = drawing.job, list[str]()
-        notes = (*job.asked.notes, *drawing.notes)
+    async def _deliver(self, running: RunningJob) -> None:
+        job, reasons = running.job, list[str]()
+        notes = (*job.asked.notes, *running.notes)
         has_sheet = job.body is not None and "sheet" in job.body
         async with aclosing(self._generator.follow(job.id)) as events:
             async for event in events:
                 if isinstance(event, JobStatus | Position):
-                    self._look(job, Outlook(_is_running(event), event.position, event.eta_s))
+                    self._update(job, Outlook(_is_running(event), event.position, event.eta_s))
                     if event.waiting_for and event.waiting_for not in reasons:
                         reasons.append(event.waiting_for)
                         await self._posts.reason(job, event.waiting_for, len(reasons))
@@ -297,23 +297,23 @@ class JobRunner:
                         await self._posts.place(job, event)
                 match event:
                     case JobStatus():
-                        # Of a sheet that does not come to its end, the pictures that were drawn come alone.
+                        # If a sheet fails, each picture that was drawn is posted alone.
                         if not has_sheet or event.state is GeneratorJobState.FAILED:
                             for picture in event.pictures:
-                                await self._posts.picture(job, picture, notes, drawing.debt)
+                                await self._posts.picture(job, picture, notes, running.debt)
                         elif event.state is GeneratorJobState.DONE:
-                            await self._posts.sheet(job, job.asked, event.pictures, notes, drawing.debt)
+                            await self._posts.sheet(job, job.asked, event.pictures, notes, running.debt)
                         if event.state is GeneratorJobState.FAILED:
                             raise Failed(event.error.message if event.error else None)
                         if event.state is GeneratorJobState.CANCELLED:
                             raise Cancelled
                     case Picture() if not has_sheet:
-                        await self._posts.picture(job, event, notes, drawing.debt)
+                        await self._posts.picture(job, event, notes, running.debt)
                     case Step():
-                        self._look(job, Outlook(is_running=True, eta_s=event.eta_s))
-                        drawing.sign.moved((event.n + event.step / event.steps) / job.pictures, event.eta_s)
+                        self._update(job, Outlook(is_running=True, eta_s=event.eta_s))
+                        running.sign.moved((event.n + event.step / event.steps) / job.pictures, event.eta_s)
 
-    def _look(self, job: Job, outlook: Outlook) -> None:
+    def _update(self, job: Job, outlook: Outlook) -> None:
         before = self.outlooks.get(job.id, Outlook())
         if outlook.is_running and not before.is_running:
             self._log_step(job, "started for")
@@ -323,10 +323,10 @@ class JobRunner:
         seconds = time.time() - job.received_ms / 1000
         self._log.info(f"{job.id}: {step} {job.message.sender} in {job.message.room_id} after {seconds:.1f} s")
 
-    async def _tell_when_away(self, job: Job) -> None:
-        await self._tell_away(job, await self._watch.until_away())
+    async def _post_when_away(self, job: Job) -> None:
+        await self._post_away(job, await self._watch.until_away())
 
-    async def _tell_away(self, job: Job, error: NotYet, *, after_s: float = 0) -> None:
+    async def _post_away(self, job: Job, error: NotYet, *, after_s: float = 0) -> None:
         await asyncio.sleep(after_s)
         with suppress(NotSent):
             await self._posts.away(job, error)
@@ -337,7 +337,7 @@ def _is_running(event: JobStatus | Position) -> bool:
 
 
 async def _cancelled(task: asyncio.Task[None] | None) -> None:
-    """Return when the task has ended."""
+    """Cancel a task; return when it has ended."""
     if task is not None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""The words that a room has given names."""
+"""The terms that rooms have named."""
 
 from dataclasses import dataclass
 
@@ -18,12 +18,12 @@ class StyleTable(Tables):
     """The table ``style``."""
 
     async def styles(self, room_id: str) -> list[Style]:
-        """A room's own, by name."""
+        """The room's own styles, in order of name."""
         rows = await self._database.fetch("SELECT * FROM style WHERE room_id = $1 ORDER BY name", room_id)
         return [Style(row["name"], row["words"], row["made_by"]) for row in rows]
 
     async def keep_style(self, room_id: str, style: Style) -> None:
-        """Under its name, in place of another."""
+        """Keep a style, in place of another with its name."""
         await self._database.execute(
             "INSERT INTO style (room_id, name, words, made_by) VALUES ($1, $2, $3, $4) "
             "ON CONFLICT (room_id, name) DO UPDATE SET words = excluded.words, made_by = excluded.made_by",

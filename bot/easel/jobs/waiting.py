@@ -1,6 +1,6 @@
-"""Sentences for a person whose job has to wait, and the places and times in them. Pure.
+"""Sentences for a person whose job has to wait, with its place and time. Pure.
 
-Why it waits is the generator's own sentence (a full queue, say), or one of ``generator/errors.py``. The limit of open
+The reason is the generator's own sentence (for a full queue, say), or one of ``generator/errors.py``. The limit of open
 jobs for one person is in ``policy/permissions.py``, the answer to ``!easel queue`` in ``commands/queue.py``.
 """
 
@@ -13,7 +13,7 @@ from .job import Job
 
 @dataclass(frozen=True)
 class Outlook:
-    """What the generator last said of a job: its place among those that wait, and when its last picture is due."""
+    """The generator's last forecast for a job: its state, its place in the queue, the time until its last picture."""
 
     is_running: bool = False
     position: int | None = None
@@ -27,7 +27,7 @@ def ordinal(number: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """About how long, in the two units that matter."""
+    """About how long, in one or two units."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     minutes = round(seconds / 60)
@@ -35,7 +35,7 @@ def duration(seconds: float) -> str:
 
 
 def in_turns(jobs: Sequence[Job]) -> list[Job]:
-    """Jobs in the order in which they will be drawn: everyone's first, then everyone's second, each as they came."""
+    """The jobs in drawing order: everyone's first, then everyone's second, each in order of arrival."""
     turns: Counter[str] = Counter()
     ranked = []
     for job in sorted(jobs, key=lambda job: job.received_ms):
@@ -45,11 +45,11 @@ def in_turns(jobs: Sequence[Job]) -> list[Job]:
 
 
 def waiting_text(position: int, eta_s: float | None) -> str:
-    """For a person whose picture will take a while."""
+    """The sentence for a person whose picture will take a while."""
     place = "You are next." if position == 1 else f"You are {ordinal(position)} in the queue."
     return place if eta_s is None else f"{place} Your picture should be here in {duration(eta_s)}."
 
 
 def away_text(reason: str, until: str, place: int) -> str:
-    """For a person whose job has to wait until the generator takes it: it is off, its queue is full."""
+    """The sentence for a person whose job waits until the generator takes it: it is off, or its queue is full."""
     return f"{reason} I'll draw it when {until}, you are {ordinal(place)}."

@@ -1,6 +1,6 @@
 """The block that A1111 and its kin put under a picture: a prompt, ``Negative prompt: …``, ``Steps: 20, Seed: 1, …``.
 
-Its models and samplers are another program's and are not passed on; the request's notes say so.
+Its models and samplers belong to another program and are not passed on; the request's notes list them.
 """
 
 import re
@@ -16,11 +16,11 @@ from .weights import read_terms, to_compel
 _NEGATIVE = re.compile(r"^Negative prompt:(?P<line>.*)", re.MULTILINE | re.IGNORECASE)
 _SETTINGS = re.compile(r"^Steps:[ \t]*\d.*", re.MULTILINE)
 _COMMA = re.compile(",")
-# A block of a picture that was scaled up has about this many settings that are of no use here.
-MAX_TOLD = 8
+# The block of an upscaled picture has about this many settings of no use here.
+MAX_UNUSED = 8
 
-# These say nothing about how the picture looks that the other settings do not say.
-_UNTOLD = re.compile(r"version|.*hash(es)?", re.IGNORECASE)
+# These add nothing about the picture to what the other settings describe.
+_NOT_LISTED = re.compile(r"version|.*hash(es)?", re.IGNORECASE)
 
 
 def is_a1111(text: str) -> bool:
@@ -28,16 +28,16 @@ def is_a1111(text: str) -> bool:
 
 
 def parse_a1111(text: str) -> DrawRequest:
-    """Reads the block, and flags and slots behind it, which change it. Raises ParseError."""
+    """Read the block, changed by the flags and slots behind it. Raises ParseError."""
     settings = _SETTINGS.search(text)
     if settings is None:
         negative = _NEGATIVE.search(text)
         return _parse_without_settings(text, negative) if negative else parse_chat(text)
-    words, below = text[: settings.start()], text[settings.end() :]
+    above, below = text[: settings.start()], text[settings.end() :]
     line, flags = _cut_at_flag(settings[0])
-    if first_flag(words) is not None:
+    if first_flag(above) is not None:
         raise ParseError("There is a flag in the pasted prompt. Put flags on a line of their own, below the block.")
-    prompt, negative_prompt = _split_words(words)
+    prompt, negative_prompt = _split_prompts(above)
     fields, notes = _read_settings(line)
     block = DrawRequest(
         slots=Slots(subject=read_terms(to_compel(prompt, bare_brackets_weigh=True))),
@@ -49,12 +49,12 @@ def parse_a1111(text: str) -> DrawRequest:
 
 
 def _parse_without_settings(text: str, negative: re.Match[str]) -> DrawRequest:
-    """What one types, with a line ``Negative prompt: …`` somewhere in it."""
+    """Read chat text that has a line ``Negative prompt: …``."""
     before, line, below = text[: negative.start()], negative["line"], text[negative.end() :]
-    words, flags = _cut_at_flag(line)
-    if not words.strip():
+    terms, flags = _cut_at_flag(line)
+    if not terms.strip():
         raise ParseError("“Negative prompt:” needs its words on the same line.")
-    block = DrawRequest(negative_prompt=" ".join(to_compel(words).split()))
+    block = DrawRequest(negative_prompt=" ".join(to_compel(terms).split()))
     return block.changed_by(parse_chat(f"{before}\n{flags}\n{below}"))
 
 
@@ -63,16 +63,16 @@ def _cut_at_flag(line: str) -> tuple[str, str]:
     return (line, "") if at is None else (line[:at], line[at:])
 
 
-def _split_words(words: str) -> tuple[str, str | None]:
-    label = _NEGATIVE.search(words)
+def _split_prompts(text: str) -> tuple[str, str | None]:
+    label = _NEGATIVE.search(text)
     if label is None:
-        return words, None
-    negative = to_compel(words[label.start("line") :], bare_brackets_weigh=True)
-    return words[: label.start()], " ".join(negative.split())
+        return text, None
+    negative = to_compel(text[label.start("line") :], bare_brackets_weigh=True)
+    return text[: label.start()], " ".join(negative.split())
 
 
 def _read_settings(line: str) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The fields that mean the same here, and a note that names the settings that were not used."""
+    """The fields that mean the same here, and a note that lists the unused settings."""
     fields: dict[str, Any] = {}
     unused = []
     for setting in split_outside(line, _COMMA):
@@ -86,8 +86,8 @@ def _read_settings(line: str) -> tuple[dict[str, Any], tuple[str, ...]]:
                 fields["guidance_scale"] = values.number(key, value)
             case "Size":
                 fields["size"] = values.size(key, value)
-            case _ if key and not _UNTOLD.fullmatch(key):
+            case _ if key and not _NOT_LISTED.fullmatch(key):
                 unused.append(brief(f"{key} {value}"))
-    if len(unused) > MAX_TOLD:
-        unused[MAX_TOLD:] = ["…"]
+    if len(unused) > MAX_UNUSED:
+        unused[MAX_UNUSED:] = ["…"]
     return fields, (f"Not used of the pasted settings: {', '.join(unused)}.",) if unused else ()

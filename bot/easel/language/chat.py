@@ -1,4 +1,4 @@
-"""What one types after ``!draw``: plain terms, slots after ``|`` or on lines, flags; in a reply ``+term``, ``-term``.
+"""The text behind ``!draw``: plain terms, slots after ``|`` or on lines, flags; in a reply ``+term`` and ``-term``.
 
 Knows no recipes.
 """
@@ -17,15 +17,15 @@ from .sentences import ParseError, brief, listed, nearest, quoted
 from .weights import read_terms
 
 _BREAK = re.compile(r"[|\n]")
-# A line that ends in a comma goes on in the next one, unless that has a label.
+# A line that ends in a comma continues in the next one, unless the next one has a label.
 _CONTINUED = re.compile(r",[ \t\r]*+\n(?![ \t]*+[^\W\d_][\w-]*+[ \t]*+:)")
 _DASHED = re.compile(rf"(?<![^\s,|])(?P<dashes>[{DASHES}]++)(?P<name>[^\W\d_][\w-]*+)")
-# What a term of a reply begins with, but no number below 0: a letter, a bracket, a quote, a wildcard or an emoji.
+# A sign before a term of a reply: before a letter, bracket, quote, wildcard or emoji, but not a number below 0.
 _SIGN = re.compile(r"(?<![^\s,|])(?P<sign>\+|-(?![\d.]+(?:\s|$)))(?=[^\W_]|[(\"]|__\w|[^\x00-\x7f\s])")
 _EQUALS = re.compile(r"[ \t]*[=:]")
 # `768 x 1024`, as autocorrect likes to write it.
 _SIDES = re.compile(r"\d+\s*[xX×*:/]\s*\d+")
-# What may end a sentence is no part of a number or a name; phones make a full stop of two spaces.
+# The end of a sentence is not part of a number or a name; phones turn two spaces into a full stop.
 _STOPS = ",.;!?"
 _SHORT_FLAG = re.compile(r"(?P<name>n)(?P<value>\d*)", re.IGNORECASE)
 # A word and its colon: `style: …` and `style:…`, but neither `https://…` nor `16:9`.
@@ -33,52 +33,49 @@ _LABEL = re.compile(r"\s*(?P<word>[^\W\d_][\w-]*+)[ \t]*:(?!//)(?P<gap>\s|$)?")
 _QUOTED_VALUE = re.compile(
     r"""(?P<quote>["'])(?P<text>(?:(?!(?P=quote))[^\\]|\\.)*+)(?P=quote)(?=[\s,]|$)""", re.DOTALL
 )
-# A slot's label where none can stand: behind a comma, or in brackets.
+# A slot's label where it starts no slot: behind a comma, or in brackets.
 _STRAY_LABEL = re.compile(r"[,|\n][ \t]*+(?P<word>[^\W\d_][\w-]*+)[ \t]*+:\s")
 
 
 def parse_chat(text: str) -> DrawRequest:
-    """Reads plain terms, slots and flags; nothing at all is an empty request. Raises ParseError."""
-    return _parse(text, are_signs_read=False).said
+    """Read plain terms, slots and flags; an empty text is an empty request. Raises ParseError."""
+    return _parse(text, are_signs_read=False).request
 
 
 def parse_changes(text: str) -> Changes:
-    """The same of a reply to a recipe, where a sign before a term, or a list of them, adds it or takes it away.
-
-    Raises ParseError.
-    """
+    """Read a reply to a recipe, where a sign adds or removes a term or a list of terms. Raises ParseError."""
     return _parse(text, are_signs_read=True)
 
 
 def _parse(text: str, *, are_signs_read: bool) -> Changes:
     slots: dict[str, tuple[str, ...]] = dict.fromkeys(SLOTS, ())
     fields: dict[str, Any] = {}
-    said: dict[str, Flag] = {}
+    flag_of: dict[str, Flag] = {}
     changes: list[Change] = []
     for segment in split_outside(_CONTINUED.sub(", ", as_typed(text)), _BREAK):
-        words, flags, signed = _take_flags(segment, _sign_starts(segment) if are_signs_read else [])
-        slot, words = _take_label(words)
-        slots[slot] += _plain_terms(words)
+        plain, flags, signed = _take_flags(segment, _sign_starts(segment) if are_signs_read else [])
+        slot, plain = _take_label(plain)
+        slots[slot] += _plain_terms(plain)
         changes += (Change(term, sign == "+", slot) for sign, terms in signed for term in read_terms(terms))
         for flag, value in flags:
-            if earlier := said.get(flag.field):
+            if earlier := flag_of.get(flag.field):
                 raise ParseError(_twice(earlier.typed, flag.typed))
-            said[flag.field] = flag
+            flag_of[flag.field] = flag
             if flag.field in slots:
                 slots[flag.field] += read_terms(value)
             else:
                 fields[flag.field] = _converted(flag, value)
-    is_new_seed = "seed" in said and fields["seed"] is None
+    is_new_seed = "seed" in flag_of and fields["seed"] is None
     return Changes(DrawRequest(slots=Slots(**slots), **fields), tuple(changes), is_new_seed)
 
 
 def first_flag(text: str) -> int | None:
-    """Where in ``text`` the first flag starts, if there is one."""
+    """The position of the first flag in ``text``, or None."""
     return next((match.start() for match in dashed(text) if match["dashes"] != "-"), None)
 
 
 def _sign_starts(segment: str) -> list[re.Match[str]]:
-    """The signs of a segment; a hyphen that is a flag's is none."""
+    """The signs of a segment. A flag's hyphen is not a sign."""
     flags = {match.start() for match in dashed(segment) if _is_flag(match)}
     return [match for match in matches_outside(segment, _SIGN) if match.start() not in flags]
 
@@ -88,7 +85,7 @@ def _is_flag(word: re.Match[str]) -> bool:
 
 
 def dashed(text: str) -> list[re.Match[str]]:
-    """Words that start with dashes, outside quotes: their ``dashes`` and their ``name``."""
+    """The words outside quotes that start with dashes, as matches with the groups ``dashes`` and ``name``."""
     matches, spans = list(_DASHED.finditer(text)), quote_spans(text)
     found, at = [], 0
     for match in matches:
@@ -102,13 +99,13 @@ def dashed(text: str) -> list[re.Match[str]]:
 def _take_flags(
     segment: str, signs: Sequence[re.Match[str]]
 ) -> tuple[str, list[tuple[Flag, str]], list[tuple[str, str]]]:
-    """The segment without its flags and signed terms, and those. What follows a complete value goes to the words."""
+    """The plain text, the flags and the signed terms of a segment. What follows a complete value is plain text."""
     at_signs = {match.start() for match in signs}
     starts = sorted(
         [*signs, *(match for match in dashed(segment) if match.start() not in at_signs)],
         key=lambda match: match.start(),
     )
-    words = segment[: starts[0].start()] if starts else segment
+    plain = segment[: starts[0].start()] if starts else segment
     flags, signed = [], []
     for match, following in zip_longest(starts, starts[1:]):
         tail = segment[match.end() : following.start() if following else len(segment)]
@@ -118,12 +115,12 @@ def _take_flags(
         flag, glued = _named(match)
         value, rest = _take_value(flag, glued + tail)
         flags.append((flag, value))
-        words = f"{words.rstrip()} {rest.lstrip()}" if rest.strip() else words
-    return words, flags, signed
+        plain = f"{plain.rstrip()} {rest.lstrip()}" if rest.strip() else plain
+    return plain, flags, signed
 
 
 def _named(match: re.Match[str]) -> tuple[Flag, str]:
-    """The flag that a dashed word names, and what of its value is glued on (``-n4``)."""
+    """The flag that a dashed word names, and the part of its value that is glued on (``-n4``)."""
     name = match["name"]
     if match["dashes"] != "-":
         return find_flag(name), ""
@@ -135,7 +132,7 @@ def _named(match: re.Match[str]) -> tuple[Flag, str]:
 
 
 def _take_value(flag: Flag, tail: str) -> tuple[str, str]:
-    """The flag's value at the start of ``tail``, and what is left behind it."""
+    """The flag's value at the start of ``tail``, and the rest of ``tail``."""
     equals = _EQUALS.match(tail)
     if flag.kind is Kind.SWITCH:
         if equals:
@@ -160,13 +157,13 @@ def _take_value(flag: Flag, tail: str) -> tuple[str, str]:
 
 
 def _without_stops(rest: str) -> str:
-    """What follows a value, without the end of a sentence; a comma stays, as it parts terms."""
+    """The text behind a value, without the end of a sentence. A comma stays, as it separates terms."""
     text = rest.lstrip(_STOPS)
     return f",{text}" if "," in rest[: len(rest) - len(text)] else text
 
 
 def _converted(flag: Flag, text: str) -> Any:
-    """The value of a flag that is no slot, as its field of ``DrawRequest`` holds it."""
+    """The value of a flag, converted for its field of ``DrawRequest``. The flag is not a slot."""
     what, text = flag.typed, " ".join(text.split())
     match flag.kind:
         case Kind.TERMS:
@@ -188,24 +185,24 @@ def _converted(flag: Flag, text: str) -> Any:
             return text
 
 
-def _take_label(words: str) -> tuple[str, str]:
-    """The slot that a segment is for, and its words without the label."""
-    label = _LABEL.match(words)
+def _take_label(text: str) -> tuple[str, str]:
+    """The slot that a segment is for, and its text without the label."""
+    label = _LABEL.match(text)
     if not label:
-        return "subject", words
+        return "subject", text
     if slot := find_slot(label["word"]):
-        return slot, words[label.end() :]
+        return slot, text[label.end() :]
     if label["gap"] is None:
-        return "subject", words
-    raise ParseError(_no_slot(label["word"], words[label.end() :]))
+        return "subject", text
+    raise ParseError(_no_slot(label["word"], text[label.end() :]))
 
 
-def _plain_terms(words: str) -> tuple[str, ...]:
-    for label in _STRAY_LABEL.finditer(words):
+def _plain_terms(text: str) -> tuple[str, ...]:
+    for label in _STRAY_LABEL.finditer(text):
         if find_slot(label["word"]):
-            slot = quoted(words[label.start("word") :])
+            slot = quoted(text[label.start("word") :])
             raise ParseError(f"To start another slot, put “|” or a new line before {slot}, outside of brackets.")
-    return read_terms(words)
+    return read_terms(text)
 
 
 def _no_slot(word: str, value: str) -> str:

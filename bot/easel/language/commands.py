@@ -10,14 +10,14 @@ _COMMAND = re.compile(r"\s*!(draw|easel)[.,:]?(?=\s|$)(.*)", re.IGNORECASE | re.
 
 @dataclass(frozen=True)
 class DrawCommand:
-    """``!draw``; ``text`` is what follows, as it looks, "" for a bare ``!draw``, which asks for help."""
+    """``!draw``. ``text`` is the visible text behind it; a bare ``!draw`` has "" and asks for help."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class EaselCommand:
-    """``!easel``; ``words`` are what follows, the first in lower case, ``("help",)`` for a bare ``!easel``."""
+    """``!easel``. ``words`` are the words behind it, the first in lower case; a bare ``!easel`` has ``("help",)``."""
 
     words: tuple[str, ...]
 
@@ -28,7 +28,7 @@ Command = DrawCommand | EaselCommand
 def read_command(body: str) -> Command | None:
     """The command that a message is, or None.
 
-    Phones capitalise first words, make ". " of two spaces and end lines where they like, so ``!Draw. ``, white space
+    Phones capitalise first words, turn two spaces into ". " and end lines at will, so ``!Draw. ``, white space
     before the command, and a newline right behind it are all fine; ``!drawing`` is another bot's.
     """
     match = _COMMAND.match(as_seen(body))

@@ -1,6 +1,6 @@
 """Every flag of ``!draw``, once: the parser, ``!easel help`` and the README all come from this table.
 
-Knows what a flag is called and which sort of value it takes, not how values are read.
+Knows what a flag is called and which kind of value it takes, not how values are read.
 """
 
 from dataclasses import dataclass
@@ -44,12 +44,12 @@ class Flag:
 
     @property
     def typed(self) -> str:
-        """As one types it: ``--seed``, ``-n``."""
+        """The flag as a person types it: ``--seed``, ``-n``."""
         return f"-{self.name}" if len(self.name) == 1 else f"--{self.name}"
 
     @property
     def usage(self) -> str:
-        """As help shows it: ``--seed 7``, ``--fast``."""
+        """The flag as help shows it: ``--seed 7``, ``--fast``."""
         return self.typed if self.kind is Kind.SWITCH else f"{self.typed} {self.example}"
 
 
@@ -132,7 +132,7 @@ _SLOT_BY_NAME = {name: flag.field for name, flag in _BY_NAME.items() if flag.fie
 
 
 def find_flag(name: str) -> Flag:
-    """The flag called ``name`` (without dashes, any case, ``_`` for ``-``), or a sentence with the nearest one."""
+    """The flag called ``name`` (no dashes, any case, ``_`` for ``-``). Raises ParseError with the nearest one."""
     if flag := flag_named(name):
         return flag
     near = nearest(name, _BY_NAME)
@@ -141,17 +141,17 @@ def find_flag(name: str) -> Flag:
 
 
 def flag_named(name: str) -> Flag | None:
-    """The same, or None."""
+    """The flag called ``name`` (no dashes, any case, ``_`` for ``-``), or None."""
     return _BY_NAME.get(_spelled(name))
 
 
 def find_slot(label: str) -> str | None:
-    """The slot that ``label`` names (any case), if it is one."""
+    """The slot that ``label`` names in any case, or None."""
     return _SLOT_BY_NAME.get(label.lower())
 
 
 def flag_like(word: str) -> str | None:
-    """The flag that a word would be with dashes, if it is one."""
+    """The flag that ``word`` would be with dashes, or None."""
     return _typed(_spelled(word)) if flag_named(word) else None
 
 

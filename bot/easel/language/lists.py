@@ -1,6 +1,6 @@
-"""Lists in what one types, ``{watercolor | pop art}`` and ``--steps 10,20``: one text for each picture of a sheet.
+"""Lists in a command, ``{watercolor | pop art}`` and ``--steps 10,20``: one text for each picture of a sheet.
 
-Works on the text alone, before anything of it is read: each text that comes out is read like any other.
+Works on the text before it is parsed; each text that comes out is parsed like any other.
 """
 
 import re
@@ -15,15 +15,15 @@ from .nesting import bracket_pairs, split_outside
 from .phones import as_typed
 from .sentences import ParseError
 
-# More than any generator takes as one job; each of them is read before that is known.
+# More than any generator takes as one job. All texts are parsed before the generator's limit is known.
 MAX_PICTURES = 100
 
-# One more is a slip of the finger already.
+# A deeper list is a typing mistake.
 MAX_DEPTH = 3
 
 _BAR = re.compile(r"\|")
 
-# Numbers may have spaces behind their commas, as phones like to put them; a name behind a space could be a term.
+# Numbers may have spaces behind their commas, as phones put them; a name behind a space could be a term.
 _NUMBERS = re.compile(r"[ \t]*[=:]?[ \t]*(?P<list>[\d.]+(?:[ \t]*,[ \t]*[\d.]+)+)(?=[\s,|]|$)")
 _NAMES = re.compile(r"[ \t]*[=:]?[ \t]*(?P<list>[\w.-]+(?:,[\w.-]+)+)(?=[\s,|]|$)")
 
@@ -41,7 +41,7 @@ _LISTED = {
 
 @dataclass(frozen=True)
 class Axis:
-    """One list: where it stands in the text, what may stand there instead, and the headings of those."""
+    """One list: its place in the text, its options and their headings."""
 
     start: int
     end: int
@@ -51,7 +51,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Cell:
-    """One picture's text, with its heading in each list."""
+    """The text of one picture, and its heading in each list."""
 
     text: str
     headings: tuple[str, ...]
@@ -59,14 +59,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Lists:
-    """The text of a sheet: its cells in order, the last list varying first. One cell where there is no list."""
+    """The cells of a sheet, the last list varying fastest, and each list's size. Without lists there is one cell."""
 
     cells: tuple[Cell, ...]
     sizes: tuple[int, ...]
 
 
 def expand(text: str) -> Lists:
-    """Every choice from every list; a text without lists stays as it is. Raises ParseError for far too many."""
+    """One cell for each combination of options; a text without lists is one cell. Raises ParseError for too many."""
     return _expanded(text, depth=0)
 
 
@@ -97,7 +97,7 @@ def _braces(text: str, depth: int) -> list[Axis]:
             continue
         if depth >= MAX_DEPTH:
             raise ParseError(f"Lists stand within each other at most {MAX_DEPTH} deep.")
-        # A list within a list is more of the same.
+        # The options of an inner list join those of the outer one.
         options = tuple(cell.text.strip() for option in inside for cell in _expanded(option, depth=depth + 1).cells)
         found.append(Axis(start, end + 1, options, tuple(option or "without" for option in options)))
     return found

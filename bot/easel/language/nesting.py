@@ -1,7 +1,7 @@
 r"""How far quotes and brackets reach, and splitting text outside of them. Knows nothing of slots, flags or weights.
 
-Only pairs count: the bracket of ``:(`` and the inches of ``5"`` reach nowhere. ``\(`` is a plain character. Everything
-here takes time in proportion to the text.
+Only pairs count: the bracket of ``:(`` and the inches of ``5"`` are plain characters, and so is ``\(``. Everything
+here takes linear time.
 """
 
 import re
@@ -43,20 +43,20 @@ def bracket_pairs(text: str) -> list[tuple[int, int]]:
 
 
 def matches_outside(text: str, pattern: re.Pattern[str]) -> list[re.Match[str]]:
-    """The matches that start in no quotes and no brackets."""
+    """The matches that start outside quotes and brackets."""
     inside = _covered(len(text), quote_spans(text) + bracket_pairs(text))
     return [match for match in pattern.finditer(text) if not inside[match.start()]]
 
 
 def split_outside(text: str, separators: re.Pattern[str]) -> list[str]:
-    """``text`` cut at each separator that stands in no quotes and no brackets."""
+    """``text`` split at each separator outside quotes and brackets."""
     cuts = [match.span() for match in matches_outside(text, separators)]
     edges = [(0, 0), *cuts, (len(text), len(text))]
     return [text[left[1] : right[0]] for left, right in pairwise(edges)]
 
 
 def _covered(length: int, spans: list[tuple[int, int]]) -> list[int]:
-    """For each position by how many of the spans (ends not counted) it is covered; one more at the end."""
+    """How many of the spans (without their ends) cover each position, and the position behind the text."""
     steps = [0] * (length + 1)
     for start, end in spans:
         steps[start] += 1

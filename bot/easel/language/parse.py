@@ -1,4 +1,4 @@
-"""Which form a ``!draw`` has, and what it asks for. Knows the forms by name only; each is read in its own module."""
+"""Finds the form of a ``!draw`` and reads it. Knows the forms by name only; each has its own module."""
 
 import re
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from .structured import read_json_start, read_yaml
 from .styles import with_styles
 from .weights import without_loras
 
-# A recipe with the longest prompts and all its facts is below 8,000; Matrix itself ends at 64 KiB.
+# A recipe with the longest prompts and all its facts is below 8,000; Matrix itself takes 64 KiB.
 MAX_MESSAGE_CHARS = 16_000
 
 _FENCE = re.compile(r"```(?:[ \t]*(?P<language>\w*)[ \t]*\n)?")
@@ -29,7 +29,7 @@ _FLAG_LINE = re.compile(rf"^[{DASHES}]++[^\W\d_]", re.MULTILINE)
 
 
 def parse_all(text: str, *, recipe: str | None = None, styles: Mapping[str, str] = MappingProxyType({})) -> Asked:
-    """Read what follows ``!draw``: a request for each choice from its lists, with ``styles`` for their ``@names``.
+    """Read the text behind ``!draw``: a request per combination of its lists, with ``styles`` for their ``@names``.
 
     ``recipe`` is the file that the message replies to. Raises ParseError.
     """
@@ -43,10 +43,9 @@ def parse_all(text: str, *, recipe: str | None = None, styles: Mapping[str, str]
 
 
 def parse_draw(text: str, *, recipe: str | None = None) -> DrawRequest:
-    """What follows ``!draw``, read. Raises ParseError, and nothing else, for whatever cannot be drawn from it.
+    """Read the text behind ``!draw`` as one request. Raises ParseError, and nothing else.
 
-    ``recipe`` is the file that the message replies to: the words then say what is to be another. A recipe among the
-    words takes its place.
+    ``recipe`` is the file that the message replies to, and the text changes it. A recipe in the text takes its place.
     """
     _check_length(text)
     text, notes = without_loras(text.strip())
@@ -68,12 +67,12 @@ def _check_length(text: str) -> None:
 
 
 def parse_recipe(text: str) -> DrawRequest:
-    """What a recipe file asks for. Raises ParseError."""
+    """Read the request of a recipe file. Raises ParseError."""
     return read_recipe(read_yaml(text))
 
 
 def _parse_fenced(text: str, fence: re.Match[str]) -> DrawRequest:
-    """A fenced recipe, changed by what is said around it; other fenced text is read as if it had no fence."""
+    """Read a fenced recipe, changed by the text around it. Other fenced text is read as if it had no fence."""
     before, inside, after = _cut_at_fences(text, fence)
     around = f"{before}\n{after}"
     if (fence["language"] or "").lower() in {"yaml", "yml"} or (_KEY.match(inside) and not is_a1111(inside)):
@@ -84,7 +83,7 @@ def _parse_fenced(text: str, fence: re.Match[str]) -> DrawRequest:
 
 
 def _cut_at_fences(text: str, fence: re.Match[str]) -> tuple[str, str, str]:
-    """What stands before, inside and after. A fence closes on a line of its own, else at the last backticks."""
+    """The text before, inside and after. A fence closes on a line of its own, else at the last backticks."""
     closing = _CLOSING_FENCE.search(text, fence.end())
     end = closing.start() if closing else text.rfind("```", fence.end())
     if end < 0:
@@ -107,7 +106,7 @@ def _parse_bare(text: str) -> DrawRequest:
 
 
 def _parse_json(text: str) -> DrawRequest:
-    """A JSON recipe, changed by what is said behind it. Phones' curly quotes are straightened where they break it."""
+    """Read a JSON recipe, changed by the text behind it. Curly quotes are straightened where they break the JSON."""
     try:
         recipe, below = read_json_start(text)
     except ParseError:
@@ -119,7 +118,7 @@ def _parse_json(text: str) -> DrawRequest:
 
 
 def _parse_yaml(text: str) -> DrawRequest:
-    """A YAML recipe, changed by the flags from the first line that starts with one."""
+    """Read a YAML recipe, changed by the flags from the first line that starts with one."""
     flags = _FLAG_LINE.search(text)
     recipe, below = (text[: flags.start()], text[flags.start() :]) if flags else (text, "")
     return read_recipe(read_yaml(recipe)).changed_by(parse_chat(below))

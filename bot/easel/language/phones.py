@@ -1,6 +1,6 @@
-"""What phones do to text: what one cannot see, curly quotes, long dashes for hyphens.
+"""Undoes what phones do to text: invisible characters, curly quotes, long dashes for hyphens.
 
-Knows which dashes are a weight, not the flags.
+Knows the dashes of weights, but no flags.
 """
 
 import re
@@ -12,7 +12,7 @@ _LINE_END = re.compile("\r\n?|[\v\f\u0085\u2028\u2029]")
 # French phones put these before `:` and `?`; YAML and JSON know only the plain one.
 _SPACE = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
 
-# Single hyphens in other shapes, then what stands for two of them. At a token's start all of them make a flag.
+# Other forms of one hyphen, then dashes that stand for two. At a token's start each of them makes a flag.
 _HYPHENS = "\u2010\u2011\u2212\ufe63\uff0d"
 _LONG_DASHES = "\u2012\u2013\u2014\u2015\u2e3a\u2e3b\ufe58"
 DASHES = f"-{_HYPHENS}{_LONG_DASHES}"
@@ -20,12 +20,12 @@ DASHES = f"-{_HYPHENS}{_LONG_DASHES}"
 _STRAIGHT_QUOTES = str.maketrans({**dict.fromkeys("“”„‟", '"'), **dict.fromkeys("‘’‚‛", "'")})
 _STRAIGHT_DASHES = str.maketrans({**dict.fromkeys(_HYPHENS, "-"), **dict.fromkeys(_LONG_DASHES, "--")})
 
-# Glued to a word, a quote or a bracket, with nothing glued behind: in `well–lit` the dash is a part of the word.
+# Glued to a word, a quote or a bracket, with nothing glued behind: in `well–lit` the dash is part of the word.
 _WEIGHT = re.compile(rf"""(?<=[\w)\]}}"'])[{DASHES}]++(?![^\s,|)\]}}"'])""")
 
 
 def as_seen(text: str) -> str:
-    """``text`` as it looks: without what cannot be seen, with plain spaces and line ends."""
+    """``text`` as it looks: without invisible characters, with plain spaces and line ends."""
     return _SPACE.sub(" ", _LINE_END.sub("\n", _INVISIBLE.sub("", text)))
 
 

@@ -1,4 +1,4 @@
-"""A recipe's keys, wherever they were pasted from. Knows neither YAML nor JSON: it gets plain values."""
+"""Reads the keys of a recipe. Knows neither YAML nor JSON: it gets plain values."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,29 +21,29 @@ KEYS = (
 
 
 def read_recipe(recipe: Value) -> DrawRequest:
-    """What a recipe asks for. Of its facts only what ``EarlierFacts`` holds is taken. Raises ParseError."""
+    """The request of a recipe. Of its facts it keeps what ``EarlierFacts`` holds. Raises ParseError."""
     if not isinstance(recipe, Mapping):
         raise ParseError("A recipe has lines such as “prompt: otter”.")
     recipe = _checked("key", recipe, KEYS)
-    said = {key: value for key, value in recipe.items() if not _is_nothing(value)}
+    given = {key: value for key, value in recipe.items() if not _is_nothing(value)}
     fields: dict[str, Any] = {
-        key: _text(key, said[key]) for key in ("theme", "model", "sampler", "tier", "image") if key in said
+        key: _text(key, given[key]) for key in ("theme", "model", "sampler", "tier", "image") if key in given
     }
-    fields |= {key: values.whole_number(key, _text(key, said[key])) for key in ("seed", "steps") if key in said}
+    fields |= {key: values.whole_number(key, _text(key, given[key])) for key in ("seed", "steps") if key in given}
     for key in ("guidance_scale", "strength"):
-        if key in said:
-            fields[key] = values.number(key, _text(key, said[key]))
+        if key in given:
+            fields[key] = values.number(key, _text(key, given[key]))
     if "negative_prompt" in recipe:
         fields["negative_prompt"] = _negative_prompt(recipe["negative_prompt"])
-        if "slots" not in said:
-            # Typed by a person; what Easel itself wrote is taken as it is.
+        if "slots" not in given:
+            # A person typed this. What Easel wrote has slots, and is taken as it is.
             _without_flags("negative_prompt", fields["negative_prompt"] or "")
-    return DrawRequest(slots=_slots(said), size=_size(said), facts=_facts(said.get("facts")), **fields)
+    return DrawRequest(slots=_slots(given), size=_size(given), facts=_facts(given.get("facts")), **fields)
 
 
-def _slots(said: Mapping[str, Value]) -> Slots:
-    """The slots; a flat prompt that no longer equals them wins, as the subject. Slots on the first level go on top."""
-    prompt, written = said.get("prompt"), said.get("slots")
+def _slots(given: Mapping[str, Value]) -> Slots:
+    """The slots. A flat prompt that differs replaces them, as the subject. First-level slots override both."""
+    prompt, written = given.get("prompt"), given.get("slots")
     if isinstance(prompt, Mapping):
         if written is not None:
             raise ParseError("The recipe has its slots twice, in “prompt” and in “slots”. Keep one of them.")
@@ -53,7 +53,7 @@ def _slots(said: Mapping[str, Value]) -> Slots:
         flat = " ".join(to_compel(_text("prompt", prompt)).split())
         if flat != " ".join(Slots(**slots).joined().split()):
             slots = {"subject": read_terms(_without_flags("prompt", flat))}
-    return Slots(**slots | _slot_terms({slot: said[slot] for slot in SLOTS if slot in said}))
+    return Slots(**slots | _slot_terms({slot: given[slot] for slot in SLOTS if slot in given}))
 
 
 def _slot_terms(slots: Value) -> dict[str, tuple[str, ...]]:
@@ -81,12 +81,12 @@ def _negative_prompt(value: Value) -> str | None:
     return " ".join(to_compel(_text("negative_prompt", value)).split())
 
 
-def _size(said: Mapping[str, Value]) -> tuple[int, int] | None:
-    if "width" not in said and "height" not in said:
+def _size(given: Mapping[str, Value]) -> tuple[int, int] | None:
+    if "width" not in given and "height" not in given:
         return None
-    if "width" not in said or "height" not in said:
+    if "width" not in given or "height" not in given:
         raise ParseError("A recipe with a width needs a height as well, and the other way round.")
-    width, height = (values.whole_number(key, _text(key, said[key])) for key in ("width", "height"))
+    width, height = (values.whole_number(key, _text(key, given[key])) for key in ("width", "height"))
     return width, height
 
 
@@ -108,7 +108,7 @@ def _facts(facts: Value) -> EarlierFacts | None:
 
 
 def _scalar(key: str, value: Value) -> Scalar:
-    """A plan's value with the type that it had: numbers are compared as numbers."""
+    """A plan's value with its type, so that numbers are compared as numbers."""
     if value is None or isinstance(value, bool):
         return value
     text = _text(key, value)
@@ -127,7 +127,7 @@ def _scalar(key: str, value: Value) -> Scalar:
 
 
 def _without_flags(key: str, text: str) -> str:
-    """What someone typed into a recipe, which must not hide a flag."""
+    """The text that a person typed into a recipe. Raises ParseError if it hides a flag."""
     if first_flag(text) is not None:
         raise ParseError(f"There is a flag in {key}. Put flags on a line of their own, below the recipe.")
     return text
@@ -140,12 +140,12 @@ def _text(key: str, value: Value) -> str:
 
 
 def _is_nothing(value: Value) -> bool:
-    """Whether a recipe says nothing by this value: null, however it is written."""
+    """Whether the value is null, however it is written."""
     return value is None or (isinstance(value, Unquoted) and value in {"", "~", "null"})
 
 
 def _checked(what: str, mapping: Mapping[str, Value], known: tuple[str, ...]) -> dict[str, Value]:
-    """The mapping with its keys in lower case (phones capitalise), each of them known and there once."""
+    """The mapping with lower-case keys (phones capitalise). Raises ParseError for an unknown or repeated key."""
     checked: dict[str, Value] = {}
     for typed, value in mapping.items():
         key = typed.lower()

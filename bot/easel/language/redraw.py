@@ -1,4 +1,4 @@
-"""What draws a picture once more: a request made from the request that drew it. Pure; reads no text."""
+"""Redraws a picture: makes a request from the request that drew it. Pure: reads no text."""
 
 from dataclasses import replace
 from math import ceil
@@ -7,32 +7,32 @@ from .refine import refined
 from .request import Asked, Changes, DrawRequest
 from .sentences import ParseError
 
-# How much longer the sides of a larger picture are, and how much of it is drawn anew: enough for details, and no other
-# composition.
+# How much longer the sides of a larger picture are, and how much of it is redrawn: enough for details, but not for
+# another composition.
 LARGER = 1.5
 LIGHT_STRENGTH = 0.35
 SIDE_MULTIPLE = 8
 
 
 def unchanged(recipe: DrawRequest) -> DrawRequest:
-    """The picture of a recipe, whatever plan it was drawn under."""
+    """A recipe without its facts, so that it is drawn under any plan."""
     return refined(recipe, Changes(DrawRequest()))
 
 
 def with_another_seed(recipe: DrawRequest) -> DrawRequest:
-    """A recipe with a seed that is still to be chosen."""
+    """A recipe with its seed left open."""
     return refined(recipe, Changes(DrawRequest(), is_new_seed=True))
 
 
 def larger(recipe: DrawRequest) -> DrawRequest:
-    """A recipe half as large again, lightly over its own picture. Raises ParseError where it has no size."""
-    # Of few steps one must be left.
+    """A recipe at its larger size, drawn lightly over its own picture. Raises ParseError if it has no size."""
+    # Even of few steps, one must run.
     strength = max(LIGHT_STRENGTH, ceil(100 / (recipe.steps or 1)) / 100)
     return refined(recipe, Changes(DrawRequest(size=larger_size(recipe), strength=strength)))
 
 
 def larger_size(recipe: DrawRequest) -> tuple[int, int]:
-    """Width and height, half as long again as those of a recipe. Raises ParseError where it has none."""
+    """The width and height of a recipe, each times ``LARGER``. Raises ParseError if it has no size."""
     if not isinstance(recipe.size, tuple):
         raise ParseError("That recipe does not say how large its picture is.")
     width, height = (round(side * LARGER / SIDE_MULTIPLE) * SIDE_MULTIPLE for side in recipe.size)
@@ -40,9 +40,9 @@ def larger_size(recipe: DrawRequest) -> tuple[int, int]:
 
 
 def with_other_seeds(asked: Asked, first: int) -> Asked:
-    """A sheet with seeds from ``first`` on in place of its own; pictures that shared a seed share one again.
+    """A sheet with seeds from ``first`` on in place of its own. Pictures that shared a seed share one again.
 
-    A seed that nobody chose stays open.
+    A seed that was left open stays open.
     """
     old = dict.fromkeys(request.seed for request in asked.requests if request.seed is not None)
     new = {seed: first + n for n, seed in enumerate(old)}
@@ -57,5 +57,5 @@ def with_other_seeds(asked: Asked, first: int) -> Asked:
 
 
 def _with_seed(heading: str, old: int, new: int) -> str:
-    """The heading of a list of seeds, ``seed 7`` or ``7``, and of a choice that has a seed among its flags."""
+    """The heading with the new seed: of a list of seeds, ``seed 7`` or ``7``, or of an option with a seed flag."""
     return str(new) if heading == str(old) else heading.replace(f"seed {old}", f"seed {new}")

@@ -6,33 +6,34 @@ from dataclasses import replace
 from .request import SLOTS, Change, Changes, DrawRequest, Slots
 from .sentences import ParseError, listed, quoted
 
-# Numbers and signs behind brackets or words, brackets, and compel's escapes.
+# A weight: a number or signs behind a bracket or a word. Then brackets, quotes and compel's escapes.
 _WEIGHT = re.compile(r"(?<=[\w)\]\"'])(?:[+-]+|(?<=\))\d*\.?\d+)(?=\W|$)")
 _BRACKETS = re.compile(r"[()\[\]\\\"]")
 
 
 def refined(recipe: DrawRequest, changes: Changes) -> DrawRequest:
-    """The recipe with a slot or field replaced where the reply says it, and with single terms added and taken away.
+    """The recipe with the slots and fields that the reply sets, and with single terms added and removed.
 
-    The seed stays unless another is said. Another model draws with settings of its own: those of the recipe were for
-    its model. A note says what changed. Raises ParseError for a term that is to go and is not there.
+    The seed stays unless the reply sets one. Another model draws with its own settings, since the recipe's were for
+    its model. A note lists the changes. Raises ParseError for a term to remove that is not there.
     """
     before = recipe
-    if changes.said.model not in (None, recipe.model):
+    if changes.request.model not in (None, recipe.model):
         recipe = replace(recipe, steps=None, guidance_scale=None, sampler=None, size=None)
-    said = replace(changes.said, no=tuple(term for term in changes.said.no if not _is_left_out(recipe, term)))
-    theme = None if changes.said.slots.subject else recipe.theme
-    # A new picture: it need not be like the one of the recipe.
+    reply = changes.request
+    reply = replace(reply, no=tuple(term for term in reply.no if not _is_left_out(recipe, term)))
+    theme = None if reply.slots.subject else recipe.theme
     seed = None if changes.is_new_seed else recipe.seed
-    request = replace(recipe, theme=theme, seed=seed, facts=None).changed_by(said)
+    # Without facts: the new picture need not match the recipe's.
+    request = replace(recipe, theme=theme, seed=seed, facts=None).changed_by(reply)
     for change in changes.terms:
-        request = _added(request, change) if change.is_added else _taken_away(request, change)
+        request = _added(request, change) if change.is_added else _removed(request, change)
     changed = _differences(before, request)
     return replace(request, notes=(f"Changed: {changed}", *request.notes)) if changed else request
 
 
 def _differences(before: DrawRequest, after: DrawRequest) -> str:
-    """What is another in the second request, on one line: ``outfit +scarf −boots · steps 30``; "" if nothing is."""
+    """What the second request changes, on one line: ``outfit +scarf −boots · steps 30``; "" if nothing changes."""
     parts = []
     for slot in SLOTS:
         old, new = getattr(before.slots, slot), getattr(after.slots, slot)
@@ -43,14 +44,14 @@ def _differences(before: DrawRequest, after: DrawRequest) -> str:
         parts.append(f"no {', '.join(after.no)}")
     if before.seed is not None and after.seed is None:
         parts.append("another seed")
-    for name, word in _TOLD.items():
+    for name, label in _LABELS.items():
         value = getattr(after, name)
         if value is not None and value != getattr(before, name):
-            parts.append(f"{word} {_told(value)}")
+            parts.append(f"{label} {_shown(value)}")
     return " · ".join(parts)
 
 
-_TOLD = {
+_LABELS = {
     "negative_prompt": "negative prompt",
     "model": "model",
     "seed": "seed",
@@ -64,14 +65,14 @@ _TOLD = {
 }
 
 
-def _told(value: object) -> str:
+def _shown(value: object) -> str:
     if isinstance(value, tuple):
         return "×".join(str(side) for side in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _added(request: DrawRequest, change: Change) -> DrawRequest:
-    """With the term in place of the same one with another weight, wherever that is, else at its slot's end."""
+    """The request with a term added: in place of the same term with another weight, else at its slot's end."""
     for slot in SLOTS:
         terms = getattr(request.slots, slot)
         if any(_plain(term) == _plain(change.term) for term in terms):
@@ -80,8 +81,8 @@ def _added(request: DrawRequest, change: Change) -> DrawRequest:
     return _with_slot(request, change.slot, (*getattr(request.slots, change.slot), change.term))
 
 
-def _taken_away(request: DrawRequest, change: Change) -> DrawRequest:
-    """Without the term, whatever its weight; else without the terms that have its words among theirs."""
+def _removed(request: DrawRequest, change: Change) -> DrawRequest:
+    """The request without the term, at any weight; else without the terms that contain its words."""
     wanted = _plain(change.term)
     terms = [term for slot in SLOTS for term in getattr(request.slots, slot)]
     gone = {term for term in terms if _plain(term) == wanted}
@@ -98,10 +99,10 @@ def _with_slot(request: DrawRequest, slot: str, terms: tuple[str, ...]) -> DrawR
 
 
 def _is_left_out(recipe: DrawRequest, term: str) -> bool:
-    """Whether the recipe's negative prompt has the term already."""
+    """Whether the recipe's negative prompt already has the term."""
     return f", {term}, " in f", {recipe.negative_prompt}, "
 
 
 def _plain(term: str) -> str:
-    """The term's words alone."""
+    """The words of a term in lower case, without weights and brackets."""
     return " ".join(_BRACKETS.sub(" ", _WEIGHT.sub("", term)).lower().split())

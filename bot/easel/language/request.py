@@ -10,7 +10,7 @@ Scalar = str | int | float | bool | None
 
 @dataclass(frozen=True, kw_only=True)
 class Slots:
-    """A structured prompt: for each slot its terms, in compel's syntax. The order is that of the joined prompt."""
+    """A structured prompt: the terms of each slot, in compel's syntax and in the order of the joined prompt."""
 
     subject: tuple[str, ...] = ()
     outfit: tuple[str, ...] = ()
@@ -31,7 +31,7 @@ SLOTS = tuple(slot.name for slot in fields(Slots))
 
 @dataclass(frozen=True, kw_only=True)
 class EarlierFacts:
-    """What a pasted recipe says of its first drawing, for the generator to compare with its own plan."""
+    """What a pasted recipe records of its first picture, for the generator to compare with its own plan."""
 
     model_revision: str | None = None
     plan: Mapping[str, Scalar] | None = None
@@ -39,12 +39,12 @@ class EarlierFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class DrawRequest:
-    """Everything that was said, and nothing that was not: ``None`` and ``()`` mean "not said".
+    """Everything that a person asks for, and nothing else: ``None`` and ``()`` mean "not given".
 
-    ``negative_prompt`` replaces the model's default ("" means none at all); the terms of ``no`` are added to it, or to
-    the default. ``size`` is (width, height) in pixels or one of ``portrait``, ``landscape``, ``square``; never said
-    together with ``aspect_ratio`` (width, height). ``image`` is the SHA-256 of the photo that a recipe was drawn from,
-    ``strength`` how much of a photo is drawn anew. ``notes`` are sentences for the person: what was left out and why.
+    ``negative_prompt`` replaces the model's default ("" means no negative prompt); the terms of ``no`` are added to it,
+    or to the default. ``size`` is (width, height) in pixels or one of ``portrait``, ``landscape``, ``square``; it is
+    never given together with ``aspect_ratio`` (width, height). ``image`` is the SHA-256 of the photo that a recipe was
+    drawn from, ``strength`` how much of a photo is redrawn. ``notes`` are sentences about what was left out, and why.
     """
 
     slots: Slots = Slots()
@@ -70,17 +70,17 @@ class DrawRequest:
             raise ParseError("--size and --ar both set the shape of the picture. Keep one of them.")
 
     def changed_by(self, later: "DrawRequest") -> "DrawRequest":
-        """This request with everything that ``later`` says instead: slot by slot, and field by field."""
+        """This request with each slot and field that ``later`` gives; ``no`` and ``notes`` are added."""
         slots = {slot: getattr(later.slots, slot) or getattr(self.slots, slot) for slot in SLOTS}
-        said = {name: value for name in _PLAIN_FIELDS if (value := getattr(later, name)) is not None}
+        given = {name: value for name in _PLAIN_FIELDS if (value := getattr(later, name)) is not None}
         if later.size is not None or later.aspect_ratio is not None:
-            said |= {"size": later.size, "aspect_ratio": later.aspect_ratio}
-        return replace(self, slots=Slots(**slots), no=self.no + later.no, notes=self.notes + later.notes, **said)
+            given |= {"size": later.size, "aspect_ratio": later.aspect_ratio}
+        return replace(self, slots=Slots(**slots), no=self.no + later.no, notes=self.notes + later.notes, **given)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """Everything that one ``!draw`` asks for: a request for each choice from its lists, the last list varying first.
+    """Everything that one ``!draw`` asks for: a request per combination of its lists, the last varying fastest.
 
     ``headings`` has for each request its heading in each list, ``sizes`` has each list's number of choices.
     """
@@ -95,23 +95,23 @@ class Asked:
 
     @property
     def seed(self) -> int | None:
-        """The seed of the first picture, where it was said."""
+        """The seed of the first picture, or None if it is left open."""
         return next((request.seed for request in self.requests), None)
 
     @property
     def image(self) -> str | None:
-        """The photo that a pasted recipe was drawn from."""
+        """The SHA-256 of the photo that a pasted recipe was drawn from, or None."""
         return next((request.image for request in self.requests if request.image), None)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Each sentence once."""
+        """The notes of all requests, each once."""
         return tuple(dict.fromkeys(note for request in self.requests for note in request.notes))
 
 
 @dataclass(frozen=True)
 class Change:
-    """One term of a reply to a recipe: added to ``slot``, or where it is already, or taken away wherever it is."""
+    """A term that a reply to a recipe adds, to ``slot`` or where it is already, or removes wherever it is."""
 
     term: str
     is_added: bool
@@ -120,12 +120,12 @@ class Change:
 
 @dataclass(frozen=True)
 class Changes:
-    """What a reply to a recipe asks for: what it says in place of the recipe's own, and changes of single terms.
+    """What a reply to a recipe changes: the slots and fields that ``request`` gives, and single terms.
 
-    ``is_new_seed``: the recipe's seed is not to be used, and no other is said.
+    ``is_new_seed``: the recipe's seed is dropped, and the reply gives no other.
     """
 
-    said: DrawRequest
+    request: DrawRequest
     terms: tuple[Change, ...] = ()
     is_new_seed: bool = False
 

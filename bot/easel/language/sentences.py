@@ -1,4 +1,4 @@
-"""How the chat language says no: one error, and the phrases that its sentences share.
+"""The chat language's one error, and the phrases that its sentences share.
 
 Knows nothing of what is parsed.
 """
@@ -6,12 +6,12 @@ Knows nothing of what is parsed.
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-# Long enough to recognise what one typed, short enough for one line on a phone.
+# Long enough to recognise what was typed, short enough for one line on a phone.
 MAX_ECHO_CHARS = 40
 
 
 class ParseError(Exception):
-    """What was typed cannot be read. ``str()`` is one or two sentences that may be shown to the person who typed it."""
+    """The text cannot be read. ``str()`` is one or two sentences that may be shown to the person who typed it."""
 
 
 def brief(text: str) -> str:
@@ -25,12 +25,12 @@ def quoted(text: str) -> str:
     return f"“{brief(text)}”"
 
 
-def listed(words: Iterable[str]) -> str:
-    """``a, b and c``."""
-    *first, last = words
+def listed(items: Iterable[str]) -> str:
+    """The items as ``a, b and c``."""
+    *first, last = items
     return f"{', '.join(first)} and {last}" if first else last
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """The choice that ``word`` was probably meant to be, if any is near."""
+    """The choice that ``word`` probably means, or None if no choice is near."""
     return next(iter(get_close_matches(word[:MAX_ECHO_CHARS].lower(), list(choices), n=1)), None)

@@ -1,7 +1,7 @@
-"""YAML and JSON as plain values, with every scalar the text that it was. Knows nothing of recipes.
+"""Reads YAML and JSON as plain values, in which every scalar keeps its text. Knows nothing of recipes.
 
-YAML is read from its events, so that there is nothing in it to construct, to expand or to resolve: ``no``, ``16:9`` and
-``1e3`` stay words, and aliases, anchors and tags are refused.
+YAML is read from its events, so that nothing is constructed, expanded or resolved: ``no``, ``16:9`` and ``1e3`` stay
+text, and aliases, anchors and tags are refused.
 """
 
 import json
@@ -24,12 +24,12 @@ from ruamel.yaml.events import (
 
 from .sentences import ParseError, quoted
 
-# A recipe's deepest value is three levels down, one of the facts' plan.
+# A recipe's deepest values are three levels down, in the facts' plan.
 MAX_DEPTH = 5
 
 
 class Unquoted(str):
-    """A scalar that was written without quotes, so that it may mean a number, a truth value or nothing."""
+    """A scalar written without quotes, which may mean a number, a boolean or null."""
 
 
 Value = str | bool | None | Sequence["Value"] | Mapping[str, "Value"]
@@ -39,7 +39,7 @@ def read_yaml(text: str) -> Value:
     """The one document in ``text``. Raises ParseError."""
     events = YAML(typ="safe", pure=True).parse(text)
     try:
-        next(events), next(events)  # the start of the stream and of the document; an empty stream has only its own
+        next(events), next(events)  # the start of the stream and of the document; an empty stream has no document
         value = _node(next(events), events, depth=0)
         next(events)  # the end of the document
         if not isinstance(next(events), StreamEndEvent):
@@ -55,7 +55,7 @@ def read_yaml(text: str) -> Value:
 
 
 def read_json_start(text: str) -> tuple[Value, str]:
-    """The JSON value at the start of ``text``, and what follows it. Raises ParseError."""
+    """The JSON value at the start of ``text``, and the text behind it. Raises ParseError."""
     _check_json_depth(text)
     try:
         value, end = _JSON.raw_decode(text)
@@ -100,7 +100,7 @@ def _mapping(pairs: Sequence[tuple[Value, Value]]) -> dict[str, Value]:
 
 
 def _check_json_depth(text: str) -> None:
-    """The decoder recurses as deep as the interpreter allows, which differs by its version."""
+    """Limit the depth here: how deep the decoder recurses differs by the interpreter's version."""
     depth = 0
     for token in re.finditer(r'"(?:[^"\\]|\\.)*+"?|[][{}]', text, re.DOTALL):
         depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token[0], 0)
@@ -111,7 +111,7 @@ def _check_json_depth(text: str) -> None:
 
 
 def _check_characters(value: Value) -> None:
-    r"""Halves of characters (``"\ud83d"``) can be written in JSON and YAML, but not sent anywhere."""
+    r"""Refuse halves of characters (``"\ud83d"``), which JSON and YAML can write, but UTF-8 cannot."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""``@names`` in what one types, for words that a room has given a name: a style, or a character. Knows no rooms."""
+"""``@names`` in a prompt, which stand for terms that a room has named: a style or a character. Knows no rooms."""
 
 import re
 from collections.abc import Mapping
@@ -10,12 +10,12 @@ from .sentences import ParseError, nearest, quoted
 
 MAX_NAME_CHARS = 40
 
-# Some terms of a prompt, of which the longest model reads four times as much.
+# Enough for some terms. The model with the longest prompt reads four times as much.
 MAX_STYLE_CHARS = 300
 
 _NAME = re.compile(rf"[a-z0-9](?:[a-z0-9-]{{0,{MAX_NAME_CHARS - 2}}}[a-z0-9])?")
 
-# Neither an address nor a Matrix id.
+# An @name, but neither an email address nor a Matrix id.
 _REFERENCE = re.compile(r"(?<![\w@.])@(?P<name>[A-Za-z0-9-]++)(?!\.*+[\w:@])")
 
 
@@ -25,9 +25,9 @@ def style_names(text: str) -> tuple[str, ...]:
 
 
 def with_styles(text: str, styles: Mapping[str, str]) -> str:
-    """The text with each name's words in its place. Raises ParseError for a name that stands for nothing."""
+    """The text with each name replaced by its terms. Raises ParseError for an unknown name."""
 
-    def words(match: re.Match[str]) -> str:
+    def terms(match: re.Match[str]) -> str:
         name = match["name"].lower()
         if name not in styles:
             near = nearest(name, styles)
@@ -35,23 +35,23 @@ def with_styles(text: str, styles: Mapping[str, str]) -> str:
             raise ParseError(f"There is no style {quoted(match[0])} in this room. {hint}")
         return styles[name]
 
-    return _REFERENCE.sub(words, text)
+    return _REFERENCE.sub(terms, text)
 
 
 def read_style(text: str) -> tuple[str, str]:
-    """The name and the words of ``name = words``. Raises ParseError."""
-    name, equals, words = (part.strip() for part in text.partition("="))
+    """The name and the terms of ``name = terms``. Raises ParseError."""
+    name, equals, terms = (part.strip() for part in text.partition("="))
     name = name.removeprefix("@").lower()
-    if not equals or not words:
+    if not equals or not terms:
         raise ParseError("A style is a name and its words, such as !easel style add cosy = soft light, cosy.")
     if not _NAME.fullmatch(name):
         raise ParseError(
             f"A style's name has up to {MAX_NAME_CHARS} letters a to z, digits and hyphens, and {quoted(name)} is none."
         )
-    if len(words) > MAX_STYLE_CHARS:
-        raise ParseError(f"A style has at most {MAX_STYLE_CHARS} characters, and this one has {len(words)}.")
-    request = parse_chat(words)
+    if len(terms) > MAX_STYLE_CHARS:
+        raise ParseError(f"A style has at most {MAX_STYLE_CHARS} characters, and this one has {len(terms)}.")
+    request = parse_chat(terms)
     is_terms_only = request == DrawRequest(slots=Slots(subject=request.slots.subject)) and request.slots
-    if not is_terms_only or style_names(words) or any(words[start] == "{" for start, _ in bracket_pairs(words)):
+    if not is_terms_only or style_names(terms) or any(terms[start] == "{" for start, _ in bracket_pairs(terms)):
         raise ParseError("A style is terms only: no slots, flags, lists or other styles.")
-    return name, words
+    return name, terms

@@ -1,4 +1,4 @@
-"""One value at a time, from text. ``what`` is how the sentence names it: ``--steps``, or ``steps`` in a recipe."""
+"""Reads one value from text. ``what`` is its name in the error: ``--steps``, or ``steps`` in a recipe."""
 
 import math
 import re
@@ -11,7 +11,7 @@ SIZE_NAMES = ("portrait", "landscape", "square")
 
 _WHOLE = re.compile(r"[+-]?\d+")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
-# Five digits are more than any picture has; the model's own limits are the generator's to check.
+# Five digits are more than any picture has; the generator checks the model's own limits.
 _SIZE = re.compile(r"([1-9]\d{0,4})[xX×*]([1-9]\d{0,4})", re.ASCII)
 _RATIO = re.compile(r"([1-9]\d{0,4})[:/xX×]([1-9]\d{0,4})", re.ASCII)
 
@@ -26,7 +26,7 @@ def whole_number(what: str, text: str) -> int:
 
 
 def seed(what: str, text: str) -> int | None:
-    """None for ``new``."""
+    """The seed, or None for ``new``."""
     if text.lower() == NEW_SEED:
         return None
     if not _WHOLE.fullmatch(text):
@@ -41,7 +41,7 @@ def number(what: str, text: str) -> float:
 
 
 def size(what: str, text: str) -> tuple[int, int] | str:
-    """(width, height) in pixels, or one of ``SIZE_NAMES``."""
+    """The size as (width, height) in pixels, or one of ``SIZE_NAMES``."""
     if text.lower() in SIZE_NAMES:
         return text.lower()
     if match := _SIZE.fullmatch(text):
@@ -50,7 +50,7 @@ def size(what: str, text: str) -> tuple[int, int] | str:
 
 
 def ratio(what: str, text: str) -> tuple[int, int]:
-    """(width, height), in any unit."""
+    """The ratio as (width, height), in any unit."""
     if match := _RATIO.fullmatch(text):
         return int(match[1]), int(match[2])
     raise ParseError(f"{what} takes width to height such as 3:4, not {quoted(text)}.")

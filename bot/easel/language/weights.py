@@ -1,6 +1,6 @@
-"""A1111's weights in compel's syntax, and terms. Knows nothing of slots and flags.
+"""Turns A1111's weights into compel's syntax, and text into terms. Knows nothing of slots and flags.
 
-compel's own syntax passes unchanged, so what went through here once goes through again unchanged.
+compel's own syntax passes unchanged, so a second pass changes nothing.
 """
 
 import re
@@ -8,7 +8,7 @@ import re
 from .nesting import bracket_pairs, split_outside
 from .sentences import ParseError, quoted
 
-# A colon between whole numbers is a ratio, as in (16:9); the sign is there to be refused.
+# A colon between whole numbers is a ratio, as in (16:9); a minus sign matches, to be refused.
 _WEIGHT = re.compile(r"(?:(?<!\d):\s*-?\d{1,3}|:\s*-?\d{0,3}\.\d{1,6})\s*$")
 _LORA = re.compile(r"<(?:lora|lyco|hypernet):[^<>]*+>", re.IGNORECASE)
 _COMMA = re.compile(",")
@@ -26,8 +26,8 @@ def without_loras(text: str) -> tuple[str, tuple[str, ...]]:
 def to_compel(text: str, *, bare_brackets_weigh: bool = False) -> str:
     """``(x:1.2)`` becomes ``(x)1.2`` and ``[x]`` becomes ``(x)-``.
 
-    ``bare_brackets_weigh``: ``(x)`` becomes ``(x)+``, as A1111 means it; compel and chat mean nothing by it.
-    Raises ParseError for A1111's words that change while drawing, and for a weight below 0, which compel cannot say.
+    ``bare_brackets_weigh``: ``(x)`` becomes ``(x)+``, as in A1111; in compel and chat it has no weight.
+    Raises ParseError for A1111's words that change while drawing, and for a weight below 0, which compel lacks.
     """
     edits: list[tuple[int, int, str]] = []
     for start, end in bracket_pairs(text):
@@ -58,7 +58,7 @@ def read_terms(text: str) -> tuple[str, ...]:
 
 
 def _number(weight: str) -> str:
-    """``1.2`` from ``: 1.20``; compel reads no ``.5``."""
+    """``1.2`` from ``: 1.20``, and ``0.5`` from ``:.5``, which compel cannot read."""
     value = float(weight.strip(": \t\r\n"))
     if value < 0:
         raise ParseError(f"A weight cannot be below 0, but one is {value:g}.")
@@ -66,5 +66,5 @@ def _number(weight: str) -> str:
 
 
 def _gap(text: str, at: int) -> str:
-    """A space, where the text behind a weight would become a part of it."""
+    """A space if the text behind a weight would otherwise become part of it, else ""."""
     return " " if text[at : at + 1].isalnum() or text[at : at + 1] in {".", "+", "-"} else ""

@@ -1,4 +1,4 @@
-"""A request as one would type it. Pure."""
+"""A request as a person would type it. Pure."""
 
 from dataclasses import replace
 
@@ -8,9 +8,9 @@ from .sentences import ParseError
 
 
 def as_command(recipe: str) -> str:
-    """The ``!draw`` that draws the recipe of a file, to be copied and changed. Raises ParseError.
+    """The ``!draw`` command that draws a recipe, to be copied and changed. Raises ParseError.
 
-    What cannot be typed, such as a term with a bar in it, makes it the recipe itself after ``!draw``.
+    A recipe that cannot be typed, such as one with a bar in a term, follows ``!draw`` as it is.
     """
     request = replace(parse_recipe(recipe), facts=None)
     text = _typed(request)
@@ -23,7 +23,7 @@ def as_command(recipe: str) -> str:
 
 def _typed(request: DrawRequest) -> str:
     slots = [(slot, ", ".join(terms)) for slot in SLOTS if (terms := getattr(request.slots, slot))]
-    words = " | ".join(terms if slot == "subject" else f"{slot}: {terms}" for slot, terms in slots)
+    prompt = " | ".join(terms if slot == "subject" else f"{slot}: {terms}" for slot, terms in slots)
     size = "x".join(str(side) for side in request.size) if isinstance(request.size, tuple) else None
     flags = {
         "negative": None if request.negative_prompt is None else f'"{request.negative_prompt}"',
@@ -37,4 +37,4 @@ def _typed(request: DrawRequest) -> str:
         "tier": request.tier,
         "strength": request.strength,
     }
-    return " ".join([words, *(f"--{name} {value}" for name, value in flags.items() if value is not None)])
+    return " ".join([prompt, *(f"--{name} {value}" for name, value in flags.items() if value is not None)])

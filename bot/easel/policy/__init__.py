@@ -1,1 +1,1 @@
-"""Who may draw, how much, and what. Decisions without I/O, but for the power levels that rooms give."""
+"""Who may draw, how much, and what. Decisions without I/O, except for the power levels in rooms."""

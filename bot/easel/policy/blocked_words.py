@@ -1,13 +1,13 @@
-"""Whether a text has a word or phrase in it, however that is written. Knows spelling, not meaning.
+"""Finds a word or phrase in a text, however it is written. Knows spelling, not meaning.
 
-A word is a run of letters and digits, after NFKC and case folding; a symbol such as 🔫 is a word of its own. What one
-cannot see, and marks over and under letters, hide no word.
+A word is a run of letters and digits, after NFKC and case folding; a symbol such as 🔫 is a word of its own. Invisible
+characters, and marks over and under letters, hide no word.
 """
 
 import unicodedata
 from collections.abc import Iterable
 
-# Blank characters that are no format characters: the grapheme joiner, Hangul fillers, variation selectors.
+# Blank characters outside the format category: the grapheme joiner, Hangul fillers, variation selectors.
 _BLANKS = frozenset(map(chr, (0x34F, 0x115F, 0x1160, 0x3164, 0xFFA0, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10))))
 
 # Canonical combining classes of marks that go with any letter. Below 200 are the vowel signs of many scripts.
@@ -15,7 +15,7 @@ _OVERLAY, _FIRST_ABOVE_OR_BELOW = 1, 200
 
 
 def find_word(text: str, words: Iterable[str]) -> str | None:
-    """The first of ``words`` that ``text`` has in it, as a whole word or phrase."""
+    """The first of ``words`` that ``text`` contains as a whole word or phrase, or None."""
     readings = [f" {reading} " for reading in _readings(text)]
     return next((word for word in words if any(f" {as_words(word)} " in reading for reading in readings)), None)
 
@@ -27,7 +27,7 @@ def as_words(text: str) -> str:
 
 
 def _readings(text: str) -> set[str]:
-    """With marks a part of their letters, where there is such a letter; without marks; and parted by them.
+    """The words of a text with marks composed into letters where Unicode can, without marks, and split at marks.
 
     Composed letters keep their marks: “für” is not “fur”.
     """

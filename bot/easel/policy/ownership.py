@@ -18,7 +18,7 @@ class Ownership:
         return await self.may_change(job.message.room_id, job.message.sender, user_id)
 
     async def may_change(self, room_id: str, owner: str, user_id: str) -> bool:
-        """Whether ``user_id`` may change something of ``owner``'s in that room."""
+        """Whether ``user_id`` may change something that belongs to ``owner`` in that room."""
         if user_id == owner or self._permissions.is_admin(user_id):
             return True
         try:

@@ -8,7 +8,7 @@ from .work import Work
 
 
 class Permissions:
-    """Answers from the settings alone. A refusal is a sentence for the person who asked, None is a yes."""
+    """Answers from the settings alone. A refusal is a sentence for the person who asked; None means yes."""
 
     def __init__(self, settings: CurrentSettings) -> None:
         self._settings = settings
@@ -30,7 +30,7 @@ class Permissions:
         return self._is_named_admin(user) or (power_level is not None and 0 < least <= power_level)
 
     def too_many(self, user: str, *, pictures: int, open_jobs: int, pictures_in_24_h: int) -> str | None:
-        """Why this person may not ask for one more job of so many pictures, given what they already asked for."""
+        """Why this person may not ask for one more job of ``pictures`` pictures, given what they already asked for."""
         jobs, a_day = self._settings().max_open_jobs, self._settings().max_pictures_a_day
         if self._is_named_admin(user):
             return None
@@ -45,7 +45,7 @@ class Permissions:
         return None
 
     def too_much(self, user: str, works: Iterable[Work]) -> str | None:
-        """Why this person may not ask for pictures of so much work."""
+        """Why this person may not ask for pictures that take this much work."""
         limit = self._settings().max_megapixel_steps
         most = max(works, key=lambda work: work.megapixel_steps)
         if not limit or most.megapixel_steps <= limit or self._is_named_admin(user):
@@ -56,7 +56,7 @@ class Permissions:
         )
 
     def _is_named_admin(self, user: str) -> bool:
-        """Personal limits hold over all rooms, and in a room of their own everyone has a high power level."""
+        """Whether the settings name an admin. Power levels lift no limit: anyone has a high one in their own room."""
         return _matches(user, self._settings().admins)
 
 

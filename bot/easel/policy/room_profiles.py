@@ -1,6 +1,6 @@
 """Room profiles: what a room's pictures are like, and what it does not draw. Pure: knows no Matrix.
 
-The words of the final prompt are all that is checked; nobody looks at the picture.
+Blocked words are searched for in the final prompt and the theme; nobody looks at the picture.
 """
 
 from collections.abc import Mapping
@@ -17,30 +17,30 @@ from ..setting_rules import InvalidSettings, glob, number, read_settings, text, 
 from .blocked_words import as_words, find_word
 from .work import work_of
 
-# The flags whose defaults a room may set, as one types them. The model has a key of its own.
+# The flags whose defaults a room may set, as a person types them. The model has a key of its own.
 DEFAULT_FLAGS = ("steps", "cfg", "size", "ar", "sampler", "tier")
 
-NOTHING_SAID = DrawRequest()
+EMPTY_REQUEST = DrawRequest()
 
 
 def _default_flags(key: str, value: Any) -> DrawRequest:
-    """What the flags of a mapping say, read as if somebody typed them."""
+    """A rule for settings: the request of a mapping of flags, read as if a person typed them."""
     if not isinstance(value, Mapping):
         raise InvalidSettings(f"{key} must be a mapping of {', '.join(DEFAULT_FLAGS)}")
     if unknown := [flag for flag in value if flag not in DEFAULT_FLAGS]:
         raise InvalidSettings(f"{key}: {unknown[0]} is no default; there is {', '.join(DEFAULT_FLAGS)}")
     try:
-        said = parse_chat("\n".join(f"--{flag} {typed}" for flag, typed in value.items()))
+        request = parse_chat("\n".join(f"--{flag} {typed}" for flag, typed in value.items()))
     except ParseError as error:
         raise InvalidSettings(f"{key}: {error}".rstrip(".")) from error
-    if len(_said(said)) != len(value):
+    if len(_given_fields(request)) != len(value):
         raise InvalidSettings(f"{key} must be one value for each flag, such as steps: 30")
-    return said
+    return request
 
 
-def _said(request: DrawRequest) -> list[str]:
-    """The fields that are not as if nothing had been said."""
-    return [f.name for f in fields(DrawRequest) if getattr(request, f.name) != getattr(NOTHING_SAID, f.name)]
+def _given_fields(request: DrawRequest) -> list[str]:
+    """The fields that differ from an empty request."""
+    return [f.name for f in fields(DrawRequest) if getattr(request, f.name) != getattr(EMPTY_REQUEST, f.name)]
 
 
 def _terms(key: str, value: Any) -> tuple[str, ...]:
@@ -59,10 +59,10 @@ def _blockable_words(key: str, value: Any) -> tuple[str, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class RoomProfile:
-    """One room's rules. ``style`` and ``no`` are always added; a limit of None and an empty list are no limit."""
+    """One room's rules. ``style`` and ``no`` are always added; None and an empty list mean no limit."""
 
     model: Annotated[str | None, text] = None
-    defaults: Annotated[DrawRequest, _default_flags] = NOTHING_SAID
+    defaults: Annotated[DrawRequest, _default_flags] = EMPTY_REQUEST
     style: Annotated[tuple[str, ...], _terms] = ()
     no: Annotated[tuple[str, ...], _terms] = ()
     models: Annotated[tuple[str, ...], texts] = ()
@@ -76,12 +76,12 @@ class RoomProfile:
             raise InvalidSettings(f"style has {quoted(word)} in it, which blocked_words forbids")
 
     def applied_to(self, request: DrawRequest, capabilities: Capabilities) -> DrawRequest:
-        """The request with this room's defaults where nothing was said, and with what the room always adds."""
+        """The request with this room's defaults for what it leaves open, and with what the room always adds."""
         card = self._card(request, capabilities)
         model = self.model or next(iter(self.models), None)
         request = replace(_fitting(self.defaults, card), model=model).changed_by(request)
-        said = request.slots.style
-        style = (*said, *(term for term in self.style if term not in said))
+        own = request.slots.style
+        style = (*own, *(term for term in self.style if term not in own))
         request = replace(request, slots=replace(request.slots, style=style))
         if not self.no or (card and not card.takes_guidance):
             return request
@@ -99,16 +99,16 @@ class RoomProfile:
         return capabilities.card(request.model or self.model or next(iter(self.models), None))
 
     def _negative_prompt(self, request: DrawRequest, card: ModelCard | None) -> str:
-        """The room's terms come first, since what is too long for the model loses its end.
+        """The negative prompt with the room's terms first, since a text that is too long for the model loses its end.
 
-        A recipe of this room begins with them already, and must stay as it is to give the same pixels.
+        A recipe of this room already begins with them, and must stay as it is to give the same pixels.
         """
         default = card.defaults.negative_prompt if card else ""
-        said = default if request.negative_prompt is None else request.negative_prompt
+        prompt = default if request.negative_prompt is None else request.negative_prompt
         added = ", ".join(self.no)
-        if f"{said}, ".startswith(f"{added}, "):
-            return said
-        return f"{added}, {said}" if said else added
+        if f"{prompt}, ".startswith(f"{added}, "):
+            return prompt
+        return f"{added}, {prompt}" if prompt else added
 
     def refusal(self, body: Mapping[str, Any], capabilities: Capabilities) -> str | None:
         """Why this room does not draw the job of that body, as a sentence for the person who typed."""
@@ -122,14 +122,14 @@ class RoomProfile:
                     f"are {work.megapixels:g}. Ask for a smaller --size."
                 )
         # The recipes of a job differ in little more than their seeds.
-        for words in dict.fromkeys(words for recipe in body["recipes"] for words in _texts(recipe)):
-            if word := find_word(words, self.blocked_words):
+        for typed in dict.fromkeys(typed for recipe in body["recipes"] for typed in _texts(recipe)):
+            if word := find_word(typed, self.blocked_words):
                 return f"This room does not draw {quoted(word)}."
         return None
 
 
 def _fitting(defaults: DrawRequest, card: ModelCard | None) -> DrawRequest:
-    """A default that the model cannot have was made for another, and gives way to the model's own."""
+    """The room's defaults that the model can have; the others were meant for another model."""
     if card is None:
         return defaults
     has_fewer_steps = defaults.steps is not None and defaults.steps > card.limits.max_steps
@@ -163,5 +163,5 @@ def room_profiles(key: str, value: Any) -> Rooms:
 
 
 def profile_for(room_id: str, rooms: Rooms) -> RoomProfile:
-    """The first profile whose key matches; one without rules where none does."""
+    """The first profile whose key matches the room, or a profile without rules."""
     return next((profile for room, profile in rooms.items() if fnmatchcase(room_id, room)), RoomProfile())

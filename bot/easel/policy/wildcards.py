@@ -40,7 +40,7 @@ def resolved(slots: Slots, seed: int, lists: WordLists) -> Slots:
             near = nearest(name, lists)
             there = f"Did you mean __{near}__?" if near else f"There is: {', '.join(lists) or 'none yet'}."
             raise ParseError(f"There is no word list {quoted(match[0])}. {there}")
-        # Of a hash, which no version of Python changes; each wildcard of a prompt chooses for itself.
+        # From a hash, which is the same in every version of Python. Each wildcard of a prompt chooses for itself.
         chosen = sha256(f"{seed} {name} {next(numbers)}".encode()).digest()
         return lists[name][int.from_bytes(chosen) % len(lists[name])]
 

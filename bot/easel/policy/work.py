@@ -1,4 +1,4 @@
-"""How much the recipes of a job ask of the card. What they leave unsaid comes from the model's card."""
+"""How much work the recipes of a job are. What they leave open comes from the model's card."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,10 +27,7 @@ class Work:
 
 
 def work_of(body: Mapping[str, Any], capabilities: Capabilities) -> tuple[Work, ...]:
-    """The work of each recipe in a job's body.
-
-    0 is what an unknown model leaves open: the generator refuses it.
-    """
+    """The work of each recipe in a job's body, 0 for what an unknown model leaves open: the generator refuses it."""
     return tuple(_work(recipe, capabilities) for recipe in body["recipes"])
 
 

@@ -1,1 +1,1 @@
-"""What comes from rooms: the sync, what was missed, and whose turn it is to read an event."""
+"""What comes from rooms: the sync, missed events, and the routing of events to handlers."""

@@ -1,6 +1,6 @@
-"""Brings every event of every room once in order: as the sync has it, as it was missed, or as its key comes late.
+"""Passes on the events of each room in order: from the sync, from its history, or when a key comes late.
 
-The same event may come from the sync and from the room's history. What an event means is not known here.
+The same event may come from the sync and from the history. Knows nothing of what an event means.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ class Reader(Protocol):
         """Do what the event asks for. The room's next event waits meanwhile."""
 
     async def could_not_decrypt(self, event: EncryptedEvent) -> None:
-        """The event's key did not come."""
+        """Handle an event whose key did not come."""
 
 
 class CatchingUp:
@@ -49,7 +49,7 @@ class CatchingUp:
         self._waiting_for_keys: Counter[str] = Counter()
 
     async def take(self, event: Event) -> None:
-        """Read one event of the sync. A room that has events missing is not marked as read up to it."""
+        """Read one event of the sync. A room with missed events is not marked as read up to it."""
         async with self._rooms[event.room_id]:
             await self._reader.read(event)
             is_behind = self._all_behind or event.room_id in self._behind
@@ -57,7 +57,7 @@ class CatchingUp:
                 await self._was_read(event.room_id, event.event_id)
 
     async def take_encrypted(self, event: EncryptedEvent) -> None:
-        """Note how an event came. mautrix decrypts it and brings it again, where the key is there by now."""
+        """Note that an event came encrypted. mautrix decrypts it and passes it on again, if the key is there."""
         self._seen_encrypted.note(event.event_id)
         if not await self._history.has_key(event):
             self._wait_for_key(event)
@@ -68,7 +68,7 @@ class CatchingUp:
         self._all_behind = False
 
     async def rooms(self, rooms: list[str]) -> None:
-        """Read what these rooms have had since they were last read."""
+        """Read the events of these rooms since they were last read."""
         self._behind.update(rooms)
         for room_id in rooms:
             try:
@@ -94,7 +94,7 @@ class CatchingUp:
                 await self._was_read(room_id, event.event_id)
 
     async def _was_read(self, room_id: str, event_id: str) -> None:
-        """The next process begins after this event, or before the first that still waits for its key."""
+        """Mark a room as read up to an event, but not beyond the first event that still waits for its key."""
         if not self._waiting_for_keys[room_id]:
             await self._store.handled(room_id, event_id)
 
@@ -108,6 +108,6 @@ class CatchingUp:
         if decrypted is None:
             await self._reader.could_not_decrypt(event)
             return
-        # Of the many that wait for keys after a long absence, the first notes are gone by now.
+        # After a long absence many events wait for keys, and the first notes are gone by now.
         self._seen_encrypted.note(event.event_id)
         await self.take(decrypted)

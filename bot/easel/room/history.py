@@ -1,4 +1,4 @@
-"""A room's past events: what was missed, and whether an event of ours is there. Knows neither jobs nor pictures."""
+"""Reads a room's past events: missed ones, and the bot's own. Knows neither jobs nor pictures."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -13,20 +13,20 @@ from mautrix.types import EncryptedEvent, EncryptedMegolmEventContent, Event, Se
 from ..sending.homeserver import Homeserver
 from ..sending.send_queue import NotSent
 
-# As many as one answer brings from any homeserver.
+# Every homeserver puts this many into one answer.
 EVENTS_A_PAGE = 100
 
-# What is older is no command to draw, and hardly one to take back; so many are read within seconds, and fit in memory.
+# Older commands are not drawn, and hardly cancelled any more. This many events are read in seconds, and fit in memory.
 MAX_CAUGHT_UP = 2000
 
-# What was sent just before the process ended is among the room's newest events; so many are read within seconds.
+# An event sent just before the process ended is among the room's newest; this many are read in seconds.
 MAX_LOOKED_THROUGH = 1000
 
-# A recipe comes right behind its picture; others may say something in between.
+# A recipe comes right behind its picture; others may write something in between.
 EVENTS_BETWEEN = 20
 
-# A key that was sent comes with the next syncs, also after a homeserver's hiccup. mautrix tells of one that comes while
-# it waits; what came just before is found at the next look.
+# A key that was sent comes with the next syncs, also after a homeserver's hiccup. mautrix reports a key that comes
+# while it waits; one that came just before is found at the next look.
 KEY_COMES_WITHIN_S = 120
 LOOK_FOR_KEY_EVERY_S = 5
 
@@ -38,7 +38,7 @@ class RoomHistory:
         self._client, self._homeserver = client, homeserver
 
     async def after(self, room_id: str, event_id: str) -> list[Event]:
-        """The room's events after that one, oldest first, of a great many the newest. Encrypted ones are not decrypted.
+        """The room's events after that one, oldest first: the newest MAX_CAUGHT_UP, not decrypted.
 
         Raises NotSent.
         """
@@ -70,12 +70,12 @@ class RoomHistory:
         try:
             raw = await self._ask(Path.v3.rooms[room_id].event[event_id])
         except NotSent:
-            # Redacted long ago, of another room, or from before the bot came.
+            # Redacted long ago, in another room, or from before the bot joined.
             return {}
         return await self._trusted_content(raw, room_id)
 
     async def own_content_after(self, room_id: str, event_id: str, mark: dict[str, Any]) -> dict[str, Any]:
-        """The content of the bot's own event with that mark, if it is one of the next after that event; else {}.
+        """The content of the bot's own event with that mark, if it comes soon after that event; else {}.
 
         Raises NotSent.
         """
@@ -97,7 +97,7 @@ class RoomHistory:
         return inside
 
     async def has_key(self, event: EncryptedEvent) -> bool:
-        """Whether the event can be decrypted now; without crypto nothing is to be waited for."""
+        """Whether the event can be decrypted now; True without crypto, since no key can come."""
         crypto = self._client.crypto
         if crypto is None or not isinstance(event.content, EncryptedMegolmEventContent):
             return True
@@ -148,7 +148,7 @@ class RoomHistory:
 
 
 def _read(raw: dict[str, Any], room_id: str) -> Event | None:
-    """The event, or None where it is not shaped as the specification says."""
+    """The event, or None if it does not match the specification."""
     try:
         event: Event = Event.deserialize({**raw, "room_id": room_id})
     except SerializerError:

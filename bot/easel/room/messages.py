@@ -6,7 +6,7 @@ from typing import Any
 
 from mautrix.types import MediaMessageEventContent, MessageEvent, MessageType, TextMessageEventContent
 
-# Events are decrypted within milliseconds of being seen; so many are never between the two at once.
+# Events are decrypted within milliseconds of being seen; there are never this many in between.
 MAX_SEEN_ENCRYPTED = 1000
 
 
@@ -22,7 +22,7 @@ class Message:
     is_caption: bool = False
     reply_to: str | None = None
 
-    def saying(self, body: str) -> "Message":
+    def with_body(self, body: str) -> "Message":
         """A copy of this message with another text."""
         return replace(self, body=body)
 
@@ -32,12 +32,12 @@ class Message:
         reply: dict[str, Any] = {"m.in_reply_to": {"event_id": self.event_id}}
         if self.thread is None:
             return reply
-        # A true reply inside the thread, not one that only old clients shall see.
+        # A true reply inside the thread, not a fallback for old clients.
         return {"rel_type": "m.thread", "event_id": self.thread, "is_falling_back": False, **reply}
 
 
 def read_message(event: MessageEvent, *, own_id: str) -> Message | None:
-    """The text of an event, of an edit the new text; None for an event that is not for a bot to read.
+    """The message of an event, with the new text of an edit; None for an event that a bot should not read.
 
     Left out: the bot's own messages, notices (other bots'), files, and pictures without a caption.
     """
@@ -68,13 +68,13 @@ def read_message(event: MessageEvent, *, own_id: str) -> Message | None:
 
 
 def _replied_event(content: TextMessageEventContent) -> str | None:
-    """The event that a person chose to reply to. Clients that know threads add the last one for older clients."""
+    """The event that a person chose to reply to. In a thread, clients name the last event for older clients."""
     relation = content.relates_to
     return None if relation is None or relation.is_falling_back else content.get_reply_to()
 
 
 def edited_event(event: MessageEvent) -> str | None:
-    """The message that this one is an edit of."""
+    """The event that this message edits, or None."""
     content = event.content
     edited = content.get_edit() if isinstance(content, TextMessageEventContent) else None
     return str(edited) if edited else None

@@ -1,4 +1,4 @@
-"""The photos that people want to be drawn from: events of the job's own room, fetched when the generator is there."""
+"""The photos that jobs draw from: events of the job's own room, fetched when the generator is there."""
 
 import asyncio
 from typing import Any
@@ -12,7 +12,7 @@ from .history import RoomHistory
 # As much as the generator takes.
 MAX_PHOTO_BYTES = 20 * 1024 * 1024
 
-# A person's other jobs wait meanwhile. It is tried again and again within this time.
+# A person's other jobs wait meanwhile. Fetching is tried again and again within this time.
 FETCHED_WITHIN_S = 300.0
 
 GONE = "The photo to draw from is not in this room any more."
@@ -22,7 +22,7 @@ NOT_HERE = "That recipe draws from a photo that is not in this room. Reply to th
 
 
 def is_photo(content: dict[str, Any]) -> bool:
-    """Whether an event with that content brings a picture that the bot did not draw."""
+    """Whether the content of an event is a picture that the bot did not draw."""
     return content.get("msgtype") == "m.image" and EASEL_KEY not in content
 
 
@@ -33,7 +33,7 @@ class Photos:
         self._history, self._homeserver = history, homeserver
 
     async def fetch(self, room_id: str, event_id: str) -> bytes:
-        """The bytes as they were sent. Raises CannotAsk if they cannot be fetched."""
+        """The bytes of a photo as it was sent. Raises CannotAsk if they cannot be fetched."""
         try:
             async with asyncio.timeout(FETCHED_WITHIN_S):
                 content = await self._history.content_of(room_id, event_id)

@@ -8,33 +8,33 @@ from mautrix.types import ReactionEvent
 CANCEL = "❌"
 AGAIN, LARGER, FAVOURITE, COPY, REMOVE = "🎲", "⬆", "⭐", "📋", "🗑"
 
-# Stands in the settings for all of 1 to 9.
+# In the settings it stands for all of 1 to 9.
 NUMBER = "1\u20e3"
 
-# Those that the settings choose from.
+# The settings choose from these.
 REACTIONS = (AGAIN, LARGER, FAVOURITE, COPY, REMOVE, NUMBER)
 
-# What the bot puts on a picture for people to press; what removes it, nobody shall press by chance.
+# The bot puts these on a picture for people to press; nobody should press REMOVE by chance.
 OFFERED = (AGAIN, LARGER, FAVOURITE, COPY)
 
-# Nobody waits any more for what these draw or answer when they are old.
+# When these are old, nobody waits for their picture or answer any more.
 SOON = (AGAIN, LARGER, COPY, NUMBER)
 
-# These wait for the homeserver to take what they send, and the room's other events do not wait for them.
+# These wait until the homeserver takes what they send; the room's other events do not wait for them.
 SLOW = (COPY, REMOVE)
 
-# The digits on keys.
+# Keycap digits.
 _NUMBER = re.compile("([1-9])\u20e3", re.ASCII)
 
-# Keyboards add it to emoji or not, as they like.
+# Some keyboards add it to emoji.
 _VARIATION_SELECTOR = "\ufe0f"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reaction:
-    """What a person put on an event. ``key`` is a constant of this module where it is a button, NUMBER for any number.
+    """A person's reaction to an event. ``key`` is a constant of this module for a button, NUMBER for any number.
 
-    ``number`` is what stands on the key, from 1, else 0.
+    ``number`` is the digit on the key, from 1, else 0.
     """
 
     room_id: str
@@ -46,12 +46,12 @@ class Reaction:
 
 
 def plain_emoji(text: str) -> str:
-    """The text with its emoji as they stand above."""
+    """The text without variation selectors: its emoji equal the constants above."""
     return text.replace(_VARIATION_SELECTOR, "")
 
 
 def read_reaction(event: ReactionEvent) -> Reaction | None:
-    """The reaction of an event; None where it is on nothing."""
+    """The reaction of an event; None if it has no target."""
     relation = event.content.relates_to
     if not relation.event_id:
         return None

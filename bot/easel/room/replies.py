@@ -12,10 +12,10 @@ from .history import RoomHistory
 from .messages import Message
 from .photos import is_photo
 
-# The longest that Easel writes is below 16 KB.
+# The longest recipe that Easel writes is below 16 KB.
 MAX_RECIPE_BYTES = 64 * 1024
 
-# The room's other events wait meanwhile. A file of another homeserver that is gone is asked for again and again.
+# The room's other events wait meanwhile. A file that is gone from another homeserver is asked for again and again.
 READ_WITHIN_S = 30.0
 
 SHEET = "That is a sheet of several pictures. React to it with the number of one, and reply to that picture."
@@ -44,7 +44,7 @@ class Replies:
         self._store, self._history, self._homeserver = store, history, homeserver
 
     async def find(self, message: Message) -> Replied:
-        """Raises NotSent; ParseError for a sheet, and for what cannot be read."""
+        """The recipe or photo that a message replies to. Raises NotSent; ParseError for a sheet or a bad file."""
         if message.reply_to is None:
             return Replied()
         posted = await self._store.posted_as(message.reply_to)
@@ -63,7 +63,7 @@ class Replies:
             raise NotSent(f"it did not come within {READ_WITHIN_S:g} s") from error
 
     async def _in_room(self, room_id: str, event_id: str) -> Replied:
-        """A recipe file of anybody, the one beside a picture of ours that this database does not know, or a photo."""
+        """Anybody's recipe file, the recipe file of a picture of ours that the database does not know, or a photo."""
         content = await self._history.content_of(room_id, event_id)
         if not content:
             raise ParseError(UNSEEN)

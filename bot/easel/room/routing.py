@@ -1,4 +1,4 @@
-"""What an event in a room means, and which handler it goes to."""
+"""Finds what an event in a room means, and calls its handler."""
 
 import time
 from logging import Logger
@@ -28,12 +28,12 @@ from .catching_up import Start
 from .messages import Message, SeenEncrypted, edited_event, read_message
 from .reactions import CANCEL, SLOW, SOON, read_reaction
 
-# A message takes a moment to arrive, longer from another homeserver or after a hiccup of one's own.
+# A message takes a moment to arrive, longer from another homeserver or after a hiccup of our own.
 COMES_WITHIN_S = 60
 
 
 class Routing:
-    """Reads events and calls the handler that each is for. What need not keep its place in the room is started."""
+    """Reads events and calls their handlers. What need not keep its place in the room runs in the background."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Routing:
             await self._easel_commands.could_not_read(event.room_id, event.event_id)
 
     async def _react(self, event: ReactionEvent) -> None:
-        """A reaction, on one of our events or on a command."""
+        """Handle a reaction to one of our events or to a command."""
         reaction = read_reaction(event)
         if reaction is None or reaction.key not in (CANCEL, *self._settings().reactions):
             return
@@ -121,7 +121,7 @@ class Routing:
             self._start(self._homeserver.mark_read(message.room_id, message.event_id), f"receipt {message.event_id}")
 
     async def _is_trusted(self, message: Message) -> bool:
-        """Whether it was encrypted if the room is: a homeserver could forge what comes in plain text."""
+        """Whether a message was encrypted if its room is: a homeserver could forge plain text."""
         if message.event_id in self._seen_encrypted:
             return True
         try:
@@ -134,11 +134,11 @@ class Routing:
         return False
 
     def _is_old(self, event: BaseRoomEvent) -> bool:
-        """Whether it came so long ago that nobody waits for an answer any more."""
+        """Whether an event is so old that nobody waits for an answer any more."""
         return bool(time.time() - event.timestamp / 1000 > max(self._settings().catch_up_minutes * 60, COMES_WITHIN_S))
 
     async def _came_before_us(self, event: MessageEvent) -> bool:
-        """Whether it is from before the bot joined: the first sync of a room brings some of its past."""
+        """Whether an event is from before the bot joined: the first sync of a room brings some of its past."""
         room_id = event.room_id
         if room_id not in self._joined_ms:
             is_known = await self._store.last_handled(room_id) is not None

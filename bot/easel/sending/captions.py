@@ -1,4 +1,4 @@
-"""What stands below a picture or a sheet: the prompt, one line of facts, and what a person should know. Pure."""
+"""The captions of pictures and sheets: the prompt, one line of facts, and notes. Pure."""
 
 from collections.abc import Sequence
 
@@ -7,14 +7,14 @@ from ..language import Asked
 
 
 def caption(picture: Picture, notes: tuple[str, ...] = ()) -> str:
-    """The prompt, one line of facts, and whatever a person should know of this picture."""
+    """The prompt, one line of facts, and the notes on this picture."""
     recipe = picture.recipe
     facts = (
         f"seed {recipe.seed}",
         recipe.model,
         f"{recipe.steps} step{'' if recipe.steps == 1 else 's'}",
         f"guidance {recipe.guidance_scale:g}",
-        # What is left out makes the picture another one.
+        # A tier that skips work gives another picture.
         *(() if recipe.tier == "exact" else (recipe.tier,)),
         _size(picture),
         f"{picture.facts.seconds:.0f} s" if picture.facts.seconds >= 10 else f"{picture.facts.seconds:.1f} s",
@@ -23,13 +23,13 @@ def caption(picture: Picture, notes: tuple[str, ...] = ()) -> str:
 
 
 def _size(picture: Picture) -> str:
-    """Both sizes of an enlarged picture: only the drawn one can be asked for."""
+    """The size of a picture, and the drawn one of an enlarged picture: only that can be asked for."""
     shown, drawn = f"{picture.width}×{picture.height}", f"{picture.recipe.width}×{picture.recipe.height}"
     return shown if shown == drawn else f"{drawn} enlarged to {shown}"
 
 
 def sheet_caption(asked: Asked, pictures: Sequence[Picture], notes: tuple[str, ...] = ()) -> str:
-    """How many pictures and of what, one line of facts, how to have one of them, and whatever a person should know."""
+    """The number of pictures and their lists, the prompt, one line of facts, how to have one of them, and notes."""
     number = len(pictures)
     lists = [dict.fromkeys(own) for own in zip(*asked.headings, strict=True)]
     seeds = dict.fromkeys(f"seed {picture.recipe.seed}" for picture in pictures)

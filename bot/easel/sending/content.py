@@ -5,12 +5,12 @@ from typing import Any
 
 from ..generator.types import ImageFile
 
-# Our key in an event's content, in which a later reply or reaction finds its job.
+# Our key in an event's content, by which a later reply or reaction finds its job.
 EASEL_KEY = "household.easel"
 
 
 class EventKind(StrEnum):
-    """What an event of ours is, in its mark and in its transaction id: a value that was used once stays as it is."""
+    """The kind of an event of ours, in its mark and in its transaction id: a value in use never changes."""
 
     PICTURE = "picture"
     RECIPE = "recipe"
@@ -19,11 +19,11 @@ class EventKind(StrEnum):
     RECIPES = "recipes"
     # The sentence that answers a command, or ends a job without a picture.
     ANSWER = "answer"
-    # Sentences on the way: how many pictures, why nothing moves, the place in the queue.
+    # Sentences while a job is open: how many pictures, why nothing moves, the place in the queue.
     COUNT = "count"
     REASON = "reason"
     WAITING = "waiting"
-    # Progress, as a reaction or as a notice with its edits; and what stays of it.
+    # Progress, as a reaction or as a notice with its edits; and the sign that stays.
     REACTION = "reaction"
     ENDED = "ended"
     PROGRESS = "progress"
@@ -36,15 +36,15 @@ class EventKind(StrEnum):
     UNREADABLE = "unreadable"
 
 
-# A picture or a sheet, with the file of what it was drawn from.
+# A picture or a sheet, with its recipe file.
 PICTURE_KINDS = (EventKind.PICTURE, EventKind.RECIPE)
 SHEET_KINDS = (EventKind.SHEET, EventKind.RECIPES)
 
 
 def mark(job: str, kind: EventKind, **more: int | str) -> dict[str, Any]:
-    """The content that says what an event of ours is: ``n`` from 0, of pictures and recipes of ``count``.
+    """The content that marks an event of ours. ``n`` counts from 0; pictures and recipes also have their ``count``.
 
-    ``photo`` is the event that brought what they were drawn from, if any.
+    ``photo`` is the event with the photo that they were drawn from, if any.
     """
     return {EASEL_KEY: {"job": job, "kind": kind, **more}}
 
@@ -52,7 +52,7 @@ def mark(job: str, kind: EventKind, **more: int | str) -> dict[str, Any]:
 def picture_content(
     picture: ImageFile, *, text: str, image: dict[str, Any], thumbnail: dict[str, Any], relation: dict[str, Any]
 ) -> dict[str, Any]:
-    """The ``m.image`` event. ``image`` and ``thumbnail`` are what uploading them gave, ``text`` is the caption."""
+    """The ``m.image`` event. ``image`` and ``thumbnail`` are the results of their uploads, ``text`` is the caption."""
     return {
         "msgtype": "m.image",
         "filename": picture.filename,
@@ -82,7 +82,7 @@ def picture_content(
 def recipe_content(
     picture: ImageFile, *, size: int, recipe: dict[str, Any], relation: dict[str, Any]
 ) -> dict[str, Any]:
-    """The ``m.file`` event; ``recipe`` is what uploading it gave, ``size`` its bytes."""
+    """The ``m.file`` event; ``recipe`` is the result of its upload, ``size`` its bytes."""
     filename = picture.filename.rpartition(".")[0] + ".yml"
     return {
         "msgtype": "m.file",
@@ -96,13 +96,13 @@ def recipe_content(
 
 
 def answer_content(text: str, relation: dict[str, Any] | None = None) -> dict[str, Any]:
-    """A notice in plain text: what people typed is never read as markup, and nobody is called."""
+    """A notice in plain text: what people typed is never read as markup, and nobody is mentioned."""
     content: dict[str, Any] = {"msgtype": "m.notice", "body": text, "m.mentions": {}}
     return content if relation is None else {**content, "m.relates_to": relation}
 
 
 def edit_content(event_id: str, text: str) -> dict[str, Any]:
-    """What a notice of ours says from now on."""
+    """The edit that gives a notice of ours a new text."""
     new = {"msgtype": "m.notice", "body": text, "m.mentions": {}}
     return {**new, "m.new_content": new, "m.relates_to": {"rel_type": "m.replace", "event_id": event_id}}
 

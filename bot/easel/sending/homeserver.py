@@ -1,7 +1,7 @@
 """The way to the homeserver: events, uploads, receipts, typing. Never plain text into an encrypted room.
 
-Events are put with a request of our own: mautrix tells neither how long a rate limit lasts, nor takes a transaction id
-for redactions, and without crypto it would send plain text into an encrypted room. Knows nothing of pictures.
+Events are sent with a request of our own: mautrix does not report how long a rate limit lasts, takes no transaction id
+for redactions, and without crypto would send plain text into an encrypted room. Knows nothing of pictures.
 """
 
 import asyncio
@@ -47,46 +47,46 @@ except ImportError:
 
 @dataclass(frozen=True)
 class Patience:
-    """How long an answer may take, and the pauses between the tries of what is no event; all in seconds."""
+    """How long an answer may take, and the pauses before retries of all but events; in seconds."""
 
     # Sending takes milliseconds; a room with many devices needs its keys shared first.
     send_s: float = 60
     # A picture is a few megabytes, and the way up from a home is narrow.
     upload_s: float = 120
-    # Courtesies must not hold up a drawing.
+    # Courtesies must not hold up a job.
     courtesy_s: float = 10
-    # A homeserver is waited for as long as it takes: one pause after the other, and the last again and again.
+    # The bot waits for a homeserver as long as it takes: one pause after the other, the last again and again.
     pauses_s: tuple[float, ...] = (1, 2, 4, 8, 16, 32)
 
 
 class Homeserver:
-    """What the bot does there, with the account that maubot gave it."""
+    """The bot's requests to its homeserver, with the account that maubot gave it."""
 
     def __init__(self, client: MaubotMatrixClient, log: Logger, patience: Patience = Patience()) -> None:
         self._client, self._log, self._patience = client, log, patience
-        # When encryption is turned on in one of these, the sync tells the state store.
+        # When encryption is turned on in one of these, the state store learns it from the sync.
         self._known_plain: set[str] = set()
-        # How often people came and went in a room, and how often they had when it was last asked who is there.
+        # How often people came and went in a room, and that number when the bot last asked who is there.
         self._moves: Counter[str] = Counter()
         self._moves_seen: dict[str, int] = {}
         self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     def sync_failed(self) -> None:
-        """Something may have been missed."""
+        """Forget who is in each room, since a change may have been missed."""
         self._moves_seen.clear()
 
     def somebody_moved(self, room_id: str) -> None:
-        """Others may be in that room from now on."""
+        """Note that somebody came into the room or left it."""
         self._moves[room_id] += 1
 
     async def is_encrypted(self, room_id: str) -> bool:
-        """Whether the room is; asked of the homeserver where that is not known. Raises NotSent."""
+        """Whether the room is encrypted; asks the homeserver if that is unknown. Raises NotSent."""
         # First come, first answered, which keeps commands in order; and one request answers all.
         async with self._asking[room_id]:
             return await self.patiently(partial(self._is_encrypted, room_id))
 
     async def send(self, event: Outgoing) -> str:
-        """Bring one event to the homeserver, encrypted where the room is. Raises NotSent, SlowDown, Unreachable."""
+        """Send one event, encrypted if the room is. Raises NotSent, SlowDown, Unreachable."""
         async with _homeserver_errors(self._patience.send_s):
             if event.redacts is not None:
                 path = Path.v3.rooms[event.room_id].redact[event.redacts][event.txn_id]
@@ -101,14 +101,14 @@ class Homeserver:
             return await self._put(Path.v3.rooms[event.room_id].send[event_type.t][event.txn_id], content)
 
     async def upload(self, room_id: str, data: bytes, mimetype: str) -> dict[str, Any]:
-        """Put a file where the room's people can fetch it; ``{"url": …}``, or ``{"file": …}`` in an encrypted room.
+        """Upload a file for the people in a room; ``{"url": …}``, or ``{"file": …}`` in an encrypted room.
 
         Raises NotSent.
         """
         return await self.patiently(partial(self._upload, room_id, data, mimetype), self._patience.upload_s)
 
     async def download(self, content: dict[str, Any], max_bytes: int) -> bytes | None:
-        """The file that a message brought, decrypted; None where it is larger, or not what the message says.
+        """The file of a message, decrypted; None if it is larger, or does not match the message.
 
         Raises NotSent.
         """
@@ -159,7 +159,7 @@ class Homeserver:
         return int(event.timestamp)
 
     async def joined_rooms(self) -> list[str]:
-        """Raises NotSent."""
+        """The rooms that the bot is in. Raises NotSent."""
         return [str(room_id) for room_id in await self.patiently(self._client.get_joined_rooms)]
 
     async def mark_read(self, room_id: str, event_id: str) -> None:
@@ -184,11 +184,11 @@ class Homeserver:
         return True
 
     async def _see_devices(self, room_id: str) -> None:
-        """Ask once who is here with which devices, and let them all have the next key.
+        """Ask once who is in the room with which devices, so that all of them get the next key.
 
         mautrix misses what changes while it or the homeserver is down, and forgets who joins while it asks for all.
         """
-        # Counted before asking: who moves meanwhile is asked for again.
+        # Read before asking: a move meanwhile makes the bot ask again.
         moves = self._moves[room_id]
         if self._moves_seen.get(room_id) == moves:
             return
@@ -207,7 +207,7 @@ class Homeserver:
 
     async def _download(self, url: str, max_bytes: int) -> bytes | None:
         api, data = self._client.api, bytearray()
-        # Older homeservers give their files to everyone.
+        # Older homeservers serve their files to everyone.
         authenticated = bool((await self._client.versions()).supports(SpecVersions.V111))
         headers = {"Authorization": f"Bearer {api.token}"} if authenticated else {}
         async with api.session.get(api.get_download_url(url, authenticated=authenticated), headers=headers) as response:
@@ -243,7 +243,7 @@ class Homeserver:
             return str(answer["event_id"])
         if status == 429:
             raise SlowDown(_wait_s(answer, response.headers.get("Retry-After")))
-        # A token that is no longer good can be replaced in maubot, and then the event is sent.
+        # An invalid token can be replaced in maubot, and then the event is sent.
         if 400 <= status < 500 and status != 401:
             raise NotSent(f"the homeserver answered {status}: {text[:200]}")
         raise Unreachable(f"the homeserver answered {status}")
@@ -257,7 +257,7 @@ class Homeserver:
 
 
 def _wait_s(answer: Any, retry_after: str | None) -> float | None:
-    """The body says it in milliseconds; newer homeservers say it in the header, in seconds."""
+    """How long a rate limit lasts: in milliseconds in the body, or in seconds in the header of newer homeservers."""
     if isinstance(answer, dict) and isinstance(answer.get("retry_after_ms"), int):
         return float(answer["retry_after_ms"]) / 1000
     return float(retry_after) if retry_after and retry_after.isdecimal() else None
@@ -265,7 +265,7 @@ def _wait_s(answer: Any, retry_after: str | None) -> float | None:
 
 @asynccontextmanager
 async def _homeserver_errors(timeout_s: float) -> AsyncIterator[None]:
-    """mautrix's and aiohttp's errors, and an answer that does not come, become the send queue's three."""
+    """Translate mautrix's and aiohttp's errors, and a missing answer, into the send queue's three."""
     try:
         async with asyncio.timeout(timeout_s):
             yield
@@ -278,6 +278,6 @@ async def _homeserver_errors(timeout_s: float) -> AsyncIterator[None]:
     except (EncryptionError, SessionShareError) as error:
         # Keys of other people's devices come from their homeservers, which may be away for a moment.
         raise Unreachable(f"encryption failed: {error}") from error
-    # A ValueError is an answer that is no JSON.
+    # A ValueError is an answer that is not JSON.
     except (MatrixConnectionError, MatrixResponseError, aiohttp.ClientError, OSError, ValueError) as error:
         raise Unreachable(str(error) or type(error).__name__) from error

@@ -33,7 +33,7 @@ EVENTS_PER_PICTURE = 2
 
 @dataclass(frozen=True)
 class _Files:
-    """What the generator made of a picture or a sheet."""
+    """The generator's files of a picture or a sheet."""
 
     image: bytes
     thumbnail: bytes
@@ -56,7 +56,7 @@ class JobPosts:
         self._settings = settings
 
     async def picture(self, job: Job, picture: Picture, notes: tuple[str, ...], debt: Debt) -> None:
-        """Send the picture, then its recipe. ``notes`` stand in the caption. Raises GeneratorError, too."""
+        """Send the picture, then its recipe. ``notes`` go into the caption. Also raises GeneratorError."""
         if await self._sent_once.there(job.id, EventKind.RECIPE, picture.n):
             return
         # All at once: a generator that is stopping does not stay for long.
@@ -70,7 +70,7 @@ class JobPosts:
     async def sheet(
         self, job: Job, asked: Asked, pictures: Sequence[Picture], notes: tuple[str, ...], debt: Debt
     ) -> None:
-        """Send the sheet of all pictures, then their recipes in one file. Raises GeneratorError, too."""
+        """Send the sheet of all pictures, then their recipes in one file. Also raises GeneratorError."""
         if await self._sent_once.there(job.id, EventKind.RECIPES):
             return
         sheet = await self._generator.sheet(job.id)
@@ -85,7 +85,7 @@ class JobPosts:
         await self._post(job, sheet, files, text, debt, kinds=SHEET_KINDS, n=0)
 
     async def offer(self, job: Job) -> None:
-        """Put reactions to press on a person's first picture in a room, or on all, as the settings have it."""
+        """Put reactions to press on a person's first picture in a room, or on all, depending on the settings."""
         settings = self._settings()
         is_offered = settings.offer_reactions is Offer.ALWAYS or (
             settings.offer_reactions is Offer.FIRST and await self._store.is_first_picture(job)
@@ -108,7 +108,7 @@ class JobPosts:
             )
 
     async def _can_be_larger(self, job: Job) -> bool:
-        """Whether its model draws the job's picture larger."""
+        """Whether the model of the job's picture can draw it larger."""
         known, recipe = await self._store.capabilities(), await self._store.recipe(job.id, 0)
         if known is None or recipe is None:
             return False

@@ -1,6 +1,6 @@
-"""How a person sees what becomes of their picture: one reaction on their message, or one notice that changes.
+"""Shows a person the progress of their picture: one reaction on their message, or one notice that changes.
 
-Progress goes only where the send queue has room for it. What it shows at the end is always right, also after a restart.
+Progress is sent only if the send queue has room for it. The last sign is always right, also after a restart.
 """
 
 import asyncio
@@ -16,23 +16,23 @@ from .content import EventKind, answer_content, edit_content, reaction_content
 from .send_queue import NotSent, Priority
 from .sent_once import SentOnce
 
-# More often is no help to a person, and each time costs two of the homeserver's few events.
+# More often does not help a person, and each time costs two of the homeserver's few events.
 AGAIN_AFTER_S = 10
 
 WORKING, FAILED, CANCELLED = "🎨", "❌", "🚫 cancelled"
 
 _LAST_REACTION = {JobState.FAILED: FAILED, JobState.EXPIRED: FAILED, JobState.CANCELLED: CANCELLED}
-_LAST_WORDS = {JobState.DONE: "Drawn.", JobState.CANCELLED: "Cancelled."}
+_LAST_TEXT = {JobState.DONE: "Drawn.", JobState.CANCELLED: "Cancelled."}
 
 
 def progress_text(done: float, eta_s: float | None) -> str:
-    """``done`` is a share, 0 to 1. Clients print a count behind a reaction, so it ends in a word."""
+    """The progress as text; ``done`` is 0 to 1. Clients print a count behind a reaction, so it ends in a word."""
     percent = f"{WORKING} {done:.0%}"
     return f"{percent} drawn" if eta_s is None else f"{percent}, {duration(eta_s)} left"
 
 
 class ProgressSign:
-    """The sign on one job's message."""
+    """The progress sign on the message of one job."""
 
     def __init__(self, job: Job, sent_once: SentOnce, settings: CurrentSettings) -> None:
         self._job, self._sent_once, self._settings = job, sent_once, settings
@@ -40,12 +40,12 @@ class ProgressSign:
         self._sent_at, self._shown = time.monotonic(), WORKING
 
     def began(self) -> None:
-        """Acknowledge, without waiting for it."""
+        """Acknowledge the job, without waiting until that is sent."""
         if self._settings().progress is Progress.REACTION:
             self._start(self._begin())
 
     def moved(self, done: float, eta_s: float | None) -> None:
-        """Show how far it is, unless that was shown a moment ago."""
+        """Show how far the job is, unless the sign changed a moment ago."""
         is_sending = self._sending is not None and not self._sending.done()
         if self._settings().progress is Progress.OFF or is_sending or time.monotonic() - self._sent_at < AGAIN_AFTER_S:
             return
@@ -59,7 +59,7 @@ class ProgressSign:
         self._start(self._react(text, n) if self._settings().progress is Progress.REACTION else self._write(text, n))
 
     async def arrived(self) -> None:
-        """Return when nothing of it is on its way any more."""
+        """Return when no part of the sign is being sent any more."""
         if self._sending is not None:
             await self._sending
 
@@ -69,12 +69,12 @@ class ProgressSign:
             await asyncio.gather(self._sending, return_exceptions=True)
 
     async def ended(self, state: JobState) -> None:
-        """Show how the job ended, whichever process began to show it. Raises NotSent."""
+        """Show how the job ended, also if an earlier process began the sign. Raises NotSent."""
         job = self._job
         await self._sent_once.take_back(job.id, EventKind.REACTION)
         message = await self._sent_once.there(job.id, EventKind.PROGRESS)
         if message is not None:
-            content = edit_content(message, _LAST_WORDS.get(state, "Not drawn."))
+            content = edit_content(message, _LAST_TEXT.get(state, "Not drawn."))
             await self._sent_once.send(
                 job.id, job.message.room_id, EventKind.PROGRESS_END, content, priority=Priority.TIDY
             )
@@ -82,7 +82,7 @@ class ProgressSign:
             await self._react(last, 0, kind=EventKind.ENDED, priority=Priority.TIDY)
 
     async def _begin(self) -> None:
-        # A job that is gone on with after a restart may have its sign already.
+        # A job that continues after a restart may have its sign already.
         if await self._sent_once.there(self._job.id, EventKind.REACTION) is None:
             await self._react(WORKING, 0)
 
@@ -111,7 +111,7 @@ class ProgressSign:
 
     def _start(self, sending: Coroutine[Any, Any, None]) -> None:
         async def send() -> None:
-            # Why it was not sent stands in the send queue's log; a missing sign is no reason to stop.
+            # The send queue has logged the reason; a missing sign is no reason to stop.
             with suppress(NotSent):
                 await sending
 

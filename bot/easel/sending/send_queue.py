@@ -1,7 +1,7 @@
-"""Everything that the bot sends into rooms, in order of importance and at the pace that the homeserver allows.
+"""Sends everything into rooms, in order of importance and at the pace that the homeserver allows.
 
-Pictures go first, then recipes and answers. Progress goes only where there is room for it beside what the open jobs
-still owe, and is dropped otherwise. Nothing else is ever dropped: a homeserver that says "slower" is waited for. Knows
+Pictures go first, then recipes and answers. Progress goes only if there is room for it beside the events that
+open jobs still owe, and is dropped otherwise. Nothing else is ever dropped: the queue waits out rate limits. Knows
 neither what a picture is nor how an event reaches the homeserver.
 """
 
@@ -15,7 +15,7 @@ from itertools import count
 from logging import Logger
 from typing import Any, Protocol
 
-# The pauses while a homeserver is away double from one to the other. It is waited for as long as it takes.
+# While a homeserver is away, the pauses double up to the longest. The queue waits as long as it takes.
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 
@@ -23,14 +23,14 @@ LONGEST_PAUSE_S = 60.0
 class Priority(IntEnum):
     PICTURE = 0
     ANSWER = 1
-    # Last signs, and taking back what is no longer true: they wait for everything else, and are never dropped.
+    # Last signs, and redactions of outdated ones: they wait for all of the above, and are never dropped.
     TIDY = 2
     PROGRESS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outgoing:
-    """One event. ``txn_id`` makes sending it again harmless. ``redacts`` names what a redaction takes back."""
+    """One event. ``txn_id`` makes sending it again harmless. ``redacts`` is the event that a redaction removes."""
 
     room_id: str
     txn_id: str
@@ -57,11 +57,11 @@ class Unreachable(Exception):
 
 class Sender(Protocol):
     async def send(self, event: Outgoing) -> str:
-        """Bring one event to the homeserver and return its id. Raises NotSent, SlowDown, Unreachable."""
+        """Send one event to the homeserver and return its id. Raises NotSent, SlowDown, Unreachable."""
 
 
 class RateLimit:
-    """What the homeserver allows: ``burst`` events at once, ``per_second`` after that; 0 is without limit."""
+    """What the homeserver allows: ``burst`` events at once, ``per_second`` after that; 0 means no limit."""
 
     def __init__(self, burst: int, per_second: float, clock: Callable[[], float]) -> None:
         self._burst, self._per_second, self._clock = burst, per_second, clock
@@ -86,16 +86,16 @@ class RateLimit:
         return 0.0 if room >= 1 else (1 - room) / self._per_second
 
     def take(self) -> None:
-        """One event went."""
+        """Count an event that was sent."""
         self._room = max(0.0, self.room() - 1) if self._per_second else self._room
 
     def close(self, for_s: float) -> None:
-        """The homeserver counts otherwise than we do: nothing for so long, and then one at a time."""
+        """Allow no event for a while, then one at a time: the homeserver counts differently than we do."""
         self._closed_until = self._clock() + for_s
         self._counted_at, self._room = self._closed_until, 1.0
 
     def pause_s(self) -> float:
-        """How long to wait when the homeserver does not say: one event's time."""
+        """How long to wait if the homeserver gives no time: the time that one event takes."""
         return 1 / self._per_second if self._per_second else 5.0
 
 
@@ -119,7 +119,7 @@ class _Waiting:
 
 
 class SendQueue:
-    """One worker, ``run``, sends what ``send`` was given."""
+    """Sends events by priority: ``send`` puts them into the queue, and one worker, ``run``, sends them."""
 
     def __init__(
         self,
@@ -140,7 +140,7 @@ class SendQueue:
 
     @contextmanager
     def owing(self, events: int) -> Iterator[Debt]:
-        """While a job is open, progress leaves room for the events that it will need."""
+        """Reserve room for the events of an open job, which progress leaves free."""
         debt = Debt(events)
         self._debts.add(debt)
         try:
@@ -149,7 +149,7 @@ class SendQueue:
             self._debts.discard(debt)
 
     async def send(self, event: Outgoing, priority: Priority = Priority.ANSWER) -> str | None:
-        """The id of the event once it is sent; None when it was progress and dropped. Raises NotSent."""
+        """Send an event; return its id, or None if it was progress and dropped. Raises NotSent."""
         waiting = _Waiting(priority, next(self._numbers), event, asyncio.get_running_loop().create_future())
         self._put(waiting)
         return await waiting.sent
@@ -178,7 +178,7 @@ class SendQueue:
         try:
             event_id = await self._sender.send(waiting.event)
         except SlowDown as error:
-            # A homeserver that asks for no pause at all would be asked without end.
+            # Without a least pause, a homeserver that asks for 0 s would be asked without end.
             pause_s = self.rate_limit.pause_s() if error.wait_s is None else max(error.wait_s, self._first_pause_s)
             self._log.info(f"The homeserver wants {pause_s:.1f} s of quiet before {waiting.event.txn_id}")
             self.rate_limit.close(pause_s)
@@ -201,7 +201,7 @@ class SendQueue:
                 waiting.sent.set_result(event_id)
 
     def _later(self, waiting: _Waiting, pause_s: float) -> None:
-        """The same event with the same transaction id after a pause, which holds up no other event."""
+        """Send an event again, with its transaction id, after a pause that holds up no other event."""
         timer = asyncio.get_running_loop().call_later(pause_s, self._put, waiting)
         waiting.sent.add_done_callback(lambda sent: timer.cancel())
 

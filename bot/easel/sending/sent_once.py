@@ -1,7 +1,7 @@
 """Sends each event of a job once, whatever stops in between.
 
-What is about to be sent is noted first, and what was sent is noted after. Where only the first note is found, the
-process ended between the two, and the room is asked whether the event is there.
+An event is noted before it is sent, and again after. If only the first note exists, the process ended between the two,
+and the room's history shows whether the event is there.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -20,7 +20,7 @@ class FindOwn(Protocol):
 
 
 class SentOnce:
-    """Sends and redacts the events of jobs. Only one task at a time may send those of one job."""
+    """Sends and redacts the events of jobs. Only one task at a time may send the events of one job."""
 
     def __init__(self, send_queue: SendQueue, store: Store, find_own: FindOwn) -> None:
         self._send_queue, self._store, self._find_own = send_queue, store, find_own
@@ -37,7 +37,7 @@ class SentOnce:
         priority: Priority = Priority.ANSWER,
         more: Mapping[str, int | str] = MappingProxyType({}),
     ) -> str | None:
-        """Send an event unless it is in the room; its id, or None if it was progress and dropped.
+        """Send an event unless it is in the room; return its id, or None if it was progress and dropped.
 
         ``content`` may be a function, for content that takes work to make. ``more`` is added to the event's mark.
         Raises NotSent.
@@ -85,10 +85,10 @@ class SentOnce:
                 await self._store.was_not_posted(note.txn_id)
 
     async def _found(self, note: Posted | None) -> str | None:
-        """The id of the event that the note is about, if it is in the room."""
+        """The id of the event that the note is about, or None if it is not in the room."""
         if note is None or note.event_id is not None:
             return note.event_id if note else None
-        event_id = await self._find_own(note.room_id, mark(note.job, EventKind(note.kind), n=note.n))
+        event_id = await self._find_own(note.room_id, mark(note.job, note.kind, n=note.n))
         if event_id is not None:
             await self._store.was_posted(note.txn_id, event_id)
         return event_id

@@ -1,4 +1,4 @@
-"""Typing, which shows in a room that something is being worked on, and which no rate limit counts."""
+"""Typing notices, which show in a room that the bot is working. No rate limit counts them."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -11,10 +11,10 @@ TYPING_AGAIN_S = 20
 
 
 class TypingNotices:
-    """Typing is shown in a room while any of its jobs is open.
+    """Shows typing in a room while any of its jobs is open.
 
-    Element takes any event of someone as the end of their typing, and a homeserver passes on only changes: after each
-    event of ours typing ends and begins anew.
+    Element takes any event of a person as the end of their typing, and a homeserver passes on only changes: so after
+    each event of ours, typing ends and starts again.
     """
 
     def __init__(self, set_typing: Callable[[str, int], Awaitable[None]]) -> None:
@@ -24,7 +24,7 @@ class TypingNotices:
         self._interrupted: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     def interrupted(self, room_id: str) -> None:
-        """An event of ours is in the room."""
+        """Start typing again, since an event of ours ended it."""
         if room_id in self._keepers:
             self._interrupted[room_id].set()
 
@@ -44,7 +44,7 @@ class TypingNotices:
                 keeper.cancel()
                 # Not suppressed: a task that is cancelled here must not go on.
                 await asyncio.gather(keeper, return_exceptions=True)
-                # Meanwhile the room's next job may have begun.
+                # Meanwhile the room's next job may have started.
                 if room_id not in self._jobs:
                     await self._set_typing(room_id, 0)
 
