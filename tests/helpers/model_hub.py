@@ -13,7 +13,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 @contextmanager
 def model_hub(repositories: Mapping[str, Path], *, breaks_off: bool = False) -> Iterator[str]:
-    """Serve each folder as its repository's ``main`` revision, half of each file if it ``breaks_off``. Yield the URL."""
+    """Serve each folder as its repository's ``main`` revision, and half of each file if the hub ``breaks_off``."""
 
     class Hub(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
