@@ -61,7 +61,7 @@ def lines() -> Iterator[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize(("document", "heading", "text"), [*lines()])
-def test_the_documents_have_what_the_code_has(document: str, heading: str, text: str) -> None:
+def test_the_documents_match_the_code(document: str, heading: str, text: str) -> None:
     assert text in re.sub(r"\n +", " ", section(document, heading))
 
 

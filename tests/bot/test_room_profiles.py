@@ -39,8 +39,8 @@ def refusal(words: str, known: Capabilities, **keys) -> str | None:
     recipe = {"slots": asdict(request.slots), "theme": request.theme, "model": request.model}
     if request.size:
         recipe |= {"width": request.size[0], "height": request.size[1]}
-    given = {key: value for key, value in recipe.items() if value is not None}
-    return profile(**keys).refusal({"recipes": [{**given, "seed": seed} for seed in range(request.count or 1)]}, known)
+    fields = {key: value for key, value in recipe.items() if value is not None}
+    return profile(**keys).refusal({"recipes": [{**fields, "seed": seed} for seed in range(request.count or 1)]}, known)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ async def works(generator, job: str = "next") -> None:
         (bad_engines.Greedy, "out_of_memory", "smaller size"),
     ],
 )
-async def test_an_error_is_a_sentence_and_the_worker_lives_on(start_generator, engine, code, words, capfd):
+async def test_an_error_ends_in_a_sentence_and_the_worker_lives_on(start_generator, engine, code, words, capfd):
     generator = await start_generator(engine)
     error = await fails(generator)
     assert error["code"] == code

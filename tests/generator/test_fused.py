@@ -168,7 +168,7 @@ def test_a_vae_decodes_and_encodes_the_same_with_the_kernels():
 
 
 @torch.inference_mode()
-def test_a_layer_that_extends_torchs_own_is_called_as_it_is():
+def test_a_layer_wrapped_around_torchs_own_is_still_called():
     """The kernels must not skip a LoRA beside a convolution."""
     torch.manual_seed(0)
     unet = UNet2DConditionModel(**BLOCKS, **UNETS["sdxl"]).eval().requires_grad_(False)

@@ -36,9 +36,9 @@ async def test_no_request_breaks_the_contract(start_generator, tmp_path):
         sys.executable,
         *("-m", "schemathesis.cli", "run", f"http://127.0.0.1:{listener.getsockname()[1]}/openapi.json"),
         *("--header", "Authorization: Bearer secret", "--seed", "1", "--max-examples", str(EXAMPLES_PER_OPERATION)),
-        # Not the pause: later streams would wait for ever, and the call takes no input.
         # Not every well-formed request can be drawn: no schema expresses that an empty prompt is refused.
         *("--exclude-checks", "positive_data_acceptance"),
+        # After a pause, later streams would wait for ever. The call itself takes no input.
         *("--exclude-path", "/v1/pause", "--no-shrink", "--generation-database", "none"),
         cwd=tmp_path,
         stdout=asyncio.subprocess.PIPE,

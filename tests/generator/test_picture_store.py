@@ -171,7 +171,7 @@ def test_unfinished_files_are_deleted_too(store):
     assert len(files(store)) == 2
 
 
-def test_a_failed_write_leaves_nothing(tmp_path):
+def test_a_failed_write_leaves_no_file(tmp_path):
     in_the_way = tmp_path / "picture.png"
     in_the_way.mkdir()
     with pytest.raises(IsADirectoryError):

@@ -76,7 +76,7 @@ def test_an_edited_prompt_is_the_subject():
         ("prompt: x\nfacts: {plan: {steps: 0b_}}", "prompt", "x"),
     ],
 )
-def test_scalars_stay_what_they_were(text, field, value):
+def test_scalars_are_read_as_their_fields_type(text, field, value):
     read = recipe_file.read(text)
     assert (read.slots.joined() if field == "prompt" else getattr(read, field)) == value
 

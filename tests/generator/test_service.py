@@ -139,7 +139,7 @@ async def test_after_a_restart_only_missing_pictures_are_drawn(start_generator, 
     assert first.stat().st_mtime_ns == written
 
 
-async def test_after_a_restart_another_recipe_is_drawn_anew(start_generator, tmp_path):
+async def test_after_a_restart_a_changed_recipe_is_drawn_again(start_generator, tmp_path):
     before = await start_generator()
     await before.submit("job-1", "otter")
     await before.end("job-1")
