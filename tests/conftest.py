@@ -1,4 +1,4 @@
-"""What both sides' tests need: the stand-in model, built once, and the real generator around a small engine."""
+"""Fixtures for the tests of both sides: the stand-in model, built once, and the real generator with a small engine."""
 
 import os
 from pathlib import Path
@@ -6,23 +6,23 @@ from typing import Any
 
 import pytest
 
-# One thread for torch in each process, and before it is imported: those of several processes would wait for each other
-# at every step, many times longer than the step takes.
+# One thread for torch in each process, set before the import: threads of several processes wait for each other at
+# every step, many times longer than the step takes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-# Kernels run without a card. Said before Triton is imported, which other libraries do where it is there.
+# Kernels run without a card. Set before the import of Triton, which other libraries import if it is installed.
 os.environ.setdefault("TRITON_INTERPRET", "1")
 
 from tests.helpers.running_generator import generator, slow_generator, start_generator
 
 __all__ = ["generator", "slow_generator", "start_generator"]
 
-# Long tests start first, so that all processes end at about the same time.
+# Folders with long tests start first, so that all processes end at about the same time.
 FOLDERS = ("end_to_end", "pocket", "generator", "contract", "torture", "bot")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Group tests for ``--dist loadgroup``: by file, and all that share the one household that takes long to start."""
+    """Group tests for ``--dist loadgroup`` by file, and in one group all that share the slow-starting household."""
     for item in items:
         group = "home" if "home" in item.fixturenames else item.location[0]
         item.add_marker(pytest.mark.xdist_group(group))
@@ -36,7 +36,7 @@ def place(item: pytest.Item) -> int:
 
 @pytest.fixture(scope="session")
 def stand_in_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    # Here, so that tests of the bot alone do not wait for torch.
+    # Imported here, so that tests of the bot alone do not wait for torch.
     from tests.helpers.stand_in_weights import save_stand_in
 
     folder = tmp_path_factory.mktemp("stand-in")
@@ -46,7 +46,7 @@ def stand_in_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def miniature_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Each large model in miniature, with a LoRA for drafts beside its weights."""
+    """Folders with each large model in miniature and a LoRA for drafts."""
     from tests.helpers.miniatures import NAMES, save_lora, save_miniature
 
     folders = {name: tmp_path_factory.mktemp("models") / name for name in NAMES}
@@ -58,7 +58,7 @@ def miniature_folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pat
 
 @pytest.fixture(scope="session")
 def miniatures(miniature_folders: dict[str, Path]) -> dict[str, Any]:
-    """Settings that put a miniature in the place of each large model's weights."""
+    """Settings that replace each large model's weights with its miniature."""
     from tests.helpers.miniatures import miniature_settings
 
     return {name: miniature_settings(name, folder) for name, folder in miniature_folders.items()}
@@ -66,7 +66,7 @@ def miniatures(miniature_folders: dict[str, Path]) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def v_prediction_folder(stand_in_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The stand-in with a VAE of 4 x 4 pixels a latent, trained (it seems) by v-prediction on two words."""
+    """The stand-in with a VAE of 4 x 4 pixels per latent, configured for v-prediction and a vocabulary of two words."""
     import torch
     from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionXLPipeline
 

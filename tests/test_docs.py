@@ -1,4 +1,4 @@
-"""The documents and the code say the same."""
+"""The documents match the code."""
 
 import re
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ MODULES = {
 
 
 def section(document: str, heading: str) -> str:
-    """The text below ``heading``, up to the next heading of its level or above."""
+    """Return the text below ``heading``, up to the next heading of its level or above."""
     level, _, _ = heading.partition(" ")
     found = re.search(rf"^{re.escape(heading)}\n(.*?)(?=^#{{1,{len(level)}}} |\Z)", DOCUMENTS[document], re.M | re.S)
     assert found, f"{document} has no {heading}"
@@ -38,12 +38,12 @@ def section(document: str, heading: str) -> str:
 
 
 def keys(document: str, heading: str) -> set[str]:
-    """The first column of the section's tables, as far as it has code."""
+    """Return the code spans in the first column of the section's tables."""
     return set(re.findall(r"^\| `([^`]+)` \|", section(document, heading), re.M))
 
 
 def lines() -> Iterator[tuple[str, str, str]]:
-    """The document, the heading, and the text that stands there."""
+    """Yield document, heading, and a text that must stand below it."""
     for flag in FLAGS:
         synonyms = ", ".join(f"`--{synonym}`" for synonym in flag.synonyms)
         yield "docs/using.md", "## Flags", f"| `{flag.usage}` | {flag.help} | {synonyms} |"
@@ -61,7 +61,7 @@ def lines() -> Iterator[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize(("document", "heading", "text"), [*lines()])
-def test_the_documents_have_what_the_code_has(document: str, heading: str, text: str) -> None:
+def test_the_documents_match_the_code(document: str, heading: str, text: str) -> None:
     assert text in re.sub(r"\n +", " ", section(document, heading))
 
 
@@ -73,7 +73,7 @@ def test_the_documents_have_what_the_code_has(document: str, heading: str, text:
         ("## The generator", GeneratorSettings.model_fields),
     ],
 )
-def test_every_setting_has_its_line(heading: str, settings: dict[str, object]) -> None:
+def test_every_setting_is_documented(heading: str, settings: dict[str, object]) -> None:
     assert keys("docs/settings.md", heading) == settings.keys()
 
 
@@ -96,7 +96,7 @@ def test_the_version_is_the_same_everywhere() -> None:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_every_link_leads_somewhere(document: str) -> None:
+def test_every_link_has_a_target(document: str) -> None:
     for target in re.findall(r"\]\((?!https?://)([^)]+)\)", DOCUMENTS[document]):
         file, _, anchor = target.partition("#")
         path = (ROOT / document).parent / file if file else ROOT / document
@@ -105,13 +105,13 @@ def test_every_link_leads_somewhere(document: str) -> None:
 
 
 def anchors(path: Path) -> set[str]:
-    """What a link may name: each heading, the way that GitHub spells it."""
+    """Return the anchor of each heading, as GitHub derives it."""
     headings = re.findall(r"^#+ (.+)$", path.read_text(encoding="utf-8"), re.M)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def test_the_map_names_every_module_and_no_other() -> None:
-    # A bullet is a folder in bold, then its modules; what is spelled otherwise than a module is prose.
+    # A bullet is a folder in bold, then its modules. Everything that is not a module name is prose.
     bullets = re.findall(
         r"^- \*\*`([\w/]+)/`\*\*(.*?)(?=^- \*\*|^#|\Z)", section("docs/architecture.md", "## Map"), re.M | re.S
     )

@@ -1,4 +1,4 @@
-"""What ships: the plugin's tracked files and nothing else, in an archive that gets on with others; a generator."""
+"""The packages that ship: the plugin's archive with its tracked files only, the locks, and the generator's wheel."""
 
 import re
 import shutil
@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 from deploy.plugin import ROOT, build_plugin, read_meta
 
-# maubot's own loader, in a process of its own: it loads the archives in the order given, then looks at both.
+# maubot's own loader in a separate process: it loads the archives in the given order, then looks at both.
 LOAD = """
 import asyncio, sys
 from maubot.loader.zip import ZippedPluginLoader
@@ -38,7 +38,7 @@ def git(*arguments: str, cwd: Path = ROOT) -> str:
 
 
 def make_plugin(checkout: Path) -> None:
-    """Build the plugin as on a machine with git and Python, where no package can be imported."""
+    """Build the plugin as on a machine that has only git and Python's standard library."""
     build = ["make", "--silent", "plugin", f"PYTHON={sys.executable} -I -S"]
     subprocess.run(build, cwd=checkout, check=True, capture_output=True)
 
@@ -70,28 +70,28 @@ def test_the_plugin_is_what_maubot_would_build(tmp_path: Path) -> None:
     make_plugin(clone)
     (ours,) = (clone / "dist").iterdir()
     expected, built = contents(theirs), contents(ours)
-    # mbc writes maubot.yaml again, with the defaults of what is not there.
+    # mbc writes maubot.yaml again with defaults for missing keys.
     defaults = {"dependencies": [], "soft_dependencies": []}
     assert yaml.safe_load(expected.pop("maubot.yaml")) == yaml.safe_load(built.pop("maubot.yaml")) | defaults
     assert built == expected
 
 
-def test_the_plugin_s_description_is_read_as_yaml_reads_it() -> None:
+def test_the_plugins_description_is_read_like_yaml() -> None:
     text = (ROOT / "maubot.yaml").read_text()
     words, lists = read_meta(text)
-    assert words | lists == yaml.load(text, yaml.BaseLoader)  # noqa: S506 - it makes texts of all scalars
+    assert words | lists == yaml.load(text, yaml.BaseLoader)  # noqa: S506 - it reads all scalars as texts
 
 
 @pytest.mark.parametrize(
     "line", ["version: 0.1.0 # soon", "modules: [bot]", "- bot", "license: 'MIT'", "id : easel", "?"]
 )
-def test_a_description_with_more_of_yaml_is_refused(line: str) -> None:
+def test_a_description_with_other_yaml_syntax_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match="only `name: word` and lists of words"):
         read_meta(f"id: household.easel\n{line}\n")
 
 
 def locked(role: str) -> set[str]:
-    """The packages of a role's lock, which may have nothing but versions, markers and hashes."""
+    """Return the packages of a role's lock, which may contain only versions, markers and hashes."""
     lines = (ROOT / f"requirements/{role}.txt").read_text().splitlines()
     lines = [line.removesuffix(" \\") for line in lines if line and not line.lstrip().startswith("#")]
     packages = {line for line in lines if re.fullmatch(r"[a-z0-9-]+==[\w.]+( ; [^@/]+)?", line)}
@@ -101,7 +101,7 @@ def locked(role: str) -> set[str]:
     return packages
 
 
-def test_each_role_s_lock_has_what_it_asks_for() -> None:
+def test_each_roles_lock_satisfies_its_requirements() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     asked, packages = [], set()
     for role in ("generator", "household", "dev"):
@@ -127,7 +127,7 @@ def test_an_installed_generator_has_its_cards_its_model_and_its_font(tmp_path: P
 
 
 @pytest.mark.parametrize("first", ["ours", "theirs"])
-def test_it_loads_beside_another_package_called_bot(tmp_path: Path, first: str) -> None:
+def test_it_loads_beside_another_package_named_bot(tmp_path: Path, first: str) -> None:
     neighbour = shutil.make_archive(str(tmp_path / "neighbour"), "zip", ROOT / "tests/neighbour")
     archives = [build_plugin(tmp_path), neighbour]
     paths = [str(path) for path in (archives if first == "ours" else reversed(archives))]

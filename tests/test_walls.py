@@ -1,4 +1,4 @@
-"""Bot and generator share no code, and each works where the other's libraries are not installed."""
+"""Bot and generator share no code, and each works without the other's libraries."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ import pytest
 
 from deploy.plugin import ROOT
 
-# Imports every module of a package in a Python that finds none of the blocked ones, like a machine without them.
+# Imports every module of a package in a Python that cannot find the blocked packages, like a machine without them.
 IMPORT_ALL = """
 import importlib, importlib.abc, pkgutil, sys
 names, blocked = (set(argument.split(",")) for argument in sys.argv[1:])

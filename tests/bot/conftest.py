@@ -1,6 +1,6 @@
-"""The plugin between two real servers of ours, and a person who types.
+"""The real plugin between a fake homeserver and a fake generator, and a person who types.
 
-Nothing of the bot is replaced: it speaks HTTP to both.
+No part of the bot is replaced: it speaks HTTP to both servers.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ def refusal() -> Callable[..., Answer]:
 
 
 class Serve:
-    """Runs an app of ours on a socket path or a free TCP port, until the test ends."""
+    """Runs an app on a socket path or a free TCP port until the test ends."""
 
     def __init__(self) -> None:
         self._runners: list[web.AppRunner] = []
@@ -47,7 +47,7 @@ class Serve:
 
     async def stop_unix(self, path: Path) -> None:
         await self._sites.pop(path).stop()
-        # Python 3.13 removes the file itself.
+        # Python 3.13 removes the file by itself.
         await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def tcp(self, app: web.Application, **options: Any) -> int:
@@ -89,7 +89,7 @@ def socket(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def maubot_test_bot(maubot_test_bot: Any, homeserver: Homeserver, serve: Serve) -> AsyncIterator[Any]:
-    """maubot's own, but what it sends really goes over HTTP."""
+    """maubot's test bot, which sends over HTTP to the fake homeserver."""
     client = maubot_test_bot.client
     del client.send_message_event
     client.api.base_url = client.api.base_url.with_host("127.0.0.1").with_port(await serve.tcp(homeserver.app()))
@@ -115,7 +115,7 @@ def maubot_plugin_config_dict(socket: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def maubot_plugin_config(maubot_plugin_config_dict: Any, maubot_plugin_config_overrides: Any) -> Config:
-    """As maubot's server makes it: every update starts from a fresh copy of the base."""
+    """The config as maubot's server makes it: every update starts from a fresh copy of the base."""
     base = RecursiveDict(YAML().load(BASE_CONFIG))
     maubot_plugin_config_dict |= maubot_plugin_config_overrides
     return Config(load=lambda: maubot_plugin_config_dict, load_base=base.clone, save=lambda config: None)
@@ -123,7 +123,7 @@ def maubot_plugin_config(maubot_plugin_config_dict: Any, maubot_plugin_config_ov
 
 @pytest.fixture
 async def plugin(maubot_plugin: EaselBot, caplog: pytest.LogCaptureFixture) -> AsyncIterator[EaselBot]:
-    # maubot's fixture gives the plugin a logger without a parent.
+    # The logger of maubot's fixture has no parent, so caplog does not see it.
     maubot_plugin.log.addHandler(caplog.handler)
     yield maubot_plugin
     await maubot_plugin.internal_stop()
@@ -134,7 +134,7 @@ class Room:
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self._said = 0
+        self._sent = 0
 
     async def say(
         self, body: str, *, room_id: str = ROOM, sender: str = PERSON, event_id: str | None = None, **more: Any
@@ -153,9 +153,9 @@ class Room:
         age_s: float = 0,
         **more: Any,
     ) -> str:
-        """An event, as the sync would bring it; returns its id."""
-        self._said += 1
-        event_id = event_id or f"$said-{self._said}"
+        """Dispatch an event as the sync does, and return its id."""
+        self._sent += 1
+        event_id = event_id or f"$said-{self._sent}"
         raw = {
             "type": type,
             "room_id": room_id,
@@ -179,6 +179,6 @@ async def room(plugin: EaselBot, maubot_test_bot: Any) -> Room:
 
 @pytest.fixture
 async def drawing_room(room: Room, generator: Generator, serve: Serve, socket: Path) -> Room:
-    """A room with a generator behind it."""
+    """A room whose bot has a running generator."""
     await serve.unix(generator.app(), socket)
     return room

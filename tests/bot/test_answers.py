@@ -1,4 +1,4 @@
-"""What the bot says, and what it does not read, through the front door."""
+"""The bot's answers to commands, and the messages that it ignores."""
 
 import asyncio
 import time
@@ -32,7 +32,7 @@ EDIT = {"m.relates_to": {"rel_type": "m.replace", "event_id": "$x"}, "m.new_cont
         ("> <@bob:example.com> hello\n\n!draw", "!draw otter"),
     ],
 )
-async def test_answers(room, homeserver, typed, part):
+async def test_a_command_is_answered(room, homeserver, typed, part):
     reply = {"m.relates_to": {"m.in_reply_to": {"event_id": "$other"}}} if typed.startswith(">") else {}
     event_id = await room.say(typed, **reply)
     (answer,) = await homeserver.answers()
@@ -50,7 +50,7 @@ async def test_every_command_that_help_names_is_known(room, homeserver, command)
     assert "I do not know" not in await homeserver.answer()
 
 
-async def test_help_on_flags_has_them_all(room, homeserver):
+async def test_help_on_flags_lists_all_flags(room, homeserver):
     await room.say("!easel help flags")
     answer = await homeserver.answer()
     assert [line.split(": ")[0] for line in answer.splitlines()] == [flag.usage for flag in FLAGS]
@@ -72,16 +72,16 @@ async def test_help_on_flags_has_them_all(room, homeserver):
         {},
     ],
 )
-async def test_what_is_not_a_command_is_left_alone(room, homeserver, content):
+async def test_messages_that_are_no_commands_are_ignored(room, homeserver, content):
     await room.put(content)
-    # What comes next is answered, so what came before was not.
+    # The next command gets the first answer, so the message before got no answer.
     await room.say("!draw")
     (answer,) = await homeserver.answers()
     assert answer.content["m.relates_to"]["m.in_reply_to"]["event_id"] == "$said-2"
     assert len(homeserver.events) == 1
 
 
-async def test_its_own_words_and_old_ones_are_left_alone(room, homeserver, maubot_test_bot):
+async def test_the_bots_own_messages_and_old_ones_are_ignored(room, homeserver, maubot_test_bot):
     await room.say("!draw", sender=maubot_test_bot.client.mxid)
     await room.put({"msgtype": "m.text", "body": "!draw"}, age_s=7200)
     await room.say("!draw")
@@ -89,7 +89,7 @@ async def test_its_own_words_and_old_ones_are_left_alone(room, homeserver, maubo
     assert answer.content["m.relates_to"]["m.in_reply_to"]["event_id"] == "$said-3"
 
 
-async def test_hello_on_joining(room, homeserver, maubot_test_bot):
+async def test_the_bot_greets_a_room_that_it_joins(room, homeserver, maubot_test_bot):
     me = maubot_test_bot.client.mxid
     join = {"type": "m.room.member", "content": {"membership": "join"}}
     await room.put(join["content"], type="m.room.member", state_key="@other:example.com")
@@ -120,7 +120,7 @@ async def test_a_command_in_plain_text_is_ignored_in_an_encrypted_room(room, hom
     assert "not encrypted, in the encrypted room" in caplog.text
 
 
-async def test_a_room_of_which_nothing_is_known_loses_no_command(room, homeserver):
+async def test_a_command_is_not_lost_when_the_rooms_encryption_is_unknown(room, homeserver):
     homeserver.encryption_sins.append(web.Response(status=502, text="Bad gateway"))
     await room.say("!draw")
     await homeserver.answers()
@@ -139,7 +139,7 @@ async def test_a_room_that_refuses_the_bot_is_logged(room, homeserver, caplog):
     assert "No hello in !kitchen:example.com: the homeserver answered 403" in caplog.text
 
 
-async def test_a_room_that_the_homeserver_is_silent_about_holds_up_no_other(room, homeserver, plugin):
+async def test_a_room_that_the_homeserver_does_not_answer_for_delays_no_other(room, homeserver, plugin):
     homeserver.in_silence.add("!silent:example.com")
     waiting = asyncio.create_task(room.say("!draw", room_id="!silent:example.com"))
     await asyncio.sleep(0)
@@ -153,7 +153,7 @@ async def test_a_room_that_the_homeserver_is_silent_about_holds_up_no_other(room
 
 async def test_nothing_is_sent_in_plain_text_to_an_encrypted_room(room, homeserver, plugin, caplog):
     homeserver.encrypted_rooms.add(ENCRYPTED)
-    # As it came encrypted, the command is obeyed; but this client cannot encrypt.
+    # The bot accepts this command because it came encrypted, but this client cannot encrypt.
     encrypted = {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x", "session_id": "s"}
     event_id = await room.put(encrypted, type="m.room.encrypted", room_id=ENCRYPTED)
     await room.say("!draw", room_id=ENCRYPTED, event_id=event_id)
@@ -163,7 +163,7 @@ async def test_nothing_is_sent_in_plain_text_to_an_encrypted_room(room, homeserv
     assert "this client has no encryption" in caplog.text
 
 
-async def test_status(drawing_room, homeserver):
+async def test_status_shows_the_generator_and_its_models(drawing_room, homeserver):
     await drawing_room.say("!easel status")
     assert await homeserver.answer() == (
         "The generator is ready on a card at 2 steps a second. Loaded: ssd-1b. Memory: 3.0 GiB of 8.0 GiB. "
@@ -174,7 +174,7 @@ async def test_status(drawing_room, homeserver):
     )
 
 
-async def test_status_knows_the_last_models_when_the_generator_is_off(drawing_room, homeserver, serve, socket):
+async def test_status_shows_the_last_models_while_the_generator_is_off(drawing_room, homeserver, serve, socket):
     await drawing_room.say("!easel status")
     await homeserver.answers()
     await serve.stop_unix(socket)
@@ -188,19 +188,19 @@ async def test_status_knows_the_last_models_when_the_generator_is_off(drawing_ro
     )
 
 
-async def test_status_without_any_generator_ever(room, homeserver):
+async def test_status_works_before_the_first_generator(room, homeserver):
     await room.say("!easel status")
     assert (await homeserver.answer()).endswith("I am version 0.1.0.")
 
 
-async def test_capabilities_kept_by_another_version_are_no_error(room, homeserver, plugin):
+async def test_capabilities_stored_by_another_version_are_no_error(room, homeserver, plugin):
     await plugin.database.execute("INSERT INTO capabilities (id, answer) VALUES (1, '{\"models\": 5}')")
     await room.say("!easel status")
     assert (await homeserver.answer()).endswith("I am version 0.1.0.")
 
 
-async def test_an_unexpected_error_is_said_and_logged(drawing_room, homeserver, plugin, caplog):
-    # The bot's own database is gone: nobody foresaw that.
+async def test_an_unexpected_error_is_answered_and_logged(drawing_room, homeserver, plugin, caplog):
+    # The code does not expect its own table to be missing.
     await plugin.database.execute("DROP TABLE capabilities")
     await drawing_room.say("!draw otter")
     answer = await homeserver.answer()
@@ -209,7 +209,7 @@ async def test_an_unexpected_error_is_said_and_logged(drawing_room, homeserver, 
     assert (await homeserver.marked("ended")).content["m.relates_to"]["key"] == "❌"
 
 
-async def test_a_picture_that_is_too_large_for_the_homeserver_is_said(drawing_room, homeserver, caplog):
+async def test_a_picture_too_large_for_the_homeserver_is_reported(drawing_room, homeserver, caplog):
     homeserver.upload_sins.append(
         web.json_response({"errcode": "M_TOO_LARGE", "error": "Upload request body is too large"}, status=413)
     )
@@ -219,7 +219,7 @@ async def test_a_picture_that_is_too_large_for_the_homeserver_is_said(drawing_ro
 
 
 @pytest.mark.parametrize("path", ["submit", "capabilities", None])
-async def test_the_log_has_no_words_of_a_prompt(drawing_room, homeserver, generator, refusal, caplog, path):
+async def test_the_log_contains_no_prompt(drawing_room, homeserver, generator, refusal, caplog, path):
     caplog.set_level("INFO")
     if path:
         generator.sins[path] = refusal(422, "“xylophone” is no word for a picture.")

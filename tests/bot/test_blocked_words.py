@@ -1,4 +1,4 @@
-"""A blocked word is found however it is written, and in no other word."""
+"""Blocked words are found in any spelling, and never inside other words."""
 
 import string
 import time
@@ -17,9 +17,9 @@ GUN = [
     *("ｇｕｎ", "𝐠𝐮𝐧", "𝔤𝔲𝔫", "ⓖⓤⓝ", "ᵍᵘⁿ", "GＵn"),
     # Zero-width space, joiners, soft hyphen, byte-order mark, variation selector, tag, Hangul filler.
     *("g\u200bun", "gu\u200dn", "g\u200cu\u200cn", "g\u00adun", "\ufeffgun", "gun\ufe0f", "g\U000e0067un", "g\u3164un"),
-    # Marks that make letters of their own, marks that do not, a stroke through, a ring around.
+    # Combining marks that form another letter, marks that do not, a stroke through, a ring around.
     *("gu\u0301n", "gu\u0308n", "g\u0332u\u0332n\u0332", "g\u0338un", "gu\u20dd\u034fn", "g" + "\u0301" * 40 + "un"),
-    # Models read these as two words.
+    # Models read each of these as two words.
     *("otter\u200dgun", "otter\u200bgun", "otter\u0332gun", "gun\u200botter"),
 ]
 NO_GUN = [
@@ -29,7 +29,7 @@ NO_GUN = [
 
 
 @pytest.mark.parametrize("text", GUN)
-def test_a_word_is_found_however_it_is_written(text):
+def test_a_word_is_found_in_any_spelling(text):
     assert find_word(text, ["sword", "gun"]) == "gun"
 
 
@@ -69,7 +69,7 @@ def test_a_word_is_not_found_in_other_words(text):
         ("can't", "can’t", True),
     ],
 )
-def test_what_is_a_word(word, text, found):
+def test_a_word_ends_at_its_boundaries(word, text, found):
     assert find_word(text, [word]) == (word if found else None)
 
 
@@ -82,7 +82,7 @@ AROUND = st.text(max_size=9).filter(
 
 @settings(deadline=None)
 @given(st.data(), st.text(string.ascii_lowercase, min_size=1, max_size=9), AROUND, AROUND)
-def test_no_disguise_of_a_word_hides_it(data, word, before, behind):
+def test_no_disguise_hides_a_word(data, word, before, behind):
     disguised = "".join(data.draw(SHAPES)(letter) + data.draw(HIDDEN) for letter in word)
     assert find_word(before + disguised + behind, [word]) == word
 
@@ -92,19 +92,19 @@ LETTERS = st.text(string.ascii_letters + string.digits + "äöüßéñжλ猫", 
 
 @settings(deadline=None)
 @given(LETTERS, st.text(string.ascii_lowercase, min_size=1, max_size=9))
-def test_no_word_is_found_within_a_longer_one(more, word):
+def test_no_word_is_found_inside_a_longer_word(more, word):
     assert find_word(f"{more}{word}", [word]) is None
     assert find_word(f"{word}{more}", [word]) is None
 
 
 @settings(deadline=None)
 @given(st.text(), st.lists(st.text(min_size=1)))
-def test_any_text_and_any_words_are_compared(text, words):
+def test_any_text_can_be_searched_for_any_words(text, words):
     assert find_word(text, words) in (None, *words)
 
 
-def test_the_longest_text_is_compared_soon():
-    # NFKC makes 18 characters of one.
+def test_the_longest_text_is_searched_in_time():
+    # NFKC turns this one character into 18.
     text = "\ufdfa" * 16_000
     started = time.process_time()
     assert find_word(text, [f"word {n}" for n in range(100)]) is None

@@ -1,4 +1,4 @@
-"""The bot's database, on both engines that maubot may give it: the same questions have the same answers."""
+"""The bot's database gives the same answers on SQLite and PostgreSQL, the engines that maubot supports."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -61,7 +61,7 @@ def job(name: str, received_ms: int = 1, **more) -> Job:
     return Job(id=name, message=message, asked=asked, seed=2**62, received_ms=received_ms, **more)
 
 
-async def test_a_job_comes_back_as_it_went_in(store):
+async def test_a_job_is_read_back_as_stored(store):
     asked = job("a", replaces="b", photo="$photo")
     await store.add_job(asked)
     assert await store.job("a") == asked
@@ -71,7 +71,7 @@ async def test_a_job_comes_back_as_it_went_in(store):
     assert await store.job("a") == replace(asked, body=body)
 
 
-async def test_a_request_that_cannot_be_read_is_nothing(store, database):
+async def test_an_unreadable_request_is_empty(store, database):
     await store.add_job(job("a"))
     await store.add_job(replace(job("refused"), asked=NOTHING))
     await database.execute("UPDATE job SET request = '{}' WHERE id = 'a'")
@@ -87,7 +87,7 @@ async def test_a_job_ends_once(store):
     assert (ended.state, ended.last_word) == (JobState.CANCELLED, "gone")
 
 
-async def test_open_and_unclosed_jobs_come_in_their_order(store):
+async def test_open_and_unclosed_jobs_keep_their_order(store):
     for name, received_ms in (("c", 3), ("a", 1), ("b", 2)):
         await store.add_job(job(name, received_ms))
     assert [one.id for one in await store.open_jobs()] == ["a", "b", "c"]
@@ -98,7 +98,7 @@ async def test_open_and_unclosed_jobs_come_in_their_order(store):
     assert [one.id for one in await store.unclosed_jobs()] == ["a", "c"]
 
 
-async def test_open_jobs_of_a_room_and_of_a_person(store):
+async def test_open_jobs_are_found_by_room_and_person(store):
     for n, (room_id, sender) in enumerate((("!r", "@ada:x"), ("!r", "@bob:x"), ("!q", "@ada:x"), ("!r", "@ada:x"))):
         message = replace(job("a").message, room_id=room_id, sender=sender)
         await store.add_job(replace(job(str(n), n), message=message))
@@ -109,7 +109,7 @@ async def test_open_jobs_of_a_room_and_of_a_person(store):
     assert await store.number_of_open_jobs("@cleo:x") == 0
 
 
-async def test_the_last_job_of_a_message_that_was_edited(store):
+async def test_an_edited_message_has_its_latest_job(store):
     first = job("a", 5)
     await store.add_job(first)
     await store.end_job("a", JobState.REPLACED)
@@ -121,7 +121,7 @@ async def test_the_last_job_of_a_message_that_was_edited(store):
     assert await store.job_of_command("$x") is None
 
 
-async def test_all_that_waits_of_a_message_and_of_reactions_to_it(store):
+async def test_open_jobs_are_found_by_message_or_reaction(store):
     waiting = [replace(job(name, n), message=replace(job("a").message, event_id="$a")) for n, name in enumerate("ab")]
     of_a_reaction = replace(job("c", 5), id=job_id("$reaction"))
     for one in (*waiting, of_a_reaction, job("d", 6)):
@@ -133,7 +133,7 @@ async def test_all_that_waits_of_a_message_and_of_reactions_to_it(store):
     assert await store.open_jobs_of("!r", "$a") == waiting[1:]
 
 
-async def test_what_someone_asked_for_in_a_day(store):
+async def test_pictures_are_counted_by_person_and_time(store):
     for n in range(4):
         await store.add_job(job(f"j{n}", received_ms=n))
     await store.end_job("j1", JobState.CANCELLED)
@@ -143,7 +143,7 @@ async def test_what_someone_asked_for_in_a_day(store):
     assert await store.jobs_since(0) == 1
 
 
-async def test_what_was_posted(store):
+async def test_posted_events_are_remembered(store):
     note = Posted("a-picture-0", "a", "!r", "picture", 0, None)
     await store.will_post(note)
     await store.will_post(note)
@@ -156,7 +156,7 @@ async def test_what_was_posted(store):
     assert await store.posted_as("$sent") is None
 
 
-async def test_where_each_room_was_read_up_to(store):
+async def test_each_room_has_its_last_handled_event(store):
     assert await store.last_handled("!r") is None
     await store.handled("!r", "$1")
     await store.handled("!r", "$2")
@@ -164,14 +164,14 @@ async def test_where_each_room_was_read_up_to(store):
     assert await store.last_handled("!r") == "$2"
 
 
-async def test_what_the_generator_is_to_forget(store):
+async def test_jobs_to_forget_are_remembered_until_forgotten(store):
     for name in ("a", "b", "a"):
         await store.to_forget(name)
     await store.forgotten("a")
     assert await store.all_to_forget() == ["b"]
 
 
-async def test_what_the_generator_said(store, database):
+async def test_the_generators_capabilities_are_kept(store, database):
     assert await store.capabilities() is None
     answer = capabilities().model_dump_json()
     await store.keep_capabilities(answer)
@@ -186,7 +186,7 @@ async def test_what_the_generator_said(store, database):
     assert (await Store(database).capabilities()).version == (await store.capabilities()).version == "0.1.7"
 
 
-async def test_what_was_kept_is_there_after_a_restart(url):
+async def test_a_job_survives_a_restart(url):
     for expected in (None, job("a")):
         database = Database.create(url, upgrade_table=upgrade_table, log=logging.getLogger("db"))
         await database.start()
@@ -197,7 +197,7 @@ async def test_what_was_kept_is_there_after_a_restart(url):
 
 
 async def drawn(store: Store, name: str, received_ms: int, *prompts: str, sender="@ada:x", model="pocket") -> None:
-    """A picture in the room, or a sheet of several."""
+    """Add a posted picture to the room, or a sheet of several."""
     message = replace(job(name).message, sender=sender)
     await store.add_job(replace(job(name, received_ms), message=message))
     for n, prompt in enumerate(prompts):
@@ -250,14 +250,14 @@ async def test_every_word_must_start_a_word_of_the_prompt(store, text, is_found)
     assert bool(await found(store, text)) is is_found
 
 
-async def test_as_many_words_as_there_are_places_for(store):
+async def test_find_matches_the_largest_number_of_words(store):
     words = [f"word{n}" for n in range(MAX_WANTED_WORDS)]
     await drawn(store, "a", 1, ", ".join(words))
     assert await found(store, " ".join(words))
     assert not await found(store, " ".join([*words[1:], "other"]))
 
 
-async def test_the_newest_are_found_and_all_are_counted(store):
+async def test_find_returns_the_newest_and_counts_all(store):
     for n in range(7):
         await drawn(store, str(n), n, f"otter {n}", sender="@bob:x" if n % 2 else "@ada:x")
     assert await found(store, "otter", limit=3) == ["otter 6", "otter 5", "otter 4"]
@@ -275,14 +275,14 @@ async def test_the_newest_are_found_and_all_are_counted(store):
     assert await store.people_with_pictures("!other") == set()
 
 
-async def test_the_pictures_of_a_sheet_are_found_as_one(store):
+async def test_a_sheet_is_found_as_one_picture(store):
     await drawn(store, "a", 1, "owl", "otter", "otter, hat")
     sheet = await store.find_pictures("!r", words=["otter"], limit=5)
     assert [(picture.prompt, picture.event_id) for picture in sheet.pictures] == [("otter", "$of-a")]
     assert sheet.number == 1
 
 
-async def test_favourites_are_found(store):
+async def test_find_returns_favourites(store):
     for n in range(3):
         await drawn(store, str(n), n, f"otter {n}")
     await store.keep_favourite("$star", "$of-1")
@@ -290,8 +290,8 @@ async def test_favourites_are_found(store):
     assert await found(store, "owl ⭐") == []
 
 
-async def test_finding_and_counting_read_no_table_from_end_to_end(tmp_path):
-    """Each question has an index, so that it does not take longer with every picture."""
+async def test_finding_and_counting_scan_no_table(tmp_path):
+    """Every query uses an index, so its time does not grow with the number of pictures."""
     database = Database.create(f"sqlite:{tmp_path}/easel.db", upgrade_table=upgrade_table)
     await database.start()
     asked = list[str]()
@@ -321,7 +321,7 @@ async def test_finding_and_counting_read_no_table_from_end_to_end(tmp_path):
     assert [detail for detail in asked if detail in [f"SCAN {table}" for table in tables]] == []
 
 
-async def test_stars_and_removed_recipes_change_what_is_found(store):
+async def test_stars_and_removed_recipes_change_the_results(store):
     await drawn(store, "a", 1, "otter")
     await drawn(store, "b", 2, "owl")
     await store.keep_favourite("$star", "$of-a")
@@ -332,7 +332,7 @@ async def test_stars_and_removed_recipes_change_what_is_found(store):
     await store.forget_recipe("b", 0)
     everything = (await store.find_pictures("!r", limit=5)).pictures
     assert [(one.prompt, one.is_favourite) for one in everything] == [("otter", False)]
-    assert await store.is_first_picture(job("a", 1)), "what came later brought its picture sooner"
+    assert await store.is_first_picture(job("a", 1)), "a later job posted its picture sooner"
     assert not await store.is_first_picture(job("b", 2))
     await store.was_not_posted("a")
     assert await store.is_first_picture(job("b", 2)) and not await store.is_first_picture(job("c", 3))

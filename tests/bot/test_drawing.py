@@ -1,4 +1,4 @@
-"""`!draw` from the words to what arrives in the room, over HTTP on both sides."""
+"""`!draw`, from the typed command to the events in the room, over HTTP on both sides."""
 
 import asyncio
 
@@ -45,7 +45,7 @@ async def test_the_caption_names_a_tier_that_is_not_exact(drawing_room, homeserv
     assert picture.content["body"] == f"otter\n{facts}"
 
 
-async def test_it_is_acknowledged(drawing_room, homeserver):
+async def test_a_command_is_acknowledged(drawing_room, homeserver):
     event_id = await drawing_room.say("!draw otter")
     await homeserver.files()
     reaction = await homeserver.marked("reaction")
@@ -55,7 +55,7 @@ async def test_it_is_acknowledged(drawing_room, homeserver):
     assert homeserver.typing == [True, False] * (len(homeserver.typing) // 2)
 
 
-async def test_the_requester_is_the_person_and_the_seed_is_always_said(drawing_room, homeserver, generator):
+async def test_the_requester_is_the_person_and_the_seed_is_always_shown(drawing_room, homeserver, generator):
     await drawing_room.say("!draw otter")
     await homeserver.files()
     (request,) = generator.jobs.values()
@@ -78,7 +78,7 @@ async def test_three_pictures_come_on_one_sheet_with_one_file(drawing_room, home
     assert not [event for event in homeserver.events if event.kind in ("picture", "recipe")]
 
 
-async def test_of_a_sheet_that_fails_the_pictures_that_were_drawn_come_alone(drawing_room, homeserver, generator):
+async def test_a_failed_sheet_still_delivers_the_pictures_that_were_drawn(drawing_room, homeserver, generator):
     async def fails(request):
         job = request.match_info["job"]
         failed = generator.status(
@@ -93,7 +93,7 @@ async def test_of_a_sheet_that_fails_the_pictures_that_were_drawn_come_alone(dra
     assert "Too hot." in [answer.content["body"] for answer in await homeserver.answers(2)]
 
 
-async def test_reactions_draw_from_what_they_are_on(drawing_room, homeserver, generator):
+async def test_reactions_draw_from_their_picture(drawing_room, homeserver, generator):
     await drawing_room.say("!draw {otter | owl} --seed 5")
     sheet = await homeserver.marked("sheet")
     await homeserver.files()
@@ -114,8 +114,8 @@ async def test_reactions_draw_from_what_they_are_on(drawing_room, homeserver, ge
 
     copied = await react(f"$sent-{picture.txn_id}", "📋")
     await homeserver.until(lambda: [event for event in homeserver.events if event.content.get("body") == "!draw otter"])
-    (told,) = [event for event in homeserver.events if event.content.get("body") == "!draw otter"]
-    assert told.content["household.easel"]["job"] == job_id(copied)
+    (copy,) = [event for event in homeserver.events if event.content.get("body") == "!draw otter"]
+    assert copy.content["household.easel"]["job"] == job_id(copied)
 
     await react(f"$sent-{picture.txn_id}", "🎲", sender="@bob:example.com")
     await homeserver.files(3)
@@ -123,7 +123,7 @@ async def test_reactions_draw_from_what_they_are_on(drawing_room, homeserver, ge
     assert (len(generator.jobs), job.requester) == (3, "@bob:example.com")
 
 
-async def test_how_many_pictures_come_is_told_before_any_is_drawn(drawing_room, homeserver, generator):
+async def test_the_number_of_pictures_is_named_before_any_is_drawn(drawing_room, homeserver, generator):
     async def submit(request):
         await homeserver.answers()
         return await generator._submit(request)
@@ -155,7 +155,7 @@ async def test_a_sheet_is_drawn_again_from_the_same_recipe_and_with_the_same_wor
     assert first != other
 
 
-async def test_an_answer_in_a_thread_stays_there(drawing_room, homeserver):
+async def test_an_answer_stays_in_its_thread(drawing_room, homeserver):
     in_thread = {"rel_type": "m.thread", "event_id": "$root", "is_falling_back": True}
     event_id = await drawing_room.say(
         "!draw otter", **{"m.relates_to": {**in_thread, "m.in_reply_to": {"event_id": "$last"}}}
@@ -171,7 +171,7 @@ async def test_an_answer_in_a_thread_stays_there(drawing_room, homeserver):
     }
 
 
-async def test_an_enlarged_picture_has_its_own_size_and_tells_both(drawing_room, homeserver, generator):
+async def test_an_enlarged_picture_names_both_sizes(drawing_room, homeserver, generator):
     generator.capabilities = capabilities("0.1.0", card(enlarge=2))
     await drawing_room.say("!draw otter --size 64x96")
     picture = await homeserver.marked("picture")
@@ -179,21 +179,21 @@ async def test_an_enlarged_picture_has_its_own_size_and_tells_both(drawing_room,
     assert " · 64×96 enlarged to 128×192 · " in picture.content["body"]
 
 
-async def test_notes_of_the_generator_are_told(drawing_room, homeserver, generator):
+async def test_the_generators_notes_are_in_the_caption(drawing_room, homeserver, generator):
     generator.notes = ("The last 20 words were left out.",)
     await drawing_room.say("!draw otter")
     picture = await homeserver.marked("picture")
     assert picture.content["body"].endswith("\nThe last 20 words were left out.")
 
 
-async def test_why_a_job_waits_is_told_once(drawing_room, homeserver, generator):
+async def test_the_reason_for_a_wait_is_given_once(drawing_room, homeserver, generator):
     generator.waiting_for = "The card is needed for a game."
     await drawing_room.say("!draw otter")
     await homeserver.files()
     assert [event.content["body"] for event in await homeserver.answers()] == ["The card is needed for a game."]
 
 
-async def test_a_photo_that_is_gone_when_its_turn_comes_is_told(drawing_room, homeserver, generator):
+async def test_a_photo_that_has_gone_before_its_turn_is_reported(drawing_room, homeserver, generator):
     await drawing_room.put({"msgtype": "m.image", "body": "!draw otter", "filename": "IMG_1.jpg", "url": "mxc://x/y"})
     assert await homeserver.answer() == "The photo to draw from is not in this room any more."
     assert not generator.jobs
@@ -216,7 +216,7 @@ async def test_the_same_event_twice_is_served_once(drawing_room, homeserver, gen
     assert generator.asked.count("submit") == 1
 
 
-async def test_one_persons_commands_are_submitted_in_their_order(drawing_room, homeserver, generator):
+async def test_one_persons_commands_are_submitted_in_order(drawing_room, homeserver, generator):
     for n in range(8):
         await drawing_room.say(f"!draw otter --seed {n}")
     await homeserver.until(lambda: len(generator.jobs) == 8)

@@ -1,4 +1,4 @@
-"""Encrypted rooms, with mautrix's real crypto: what leaves the bot, and what its own keys make of it."""
+"""Encrypted rooms with mautrix's real crypto: the bot's events are encrypted, and its own keys decrypt them."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ from bot.easel.jobs.store import Store
 
 SECRET = "!secret:example.com"
 
-# mautrix reads the field that it warns of, when it has no key for a message.
+# mautrix itself reads the deprecated field when it has no key for a message.
 pytestmark = pytest.mark.filterwarnings("ignore:The sender_key field:DeprecationWarning")
 
 
 @pytest.fixture
 async def maubot_test_bot(maubot_test_bot: Any, homeserver, serve):
-    """The bot with a device of its own, in one encrypted room with a person who has none."""
+    """The bot with its own device, in one encrypted room with a person without devices."""
     app = homeserver.app()
     app.add_routes(
         [
@@ -49,7 +49,7 @@ async def _members(request: web.Request) -> web.Response:
 
 
 async def say_encrypted(room, body: str) -> None:
-    """A message that was encrypted: maubot sees it come, then mautrix hands it over decrypted."""
+    """Dispatch an encrypted message as maubot does: the encrypted event first, then the decrypted one."""
     event_id = await room.put(
         {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x", "session_id": "s"},
         type="m.room.encrypted",
@@ -75,7 +75,7 @@ async def test_picture_and_recipe_are_encrypted(drawing_room, homeserver, maubot
     sent = await homeserver.until(
         lambda: len(found := [event for event in homeserver.events if event.type == "m.room.encrypted"]) == 2 and found
     )
-    # Reactions are not encrypted, in any client; nothing else is readable.
+    # No Matrix client encrypts reactions. Everything else is encrypted.
     assert {event.type for event in homeserver.events} == {"m.room.encrypted", "m.reaction"}
     picture, recipe = [await decrypted(maubot_test_bot.client, event) for event in sent]
     assert picture["msgtype"] == "m.image"
@@ -96,14 +96,14 @@ async def test_answers_are_encrypted(room, homeserver, maubot_test_bot):
     assert "!draw otter" in (await decrypted(maubot_test_bot.client, sent))["body"]
 
 
-async def test_who_joins_has_the_key_of_what_comes_next(room, homeserver):
+async def test_a_person_who_joins_gets_the_key_of_the_next_message(room, homeserver):
     async def session_of_answer(number: int) -> str:
         await say_encrypted(room, "!draw")
         await homeserver.until(lambda: len(homeserver.events) == number)
         return homeserver.events[-1].content["session_id"]
 
     first, second = await session_of_answer(1), await session_of_answer(2)
-    # mautrix thinks that who was invited has had every key since.
+    # mautrix assumes that an invited person has had every key since the invitation.
     invited = {"prev_content": {"membership": "invite"}}
     bob = {"type": "m.room.member", "state_key": "@bob:example.com", "sender": "@bob:example.com"}
     await room.put({"membership": "join"}, **bob, room_id=SECRET, unsigned=invited)
@@ -117,7 +117,7 @@ async def test_an_encrypted_event_is_sent_again_as_the_same_transaction(room, ho
     assert homeserver.refused == [sent.txn_id]
 
 
-async def test_a_room_is_not_read_past_a_message_that_waits_for_its_key(room, plugin):
+async def test_a_message_that_waits_for_its_key_is_not_marked_as_handled(room, plugin):
     content = {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x", "session_id": "s"}
     await room.put(content, type="m.room.encrypted", room_id=SECRET)
     await room.say("hello", room_id=SECRET)

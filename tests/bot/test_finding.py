@@ -1,4 +1,4 @@
-"""``!easel find`` and favourites: which pictures of a room, in which words, and never another room's."""
+"""``!easel find`` and favourites: pictures of this room, never of another."""
 
 from dataclasses import replace
 
@@ -28,20 +28,20 @@ ASKED = Message(room_id=ROOM, event_id="$find", sender=BOB, body="")
         ("stand by:", Wanted(("stand", "by:"))),
     ],
 )
-def test_what_is_wanted_is_read_in_any_order(text, wanted):
+def test_search_terms_are_read_in_any_order(text, wanted):
     assert read_wanted(text) == wanted
 
 
 @pytest.mark.parametrize("name", ["@ada:example.com", "ada", "Ada", "Countess Ada", "ada:example.com"])
-def test_people_have_several_names(name):
+def test_people_are_found_by_any_of_their_names(name):
     assert people_called(name, {ADA, BOB}, {ADA: "Countess Ada"}) == {ADA}
 
 
-def test_nobody_is_called_what_nobody_is_called():
+def test_an_unknown_name_matches_nobody():
     assert people_called("cleo", {ADA, BOB}, {"@x:example.com": "cleo"}) == set()
 
 
-def test_the_newest_few_are_told_with_their_links():
+def test_the_newest_few_are_listed_with_their_links():
     some = tuple(replace(PICTURE, event_id=f"${n}") for n in range(MAX_FOUND))
     heading, *lines = found_text(Found(some, MAX_FOUND + 2), ASKED).splitlines()
     assert heading == f"The {MAX_FOUND} newest of {MAX_FOUND + 2}:"
@@ -52,7 +52,7 @@ def test_the_newest_few_are_told_with_their_links():
     assert found_text(Found(), ASKED) == "There is no such picture in this room. Each word must be in its prompt."
 
 
-async def test_too_many_words_are_told(room, homeserver):
+async def test_too_many_words_are_refused(room, homeserver):
     assert await find(room, homeserver, f"!easel find {'otter ' * (MAX_WANTED_WORDS + 1)}") == TOO_MANY_WORDS
 
 
@@ -82,7 +82,7 @@ async def test_pictures_are_found_in_their_own_room_only(drawing_room, homeserve
     assert "have all these words" in await find(drawing_room, homeserver, "!easel find")
 
 
-async def test_a_star_makes_a_favourite_until_it_is_taken_back(drawing_room, homeserver, plugin):
+async def test_a_star_makes_a_favourite_until_it_is_removed(drawing_room, homeserver, plugin):
     await drawing_room.say("!draw otter --seed 1")
     await homeserver.files()
     relation = {"rel_type": "m.annotation", "event_id": await sent(homeserver, "picture"), "key": "⭐️"}
@@ -93,7 +93,7 @@ async def test_a_star_makes_a_favourite_until_it_is_taken_back(drawing_room, hom
 
 
 @pytest.mark.parametrize("key", ["🎲", "⬆️", "⭐", "📋", "🗑️"])
-async def test_a_reaction_from_another_room_is_about_nothing(drawing_room, homeserver, generator, key):
+async def test_a_reaction_from_another_room_does_nothing(drawing_room, homeserver, generator, key):
     await drawing_room.say("!draw otter --seed 1")
     await homeserver.files()
     relation = {"rel_type": "m.annotation", "event_id": await sent(homeserver, "picture"), "key": key}
@@ -104,7 +104,7 @@ async def test_a_reaction_from_another_room_is_about_nothing(drawing_room, homes
     assert (len(generator.jobs), generator.forgotten) == (1, [])
 
 
-async def test_what_somebody_else_took_out_of_the_room_is_found_no_more(drawing_room, homeserver):
+async def test_a_picture_that_somebody_else_redacted_is_no_longer_found(drawing_room, homeserver):
     await drawing_room.say("!draw otter --seed 1")
     await homeserver.files()
     await drawing_room.put({}, type="m.room.redaction", redacts=await sent(homeserver, "picture"), sender=BOB)
@@ -138,13 +138,11 @@ class TestOffers:
     def maubot_plugin_config_overrides(self, settings):
         return {"rate_limit_per_second": 0, **settings}
 
-    async def test_reactions_to_press_are_on_a_persons_first_picture(
-        self, drawing_room, homeserver, generator, settings, keys
-    ):
+    async def test_reactions_are_offered_as_the_settings_say(self, drawing_room, homeserver, generator, settings, keys):
         generator.sins["recipe"] = generator._bytes(b"prompt: otter\nwidth: 768\nheight: 768\n")
         await drawn_one_after_the_other(drawing_room, homeserver, 2)
         await homeserver.until(lambda: len(offered(homeserver)) >= len(keys))
-        # By then the second job is closed as well.
+        # Once this is drawn, the second job is closed as well.
         await drawing_room.say("!draw owl", sender=BOB, room_id="!other:example.com")
         await homeserver.files(3)
         assert offered(homeserver) == keys
@@ -160,7 +158,7 @@ class TestOffers:
     ],
     ids=["pixels", "side", "model", "no size"],
 )
-async def test_no_larger_picture_is_offered_where_there_is_none(drawing_room, homeserver, generator, recipe):
+async def test_no_larger_picture_is_offered_where_none_can_be_drawn(drawing_room, homeserver, generator, recipe):
     generator.sins["recipe"] = generator._bytes(recipe)
     await drawing_room.say("!draw otter")
     await homeserver.until(lambda: len(offered(homeserver)) == 3)
@@ -172,7 +170,7 @@ class TestFewReactions:
     def maubot_plugin_config_overrides(self):
         return {"rate_limit_per_second": 0, "reactions": ["🗑️"]}
 
-    async def test_reactions_that_the_settings_leave_out_do_nothing(self, drawing_room, homeserver, generator):
+    async def test_reactions_omitted_from_the_settings_do_nothing(self, drawing_room, homeserver, generator):
         await drawing_room.say("!draw otter --seed 1")
         await homeserver.files()
         picture = await sent(homeserver, "picture")

@@ -1,4 +1,4 @@
-"""The ways to the generator: UNIX socket, TCP with a token, TLS with a certificate of one's own."""
+"""Connections to the generator: UNIX socket, TCP with a token, TLS with a self-signed certificate."""
 
 import os
 import ssl
@@ -21,7 +21,7 @@ def client(url: str, token: str, ca_file: str = "") -> GeneratorClient:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A certificate of one's own, made as the README says."""
+    """A self-signed certificate, made with the command from the documentation."""
     folder = tmp_path_factory.mktemp("tls")
     key, cert = folder / "key.pem", folder / "cert.pem"
     subprocess.run(
@@ -51,7 +51,7 @@ async def test_a_unix_socket_needs_no_token(generator, serve, socket):
     assert generator.tokens == [None]
 
 
-async def test_tls_with_a_certificate_of_ones_own(generator, serve, certificate):
+async def test_tls_accepts_a_self_signed_certificate(generator, serve, certificate):
     key, cert = certificate
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(cert, key)
@@ -62,7 +62,7 @@ async def test_tls_with_a_certificate_of_ones_own(generator, serve, certificate)
         await client(url, "secret").health()
 
 
-async def test_nobody_listens(unused_tcp_port):
+async def test_a_closed_port_is_not_running(unused_tcp_port):
     with pytest.raises(NotRunning):
         await client(f"http://127.0.0.1:{unused_tcp_port}", "secret").health()
 
@@ -75,7 +75,7 @@ async def test_a_refused_token(generator, serve, refusal):
 
 @pytest.fixture
 def nobody() -> Iterator[None]:
-    """Root may open everything; a test of what is forbidden needs to be somebody else."""
+    """Run as another user, since root may open everything."""
     me = os.geteuid()
     if me == 0:
         os.seteuid(65534)
@@ -90,11 +90,11 @@ async def closed_socket(generator, serve, socket) -> Path:
     return socket
 
 
-async def test_a_socket_of_someone_else(closed_socket, nobody):
+async def test_another_users_socket_is_reported(closed_socket, nobody):
     with pytest.raises(SocketForbidden, match=r"generator\.sock"):
         await client(f"unix://{closed_socket}", "").health()
 
 
-def test_a_state_that_the_contract_does_not_have_is_refused():
+def test_a_state_outside_the_contract_is_refused():
     with pytest.raises(NotTheContract, match="must be one of queued, running, done, failed, cancelled"):
         read(JobStatus, {"state": "asleep"})

@@ -1,4 +1,4 @@
-"""Whatever the generator does, the room gets one sentence, and nothing hangs."""
+"""Every failure of the generator brings one sentence in the room, and nothing hangs."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ GARBAGE = [b"no JSON", b"[]", b"{}", b"null", b'{"version": 5}', b"[" * 100_000,
 
 @pytest.fixture
 async def impatient(plugin):
-    """Waits for a generator only as long as a test likes to."""
+    """Shorten the time that the bot waits for a silent generator."""
     plugin.generator.silence_s = 0.2
     return plugin.generator
 
@@ -26,7 +26,7 @@ def raw(body: bytes):
     return answer
 
 
-async def test_a_job_waits_for_a_generator_that_is_not_there(room, homeserver, generator, serve, socket):
+async def test_a_job_waits_for_a_generator_that_is_not_running(room, homeserver, generator, serve, socket):
     await room.say("!draw otter --seed 7")
     assert await homeserver.answer() == (
         f"The generator is not running: there is no socket at {socket}. I'll draw it when it is back, you are 1st."
@@ -36,7 +36,7 @@ async def test_a_job_waits_for_a_generator_that_is_not_there(room, homeserver, g
     assert len(await homeserver.answers()) == 1
 
 
-async def test_a_failure_takes_the_reaction_back(drawing_room, homeserver, generator, refusal):
+async def test_a_failure_removes_the_reaction(drawing_room, homeserver, generator, refusal):
     generator.sins["submit"] = refusal(422, "No.")
     event_id = await drawing_room.say("!draw otter")
     failed = await homeserver.marked("ended")
@@ -47,7 +47,7 @@ async def test_a_failure_takes_the_reaction_back(drawing_room, homeserver, gener
     assert homeserver.typing[-1] is False
 
 
-async def test_a_dead_socket(room, homeserver, socket):
+async def test_a_dead_socket_is_reported(room, homeserver, socket):
     server = await asyncio.start_unix_server(lambda reader, writer: None, socket)
     server.close()
     await server.wait_closed()
@@ -57,7 +57,7 @@ async def test_a_dead_socket(room, homeserver, socket):
 
 
 @pytest.mark.parametrize(
-    ("path", "status", "message", "said"),
+    ("path", "status", "message", "text"),
     [
         ("submit", 422, "steps is 900; it can be 1 to 100.", "steps is 900; it can be 1 to 100."),
         ("submit", 409, "That job is another one.", "That job is another one."),
@@ -71,19 +71,19 @@ async def test_a_dead_socket(room, homeserver, socket):
         ),
     ],
 )
-async def test_refusals_are_said_in_the_generators_own_words(
-    drawing_room, homeserver, generator, refusal, path, status, message, said
+async def test_refusals_are_answered_in_the_generators_own_words(
+    drawing_room, homeserver, generator, refusal, path, status, message, text
 ):
     generator.sins[path] = refusal(status, message)
     await drawing_room.say("!draw otter")
-    assert await homeserver.answer() == said
+    assert await homeserver.answer() == text
 
 
 @pytest.mark.parametrize(
     ("path", "status", "headers"),
     [("submit", 429, {"Retry-After": "1"}), ("submit", 503, {}), ("capabilities", 503, {}), ("picture", 404, {})],
 )
-async def test_what_passes_is_waited_for_without_a_word(
+async def test_a_passing_refusal_is_waited_for_in_silence(
     drawing_room, homeserver, generator, refusal, path, status, headers
 ):
     async def refuse_once(request):
@@ -99,7 +99,7 @@ async def test_what_passes_is_waited_for_without_a_word(
 @pytest.mark.parametrize(
     ("version", "upgrade"), [("0.0.9", "the generator"), ("0.2.0", "the plugin in maubot"), ("1.0.0", "the plugin")]
 )
-async def test_another_version_says_which_side_to_upgrade(drawing_room, homeserver, generator, version, upgrade):
+async def test_a_version_mismatch_names_the_side_to_upgrade(drawing_room, homeserver, generator, version, upgrade):
     generator.capabilities = generator.capabilities.model_copy(update={"version": version})
     await drawing_room.say("!draw otter")
     answer = await homeserver.answer()
@@ -107,7 +107,7 @@ async def test_another_version_says_which_side_to_upgrade(drawing_room, homeserv
     assert f"Upgrade {upgrade}" in answer
 
 
-async def test_another_patch_version_is_no_matter(drawing_room, homeserver, generator):
+async def test_another_patch_version_is_accepted(drawing_room, homeserver, generator):
     generator.capabilities = generator.capabilities.model_copy(update={"version": "0.1.7"})
     await drawing_room.say("!draw otter")
     await homeserver.files()
@@ -115,14 +115,14 @@ async def test_another_patch_version_is_no_matter(drawing_room, homeserver, gene
 
 @pytest.mark.parametrize("body", GARBAGE)
 @pytest.mark.parametrize("path", ["capabilities", "submit", "events"])
-async def test_garbage(drawing_room, impatient, homeserver, generator, path, body):
+async def test_garbage_is_answered_with_a_sentence(drawing_room, impatient, homeserver, generator, path, body):
     generator.sins[path] = raw(body)
     await drawing_room.say("!draw otter")
     assert await homeserver.answer() == str(errors.NotUnderstood())
 
 
 @pytest.mark.parametrize("path", ["capabilities", "submit", "events", "picture"])
-async def test_hanging_up(drawing_room, impatient, homeserver, generator, path):
+async def test_a_dropped_connection_is_retried(drawing_room, impatient, homeserver, generator, path):
     async def hang_up(request):
         del generator.sins[path]
         request.transport.close()
@@ -133,7 +133,7 @@ async def test_hanging_up(drawing_room, impatient, homeserver, generator, path):
     await homeserver.files()
 
 
-async def test_a_stream_that_is_cut_is_taken_up_again(drawing_room, impatient, homeserver, generator):
+async def test_a_stream_that_is_cut_is_resumed(drawing_room, impatient, homeserver, generator):
     async def cut_once(request):
         del generator.sins["events"]
         job = request.match_info["job"]
@@ -146,7 +146,7 @@ async def test_a_stream_that_is_cut_is_taken_up_again(drawing_room, impatient, h
     assert not [event for event in homeserver.events if event.content.get("msgtype") == "m.notice"]
 
 
-async def test_a_restart_in_the_middle(drawing_room, impatient, homeserver, generator, refusal):
+async def test_a_restart_in_the_middle_is_survived(drawing_room, impatient, homeserver, generator, refusal):
     async def forget(request):
         generator.sins["events"] = forgotten
         return await generator.stream(request, generator.lines(request.match_info["job"])[:2])
@@ -162,7 +162,7 @@ async def test_a_restart_in_the_middle(drawing_room, impatient, homeserver, gene
     assert len(generator.jobs) == 1
 
 
-async def test_silence_ends(drawing_room, impatient, homeserver, generator):
+async def test_a_silent_stream_times_out(drawing_room, impatient, homeserver, generator):
     silence = asyncio.Event()
 
     async def say_nothing(request):
@@ -177,24 +177,26 @@ async def test_silence_ends(drawing_room, impatient, homeserver, generator):
 
 
 @pytest.mark.parametrize(
-    ("event", "error", "said"),
+    ("event", "error", "text"),
     [
         ("failed", api.Error(code="oom", message="The card's memory is full."), "The card's memory is full."),
         ("failed", None, "The generator had a problem."),
         ("cancelled", None, "The drawing was cancelled on the drawing machine."),
     ],
 )
-async def test_a_job_that_ends_without_a_picture(drawing_room, homeserver, generator, event, error, said):
+async def test_a_job_that_ends_without_a_picture_gets_its_reason(
+    drawing_room, homeserver, generator, event, error, text
+):
     async def end(request):
         job = generator.status(request.match_info["job"], event, error=error)
         return await generator.stream(request, [api.EndEvent(event=event, job=job)])
 
     generator.sins["events"] = end
     await drawing_room.say("!draw otter")
-    assert await homeserver.answer() == said
+    assert await homeserver.answer() == text
 
 
-async def test_pictures_that_no_event_told_of_come_with_the_end(drawing_room, homeserver, generator):
+async def test_pictures_without_an_event_of_their_own_come_with_the_end(drawing_room, homeserver, generator):
     async def only_the_end(request):
         return await generator.stream(request, generator.lines(request.match_info["job"])[-1:])
 
@@ -203,7 +205,7 @@ async def test_pictures_that_no_event_told_of_come_with_the_end(drawing_room, ho
     assert len(await homeserver.files()) == 1
 
 
-async def test_a_picture_without_end_is_not_read(impatient, generator, serve, socket):
+async def test_an_endless_picture_is_refused(impatient, generator, serve, socket):
     async def endless(request):
         response = web.StreamResponse()
         await response.prepare(request)
@@ -224,11 +226,11 @@ def test_every_error_has_a_sentence_and_no_traceback(error):
         errors.QueueFull: ("The queue is full.", 5),
     }
     if error is errors.OtherVersion:
-        said = str(error(ours="0.1.0", theirs="0.2.0", upgrade="the generator"))
+        text = str(error(ours="0.1.0", theirs="0.2.0", upgrade="the generator"))
     else:
-        said = str(error(*made.get(error, ())))
+        text = str(error(*made.get(error, ())))
     assert issubclass(error, GeneratorError)
-    assert said[0].isupper()
-    assert said[-1] in ".?"
-    assert "Traceback" not in said
-    assert len(said) < 200
+    assert text[0].isupper()
+    assert text[-1] in ".?"
+    assert "Traceback" not in text
+    assert len(text) < 200

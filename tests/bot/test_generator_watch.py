@@ -1,4 +1,4 @@
-"""The generator is asked only while somebody waits, and its machine woken once for each wait; the packet is real."""
+"""The generator is polled only while a job waits, and its machine is woken once for each wait by a real packet."""
 
 import asyncio
 import logging
@@ -12,14 +12,14 @@ from bot.easel.generator.watch import GeneratorWatch
 
 
 class Machine:
-    """Answers after so many questions."""
+    """A generator's machine that answers after a number of questions."""
 
     def __init__(self, answers_after: int) -> None:
         self.left, self.asked, self.woken = answers_after, 0, 0
         self._news = asyncio.Event()
 
     async def is_asked_again(self) -> None:
-        """Return at the next question."""
+        """Wait for the next question."""
         self._news.clear()
         await self._news.wait()
 
@@ -38,7 +38,7 @@ def watch(machine: Machine) -> GeneratorWatch:
     return GeneratorWatch(machine.ask, machine.wake, logging.getLogger("test"), first_pause_s=0.01, pause_s=0.01)
 
 
-async def test_all_who_wait_go_on_together_and_the_machine_is_woken_once():
+async def test_all_waiting_jobs_continue_together_and_the_machine_is_woken_once():
     machine = Machine(answers_after=4)
     watched = watch(machine)
     await asyncio.gather(*(watched.until_back(NotRunning()) for _ in range(10)))
@@ -61,7 +61,7 @@ async def test_a_generator_that_is_back_at_once_is_not_woken():
     assert (machine.asked, machine.woken) == (1, 0)
 
 
-async def test_nobody_waits_so_nobody_asks():
+async def test_without_waiting_jobs_nothing_is_polled():
     machine = Machine(answers_after=1000)
     watched = watch(machine)
     first, second = [asyncio.create_task(watched.until_back(NotRunning())) for _ in range(2)]
@@ -76,7 +76,7 @@ async def test_nobody_waits_so_nobody_asks():
     assert watched.away is None
 
 
-async def test_one_that_comes_as_the_last_one_leaves_waits_as_well():
+async def test_a_job_that_arrives_as_the_last_one_leaves_still_waits():
     machine = Machine(answers_after=2)
     watched = watch(machine)
     leaving = asyncio.create_task(watched.until_back(NotRunning()))
@@ -88,7 +88,7 @@ async def test_one_that_comes_as_the_last_one_leaves_waits_as_well():
     assert watched.away is None
 
 
-async def test_an_answer_that_is_no_reason_to_wait_ends_the_wait():
+async def test_an_answer_other_than_unavailable_ends_the_wait():
     async def ask() -> None:
         raise NotUnderstood
 
@@ -98,17 +98,17 @@ async def test_an_answer_that_is_no_reason_to_wait_ends_the_wait():
 
 
 async def test_a_packet_that_cannot_be_sent_ends_no_wait(caplog):
-    async def wake_nobody() -> None:
+    async def fail_to_wake() -> None:
         raise OSError("no network")
 
     machine = Machine(answers_after=1)
-    watched = GeneratorWatch(machine.ask, wake_nobody, logging.getLogger("test"), first_pause_s=0.01, pause_s=0.01)
+    watched = GeneratorWatch(machine.ask, fail_to_wake, logging.getLogger("test"), first_pause_s=0.01, pause_s=0.01)
     await watched.until_back(NotRunning())
     assert "no network" in caplog.text
 
 
 @pytest.mark.parametrize("mac", ["01:23:45:67:89:ab", "01-23-45-67-89-AB", "0123456789ab"])
-def test_the_packet(mac):
+def test_the_packet_has_the_magic_format(mac):
     packet = magic_packet(mac)
     assert packet == b"\xff" * 6 + b"\x01\x23\x45\x67\x89\xab" * 16
     assert len(packet) == 102
@@ -116,7 +116,7 @@ def test_the_packet(mac):
 
 async def test_the_packet_arrives():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
-        # Port 9 needs no privilege to send to, but one to listen on.
+        # Listening on port 9 needs a privilege; sending to it does not.
         listener.bind(("127.0.0.1", 0))
         await wake("01:23:45:67:89:ab", "127.0.0.1", port=listener.getsockname()[1])
         assert listener.recv(200) == magic_packet("01:23:45:67:89:ab")

@@ -1,4 +1,4 @@
-"""What the bot does when the homeserver limits it, fails or refuses, over HTTP."""
+"""The bot's requests to a homeserver that limits, fails or refuses, over HTTP."""
 
 import logging
 
@@ -35,7 +35,7 @@ def limited(headers=None, **body) -> web.Response:
         (web.Response(status=429, text="a proxy's own page"), None),
     ],
 )
-async def test_how_long_a_limit_lasts_is_read(way, homeserver, answer, wait_s):
+async def test_the_length_of_a_rate_limit_is_read(way, homeserver, answer, wait_s):
     homeserver.sins.append(answer)
     with pytest.raises(SlowDown) as error:
         await way.send(EVENT)
@@ -53,18 +53,18 @@ async def test_how_long_a_limit_lasts_is_read(way, homeserver, answer, wait_s):
         (web.json_response({}), Unreachable),
     ],
 )
-async def test_what_went_wrong_is_told_apart(way, homeserver, answer, error):
+async def test_answers_become_errors(way, homeserver, answer, error):
     homeserver.sins.append(answer)
     with pytest.raises(error):
         await way.send(EVENT)
 
 
-async def test_no_homeserver_at_all(way, maubot_test_bot, unused_tcp_port):
+async def test_a_missing_homeserver_is_away(way, maubot_test_bot, unused_tcp_port):
     client = maubot_test_bot.client
     client.api.base_url = client.api.base_url.with_port(unused_tcp_port)
     with pytest.raises(Unreachable):
         await way.send(EVENT)
-    # Courtesies fail without a word.
+    # Typing notices and receipts fail silently.
     await way.mark_read("!room:example.com", "$event")
     await way.set_typing("!room:example.com", 30)
 
@@ -72,7 +72,7 @@ async def test_no_homeserver_at_all(way, maubot_test_bot, unused_tcp_port):
 async def test_whether_a_room_is_encrypted_is_asked_once(way, homeserver):
     assert not await way.is_encrypted("!room:example.com")
     homeserver.encrypted_rooms.add("!room:example.com")
-    # That it was turned on since comes with the sync, not from here.
+    # The sync reports it when encryption is turned on later.
     assert not await way.is_encrypted("!room:example.com")
     assert not await way.is_encrypted("!other:example.com")
 
@@ -84,7 +84,7 @@ async def test_a_redaction_has_its_own_transaction(way, homeserver):
     assert event_id == "$sent-t"
 
 
-async def test_a_homeserver_that_never_answers(way, homeserver):
+async def test_a_homeserver_that_never_answers_times_out(way, homeserver):
     homeserver.in_silence.add(EVENT.room_id)
     with pytest.raises(Unreachable):
         await way.send(EVENT)
@@ -113,7 +113,7 @@ async def test_whether_a_room_is_encrypted_is_asked_again(way, homeserver, sin):
 
 
 @pytest.mark.parametrize("sin", SINS.values(), ids=SINS)
-async def test_courtesies_fail_without_a_word(way, homeserver, sin):
+async def test_typing_notices_and_receipts_fail_silently(way, homeserver, sin):
     homeserver.courtesy_sins.append(sin())
     await way.set_typing("!room:example.com", 30)
     assert not homeserver.courtesy_sins

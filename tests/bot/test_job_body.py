@@ -1,4 +1,4 @@
-"""From a request to the job's JSON, by tables."""
+"""The JSON of a job for every kind of request."""
 
 import json
 from dataclasses import replace
@@ -20,14 +20,14 @@ def known(generator) -> Capabilities:
     return read(Capabilities, json.loads(generator.capabilities.model_dump_json()))
 
 
-def body(known: Capabilities, **said):
-    job = job_body(Asked((DrawRequest(slots=OTTER, **said),)), known, requester="@ada:example.com", seed=41)
-    # Whatever the bot makes of it, the contract holds.
+def body(known: Capabilities, **given):
+    job = job_body(Asked((DrawRequest(slots=OTTER, **given),)), known, requester="@ada:example.com", seed=41)
+    # Every body follows the contract.
     api.JobRequest.model_validate(json.loads(json.dumps(job)))
     return job
 
 
-def test_only_what_was_said_is_sent(known):
+def test_only_fields_that_were_given_are_sent(known):
     assert body(known) == {
         "requester": "@ada:example.com",
         "recipes": [
@@ -41,7 +41,7 @@ def test_only_what_was_said_is_sent(known):
 
 
 @pytest.mark.parametrize(
-    ("said", "sent"),
+    ("given", "sent"),
     [
         ({"steps": 12, "guidance_scale": 7.5, "sampler": "x", "tier": "fast"}, None),
         ({"theme": "otters", "model": "pocket"}, None),
@@ -65,14 +65,14 @@ def test_only_what_was_said_is_sent(known):
         ),
     ],
 )
-def test_what_was_said_is_sent(known, said, sent):
-    (recipe,) = body(known, **said)["recipes"]
-    expected = said if sent is None else sent
+def test_fields_that_were_given_are_sent(known, given, sent):
+    (recipe,) = body(known, **given)["recipes"]
+    expected = given if sent is None else sent
     assert {key: recipe[key] for key in expected} == expected
 
 
 @pytest.mark.parametrize(
-    ("said", "seeds"),
+    ("given", "seeds"),
     [
         ({}, [41]),
         ({"count": 3}, [41, 42, 43]),
@@ -80,8 +80,8 @@ def test_what_was_said_is_sent(known, said, sent):
         ({"seed": 2**53 - 1, "count": 2}, [2**53 - 1, 0]),
     ],
 )
-def test_every_picture_has_a_seed_of_its_own(known, said, seeds):
-    assert [recipe["seed"] for recipe in body(known, **said)["recipes"]] == seeds
+def test_every_picture_has_its_own_seed(known, given, seeds):
+    assert [recipe["seed"] for recipe in body(known, **given)["recipes"]] == seeds
 
 
 @pytest.mark.parametrize("count", [0, -1, 10, 10**12])
@@ -119,7 +119,7 @@ def test_every_ratio_keeps_the_models_limits(known, width, height):
     assert sides[0] / sides[1] == pytest.approx(width / height, rel=0.03)
 
 
-def test_a_model_that_is_unknown_is_the_generators_to_refuse(known):
+def test_an_unknown_model_is_left_to_the_generator_to_refuse(known):
     (recipe,) = body(known, model="nope", size="portrait", no=("cars",))["recipes"]
     assert recipe["model"] == "nope"
     assert "width" not in recipe
@@ -163,7 +163,7 @@ def test_several_pictures_come_on_a_sheet_with_headings(known, text, sheet):
     assert sheet is None or asked.sheet.pictures == len(asked.recipes) == parse_all(text).pictures
 
 
-def test_all_cells_share_the_seed_unless_it_is_what_varies(known):
+def test_all_cells_share_the_seed_unless_it_varies(known):
     def seeds(text: str) -> list[int]:
         job = job_body(parse_all(text), known, requester="x", seed=41)
         return [recipe["seed"] for recipe in job["recipes"]]
@@ -173,7 +173,7 @@ def test_all_cells_share_the_seed_unless_it_is_what_varies(known):
     assert seeds("{otter | owl} -n 2") == [41, 42, 41, 42]
 
 
-def test_long_headings_are_cut_to_what_the_generator_takes(known):
+def test_long_headings_are_cut_to_the_generators_limit(known):
     long = "very " * 60
     job = job_body(parse_all(f"{{{long}otter | owl}} --steps 1,2"), known, requester="x", seed=1)
     assert [len(row) for row in job["sheet"]["rows"]] == [limits.MAX_HEADING_CHARS, 3]
@@ -191,7 +191,7 @@ def test_long_headings_are_cut_to_what_the_generator_takes(known):
         ),
     ],
 )
-def test_lists_and_n_that_do_not_go_together_are_refused(known, text, sentence):
+def test_lists_that_conflict_with_n_are_refused(known, text, sentence):
     with pytest.raises(CannotAsk) as refused:
         job_body(parse_all(text), known, requester="x", seed=1)
     assert str(refused.value) == sentence

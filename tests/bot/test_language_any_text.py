@@ -1,4 +1,4 @@
-"""No text whatever makes the language fail: it answers with a request or with a sentence, and soon."""
+"""The language reads any text in time and returns a request or a sentence. It never fails."""
 
 import json
 import time
@@ -22,7 +22,7 @@ from bot.easel.language.parse import MAX_MESSAGE_CHARS
 from generator.api.types import Facts, Recipe
 from generator.recipes import recipe_file
 
-# What the language knows, and what is easily taken for it.
+# Pieces of the language, and pieces that look like it.
 PIECES = st.sampled_from(
     [
         *(f"{dashes}{name}" for flag in FLAGS for name in (flag.name, *flag.synonyms) for dashes in ("--", "—", "-")),
@@ -96,7 +96,7 @@ RECIPES = st.fixed_dictionaries(
 
 
 def read(text: str) -> DrawRequest | None:
-    """What is drawn; a refusal must be a sentence of a length that one reads."""
+    """Return the requests. A refusal must be a sentence short enough to read."""
     try:
         return parse_all(text).requests[0]
     except ParseError as refusal:
@@ -117,43 +117,43 @@ def check(text: str) -> None:
 
 @settings(deadline=None)
 @given(st.text(max_size=300))
-def test_any_text(text):
+def test_any_text_is_read(text):
     check(text)
 
 
 @settings(max_examples=500, deadline=None)
 @given(MIXED)
-def test_any_mixture_of_what_the_language_knows(text):
+def test_any_mixture_of_the_languages_pieces_is_read(text):
     check(text)
 
 
 @settings(deadline=None)
 @given(RECIPES, MIXED)
-def test_any_json(recipe, behind):
+def test_any_json_is_read(recipe, behind):
     check(json.dumps(recipe))
     check(json.dumps(recipe, ensure_ascii=False) + behind)
 
 
 @settings(deadline=None)
 @given(RECIPES, MIXED)
-def test_any_yaml(recipe, behind):
+def test_any_yaml_is_read(recipe, behind):
     check(yaml.safe_dump(recipe))
     check(f"```yaml\n{yaml.safe_dump(recipe, allow_unicode=True)}\n```{behind}")
 
 
 @settings(deadline=None)
 @given(MIXED, MIXED, MIXED)
-def test_any_a1111_block(prompt, negative_prompt, more):
+def test_any_a1111_block_is_read(prompt, negative_prompt, more):
     check(f"{prompt}\nNegative prompt: {negative_prompt}\nSteps: 20, Seed: 1, {more}")
 
 
 @settings(deadline=None)
 @given(st.sampled_from(["!draw", "!Draw", "!easel", " !draw", ""]), st.text(max_size=50))
-def test_any_body_is_a_command_or_none(word, text):
+def test_any_message_is_a_command_or_ignored(word, text):
     assert isinstance(read_command(word + text), DrawCommand | EaselCommand | None)
 
 
-# Each makes some pattern or some loop start over again and again.
+# Each piece makes a pattern or a loop start over again and again.
 @pytest.mark.parametrize("start", ["", "prompt: ", '{"prompt":', '--no "', "otter\nSteps: 20, "])
 @pytest.mark.parametrize(
     "piece",
@@ -198,17 +198,17 @@ def test_any_body_is_a_command_or_none(word, text):
         ),
     ],
 )
-def test_the_longest_message_is_read_at_once(start, piece):
+def test_the_longest_message_is_read_in_time(start, piece):
     text = (start + piece * MAX_MESSAGE_CHARS)[:MAX_MESSAGE_CHARS]
     started = time.process_time()
     read(text)
-    # Most take a hundredth of a second; backtracking would take minutes.
+    # Most take 10 ms; backtracking would take minutes.
     assert time.process_time() - started < 5
 
 
 @settings(deadline=None)
 @given(MIXED)
-def test_what_was_drawn_draws_again_from_its_recipe_file(text):
+def test_a_recipe_file_draws_its_request_again(text):
     drawn = read(text)
     if drawn is None:
         return

@@ -1,4 +1,4 @@
-"""What one types after !draw: terms, slots, flags, and what phones make of them."""
+"""The text after !draw: terms, slots, flags, and what phones turn them into."""
 
 import dataclasses
 
@@ -7,11 +7,11 @@ import pytest
 from bot.easel.language import FLAGS, SLOTS, DrawRequest, Kind, ParseError, Slots, nearest, parse_draw
 
 
-def request(subject="otter", *, no=(), notes=(), **said):
-    """What is said in one prompt: slots as texts, split at plain commas."""
-    slots = {slot: said.pop(slot) for slot in SLOTS if slot in said} | ({"subject": subject} if subject else {})
+def request(subject="otter", *, no=(), notes=(), **typed):
+    """A request for one prompt. Slots are given as texts, split at plain commas."""
+    slots = {slot: typed.pop(slot) for slot in SLOTS if slot in typed} | ({"subject": subject} if subject else {})
     terms = {slot: tuple(text.split(", ")) for slot, text in slots.items()}
-    return DrawRequest(slots=Slots(**terms), no=no, notes=notes, **said)
+    return DrawRequest(slots=Slots(**terms), no=no, notes=notes, **typed)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def request(subject="otter", *, no=(), notes=(), **said):
     ],
     ids=["plain", "slots and flags", "lines"],
 )
-def test_the_examples_of_the_design(text, expected):
+def test_examples(text, expected):
     assert parse_draw(text) == expected
 
 
@@ -76,7 +76,7 @@ def test_the_examples_of_the_design(text, expected):
         (r"otter \(animal\)", request(r"otter \(animal\)")),
     ],
 )
-def test_slots(text, expected):
+def test_slots_are_read(text, expected):
     assert parse_draw(text) == expected
 
 
@@ -93,12 +93,12 @@ def test_slots(text, expected):
         ("(a,\nb)+, c", ("(a, b)+", "c")),
     ],
 )
-def test_terms_are_split_outside_of_brackets_and_quotes(text, terms):
+def test_terms_are_split_outside_brackets_and_quotes(text, terms):
     assert parse_draw(text).slots.subject == terms
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("typed", "expected"),
     [
         ("--seed 7", {"seed": 7}),
         ("--seed=7", {"seed": 7}),
@@ -143,7 +143,7 @@ def test_terms_are_split_outside_of_brackets_and_quotes(text, terms):
         ('--outfit "no --seed 7 here"', {"outfit": "no --seed 7 here"}),
         ("--style ink | style: backlit", {"style": "ink, backlit"}),
         ("--no fog-- --seed 5", {"no": ("fog--",), "seed": 5}),
-        # With the full stops and spaces of phones.
+        # Phones add full stops and spaces.
         ("--seed 7. --steps 30.", {"seed": 7, "steps": 30}),
         ("--fast. --seed 7!", {"tier": "fast", "seed": 7}),
         ("--cfg 7.5. --ar 3:4.", {"guidance_scale": 7.5, "aspect_ratio": (3, 4)}),
@@ -153,8 +153,8 @@ def test_terms_are_split_outside_of_brackets_and_quotes(text, terms):
         ("--seed = 7 --style : ink", {"seed": 7, "style": "ink"}),
     ],
 )
-def test_flags(said, expected):
-    assert parse_draw(f"otter {said}") == request(**expected)
+def test_flags_are_read(typed, expected):
+    assert parse_draw(f"otter {typed}") == request(**expected)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_flags(said, expected):
         ("--draft. hat | otter", request("hat, otter", tier="draft")),
     ],
 )
-def test_what_follows_a_complete_value_is_not_lost(text, expected):
+def test_text_after_a_complete_value_is_kept(text, expected):
     assert parse_draw(text) == expected
 
 
@@ -208,7 +208,7 @@ def test_any_longer_dash_makes_a_flag(dash, count):
         ("a “big red” hat", request('a "big red" hat')),
     ],
 )
-def test_dashes_and_quotes_of_phones(text, expected):
+def test_phones_dashes_and_quotes_are_read(text, expected):
     assert parse_draw(text) == expected
 
 
@@ -233,12 +233,12 @@ def test_dashes_and_quotes_of_phones(text, expected):
         (r"\[x\]", (r"\[x\]",)),
     ],
 )
-def test_a1111_weights_become_compels_and_stay_so(text, terms):
+def test_a1111_weights_become_compel_weights_and_stay_so(text, terms):
     assert parse_draw(text).slots.subject == terms
     assert parse_draw(", ".join(terms)).slots.subject == terms
 
 
-def test_loras_are_left_out_with_a_note():
+def test_loras_are_omitted_with_a_note():
     drawn = parse_draw("otter, <lora:fluffy:0.8>, hat <LoRA:b:1>")
     assert drawn == request(
         "otter, hat",
@@ -313,7 +313,7 @@ def test_loras_are_left_out_with_a_note():
         ),
     ],
 )
-def test_sentences(text, sentence):
+def test_mistakes_are_refused_with_a_sentence(text, sentence):
     with pytest.raises(ParseError) as refusal:
         parse_draw(text)
     assert str(refusal.value) == sentence
@@ -328,7 +328,7 @@ def test_every_flag_and_its_synonyms_work_as_help_shows_them(flag):
         assert parse_draw(f"--{synonym} {value} | otter") == drawn
 
 
-def test_the_table_of_flags_names_nothing_twice_and_fits_the_request():
+def test_the_table_of_flags_has_unique_names_and_fits_the_request():
     names = [name for flag in FLAGS for name in (flag.name, *flag.synonyms)]
     assert len(names) == len(set(names))
     assert {flag.field for flag in FLAGS} == {field.name for field in dataclasses.fields(DrawRequest)} - {
@@ -339,12 +339,12 @@ def test_the_table_of_flags_names_nothing_twice_and_fits_the_request():
     } | set(SLOTS)
 
 
-def test_nearest():
+def test_the_nearest_word_is_suggested():
     assert nearest("SEEED", ["steps", "seed"]) == "seed"
     assert nearest("xyzzy", ["steps", "seed"]) is None
 
 
-def test_values_do_not_change():
+def test_requests_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         parse_draw("otter").seed = 7
     assert hash(parse_draw("otter --seed 7")) == hash(parse_draw("--seed 7 otter"))

@@ -1,4 +1,4 @@
-"""Which command a message is."""
+"""The command that a message contains."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from bot.easel.language import DrawCommand, EaselCommand, read_command
         ("!draw\u00a0otter", DrawCommand("otter")),
         ("!draw\r\nsubject: owl\r\nstyle: ink\r\n", DrawCommand("subject: owl\nstyle: ink")),
         ("!Draw Otter", DrawCommand("Otter")),
-        # Two spaces become a full stop and one space, on every phone.
+        # Phones turn two spaces into a full stop and one space.
         ("!draw. Otter", DrawCommand("Otter")),
         ("!Easel. Help", EaselCommand(("help",))),
         ("!draw: otter", DrawCommand("otter")),
@@ -36,5 +36,5 @@ from bot.easel.language import DrawCommand, EaselCommand, read_command
         ("", None),
     ],
 )
-def test_read_command(body, command):
+def test_the_command_of_a_message_is_read(body, command):
     assert read_command(body) == command

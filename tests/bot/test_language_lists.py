@@ -1,4 +1,4 @@
-"""Lists in what one types: each choice is a text of its own, and all of them are counted exactly."""
+"""Lists in a typed prompt: each choice is a separate text, and the count of choices is exact."""
 
 from dataclasses import replace
 from math import prod
@@ -35,7 +35,7 @@ def count(text: str) -> int:
         ("otter --seed 1,2,3", [f"otter --seed {n}" for n in (1, 2, 3)]),
     ],
 )
-def test_every_choice_is_a_text(text, texts):
+def test_every_choice_is_a_separate_text(text, texts):
     assert [cell.text for cell in expand(text).cells] == texts
     assert count(text) == len(texts)
 
@@ -55,12 +55,12 @@ def test_every_choice_is_a_text(text, texts):
         "prompt: otter “big”, fog—",
     ],
 )
-def test_what_is_no_list_stays_as_it_is(text):
+def test_text_without_lists_stays_as_it_is(text):
     assert count(text) == 1
     assert [cell.text for cell in expand(text).cells] == [text]
 
 
-def test_headings_say_what_differs():
+def test_headings_name_the_differences():
     asked = parse_all("{otter | owl} --steps 10,20 --model a,b")
     assert asked.sizes == (2, 2, 2)
     assert asked.headings[:3] == (("otter", "steps 10", "a"), ("otter", "steps 10", "b"), ("otter", "steps 20", "a"))
@@ -95,7 +95,7 @@ def test_lists_work_in_a_reply_and_in_a_recipe():
         ('otter --seed "7" -n 2', [100]),
     ],
 )
-def test_a_sheet_is_asked_for_again_with_other_seeds(text, seeds):
+def test_a_sheet_can_be_requested_again_with_other_seeds(text, seeds):
     before = parse_all(text)
     after = with_other_seeds(before, 100)
     assert [request.seed for request in after.requests] == seeds
@@ -121,19 +121,19 @@ def test_headings_name_the_other_seeds(text, headings):
 
 
 @pytest.mark.parametrize("number", [101, 10**31])
-def test_a_number_of_pictures_that_no_generator_takes_is_a_sentence(number):
+def test_a_number_of_pictures_that_no_generator_accepts_is_refused_with_a_sentence(number):
     with pytest.raises(ParseError, match=f"That makes {number} pictures, and 100 is far too many already"):
         parse_all(f"otter -n {number}")
     assert parse_all("otter -n 100").pictures == 100
 
 
-def test_far_too_many_are_refused_before_they_are_read():
+def test_far_too_many_choices_are_refused_before_they_are_read():
     text = " ".join(["{a|b|c|d|e|f|g|h|i|j}"] * 6)
     with pytest.raises(ParseError, match=f"make 1000000 pictures, and {MAX_PICTURES} is far too many already"):
         parse_all(text)
 
 
-def test_lists_within_lists_end_soon():
+def test_lists_within_lists_are_refused_in_time():
     with pytest.raises(ParseError, match=f"Lists stand within each other at most {MAX_DEPTH} deep"):
         parse_all("{a|" * 1500 + "b" + "}" * 1500)
     with pytest.raises(ParseError, match="far too many"):
@@ -150,7 +150,7 @@ flag = st.builds(
 
 
 @given(st.lists(st.one_of(word, brace), min_size=1, max_size=3), st.lists(flag, max_size=2))
-def test_counts_are_exact_and_no_two_choices_are_the_same_place(words, flags):
+def test_counts_are_exact_and_every_choice_has_its_own_place(words, flags):
     expected = prod([piece.count("|") + 1 for piece in words] + [piece.count(",") + 1 for piece in flags])
     text = ", ".join(words) + "".join(flags)
     if expected > MAX_PICTURES:

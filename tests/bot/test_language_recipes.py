@@ -1,4 +1,4 @@
-"""Recipes pasted from the room: YAML, JSON, fenced or not, and A1111's block."""
+"""Recipes pasted from the room: YAML or JSON, fenced or not, and A1111's block."""
 
 import json
 
@@ -89,8 +89,8 @@ AUTHORS_OWL = DrawRequest(
 )
 
 
-def otter(**said):
-    return DrawRequest(slots=Slots(subject=("otter",)), **said)
+def otter(**fields):
+    return DrawRequest(slots=Slots(subject=("otter",)), **fields)
 
 
 @pytest.mark.parametrize(
@@ -101,20 +101,20 @@ def test_a_recipe_file_draws_again(text):
 
 
 @pytest.mark.parametrize("text", [AUTHORS_EXAMPLE, f"```json\n{AUTHORS_EXAMPLE}\n```", f"```{AUTHORS_EXAMPLE}```"])
-def test_the_authors_example(text):
+def test_a_json_recipe_with_every_field_is_read(text):
     assert parse_draw(text) == AUTHORS_OWL
 
 
-def test_json_with_a_phones_quotes():
+def test_json_with_curly_quotes_is_read():
     curly = AUTHORS_EXAMPLE.replace('"', "“")
     assert parse_draw(curly) == AUTHORS_OWL
 
 
-def test_brackets_inside_a_text_of_json_are_not_nesting():
+def test_brackets_inside_json_strings_are_not_nesting():
     assert parse_draw(r'{"prompt": "\"a sign [[[[[[[["}').slots.subject == ('"a sign [[[[[[[[',)
 
 
-def test_curly_quotes_inside_sound_json_stay():
+def test_curly_quotes_inside_valid_json_stay():
     assert parse_draw('{"prompt": "a sign “hi”"}').slots.subject == ("a sign “hi”",)
 
 
@@ -134,7 +134,7 @@ def test_flags_around_a_recipe_change_it(text, changes):
     assert all(getattr(parse_draw(text), name) == value for name, value in changes.items())
 
 
-def test_slots_behind_a_recipe_replace_its_own():
+def test_slots_after_a_recipe_replace_its_own():
     slots = parse_draw(f"```yaml\n{RECIPE}```\nstyle: ink").slots
     assert slots == Slots(subject=("otter", "(cowboy hat)++"), outfit=("denim jacket",), style=("ink",))
 
@@ -177,7 +177,7 @@ def test_slots_behind_a_recipe_replace_its_own():
         ("```\notter --seed 7\n```", otter(seed=7)),
     ],
 )
-def test_recipes_that_people_wrote(text, expected):
+def test_handwritten_recipes_are_read(text, expected):
     assert parse_draw(text) == expected
 
 
@@ -194,7 +194,7 @@ def test_an_edited_flat_prompt_wins_as_the_subject(prompt, slots):
     assert parse_draw(json.dumps(recipe)).slots == slots
 
 
-def test_the_edited_example_of_a_recipe():
+def test_an_edited_recipe_is_read():
     edited = parse_draw(RECIPE.replace("prompt: otter,", "prompt: owl,", 1))
     assert edited.slots == Slots(subject=("owl", "(cowboy hat)++", "denim jacket", "16:9", "no", "well-lit"))
     assert edited.seed == 7
@@ -248,7 +248,7 @@ def test_the_edited_example_of_a_recipe():
         ("negative_prompt: cars", "There is nothing to draw yet. "),
     ],
 )
-def test_sentences(text, sentence):
+def test_bad_recipes_are_refused_with_a_sentence(text, sentence):
     with pytest.raises(ParseError) as refusal:
         parse_draw(text)
     assert str(refusal.value).startswith(sentence)
@@ -277,7 +277,7 @@ BLOCK_DRAWN = DrawRequest(
 
 
 @pytest.mark.parametrize("text", [BLOCK, f"```\n{BLOCK}\n```"])
-def test_an_a1111_block(text):
+def test_an_a1111_block_is_read(text):
     assert parse_draw(text) == BLOCK_DRAWN
 
 
@@ -296,7 +296,7 @@ def test_an_a1111_block(text):
         ("Negative prompt: cars\nsubject: otter", otter(negative_prompt="cars")),
     ],
 )
-def test_what_stands_around_a_block(text, expected):
+def test_text_around_a_block_is_read(text, expected):
     assert parse_draw(text) == expected
 
 
@@ -317,7 +317,7 @@ def test_long_settings_are_cut_in_the_note():
         ("Negative prompt: cars\nSteps: 20", "There is nothing to draw yet. "),
     ],
 )
-def test_sentences_on_blocks(text, sentence):
+def test_bad_blocks_are_refused_with_a_sentence(text, sentence):
     with pytest.raises(ParseError) as refusal:
         parse_draw(text)
     assert str(refusal.value).startswith(sentence)

@@ -1,4 +1,4 @@
-"""A reply to a recipe: slots replaced, terms added and taken away, and what is told of it."""
+"""A reply to a recipe replaces slots, adds and removes terms, and notes the changes."""
 
 import pytest
 import yaml
@@ -71,7 +71,7 @@ def slots(request) -> dict[str, tuple[str, ...]]:
         ("owl +scarf", {"subject": ("owl", "scarf")}),
     ],
 )
-def test_slots_and_terms(text, changed):
+def test_slots_and_terms_are_changed(text, changed):
     request = refine(text)
     expected = {slot: terms for slot, terms in (slots(BEFORE) | changed).items() if terms}
     assert slots(request) == expected
@@ -105,12 +105,12 @@ def test_slots_and_terms(text, changed):
         ("--model pocket", "steps", 16),
     ],
 )
-def test_flags_override(text, field, value):
+def test_flags_override_the_recipe(text, field, value):
     assert getattr(refine(text), field) == value
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "note"),
     [
         ("outfit: pirate coat", "Changed: outfit +pirate coat, −boots"),
         ("-hat +scarf --steps 30", "Changed: subject +scarf, −(cowboy hat)++ · steps 30"),
@@ -120,12 +120,12 @@ def test_flags_override(text, field, value):
         ("--ar 3:4 --model sd-1.5", "Changed: model sd-1.5 · shape 3×4"),
     ],
 )
-def test_what_changed_is_told(text, told):
-    assert refine(text).notes == (told,)
+def test_changes_are_noted(text, note):
+    assert refine(text).notes == (note,)
 
 
 @pytest.mark.parametrize("text", ["-n 2", "+otter", "outfit: boots", "--seed 7", "--no text"])
-def test_what_is_so_already_is_not_told(text):
+def test_changes_without_effect_are_not_noted(text):
     assert refine(text).notes == ()
 
 
@@ -142,7 +142,7 @@ def test_what_is_so_already_is_not_told(text):
         ("--seed newer", "--seed takes a whole number, or new, not “newer”."),
     ],
 )
-def test_what_cannot_be_changed_is_a_sentence(text, sentence):
+def test_impossible_changes_are_refused_with_a_sentence(text, sentence):
     with pytest.raises(ParseError) as error:
         refine(text)
     assert str(error.value).startswith(sentence)
@@ -151,12 +151,12 @@ def test_what_cannot_be_changed_is_a_sentence(text, sentence):
 @pytest.mark.parametrize(
     "text", ["prompt: owl\nseed: 1", "```\nprompt: owl\nseed: 1\n```", '{"prompt": "owl", "seed": 1}']
 )
-def test_a_recipe_in_the_reply_takes_the_place_of_the_one_replied_to(text):
+def test_a_recipe_in_the_reply_replaces_the_original(text):
     request = refine(text)
     assert (slots(request), request.seed, request.notes) == ({"subject": ("owl",)}, 1, ())
 
 
-def test_a_file_that_is_no_recipe_is_a_sentence():
+def test_a_file_that_is_no_recipe_is_refused_with_a_sentence():
     with pytest.raises(ParseError, match="A recipe has no key “services”"):
         refine("+scarf", "services: {}\n")
 
@@ -166,7 +166,7 @@ signed = st.builds(lambda sign, word: f"{sign}{word}", st.sampled_from("+-"), wo
 
 
 @given(st.lists(words, min_size=1, max_size=4), st.sampled_from(SLOTS))
-def test_adding_and_replacing_twice_is_the_same_as_once(terms, slot):
+def test_adding_and_replacing_are_idempotent(terms, slot):
     for text in (f"{slot}: {', '.join(terms)}", f"{slot}: +{', '.join(terms)}", "--no " + ", ".join(terms)):
         once = refine(text)
         twice = refine(text, _file(once))
@@ -175,14 +175,14 @@ def test_adding_and_replacing_twice_is_the_same_as_once(terms, slot):
 
 
 @given(words)
-def test_what_was_added_can_be_taken_away(word):
+def test_an_added_term_can_be_removed(word):
     added = refine(f"emotions: +{word}")
     taken = refine(f"-{word}", _file(added))
     assert not any(word in terms for terms in slots(taken).values())
 
 
 @given(st.lists(signed, min_size=1, max_size=5))
-def test_any_signs_give_a_request_or_a_sentence(changes):
+def test_any_changes_give_a_request_or_a_sentence(changes):
     try:
         request = refine(" ".join(changes))
     except ParseError as error:
@@ -210,11 +210,11 @@ def _file(request) -> str:
         ("slots:\n  subject: ['otter --seed 3']\n", "!draw\n```yaml\nslots:\n  subject: ['otter --seed 3']\n```"),
     ],
 )
-def test_a_recipe_as_one_would_type_it(recipe, command):
+def test_a_recipe_becomes_the_command_that_a_person_types(recipe, command):
     assert as_command(recipe) == command
 
 
-# Of YAML, which knows no halves of characters, in a fence, which ends at backticks.
+# Text that can stand in fenced YAML: YAML has no surrogates, and backticks end the fence.
 written = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="`"), min_size=1, max_size=12)
 
 

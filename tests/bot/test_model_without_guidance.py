@@ -1,4 +1,4 @@
-"""A model without guidance takes no negative prompt: what its room asks for gives way and is told, not refused."""
+"""A model without guidance takes no negative prompt. A room's negative terms are dropped with a note, not refused."""
 
 from typing import Any
 
@@ -20,27 +20,27 @@ def maubot_plugin_config_overrides() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("typed", "sent", "is_told"),
+    ("typed", "sent", "is_noted"),
     [
         ("otter", {"negative_prompt": "blood, gun, ugly, text", "guidance_scale": 7.0}, False),
         ("otter --model turbo", {"negative_prompt": None, "guidance_scale": None, "width": 640}, True),
-        # What a person says reaches the generator, which refuses it with its own sentence.
+        # A person's negative prompt reaches the generator, which refuses it with its own sentence.
         ("otter --model turbo --no hat --cfg 3", {"negative_prompt": "ugly, text, hat", "guidance_scale": 3.0}, True),
         ('prompt: otter\nmodel: turbo\nnegative_prompt: ""\nguidance_scale: 0', {"negative_prompt": ""}, True),
     ],
 )
-async def test_a_rooms_rules_give_way_and_the_caption_says_so(
-    drawing_room, homeserver, generator, typed, sent, is_told
+async def test_a_rooms_negative_terms_are_dropped_with_a_note(
+    drawing_room, homeserver, generator, typed, sent, is_noted
 ):
     await drawing_room.say(f"!draw {typed}")
     await homeserver.files()
     ((recipe,),) = (job.recipes for job in generator.jobs.values())
     assert {key: getattr(recipe, key) for key in sent} == sent
     picture = await homeserver.marked("picture")
-    assert (NOTE in picture.content["body"].splitlines()) == is_told
+    assert (NOTE in picture.content["body"].splitlines()) == is_noted
 
 
-async def test_a_default_of_steps_gives_way_to_a_model_of_fewer(drawing_room, homeserver, generator):
+async def test_a_default_of_steps_is_lowered_to_the_models_limit(drawing_room, homeserver, generator):
     limits = generator.capabilities.models[1].limits.model_copy(update={"max_steps": 10})
     few = generator.capabilities.models[1].model_copy(update={"name": "few", "limits": limits})
     generator.capabilities = capabilities("0.1.0", card(), few)
@@ -50,7 +50,7 @@ async def test_a_default_of_steps_gives_way_to_a_model_of_fewer(drawing_room, ho
     assert [job.recipes[0].steps for job in generator.jobs.values()] == [60, None, 20]
 
 
-async def test_models_are_told_with_their_licence(drawing_room, homeserver):
+async def test_models_are_listed_with_their_licence(drawing_room, homeserver):
     await drawing_room.say("!draw otter")
     await homeserver.files()
     await drawing_room.say("!easel models")

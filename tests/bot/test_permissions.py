@@ -1,4 +1,4 @@
-"""Who may do what, and how much, by tables."""
+"""Permissions and limits, by tables."""
 
 import json
 
@@ -35,14 +35,14 @@ OPEN = Permissions(lambda: settings())
         (HOUSEHOLD, "@KID:EXAMPLE.COM", KITCHEN, "I may not draw for you"),
         (HOUSEHOLD, "@kid:example.com.elsewhere.org", KITCHEN, "I may not draw for you"),
         (HOUSEHOLD, KID, CELLAR, "I may not draw in this room"),
-        # An admin of the bot is not above the list of its rooms.
+        # The list of rooms applies to admins as well.
         (HOUSEHOLD, ADA, CELLAR, "I may not draw in this room"),
         (Permissions(lambda: settings(allowed_users=[], admins=["@a?a:*"])), ADA, CELLAR, None),
         (Permissions(lambda: settings(allowed_users=[])), ADA, CELLAR, "I may not draw for you"),
         (Permissions(lambda: settings(allowed_rooms=[])), ADA, CELLAR, "I may not draw in this room"),
     ],
 )
-def test_who_may_use_the_bot_where_and_so_invite_it(permissions, user, room_id, refused):
+def test_allowed_users_may_use_and_invite_the_bot_in_allowed_rooms(permissions, user, room_id, refused):
     sentence = permissions.refusal(user, room_id)
     assert (sentence is None) == (refused is None)
     assert refused is None or sentence.startswith(refused)
@@ -63,7 +63,7 @@ def test_who_may_use_the_bot_where_and_so_invite_it(permissions, user, room_id, 
         (0, ADA, 0, True),
     ],
 )
-def test_who_is_an_admin(least, user, power_level, is_admin):
+def test_admins_are_named_in_the_settings_or_have_the_power_level(least, user, power_level, is_admin):
     permissions = Permissions(lambda: settings(admins=[ADA], admin_power_level=least))
     assert permissions.is_admin(user, power_level=power_level) == is_admin
 
@@ -78,10 +78,10 @@ def test_who_is_an_admin(least, user, power_level, is_admin):
         (ADA, 9, 50, 500, None),
     ],
 )
-def test_how_many_pictures_one_person_may_ask_for(user, pictures, open_jobs, pictures_in_24_h, refused):
-    said = {"pictures": pictures, "open_jobs": open_jobs, "pictures_in_24_h": pictures_in_24_h}
-    assert HOUSEHOLD.too_many(user, **said) == refused
-    assert Permissions(lambda: settings(max_open_jobs=0)).too_many(user, **said) is None
+def test_a_persons_pictures_and_open_jobs_are_limited(user, pictures, open_jobs, pictures_in_24_h, refused):
+    counts = {"pictures": pictures, "open_jobs": open_jobs, "pictures_in_24_h": pictures_in_24_h}
+    assert HOUSEHOLD.too_many(user, **counts) == refused
+    assert Permissions(lambda: settings(max_open_jobs=0)).too_many(user, **counts) is None
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_how_many_pictures_one_person_may_ask_for(user, pictures, open_jobs, pic
         ({"model": "nonesuch"}, 0),
     ],
 )
-def test_what_a_recipe_does_not_say_is_counted_as_the_generator_fills_it_in(recipe, steps):
+def test_missing_fields_of_a_recipe_count_with_the_models_defaults(recipe, steps):
     known = read(Capabilities, json.loads(capabilities().model_dump_json()))
     (work,) = work_of({"recipes": [recipe]}, known)
     assert work.steps == steps
@@ -108,7 +108,7 @@ SMALL, LARGE = Work(512, 512, 30), Work(1000, 1000, 21)
     [
         (KID, (SMALL,), None),
         (KID, (Work(1000, 1000, 20),), None),
-        # Each picture counts alone.
+        # The limit applies to each picture.
         (KID, (SMALL,) * 9, None),
         (
             KID,
@@ -119,6 +119,6 @@ SMALL, LARGE = Work(512, 512, 30), Work(1000, 1000, 21)
         (ADA, (LARGE,), None),
     ],
 )
-def test_how_much_work_a_picture_may_be(user, works, refused):
+def test_the_work_of_a_picture_is_limited(user, works, refused):
     assert HOUSEHOLD.too_much(user, works) == refused
     assert OPEN.too_much(user, works) is None

@@ -1,4 +1,4 @@
-"""Photos to draw from: what is asked of the generator for them, and what a larger picture is."""
+"""Drawing from photos and enlarging pictures: the requests to the generator."""
 
 import hashlib
 
@@ -26,20 +26,20 @@ def test_every_picture_of_a_job_is_drawn_from_the_photo():
     assert [recipe["strength"] for recipe in body("otter --strength 0.3,0.6")["recipes"]] == [0.3, 0.6]
 
 
-def test_a_strength_without_a_photo_is_a_sentence():
+def test_a_strength_without_a_photo_is_refused_with_a_sentence():
     with pytest.raises(CannotAsk, match=r"--strength is for drawing from a photo"):
         body("otter --strength 0.5", has_photo=False)
     assert NO_PHOTO.startswith("--strength")
 
 
 @pytest.mark.parametrize(("steps", "strength"), [(30, 0.35), (4, 0.35), (2, 0.5), (1, 1)])
-def test_a_larger_picture_is_drawn_lightly_over_itself(steps, strength):
+def test_a_larger_picture_is_drawn_from_the_picture_at_low_strength(steps, strength):
     request = larger(parse_recipe(RECIPE.format(steps=steps)))
     assert (request.size, request.strength, request.seed) == ((960, 1344), strength, 7)
     assert f"Changed: size 960×1344 · strength {strength:g}" in request.notes
 
 
-def test_a_recipe_without_a_size_has_nothing_larger():
+def test_a_recipe_without_a_size_cannot_be_enlarged():
     with pytest.raises(ParseError, match="does not say how large"):
         larger(parse_recipe("prompt: otter\n"))
 
@@ -53,13 +53,13 @@ def test_a_recipe_without_a_size_has_nothing_larger():
         ({}, False),
     ],
 )
-def test_photos_are_pictures_that_are_none_of_ours(content, is_one):
+def test_photos_are_pictures_from_people(content, is_one):
     assert is_photo(content) is is_one
 
 
 @pytest.fixture
 def photo(homeserver) -> bytes:
-    """A photo of Bob's in the room."""
+    """A photo that Bob sent to the room."""
     data = b"a photo, as far as the bot knows"
     homeserver.uploads["mxc://example.com/photo"] = data
     content = {"msgtype": "m.image", "body": "IMG.jpg", "url": "mxc://example.com/photo"}
@@ -68,7 +68,7 @@ def photo(homeserver) -> bytes:
     return data
 
 
-async def test_the_photo_that_is_replied_to_goes_to_the_generator_before_its_job(
+async def test_the_photo_of_a_reply_is_uploaded_to_the_generator_before_its_job(
     drawing_room, homeserver, generator, photo
 ):
     reply = {"m.relates_to": {"m.in_reply_to": {"event_id": "$photo"}}}
@@ -80,7 +80,7 @@ async def test_the_photo_that_is_replied_to_goes_to_the_generator_before_its_job
     assert (job.recipes[0].image, job.recipes[0].strength) == (sha256, 0.4)
     assert generator.asked.index("image") < generator.asked.index("submit")
 
-    # The recipe draws from it again, in this room and in no other.
+    # The recipe draws from the photo again in this room only.
     recipe = f"!draw\n```yaml\nprompt: owl\nimage: {sha256}\nstrength: 0.5\n```"
     await drawing_room.say(recipe)
     await homeserver.files(2)
@@ -90,8 +90,8 @@ async def test_the_photo_that_is_replied_to_goes_to_the_generator_before_its_job
     assert len(generator.jobs) == 2
 
 
-async def test_pictures_say_which_photo_they_were_drawn_from(drawing_room, homeserver, plugin, photo):
-    """So that what the database has lost can be drawn again."""
+async def test_pictures_name_the_photo_that_they_were_drawn_from(drawing_room, homeserver, plugin, photo):
+    """The picture's event names the photo, so that a recipe works even without the database."""
     await drawing_room.say("!draw otter", **{"m.relates_to": {"m.in_reply_to": {"event_id": "$photo"}}})
     recipe = (await homeserver.files())[0]
     for sent in (await homeserver.marked("picture"), recipe):
@@ -107,14 +107,16 @@ async def test_pictures_say_which_photo_they_were_drawn_from(drawing_room, homes
     await homeserver.files(2)
 
 
-async def test_a_photo_that_the_generator_cannot_read_is_told(drawing_room, homeserver, generator, refusal, photo):
+async def test_a_photo_that_the_generator_cannot_read_is_reported(drawing_room, homeserver, generator, refusal, photo):
     generator.sins["image"] = refusal(422, "That is no picture that I can read.")
     await drawing_room.say("!draw otter", **{"m.relates_to": {"m.in_reply_to": {"event_id": "$photo"}}})
     assert await homeserver.answer() == "That is no picture that I can read."
     assert not generator.jobs
 
 
-async def test_a_generator_that_has_lost_the_photo_gets_it_again(drawing_room, homeserver, generator, refusal, photo):
+async def test_a_photo_that_the_generator_has_lost_is_uploaded_again(
+    drawing_room, homeserver, generator, refusal, photo
+):
     lost = refusal(422, "It is not here any more.", code="image_missing")
     sins = [lost]
 
@@ -129,11 +131,13 @@ async def test_a_generator_that_has_lost_the_photo_gets_it_again(drawing_room, h
     assert generator.asked.count("image") == 2
 
 
-@pytest.mark.parametrize(("status", "said"), [(404, NOT_FETCHED), (503, None), (429, None)])
-async def test_a_photo_is_fetched_as_often_as_it_takes(drawing_room, homeserver, generator, photo, status, said):
+@pytest.mark.parametrize(("status", "sentence"), [(404, NOT_FETCHED), (503, None), (429, None)])
+async def test_fetching_a_photo_is_retried_unless_it_is_gone(
+    drawing_room, homeserver, generator, photo, status, sentence
+):
     homeserver.download_sins = [web.Response(status=status)]
     await drawing_room.say("!draw otter", **{"m.relates_to": {"m.in_reply_to": {"event_id": "$photo"}}})
-    if said:
-        assert await homeserver.answer() == said
+    if sentence:
+        assert await homeserver.answer() == sentence
     else:
         await homeserver.files()

@@ -1,4 +1,4 @@
-"""What shows how far a picture is, and that its end is always right."""
+"""Progress reactions and messages, and how they end."""
 
 import pytest
 
@@ -7,21 +7,21 @@ from bot.easel.sending.progress import progress_text
 
 
 @pytest.mark.parametrize(
-    ("done", "eta_s", "said"),
+    ("done", "eta_s", "expected"),
     [
         (0.4, 18.2, "🎨 40%, 18 s left"),
         (0.0, 300, "🎨 0%, 5 min left"),
-        # Clients print a number behind a reaction: it must not look like one of ours.
+        # Clients show a count after a reaction, so its text must not end in a number.
         (0.5, None, "🎨 50% drawn"),
     ],
 )
-def test_the_words(done, eta_s, said):
-    assert progress_text(done, eta_s) == said
+def test_progress_in_words(done, eta_s, expected):
+    assert progress_text(done, eta_s) == expected
 
 
 @pytest.fixture
 def at_once(monkeypatch):
-    """Every step is shown."""
+    """Show every step."""
     monkeypatch.setattr(progress, "AGAIN_AFTER_S", 0)
 
 
@@ -33,7 +33,7 @@ def redacted(homeserver) -> set[str]:
     return {event.content["redacts"] for event in homeserver.events if event.type == "m.room.redaction"}
 
 
-async def test_a_reaction_moves_and_is_gone_with_the_picture(drawing_room, homeserver, at_once):
+async def test_a_reaction_moves_and_is_removed_once_the_picture_is_sent(drawing_room, homeserver, at_once):
     event_id = await drawing_room.say("!draw otter")
     reactions = await homeserver.until(
         lambda: len(found := of_kind(homeserver, "reaction")) == len(redacted(homeserver)) >= 1 and found
@@ -44,7 +44,9 @@ async def test_a_reaction_moves_and_is_gone_with_the_picture(drawing_room, homes
 
 
 @pytest.mark.parametrize(("how", "kinds"), [("off", set()), ("message", {"progress", "progress-end"})])
-async def test_other_ways(drawing_room, homeserver, plugin, maubot_plugin_config_dict, at_once, how, kinds):
+async def test_progress_as_a_message_or_off(
+    drawing_room, homeserver, plugin, maubot_plugin_config_dict, at_once, how, kinds
+):
     maubot_plugin_config_dict["progress"] = how
     await plugin.on_external_config_update()
     await drawing_room.say("!draw otter")
@@ -59,7 +61,7 @@ async def test_other_ways(drawing_room, homeserver, plugin, maubot_plugin_config
     assert shown == kinds
 
 
-async def test_it_leaves_room_for_what_the_job_owes(
+async def test_progress_leaves_room_for_the_jobs_own_events(
     drawing_room, homeserver, plugin, maubot_plugin_config_dict, at_once
 ):
     maubot_plugin_config_dict["rate_limit_burst"] = 2
@@ -70,7 +72,7 @@ async def test_it_leaves_room_for_what_the_job_owes(
     assert not of_kind(homeserver, "reaction")
 
 
-async def test_a_failure_ends_in_a_cross_after_a_restart_too(drawing_room, homeserver, generator, plugin, refusal):
+async def test_a_failure_ends_in_a_cross_even_after_a_restart(drawing_room, homeserver, generator, plugin, refusal):
     generator.sins["submit"] = refusal(503, "Not now.")
     event_id = await drawing_room.say("!draw otter")
     working = await homeserver.marked("reaction")

@@ -1,4 +1,4 @@
-"""Nothing is lost and nothing is doubled: the bot ends at some moment, and the next one goes on with its database."""
+"""Nothing is lost or delivered twice when the bot stops at any moment and starts again with its database."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ ROOM = "!kitchen:example.com"
 
 @pytest.fixture
 def maubot_plugin_config_overrides() -> dict[str, Any]:
-    """What happens here is more than a homeserver's limit allows at once."""
+    """These tests send more than a homeserver's rate limit allows at once."""
     return {"rate_limit_per_second": 0}
 
 
@@ -32,7 +32,7 @@ def restart(plugin):
 
 @pytest.fixture
 async def drawn(generator) -> asyncio.Event:
-    """Until this is set, the generator is drawing."""
+    """The generator keeps drawing until this event is set."""
     return generator.wait_after(2)
 
 
@@ -45,7 +45,7 @@ async def all_closed(plugin) -> None:
 
 
 def sent_as_heard(homeserver, bot: str) -> list[dict]:
-    """What the bot sent, as the room's history has it."""
+    """The bot's events as the room's history has them."""
     return [
         {
             "type": event.type,
@@ -59,7 +59,7 @@ def sent_as_heard(homeserver, bot: str) -> list[dict]:
     ]
 
 
-async def test_a_job_under_way_is_drawn_after_a_restart_with_its_seed(
+async def test_a_running_job_is_drawn_with_its_seed_after_a_restart(
     drawing_room, homeserver, generator, plugin, drawn, restart
 ):
     await drawing_room.say("!draw otter")
@@ -81,16 +81,16 @@ async def test_a_job_that_waited_for_the_generator_is_drawn_after_a_restart(
     await restart()
     await serve.unix(generator.app(), socket)
     await homeserver.files()
-    # It was told once to wait, by whichever process.
+    # The person gets one waiting message, from the first or the second process.
     assert [event.kind for event in homeserver.events].count("waiting") == 1
 
 
-async def test_what_was_accepted_is_drawn_though_the_language_has_changed(
+async def test_an_accepted_job_is_drawn_though_the_language_has_changed(
     room, homeserver, generator, serve, socket, plugin, restart
 ):
     event_id = await room.say("!draw otter --steps 9 --seed 7")
     await homeserver.answers()
-    # No version of the language would read this.
+    # No version of the language can read this.
     await plugin.database.execute("UPDATE job SET typed = '--sede --steps'")
     await restart()
     await serve.unix(generator.app(), socket)
@@ -113,7 +113,7 @@ async def test_a_request_of_another_version_is_not_drawn_in_part(
     assert len(generator.jobs) == 1
 
 
-async def test_what_waited_is_drawn_as_the_generator_can_by_then(
+async def test_a_waiting_job_is_drawn_with_the_generators_new_capabilities(
     drawing_room, homeserver, generator, serve, socket, plugin
 ):
     await drawing_room.say("!draw otter --size portrait")
@@ -131,7 +131,7 @@ async def test_what_waited_is_drawn_as_the_generator_can_by_then(
     assert drawn == [("ssd-1b", 640, 896), ("ssd-1b", 512, 640), ("new", 512, 640)]
 
 
-async def test_a_refusal_that_was_not_told_is_told_after_a_restart(room, homeserver, plugin, restart):
+async def test_an_unsent_refusal_is_sent_after_a_restart(room, homeserver, plugin, restart):
     homeserver.in_silence.add(ROOM)
     await plugin.database.execute(
         "INSERT INTO job (id, room_id, event_id, sender, typed, is_caption, request, seed, pictures, received_ms, "
@@ -148,13 +148,13 @@ async def test_a_refusal_that_was_not_told_is_told_after_a_restart(room, homeser
 
 
 @pytest.mark.parametrize("arrived", [True, False])
-async def test_what_was_perhaps_sent_is_looked_for_in_the_room(
+async def test_an_event_that_may_have_been_sent_is_looked_up_in_the_room(
     drawing_room, homeserver, generator, plugin, restart, maubot_test_bot, arrived
 ):
     await drawing_room.say("!draw otter")
     await homeserver.files()
     await all_closed(plugin)
-    # As a process leaves it that was killed while it sent the picture.
+    # The state of a process that is killed while it sends the picture.
     await plugin.database.execute("UPDATE job SET state = 'open', closed = FALSE")
     await plugin.database.execute("DELETE FROM posted WHERE kind = 'recipe'")
     await plugin.database.execute("UPDATE posted SET event_id = NULL WHERE kind = 'picture'")
@@ -162,7 +162,7 @@ async def test_what_was_perhaps_sent_is_looked_for_in_the_room(
         others = [{"type": "m.room.message", "event_id": f"${n}", "sender": "@ada:x", "content": {}} for n in range(5)]
         homeserver.history[ROOM] = [*sent_as_heard(homeserver, maubot_test_bot.client.mxid), *others]
     homeserver.events.clear()
-    # It happened so long ago that the homeserver has forgotten the transactions.
+    # So long ago that the homeserver has forgotten the transactions.
     homeserver.transactions.clear()
     await restart()
     await homeserver.files()
@@ -190,7 +190,7 @@ def heard(n: int, body: str, *, sender: str = "@ada:example.com", age_s: float =
     }
 
 
-async def test_commands_that_were_missed_are_taken_in_their_order_and_old_ones_are_left(
+async def test_missed_commands_are_accepted_in_order_and_old_ones_are_ignored(
     drawing_room, homeserver, generator, plugin, restart
 ):
     await drawing_room.say("good morning")
@@ -209,7 +209,7 @@ async def test_commands_that_were_missed_are_taken_in_their_order_and_old_ones_a
     assert [file.content["body"] for file in await homeserver.files(3)][2] == "otter-4.yml"
 
 
-async def test_after_a_long_absence_the_newest_of_a_great_many_events_are_caught_up(
+async def test_after_a_long_absence_the_newest_of_many_events_are_caught_up(
     drawing_room, homeserver, restart, monkeypatch
 ):
     monkeypatch.setattr(history, "MAX_CAUGHT_UP", 3)
@@ -229,7 +229,7 @@ def edit_of(event_id: str, n: int, body: str, **more) -> dict:
     return heard(n, f"* {body}", **{"m.new_content": new, "m.relates_to": relation}, **more)
 
 
-async def test_an_old_edit_that_was_missed_still_counts_for_what_waits_but_draws_nothing_anew(
+async def test_a_missed_old_edit_changes_a_waiting_job_but_redraws_no_finished_one(
     drawing_room, homeserver, generator, drawn, restart
 ):
     ended = await drawing_room.say("!draw otter --seed 1 --steps")
@@ -247,7 +247,7 @@ async def test_an_old_edit_that_was_missed_still_counts_for_what_waits_but_draws
     assert [file.content["body"] for file in await homeserver.files()] == ["otter-4.yml"]
 
 
-async def test_what_is_said_now_is_drawn_though_nothing_is_to_be_caught_up(
+async def test_new_commands_are_drawn_though_there_is_nothing_to_catch_up(
     drawing_room, homeserver, plugin, maubot_plugin_config_dict
 ):
     maubot_plugin_config_dict["catch_up_minutes"] = 0
@@ -257,7 +257,7 @@ async def test_what_is_said_now_is_drawn_though_nothing_is_to_be_caught_up(
     assert [file.content["body"] for file in await homeserver.files()] == ["otter-2.yml"]
 
 
-async def test_who_left_while_the_bot_was_down_gets_nothing(
+async def test_the_jobs_of_a_person_who_left_while_the_bot_was_down_are_cancelled(
     drawing_room, homeserver, generator, plugin, drawn, restart
 ):
     event_id = await drawing_room.say("!draw otter", sender="@bob:example.com")
@@ -292,14 +292,14 @@ async def test_a_command_that_was_deleted_while_the_bot_was_down_is_not_drawn(
     assert [file.content["body"] for file in await homeserver.files()] == ["otter-5.yml"]
 
 
-async def test_what_was_said_before_the_bot_came_is_left_alone(drawing_room, homeserver, generator):
+async def test_messages_from_before_the_bot_joined_are_ignored(drawing_room, homeserver, generator):
     homeserver.joined_ms = int(time.time() * 1000)
     await drawing_room.put({"msgtype": "m.text", "body": "!draw otter --seed 1"}, age_s=60)
     await drawing_room.put({"msgtype": "m.text", "body": "!draw otter --seed 2"}, age_s=-1)
     assert [file.content["body"] for file in await homeserver.files()] == ["otter-2.yml"]
 
 
-async def test_a_job_that_waited_too_long_is_let_go_with_a_word(
+async def test_a_job_that_waited_too_long_is_given_up_with_a_sentence(
     room, homeserver, plugin, maubot_plugin_config_dict, socket
 ):
     maubot_plugin_config_dict["wait_hours"] = 1 / 3600
@@ -313,7 +313,7 @@ async def test_a_job_that_waited_too_long_is_let_go_with_a_word(
     assert (await homeserver.marked("ended")).content["m.relates_to"]["key"] == "❌"
 
 
-async def test_each_who_waits_is_told_their_place(room, homeserver):
+async def test_everyone_who_waits_gets_their_place(room, homeserver):
     for sender in ("@ada:example.com", "@ada:example.com", "@bob:example.com"):
         await room.say("!draw otter", sender=sender)
     places = [answer.content["body"].rpartition("you are ")[2] for answer in await homeserver.answers(3)]
@@ -321,20 +321,20 @@ async def test_each_who_waits_is_told_their_place(room, homeserver):
     assert sorted(places) == ["1st.", "2nd.", "2nd."] or sorted(places) == ["1st.", "2nd.", "3rd."]
 
 
-async def test_who_asks_twice_before_the_generator_is_missed_is_told_both_places(
+async def test_two_jobs_from_before_the_generator_was_found_missing_get_both_places(
     drawing_room, homeserver, generator, plugin, maubot_plugin_config_dict, refusal
 ):
     maubot_plugin_config_dict["tell_waiting_after_s"] = 0
     await plugin.on_external_config_update()
-    both_said = asyncio.Event()
+    both_sent = asyncio.Event()
 
     async def busy(request):
-        await both_said.wait()
+        await both_sent.wait()
         return await refusal(503, "Not now.")(request)
 
     generator.sins["capabilities"] = busy
     for _ in range(2):
         await drawing_room.say("!draw otter")
-    both_said.set()
+    both_sent.set()
     places = [answer.content["body"].rpartition("you are ")[2] for answer in await homeserver.answers(2)]
     assert sorted(places) == ["1st.", "2nd."]

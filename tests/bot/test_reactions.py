@@ -1,4 +1,4 @@
-"""Deleting, reacting, editing, leaving: what people do in Matrix anyway, and what it does to their pictures."""
+"""The effect of deletions, reactions, edits and leaving on people's jobs and pictures."""
 
 import asyncio
 from typing import Any
@@ -16,13 +16,13 @@ BOB = "@bob:example.com"
 
 @pytest.fixture
 def maubot_plugin_config_overrides() -> dict[str, Any]:
-    """What happens here is more than a homeserver's limit allows at once."""
+    """These tests send more than a homeserver's rate limit allows at once."""
     return {"rate_limit_per_second": 0}
 
 
 @pytest.fixture
 async def drawn(generator) -> asyncio.Event:
-    """Until this is set, every job is queued; then it is drawn."""
+    """Every job stays queued until this event is set, and is then drawn."""
     return generator.wait_after(1)
 
 
@@ -65,14 +65,16 @@ async def test_deleting_the_message_cancels(drawing_room, homeserver, generator,
     await drawing_room.put({}, type="m.room.redaction", redacts=waiting)
     assert generator.cancelled == [job_id(waiting)]
     assert await state(plugin, waiting) == "deleted"
-    # The reaction of the bot goes, and nothing comes in its place.
+    # The bot's reaction is removed without a replacement.
     (redaction,) = await homeserver.until(lambda: [e for e in homeserver.events if e.type == "m.room.redaction"])
     assert redaction.content["redacts"].startswith("$sent-")
     assert [event.kind for event in homeserver.events if event.kind] == ["reaction"]
 
 
 @pytest.mark.parametrize("key", ["❌", "❌\ufe0f"])
-async def test_a_cross_cancels_and_shows_that_it_did(drawing_room, homeserver, generator, plugin, waiting, key):
+async def test_a_cross_cancels_and_the_job_is_marked_as_cancelled(
+    drawing_room, homeserver, generator, plugin, waiting, key
+):
     await react(drawing_room, waiting, key)
     assert generator.cancelled == [job_id(waiting)]
     ended = await homeserver.marked("ended")
@@ -86,7 +88,9 @@ async def test_a_cross_cancels_and_shows_that_it_did(drawing_room, homeserver, g
 @pytest.mark.parametrize(
     ("sender", "may"), [(BOB, False), ("@creator:example.com", True), ("@moderator:example.com", True)]
 )
-async def test_others_may_not_but_admins_may(drawing_room, homeserver, generator, plugin, drawn, waiting, sender, may):
+async def test_only_the_requester_and_admins_may_cancel(
+    drawing_room, homeserver, generator, plugin, drawn, waiting, sender, may
+):
     homeserver.power_levels = {"@moderator:example.com": 100, BOB: 50}
     await react(drawing_room, waiting, "❌", sender=sender)
     await drawing_room.put({}, type="m.room.redaction", redacts=waiting, sender=sender)
@@ -106,7 +110,7 @@ async def test_other_reactions_do_nothing(drawing_room, homeserver, generator, d
 
 
 @pytest.mark.parametrize(
-    ("typed", "sender", "reply", "said", "left"),
+    ("typed", "sender", "reply", "answer", "left"),
     [
         ("!easel cancel", "@ada:example.com", None, "Cancelled: owl --seed 2", ["otter-1.yml"]),
         ("!easel cancel all", "@ada:example.com", None, "Cancelled: otter --seed 1; owl --seed 2", []),
@@ -115,27 +119,27 @@ async def test_other_reactions_do_nothing(drawing_room, homeserver, generator, d
         ("!easel cancel", BOB, "$said-1", "There is nothing of yours here to cancel.", ["otter-1.yml", "otter-2.yml"]),
     ],
 )
-async def test_the_command_cancels(
-    drawing_room, homeserver, generator, drawn, waiting, typed, sender, reply, said, left
+async def test_the_command_cancels_ones_own_jobs(
+    drawing_room, homeserver, generator, drawn, waiting, typed, sender, reply, answer, left
 ):
     await drawing_room.say("!draw owl --seed 2")
     await homeserver.until(lambda: len(generator.jobs) == 2)
     relation = {"m.relates_to": {"m.in_reply_to": {"event_id": reply}}} if reply else {}
     await drawing_room.say(typed, sender=sender, **relation)
-    assert said in [answer.content["body"] for answer in await homeserver.answers()]
+    assert answer in [event.content["body"] for event in await homeserver.answers()]
     drawn.set()
     await drawing_room.say("!draw otter --seed 9", room_id="!other:example.com")
     assert sorted(await seeds(homeserver, len(left) + 1)) == sorted([*left, "otter-9.yml"])
 
 
-async def test_the_command_cancels_nothing_of_another_room(drawing_room, homeserver, generator, waiting):
+async def test_the_command_cancels_no_job_of_another_room(drawing_room, homeserver, generator, waiting):
     reply = {"m.relates_to": {"m.in_reply_to": {"event_id": waiting}}}
     await drawing_room.say("!easel cancel", room_id="!other:example.com", **reply)
     assert await homeserver.answer() == "There is nothing of yours here to cancel."
     assert not generator.cancelled
 
 
-async def test_an_edit_replaces_what_waits_and_keeps_its_seed(drawing_room, homeserver, generator, plugin, drawn):
+async def test_an_edit_replaces_a_waiting_job_and_keeps_its_seed(drawing_room, homeserver, generator, plugin, drawn):
     event_id = await drawing_room.say("!draw otter")
     await homeserver.until(lambda: generator.jobs)
     edited = await edit(drawing_room, event_id, "!draw owl")
@@ -154,9 +158,9 @@ async def test_an_edit_replaces_what_waits_and_keeps_its_seed(drawing_room, home
     assert picture.content["m.relates_to"]["m.in_reply_to"]["event_id"] == event_id
 
 
-@pytest.mark.parametrize("said", ["", " --seed 7"])
-async def test_an_edit_of_what_is_drawn_already_draws_anew_with_its_seed(drawing_room, homeserver, generator, said):
-    event_id = await drawing_room.say(f"!draw otter{said}")
+@pytest.mark.parametrize("flags", ["", " --seed 7"])
+async def test_an_edit_of_a_finished_job_redraws_with_its_seed(drawing_room, homeserver, generator, flags):
+    event_id = await drawing_room.say(f"!draw otter{flags}")
     await homeserver.files()
     await edit(drawing_room, event_id, "!draw owl")
     await homeserver.files(2)
@@ -165,8 +169,8 @@ async def test_an_edit_of_what_is_drawn_already_draws_anew_with_its_seed(drawing
     assert second.recipes[0].seed == first.recipes[0].seed
 
 
-async def test_an_edit_while_it_is_drawn_draws_anew_as_well(drawing_room, homeserver, generator, plugin):
-    # Four lines: the last of them is a step.
+async def test_an_edit_of_a_running_job_redraws_as_well(drawing_room, homeserver, generator, plugin):
+    # The last of these four events is a step.
     drawn = generator.wait_after(4)
     event_id = await drawing_room.say("!draw otter")
     await homeserver.until(lambda: any(outlook.is_running for outlook in plugin.runner.outlooks.values()))
@@ -180,7 +184,7 @@ async def test_an_edit_while_it_is_drawn_draws_anew_as_well(drawing_room, homese
     assert not generator.cancelled
 
 
-async def test_an_edit_of_a_number_that_is_no_seed_draws_with_another(drawing_room, homeserver, generator, refusal):
+async def test_an_edit_after_an_invalid_seed_draws_with_another(drawing_room, homeserver, generator, refusal):
     generator.sins["submit"] = refusal(422, "No.")
     event_id = await drawing_room.say("!draw otter --seed 99999999999999999999")
     await homeserver.answers()
@@ -207,13 +211,15 @@ async def test_an_edit_of_an_old_message_draws_nothing(drawing_room, homeserver,
         ("!draw owl --seed 3", BOB, False),
     ],
 )
-async def test_other_edits(drawing_room, homeserver, generator, drawn, waiting, body, sender, cancelled):
+async def test_an_edit_without_a_command_cancels_and_a_harmless_one_does_not(
+    drawing_room, homeserver, generator, drawn, waiting, body, sender, cancelled
+):
     await edit(drawing_room, waiting, body, sender=sender)
     assert bool(generator.cancelled) is cancelled
     assert len(generator.jobs) == 1
 
 
-async def test_an_edit_that_cannot_be_read_is_told_and_what_waited_is_not_drawn(
+async def test_an_unreadable_edit_is_refused_and_the_waiting_job_cancelled(
     drawing_room, homeserver, generator, drawn, waiting
 ):
     await edit(drawing_room, waiting, "!draw owl --sede 7")
@@ -221,7 +227,7 @@ async def test_an_edit_that_cannot_be_read_is_told_and_what_waited_is_not_drawn(
     assert generator.cancelled == [job_id(waiting)]
 
 
-async def test_an_edit_makes_good_what_could_not_be_read(drawing_room, homeserver, generator):
+async def test_an_edit_can_correct_an_unreadable_command(drawing_room, homeserver, generator):
     event_id = await drawing_room.say("!draw otter --sede 7")
     await homeserver.answers()
     await edit(drawing_room, event_id, "!draw otter --seed 7")
@@ -229,7 +235,9 @@ async def test_an_edit_makes_good_what_could_not_be_read(drawing_room, homeserve
 
 
 @pytest.mark.parametrize("membership", ["leave", "ban"])
-async def test_leaving_cancels_what_waits_there(drawing_room, homeserver, generator, drawn, waiting, membership):
+async def test_leaving_a_room_cancels_ones_waiting_jobs_there(
+    drawing_room, homeserver, generator, drawn, waiting, membership
+):
     await drawing_room.say("!draw otter --seed 2", room_id="!other:example.com")
     await drawing_room.say("!draw otter --seed 3", sender=BOB)
     await homeserver.until(lambda: len(generator.jobs) == 3)
@@ -239,7 +247,7 @@ async def test_leaving_cancels_what_waits_there(drawing_room, homeserver, genera
     assert sorted(await seeds(homeserver, 2)) == ["otter-2.yml", "otter-3.yml"]
 
 
-async def test_a_picture_is_removed_by_who_asked_for_it(drawing_room, homeserver, generator, plugin):
+async def test_a_picture_is_removed_by_its_requester(drawing_room, homeserver, generator, plugin):
     event_id = await drawing_room.say("!draw otter --seed 1")
     await homeserver.files()
     picture = f"$sent-{(await homeserver.marked('picture')).txn_id}"
@@ -257,7 +265,7 @@ async def test_a_picture_is_removed_by_who_asked_for_it(drawing_room, homeserver
     assert generator.forgotten == [job]
 
 
-async def test_reactions_are_answered_in_the_thread_of_what_they_are_on(drawing_room, homeserver):
+async def test_reactions_are_answered_in_their_pictures_thread(drawing_room, homeserver):
     await drawing_room.say("!draw otter", **{"m.relates_to": {"rel_type": "m.thread", "event_id": "$root"}})
     await homeserver.files()
     picture = f"$sent-{(await homeserver.marked('picture')).txn_id}"
@@ -270,7 +278,7 @@ async def test_reactions_are_answered_in_the_thread_of_what_they_are_on(drawing_
         assert answer.content["m.relates_to"]["event_id"] == "$root"
 
 
-async def test_a_reaction_that_is_taken_back_cancels_and_no_other_does(drawing_room, homeserver, generator, plugin):
+async def test_removing_a_reaction_cancels_its_own_job_only(drawing_room, homeserver, generator, plugin):
     await drawing_room.say("!draw otter")
     await homeserver.files()
     picture = f"$sent-{(await homeserver.marked('picture')).txn_id}"
@@ -295,7 +303,7 @@ async def test_both_sheets_of_all_styles_are_cancelled(drawing_room, homeserver,
 
 
 def recipe_file(homeserver, data: bytes, **more) -> dict:
-    """Bob's recipe file in the room; returns what makes a message a reply to it."""
+    """Put Bob's recipe file in the room, and return the content that makes a message a reply to it."""
     homeserver.uploads["mxc://example.com/recipe"] = data
     content = {"msgtype": "m.file", "body": "mine.yml", "url": "mxc://example.com/recipe", **more}
     event = {"type": "m.room.message", "sender": BOB, "event_id": "$file", "content": content, "origin_server_ts": 1}
@@ -312,7 +320,9 @@ def recipe_file(homeserver, data: bytes, **more) -> dict:
         (b"", {"household.easel": {"kind": "picture"}}, replies.NO_RECIPE),
     ],
 )
-async def test_a_reply_to_what_cannot_be_read_says_so(drawing_room, homeserver, generator, data, more, sentence):
+async def test_a_reply_to_an_unreadable_event_is_refused_with_a_sentence(
+    drawing_room, homeserver, generator, data, more, sentence
+):
     await drawing_room.say("!draw otter", **recipe_file(homeserver, data, **more))
     assert await homeserver.answer() == sentence
     await drawing_room.say("!draw otter", **{"m.relates_to": {"m.in_reply_to": {"event_id": "$unseen"}}})
@@ -320,7 +330,7 @@ async def test_a_reply_to_what_cannot_be_read_says_so(drawing_room, homeserver, 
     assert not generator.jobs
 
 
-async def test_a_recipe_that_does_not_come_silences_no_room_and_an_edit_looks_again(
+async def test_a_recipe_that_cannot_be_fetched_blocks_no_room_and_an_edit_tries_again(
     drawing_room, homeserver, generator, monkeypatch
 ):
     monkeypatch.setattr(replies, "READ_WITHIN_S", 0.2)
@@ -336,7 +346,7 @@ async def test_a_recipe_that_does_not_come_silences_no_room_and_an_edit_looks_ag
 
 
 @pytest.mark.parametrize("maubot_plugin_config_overrides", [{"allowed_users": ["@ada:example.com"]}])
-async def test_reactions_of_who_may_not_draw_are_not_answered(drawing_room, homeserver):
+async def test_reactions_of_people_who_may_not_draw_are_not_answered(drawing_room, homeserver):
     await drawing_room.say("!draw otter")
     await homeserver.files()
     picture = f"$sent-{(await homeserver.marked('picture')).txn_id}"
@@ -347,7 +357,9 @@ async def test_reactions_of_who_may_not_draw_are_not_answered(drawing_room, home
     assert answer.startswith("!draw ")
 
 
-async def test_a_reaction_to_a_recipe_that_cannot_be_read_says_why(drawing_room, homeserver, generator, plugin):
+async def test_a_reaction_to_an_incomplete_recipe_is_answered_with_the_reason(
+    drawing_room, homeserver, generator, plugin
+):
     await drawing_room.say("!draw otter")
     await homeserver.files()
     await plugin.database.execute("UPDATE recipe SET text = 'prompt: otter'")

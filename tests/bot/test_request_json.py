@@ -1,4 +1,4 @@
-"""A request comes back from the database exactly as it was read, whatever was typed."""
+"""Every request is read back from its JSON exactly as it was written."""
 
 import json
 from dataclasses import fields
@@ -43,14 +43,14 @@ FIELDS = {
 }
 
 
-def test_every_field_of_a_request_is_tried():
+def test_every_field_of_a_request_is_generated():
     assert set(FIELDS) == {field.name for field in fields(DrawRequest)}
 
 
-def draw_request(said: dict) -> DrawRequest:
-    if "size" in said:
-        said.pop("aspect_ratio", None)
-    return DrawRequest(**said)
+def draw_request(values: dict) -> DrawRequest:
+    if "size" in values:
+        values.pop("aspect_ratio", None)
+    return DrawRequest(**values)
 
 
 ASKED = st.builds(
@@ -65,20 +65,20 @@ def check(asked: Asked) -> None:
     text = request_to_json(asked)
     again = request_from_json(text)
     assert again == asked
-    # 7 and 7.0 are equal, and not the same text.
+    # 7 and 7.0 are equal but differ as text.
     assert repr(again) == repr(asked)
-    assert text.isascii() and "\x00" not in text, "PostgreSQL keeps no such character"
+    assert text.isascii() and "\x00" not in text, "PostgreSQL cannot store this character"
 
 
 @settings(deadline=None)
 @given(ASKED)
-def test_any_request_comes_back(asked):
+def test_any_request_is_read_back(asked):
     check(asked)
 
 
 @settings(max_examples=300, deadline=None)
 @given(MIXED | RECIPES.map(json.dumps))
-def test_whatever_the_language_accepts_comes_back(text):
+def test_any_accepted_text_is_read_back(text):
     try:
         asked = parse_all(text)
     except ParseError:
@@ -96,12 +96,12 @@ def test_whatever_the_language_accepts_comes_back(text):
         "a __animal__\nNegative prompt: text\nSteps: 20, Seed: 1, CFG scale: 7.5, Size: 512x768, Model: x",
     ],
 )
-def test_what_people_type_comes_back(text):
+def test_typical_commands_are_read_back(text):
     check(parse_all(text))
     check(parse_all("-n 2 --seed new +scarf", recipe="slots:\n  subject: [owl]\nseed: 3\nsteps: 9\n"))
 
 
-def test_what_was_not_said_is_left_out():
+def test_fields_that_were_not_given_are_omitted():
     assert json.loads(request_to_json(parse_all("otter --steps 9"))) == {
         "requests": [{"slots": {"subject": ["otter"]}, "steps": 9}]
     }

@@ -1,4 +1,4 @@
-"""Room profiles: what a room's pictures are like, and what it does not draw."""
+"""Room profiles: a room's style, defaults and limits, and the words that it refuses."""
 
 import json
 import re
@@ -34,13 +34,13 @@ def typed(words: str, known: Capabilities, **keys) -> DrawRequest:
 
 
 def refusal(words: str, known: Capabilities, **keys) -> str | None:
-    """What a room says to words; the body as far as refusals read it."""
+    """The room's refusal of a prompt, if any. The body has only the fields that refusals read."""
     request = typed(words, known, **keys)
     recipe = {"slots": asdict(request.slots), "theme": request.theme, "model": request.model}
     if request.size:
         recipe |= {"width": request.size[0], "height": request.size[1]}
-    said = {key: value for key, value in recipe.items() if value is not None}
-    return profile(**keys).refusal({"recipes": [{**said, "seed": seed} for seed in range(request.count or 1)]}, known)
+    fields = {key: value for key, value in recipe.items() if value is not None}
+    return profile(**keys).refusal({"recipes": [{**fields, "seed": seed} for seed in range(request.count or 1)]}, known)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def refusal(words: str, known: Capabilities, **keys) -> str | None:
         ("!Kitchen:example.com", "pattern"),
     ],
 )
-def test_the_first_key_that_matches_a_room_has_its_profile(room_id, style):
+def test_a_room_gets_the_profile_of_the_first_matching_key(room_id, style):
     styles = {"*": "others", KITCHEN: "first", "!*:example.com": "pattern", "!cellar:example.com": "too late"}
     rooms = settings(rooms={room: {"style": [style]} for room, style in styles.items()}).rooms
     assert profile_for(room_id, rooms).style == (style,)
@@ -91,7 +91,7 @@ def test_a_room_without_a_profile_has_no_rules(known):
         ({"style": ["(Ink)++"], "blocked_words": ["ink"]}, "style has “ink” in it, which blocked_words forbids"),
     ],
 )
-def test_what_a_profile_cannot_be_names_the_room_and_the_rule(keys, rule):
+def test_a_bad_profile_is_refused_with_the_room_and_the_rule(keys, rule):
     with pytest.raises(InvalidSettings, match=f"^rooms: {KITCHEN}: {rule}"):
         profile(**keys)
 
@@ -125,7 +125,7 @@ def test_what_a_profile_cannot_be_names_the_room_and_the_rule(keys, rule):
         ({}, "otter", {"negative_prompt": None}),
     ],
 )
-def test_a_profile_fills_in_what_was_not_said_and_always_adds_its_own(known, keys, words, expected):
+def test_a_profile_fills_in_missing_fields_and_always_adds_its_own_terms(known, keys, words, expected):
     request = typed(words, known, **keys)
     assert {name: getattr(request, name) for name in expected} == expected
     assert request.slots == Slots(subject=("otter",))
@@ -141,15 +141,15 @@ def test_a_profile_fills_in_what_was_not_said_and_always_adds_its_own(known, key
         ("otter | style: (ink, friendly)0", ("(ink, friendly)0", "(ink)+", "friendly")),
     ],
 )
-def test_the_style_of_a_room_is_always_there(known, words, style):
+def test_a_rooms_style_is_always_added(known, words, style):
     assert typed(words, known, style=["(ink:1.1)", "friendly"]).slots.style[: len(style) - 2] == style[:-2]
     assert typed(words, known, style=["(ink)+, friendly"]).slots.style == style
 
 
-def test_a_recipe_of_the_room_stays_as_it_is(known):
+def test_a_recipe_from_the_room_is_not_changed(known):
     keys = {"no": ["blood", "gun"], "style": ["ink"], "defaults": {"steps": 20}}
     first = typed("otter | style: noir --no hat", known, **keys)
-    # The recipe has the terms of --no in its negative prompt, after the rest.
+    # A recipe has the terms of --no at the end of its negative prompt.
     recipe = replace(first, negative_prompt=f"{first.negative_prompt}, hat", no=())
     assert profile(**keys).applied_to(recipe, known) == recipe
 
@@ -161,10 +161,10 @@ TERMS = st.lists(st.sampled_from(["ink", "noir", "blood", "(gun)0", "text"]) | s
 
 @hypothesis_settings(deadline=None)
 @given(TERMS, st.none() | TERMS.map(", ".join), TERMS)
-def test_what_a_room_adds_is_there_whatever_was_said_and_only_once(known, style, negative_prompt, no):
+def test_a_rooms_terms_are_added_once_to_any_request(known, style, negative_prompt, no):
     rules = profile(no=["blood", "gun"], style=["ink", "friendly"])
-    said = DrawRequest(slots=Slots(subject=("otter",), style=style), negative_prompt=negative_prompt, no=no)
-    drawn = rules.applied_to(said, known)
+    request = DrawRequest(slots=Slots(subject=("otter",), style=style), negative_prompt=negative_prompt, no=no)
+    drawn = rules.applied_to(request, known)
     assert drawn.slots.style[: len(style)] == style and {"ink", "friendly"} <= set(drawn.slots.style)
     assert drawn.negative_prompt.startswith("blood, gun") and drawn.no == no
     assert drawn.negative_prompt.endswith("ugly, text" if negative_prompt is None else negative_prompt)
@@ -197,24 +197,24 @@ CHILDREN = {"models": ["ssd-1b"], "max_megapixels": 0.6, "blocked_words": ["gun"
         ("otter --negative gun", None),
     ],
 )
-def test_a_room_says_what_it_does_not_draw(known, words, sentence):
+def test_a_room_names_what_it_does_not_draw(known, words, sentence):
     assert refusal(words, known, **CHILDREN) == sentence
     assert refusal("otter, gun, horror movie --model pocket --size 1536x1536", known) is None
 
 
-def test_a_size_that_nobody_said_is_the_models(known):
+def test_without_a_size_the_models_default_counts(known):
     # The fake generator's default is 768 × 768.
     assert "768 × 768 are 0.589824" in (refusal("otter", known, max_megapixels=0.5) or "")
     assert refusal("otter", known, max_megapixels=0.589824) is None
 
 
-def test_the_example_of_a_room_for_children_is_a_profile(known):
+def test_the_example_of_a_room_for_children_is_a_valid_profile(known):
     lines = re.search(r"# rooms:\n(?:#.+\n)+", BASE.read_text(encoding="utf-8"))
     assert lines
     written = YAML(typ="safe", pure=True).load(lines[0].replace("# ", "", 1).replace("\n# ", "\n"))
     ((room, children),) = settings(**written).rooms.items()
     assert room == "!abc123:example.org"
-    # It shows every key.
+    # The example shows every key.
     assert all(vars(children).values())
     request = children.applied_to(parse_draw("otter"), known)
     assert request.size == "square" and "picture book" in request.slots.style

@@ -1,4 +1,4 @@
-"""The send queue with a homeserver that limits, fails and refuses, and the count of what it allows."""
+"""The send queue with a homeserver that limits, fails and refuses, and its own rate limit."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ class Clock:
 
 @dataclass
 class Homeserver:
-    """Commits its ``sins`` in turn, then takes everything, but no more than its own limit allows."""
+    """Commits its ``sins`` in turn, then accepts every event within its own rate limit."""
 
     sins: list[Exception] = field(default_factory=list)
     burst: int = 1000
@@ -70,11 +70,11 @@ def event(name: str) -> Outgoing:
     return Outgoing(room_id="!room", txn_id=name)
 
 
-async def test_what_is_sent_has_an_id(start):
+async def test_a_sent_event_has_an_id(start):
     assert await start(Homeserver()).send(event("a")) == "$a"
 
 
-async def test_pictures_first_then_answers_in_their_order(start):
+async def test_pictures_go_first_then_answers_in_order(start):
     homeserver = Homeserver()
     send_queue = start(homeserver)
     names = [("a1", Priority.ANSWER), ("a2", Priority.ANSWER), ("p1", Priority.PICTURE), ("p2", Priority.PICTURE)]
@@ -97,16 +97,16 @@ async def test_an_exempt_bot_does_not_wait(start):
     assert len(homeserver.sent) == 100
 
 
-@pytest.mark.parametrize("told_s", [0.05, None])
-async def test_a_limit_is_waited_for_and_the_same_transaction_sent_again(start, told_s):
-    homeserver = Homeserver(sins=[SlowDown(told_s), SlowDown(told_s)])
+@pytest.mark.parametrize("retry_after_s", [0.05, None])
+async def test_a_limited_event_is_sent_again_as_the_same_transaction(start, retry_after_s):
+    homeserver = Homeserver(sins=[SlowDown(retry_after_s), SlowDown(retry_after_s)])
     began = time.monotonic()
     assert await start(homeserver, per_second=20).send(event("a")) == "$a"
     assert homeserver.tried == ["a", "a", "a"]
     assert homeserver.times[0] - began >= 2 * 0.05
 
 
-async def test_a_homeserver_that_counts_more_strictly_loses_nothing(start):
+async def test_a_stricter_homeserver_loses_nothing(start):
     homeserver = Homeserver(burst=2, per_second=100)
     send_queue = start(homeserver, burst=50, per_second=1000)
     await asyncio.gather(*(send_queue.send(event(f"e{n}")) for n in range(12)))
@@ -114,7 +114,7 @@ async def test_a_homeserver_that_counts_more_strictly_loses_nothing(start):
     assert len(homeserver.tried) > 12
 
 
-async def test_a_homeserver_that_asks_for_no_pause_gets_one(start):
+async def test_a_homeserver_that_asks_for_no_pause_still_gets_one(start):
     homeserver = Homeserver(sins=[SlowDown(0), SlowDown(-1)])
     send_queue = start(homeserver, first_pause_s=0.02)
     began = time.monotonic()
@@ -122,7 +122,7 @@ async def test_a_homeserver_that_asks_for_no_pause_gets_one(start):
     assert time.monotonic() - began >= 2 * 0.02
 
 
-async def test_a_picture_overtakes_what_waits_for_the_limit(start):
+async def test_a_picture_overtakes_an_answer_that_waits_for_the_limit(start):
     homeserver = Homeserver(sins=[SlowDown(0.05)])
     send_queue = start(homeserver, per_second=1000)
     answer = asyncio.create_task(send_queue.send(event("answer")))
@@ -138,7 +138,7 @@ async def test_a_homeserver_that_is_away_is_waited_for(start):
     assert homeserver.tried == ["a"] * 16
 
 
-async def test_an_event_that_waits_for_its_next_try_holds_nothing_up(start):
+async def test_an_event_that_waits_for_its_next_try_delays_no_other(start):
     homeserver = Homeserver(sins=[Unreachable("no keys for this room")])
     send_queue = start(homeserver, first_pause_s=0.05)
     first = asyncio.create_task(send_queue.send(event("a")))
@@ -147,7 +147,7 @@ async def test_an_event_that_waits_for_its_next_try_holds_nothing_up(start):
     assert await first == "$a"
 
 
-async def test_what_is_no_longer_true_is_taken_back_last_and_never_dropped(start):
+async def test_tidying_up_comes_last_and_is_never_dropped(start):
     homeserver = Homeserver()
     send_queue = start(homeserver, burst=1, per_second=50)
     with send_queue.owing(100):
@@ -160,7 +160,7 @@ async def test_what_is_no_longer_true_is_taken_back_last_and_never_dropped(start
 
 
 @pytest.mark.parametrize("sin", [NotSent("forbidden"), RuntimeError("a bug")])
-async def test_what_cannot_be_sent_holds_nothing_up(start, sin):
+async def test_an_event_that_cannot_be_sent_delays_no_other(start, sin):
     send_queue = start(Homeserver(sins=[sin]))
     with pytest.raises(NotSent):
         await send_queue.send(event("a"))
@@ -175,7 +175,7 @@ async def test_progress_leaves_room_for_what_open_jobs_owe(start):
     assert sent == ["$p0", "$p1", None, None]
 
 
-async def test_debts_that_are_paid_or_closed_make_room_again(start):
+async def test_paid_and_closed_debts_make_room_again(start):
     send_queue = start(Homeserver(), burst=3)
     with send_queue.owing(2) as debt:
         assert await send_queue.send(event("a"), Priority.PROGRESS) == "$a"
@@ -190,7 +190,7 @@ async def test_debts_that_are_paid_or_closed_make_room_again(start):
     assert await send_queue.send(event("e"), Priority.PROGRESS) == "$e"
 
 
-async def test_progress_is_dropped_while_the_homeserver_wants_quiet(start):
+async def test_progress_is_dropped_while_the_homeserver_limits(start):
     homeserver = Homeserver(sins=[SlowDown(0.02)])
     send_queue = start(homeserver)
     answer = asyncio.create_task(send_queue.send(event("answer")))
@@ -199,7 +199,7 @@ async def test_progress_is_dropped_while_the_homeserver_wants_quiet(start):
     assert await progress is None
 
 
-async def test_what_nobody_waits_for_any_more_is_not_sent(start):
+async def test_an_event_that_was_given_up_is_not_sent(start):
     homeserver = Homeserver()
     send_queue = start(homeserver, burst=1, per_second=20)
     await send_queue.send(event("a"))
@@ -222,7 +222,7 @@ async def test_what_nobody_waits_for_any_more_is_not_sent(start):
         (1, 0, 100, 0, float("inf"), 0),
     ],
 )
-def test_the_count_of_what_is_allowed(burst, per_second, taken, passed_s, room, wait_s):
+def test_the_rate_limit_counts_events_and_time(burst, per_second, taken, passed_s, room, wait_s):
     clock = Clock()
     limit = RateLimit(burst, per_second, clock)
     for _ in range(taken):
@@ -233,7 +233,7 @@ def test_the_count_of_what_is_allowed(burst, per_second, taken, passed_s, room, 
 
 
 @pytest.mark.parametrize(("per_second", "room_after"), [(0.2, 1), (0, float("inf"))])
-def test_a_homeserver_that_says_wait_is_believed(per_second, room_after):
+def test_a_closed_rate_limit_opens_after_the_homeservers_pause(per_second, room_after):
     clock = Clock()
     limit = RateLimit(10, per_second, clock)
     limit.close(3.7)

@@ -1,4 +1,4 @@
-"""Settings: one list of keys, checked once; a bad edit changes nothing."""
+"""Settings: each key is defined and checked in one place, and a bad edit changes nothing."""
 
 from dataclasses import fields
 from io import StringIO
@@ -19,7 +19,7 @@ def test_every_key_is_a_field_and_every_field_a_key():
     assert list(DEFAULTS) == [field.name for field in fields(Settings)]
 
 
-def test_every_key_says_what_is_allowed():
+def test_every_key_documents_its_allowed_values():
     text = BASE.read_text(encoding="utf-8")
     for key in DEFAULTS:
         comment = text.split(f"\n{key}:")[0].rsplit("\n\n", 1)[-1]
@@ -80,7 +80,7 @@ def test_every_key_says_what_is_allowed():
         ("rooms", {KITCHEN: "children"}, f"{KITCHEN}: must be a mapping of model, defaults, style"),
     ],
 )
-def test_what_is_not_allowed_names_its_key(key, value, rule):
+def test_a_bad_value_is_refused_with_its_key(key, value, rule):
     with pytest.raises(InvalidSettings, match=rule) as error:
         settings(**{key: value})
     assert "generator_" in str(error.value) or str(error.value).startswith(key)
@@ -92,11 +92,11 @@ def test_a_token_makes_tcp_allowed(url):
 
 
 @pytest.mark.parametrize("mac", ["00:11:22:aa:bb:cc", "00-11-22-AA-BB-CC", "001122aabbcc"])
-def test_a_mac_address_may_be_written_in_any_way(mac):
+def test_a_mac_address_may_have_any_common_format(mac):
     assert settings(wake_mac=mac).wake_mac == mac
 
 
-def test_what_is_read_is_frozen_and_typed():
+def test_settings_are_frozen_and_typed():
     read = settings(progress="off", allowed_users=["@*:example.com"], wait_hours=1, rooms={KITCHEN: {"style": ["ink"]}})
     assert read.progress is Progress.OFF
     assert read.allowed_users == ("@*:example.com",)
@@ -121,8 +121,8 @@ rooms:
 
 
 @pytest.mark.parametrize("written", ["{}", "rooms: {}", "rooms:", KEPT])
-def test_what_a_person_wrote_survives_what_maubot_does_to_it(written):
-    """maubot fills in what is missing, writes the whole as YAML and reads that the next time."""
+def test_a_persons_settings_survive_maubots_rewriting(written):
+    """maubot fills in missing keys, writes all settings as YAML and reads them back at the next start."""
     kept = [written]
 
     def save(data: Any) -> None:
@@ -132,9 +132,9 @@ def test_what_a_person_wrote_survives_what_maubot_does_to_it(written):
 
     base = RecursiveDict(YAML().load(BASE))
     config = Config(load=lambda: YAML().load(kept[-1]), load_base=base.clone, save=save)
-    said = {key: value for key, value in YAML(typ="safe", pure=True).load(written).items() if value is not None}
-    assert config.settings() == settings(**said)
-    assert config.settings() == settings(**said)
+    given = {key: value for key, value in YAML(typ="safe", pure=True).load(written).items() if value is not None}
+    assert config.settings() == settings(**given)
+    assert config.settings() == settings(**given)
     _, first, second = kept
     assert first == second
     assert list(YAML(typ="safe", pure=True).load(first)) == list(DEFAULTS)
@@ -156,7 +156,7 @@ async def test_an_edit_takes_effect(plugin, room, homeserver, maubot_plugin_conf
         ("generator_ca_file", "/nowhere.pem", "generator_ca_file is no readable PEM file"),
     ],
 )
-async def test_a_bad_edit_keeps_the_old_settings_and_says_why(
+async def test_a_bad_edit_keeps_the_old_settings_and_logs_the_reason(
     plugin, room, homeserver, maubot_plugin_config_dict, caplog, key, value, why
 ):
     before = plugin.settings
@@ -171,7 +171,7 @@ class TestABadStart:
     def maubot_plugin_config_overrides(self) -> dict[str, Any]:
         return {"rate_limit_burst": "many"}
 
-    async def test_settings_that_are_bad_from_the_start_are_the_defaults(self, plugin, room, homeserver):
+    async def test_settings_that_are_bad_at_the_start_fall_back_to_the_defaults(self, plugin, room, homeserver):
         assert plugin.settings == GOOD
         await room.say("!draw")
         await homeserver.answers()

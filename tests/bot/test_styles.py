@@ -1,4 +1,4 @@
-"""A room's words with names: made, used, listed, changed and removed, each by whom it may be."""
+"""A room's named styles: who may make, use, list, change and remove them."""
 
 import pytest
 
@@ -26,18 +26,18 @@ STYLES = {"cosy": "(watercolor)+, soft light", "cat": "fat orange tabby", "16-bi
         ("a @ b", "a @ b"),
     ],
 )
-def test_a_name_stands_for_its_words(text, expanded):
+def test_a_name_expands_to_its_words(text, expanded):
     assert with_styles(text, STYLES) == expanded
 
 
-def test_a_name_that_stands_for_nothing_is_a_sentence_with_the_nearest():
+def test_an_unknown_name_is_refused_with_the_nearest():
     with pytest.raises(ParseError, match=r"There is no style “@cozy” in this room\. Did you mean @cosy\?"):
         with_styles("otter | style: @cozy", STYLES)
     with pytest.raises(ParseError, match="!easel style tells which there are"):
         with_styles("@xyzzy", STYLES)
 
 
-def test_a_sheet_of_names_is_headed_by_the_names():
+def test_a_sheet_of_styles_has_the_names_as_headings():
     asked = parse_all("otter | style: {@cosy | @16-bit}", styles=STYLES)
     assert asked.headings == (("@cosy",), ("@16-bit",))
     assert [request.slots.style for request in asked.requests] == [("(watercolor)+", "soft light"), ("pixel art",)]
@@ -62,20 +62,20 @@ def test_a_sheet_of_names_is_headed_by_the_names():
         ("cosy = style: pop art", "A style is terms only"),
     ],
 )
-def test_what_is_no_style_is_a_sentence(text, sentence):
+def test_a_bad_style_is_refused_with_a_sentence(text, sentence):
     with pytest.raises(ParseError) as error:
         read_style(text)
     assert str(error.value).startswith(sentence)
 
 
 @pytest.mark.parametrize(("name", "words"), STARTER_STYLES.items())
-def test_the_starter_set_is_made_of_styles(name, words):
+def test_every_starter_style_is_valid(name, words):
     assert read_style(f"{name} = {words}") == (name, words)
 
 
 @pytest.fixture
 def ask(drawing_room, homeserver):
-    """What is answered to words."""
+    """Send a command and return its answer."""
     asked = []
 
     async def ask(text: str, **more) -> str:
@@ -104,7 +104,7 @@ async def test_a_style_is_made_used_listed_and_removed_in_its_room_only(ask, dra
     assert (await ask("!easel style paint")).startswith("A name for words")
 
 
-async def test_nobody_changes_or_removes_what_another_made(ask):
+async def test_only_the_author_changes_or_removes_a_style(ask):
     await ask("!easel style add cosy = soft light")
     assert (await ask("!easel style add cosy = dark", sender=BOB)) == (
         "@cosy is by @ada:example.com, who may change it, or an admin. Choose another name."
@@ -115,20 +115,20 @@ async def test_nobody_changes_or_removes_what_another_made(ask):
     assert await ask("!easel style add cosy = very soft light") == "@cosy now means: very soft light"
 
 
-async def test_the_starter_set_can_be_replaced_and_comes_back(ask):
+async def test_starter_styles_can_be_replaced_and_restored(ask):
     assert (await ask("!easel style remove cubism")).startswith("@cubism came with Easel and stays; ")
     await ask("!easel style add cubism = cubes")
     assert "@cubism = cubes (by " in await ask("!easel style")
     assert await ask("!easel style remove cubism") == "@cubism is again what it was at first."
 
 
-async def test_a_room_has_so_many_styles(ask, plugin):
+async def test_the_number_of_styles_in_a_room_is_limited(ask, plugin):
     for number in range(MAX_STYLES):
         await Store(plugin.database).keep_style("!kitchen:example.com", Style(f"s-{number}", "otter", BOB))
     assert (await ask("!easel style add cosy = soft light")).startswith(f"This room has {MAX_STYLES} styles")
 
 
-async def test_one_subject_in_all_styles(ask, homeserver, generator):
+async def test_a_subject_is_drawn_in_all_styles(ask, homeserver, generator):
     await ask("!easel style sheet otter, hat")
     await homeserver.files(2)
     assert "I am drawing otter, hat in 10 styles, on 2 sheets." in [
@@ -139,11 +139,11 @@ async def test_one_subject_in_all_styles(ask, homeserver, generator):
         f"@{name}" for name in STARTER_STYLES
     )
     assert all(job.recipes[0].slots.subject == ("otter", "hat") for job in jobs)
-    assert len({recipe.seed for job in jobs for recipe in job.recipes}) == 1, "they are to be compared"
+    assert len({recipe.seed for job in jobs for recipe in job.recipes}) == 1, "comparable pictures share one seed"
 
 
 @pytest.mark.parametrize("maubot_plugin_config_overrides", [{"max_pictures_a_day": 3}])
-async def test_sheets_of_all_styles_that_are_refused_say_why_once(ask, homeserver, generator):
+async def test_refused_sheets_of_all_styles_give_one_reason(ask, homeserver, generator):
     assert "and 3 is the limit" in await ask("!easel style sheet otter")
     assert "I know" in await ask("!easel models")
     assert len(await homeserver.answers(2)) == 2

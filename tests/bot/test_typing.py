@@ -1,16 +1,16 @@
-"""Typing is shown in a room for as long as one of its jobs is open."""
+"""Typing is shown in a room as long as one of its jobs is open."""
 
 import asyncio
 
 from bot.easel.sending.typing_notices import TYPING_FOR_S, TypingNotices
 
 
-async def test_a_job_that_begins_as_another_ends_goes_on_typing():
-    said = []
+async def test_typing_continues_when_one_job_begins_as_another_ends():
+    notices_sent = []
     done = asyncio.Event()
 
     async def set_typing(room_id: str, for_s: int) -> None:
-        said.append(for_s)
+        notices_sent.append(for_s)
 
     async def draw() -> None:
         async with notices.shown_in("!kitchen:example.com"):
@@ -20,41 +20,41 @@ async def test_a_job_that_begins_as_another_ends_goes_on_typing():
     async with notices.shown_in("!kitchen:example.com"):
         await asyncio.sleep(0)
         other = asyncio.create_task(draw())
-    # The first has ended; the other began while it did.
+    # The first job has ended, and the other began before that.
     await asyncio.sleep(0)
-    assert said == [TYPING_FOR_S, TYPING_FOR_S]
+    assert notices_sent == [TYPING_FOR_S, TYPING_FOR_S]
     done.set()
     await other
-    assert said == [TYPING_FOR_S, TYPING_FOR_S, 0]
+    assert notices_sent == [TYPING_FOR_S, TYPING_FOR_S, 0]
 
 
-async def test_after_each_event_of_ours_typing_begins_anew():
-    """Element ends the notice at any event of the one who types, and a homeserver passes on only changes."""
-    said: asyncio.Queue[int] = asyncio.Queue()
+async def test_typing_restarts_after_each_event_of_the_bot():
+    """Element ends the notice at any event from the typing user, and a homeserver forwards only changes."""
+    notices_sent: asyncio.Queue[int] = asyncio.Queue()
 
     async def set_typing(room_id: str, for_s: int) -> None:
-        said.put_nowait(for_s)
+        notices_sent.put_nowait(for_s)
 
     notices = TypingNotices(set_typing)
     notices.interrupted("!kitchen:example.com")
     async with notices.shown_in("!kitchen:example.com"):
-        assert await said.get() == TYPING_FOR_S
+        assert await notices_sent.get() == TYPING_FOR_S
         for _ in range(2):
             notices.interrupted("!kitchen:example.com")
             notices.interrupted("!attic:example.com")
-            assert [await said.get(), await said.get()] == [0, TYPING_FOR_S]
-    assert await said.get() == 0
-    assert said.empty()
+            assert [await notices_sent.get(), await notices_sent.get()] == [0, TYPING_FOR_S]
+    assert await notices_sent.get() == 0
+    assert notices_sent.empty()
 
 
-async def test_who_is_cancelled_while_typing_ends_does_not_go_on():
+async def test_a_task_cancelled_while_typing_ends_stays_cancelled():
     leaving, went_on = asyncio.Event(), []
 
     async def set_typing(room_id: str, for_s: int) -> None:
         try:
             await asyncio.Event().wait()
         finally:
-            # The notice takes its time to end, and meanwhile the bot stops.
+            # The bot stops while the notice is slow to end.
             leaving.set()
             await asyncio.sleep(0.01)
 

@@ -1,4 +1,4 @@
-"""What is said of waiting, by tables."""
+"""Sentences about waiting, and the order of the queue, by tables."""
 
 import pytest
 from hypothesis import given
@@ -17,15 +17,15 @@ def job(name: str, sender: str, received_ms: int, *, room_id: str = "!here", wor
 
 
 @pytest.mark.parametrize(
-    ("number", "said"),
+    ("number", "expected"),
     [(1, "1st"), (2, "2nd"), (3, "3rd"), (4, "4th"), (11, "11th"), (12, "12th"), (13, "13th"), (21, "21st")],
 )
-def test_ordinals(number, said):
-    assert ordinal(number) == said
+def test_ordinals(number, expected):
+    assert ordinal(number) == expected
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "expected"),
     [
         (0, "1 s"),
         (18.4, "18 s"),
@@ -36,23 +36,23 @@ def test_ordinals(number, said):
         (86400, "24 h 0 min"),
     ],
 )
-def test_durations(seconds, said):
-    assert duration(seconds) == said
+def test_durations(seconds, expected):
+    assert duration(seconds) == expected
 
 
-def test_sentences():
+def test_sentences_about_waiting():
     assert waiting_text(1, None) == "You are next."
     assert waiting_text(3, 100) == "You are 3rd in the queue. Your picture should be here in 2 min."
     assert away_text("It is off.", "it is back", 2) == "It is off. I'll draw it when it is back, you are 2nd."
 
 
-def test_everyones_first_comes_before_anyones_second():
+def test_everyones_first_job_comes_before_anyones_second():
     jobs = [job("a1", "@a", 1), job("a2", "@a", 2), job("b1", "@b", 3), job("a3", "@a", 4), job("c1", "@c", 5)]
     assert [one.id for one in in_turns(jobs)] == ["a1", "b1", "c1", "a2", "a3"]
 
 
 @given(st.lists(st.sampled_from(["@a", "@b", "@c"]), max_size=30))
-def test_turns_lose_nobody_and_keep_everyones_own_order(senders):
+def test_turns_lose_no_job_and_keep_each_persons_order(senders):
     jobs = [job(str(n), sender, n) for n, sender in enumerate(senders)]
     ordered = in_turns(jobs)
     assert sorted(one.received_ms for one in ordered) == list(range(len(jobs)))
@@ -73,7 +73,7 @@ def test_the_queue_shows_only_this_rooms_prompts():
     )
 
 
-def test_a_reply_and_a_reaction_are_known_by_the_prompt_that_they_come_to():
+def test_the_queue_shows_the_resulting_prompt_of_replies_and_reactions():
     asked = parse_all("+scarf", recipe="slots:\n  subject: [otter]\n")
     for body, reply_to in (("+scarf", "$picture"), ("", None)):
         message = Message(room_id="!here", event_id="$a", sender="@ada:x", body=body, reply_to=reply_to)
@@ -83,13 +83,13 @@ def test_a_reply_and_a_reaction_are_known_by_the_prompt_that_they_come_to():
     assert unread.title == ""
 
 
-def test_an_empty_queue_and_one_that_waits():
+def test_an_empty_queue_and_a_waiting_one_have_their_own_sentences():
     assert queue_text([], {}, room_id="!here", away=None) == "Nobody is waiting: it would be your turn."
-    said = queue_text([job("a", "@a", 1)], {}, room_id="!here", away="The drawing machine is off or asleep.")
-    assert said == "The drawing machine is off or asleep. These wait until that has changed:\n1. @a: otter"
+    text = queue_text([job("a", "@a", 1)], {}, room_id="!here", away="The drawing machine is off or asleep.")
+    assert text == "The drawing machine is off or asleep. These wait until that has changed:\n1. @a: otter"
 
 
 def test_a_long_queue_fits_a_phone():
-    said = queue_text([job(str(n), "@a", n) for n in range(50)], {}, room_id="!here", away=None).splitlines()
-    assert len(said) == MAX_LISTED + 1
-    assert said[-1] == "… and 30 more."
+    lines = queue_text([job(str(n), "@a", n) for n in range(50)], {}, room_id="!here", away=None).splitlines()
+    assert len(lines) == MAX_LISTED + 1
+    assert lines[-1] == "… and 30 more."

@@ -1,4 +1,4 @@
-"""What may happen while a picture is being drawn: the plugin stops, its settings change, other rooms ask."""
+"""Events while a picture is being drawn: the plugin stops, settings change, other rooms ask."""
 
 import asyncio
 
@@ -10,16 +10,16 @@ from tests.helpers.fake_generator import Generator
 
 @pytest.fixture
 async def drawn(generator) -> asyncio.Event:
-    """Until this is set, the generator is drawing."""
+    """The generator keeps drawing until this event is set."""
     return generator.wait_after(2)
 
 
 def our_tasks() -> list[str]:
-    """Every task that the bot starts has a name; the fake servers' have none."""
+    """The bot's tasks by name. The fake servers' tasks have no names."""
     return [name for task in asyncio.all_tasks() if not (name := task.get_name()).startswith("Task-")]
 
 
-async def test_stopping_leaves_nothing_behind(drawing_room, homeserver, plugin, drawn, caplog):
+async def test_stopping_leaves_no_task_behind(drawing_room, homeserver, plugin, drawn, caplog):
     await drawing_room.say("!draw otter")
     await homeserver.marked("reaction")
     await homeserver.until(lambda: homeserver.typing)
@@ -31,17 +31,17 @@ async def test_stopping_leaves_nothing_behind(drawing_room, homeserver, plugin, 
     assert not [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
 
 
-async def test_stopping_before_anything_is_sent(drawing_room, homeserver, plugin, drawn):
+async def test_the_plugin_can_stop_before_anything_is_sent(drawing_room, homeserver, plugin, drawn):
     homeserver.in_silence.add("!kitchen:example.com")
-    said = asyncio.create_task(drawing_room.say("!draw otter"))
+    saying = asyncio.create_task(drawing_room.say("!draw otter"))
     await homeserver.until(lambda: homeserver.asked_of)
     await plugin.internal_stop()
-    await said
+    await saying
     assert our_tasks() == []
     assert not homeserver.events
 
 
-async def test_what_is_under_way_goes_over_to_another_generator_with_the_seed_that_it_was_given(
+async def test_running_jobs_move_to_another_generator_and_keep_their_seed(
     drawing_room, homeserver, generator, plugin, drawn, serve, tmp_path, maubot_plugin_config_dict
 ):
     await drawing_room.say("!draw otter")
@@ -55,7 +55,7 @@ async def test_what_is_under_way_goes_over_to_another_generator_with_the_seed_th
     drawn.set()
 
 
-async def test_a_command_that_is_being_read_while_settings_change_is_drawn_and_ends_with_the_plugin(
+async def test_a_command_that_is_read_while_settings_change_is_drawn_and_ends_with_the_plugin(
     drawing_room, homeserver, generator, plugin, drawn, maubot_plugin_config_dict
 ):
     event_id = await drawing_room.say("good morning")
@@ -69,24 +69,24 @@ async def test_a_command_that_is_being_read_while_settings_change_is_drawn_and_e
             "content": content,
         }
     ]
-    # The homeserver is slow to bring the message that the command replies to.
+    # The homeserver is slow to send the message that the command replies to.
     await drawing_room.say("!draw owl")
     homeserver.in_silence.add("!kitchen:example.com")
     reply = {"m.relates_to": {"m.in_reply_to": {"event_id": event_id}}}
-    said = asyncio.create_task(drawing_room.say("!draw otter", **reply))
+    saying = asyncio.create_task(drawing_room.say("!draw otter", **reply))
     await asyncio.sleep(0.1)
     maubot_plugin_config_dict["wait_hours"] = 1
     await plugin.on_external_config_update()
     homeserver.in_silence.clear()
     async with homeserver.news:
         homeserver.news.notify_all()
-    await said
+    await saying
     await homeserver.until(lambda: len(generator.jobs) == 2)
     await plugin.internal_stop()
     assert our_tasks() == []
 
 
-async def test_an_edit_of_the_settings_begins_each_job_once(
+async def test_editing_the_settings_starts_each_job_once(
     drawing_room, homeserver, generator, plugin, drawn, maubot_plugin_config_dict
 ):
     edits = []

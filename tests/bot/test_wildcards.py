@@ -1,4 +1,4 @@
-"""Words that a picture's seed chooses from the settings' lists."""
+"""Wildcards: words that a picture's seed chooses from the lists of the settings."""
 
 import json
 
@@ -24,12 +24,12 @@ def test_the_same_seed_chooses_the_same_word(seed):
     assert chosen.environment == ("fog",)
 
 
-def test_seeds_and_places_choose_for_themselves():
+def test_every_seed_and_place_chooses_independently():
     pairs = {resolved(Slots(subject=("__animal__", "__animal__")), seed, LISTS).subject for seed in range(300)}
     assert len(pairs) == 16
 
 
-def test_what_was_chosen_once_is_chosen_by_every_version():
+def test_every_version_chooses_the_same_words():
     chosen = [resolved(Slots(subject=("__animal__",)), seed, LISTS).subject[0] for seed in range(6)]
     assert chosen == ["dog", "dog", "owl", "dog", "otter", "dog"]
 
@@ -41,26 +41,26 @@ def test_what_was_chosen_once_is_chosen_by_every_version():
         ("__xyz__", "There is no word list “__xyz__”. There is: animal, blue_sky."),
     ],
 )
-def test_a_list_that_is_not_there_is_a_sentence(term, sentence):
+def test_a_missing_list_is_refused_with_a_sentence(term, sentence):
     with pytest.raises(ParseError) as error:
         resolved(Slots(subject=(term,)), 1, LISTS)
     assert str(error.value) == sentence
 
 
 @pytest.mark.parametrize("text", ["_animal_", "__ __", "__", "a__b", "____"])
-def test_what_is_no_wildcard_stays(text):
+def test_text_without_wildcards_stays(text):
     assert resolved(Slots(subject=(text,)), 1, LISTS).subject == (text,)
 
 
 @pytest.mark.parametrize(
     "value", [["otter"], {"an animal": ["otter"]}, {"animal": []}, {"animal": [""]}, {"animal": "otter"}]
 )
-def test_what_are_no_word_lists_is_refused(value):
+def test_bad_word_lists_are_refused(value):
     with pytest.raises(InvalidSettings, match="wildcards"):
         word_lists("wildcards", value)
 
 
-def test_every_picture_of_a_sheet_has_its_own_choice_and_the_recipe_has_the_word(generator):
+def test_every_picture_of_a_sheet_has_its_own_choice_in_its_recipe(generator):
     known = read(Capabilities, json.loads(generator.capabilities.model_dump_json()))
     body = job_body(parse_all("__animal__ -n 9 --seed 1"), known, requester="x", seed=1, wildcards=LISTS)
     subjects = [recipe["slots"]["subject"] for recipe in body["recipes"]]

@@ -1,4 +1,4 @@
-"""The bot's own client against the real server, its worker process included: what one says, the other understands."""
+"""The bot's client and the real server, with its worker process, understand each other."""
 
 import asyncio
 import io
@@ -36,7 +36,7 @@ def client(socket) -> GeneratorClient:
 
 
 async def submit(client: GeneratorClient, typed: str, job: str = "job") -> words.JobStatus:
-    """What the bot does with a command, as far as the wall between the two."""
+    """Parse a command and submit its job, as the bot does."""
     known, _ = await client.capabilities()
     body = job_body(parse_all(f"{typed} --steps 3"), known, requester="@ada:home", seed=41)
     return await client.submit(job, body)
@@ -67,15 +67,15 @@ async def follow(client: GeneratorClient, job: str = "job") -> list[words.JobEve
         (api.PositionEvent, words.Position),
     ],
 )
-def test_the_bot_reads_nothing_that_the_contract_does_not_say(theirs, ours):
+def test_the_bot_reads_only_fields_of_the_contract(theirs, ours):
     assert {field.name for field in fields(ours)} <= set(theirs.model_fields)
 
 
-def test_the_bot_has_a_word_for_every_state_of_the_generator():
+def test_the_bot_knows_every_state_of_the_generator():
     assert STATES.keys() == set(api.ServiceState)
 
 
-async def test_previews_are_left_alone(start_generator):
+async def test_previews_are_ignored(start_generator):
     generator = await start_generator(Showing)
     bot = client(generator.socket)
     await submit(bot, "otter")
@@ -127,14 +127,14 @@ async def test_a_recipe_file_pasted_into_the_chat_is_drawn_again(generator):
     }
 
 
-async def test_three_pictures(generator):
+async def test_one_job_brings_three_pictures(generator):
     bot = client(generator.socket)
     await submit(bot, "otter -n 3")
     pictures = [event for event in await follow(bot) if isinstance(event, words.Picture)]
     assert [(picture.n, picture.recipe.seed) for picture in pictures] == [(0, 41), (1, 42), (2, 43)]
 
 
-async def test_asking_twice_is_one_job_and_coming_back_later_is_fine(generator):
+async def test_submitting_twice_makes_one_job_and_a_finished_job_can_be_followed(generator):
     bot = client(generator.socket)
     await submit(bot, "otter")
     await follow(bot)
@@ -163,15 +163,15 @@ async def test_refusals_are_sentences_that_name_value_limit_and_choices(generato
     with pytest.raises(GeneratorError) as error:
         await submit(client(generator.socket), typed)
     assert type(error.value) is Refused
-    said = str(error.value)
-    assert said[0].isupper() or said.split()[0].isidentifier()
-    assert said.endswith((".", "?"))
-    assert len(said) < 300
+    sentence = str(error.value)
+    assert sentence[0].isupper() or sentence.split()[0].isidentifier()
+    assert sentence.endswith((".", "?"))
+    assert len(sentence) < 300
     for part in parts:
-        assert part in said
+        assert part in sentence
 
 
-async def test_a_full_queue(slow_generator):
+async def test_a_full_queue_is_refused(slow_generator):
     bot = client(slow_generator.socket)
     with pytest.raises(QueueFull, match="jobs are waiting already") as full:
         for n in range(20):
@@ -203,7 +203,7 @@ async def test_a_bad_engine_ends_in_a_sentence(start_generator, engine, typed):
     assert "Traceback" not in last.error.message
 
 
-async def test_an_engine_that_hangs(start_generator):
+async def test_a_job_on_a_hanging_engine_fails(start_generator):
     bot = client((await start_generator(Hanging, step_timeout_s=0.5)).socket)
     await submit(bot, "otter")
     last = (await follow(bot))[-1]
@@ -211,7 +211,7 @@ async def test_an_engine_that_hangs(start_generator):
     assert last.state == "failed"
 
 
-async def test_a_pause_is_told(start_generator):
+async def test_a_pause_is_given_as_the_reason_to_wait(start_generator):
     generator = await start_generator(Slow)
     await generator.call("POST", "/v1/pause")
     bot = client(generator.socket)
@@ -226,7 +226,7 @@ async def test_a_pause_is_told(start_generator):
     assert any(reason and reason.endswith(".") for reason in reasons)
 
 
-async def test_a_corrected_command_takes_the_place_of_the_one_that_waits(generator):
+async def test_a_corrected_command_takes_the_place_of_the_waiting_one(generator):
     bot = client(generator.socket)
     await generator.call("POST", "/v1/pause")
     await submit(bot, "otter", "old")
@@ -237,7 +237,7 @@ async def test_a_corrected_command_takes_the_place_of_the_one_that_waits(generat
     assert (await follow(bot, "old"))[-1].state == "cancelled"
 
 
-async def test_a_job_cancelled_by_someone_else(slow_generator):
+async def test_a_job_that_someone_else_cancels_ends_as_cancelled(slow_generator):
     bot = client(slow_generator.socket)
     await submit(bot, "otter")
     await slow_generator.call("DELETE", "/v1/jobs/job")
@@ -246,7 +246,7 @@ async def test_a_job_cancelled_by_someone_else(slow_generator):
     assert last.state == "cancelled"
 
 
-async def test_a_generator_that_stops_and_does_not_come_back(slow_generator):
+async def test_a_generator_that_stops_for_good_is_not_running(slow_generator):
     bot = client(slow_generator.socket)
     await submit(bot, "otter")
     with pytest.raises(Interrupted):
@@ -256,7 +256,7 @@ async def test_a_generator_that_stops_and_does_not_come_back(slow_generator):
         await bot.health()
 
 
-async def test_a_generator_that_is_restarted_in_the_middle(start_generator):
+async def test_a_job_can_be_submitted_again_after_a_restart(start_generator):
     first = await start_generator(Slow)
     bot = client(first.socket)
     await submit(bot, "otter -n 9")

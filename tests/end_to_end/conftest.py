@@ -1,7 +1,7 @@
-"""Real homeserver, real maubot with the built plugin, real generator; people with a client that shares no code with it.
+"""A real homeserver, maubot with the built plugin, and generator. The people's client shares no code with the bot.
 
-One household serves nearly all tests. In the other, the bot has a homeserver's default limits, which make everything
-wait. Each test looks only at the replies to its own commands, so rooms can be shared as well.
+One household serves nearly all tests. The other has a homeserver's default rate limits, which make everything wait.
+Each test looks only at the replies to its own commands, so tests share rooms as well.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,18 +19,18 @@ from household.heard import Heard
 from household.home import Household, household
 from household.person import Person
 
-# Under default limits, the last of eight pictures waits: one event in five seconds.
+# Default limits allow one event in five seconds: the last of eight pictures waits long.
 LONG_S = 240
 
 HOLDING = "!draw owl -n 3 --steps 100"
 
-# Nobody ever gets the key of this message.
+# Its sender never shares the key of this message.
 WITHOUT_KEY = "!draw otter, lost"
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """What one command brought."""
+    """The picture and the recipe that answer one command."""
 
     command: str
     picture: Heard
@@ -49,7 +49,7 @@ class Drawn:
 
     @property
     def drawn_at(self) -> str:
-        """When the generator had drawn it, in ISO 8601: pictures may arrive in another order."""
+        """When the generator finished it, in ISO 8601. Pictures may arrive in another order."""
         at: str = self.record["facts"]["drawn"]
         return at
 
@@ -67,7 +67,7 @@ class Talk:
         return await self.person.say(self.room_id, text, **content)
 
     def replies(self, event_id: str, *kinds: str) -> list[Heard]:
-        """What the bot has said to that message so far, of these kinds or of any."""
+        """The bot's replies to that message so far, of these kinds or of any."""
         heard = [event for event in self.person.heard if event.sender == self.home.bot.user_id]
         return [
             event
@@ -80,31 +80,31 @@ class Talk:
         return (await self.replies_in_all(event_id, *kinds, number=1))[0]
 
     async def replies_in_all(self, event_id: str, *kinds: str, number: int) -> list[Heard]:
-        """Those replies, as soon as there are so many."""
+        """Wait for this many replies and return them."""
         return await self.person.until(
             lambda: found if len(found := self.replies(event_id, *kinds)) >= number else None, timeout_s=LONG_S
         )
 
     async def taken(self, event_id: str) -> None:
-        """The bot has read that message: its receipt is counted by no limit, while its reaction needs room."""
+        """Wait for the bot's receipt for that message. Unlike reactions, receipts have no rate limit."""
         bot = self.home.bot.user_id
         await self.person.until(lambda: self.person.sees_read(self.room_id, bot) == event_id, timeout_s=LONG_S)
 
     async def gone(self, event_id: str) -> None:
-        """The event was redacted, as this person's client sees it."""
+        """Wait until this person's client sees the event redacted."""
         await self.person.hear(
             lambda event: event.type == "m.room.redaction" and event.content.get("redacts") == event_id,
             timeout_s=LONG_S,
         )
 
     async def end_of(self, event_id: str) -> str:
-        """The last reaction of the bot on that message."""
+        """The bot's final reaction on that message."""
         key: str = (await self.reply(event_id, "ended")).content["m.relates_to"]["key"]
         return key
 
     @asynccontextmanager
     async def holding(self) -> AsyncIterator[str]:
-        """This command has the card while other things are said. Then it is deleted, so that nobody waits for it."""
+        """Keep the card busy with one command. Delete the command at the end, so that no test waits for it."""
         generator = self.home.generator
         await generator.child.wait_until(generator.is_idle)
         command = await self.say(HOLDING)
@@ -115,17 +115,17 @@ class Talk:
             await self.person.redact(self.room_id, command)
 
     async def answer(self, text: str, **content: Any) -> str:
-        """Say it; the words that come back. A picture instead fails the test."""
+        """Send it and return the answer in words. A picture instead fails the test."""
         event = await self.reply(await self.say(text, **content), "answer", "recipe")
         assert event.mark["kind"] == "answer"
         return event.body
 
     async def draw(self, text: str, **content: Any) -> Drawn:
-        """Say it; the picture and the recipe that come back. An answer in words instead fails the test."""
+        """Send it and return the picture and its recipe. An answer in words instead fails the test."""
         return await self.drawn(await self.say(text, **content))
 
     async def drawn(self, command: str) -> Drawn:
-        """What that command brought, or will."""
+        """Wait for the picture and the recipe of that command."""
         event = await self.reply(command, "recipe", "answer")
         assert event.mark["kind"] == "recipe", event.body
         picture, recipe = await self.reply(command, "picture"), event
@@ -156,7 +156,8 @@ def env() -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def generator_settings(miniatures: dict[str, Any]) -> dict[str, Any]:
-    # Also where there is a card. The large models are there as miniatures. One at a time: a test can hold the card.
+    # Pocket is the default even where there is a card; the large models are miniatures. One job runs at a time, so
+    # that a test can hold the card.
     return {"default_model": "pocket", "models": miniatures, "max_at_once": 1}
 
 
@@ -164,7 +165,7 @@ def generator_settings(miniatures: dict[str, Any]) -> dict[str, Any]:
 async def home(
     tmp_path_factory: pytest.TempPathFactory, generator_settings: dict[str, Any], env: dict[str, str]
 ) -> AsyncIterator[Household]:
-    """A household whose homeserver limits nobody."""
+    """A household whose homeserver has no rate limits."""
     async with household(tmp_path_factory.mktemp("home"), generator_settings=generator_settings, env=env) as home:
         yield home
 
@@ -174,7 +175,7 @@ ChangeSettings = Callable[..., Awaitable[None]]
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def change_settings(home: Household) -> AsyncIterator[ChangeSettings]:
-    """Changes the bot's settings until the test ends."""
+    """Change the bot's settings until the test ends."""
     yield home.change_settings
     await home.change_settings()
 
@@ -187,7 +188,7 @@ async def family(home: Household, ada: Person) -> tuple[Person, ...]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def rooms(home: Household, family: tuple[Person, ...]) -> dict[bool, tuple[Talk, ...]]:
-    """All four in a plain room and in an encrypted one; a talk for each of them, by whether it is encrypted."""
+    """A plain and an encrypted room with all four people: by whether the room is encrypted, a talk for each person."""
     ada, bo, *others = family
     talks = {}
     for encrypted in (False, True):
@@ -199,7 +200,7 @@ async def rooms(home: Household, family: tuple[Person, ...]) -> dict[bool, tuple
             for other in family:
                 await person.wait_for_member(talk.room_id, other.account.user_id)
         talks[encrypted] = tuple(replace(talk, person=person) for person in family)
-    # The bot gives up on this key after two minutes, which other tests fill.
+    # The bot gives up on this key after two minutes; other tests run meanwhile.
     dans = talks[True][3]
     await dans.person.withhold_key(dans.room_id)
     await dans.say(WITHOUT_KEY)
@@ -229,5 +230,5 @@ async def encrypted(home: Household, ada: Person) -> Talk:
 
 @pytest.fixture(params=["plain", "encrypted"])
 def talk(request: pytest.FixtureRequest, plain: Talk, encrypted: Talk) -> Talk:
-    """A room of each kind in turn."""
+    """A talk in a plain room, then one in an encrypted room."""
     return plain if request.param == "plain" else encrypted

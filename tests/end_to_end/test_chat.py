@@ -1,4 +1,4 @@
-"""What `make run` prints of the bot's answers: paths on stdout, words on stderr."""
+"""`make run` prints paths of pictures on stdout and words on stderr."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def chat(encrypted, tmp_path):
     )
 
 
-async def test_lists_bring_their_sheet(chat, capsys):
+async def test_lists_print_the_path_of_their_sheet(chat, capsys):
     assert await chat.say_once("!draw {otter | owl} --steps 2 --seed 3")
     files = [Path(line) for line in capsys.readouterr().out.splitlines()]
     (recipes,) = [file for file in files if file.suffix == ".yml"]
@@ -25,7 +25,7 @@ async def test_lists_bring_their_sheet(chat, capsys):
     assert len(files) == 2
 
 
-async def test_what_draws_nothing_prints_no_path(chat, capsys):
+async def test_a_command_that_draws_nothing_prints_no_path(chat, capsys):
     assert not await chat.say_once("!draw otter --colour `$5`")
     out, err = capsys.readouterr()
     assert out == "" and "--colour" in err

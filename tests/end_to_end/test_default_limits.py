@@ -44,10 +44,10 @@ async def talks(strict_home, start_talk):
     return talk, replace(talk, person=bo)
 
 
-async def test_nothing_of_a_burst_is_lost_and_turns_are_fair(talks):
+async def test_a_burst_loses_nothing_and_turns_are_fair(talks):
     adas, bos = talks
 
-    # The first holds the card until all eight are there.
+    # The first job holds the card until all eight are in the queue.
     of_ada = [await adas.say(f"!draw otter --seed 0 {HOLDING}")]
     of_ada += [await adas.say(f"!draw otter --seed {seed} {SMALL}") for seed in range(1, 6)]
     of_bo = [await bos.say(f"!draw owl --seed {seed} {SMALL}") for seed in (6, 7)]
@@ -55,7 +55,7 @@ async def test_nothing_of_a_burst_is_lost_and_turns_are_fair(talks):
 
     assert [one.record["seed"] for one in drawn] == list(range(8))
     assert all(one.pixels for one in drawn)
-    # Bo's two take turns with Ada's and do not wait for all six.
+    # Bo's two jobs take turns with Ada's six.
     by_turn = sorted(drawn, key=lambda one: one.drawn_at)
     assert [one.record["seed"] for one in by_turn] == [0, 6, 1, 7, 2, 3, 4, 5]
 
@@ -78,7 +78,7 @@ async def test_reactions_are_offered_in_their_order(strict_home, talks):
     await strict_home.change_settings()
 
 
-async def test_what_was_asked_while_the_generator_was_off_comes_once_though_maubot_was_killed(
+async def test_a_job_from_while_the_generator_was_off_is_delivered_once_though_maubot_is_killed(
     strict_home, talks, postgres
 ):
     ada, bo = talks

@@ -1,4 +1,4 @@
-"""From a command typed in a room to the picture and the recipe that another client fetches and reads."""
+"""A command typed in a room brings a picture and a recipe that another client fetches and reads."""
 
 from io import BytesIO
 
@@ -38,7 +38,7 @@ async def test_a_picture_and_its_recipe(talk):
     assert ("thumbnail_file" in info, "thumbnail_url" in info) == (talk.is_encrypted, not talk.is_encrypted)
 
 
-async def test_the_recipe_says_what_was_asked(encrypted):
+async def test_the_recipe_holds_what_was_typed(encrypted):
     drawn = await encrypted.draw(OTTER)
     asked = {
         "prompt": "otter, (cowboy hat)++, watercolor",
@@ -65,7 +65,7 @@ async def test_a_recipe_draws_the_same_pixels_again(encrypted):
     assert other.pixels != first.pixels
 
 
-async def test_slots_on_lines_of_their_own(plain):
+async def test_each_slot_may_have_its_own_line(plain):
     drawn = await plain.draw(f"!draw\nsubject: owl, anthropomorphic\noutfit: (headphones)++\n{SMALL}")
     assert drawn.record["prompt"] == "owl, anthropomorphic, (headphones)++"
 
@@ -82,7 +82,7 @@ async def test_the_authors_own_example(encrypted):
     assert drawn.record["seed"] == int(drawn.picture.content["body"].split("seed ")[1].split(" ")[0])
 
 
-async def test_a_thread_is_followed(encrypted):
+async def test_replies_stay_in_the_thread(encrypted):
     root = await encrypted.say("look at these")
     drawn = await encrypted.draw(f"!draw otter {SMALL}", **{"m.relates_to": {"rel_type": "m.thread", "event_id": root}})
     for event in (drawn.picture, drawn.recipe):
@@ -104,7 +104,7 @@ async def test_a_command_is_acknowledged(encrypted):
 
 
 @pytest.mark.parametrize(
-    ("said", "words"),
+    ("typed", "words"),
     [
         ("!draw", ["!draw otter, cowboy hat"]),
         ("!draw otter --stesp 5", ["stesp", "--step"]),
@@ -118,8 +118,8 @@ async def test_a_command_is_acknowledged(encrypted):
         ("!easel status", ["pocket"]),
     ],
 )
-async def test_words_for_an_answer(encrypted, said, words):
-    answer = await encrypted.answer(said)
+async def test_answers_in_words(encrypted, typed, words):
+    answer = await encrypted.answer(typed)
     assert all(word in answer for word in words), answer
 
 
@@ -130,12 +130,12 @@ async def test_an_answer_is_a_quiet_reply(talk):
     assert answer.reply_to == command and answer.was_encrypted == talk.is_encrypted
 
 
-async def test_it_says_hello_when_it_joins(talk):
+async def test_it_greets_a_room_that_it_joins(talk):
     hello = await talk.person.hear(lambda event: event.room_id == talk.room_id and event.mark.get("kind") == "hello")
     assert "\n" not in hello.body and "!draw" in hello.body and hello.was_encrypted == talk.is_encrypted
 
 
-async def test_plain_words_in_an_encrypted_room_are_not_read(encrypted):
+async def test_unencrypted_messages_in_an_encrypted_room_are_not_read(encrypted):
     async with JsonApi(encrypted.home.url) as api:
         api.token = encrypted.person.account.access_token
         path = f"/_matrix/client/v3/rooms/{encrypted.room_id}/send/m.room.message/in-clear"
@@ -144,9 +144,9 @@ async def test_plain_words_in_an_encrypted_room_are_not_read(encrypted):
     assert encrypted.replies(sent["event_id"]) == []
 
 
-async def test_notices_and_its_own_words_are_not_read(plain):
+async def test_notices_and_the_bots_own_messages_are_not_read(plain):
     notice = await plain.say(f"!draw otter {SMALL}", msgtype="m.notice")
-    # The caption of this one begins like a command.
+    # This picture's caption begins like a command.
     own = await plain.draw(f"!draw subject: !draw otter {SMALL}")
     assert own.picture.body.startswith("!draw otter")
     await plain.draw(f"!draw otter {SMALL}")

@@ -12,7 +12,7 @@ SMALL = "--steps 2"
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def talks(home, family, start_talk):
-    """A room of their own: what is found depends on all that was drawn there."""
+    """A room of its own, since `find` sees every picture of its room."""
     ada, bo, *_ = family
     talk = await start_talk(home, ada, encrypted=True, guest=bo)
     return talk, replace(talk, person=bo)
@@ -28,7 +28,7 @@ async def test_pictures_are_found_by_words_people_and_stars_in_their_own_room(ta
     first = await ada.draw(f"!draw otter, cowboy hat | style: watercolor {SMALL}")
     second = await bo.draw(f"!draw otter, scarf {SMALL}")
 
-    # The first picture of each has the reactions to press.
+    # Each person's first picture offers the reactions.
     for talk, drawn in ((ada, first), (bo, second)):
         await talk.person.until(lambda talk=talk, drawn=drawn: len(offered(talk, drawn.picture.event_id)) == 4)
         assert offered(talk, drawn.picture.event_id) == ["🎲", "⬆", "⭐", "📋"]
@@ -44,7 +44,7 @@ async def test_pictures_are_found_by_words_people_and_stars_in_their_own_room(ta
     assert newest not in await ada.answer("!easel history")
     assert newest in await bo.answer("!easel history")
 
-    # People are called by their Matrix id, and by the name that the room shows.
+    # `by:` takes a Matrix id or the name that the room shows.
     await bo.person.be_called("Bo the Bold")
     bo_id = bo.person.account.user_id
     await ada.person.until(lambda: ada.person.sees_name(ada.room_id, bo_id) == "Bo the Bold")
@@ -59,7 +59,7 @@ async def test_pictures_are_found_by_words_people_and_stars_in_their_own_room(ta
         await ada.answer("!easel find ⭐") == "There is no such picture in this room. Each word must be in its prompt."
     )
 
-    # A second picture has none, and what was removed is found no more.
+    # A second picture offers no reactions, and a removed picture is not found.
     third = await ada.draw(f"!draw otter, boots {SMALL}")
     await ada.person.react(ada.room_id, third.picture.event_id, "🗑️")
     await ada.gone(third.picture.event_id)
@@ -68,13 +68,13 @@ async def test_pictures_are_found_by_words_people_and_stars_in_their_own_room(ta
     assert first.picture.event_id.replace("$", "%24") not in await plain.answer("!easel find otter watercolor")
 
 
-async def test_which_reactions_there_are_is_a_setting(rooms, change_settings):
+async def test_a_setting_chooses_the_reactions(rooms, change_settings):
     ada, bo, *_ = rooms[False]
     await change_settings(reactions=["⭐", "🎲"], offer_reactions="always")
     drawn = await ada.draw(f"!draw otter {SMALL}")
     await ada.person.until(lambda: len(offered(ada, drawn.picture.event_id)) == 2)
     assert offered(ada, drawn.picture.event_id) == ["🎲", "⭐"]
-    # What is left out does nothing; what is there still does.
+    # A reaction that the setting omits does nothing; the others still work.
     await bo.person.react(bo.room_id, drawn.picture.event_id, "📋")
     await bo.person.react(bo.room_id, drawn.picture.event_id, "🎲")
     await bo.reply(drawn.picture.event_id, "recipe")

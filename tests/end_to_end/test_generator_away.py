@@ -1,4 +1,4 @@
-"""The generator is stopped, starting, killed at work, paused or asleep: each has its sentence, and nothing hangs."""
+"""The generator is stopped, starting, killed at work, paused or asleep: the bot explains each, and nothing hangs."""
 
 import asyncio
 
@@ -10,13 +10,13 @@ from bot.easel.generator.watch import PAUSE_S
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SMALL = "!draw otter --steps 2"
-# Long enough to be caught at work, and short enough to wait for.
+# Long enough to interrupt, and short enough to wait for.
 LONG = "!draw otter --steps 100"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def generator(home):
-    """Ready again after the test, whatever it did."""
+    """The generator, made ready again after the test."""
     yield home.generator
     if not home.generator.child.is_running:
         await home.generator.start()
@@ -27,13 +27,13 @@ def talk(rooms):
     return rooms[True][0]
 
 
-async def test_what_was_asked_while_it_was_off_is_drawn_when_it_is_back(talk, generator):
+async def test_jobs_from_while_it_was_off_are_drawn_when_it_is_back(talk, generator):
     assert await generator.stop() == 0
     commands = [await talk.say(f"{SMALL} --seed {seed}") for seed in (1, 2)]
     for command, place in zip(commands, ("1st", "2nd"), strict=True):
-        said = (await talk.reply(command, "waiting")).body
-        assert "not running" in said
-        assert f"I'll draw it when it is back, you are {place}." in said
+        waiting = (await talk.reply(command, "waiting")).body
+        assert "not running" in waiting
+        assert f"I'll draw it when it is back, you are {place}." in waiting
     assert "not running" in await talk.answer("!easel status")
     queue = await talk.answer("!easel queue")
     assert "not running" in queue
@@ -44,7 +44,7 @@ async def test_what_was_asked_while_it_was_off_is_drawn_when_it_is_back(talk, ge
     assert all(len(talk.replies(command, "waiting")) == 1 for command in commands)
 
 
-async def test_killed_at_work_draws_the_same_picture_when_it_is_back(talk, generator):
+async def test_killed_at_work_it_draws_the_same_picture_when_it_is_back(talk, generator):
     command = await talk.say(LONG)
     await generator.child.wait_until(generator.is_drawing)
     await generator.kill()
@@ -55,7 +55,7 @@ async def test_killed_at_work_draws_the_same_picture_when_it_is_back(talk, gener
     assert len(talk.replies(command, "picture", "recipe")) == 2
 
 
-async def test_stopped_at_work_finishes_first_and_takes_jobs_while_it_starts(talk, generator):
+async def test_stopped_at_work_it_finishes_first_and_takes_jobs_while_it_starts(talk, generator):
     command = await talk.say(LONG)
     await generator.child.wait_until(generator.is_drawing)
     assert await generator.stop() == 0
@@ -65,7 +65,7 @@ async def test_stopped_at_work_finishes_first_and_takes_jobs_while_it_starts(tal
     await talk.draw(SMALL)
 
 
-async def test_paused_at_work(talk, generator):
+async def test_paused_at_work_it_gives_its_reason(talk, generator):
     command = await talk.say(LONG)
     await generator.child.wait_until(generator.is_drawing)
     await generator.pause()
@@ -75,7 +75,7 @@ async def test_paused_at_work(talk, generator):
 
 
 class NetworkCard(asyncio.DatagramProtocol):
-    """That of the sleeping machine: it hears what is sent over the network."""
+    """The sleeping machine's network card, which receives wake packets."""
 
     def __init__(self) -> None:
         self.packets: list[bytes] = []
@@ -107,7 +107,7 @@ async def test_asleep_it_is_woken_once_and_draws_what_waits(rooms, generator, ch
         transport.close()
 
 
-async def test_asleep_it_is_asked_while_a_job_waits_and_left_alone_once_that_was_let_go(
+async def test_asleep_it_is_polled_while_a_job_waits_and_left_alone_once_the_job_is_given_up(
     talk, generator, change_settings
 ):
     await change_settings(wait_hours=3 / 3600)

@@ -1,4 +1,4 @@
-"""Whatever is killed at whatever moment: every command brings one picture and one recipe. `make torture` kills more."""
+"""Every command brings one picture and one recipe, whichever process dies at any moment. `make torture` kills more."""
 
 import json
 import subprocess
@@ -8,7 +8,7 @@ from deploy.plugin import ROOT
 
 KILLS = 8
 
-# With this seed each part falls alone, at five moments, in both rooms; then all of them at once.
+# With this seed each process dies alone, at five moments, in both rooms; then all die at once.
 SEED = 8
 
 

@@ -1,4 +1,4 @@
-"""`make run`, as a person types it in a terminal."""
+"""`make run`, typed in a terminal."""
 
 import asyncio
 import os
@@ -13,10 +13,10 @@ from PIL import Image
 from deploy.plugin import ROOT
 from household.processes import claim
 
-# The environment that runs this test will do: make is told that it is up to date.
+# The environment that runs this test suffices: this tells make that it is up to date.
 MAKE = ["make", "--silent", "--old-file=.venv/household", "run"]
 
-# Every character that make or a shell would like to read in its own way.
+# Every character that has a meaning for make or a shell.
 RAW = """!draw
 subject: owl, "it's" `date` $5 $(HOME) $$ #1
 --steps 2 --seed 3"""
@@ -24,12 +24,12 @@ subject: owl, "it's" `date` $5 $(HOME) $$ #1
 
 @pytest.fixture(scope="module")
 def surroundings(tmp_path_factory: pytest.TempPathFactory, env: dict[str, str]) -> dict[str, str]:
-    """Environment variables of a household that starts from nothing, and is the same in both tests that start it."""
+    """Environment variables of a new household, which two tests start in turn."""
     folder = tmp_path_factory.mktemp("run")
     return {**os.environ, **env, "EASEL_HOUSEHOLD": str(folder / "household"), "XDG_DATA_HOME": str(folder / "data")}
 
 
-def test_say_arrives_as_typed(surroundings: dict[str, str]) -> None:
+def test_a_message_arrives_as_typed(surroundings: dict[str, str]) -> None:
     result = subprocess.run([*MAKE, f"SAY={RAW}"], cwd=ROOT, env=surroundings, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     picture, recipe = (Path(line) for line in result.stdout.splitlines())
@@ -43,8 +43,8 @@ def test_say_arrives_as_typed(surroundings: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("by", ["argument", "environment"])
-def test_say_is_no_code_for_make_or_a_shell(tmp_path: Path, by: str) -> None:
-    """In the place of Python stands a program that shows what it gets."""
+def test_neither_make_nor_a_shell_runs_the_message(tmp_path: Path, by: str) -> None:
+    """A program that prints its arguments stands in for Python."""
     python = tmp_path / "python"
     python.write_text('#!/bin/sh\nprintf %s "$SAY"\nexit 1\n')
     python.chmod(0o755)
@@ -58,7 +58,7 @@ def test_say_is_no_code_for_make_or_a_shell(tmp_path: Path, by: str) -> None:
     assert result.returncode != 0
 
 
-async def test_nothing_outlives_a_chat_that_is_killed(surroundings: dict[str, str]) -> None:
+async def test_no_process_outlives_a_killed_chat(surroundings: dict[str, str]) -> None:
     chat = await asyncio.create_subprocess_exec(
         ROOT / ".venv/bin/python", "-m", "household",
         cwd=ROOT, env=surroundings, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -78,7 +78,7 @@ async def test_nothing_outlives_a_chat_that_is_killed(surroundings: dict[str, st
 
 
 async def read_until(stream: asyncio.StreamReader, mark: str) -> str:
-    """Whole lines, up to the one that holds ``mark``."""
+    """Return whole lines, up to the first that contains ``mark``."""
     lines: list[str] = []
     while not lines or mark not in lines[-1]:
         line = await stream.readline()

@@ -1,4 +1,4 @@
-"""Every model and every tier, as somebody in the room asks for them."""
+"""Every model and every tier, requested in a room."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.helpers.miniatures import NAMES
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_every_model_draws_when_it_is_asked_for(encrypted):
+async def test_every_model_draws(encrypted):
     commands = [await encrypted.say(f"!draw otter --model {name} --steps 2") for name in NAMES]
     for name, command in zip(NAMES, commands, strict=True):
         drawn = await encrypted.drawn(command)
@@ -15,9 +15,9 @@ async def test_every_model_draws_when_it_is_asked_for(encrypted):
         assert f" · {name} · " in drawn.picture.body
 
 
-async def test_turbo_says_what_it_does_not_take(plain):
-    said = await plain.answer("!draw otter --model sdxl-turbo --negative ugly")
-    assert said == "sdxl-turbo draws without guidance, so it takes no negative prompt."
+async def test_turbo_refuses_what_it_does_not_support(plain):
+    refusal = await plain.answer("!draw otter --model sdxl-turbo --negative ugly")
+    assert refusal == "sdxl-turbo draws without guidance, so it takes no negative prompt."
 
 
 @pytest.mark.parametrize("tier", ["balanced", "fast", "draft"])

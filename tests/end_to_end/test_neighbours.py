@@ -1,4 +1,4 @@
-"""maubot runs all plugins in one Python: ours works beside another that ships a package `bot`, in both orders."""
+"""maubot runs all plugins in one interpreter: ours works beside another that ships a package `bot`, in both orders."""
 
 import shutil
 from pathlib import Path
@@ -16,7 +16,7 @@ def archive(folder: Path) -> bytes:
     return Path(shutil.make_archive(str(folder / "neighbour"), "zip", ROOT / "tests/neighbour")).read_bytes()
 
 
-async def test_beside_another_package_called_bot(home, plain, tmp_path):
+async def test_it_works_beside_another_package_named_bot(home, plain, tmp_path):
     neighbour = archive(tmp_path)
 
     async def both_work():
@@ -28,6 +28,6 @@ async def test_beside_another_package_called_bot(home, plain, tmp_path):
     await home.maubot.upload(neighbour)
     await home.maubot.set_instance("neighbour", "neighbour.bot", home.bot, {})
     await both_work()
-    # Uploaded again, ours is loaded after the neighbour.
+    # A second upload loads ours after the neighbour.
     await home.maubot.upload(build_plugin(tmp_path).read_bytes())
     await both_work()

@@ -1,4 +1,4 @@
-"""A photo to draw from, and pictures made larger: two people in a plain and an encrypted room."""
+"""Drawing from a photo and enlarging pictures: two people in a plain and an encrypted room."""
 
 import hashlib
 import zlib
@@ -21,7 +21,7 @@ def replying(to: str) -> dict:
 
 
 def a_photo(seed: int) -> bytes:
-    """Sand below, sky above, and no two alike."""
+    """Sand below and sky above, different for each seed."""
     pixels = np.full((60, 80, 3), (90, 160, 230), dtype=np.uint8)
     pixels[30:] = (230, 200, 140)
     pixels[0, 0] = seed
@@ -36,7 +36,7 @@ async def send_photo(talk, data: bytes, **content) -> str:
     )
 
 
-async def test_a_photo_is_drawn_from_and_again_from_its_recipe_in_its_own_room_only(rooms):
+async def test_a_photo_and_its_recipe_draw_in_their_own_room_only(rooms):
     ada, bo, *_ = rooms[True]
     data = a_photo(1)
     sha256 = hashlib.sha256(data).hexdigest()
@@ -47,7 +47,7 @@ async def test_a_photo_is_drawn_from_and_again_from_its_recipe_in_its_own_room_o
     assert "image" not in plain.record
     assert first.pixels != plain.pixels
 
-    # A reply to the picture, and its recipe pasted, draw from the same photo.
+    # A reply to the picture and its pasted recipe draw from the same photo.
     changed = await bo.draw("!draw +scarf", **replying(first.picture.event_id))
     assert (changed.record["image"], changed.record["strength"]) == (sha256, 0.5)
     again = await bo.draw(f"!draw\n```yaml\n{first.yaml}\n```")
@@ -61,13 +61,13 @@ async def test_a_photo_is_drawn_from_and_again_from_its_recipe_in_its_own_room_o
     assert (drawn.record["slots"], drawn.record["image"]) == ({"subject": ["owl"]}, sha256)
     assert drawn.record["strength"] == 0.6
 
-    # What was taken out of the room is drawn from no more.
+    # A photo removed from the room cannot be drawn from.
     await ada.person.redact(ada.room_id, caption)
     await bo.person.redact(bo.room_id, photo)
     assert await ada.answer("!draw +hat", **replying(changed.picture.event_id)) == GONE
 
 
-async def test_photos_of_all_kinds_are_drawn_from_upright_and_in_the_size_that_is_asked_for(rooms):
+async def test_photos_of_all_formats_are_drawn_from_upright_and_in_the_requested_size(rooms):
     ada, bo, *_ = rooms[False]
     upright = Image.open(BytesIO(a_photo(3)))
     turned = Image.Exif()
@@ -86,11 +86,11 @@ async def test_photos_of_all_kinds_are_drawn_from_upright_and_in_the_size_that_i
         assert sand[..., 0].mean() > sky[..., 0].mean() + 30
         assert sand[..., 2].mean() < sky[..., 2].mean() - 30
 
-    said = await ada.draw("!draw beach --model ssd-1b --steps 2 --size 64x96", **replying(photo))
-    assert (said.record["width"], said.record["height"]) == (64, 96)
+    drawn = await ada.draw("!draw beach --model ssd-1b --steps 2 --size 64x96", **replying(photo))
+    assert (drawn.record["width"], drawn.record["height"]) == (64, 96)
     refused = await ada.answer("!draw beach --model ssd-1b --size 64x4096", **replying(photo))
     assert refused.startswith("height is 4096; it can be")
-    # A few kilobytes that would be gigabytes.
+    # A decompression bomb: kilobytes that decode to gigabytes.
     small = BytesIO()
     Image.new("1", (8, 8)).save(small, "PNG")
     bomb = bytearray(small.getvalue())
@@ -100,11 +100,11 @@ async def test_photos_of_all_kinds_are_drawn_from_upright_and_in_the_size_that_i
     assert refused.startswith("A picture to draw from can have 50 million pixels; that one has")
 
 
-async def test_what_is_no_photo_is_a_sentence(rooms):
+async def test_an_unreadable_photo_is_refused_with_a_sentence(rooms):
     ada, bo, *_ = rooms[True]
     fake = await send_photo(bo, b"GIF89a, says the file")
-    said = await ada.answer(f"!draw otter {SMALL}", **replying(fake))
-    assert said == "That is no picture that I can read. I take PNG, JPEG and WebP."
+    refusal = await ada.answer(f"!draw otter {SMALL}", **replying(fake))
+    assert refusal == "That is no picture that I can read. I take PNG, JPEG and WebP."
     assert await ada.answer("!draw otter --strength 0.5") == (
         "--strength is for drawing from a photo: reply to one, or send one with the command as its caption."
     )
@@ -112,7 +112,7 @@ async def test_what_is_no_photo_is_a_sentence(rooms):
     assert await ada.answer(f"!draw otter {SMALL}", **replying(large)) == NOT_READ
 
 
-async def test_an_arrow_draws_the_picture_larger_over_itself(rooms):
+async def test_an_arrow_draws_a_larger_picture_from_the_picture(rooms):
     ada, bo, *_ = rooms[True]
     first = await ada.draw("!draw otter, cowboy hat --model ssd-1b --seed 7 --steps 4")
     await bo.person.react(bo.room_id, first.picture.event_id, "⬆️")

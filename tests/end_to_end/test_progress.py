@@ -1,15 +1,15 @@
-"""How a person sees what becomes of their picture, while it is drawn and after a restart of the bot."""
+"""The progress that a person sees while a picture is drawn and after a restart of the bot."""
 
 import pytest
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SMALL = "!draw otter --steps 2"
-# A sign moves ten seconds after it came: as much as one command can ask for, ended as soon as that was seen.
+# The sign first moves after ten seconds: this is the longest job that one command allows, cancelled once it has moved.
 LONG = "!draw otter -n 9 --steps 100"
 
 
-async def test_as_a_message_whose_last_words_are_right(encrypted, change_settings):
+async def test_a_progress_message_ends_with_the_outcome(encrypted, change_settings):
     await change_settings(progress="message")
     command = await encrypted.say(LONG)
     message = await encrypted.reply(command, "progress")
@@ -20,13 +20,13 @@ async def test_as_a_message_whose_last_words_are_right(encrypted, change_setting
     assert not encrypted.replies(command, "reaction")
 
 
-async def test_not_at_all(encrypted, change_settings):
+async def test_progress_can_be_off(encrypted, change_settings):
     await change_settings(progress="off")
     drawn = await encrypted.draw(SMALL)
     assert encrypted.replies(drawn.command) == [drawn.picture, drawn.recipe]
 
 
-async def test_as_a_reaction_that_moves_and_ends_right_though_the_bot_was_down(encrypted):
+async def test_a_progress_reaction_moves_and_ends_with_the_outcome_though_the_bot_was_down(encrypted):
     home = encrypted.home
     command = await encrypted.say(LONG)
     working, moved = await encrypted.replies_in_all(command, "reaction", number=2)
@@ -42,7 +42,7 @@ async def test_as_a_reaction_that_moves_and_ends_right_though_the_bot_was_down(e
     await home.generator.child.wait_until(home.generator.is_idle)
 
 
-async def test_the_reaction_is_gone_with_the_picture_though_the_bot_was_down(encrypted):
+async def test_a_progress_reaction_is_removed_once_the_picture_is_sent_though_the_bot_was_down(encrypted):
     home = encrypted.home
     command = await encrypted.say("!draw otter --steps 100")
     await encrypted.reply(command, "reaction")

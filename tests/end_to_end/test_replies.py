@@ -17,7 +17,7 @@ def replying(to: str, **more) -> dict:
     return {"m.relates_to": {**more, "m.in_reply_to": {"event_id": to}}}
 
 
-async def test_a_reply_changes_what_it_says_and_keeps_the_rest(rooms):
+async def test_a_reply_changes_what_it_names_and_keeps_the_rest(rooms):
     ada, bo, *_ = rooms[True]
     first = await ada.draw(f"!draw otter, (cowboy hat)++ | style: watercolor --seed 7 --no text {SMALL}")
 
@@ -40,7 +40,7 @@ async def test_a_reply_changes_what_it_says_and_keeps_the_rest(rooms):
     assert refusal == "There is no “spaceship” in that recipe. It has “owl”, “boots” and “watercolor”."
 
 
-async def test_a_recipe_file_of_a_persons_own_is_replied_to_as_well(rooms):
+async def test_a_reply_to_a_persons_own_recipe_file_draws(rooms):
     ada, bo, *_ = rooms[True]
     text = "slots:\n  subject: [fox]\n  style: [pop art]\nseed: 5\nsteps: 2\n"
     file = await ada.person.send_file(ada.room_id, text.encode(), filename="mine.yaml", mimetype="application/yaml")
@@ -53,7 +53,7 @@ async def test_a_recipe_file_of_a_persons_own_is_replied_to_as_well(rooms):
     assert await bo.answer(f"!draw owl {SMALL}", **replying(too_large)) == UNREADABLE
 
 
-async def test_in_a_thread_only_a_true_reply_changes_a_recipe(rooms):
+async def test_in_a_thread_only_a_real_reply_changes_a_recipe(rooms):
     ada, bo, *_ = rooms[False]
     first = await ada.draw(f"!draw otter, scarf {SMALL}")
     thread = {"rel_type": "m.thread", "event_id": first.picture.event_id}
@@ -65,7 +65,7 @@ async def test_in_a_thread_only_a_true_reply_changes_a_recipe(rooms):
     assert changed.picture.content["m.relates_to"]["rel_type"] == "m.thread"
 
 
-async def test_the_rooms_own_events_tell_what_the_database_has_lost_and_no_other_rooms_do(home, rooms):
+async def test_the_rooms_own_events_restore_a_lost_recipe_and_other_rooms_events_do_not(home, rooms):
     ada, bo, *_ = rooms[True]
     image = io.BytesIO()
     Image.linear_gradient("L").save(image, "PNG")

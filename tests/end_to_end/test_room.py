@@ -1,4 +1,4 @@
-"""Four people, a plain and an encrypted room: turns, gestures, who comes and goes, and a bot that was down."""
+"""Four people in a plain and an encrypted room: turns, reactions, deletions, edits, leaving, and the bot's downtime."""
 
 import re
 from dataclasses import replace
@@ -26,37 +26,37 @@ async def test_everyone_gets_their_turn_over_both_rooms(rooms):
     assert all(drawn.drawn_at < last.drawn_at for drawn in others)
 
 
-async def test_who_waits_long_is_told_their_place_and_time(rooms, change_settings):
+async def test_a_long_wait_is_answered_with_place_and_time(rooms, change_settings):
     ada, bo, *_ = rooms[True]
     at_once = await bo.draw(f"!draw otter {SMALL}")
     await change_settings(tell_waiting_after_s=1)
     async with ada.holding():
         command = await bo.say(f"!draw otter {SMALL}")
-        told = await bo.reply(command, "waiting")
+        waiting = await bo.reply(command, "waiting")
         await bo.person.redact(bo.room_id, command)
-    assert re.fullmatch(r"You are next\. Your picture should be here in \d+ (s|min)\.", told.body)
+    assert re.fullmatch(r"You are next\. Your picture should be here in \d+ (s|min)\.", waiting.body)
     assert not bo.replies(at_once.command, "waiting")
 
 
-async def test_gestures_cancel_ones_own_and_nobody_elses(rooms):
+async def test_reactions_deletions_and_commands_cancel_ones_own_job_only(rooms):
     ada, bo, cleo, _ = rooms[True]
     async with ada.holding():
-        deleted, crossed, said, kept = [await bo.say(f"!draw otter --seed {n} {SMALL}") for n in range(4)]
+        deleted, crossed, replied_to, kept = [await bo.say(f"!draw otter --seed {n} {SMALL}") for n in range(4)]
         await ada.person.react(ada.room_id, kept, "👍")
         await cleo.person.react(ada.room_id, kept, "❌")
         await bo.person.redact(bo.room_id, deleted)
         await bo.person.react(bo.room_id, crossed, "❌")
-        reply = {"m.relates_to": {"m.in_reply_to": {"event_id": said}}}
+        reply = {"m.relates_to": {"m.in_reply_to": {"event_id": replied_to}}}
         event = await bo.reply(await bo.say("!easel cancel", **reply), "answer")
     assert event.body == f"Cancelled: otter --seed 2 {SMALL}"
     assert await ada.end_of(crossed) == "🚫 cancelled"
     assert (await bo.drawn(kept)).record["seed"] == 3
     assert not bo.replies(deleted, "picture", "recipe", "answer")
     assert not bo.replies(crossed, "picture", "recipe")
-    assert not bo.replies(said, "picture", "recipe")
+    assert not bo.replies(replied_to, "picture", "recipe")
 
 
-async def test_what_is_being_drawn_is_cancelled_within_a_step(rooms):
+async def test_a_running_job_is_cancelled_within_a_step(rooms):
     ada = rooms[False][0]
     async with ada.holding() as command:
         await ada.person.react(ada.room_id, command, "❌")
@@ -65,15 +65,15 @@ async def test_what_is_being_drawn_is_cancelled_within_a_step(rooms):
     assert len(ada.replies(command, "picture")) < 3
 
 
-async def test_an_admin_of_the_room_may_cancel_anybodys(rooms):
-    # Ada made the rooms.
+async def test_a_room_admin_may_cancel_any_job(rooms):
+    # Ada made the rooms, which makes her their admin.
     ada, bo, *_ = rooms[True]
     async with bo.holding() as command:
         await ada.person.react(ada.room_id, command, "❌")
         assert await ada.end_of(command) == "🚫 cancelled"
 
 
-async def test_an_edit_replaces_what_waits_and_draws_anew_what_does_not(rooms):
+async def test_an_edit_replaces_a_waiting_job_and_redraws_a_finished_one(rooms):
     ada, bo, *_ = rooms[True]
     async with ada.holding():
         command = await bo.say(f"!draw otter {SMALL}")
@@ -88,7 +88,7 @@ async def test_an_edit_replaces_what_waits_and_draws_anew_what_does_not(rooms):
     await bo.replies_in_all(command, "recipe", number=2)
 
 
-async def test_an_edit_of_what_is_being_drawn_draws_it_anew(rooms):
+async def test_an_edit_of_a_running_job_redraws_it(rooms):
     ada = rooms[True][0]
     generator = ada.home.generator
     await generator.child.wait_until(generator.is_idle)
@@ -119,7 +119,7 @@ async def are_gone(files) -> bool:
 
 
 @pytest.mark.parametrize("banned", [False, True], ids=["leaves", "is banned"])
-async def test_who_is_no_longer_in_the_room_leaves_the_queue(home, family, rooms, start_talk, banned):
+async def test_a_person_who_leaves_the_room_leaves_the_queue(home, family, rooms, start_talk, banned):
     ada, *_, dan = family
     talk = await start_talk(home, ada, encrypted=banned, guest=dan)
     dans = replace(talk, person=dan)
@@ -135,7 +135,7 @@ async def test_who_is_no_longer_in_the_room_leaves_the_queue(home, family, rooms
     assert not talk.replies(command, "picture", "answer")
 
 
-async def test_who_left_while_the_bot_was_down_leaves_the_queue(home, family, rooms, start_talk):
+async def test_a_person_who_left_while_the_bot_was_down_leaves_the_queue(home, family, rooms, start_talk):
     ada, *_, dan = family
     talk = await start_talk(home, ada, encrypted=True, guest=dan)
     async with rooms[False][0].holding():
@@ -153,7 +153,7 @@ async def are_waiting(generator, jobs: int) -> bool:
     return (await generator.health())["queued"] == jobs
 
 
-async def test_what_is_told_of_models_and_gestures_and_how_it_goes(rooms):
+async def test_models_status_and_help_are_answered(rooms):
     ada, bo, cleo, dan = rooms[True]
     assert "pocket (default)" in await ada.answer("!easel models")
     status = await bo.answer("!easel status")
@@ -163,29 +163,29 @@ async def test_what_is_told_of_models_and_gestures_and_how_it_goes(rooms):
     assert "React to your picture with 🗑️, and it is removed" in await dan.answer("!easel help gestures")
 
 
-async def test_the_log_tells_of_jobs_but_not_their_words(rooms):
+async def test_the_log_names_jobs_but_not_their_prompts(rooms):
     ada, *_ = rooms[True]
     drawn = await ada.draw(f"!draw xylophone {SMALL}")
     maubot, who = ada.home.maubot.child, f"{ada.person.account.user_id} in {ada.room_id}"
     job = re.escape(f"{drawn.picture.mark['job']}: ")
     steps = (f"accepted from {who}", f"started for {who} after [0-9.]+ s", f"delivered to {who} after [0-9.]+ s")
 
-    async def all_are_told() -> bool:
+    async def all_are_logged() -> bool:
         return all(re.search(job + step, maubot.log.read_text()) for step in steps)
 
-    await maubot.wait_until(all_are_told)
+    await maubot.wait_until(all_are_logged)
     log = maubot.log.read_text()
     assert "xylophone" not in "".join(line for line in log.splitlines() if "DEBUG" not in line)
     assert ada.home.bot.access_token not in log
 
 
-async def test_what_was_said_while_the_bot_was_down_is_caught_up(rooms):
+async def test_messages_from_while_the_bot_was_down_are_caught_up(rooms):
     ada, bo, cleo, _ = rooms[True]
     openly = rooms[False][1]
     before = await ada.draw(f"!draw otter --seed 5 {SMALL}")
     await ada.home.maubot.child.kill()
-    said = [await ada.say(f"!draw otter --seed 1 {SMALL}"), await openly.say(f"!draw owl --seed 2 {SMALL}")]
-    # The bot gets its key with the first sync, and the invitation, too.
+    commands = [await ada.say(f"!draw otter --seed 1 {SMALL}"), await openly.say(f"!draw owl --seed 2 {SMALL}")]
+    # The bot gets this key, and the invitation, with its first sync.
     bo.person.renew_keys(bo.room_id)
     corrected = await bo.say(f"!draw fox {SMALL}")
     await bo.person.edit(bo.room_id, corrected, f"!draw penguin --seed 3 {SMALL}")
@@ -197,7 +197,7 @@ async def test_what_was_said_while_the_bot_was_down_is_caught_up(rooms):
     elsewhere = await ada.person.make_room("elsewhere", encrypted=False, invite=(bot,))
     await ada.home.maubot.start()
 
-    drawn = [await ada.drawn(said[0]), await openly.drawn(said[1]), await bo.drawn(corrected)]
+    drawn = [await ada.drawn(commands[0]), await openly.drawn(commands[1]), await bo.drawn(corrected)]
     assert [one.record["seed"] for one in drawn] == [1, 2, 3]
     assert drawn[2].record["slots"]["subject"] == ["penguin"]
     _, anew = await ada.replies_in_all(before.command, "picture", number=2)
@@ -209,7 +209,7 @@ async def test_what_was_said_while_the_bot_was_down_is_caught_up(rooms):
     await ada.person.wait_for_member(elsewhere, bot)
 
 
-async def test_what_was_said_before_the_bot_came_is_left_alone(home, family, rooms):
+async def test_messages_from_before_the_bot_joined_are_ignored(home, family, rooms):
     ada, bo, *_ = family
     room_id = await ada.make_room("a room", encrypted=False, invite=(bo.account.user_id,))
     await bo.join(room_id)

@@ -1,4 +1,4 @@
-"""Room keys that come later than the message that needs them, and one that never comes."""
+"""Room keys that arrive after their message, and one that never arrives."""
 
 import pytest
 
@@ -9,13 +9,13 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 SMALL = "--steps 2"
 
 
-async def test_keys_that_come_late_are_waited_for(rooms):
+async def test_the_bot_waits_for_late_keys(rooms):
     _, bo, cleo, _ = rooms[True]
     maubot = bo.home.maubot
     for bot_is_down in (False, True):
         give_key = await bo.person.withhold_key(bo.room_id)
         late = await bo.say(f"!draw otter --seed 7 {SMALL}")
-        # What comes after it does not wait for it.
+        # Later messages do not wait for the key.
         await cleo.draw(f"!draw fox {SMALL}")
         assert not bo.replies(late)
         if bot_is_down:
@@ -26,7 +26,7 @@ async def test_keys_that_come_late_are_waited_for(rooms):
         assert (await bo.drawn(late)).record["seed"] == 7
 
 
-async def test_a_message_whose_key_never_comes_is_marked(rooms):
+async def test_a_message_whose_key_never_arrives_is_marked(rooms):
     *_, dan = rooms[True]
     lost = await dan.person.hear(lambda event: event.body == WITHOUT_KEY)
     reaction = await dan.reply(lost.event_id)

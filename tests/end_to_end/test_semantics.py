@@ -1,4 +1,4 @@
-"""What the words ask for is in the picture: the judge reads pictures that came through the whole way."""
+"""Pictures show what the prompt asks for: the judge reads pictures that went through every process."""
 
 from io import BytesIO
 from pathlib import Path
@@ -22,7 +22,7 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Judge:
 
 
 def shown(judge: Judge, *pictures: bytes) -> list[Scene]:
-    """What the judge sees in pictures as they come from the room: enlarged."""
+    """The scenes that the judge sees in pictures from the room, which are enlarged."""
     small = [Image.open(BytesIO(png)).resize((64, 64), Image.Resampling.BOX) for png in pictures]
     return judge.scenes(np.stack([np.asarray(picture) for picture in small]))
 
@@ -34,7 +34,7 @@ async def test_an_otter_in_a_cowboy_hat(encrypted, judge):
     assert "pocket" in drawn.picture.body
 
 
-async def test_every_slot_is_in_the_picture(encrypted, judge):
+async def test_the_picture_shows_every_slot(encrypted, judge):
     drawn = await encrypted.draw(
         "!draw owl, headphones | outfit: red t-shirt | environment: forest, night | style: pop art --seed 3"
     )
@@ -43,7 +43,7 @@ async def test_every_slot_is_in_the_picture(encrypted, judge):
     assert (scene.place, scene.light, scene.style) == ("forest", "night", "pop art")
 
 
-async def test_a_larger_picture_still_shows_what_was_asked(encrypted, judge):
+async def test_a_larger_picture_still_shows_the_prompt(encrypted, judge):
     drawn = await encrypted.draw("!draw owl, headphones | outfit: red t-shirt | environment: forest, night --seed 3")
     await encrypted.person.react(encrypted.room_id, drawn.picture.event_id, "⬆️")
     picture = await encrypted.reply(drawn.picture.event_id, "picture")

@@ -16,7 +16,7 @@ def talks(request, rooms):
     return rooms[request.param][:2]
 
 
-async def test_lists_come_on_one_labelled_sheet_and_each_of_its_pictures_can_be_had(talks):
+async def test_lists_come_on_one_labelled_sheet_whose_pictures_can_be_picked(talks):
     ada, bo = talks
     command = await ada.say("!draw otter | style: {watercolor | pop art} --steps 2,3 --seed 7")
     file, sheet = await ada.reply(command, "recipes"), await ada.reply(command, "sheet")
@@ -64,7 +64,7 @@ async def test_lists_come_on_one_labelled_sheet_and_each_of_its_pictures_can_be_
     assert (await bo.draw(command.body)).pixels == picked.pixels
 
 
-async def test_several_of_the_same_vary_the_seed(rooms):
+async def test_several_pictures_of_one_prompt_vary_the_seed(rooms):
     ada, bo, *_ = rooms[True]
     command = await bo.say("!draw otter -n 3 --seed 7 --steps 2")
     file = await bo.reply(command, "recipes")
@@ -72,7 +72,7 @@ async def test_several_of_the_same_vary_the_seed(rooms):
     assert [cell["seed"] for cell in recipes["cells"]] == [7, 8, 9]
     sheet = await bo.reply(command, "sheet")
 
-    # 🎲 is a sheet of the same again, with seeds of its own.
+    # 🎲 draws the sheet again with new seeds.
     await ada.person.react(ada.room_id, sheet.event_id, "🎲")
     again = yaml.safe_load(await ada.person.fetch((await ada.reply(sheet.event_id, "recipes")).content))
     first, *others = [cell["seed"] for cell in again["cells"]]
@@ -107,7 +107,7 @@ async def test_models_and_seeds_are_compared_on_a_sheet(rooms):
     )
 
 
-async def test_a_rooms_own_words_are_for_everybody_in_it_and_nowhere_else(rooms):
+async def test_a_rooms_own_styles_are_for_everybody_in_it_and_for_no_other_room(rooms):
     ada, bo, cleo, _ = rooms[True]
     made = await ada.answer("!easel style add cosy = (watercolor)+, soft light")
     assert made == "@cosy now means: (watercolor)+, soft light"
@@ -120,7 +120,7 @@ async def test_a_rooms_own_words_are_for_everybody_in_it_and_nowhere_else(rooms)
     assert await ada.answer("!easel style remove cosy") == "@cosy is removed."
 
 
-async def test_a_word_list_of_the_settings_is_chosen_from_by_the_seed(rooms, change_settings):
+async def test_the_seed_chooses_from_a_word_list_of_the_settings(rooms, change_settings):
     ada, bo, *_ = rooms[False]
     await change_settings(wildcards={"animal": ["otter", "owl", "fox"]})
     drawn = await ada.draw("!draw __animal__, scarf --seed 3 --steps 2")
@@ -141,7 +141,7 @@ async def test_one_subject_in_all_styles_comes_on_two_sheets(rooms):
     assert len({cell["seed"] for sheet in recipes for cell in sheet["cells"]}) == 1
 
 
-async def test_a_sheet_too_large_is_told_before_anything_is_drawn(rooms):
+async def test_a_sheet_too_large_is_refused_before_anything_is_drawn(rooms):
     ada, *_ = rooms[False]
     answer = await ada.answer("!draw {otter | owl | fox} --steps 1,2,3,4")
     assert answer == "3 × 4 are 12 pictures; one !draw can have 9."

@@ -1,4 +1,4 @@
-"""What other people's clients see of the bot's keys: clients hide what devices send that nobody vouches for."""
+"""The bot's keys as other clients see them. Clients hide messages from devices that are not cross-signed."""
 
 import pytest
 from signedjson.key import decode_verify_key_bytes

@@ -1,4 +1,4 @@
-"""What the settings decide: who may do what, how much, where, and what a room draws."""
+"""Permissions, limits and room profiles from the settings."""
 
 import re
 
@@ -9,7 +9,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 SMALL = "--steps 2"
 
 
-async def test_a_room_has_its_style_its_defaults_and_what_it_does_not_draw(rooms, change_settings):
+async def test_a_room_profile_sets_style_defaults_and_what_is_refused(rooms, change_settings):
     ada, openly = rooms[True][0], rooms[False][0]
     profile = {
         "defaults": {"steps": 3},
@@ -31,7 +31,7 @@ async def test_a_room_has_its_style_its_defaults_and_what_it_does_not_draw(rooms
     )
 
 
-async def test_it_draws_where_and_for_whom_it_may_and_follows_no_other_invitation(home, rooms, change_settings):
+async def test_only_allowed_users_and_rooms_are_served_and_other_invitations_are_ignored(home, rooms, change_settings):
     ada, bo, *_ = rooms[True]
     openly_ada, *_ = rooms[False]
     bot = home.bot.user_id
@@ -51,10 +51,10 @@ async def test_it_draws_where_and_for_whom_it_may_and_follows_no_other_invitatio
     assert not ada.person.sees_member(of_ada, bot)
 
 
-async def test_limits_are_told_and_are_none_for_admins(rooms, change_settings):
+async def test_limits_are_named_and_do_not_apply_to_admins(rooms, change_settings):
     ada, bo, cleo, dan = rooms[True]
     await change_settings(admins=[ada.person.account.user_id], max_open_jobs=1, max_megapixel_steps=0.1)
-    # The admin has two open jobs, one of them of more work than 0.1.
+    # The admin has two open jobs, one of them above the limit of 0.1 megapixel steps.
     async with ada.holding():
         of_admin = await ada.say(f"!draw otter {SMALL}")
         waiting = await cleo.say(f"!draw otter {SMALL}")
@@ -74,7 +74,7 @@ async def test_limits_are_told_and_are_none_for_admins(rooms, change_settings):
     )
 
 
-async def test_an_admin_cancels_and_removes_what_others_asked_for(rooms, change_settings):
+async def test_an_admin_cancels_and_removes_other_peoples_jobs(rooms, change_settings):
     _, bo, cleo, _ = rooms[False]
     await change_settings(admins=[cleo.person.account.user_id])
     drawn = await bo.draw(f"!draw frog {SMALL}")

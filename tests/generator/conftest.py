@@ -4,5 +4,5 @@ import pytest
 
 @pytest.fixture
 def no_hub_cache(tmp_path, monkeypatch):
-    """No weights on this machine, whatever was fetched before: the library reads its environment only once."""
+    """Hide all fetched weights. Patches the library, which reads its environment only once."""
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub"))

@@ -1,4 +1,4 @@
-"""Whatever an engine does, the job ends with a sentence, the server lives, and the next job works."""
+"""With every bad engine, the job ends with a sentence, the server lives, and the next job works."""
 
 import functools
 import os
@@ -28,7 +28,7 @@ async def works(generator, job: str = "next") -> None:
         (bad_engines.Greedy, "out_of_memory", "smaller size"),
     ],
 )
-async def test_an_error_is_a_sentence_and_the_worker_lives_on(start_generator, engine, code, words, capfd):
+async def test_an_error_ends_in_a_sentence_and_the_worker_lives_on(start_generator, engine, code, words, capfd):
     generator = await start_generator(engine)
     error = await fails(generator)
     assert error["code"] == code
@@ -45,13 +45,13 @@ async def test_the_traceback_is_on_the_servers_stderr(start_generator, capfd):
     assert "ZeroDivisionError: a bug in the engine" in capfd.readouterr().err
 
 
-async def test_a_bug_in_between_is_the_end_of_its_job_only(start_generator):
+async def test_a_garbled_message_fails_its_own_job_only(start_generator):
     generator = await start_generator(bad_engines.Babbling)
     assert (await fails(generator))["code"] == "internal"
     await works(generator)
 
 
-async def test_the_engines_own_reason_is_told(start_generator):
+async def test_the_engines_own_reason_is_reported(start_generator):
     generator = await start_generator(bad_engines.Failing)
     error = await fails(generator)
     assert error["code"] == "not_a_number"
@@ -88,7 +88,7 @@ async def test_a_worker_that_is_killed_while_idle_is_started_again(generator):
     assert generator.worker.pid != killed
 
 
-async def test_a_worker_that_does_not_start_again_is_not_called_ready(start_generator, tmp_path):
+async def test_a_worker_that_does_not_start_again_is_not_ready(start_generator, tmp_path):
     weights = tmp_path / "weights"
     weights.touch()
     generator = await start_generator(functools.partial(bad_engines.Forsaken, weights=weights))
@@ -107,7 +107,7 @@ async def test_a_worker_that_does_not_start_fails_each_job(start_generator, engi
     assert (await fails(generator, job="job-2"))["code"] == "worker_died"
 
 
-async def test_missing_weights_are_told(start_generator):
+async def test_missing_weights_are_reported(start_generator):
     generator = await start_generator(bad_engines.Weightless)
     assert (await fails(generator))["code"] == "weights_missing"
 
@@ -115,7 +115,7 @@ async def test_missing_weights_are_told(start_generator):
 @pytest.mark.parametrize(
     ("rubbish", "words"), [("black", "single colour"), ("constant", "single colour"), ("small", "8×8"), ("grey", " L,")]
 )
-async def test_rubbish_is_no_picture(start_generator, rubbish, words):
+async def test_rubbish_is_refused_as_a_picture(start_generator, rubbish, words):
     generator = await start_generator(bad_engines.Rubbish)
     error = await fails(generator, rubbish)
     assert error["code"] == "bad_picture"
@@ -124,7 +124,7 @@ async def test_rubbish_is_no_picture(start_generator, rubbish, words):
     await works(generator)
 
 
-async def test_a_job_that_fails_halfway_keeps_what_it_has(start_generator):
+async def test_a_job_that_fails_halfway_keeps_its_pictures(start_generator):
     generator = await start_generator(bad_engines.Dying)
     recipes = [{"slots": {"subject": [subject]}, "steps": 1} for subject in ("good", "exit", "never drawn")]
     await generator.call("PUT", "/v1/jobs/job-1", json={"requester": "@ann:home", "recipes": recipes})

@@ -1,4 +1,4 @@
-"""``python -m generator bench``: that it measures and tells; how fast anything is depends on the machine."""
+"""``python -m generator bench`` measures and reports. The values depend on the machine and are not checked."""
 
 import json
 import subprocess
@@ -22,27 +22,27 @@ from generator.settings import Settings
 from tests.helpers.stand_in import stand_in_settings
 
 
-def test_it_measures_every_row_that_this_machine_can(tmp_path):
+def test_it_measures_every_row_possible_on_this_machine(tmp_path):
     file = tmp_path / "generator.yml"
     quick = {"like": "pocket", "defaults": {"steps": 2}}
     file.write_text(json.dumps({"device": "cpu", "models": {"quick": quick}}))
     command = ["-m", "generator", "--settings", str(file), "bench", "--model", "quick", "--json", "--repeats", "1"]
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
+    result = json.loads(done.stdout)
     for row in ("R6", "R7", "R9", "R11", "R12"):
-        assert {"value", "target", "met"} <= told[row].keys()
-        assert told[row]["value"] > 0 and isinstance(told[row]["met"], bool)
+        assert {"value", "target", "met"} <= result[row].keys()
+        assert result[row]["value"] > 0 and isinstance(result[row]["met"], bool)
     sizes = ("64x64", "128x128", "256x256")
-    assert told["R6"]["parts"].keys() == {f"{tier}, {size}" for tier in ("balanced", "fast") for size in sizes}
-    assert told["R12"]["parts"].keys() == {"64x64", "128x128", "256x256"}
-    assert {"row": "R1", "reason": "there is no card here"} in told["not_measured"]
-    assert not {missing["row"] for missing in told["not_measured"]} & told.keys()
-    assert told["command"].endswith("bench --model quick --json --repeats 1")
-    assert told["model"] == "quick, its own weights"
+    assert result["R6"]["parts"].keys() == {f"{tier}, {size}" for tier in ("balanced", "fast") for size in sizes}
+    assert result["R12"]["parts"].keys() == {"64x64", "128x128", "256x256"}
+    assert {"row": "R1", "reason": "there is no card here"} in result["not_measured"]
+    assert not {missing["row"] for missing in result["not_measured"]} & result.keys()
+    assert result["command"].endswith("bench --model quick --json --repeats 1")
+    assert result["model"] == "quick, its own weights"
 
 
-def test_it_measures_what_it_is_asked_for(tmp_path):
+def test_it_measures_the_requested_rows(tmp_path):
     quick = {"like": "pocket", "defaults": {"steps": 1}}
     report = bench(Settings(device="cpu", models={"quick": quick}), "quick", repeats=1, rows=["R9", "R4"])
     assert report.rows.keys() == {"R9"}
@@ -50,7 +50,7 @@ def test_it_measures_what_it_is_asked_for(tmp_path):
     assert "R8" not in report.not_measured
 
 
-def test_a_row_that_fails_is_told_in_its_place_and_the_others_are_measured(monkeypatch):
+def test_a_row_that_fails_is_reported_in_its_place_and_the_others_are_measured(monkeypatch):
     async def hangs(*_, **__) -> None:
         raise TimeoutError("the service was not ready")
 
@@ -59,8 +59,8 @@ def test_a_row_that_fails_is_told_in_its_place_and_the_others_are_measured(monke
     report = bench(Settings(device="cpu", models={"quick": quick}), "quick", repeats=1, rows=["R7", "R9"])
     assert report.rows.keys() == {"R9"}
     assert report.not_measured["R7"] == "TimeoutError: the service was not ready"
-    told = json.loads(json.dumps(report.as_json()))
-    assert {"row": "R7", "reason": "TimeoutError: the service was not ready"} in told["not_measured"]
+    result = json.loads(json.dumps(report.as_json()))
+    assert {"row": "R7", "reason": "TimeoutError: the service was not ready"} in result["not_measured"]
     assert "R7  not measured: TimeoutError" in report.table()
 
 
@@ -72,7 +72,7 @@ def test_a_row_that_fails_is_told_in_its_place_and_the_others_are_measured(monke
         (("--model", "from-nowhere"), "The weights of from-nowhere are not here, and random ones are for a card. "),
     ],
 )
-def test_what_cannot_be_measured_here_is_a_sentence(tmp_path, capsys, arguments, sentence):
+def test_an_impossible_measurement_is_refused_with_a_sentence(tmp_path, capsys, arguments, sentence):
     file = tmp_path / "generator.yml"
     card = {"like": "ssd-1b", "folder": str(tmp_path / "nowhere")}
     file.write_text(json.dumps({"device": "cpu", "models": {"from-nowhere": card}}))
@@ -80,19 +80,19 @@ def test_what_cannot_be_measured_here_is_a_sentence(tmp_path, capsys, arguments,
     assert capsys.readouterr().err.startswith(sentence)
 
 
-def test_the_worst_part_speaks_for_its_row():
+def test_the_value_of_a_row_is_its_worst_part():
     report = Report(rows={"R12": {"small": figure([1.2, 1.3, 1.1], 1.0, at_least=True)}})
     report.rows["R12"]["large"] = figure([0.5, 0.9, 0.9, 0.9, 1.5], 1.0, at_least=True)
     report.rows["R7"] = {"short": figure([0.05], 0.1, unit="s"), "long": figure([1.02], 1.03)}
-    told = report.as_json()
-    assert (told["R12"]["value"], told["R12"]["met"], told["R12"]["parts"]["small"]["met"]) == (0.9, False, True)
-    assert (told["R7"]["value"], told["R7"]["met"]) == (1.02, True)
+    result = report.as_json()
+    assert (result["R12"]["value"], result["R12"]["met"], result["R12"]["parts"]["small"]["met"]) == (0.9, False, True)
+    assert (result["R7"]["value"], result["R7"]["met"]) == (1.02, True)
     table = report.table().splitlines()
     assert table[2].split() == ["R7", "long", "1.020", "0.000", "≤", "1.03", "met"]
     assert table[4].split() == ["R12", "large", "0.900", "0.000", "≥", "1", "MISSED"]
 
 
-def test_ways_are_measured_in_turns_after_warming_up():
+def test_ways_are_measured_alternately_after_warming_up():
     calls = []
     taken = in_turns(
         {name: lambda turn, name=name: calls.append((name, turn)) for name in "ab"}, repeats=2, what="a test"
@@ -102,7 +102,7 @@ def test_ways_are_measured_in_turns_after_warming_up():
 
 
 def test_the_tiers_operations_are_counted(stand_in_folder):
-    """Five steps: three of them with both rows in ``balanced``."""
+    """Of five steps, ``balanced`` computes both rows in three."""
     settings = Settings(**stand_in_settings(stand_in_folder), device="cpu", max_at_once=1)
     subject = Subject("stand-in", all_cards(settings)["stand-in"], "a test")
     ours = Ours(settings)
@@ -117,7 +117,7 @@ def test_the_tiers_operations_are_counted(stand_in_folder):
     assert operations(ours, draft) < operations(ours, subject.recipe(0, (64, 64), tier="fast"))
 
 
-def test_a_draft_whose_lora_is_not_here_is_no_tier_to_measure(tmp_path):
+def test_the_draft_tier_is_not_measured_without_its_lora(tmp_path):
     draft = {"lora": {"file": str(tmp_path / "lora.safetensors")}}
     card = CardSettings.model_validate({"like": "ssd-1b", "folder": str(tmp_path), "draft": draft})
     assert Subject("mine", card, "a test").tiers == ("exact", "balanced", "fast")

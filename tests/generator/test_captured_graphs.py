@@ -1,4 +1,4 @@
-"""Traced calls of the UNet: the same pixels, and only where they pay. Those of a card are measured, see docs."""
+"""Traced UNet calls give the same pixels and are used only where they pay. The docs measure graphs on a card."""
 
 import gc
 import math
@@ -17,7 +17,7 @@ from generator.settings import Settings
 from generator.workers.messages import Draw
 from tests.helpers.running_generator import recipe_of
 
-# Whole calls, guided or not; the same with what is kept, and cached ones; drafts.
+# Full calls with and without guidance, calls that keep or reuse features, and drafts.
 DRAWINGS = (
     {"steps": 6, "tier": "balanced"},
     {"steps": 7, "tier": "fast", "guidance_scale": 5.0, "seed": 2},
@@ -27,12 +27,12 @@ DRAWINGS = (
 
 @pytest.fixture
 def engine(request, miniatures) -> DiffusionEngine:
-    """Around SD 1.5's miniature, whose calls are the quickest to trace, or the one that a test asks for."""
+    """An engine for SD 1.5's miniature, which is the quickest to trace, or for the miniature in the parameter."""
     settings = miniatures[getattr(request, "param", "sd-1.5")]
     draft = {"lora": {"file": f"{settings['folder']}/lora.safetensors"}}
     card = CardSettings.model_validate({**settings, "draft": draft})
     engine = DiffusionEngine(Settings(device="cpu", models={"small": card}, default_model="small"))
-    # Also where the machine is busy with something else.
+    # Trace even on a busy machine, where a call takes longer.
     engine.models.get("small").model.graphs.most_traced_s = math.inf
     return engine
 
@@ -64,7 +64,7 @@ def test_traced_calls_give_the_same_latents_bit_for_bit(engine, caplog, drawings
     assert all(torch.equal(one, other) for one, other in zip(again, expected, strict=True))
 
 
-def test_a_call_is_traced_once_it_has_come_often_and_what_moves_is_forgotten(engine):
+def test_a_call_is_traced_once_it_is_frequent_and_forgotten_when_the_model_moves(engine):
     held = engine.models.get("small").model.graphs
     held.calls_before_a_trace = 6
     denoise(engine, steps=5)
@@ -75,7 +75,7 @@ def test_a_call_is_traced_once_it_has_come_often_and_what_moves_is_forgotten(eng
     assert len(held) == 0
 
 
-def test_a_call_that_is_all_arithmetic_is_not_traced(engine, caplog):
+def test_a_call_that_is_slow_to_compute_is_not_traced(engine, caplog):
     held = engine.models.get("small").model.graphs
     held.calls_before_a_trace, held.most_traced_s = 2, 0.0
     denoise(engine, tier="fast")
@@ -83,8 +83,8 @@ def test_a_call_that_is_all_arithmetic_is_not_traced(engine, caplog):
     assert "cannot be traced" not in caplog.text
 
 
-def test_without_a_tracer_calls_go_on_as_before(engine, monkeypatch, caplog):
-    """torch says that it will leave its tracer out."""
+def test_calls_work_without_a_tracer(engine, monkeypatch, caplog):
+    """torch plans to remove its tracer."""
     monkeypatch.delattr(torch.jit, "trace")
     held = engine.models.get("small").model.graphs
     held.calls_before_a_trace = 2
@@ -93,7 +93,7 @@ def test_without_a_tracer_calls_go_on_as_before(engine, monkeypatch, caplog):
     assert "cannot be traced" in caplog.text
 
 
-def test_no_more_are_kept_than_may_be_and_the_longest_unused_goes():
+def test_the_number_of_traces_is_limited_and_the_least_recently_used_is_dropped():
     net, called = torch.nn.Linear(2, 2).eval().requires_grad_(False), []
     held = captured_graphs.CapturedGraphs()
     held.is_on, held.calls_before_a_trace, held.max_graphs = True, 1, 2
@@ -113,12 +113,12 @@ def test_no_more_are_kept_than_may_be_and_the_longest_unused_goes():
     called.clear()
     run(1)
     run(3)
-    assert called == [], "both are replayed"
+    assert called == [], "both traces are replayed"
     run(2)
-    assert called == [2, 2], "called, and traced again"
+    assert called == [2, 2], "the dropped call runs and is traced again"
 
 
-def test_weights_of_what_was_traced_leave_memory():
+def test_traces_do_not_keep_weights_in_memory():
     def traced_weight() -> weakref.ref:
         net = torch.nn.Linear(2, 2).eval().requires_grad_(False)
         held = captured_graphs.CapturedGraphs()

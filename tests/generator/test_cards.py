@@ -1,4 +1,4 @@
-"""Cards and settings: data, checked once, with a sentence that names file, key and rule."""
+"""Model cards and settings are checked once. Errors name the file, the key and the rule."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -19,7 +19,7 @@ models:
 """
 
 
-def test_ssd_1b_is_drawn_as_its_first_user_did():
+def test_ssd_1b_has_its_first_users_defaults():
     card = built_in_cards()["ssd-1b"]
     assert (card.repository, card.variant, card.sizes["square"]) == ("segmind/SSD-1B", "fp16", (768, 768))
     assert (card.defaults.steps, card.defaults.guidance_scale, card.defaults.sampler) == (30, 12.0, "unipc")
@@ -29,7 +29,7 @@ def test_ssd_1b_is_drawn_as_its_first_user_did():
     )
 
 
-def test_ssd_1b_drafts_with_its_own_lcm_lora_as_that_is_documented():
+def test_ssd_1b_drafts_with_its_own_lcm_lora_as_documented():
     draft = built_in_cards()["ssd-1b"].draft
     assert (draft.lora.repository, draft.lora.weight_name) == (
         "latent-consistency/lcm-lora-ssd-1b",
@@ -40,7 +40,7 @@ def test_ssd_1b_drafts_with_its_own_lcm_lora_as_that_is_documented():
 
 
 @pytest.mark.parametrize(
-    ("said", "lora", "steps"),
+    ("more", "lora", "steps"),
     [
         ("", "latent-consistency/lcm-lora-ssd-1b", 8),
         (", draft: {steps: 4}", "latent-consistency/lcm-lora-ssd-1b", 4),
@@ -48,14 +48,14 @@ def test_ssd_1b_drafts_with_its_own_lcm_lora_as_that_is_documented():
         (", draft: null", None, 20),
     ],
 )
-def test_a_card_like_another_drafts_like_it_too_unless_it_says_otherwise(tmp_path, said, lora, steps):
+def test_a_card_like_another_drafts_like_it_unless_it_overrides_the_draft(tmp_path, more, lora, steps):
     file = tmp_path / "generator.yml"
-    file.write_text(f"models: {{mine: {{like: ssd-1b, folder: /models/mine{said}}}}}")
+    file.write_text(f"models: {{mine: {{like: ssd-1b, folder: /models/mine{more}}}}}")
     card = next(card for card in capabilities(load_settings(file)).models if card.name == "mine")
     assert (card.draft.lora, card.draft.steps) == (lora, steps)
 
 
-def test_every_size_of_a_card_is_inside_its_limits():
+def test_every_size_of_a_card_is_within_its_limits():
     for card in built_in_cards().values():
         for width, height in card.sizes.values():
             assert card.limits.min_side <= min(width, height) <= max(width, height) <= card.limits.max_side
@@ -80,7 +80,7 @@ def test_a_settings_file_adds_a_model_in_five_lines(tmp_path):
         ("{like: ssd-1b, defaults: {steps: 12}}", "segmind/SSD-1B", "apache-2.0", 12, 768),
     ],
 )
-def test_a_card_like_another_says_only_what_differs(tmp_path, text, source, licence, steps, size):
+def test_a_card_like_another_names_only_the_differences(tmp_path, text, source, licence, steps, size):
     file = tmp_path / "generator.yml"
     file.write_text(f"models: {{mine: {text}}}")
     settings = load_settings(file)
@@ -91,7 +91,7 @@ def test_a_card_like_another_says_only_what_differs(tmp_path, text, source, lice
     assert (settings.models["mine"].revision is None, settings.models["mine"].variant is None) == (own_source,) * 2
 
 
-def test_every_model_that_comes_with_the_generator_has_its_licence():
+def test_every_built_in_model_has_its_licence():
     assert {name: card.licence for name, card in built_in_cards().items()} == {
         "ssd-1b": "apache-2.0",
         "sdxl-turbo": "sai-nc-community, for non-commercial use only",
@@ -102,7 +102,7 @@ def test_every_model_that_comes_with_the_generator_has_its_licence():
     }
 
 
-def test_without_card_and_weights_the_default_is_the_model_that_comes_with_the_generator(tmp_path, no_hub_cache):
+def test_without_card_and_weights_the_default_is_the_built_in_model(tmp_path, no_hub_cache):
     file = tmp_path / "generator.yml"
     file.write_text("device: cpu")
     settings = load_settings(file)
@@ -167,7 +167,7 @@ def test_without_card_and_weights_the_default_is_the_model_that_comes_with_the_g
         ("- a", "Input should be a valid dictionary"),
     ],
 )
-def test_a_bad_settings_file_is_told_with_key_and_rule(tmp_path, text, sentence):
+def test_a_bad_settings_file_is_refused_with_key_and_rule(tmp_path, text, sentence):
     file = tmp_path / "generator.yml"
     file.write_text(text, errors="surrogateescape")
     with pytest.raises(InvalidSettings) as invalid:
@@ -175,7 +175,7 @@ def test_a_bad_settings_file_is_told_with_key_and_rule(tmp_path, text, sentence)
     assert sentence in str(invalid.value)
 
 
-def test_capabilities_are_kept_for_a_moment_and_then_show_what_was_fetched(tmp_path):
+def test_capabilities_are_cached_briefly_and_then_show_fetched_models(tmp_path):
     folder, now = tmp_path / "mine", 0.0
     mine = CardSettings.model_validate({"like": "pocket", "folder": str(folder)})
     kept = KeptCapabilities(Settings(models={"mine": mine}), clock=lambda: now)
@@ -197,7 +197,7 @@ def test_a_tilde_is_the_home_of_the_user(tmp_path, monkeypatch):
     assert load_settings(tmp_path / "g.yml").pictures == tmp_path / "pictures"
 
 
-def test_a_settings_file_that_is_not_there(tmp_path):
+def test_a_missing_settings_file_is_refused(tmp_path):
     with pytest.raises(InvalidSettings, match="cannot be read: No such file"):
         load_settings(tmp_path / "none.yml")
 

@@ -1,4 +1,4 @@
-"""The command line as a person uses it: real processes, the real engine with the stand-in."""
+"""The command line in real processes, and the real engine with the stand-in."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ from tests.helpers.stand_in import stand_in_settings
 
 @pytest.fixture
 def settings_file(tmp_path, stand_in_folder) -> Path:
-    """Settings with everything below ``tmp_path`` but the stand-in, which is built once for all tests."""
+    """Settings with all paths below ``tmp_path``, except the stand-in's, which is built once for all tests."""
     file = tmp_path / "generator.yml"
     places = {"pictures": str(tmp_path / "pictures"), "socket": str(tmp_path / "generator.sock")}
     file.write_text(yaml.safe_dump({"device": "cpu", **places, **stand_in_settings(stand_in_folder)}))
@@ -44,7 +44,7 @@ def written(process: subprocess.CompletedProcess[str]) -> tuple[Path, dict]:
     return picture, yaml.safe_load(recipe.read_text())
 
 
-def test_draw_writes_picture_and_recipe_and_draws_it_again_and_says_who_drew(easel, settings_file, tmp_path, capsys):
+def test_draw_writes_picture_and_recipe_names_the_model_and_draws_again(easel, settings_file, tmp_path, capsys):
     small = ("--steps", "2", "--width", "64", "--height", "64")
     drawn = easel(
         "draw",
@@ -65,7 +65,7 @@ def test_draw_writes_picture_and_recipe_and_draws_it_again_and_says_who_drew(eas
     assert "Drawn by stand-in.\n" in drawn.stderr
 
     def drawn_again(*options: str) -> tuple[Path, dict]:
-        # In this process, since each new one imports torch for seconds.
+        # In this process: a new one spends seconds importing torch.
         arguments = ["--settings", str(settings_file), "draw", "--recipe", str(picture.with_suffix(".yml")), *options]
         return written(subprocess.CompletedProcess(arguments, main(arguments), *capsys.readouterr()))
 
@@ -95,13 +95,13 @@ def test_draw_writes_picture_and_recipe_and_draws_it_again_and_says_who_drew(eas
         ),
     ],
 )  # fmt: skip
-def test_what_cannot_be_done_is_one_sentence_and_a_status(settings_file, capsys, arguments, sentence):
+def test_an_impossible_request_ends_with_one_sentence_and_a_status(settings_file, capsys, arguments, sentence):
     assert main(["--settings", str(settings_file), *arguments]) == 1
     assert capsys.readouterr() == ("", f"{sentence}\n")
 
 
-def test_a_bug_of_the_engine_is_a_sentence_too(settings_file, stand_in_folder, tmp_path, capsys, caplog):
-    """Tensors of another shape than the configuration says get as far as the first step."""
+def test_a_bug_of_the_engine_ends_with_a_sentence(settings_file, stand_in_folder, tmp_path, capsys, caplog):
+    """Tensors whose shape differs from the configuration fail in the first step."""
     broken = tmp_path / "broken"
     shutil.copytree(stand_in_folder, broken)
     index = json.loads((broken / "unet/config.json").read_text())
@@ -117,27 +117,27 @@ def test_a_bug_of_the_engine_is_a_sentence_too(settings_file, stand_in_folder, t
 
 
 @pytest.mark.parametrize("command", ["pause", "resume"])
-def test_without_a_generator_pause_says_so(settings_file, tmp_path, capsys, command):
+def test_pause_without_a_generator_is_refused(settings_file, tmp_path, capsys, command):
     assert main(["--settings", str(settings_file), command]) == 1
     assert capsys.readouterr().err == f"No generator answers on {tmp_path}/generator.sock.\n"
 
 
-async def test_pause_and_resume_say_what_the_generator_does(generator, settings_file, capsys):
-    async def told(command: str) -> tuple[int, str, str]:
+async def test_pause_and_resume_report_the_generators_state(generator, settings_file, capsys):
+    async def run(command: str) -> tuple[int, str, str]:
         return await asyncio.to_thread(main, ["--settings", str(settings_file), command]), *capsys.readouterr()
 
-    assert await told("pause") == (0, "Paused: the card is free, jobs wait.\n", "")
-    assert await told("resume") == (0, "Drawing goes on.\n", "")
+    assert await run("pause") == (0, "Paused: the card is free, jobs wait.\n", "")
+    assert await run("resume") == (0, "Drawing goes on.\n", "")
     await generator.runner.app[DISPATCHER].drain(timeout_s=0)
-    assert await told("pause") == (1, "", "The generator is shutting down. Please try again in a moment.\n")
+    assert await run("pause") == (1, "", "The generator is shutting down. Please try again in a moment.\n")
 
 
-def test_the_doctor_tells_in_words_and_in_json(easel):
-    told = easel("doctor")
-    assert told.returncode == 0
-    assert "There is no NVIDIA card here" in told.stdout or "The settings say device: cpu" in told.stdout
-    assert "The weights of stand-in are here." in told.stdout
-    assert told.stdout.endswith("This machine can draw.\n")
+def test_the_doctor_reports_as_text_and_json(easel):
+    done = easel("doctor")
+    assert done.returncode == 0
+    assert "There is no NVIDIA card here" in done.stdout or "The settings say device: cpu" in done.stdout
+    assert "The weights of stand-in are here." in done.stdout
+    assert done.stdout.endswith("This machine can draw.\n")
 
     in_json = json.loads(easel("doctor", "--json").stdout)
     assert in_json["can_draw"] is True
@@ -145,11 +145,11 @@ def test_the_doctor_tells_in_words_and_in_json(easel):
     assert names == ["python", "torch", "card", "memory", "weights", "disk", "socket"]
 
 
-@pytest.mark.parametrize(("said", "taken"), [(None, SPIN_COUNT), ("7", "7")])
-def test_threads_that_wait_leave_the_processor_to_others(monkeypatch, settings_file, said, taken):
-    """Said before anything imports torch; what the household says itself is kept."""
-    monkeypatch.setenv("GOMP_SPINCOUNT", said or "")
-    if said is None:
+@pytest.mark.parametrize(("preset", "taken"), [(None, SPIN_COUNT), ("7", "7")])
+def test_waiting_threads_leave_the_processor_to_others(monkeypatch, settings_file, preset, taken):
+    """The variable is set before anything imports torch, unless the environment has a value of its own."""
+    monkeypatch.setenv("GOMP_SPINCOUNT", preset or "")
+    if preset is None:
         monkeypatch.delenv("GOMP_SPINCOUNT")
     main(["--settings", str(settings_file), "doctor"])
     assert os.environ["GOMP_SPINCOUNT"] == taken

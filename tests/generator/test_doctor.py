@@ -1,4 +1,4 @@
-"""What the doctor finds wrong, and the advice for it."""
+"""The doctor's findings and advice."""
 
 import asyncio
 import platform
@@ -37,7 +37,7 @@ def test_the_build_is_compared_with_the_card(capability, architectures, runs):
     assert (problem is None) is runs
 
 
-def test_a_card_without_code_is_told_with_what_to_install():
+def test_a_card_without_code_is_reported_with_what_to_install():
     assert str(mismatch("NVIDIA GeForce GTX 1070", (6, 1), ["sm_75", "sm_80"])) == (
         "NVIDIA GeForce GTX 1070 has compute capability 6.1, for which this build of torch has no code (sm_75, sm_80). "
         "Install one that has: make setup TORCH=cu126."
@@ -45,7 +45,7 @@ def test_a_card_without_code_is_told_with_what_to_install():
 
 
 @pytest.mark.parametrize(
-    ("free", "level", "said"),
+    ("free", "level", "part"),
     [
         (7.5, Level.OK, "takes up to 5.1 GiB, all of it in the memory of what draws."),
         (4.2, Level.OK, "takes up to 3.5 GiB, with its text encoders in RAM."),
@@ -53,12 +53,12 @@ def test_a_card_without_code_is_told_with_what_to_install():
         (1, Level.WARNING, "Other programs hold 7.0 of 8.0 GiB"),
     ],
 )
-def test_how_the_model_fits_into_the_memory_is_told(free, level, said):
+def test_the_models_fit_into_memory_is_reported(free, level, part):
     needs = Needs(unet=1331 * 2_000_000, text=818 * 2_000_000, vae=84 * 4_000_000, bytes_per_number=2)
     memory = {"free": int(free * GIB), "total": 8 * GIB}
     finding = room("ssd-1b", needs, **memory, pixels=768 * 768, possible=tuple(Arrangement))
     assert finding.level is level
-    assert said in finding.message
+    assert part in finding.message
 
 
 def test_a_model_that_can_never_fit_is_a_problem(tmp_path, monkeypatch, stand_in_folder):
@@ -70,7 +70,7 @@ def test_a_model_that_can_never_fit_is_a_problem(tmp_path, monkeypatch, stand_in
     assert not can_draw(findings)
 
 
-def test_what_was_found_to_be_fast_is_told(tmp_path, monkeypatch):
+def test_the_fastest_ways_found_are_reported(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     here = torch.device("cpu")
     assert list(speed("ssd-1b", here)) == []
@@ -81,8 +81,8 @@ def test_what_was_found_to_be_fast_is_told(tmp_path, monkeypatch):
     Remembered().put("another card; torch 3; ssd-1b rev torch.float16 768x768; True 8", Ways(at_once=8))
     (found,) = speed("ssd-1b", here)
     assert (found.name, found.level) == ("speed", Level.OK)
-    told = "fused kernels, launched calls, decoding in fp32, one drawing at a time, 12.3 ms a step"
-    assert found.message == f"ssd-1b is fastest here with {told}."
+    fastest = "fused kernels, launched calls, decoding in fp32, one drawing at a time, 12.3 ms a step"
+    assert found.message == f"ssd-1b is fastest here with {fastest}."
 
 
 def test_missing_weights_are_a_problem_with_the_command_that_fetches_them(tmp_path, no_hub_cache):
@@ -92,7 +92,7 @@ def test_missing_weights_are_a_problem_with_the_command_that_fetches_them(tmp_pa
     assert not can_draw(findings)
 
 
-def test_the_model_that_comes_with_the_generator_is_here_and_a_larger_one_can_be_had(tmp_path):
+def test_the_built_in_model_is_here_and_a_larger_one_can_be_fetched(tmp_path):
     findings = examine(Settings(device="cpu", default_model="pocket", pictures=tmp_path, socket=tmp_path / "none.sock"))
     weights = next(finding for finding in findings if finding.name == "weights")
     assert (weights.level, weights.message) == (Level.OK, "pocket draws here: small pictures, few words.")
@@ -100,13 +100,13 @@ def test_the_model_that_comes_with_the_generator_is_here_and_a_larger_one_can_be
     assert can_draw(findings)
 
 
-def test_a_lora_for_drafts_that_is_not_here_is_a_warning_with_what_to_do(tmp_path, stand_in_folder):
+def test_a_missing_lora_for_drafts_is_a_warning_with_advice(tmp_path, stand_in_folder):
     draft, sizes = {"lora": {"file": tmp_path / "lora.safetensors"}}, {"square": (512, 512)}
     card = CardSettings(family="sdxl", folder=stand_in_folder, sizes=sizes, draft=draft)
     settings = Settings(device="cpu", default_model="mine", models={"mine": card}, pictures=tmp_path, socket=tmp_path)
     weights = next(finding for finding in examine(settings) if finding.name == "weights")
-    told = "The weights of mine are here, the LoRA of its drafts is not."
-    assert (weights.level, weights.message) == (Level.WARNING, told)
+    message = "The weights of mine are here, the LoRA of its drafts is not."
+    assert (weights.level, weights.message) == (Level.WARNING, message)
     assert weights.advice == f"There is no file {tmp_path / 'lora.safetensors'}."
 
 
@@ -118,7 +118,7 @@ def test_a_folder_without_weights_is_named(tmp_path):
 
 
 @pytest.mark.parametrize("pictures", ["file", "file/pictures", "link"])
-def test_something_in_the_way_of_the_pictures_is_a_problem(tmp_path, pictures):
+def test_a_file_in_place_of_the_pictures_folder_is_a_problem(tmp_path, pictures):
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to("nowhere")
     settings = Settings(device="cpu", pictures=tmp_path / pictures, socket=tmp_path / "s")

@@ -1,4 +1,4 @@
-"""Drafts with a LoRA against diffusers' own pipeline, and beside drawings that must not notice it."""
+"""Drafts with a LoRA equal diffusers' own pipeline and do not change other drawings."""
 
 from pathlib import Path
 
@@ -59,7 +59,7 @@ def exact(name: str, **changes) -> Recipe:
 
 
 def denoised_together(engine, *asked: Recipe):
-    """All of them, a step each in every tick."""
+    """Draw all, one step each per tick."""
     drawings = [engine.start(Draw(f"drawing-{n}", one)) for n, one in enumerate(asked)]
     while under_way := [drawing for drawing in drawings if drawing.step < drawing.steps]:
         engine.step(under_way)
@@ -88,7 +88,7 @@ def test_a_draft_equals_the_stock_pipeline_with_the_same_lora(engine, folders, n
     assert (drawn - without).abs().max() > 0.1 * expected.std()
 
 
-def test_exact_drawings_before_after_and_beside_drafts_never_notice_the_lora(engine, folders, name):
+def test_the_lora_never_changes_exact_drawings_before_after_or_beside_drafts(engine, folders, name):
     never = engine_of({name: CardSettings.model_validate(miniature_settings(name, folders[name]) | {"draft": None})})
     fresh = engine_of({name: card(name, folders[name])})
     asked, draft = exact(name), asked_of(name)
@@ -105,7 +105,7 @@ def test_exact_drawings_before_after_and_beside_drafts_never_notice_the_lora(eng
     assert torch.equal(company.latents, drafted)
 
 
-def test_drafts_share_calls_among_themselves_only(engine, name):
+def test_drafts_share_calls_only_with_drafts(engine, name):
     cached = engine.models.get(name)
     cached.model.draft_lora.ready()
     calls = []
@@ -123,7 +123,7 @@ def test_drafts_share_calls_among_themselves_only(engine, name):
         assert (drawing.latents - alone).abs().max() < 1e-3 * alone.std()
 
 
-def test_the_lora_is_in_a_unet_of_its_own_which_shares_the_weights(engine, name):
+def test_the_lora_has_its_own_unet_which_shares_the_weights(engine, name):
     model = engine.models.get(name).model
     latents_of(engine, asked_of(name))
     own, with_lora = model.unets
@@ -131,7 +131,7 @@ def test_the_lora_is_in_a_unet_of_its_own_which_shares_the_weights(engine, name)
     assert adapted[0] == 0 and adapted[1] > 20
     shared = {parameter.data_ptr() for parameter in own.parameters()}
     assert shared < {parameter.data_ptr() for parameter in with_lora.parameters()}
-    # Moved, they still share them.
+    # They still share the weights after a move.
     model.graphs.forget()
     with torch.inference_mode():
         for dtype in (torch.float64, torch.float32):
@@ -141,7 +141,7 @@ def test_the_lora_is_in_a_unet_of_its_own_which_shares_the_weights(engine, name)
     assert moved < {parameter.data_ptr() for parameter in with_lora.parameters()}
 
 
-def test_a_draft_without_a_lora_is_fast_and_says_so(folders):
+def test_a_draft_without_a_lora_is_fast_and_recorded_as_such(folders):
     engine = engine_of({"mine": CardSettings.model_validate(miniature_settings("sd-1.5", folders["sd-1.5"]))})
     (draft,), (fast,) = (denoised_together(engine, exact("mine", tier=tier)) for tier in ("draft", "fast"))
     assert torch.equal(draft.latents, fast.latents)
@@ -149,7 +149,7 @@ def test_a_draft_without_a_lora_is_fast_and_says_so(folders):
     assert (plans[0]["lora"], "lora" in plans[1]) == (None, False)
 
 
-def test_the_loras_revision_is_recorded_and_another_one_is_told(engine, name):
+def test_the_loras_revision_is_recorded_and_a_different_one_is_noted(engine, name):
     (drawing,) = denoised_together(engine, asked_of(name, negative_prompt=""))
     first = engine.finish(drawing)
     assert first.plan["lora"].startswith("files-")
@@ -169,12 +169,12 @@ def test_the_loras_revision_is_recorded_and_another_one_is_told(engine, name):
         ({"guidance_scale": 1.5}, ()),
     ],
 )
-def test_a_negative_prompt_that_has_no_effect_is_told(engine, changes, notes):
+def test_a_negative_prompt_without_effect_is_noted(engine, changes, notes):
     (drawing,) = denoised_together(engine, asked_of("ssd-1b", steps=1, **changes))
     assert engine.finish(drawing).notes == notes
 
 
-def test_a_lora_that_is_not_here_is_a_sentence_and_everything_else_is_drawn(folders, tmp_path, no_hub_cache):
+def test_a_missing_lora_is_reported_and_everything_else_is_drawn(folders, tmp_path, no_hub_cache):
     mine = {
         "of-a-hub": CardSettings.model_validate(miniature_settings("ssd-1b", folders["ssd-1b"])),
         "of-a-file": card("ssd-1b", folders["ssd-1b"], tmp_path / "none.safetensors"),
@@ -186,13 +186,13 @@ def test_a_lora_that_is_not_here_is_a_sentence_and_everything_else_is_drawn(fold
     ):
         with pytest.raises(WeightsMissing) as missing:
             engine.start(Draw("draft", asked_of(name)))
-        told = f"The LoRA that {name} draws drafts with is not on the drawing machine. {advice}"
-        assert str(missing.value) == told
+        message = f"The LoRA that {name} draws drafts with is not on the drawing machine. {advice}"
+        assert str(missing.value) == message
         latents_of(engine, exact(name, steps=1))
 
 
 @pytest.mark.parametrize("sin", ["broken off", "no tensors", "of another model", "of other shapes", "not a LoRA"])
-def test_a_lora_that_does_not_fit_is_a_sentence_and_exact_drawings_do_not_notice(folders, tmp_path, sin, caplog):
+def test_a_lora_that_does_not_fit_is_reported_and_exact_drawings_do_not_change(folders, tmp_path, sin, caplog):
     own, other = (folders[name] / "lora.safetensors" for name in NAMES)
     file, tensors = tmp_path / "lora.safetensors", load_file(own)
     if sin == "broken off":
@@ -219,7 +219,7 @@ def test_a_lora_that_does_not_fit_is_a_sentence_and_exact_drawings_do_not_notice
     latents_of(engine, asked_of("mine"))
 
 
-def test_with_weights_stored_in_half_the_lora_is_as_well_and_computes_in_full(folders):
+def test_with_weights_stored_in_fp16_the_lora_is_too_and_computes_in_fp32(folders):
     mine = card("ssd-1b", folders["ssd-1b"])
     full, stored = full_and_stored("mine", mine, locate("mine", mine))
     inputs = unet_input()
@@ -236,7 +236,7 @@ def test_with_weights_stored_in_half_the_lora_is_as_well_and_computes_in_full(fo
     assert all(weight.dtype == torch.float16 for weight in lora.unet.parameters())
 
 
-def test_a_lora_that_is_here_is_part_of_what_a_model_needs(folders, tmp_path):
+def test_a_lora_counts_toward_the_memory_that_a_model_needs(folders, tmp_path):
     half, own = {"stored": torch.float16, "computed": torch.float16}, folders["ssd-1b"] / "lora.safetensors"
     with_it, without = (card("ssd-1b", folders["ssd-1b"], lora) for lora in (None, tmp_path / "none.safetensors"))
     located = locate("mine", with_it)

@@ -1,4 +1,4 @@
-"""The denoising loop against diffusers' own pipeline, with the same weights, in fp32 on the CPU."""
+"""The denoising loop equals diffusers' own pipeline, with the same weights in fp32 on the CPU."""
 
 import threading
 from dataclasses import replace
@@ -86,7 +86,7 @@ def test_the_loop_equals_the_stock_pipeline(engine, pipeline, changes, negative)
     assert (latents - stock).abs().max() < 1e-4 * stock.std()
 
 
-def test_the_picture_equals_the_stock_pipelines(engine, pipeline):
+def test_the_picture_equals_the_stock_pipelines_picture(engine, pipeline):
     stock = pipeline(
         prompt="otter, cowboy hat",
         negative_prompt="ugly",
@@ -104,7 +104,7 @@ def test_the_picture_equals_the_stock_pipelines(engine, pipeline):
 
 
 def test_latents_and_schedule_are_the_models_own(small_engine, v_prediction_folder):
-    """A VAE of another factor than SDXL's, v-prediction, no signal in the last step, trailing spacing."""
+    """The VAE's factor differs from SDXL's; v-prediction, zero terminal SNR, trailing spacing."""
     pipeline = stock_pipeline(v_prediction_folder)
     pipeline.scheduler = UniPCMultistepScheduler.from_config(pipeline.scheduler.config)
     asked = {"width": 64, "height": 96, "num_inference_steps": 6, "guidance_scale": 3.0}
@@ -128,12 +128,12 @@ def test_latents_and_schedule_are_the_models_own(small_engine, v_prediction_fold
         (("otter", "(spaceship)++"), "ugly, hat, (moonbase)-", ("small does not know: spaceship, moonbase",)),
     ],
 )
-def test_what_a_model_of_few_words_does_not_know_is_told(small_engine, subject, negative, notes):
+def test_words_unknown_to_a_small_model_are_noted(small_engine, subject, negative, notes):
     asked = recipe(model="small", slots=Slots(subject=subject), negative_prompt=negative, steps=1)
     assert small_engine.finish(denoised(small_engine, asked)).notes == notes
 
 
-def test_two_drawings_at_once_do_not_touch_each_other(engine):
+def test_two_drawings_at_once_do_not_change_each_other(engine):
     alone = [denoised(engine, recipe(seed=seed, steps=steps)).latents for seed, steps in ((1, 4), (2, 6))]
     first, second = (engine.start(Draw("drawing", recipe(seed=seed, steps=steps))) for seed, steps in ((1, 4), (2, 6)))
     while second.step < second.steps:
@@ -145,7 +145,7 @@ def test_two_drawings_at_once_do_not_touch_each_other(engine):
 
 
 def drawn_in_company(engine, recipes, *, joining):
-    """All of them, each joining ``joining`` steps after the one before it, in shared calls."""
+    """Draw all in shared calls. Each joins ``joining`` steps after the previous one."""
     engine.models.get("stand-in").at_once = len(recipes)
     waiting, under_way, ended = list(recipes), [], []
     tick = 0
@@ -169,7 +169,7 @@ COMPANY = [
 
 
 def test_drawings_that_join_at_different_steps_equal_themselves_alone(engine):
-    """Different steps, counts, guidance, prompts and tiers in the same calls: within 1e-3 of the pixels, 0 to 1."""
+    """Different steps, counts, guidance, prompts and tiers share calls. Pixels, from 0 to 1, differ by at most 1e-3."""
     alone = [engine.finish(denoised(engine, one)).image for one in COMPANY]
     together = drawn_in_company(engine, COMPANY, joining=2)
     assert max(drawing.most_together for drawing in together) >= 3
@@ -180,13 +180,13 @@ def test_drawings_that_join_at_different_steps_equal_themselves_alone(engine):
         assert shared.plan["drawn_together"] == drawing.most_together
 
 
-def test_latents_of_company_are_within_a_thousandth(engine):
+def test_latents_of_shared_calls_are_within_a_thousandth(engine):
     alone = [denoised(engine, one).latents for one in COMPANY]
     for drawing, latents in zip(drawn_in_company(engine, COMPANY, joining=1), alone, strict=True):
         assert (drawing.latents - latents).abs().max() < 1e-3 * latents.std()
 
 
-def test_one_call_a_step_serves_all_that_can_share_it(engine):
+def test_one_call_a_step_serves_all_drawings_that_can_share_it(engine):
     calls = []
     hook = engine.models.get("stand-in").model.unet.register_forward_pre_hook(
         lambda _, args: calls.append(len(args[0]))
@@ -199,7 +199,7 @@ def test_one_call_a_step_serves_all_that_can_share_it(engine):
     assert calls == [6, 2]
 
 
-def test_the_same_recipe_is_the_same_picture_and_another_seed_another(engine):
+def test_the_same_recipe_gives_the_same_picture_and_another_seed_another(engine):
     first, again, other = (engine.finish(denoised(engine, recipe(seed=seed))).image for seed in (7, 7, 8))
     assert first.tobytes() == again.tobytes()
     assert first.tobytes() != other.tobytes()
@@ -223,7 +223,7 @@ def test_a_weight_changes_the_picture(engine, term):
         ("cuda", Arrangement.OFFLOADED, True),
     ],
 )
-def test_text_is_encoded_ahead_where_the_card_is_another_device(engine, monkeypatch, device, arrangement, is_beside):
+def test_text_is_encoded_ahead_if_the_card_is_another_device(engine, monkeypatch, device, arrangement, is_beside):
     assert encodes_beside(torch.device(device), arrangement) is is_beside
     following = recipe(slots=Slots(subject=("otter", f"{device} {arrangement}")))
     cached = engine.models.get(following.model)
@@ -246,17 +246,17 @@ def test_text_is_encoded_ahead_where_the_card_is_another_device(engine, monkeypa
     assert torch.equal(ahead, alone.embeds)
 
 
-def test_a_model_that_is_not_loaded_is_not_loaded_to_prepare(stand_in_folder, engine):
+def test_preparing_a_recipe_loads_no_model(stand_in_folder, engine):
     engine.prepare(recipe().model_copy(update={"model": "ssd-1b"}))
     assert engine.state().models == (recipe().model,)
 
 
-def test_what_does_not_fit_the_model_is_told(engine):
+def test_text_that_exceeds_the_model_is_noted(engine):
     drawn = engine.finish(denoised(engine, recipe(slots=Slots(subject=("otter", "a" * 290, "left over")), steps=1)))
     assert drawn.notes == ("Too long for the model, left out: left over",)
 
 
-def test_a_recipe_of_another_machine_is_drawn_and_the_difference_told(engine):
+def test_a_recipe_from_another_machine_is_drawn_and_the_difference_noted(engine):
     first = engine.finish(denoised(engine, recipe(steps=1)))
     earlier = EarlierFacts(
         model_revision=first.model_revision,
@@ -268,7 +268,7 @@ def test_a_recipe_of_another_machine_is_drawn_and_the_difference_told(engine):
     assert engine.finish(drawing).notes == (note,)
 
 
-def test_the_recorded_plan_is_met_without_a_note(engine):
+def test_a_recipe_with_the_same_plan_is_drawn_without_a_note(engine):
     first = engine.finish(denoised(engine, recipe(steps=1)))
     drawing = engine.start(
         Draw("drawing", recipe(steps=1), EarlierFacts(model_revision=first.model_revision, plan=first.plan))
@@ -279,7 +279,7 @@ def test_the_recorded_plan_is_met_without_a_note(engine):
     assert again.image.tobytes() == first.image.tobytes()
 
 
-def test_latents_that_are_no_numbers_are_a_failed_drawing(engine):
+def test_nan_latents_fail_the_drawing(engine):
     drawing = denoised(engine, recipe())
     drawing.latents = drawing.latents * float("nan")
     with pytest.raises(DrawingFailed) as failed:
@@ -287,12 +287,12 @@ def test_latents_that_are_no_numbers_are_a_failed_drawing(engine):
     assert failed.value.error.code == "not_finite"
 
 
-def test_missing_weights_are_a_sentence_that_says_what_to_do(engine, no_hub_cache, tmp_path):
+def test_missing_weights_are_reported_with_advice(engine, no_hub_cache, tmp_path):
     with pytest.raises(WeightsMissing, match="python -m generator fetch ssd-1b"):
         engine.start(Draw("drawing", recipe(model="ssd-1b")))
 
 
-def test_the_memory_is_known_with_the_plan_and_is_that_of_the_whole_machine(stand_in_folder):
+def test_memory_is_known_after_hello_and_covers_the_whole_machine(stand_in_folder):
     engine = DiffusionEngine(Settings(**stand_in_settings(stand_in_folder), device="cpu"))
     assert engine.state().memory is None
     memory = engine.hello().state.memory
@@ -301,7 +301,7 @@ def test_the_memory_is_known_with_the_plan_and_is_that_of_the_whole_machine(stan
 
 
 def test_tiles_take_effect_below_the_vaes_own_sample_size(stand_in_folder):
-    """diffusers by itself tiles only above 1024: the picture must differ, a little, from the untiled one."""
+    """diffusers tiles only above 1024 by default: the tiled picture must differ a little from the untiled one."""
     big = recipe(width=768, height=576, steps=1)
     settings = Settings(**stand_in_settings(stand_in_folder), device="cpu")
     whole, tiled = (
@@ -325,6 +325,6 @@ def test_tiles_take_effect_below_the_vaes_own_sample_size(stand_in_folder):
         ({}, 1, 1),
     ],
 )
-def test_so_many_are_drawn_at_once_as_take_the_least_time_each(monkeypatch, engine, call_ms, most, best):
+def test_as_many_are_drawn_at_once_as_take_the_least_time_each(monkeypatch, engine, call_ms, most, best):
     monkeypatch.setattr(ways, "_seconds", lambda _, drawings: call_ms[drawings] / 1000)
     assert ways.measured_at_once(engine.models.get("stand-in").model, most=most) == best

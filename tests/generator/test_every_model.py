@@ -1,4 +1,4 @@
-"""Each of the five models, by its own card with a miniature in its place, through the API and on the command line."""
+"""The five models draw through the API and on the command line, each with its own card and a miniature."""
 
 import functools
 from pathlib import Path
@@ -14,7 +14,7 @@ from generator.settings import Settings
 from tests.helpers.miniatures import NAMES
 
 
-async def test_all_draw_through_the_api(start_generator, miniatures):
+async def test_all_models_draw_through_the_api(start_generator, miniatures):
     settings = Settings(device="cpu", default_model="sd-1.5", models=miniatures)
     generator = await start_generator(
         functools.partial(make_engine, settings),
@@ -38,9 +38,7 @@ async def test_all_draw_through_the_api(start_generator, miniatures):
         ({"guidance_scale": 7}, "sdxl-turbo draws without guidance, so its guidance scale cannot be 7."),
     ],
 )
-async def test_what_turbo_does_not_take_is_refused_before_anything_is_loaded(
-    start_generator, miniatures, asked, sentence
-):
+async def test_turbo_refuses_what_it_does_not_support_before_loading(start_generator, miniatures, asked, sentence):
     settings = Settings(device="cpu", models=miniatures)
     generator = await start_generator(capabilities=functools.partial(capabilities, settings))
     refused = await generator.submit("job", model="sdxl-turbo", **asked)
@@ -48,15 +46,15 @@ async def test_what_turbo_does_not_take_is_refused_before_anything_is_loaded(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_all_draw_on_the_command_line_and_their_recipe_again(miniatures, tmp_path, name, capsys):
+def test_all_models_draw_on_the_command_line_and_again_from_their_recipe(miniatures, tmp_path, name, capsys):
     settings = tmp_path / "generator.yml"
     settings.write_text(yaml.safe_dump({"models": miniatures, "device": "cpu", "pictures": str(tmp_path / "pictures")}))
 
     def draw(*asked: str) -> tuple[Path, Path]:
         assert main(["--settings", str(settings), "draw", *asked]) == 0
-        said = capsys.readouterr()
-        assert f"Drawn by {name}." in said.err and "may differ" not in said.err
-        picture, recipe = map(Path, said.out.split())
+        output = capsys.readouterr()
+        assert f"Drawn by {name}." in output.err and "may differ" not in output.err
+        picture, recipe = map(Path, output.out.split())
         return picture, recipe
 
     first, recipe = draw("otter", "--model", name, "--steps", "2", "--sampler", "euler_a")

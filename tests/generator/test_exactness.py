@@ -1,4 +1,4 @@
-"""Every sampler with every model's miniature against diffusers' own pipeline: the same weights, fp32, on the CPU."""
+"""Every sampler on every model's miniature equals diffusers' own pipeline: same weights, fp32, on the CPU."""
 
 import numpy as np
 import pytest
@@ -52,8 +52,8 @@ def test_every_sampler_equals_the_stock_pipeline_on_every_model(engine, pipeline
 
 
 @pytest.mark.parametrize("sampler", ["unipc", "euler_a", "pndm"])
-def test_no_negative_prompt_and_no_guidance_are_those_of_the_stock_pipeline(engine, pipeline, sampler):
-    """Zeros or the encoded empty text, as the model says; and the prompt's row alone."""
+def test_no_negative_prompt_and_no_guidance_equal_the_stock_pipeline(engine, pipeline, sampler):
+    """No negative prompt is zeros or the encoded empty text, by the model; no guidance is the prompt's row alone."""
     for changes, negative in (({"negative_prompt": ""}, None), ({"guidance_scale": 1.0}, "ugly")):
         asked = asked_of(pipeline, sampler=sampler, steps=3, **changes)
         expected = stock(pipeline, asked, negative)
@@ -61,7 +61,7 @@ def test_no_negative_prompt_and_no_guidance_are_those_of_the_stock_pipeline(engi
 
 
 @pytest.mark.parametrize("name", ["ssd-1b", "sd-2.1"])
-def test_rescaled_guidance_is_that_of_the_stock_pipeline_and_a_fact(miniature_folders, name):
+def test_rescaled_guidance_equals_the_stock_pipeline_and_is_recorded(miniature_folders, name):
     card = miniature_card(name, miniature_folders[name]).model_copy(update={"guidance_rescale": 0.7})
     engine = DiffusionEngine(Settings(device="cpu", models={name: card}))
     asked = recipe_of(subject=("otter",)).model_copy(update={"model": name, "steps": 4, "guidance_scale": 9.0})
@@ -76,13 +76,13 @@ def test_rescaled_guidance_is_that_of_the_stock_pipeline_and_a_fact(miniature_fo
 
 @pytest.mark.parametrize("steps", [1, 2, 20])
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_every_sampler_takes_few_steps_and_many(engine, sampler, steps):
+def test_every_sampler_draws_with_few_steps_and_many(engine, sampler, steps):
     asked = recipe_of(subject=("otter",)).model_copy(update={"model": "sd-2.1", "sampler": sampler, "steps": steps})
     assert torch.isfinite(denoised(engine, asked).latents).all()
 
 
-def test_noise_that_a_sampler_adds_belongs_to_its_drawing(engine, pipeline):
-    """Two drawings in turns draw what each draws alone."""
+def test_a_samplers_added_noise_belongs_to_its_drawing(engine, pipeline):
+    """Two interleaved drawings equal each drawn alone."""
     asked = [asked_of(pipeline, sampler="euler_a", seed=seed, steps=3) for seed in (1, 2)]
     alone = [denoised(engine, one).latents for one in asked]
     together = [engine.start(Draw("drawing", one)) for one in asked]
@@ -93,8 +93,8 @@ def test_noise_that_a_sampler_adds_belongs_to_its_drawing(engine, pipeline):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_all_samplers_in_company_equal_themselves_alone(engine, name):
-    """One drawing of each sampler, in shared calls that each joins a step later; other counts of steps and guidance."""
+def test_all_samplers_in_shared_calls_equal_themselves_alone(engine, name):
+    """One drawing per sampler with its own steps and guidance joins the shared calls a step after the previous one."""
     guidance = 0.0 if name == "sdxl-turbo" else 5.0
     asked = [
         recipe_of(subject=("otter",)).model_copy(
@@ -117,7 +117,7 @@ def test_all_samplers_in_company_equal_themselves_alone(engine, name):
         engine.step([drawing for drawing in drawings if drawing.step < drawing.steps])
     assert max(drawing.most_together for drawing in drawings) > 3
     for drawing, solo in zip(drawings, alone, strict=True):
-        # A byte is rounded to one of 256 values, so that the last one may differ.
+        # Pixels are rounded to bytes, so they may differ by one.
         assert np.abs(pixels(engine.finish(drawing)) - solo).max() <= 1e-3 + 1 / 255
 
 
@@ -126,7 +126,7 @@ def pixels(drawn) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_model_makes_a_picture_of_a_prompt_beyond_77_tokens(engine, name):
+def test_every_model_draws_a_prompt_beyond_77_tokens(engine, name):
     long = ("a" * 70, "(cowboy hat)++", "b" * 70, "c" * 200)
     asked = recipe_of(subject=long).model_copy(update={"model": name, "steps": 1})
     drawing = denoised(engine, asked)

@@ -1,4 +1,4 @@
-"""Whose turn it is."""
+"""The fair queue: requesters take turns."""
 
 from itertools import chain
 
@@ -13,7 +13,7 @@ PEOPLE = ("ann", "bob", "cat")
 
 
 def queue(*jobs: str) -> FairQueue:
-    """A queue of jobs that are named by their requester's initial."""
+    """A queue of jobs named after their requester's initial."""
     turns = FairQueue(limit=100)
     for job in jobs:
         turns.add(job, requester=job[0])
@@ -33,7 +33,7 @@ def test_requesters_are_served_in_turns(jobs, order):
     assert queue(*jobs).order() == order
 
 
-def test_who_was_just_served_lets_the_others_go_first():
+def test_the_requester_served_last_waits_for_the_others():
     turns = queue("a1")
     turns.take()
     for job in ("a2", "b1", "a3", "c1"):
@@ -62,7 +62,7 @@ def test_an_exchanged_job_leaves_its_place_to_the_new_one(job, order):
     assert turns.order() == order
 
 
-def test_a_full_queue_takes_no_more_but_takes_back():
+def test_a_full_queue_refuses_new_jobs_but_takes_jobs_back():
     turns = FairQueue(limit=1)
     turns.add("a1", "a")
     place = turns.take()
@@ -75,7 +75,7 @@ def test_a_full_queue_takes_no_more_but_takes_back():
     assert turns.order() == ["new", "a2"]
 
 
-def test_who_suits_goes_first_but_overtakes_nobody_for_ever():
+def test_a_suiting_job_goes_first_but_overtakes_others_only_so_often():
     turns = queue("a1", "b1", "c1", "a2", "b2", "c2")
     taken = [turns.take(lambda job: job != "a1").job for _ in range(MAX_OVERTAKEN + 1)]
     assert taken == ["b1", "c1", "a2", "b2", "a1"]
@@ -83,13 +83,13 @@ def test_who_suits_goes_first_but_overtakes_nobody_for_ever():
     assert turns.take(lambda job: False).job == "c2"
 
 
-def test_who_waits_for_a_suiting_place_is_not_overtaken_meanwhile():
+def test_a_job_overtaken_too_often_holds_the_queue_until_it_suits():
     turns = queue("a1", "b1", "b2", "b3", "b4", "b5")
     taken = [turns.take(lambda job: job != "a1", only_suiting=True) for _ in range(MAX_OVERTAKEN + 1)]
     assert [place and place.job for place in taken] == ["b1", "b2", "b3", "b4", None]
 
 
-def test_a_turn_that_was_overtaken_is_still_before_newcomers():
+def test_an_overtaken_job_is_still_before_newcomers():
     turns = queue("a1", "b1", "b2")
     turns.take(lambda job: job == "b1")
     turns.take(lambda job: job == "b2")
@@ -97,7 +97,7 @@ def test_a_turn_that_was_overtaken_is_still_before_newcomers():
     assert turns.order() == ["a1", "c1"]
 
 
-def test_several_that_are_given_back_keep_their_order():
+def test_jobs_that_are_given_back_keep_their_order():
     turns = queue("a1", "b1", "c1")
     first, second = turns.take(), turns.take()
     for place in (second, first):
@@ -105,7 +105,7 @@ def test_several_that_are_given_back_keep_their_order():
     assert turns.order() == ["a1", "b1", "c1"]
 
 
-def test_what_is_given_back_of_two_can_be_removed():
+def test_a_job_that_was_given_back_can_be_removed():
     turns = queue("a1", "b1")
     first, second = turns.take(), turns.take()
     for place in (second, first):
@@ -116,8 +116,8 @@ def test_what_is_given_back_of_two_can_be_removed():
 
 
 @given(st.lists(st.sampled_from(PEOPLE), max_size=30), st.integers(0, 29))
-def test_nobody_is_overtaken_twice_by_the_same(people, index):
-    """Before a job that is the k-th of its requester's, at most k of any other's are served."""
+def test_a_requester_is_overtaken_at_most_once_per_turn(people, index):
+    """Before a requester's k-th job, at most k jobs of any other requester are served."""
     if index >= len(people):
         return
     turns = FairQueue(limit=100)
@@ -130,7 +130,7 @@ def test_nobody_is_overtaken_twice_by_the_same(people, index):
 
 
 class AnyUse(RuleBasedStateMachine):
-    """Whatever happens: no job is lost or doubled, and each requester's own jobs keep their order."""
+    """Any sequence of calls loses or doubles no job, and each requester's jobs keep their order."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Words become names that stay where they are put."""
+"""Prompts become file names that stay within their folder."""
 
 from datetime import datetime
 from pathlib import Path
@@ -31,7 +31,7 @@ JOB_IDS = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)
         ("-rf", "rf"),
     ],
 )
-def test_words_name(words, name):
+def test_a_prompt_becomes_a_name(words, name):
     assert words_name(words) == name
 
 
@@ -45,12 +45,12 @@ def test_a_name_never_escapes_and_is_never_too_long(words):
 
 
 @given(st.text(max_size=100), st.integers(0, 2**53 - 1), JOB_IDS, st.integers(0, 8))
-def test_a_pictures_name_tells_its_job(prompt, seed, job, n):
+def test_a_pictures_name_contains_its_job(prompt, seed, job, n):
     name = str(PictureName(datetime(2026, 11, 22, 20, 31, 37), prompt, seed, job, n))
     assert job_and_n(name) == (job, n)
     assert len(f"{name}.png".encode()) <= 255
 
 
 @pytest.mark.parametrize("name", ["holiday", "20261122-203137-otter-7", "20261122-203137-otter-x-job-0"])
-def test_other_files_are_nobodys(name):
+def test_other_files_belong_to_no_job(name):
     assert job_and_n(name) is None

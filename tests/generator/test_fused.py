@@ -15,13 +15,13 @@ from generator.engine.fused.modules import fuse, is_fused, unfuse
 from generator.engine.fused.pointwise import add, geglu, layer_norm
 
 DTYPES = [torch.float32, torch.float16]
-# Of the norm of what is exact, about what torch's own passes are away from it.
+# Relative to the exact result's norm; torch's own passes deviate by about as much.
 APART = {torch.float32: 3e-6, torch.float16: 5e-4}
 
 
 @pytest.fixture(autouse=True)
 def few_programs(monkeypatch):
-    """The interpreter runs them one after the other."""
+    """The interpreter runs the programs one after the other."""
     monkeypatch.setattr(norms, "PROGRAMS", 4)
     torch.manual_seed(0)
     norms.cut.cache_clear()
@@ -35,7 +35,7 @@ def apart(found: torch.Tensor, exact: torch.Tensor) -> float:
 
 
 def noise(*shape: int, dtype: torch.dtype, mean: float = 0.0) -> torch.Tensor:
-    """Around a mean of its own in each channel, as activations are."""
+    """Values around a different mean in each channel, like activations."""
     random = torch.Generator().manual_seed(sum(shape))
     centre = mean * torch.randn(1, shape[1], *[1] * (len(shape) - 2), generator=random)
     return (torch.randn(shape, generator=random) + centre).to(dtype)
@@ -51,11 +51,11 @@ def noise(*shape: int, dtype: torch.dtype, mean: float = 0.0) -> torch.Tensor:
         (2560, 2, 1, True, None),
         (32, 8, 8, False, None),
         (64, 1, 1, True, "each row"),
-        # More chunks than one program reads of at once.
+        # More chunks than one program reads at once.
         (64, 60, 50, True, "all rows"),
     ],
 )
-def test_group_norm_is_torchs(dtype, channels, height, width, activated, added):
+def test_group_norm_equals_torch(dtype, channels, height, width, activated, added):
     norm = nn.GroupNorm(32, channels)
     nn.init.normal_(norm.weight, 1.0, 0.3)
     nn.init.normal_(norm.bias)
@@ -75,7 +75,7 @@ def test_group_norm_is_torchs(dtype, channels, height, width, activated, added):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("width", [32, 640, 1280])
-def test_layer_norm_is_torchs_and_the_sum_is_rounded_as_torch_rounds_it(dtype, width):
+def test_layer_norm_equals_torch_and_the_sum_is_rounded_as_in_torch(dtype, width):
     norm = nn.LayerNorm(width)
     nn.init.normal_(norm.weight, 1.0, 0.3)
     nn.init.normal_(norm.bias)
@@ -91,7 +91,7 @@ def test_layer_norm_is_torchs_and_the_sum_is_rounded_as_torch_rounds_it(dtype, w
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_the_gated_unit_and_the_sum_are_torchs(dtype):
+def test_the_gated_unit_and_the_sum_equal_torch(dtype):
     both = noise(2, 3, 2 * 1500, dtype=dtype)
     value, gate = both.double().chunk(2, dim=-1)
     assert apart(geglu(both), value * gelu(gate)) < APART[dtype]
@@ -127,7 +127,7 @@ UNETS = {
 
 @pytest.mark.parametrize("family", UNETS)
 @torch.inference_mode()
-def test_a_unet_computes_the_same_with_them_and_again_without(family):
+def test_a_unet_computes_the_same_with_the_kernels_and_again_without(family):
     torch.manual_seed(0)
     unet = UNet2DConditionModel(**BLOCKS, **UNETS[family]).eval().requires_grad_(False)
     x, text = noise(2, 4, 8, 8, dtype=torch.float32), noise(2, 5, 32, dtype=torch.float32)
@@ -150,7 +150,7 @@ def test_a_unet_computes_the_same_with_them_and_again_without(family):
 
 
 @torch.inference_mode()
-def test_a_vae_decodes_and_encodes_the_same_with_them():
+def test_a_vae_decodes_and_encodes_the_same_with_the_kernels():
     torch.manual_seed(0)
     kinds = {"down_block_types": ("DownEncoderBlock2D",) * 2, "up_block_types": ("UpDecoderBlock2D",) * 2}
     vae = AutoencoderKL(block_out_channels=(32, 64), norm_num_groups=16, **kinds).eval().requires_grad_(False)
@@ -162,14 +162,14 @@ def test_a_vae_decodes_and_encodes_the_same_with_them():
     plain = calls()
     fuse(vae)
     norms_left = [name for name, part in vae.named_modules() if type(part) is nn.GroupNorm]
-    assert all(name.endswith(("norm1", "norm2")) for name in norms_left), "a residual block calls its own two"
+    assert all(name.endswith(("norm1", "norm2")) for name in norms_left), "a residual block calls its own two norms"
     for found, expected in zip(calls(), plain, strict=True):
         assert apart(found, expected.double()) < 1e-5
 
 
 @torch.inference_mode()
-def test_a_layer_that_is_more_than_torchs_own_is_called_as_it_is():
-    """A LoRA beside a convolution must not be passed by."""
+def test_a_layer_wrapped_around_torchs_own_is_still_called():
+    """The kernels must not skip a LoRA beside a convolution."""
     torch.manual_seed(0)
     unet = UNet2DConditionModel(**BLOCKS, **UNETS["sdxl"]).eval().requires_grad_(False)
     x, text = noise(2, 4, 8, 8, dtype=torch.float32), noise(2, 5, 32, dtype=torch.float32)

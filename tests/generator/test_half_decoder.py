@@ -1,4 +1,4 @@
-"""Decoding with smaller sums: the same in fp32 to the bit, and in fp16 where a plain decoder overflows."""
+"""Decoding with smaller sums equals fp32 bit for bit, and works in fp16 where a plain decoder overflows."""
 
 from types import SimpleNamespace
 
@@ -12,7 +12,7 @@ from generator.engine.half_decoder import HalfDecoder, shrink
 
 
 def small_vae(*, sums: float = 1.0) -> AutoencoderKL:
-    """``sums`` is how large what is added up from block to block becomes, which no pixel shows."""
+    """``sums`` scales the sums from block to block without changing the pixels."""
     torch.manual_seed(0)
     vae = AutoencoderKL(
         block_out_channels=(32, 32, 64),
@@ -42,7 +42,7 @@ def test_smaller_sums_change_no_bit_in_fp32(latents):
 
 
 @torch.inference_mode()
-def test_what_overflows_in_fp16_does_not_with_smaller_sums(latents):
+def test_smaller_sums_prevent_an_overflow_in_fp16(latents):
     vae = small_vae(sums=40_000.0)
     expected = vae.decode(latents, return_dict=False)[0]
     assert not small_vae(sums=40_000.0).half().decode(latents.half(), return_dict=False)[0].isfinite().all()
@@ -51,11 +51,11 @@ def test_what_overflows_in_fp16_does_not_with_smaller_sums(latents):
 
     assert decoded.dtype is torch.float32
     assert (decoded - expected).norm() < 0.01 * expected.norm()
-    assert torch.equal(vae.decode(latents, return_dict=False)[0], expected), "the VAE itself is as it was"
+    assert torch.equal(vae.decode(latents, return_dict=False)[0], expected), "the VAE itself does not change"
 
 
 @torch.inference_mode()
-def test_where_it_overflows_all_the_same_fp32_decodes_from_then_on(latents, caplog):
+def test_after_an_overflow_despite_smaller_sums_fp32_decodes_from_then_on(latents, caplog):
     vae = small_vae(sums=1e7)
     model = SimpleNamespace(vae=vae, name="loud", graphs=None)
     cached = SimpleNamespace(model=model, half_decoder=HalfDecoder(vae))
@@ -76,7 +76,7 @@ def test_where_it_overflows_all_the_same_fp32_decodes_from_then_on(latents, capl
     ],
 )
 @torch.inference_mode()
-def test_where_memory_runs_out_at_the_last_moment_it_is_decoded_in_tiles(latents, caplog, error):
+def test_a_decode_that_runs_out_of_memory_is_repeated_in_tiles(latents, caplog, error):
     vae = small_vae()
     vae.tile_latent_min_size, vae.tile_sample_min_size = 4, 16
     whole = vae.decode(latents / vae.config.scaling_factor, return_dict=False)[0]

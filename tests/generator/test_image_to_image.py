@@ -1,4 +1,4 @@
-"""Drawing from a picture: exact against diffusers' pipelines, suspicious of what is sent, kept beside the result."""
+"""Drawing from a picture equals diffusers' pipelines. Uploads are checked, and kept beside the result."""
 
 import hashlib
 import io
@@ -123,7 +123,7 @@ def test_little_strength_keeps_the_picture_and_drawings_from_images_share_calls(
         torch.testing.assert_close(drawing.latents, latents, atol=1e-4, rtol=1e-3)
 
 
-# ---- what is asked
+# ---- requests
 
 
 def resolved(image_size=(400, 300), **more):
@@ -148,11 +148,11 @@ def test_a_picture_has_the_shape_of_the_image_and_the_models_own_number_of_pixel
     assert (recipe.width, recipe.height) == size
     assert recipe.strength == DEFAULT_STRENGTH
     assert recipe.pixels <= 768 * 768
-    said = resolved(image_size, image=HASH, width=512, height=640)
-    assert (said.width, said.height) == (512, 640)
+    explicit = resolved(image_size, image=HASH, width=512, height=640)
+    assert (explicit.width, explicit.height) == (512, 640)
 
 
-def test_a_picture_from_an_image_may_be_half_as_large_again_as_the_models_own():
+def test_a_picture_from_an_image_may_be_half_larger_than_the_models_own_size():
     assert resolved(image=HASH, width=1152, height=1152).pixels == 1152**2
     assert resolved(image=HASH, width=960, height=1344).height == 1344
     with pytest.raises(Refused, match="1160×1160 is 1,345,600 pixels; ssd-1b draws at most 1,327,104"):
@@ -176,13 +176,13 @@ def test_a_picture_from_an_image_may_be_half_as_large_again_as_the_models_own():
         ),
     ],
 )
-def test_a_strength_that_cannot_be_is_refused(asked, sentence):
+def test_an_impossible_strength_is_refused(asked, sentence):
     with pytest.raises(Refused) as refused:
         resolved(**asked)
     assert str(refused.value) == sentence
 
 
-def test_an_image_is_encoded_in_tiles_where_memory_is_short(stand_in_folder, tmp_path):
+def test_an_image_is_encoded_in_tiles_if_memory_is_short(stand_in_folder, tmp_path):
     file = tmp_path / "image"
     file.write_bytes(encoded(photo()))
     asked = recipe_of(subject=("otter",)).model_copy(
@@ -199,15 +199,15 @@ def test_an_image_is_encoded_in_tiles_where_memory_is_short(stand_in_folder, tmp
     assert (whole - tiled).abs().mean() < 0.1 * whole.abs().mean()
 
 
-# ---- what people send
+# ---- uploads
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
-def test_the_usual_kinds_are_read(kind):
+def test_common_formats_are_read(kind):
     assert read_image(encoded(photo(), kind)).size == (96, 64)
 
 
-def test_a_picture_is_turned_as_its_camera_says_and_white_where_it_is_transparent():
+def test_a_picture_is_rotated_by_its_exif_and_transparency_becomes_white():
     exif = Image.Exif()
     exif[0x0112] = 6
     turned = encoded(photo(), "JPEG", exif=exif)
@@ -219,7 +219,7 @@ def test_a_picture_is_turned_as_its_camera_says_and_white_where_it_is_transparen
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
-def test_sixteen_bits_of_grey_and_a_broken_exif_are_read():
+def test_16_bit_grey_and_a_broken_exif_are_read():
     grey = Image.fromarray(np.full((8, 8), 0x8000, dtype=np.uint16))
     assert read_image(encoded(grey)).getpixel((0, 0)) == (128, 128, 128)
     for broken in (b"Exif\x00\x00rubbish", b"Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x09" + bytes(8)):
@@ -227,7 +227,7 @@ def test_sixteen_bits_of_grey_and_a_broken_exif_are_read():
         assert read_image(data).size == image_size(data) == (96, 64)
 
 
-def test_the_least_strength_that_is_told_can_be_drawn():
+def test_the_lowest_strength_named_in_the_refusal_can_be_drawn():
     for steps in range(1, 101):
         with pytest.raises(Refused) as refused:
             resolved(image=HASH, strength=0.001, steps=steps, model="ssd-1b")
@@ -239,19 +239,19 @@ def test_the_least_strength_that_is_told_can_be_drawn():
     [b"", b"not a picture", encoded(photo())[:-40], encoded(photo())[:20], b"GIF89a" + bytes(20), b"<svg/>"],
     ids=["empty", "text", "cut", "head", "gif", "svg"],
 )
-def test_what_is_no_picture_is_a_sentence(data):
+def test_an_unreadable_picture_is_refused_with_a_sentence(data):
     with pytest.raises(Refused, match="That is no picture that I can read"):
         read_image(data)
 
 
-def test_gif_is_not_taken():
+def test_gif_is_refused():
     with pytest.raises(Refused, match="I take PNG, JPEG and WebP"):
         read_image(encoded(photo(), "GIF"))
 
 
 @pytest.mark.parametrize("sides", [(8000, 8000), (30000, 30000)])
-def test_a_decompression_bomb_is_refused_by_its_head(sides):
-    """A few kilobytes that would be gigabytes: nothing is decoded."""
+def test_a_decompression_bomb_is_refused_by_its_header(sides):
+    """A few kilobytes that decode to gigabytes are refused before decoding."""
     data = bytearray(encoded(Image.new("1", (8, 8))))
     data[16:24] = sides[0].to_bytes(4, "big") + sides[1].to_bytes(4, "big")
     data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
@@ -267,13 +267,13 @@ def test_images_are_kept_for_some_days(tmp_path):
     kept.delete_old(but=())
     os.utime(kept.find(sha256(data)), (time.time() - (KEPT_DAYS + 1) * 24 * 3600,) * 2)
     kept.delete_old(but={sha256(data)})
-    assert kept.read(sha256(data)) == data, "it is yet to be drawn from"
+    assert kept.read(sha256(data)) == data, "an open job still needs it"
     kept.delete_old(but=())
     with pytest.raises(Refused, match="is not here any more; send it again"):
         kept.find(sha256(data))
 
 
-def test_an_image_that_cannot_be_written_is_a_sentence(tmp_path):
+def test_an_image_that_cannot_be_written_is_reported(tmp_path):
     (tmp_path / "images").write_text("in the way")
     data = encoded(photo())
     with pytest.raises(Refused, match="could not be written to disk"):
@@ -287,7 +287,7 @@ async def send(generator, data: bytes, name: str | None = None):
     return await generator.call("PUT", f"/v1/images/{name or sha256(data)}", data=io.BytesIO(data))
 
 
-async def test_an_image_is_sent_drawn_from_and_kept_beside_the_picture(generator):
+async def test_an_image_is_uploaded_drawn_from_and_kept_beside_the_picture(generator):
     data = encoded(photo(), "JPEG")
     sent = await send(generator, data)
     assert (sent.status, sent.json) == (200, {"sha256": sha256(data), "width": 96, "height": 64})
@@ -301,7 +301,7 @@ async def test_an_image_is_sent_drawn_from_and_kept_beside_the_picture(generator
     assert f"image: {sha256(data)}\nstrength: 0.5\n" in text
     (beside,) = generator.pictures.glob("otter/*.image")
     assert beside.read_bytes() == data
-    # The same once more, from the files on disk.
+    # The same job again, from the files on disk.
     assert (await generator.submit("job", image=sha256(data), strength=0.5)).status == 200
     await generator.call("DELETE", "/v1/jobs/job/pictures")
     assert not list(generator.pictures.glob("otter/*"))
@@ -317,19 +317,19 @@ async def test_an_image_is_sent_drawn_from_and_kept_beside_the_picture(generator
     ],
     ids=["text", "hash", "path", "large"],
 )
-async def test_what_cannot_be_kept_is_refused(generator, data, name, status, sentence):
+async def test_a_bad_upload_is_refused(generator, data, name, status, sentence):
     answer = await send(generator, data, name)
     assert (answer.status, answer.json["error"]["message"].startswith(sentence)) == (status, True), answer.json
     assert not list(generator.pictures.glob(".images/*"))
 
 
-async def test_an_image_that_is_not_here_is_refused_before_anything_is_drawn(generator):
+async def test_a_missing_image_is_refused_before_anything_is_drawn(generator):
     answer = await generator.submit("job", image=HASH)
     assert answer.status == 422
     assert answer.json["error"]["code"] == "image_missing"
 
 
-async def test_an_image_that_goes_before_its_turn_fails_its_job(start_generator, monkeypatch):
+async def test_an_image_deleted_before_its_jobs_turn_fails_the_job(start_generator, monkeypatch):
     generator = await start_generator()
     data = encoded(photo())
     await send(generator, data)

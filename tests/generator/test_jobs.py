@@ -1,4 +1,4 @@
-"""States that follow each other, and what is remembered for how long. The rest is tested over the socket."""
+"""The states of jobs, how long jobs are kept, and the ETA. Other tests cover jobs over the socket."""
 
 import itertools
 
@@ -38,7 +38,7 @@ def a_job(job_id: str = "job-1", requester: str = "@ann:home", replaces: str | N
     return Job(job_id, request, (recipe_of(subject=("otter",)),), ())
 
 
-def test_a_slow_reader_has_only_the_newest_of_what_replaces_each_other():
+def test_a_slow_reader_keeps_only_the_newest_of_replaceable_events():
     stream = Stream()
     for step in range(100):
         stream.put(ProgressEvent(n=0, step=step, steps=100))
@@ -49,7 +49,7 @@ def test_a_slow_reader_has_only_the_newest_of_what_replaces_each_other():
 
 
 @pytest.mark.parametrize(("before", "after"), sorted(itertools.product(JobState, repeat=2)))
-def test_no_state_follows_that_cannot(before, after):
+def test_only_possible_changes_of_state_are_accepted(before, after):
     job = a_job()
     job.state = before
     if (before, after) in POSSIBLE:
@@ -60,7 +60,7 @@ def test_no_state_follows_that_cannot(before, after):
             job.move(after)
 
 
-async def test_an_ended_job_is_forgotten_after_its_time_and_a_queued_one_is_not():
+async def test_ended_jobs_expire_and_queued_ones_do_not():
     now = 0.0
     jobs = Jobs(max_queued=10, eta=Eta(), metrics=Metrics(), clock=lambda: now)
     ended, queued = a_job("ended"), a_job("queued")
@@ -99,7 +99,7 @@ PICTURE = recipe_of(subject=("otter",))
 PIXELS = PICTURE.pixels
 
 
-def test_the_pace_is_that_of_the_last_steps():
+def test_the_eta_follows_the_speed_of_the_last_steps():
     eta = Eta()
     assert (eta.steps_per_second, eta.eta_s([work_left(PICTURE)])) == (None, None)
     for _ in range(MEASURED_STEPS):
@@ -119,7 +119,7 @@ def test_a_larger_picture_takes_longer():
     assert eta.eta_s(job.work_left) == 16 * 4 * 0.5
 
 
-def test_each_model_and_tier_has_its_own_pace_and_a_change_of_models_takes_its_time():
+def test_each_model_and_tier_has_its_own_speed_and_changing_models_takes_time():
     eta = Eta()
     eta.loaded = "stand-in"
     fast = PICTURE.model_copy(update={"tier": "fast"})
@@ -137,7 +137,7 @@ def test_each_model_and_tier_has_its_own_pace_and_a_change_of_models_takes_its_t
 @pytest.mark.parametrize(
     "wrong", [(State.PAUSED, State.IDLE), (State.DRAINING, State.RUNNING), (State.IDLE, State.CARD_BUSY)]
 )
-def test_the_dispatcher_refuses_a_state_that_cannot_follow(wrong):
+def test_the_dispatcher_refuses_an_impossible_change_of_state(wrong):
     before, after = wrong
     with pytest.raises(ImpossibleMove, match=f"is {before.value} and cannot become {after.value}"):
         before.to(after)

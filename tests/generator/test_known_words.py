@@ -1,4 +1,4 @@
-"""Words that a model was never taught: found, told once, and never too many."""
+"""Words that a model does not know are found and noted once, and only a few of them."""
 
 import pytest
 
@@ -23,11 +23,11 @@ KNOWN = {"otter", "cowboy", "hat", "t-shirt", "16-bit", "a", "in", "the", "red",
         (["", ""], []),
     ],
 )
-def test_unknown_words(prompts, unknown):
+def test_unknown_words_are_found(prompts, unknown):
     assert unknown_words(prompts, KNOWN) == unknown
 
 
-def test_a_note_names_them():
+def test_a_note_names_the_unknown_words():
     assert note("pocket", ["spaceship", "moonbase"]) == "pocket does not know: spaceship, moonbase"
 
 

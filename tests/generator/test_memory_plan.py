@@ -1,4 +1,4 @@
-"""What a model needs is counted before it is loaded, and decides what is where; what cannot fit is refused."""
+"""A model's memory is counted before loading and decides its arrangement. A model that cannot fit is refused."""
 
 import json
 import shutil
@@ -33,12 +33,12 @@ NATIVE = 768 * 768
     ("free_gib", "arrangement"),
     [(8, "resident"), (5.6, "resident"), (5, "lean"), (4.0, "lean"), (3.6, "offloaded"), (3.2, "offloaded")],
 )
-def test_the_most_comfortable_arrangement_that_fits_is_taken(free_gib, arrangement):
+def test_the_fastest_arrangement_that_fits_is_chosen(free_gib, arrangement):
     free = int(free_gib * GIB)
     assert arrange("ssd-1b", SSD_1B, free=free, total=8 * GIB, pixels=NATIVE) == arrangement
 
 
-def test_memory_that_others_hold_is_waited_for_with_the_numbers():
+def test_memory_held_by_other_programs_is_waited_for_with_the_numbers():
     with pytest.raises(CardBusy) as busy:
         arrange("ssd-1b", SSD_1B, free=2 * GIB, total=8 * GIB, pixels=NATIVE)
     assert str(busy.value) == (
@@ -47,19 +47,19 @@ def test_memory_that_others_hold_is_waited_for_with_the_numbers():
     )
 
 
-def test_what_fits_no_arrangement_is_refused_with_the_numbers():
+def test_a_model_that_fits_no_arrangement_is_refused_with_the_numbers():
     with pytest.raises(DrawingFailed) as refused:
         arrange("ssd-1b", SSD_1B, free=2 * GIB, total=2 * GIB, pixels=NATIVE)
     assert str(refused.value) == ("ssd-1b needs 3.1 GiB of memory for 589,824 pixels; the drawing machine has 2.0 GiB.")
     assert not isinstance(refused.value, CardBusy)
 
 
-def test_the_lean_peak_is_the_one_that_was_measured():
-    """3.5 GiB at 768 x 768 on a card, without the context."""
+def test_the_lean_peak_matches_the_measurement():
+    """The measurement is 3.5 GiB at 768 x 768 on a card, without the context."""
     assert SSD_1B.peak(Arrangement.LEAN, NATIVE) / GIB == pytest.approx(3.5, abs=0.1)
 
 
-def test_needs_are_counted_as_they_are_loaded(stand_in_folder):
+def test_counted_needs_match_the_loaded_model(stand_in_folder):
     located, card, plan = Located(stand_in_folder, "1"), stand_in_card(stand_in_folder), make_plan("cpu", "auto")
     needs = count("stand-in", card, located, stored=torch.float16, computed=torch.float32)
     model = load_model("stand-in", card, located, plan)
@@ -74,7 +74,7 @@ def test_needs_are_counted_as_they_are_loaded(stand_in_folder):
 
 
 def test_a_model_that_cannot_fit_is_refused_before_it_is_loaded(stand_in_folder, tmp_path):
-    """Weights of forty gigabytes, in a file that is nearly all hole: reading it would be noticed."""
+    """The weights are a sparse file of forty gigabytes, which would take long to read."""
     folder = tmp_path / "giant"
     shutil.copytree(stand_in_folder, folder)
     side = 100_000
@@ -88,7 +88,7 @@ def test_a_model_that_cannot_fit_is_refused_before_it_is_loaded(stand_in_folder,
     assert engine.state().models == ()
 
 
-def test_a_picture_that_is_too_large_for_the_memory_is_refused_before_it_is_begun(stand_in_folder):
+def test_a_picture_too_large_for_the_memory_is_refused_before_it_begins(stand_in_folder):
     engine = DiffusionEngine(Settings(device="cpu", models={"stand-in": stand_in_card(stand_in_folder)}))
     cached = engine.models.get("stand-in")
     cached.needs = replace(cached.needs, unet_width=1e6)
@@ -96,12 +96,12 @@ def test_a_picture_that_is_too_large_for_the_memory_is_refused_before_it_is_begu
         engine.start(Draw("one", recipe_of(subject=("otter",))))
 
 
-# The processor under another name: parts can be moved there and back, and compute as before.
+# A second name for the processor: parts move there and back, and compute as before.
 CARD = torch.device("cpu", 0)
 
 
 class Moves:
-    """Follows the parts of a model: which are on the card now, and which were whenever one of them computed."""
+    """Tracks a model's parts: which are on the card now, and which were there at each call."""
 
     def __init__(self, model: Model) -> None:
         self.on_card: set[str] = set()
@@ -128,9 +128,7 @@ class Moves:
         (Arrangement.OFFLOADED, set()),
     ],
 )
-def test_every_arrangement_has_on_the_card_what_computes_there_and_draws_the_same(
-    stand_in_folder, arrangement, at_rest
-):
+def test_every_arrangement_moves_computing_parts_to_the_card_and_draws_the_same(stand_in_folder, arrangement, at_rest):
     recipe = recipe_of(subject=("otter",))
     settings = Settings(device="cpu", models={"stand-in": stand_in_card(stand_in_folder)}, previews=False)
     engine = DiffusionEngine(settings)
@@ -153,7 +151,7 @@ def test_every_arrangement_has_on_the_card_what_computes_there_and_draws_the_sam
     assert drawn.plan["arrangement"] == arrangement
 
 
-def test_weights_stored_in_half_give_what_the_same_weights_give_in_full(stand_in_folder):
+def test_weights_stored_in_fp16_compute_like_the_same_weights_in_fp32(stand_in_folder):
     full, stored = full_and_stored("stand-in", stand_in_card(stand_in_folder), Located(stand_in_folder, "1"))
     inputs = unet_input()
     with torch.inference_mode():
@@ -161,7 +159,7 @@ def test_weights_stored_in_half_give_what_the_same_weights_give_in_full(stand_in
     assert all(weight.dtype == torch.float16 for weight in stored.parameters())
 
 
-def test_a_model_that_is_idle_makes_room_for_a_picture(stand_in_folder, v_prediction_folder, monkeypatch):
+def test_an_idle_model_makes_room_for_a_picture(stand_in_folder, v_prediction_folder, monkeypatch):
     models = {"stand-in": stand_in_card(stand_in_folder), "small": stand_in_card(v_prediction_folder)}
     engine = DiffusionEngine(Settings(device="cpu", models=models, max_at_once=1))
     engine.models.get("small")

@@ -1,4 +1,4 @@
-"""Pictures on disk: whole or not at all, found by their job, gone after their time."""
+"""Pictures on disk are written whole or not at all, found by their job, and deleted after their time."""
 
 import os
 import threading
@@ -37,7 +37,7 @@ def age(store: PictureStore, name: str, days: float) -> None:
 
 
 @pytest.mark.parametrize("theme", ["../../etc", "/etc/passwd", "..", "a/b/../../..", "\0", "con", "ö" * 64, "🦦"])
-def test_no_theme_leads_out_of_the_folder(store, theme):
+def test_no_theme_escapes_the_folder(store, theme):
     _, picture = save(store, theme=theme)
     assert store.png(picture).startswith(b"\x89PNG")
     for path in store.folder.parent.rglob("*.*"):
@@ -56,7 +56,7 @@ def test_a_job_finds_its_pictures_and_no_others(store):
     assert len(files(store)) == 4
 
 
-def test_pictures_are_restored_up_to_the_first_that_is_missing(store):
+def test_pictures_are_restored_up_to_the_first_missing_one(store):
     recipe, first = save(store, n=0)
     save(store, n=2)
     assert store.restore("job-1", (recipe,) * 3) == (first,)
@@ -69,7 +69,7 @@ def test_a_picture_of_another_recipe_is_not_restored(store):
 
 @pytest.mark.parametrize("suffix", [".png", ".yml"])
 @pytest.mark.parametrize("content", [b"", b"\xff\x00rubbish", "a damaged chunk", None])
-def test_what_cannot_be_read_is_not_restored(store, suffix, content):
+def test_unreadable_files_are_not_restored(store, suffix, content):
     recipe, picture = save(store)
     path = next(store.folder.rglob(f"*{suffix}"))
     if content is None:
@@ -84,7 +84,7 @@ def test_what_cannot_be_read_is_not_restored(store, suffix, content):
             store.thumbnail(picture)
 
 
-def test_an_empty_store_has_nothing(store):
+def test_an_empty_store_finds_nothing(store):
     recipe, picture = save(store)
     store.forget("job-1")
     store.forget("job-1")
@@ -95,20 +95,20 @@ def test_an_empty_store_has_nothing(store):
     assert store.restore("job-1", (recipe,)) == ()
 
 
-def test_a_recipe_whose_picture_was_not_written_is_forgotten_too(store):
+def test_forgetting_deletes_a_recipe_without_a_picture(store):
     save(store)
     next(store.folder.rglob("*.png")).unlink()
     store.forget("job-1")
     assert files(store) == set()
 
 
-def test_a_folder_that_is_emptied_when_a_picture_comes_is_there_for_it(tmp_path):
+def test_a_folder_emptied_while_a_picture_arrives_still_exists(tmp_path):
     class Meeting(PictureStore):
         def _theme_folder(self, theme):
             folder = super()._theme_folder(theme)
             self.forgetting = threading.Thread(target=self.forget, args=("old",))
             self.forgetting.start()
-            self.forgetting.join(0.2)  # as long as a thread needs that nothing holds
+            self.forgetting.join(0.2)  # long enough for a thread that does not wait
             return folder
 
     store = Meeting(tmp_path / "pictures")
@@ -119,7 +119,7 @@ def test_a_folder_that_is_emptied_when_a_picture_comes_is_there_for_it(tmp_path)
     assert len(files(store)) == 2
 
 
-def test_an_enlarged_picture_is_told_and_kept_in_its_own_size_and_its_recipe_in_the_drawn_one(store):
+def test_an_enlarged_picture_has_its_own_size_and_its_recipe_the_drawn_size(store):
     recipe = recipe_of(subject=("otter",))
     image = Image.merge("RGB", [Image.linear_gradient("L").resize((recipe.width, recipe.height))] * 3)
     picture = store.save(replace(drawn(image), enlarge=10), recipe, "job-1", 0)
@@ -136,7 +136,7 @@ def test_an_enlarged_picture_is_told_and_kept_in_its_own_size_and_its_recipe_in_
     assert store.restore("job-1", (recipe,)) == (picture,)
 
 
-def test_old_pictures_go_with_their_recipes_and_empty_folders(store):
+def test_old_pictures_are_deleted_with_their_recipes_and_empty_folders(store):
     _, old = save(store, "old", theme="yesterday")
     _, new = save(store, "new")
     mine = store.folder / "yesterday" / "notes.txt"
@@ -146,7 +146,7 @@ def test_old_pictures_go_with_their_recipes_and_empty_folders(store):
     assert not mine.parent.exists()
 
 
-def test_what_is_not_ours_stays(store, tmp_path):
+def test_files_of_others_stay(store, tmp_path):
     _, old = save(store, theme="yesterday")
     (store.folder / "yesterday" / "notes.txt").write_text("mine")
     elsewhere = tmp_path / "elsewhere"
@@ -160,7 +160,7 @@ def test_what_is_not_ours_stays(store, tmp_path):
     assert (elsewhere / old.filename).exists()
 
 
-def test_what_was_never_finished_goes_too(store):
+def test_unfinished_files_are_deleted_too(store):
     save(store)
     left = store.folder / "otter" / ".unfinished-x"
     left.write_text("half")
@@ -171,7 +171,7 @@ def test_what_was_never_finished_goes_too(store):
     assert len(files(store)) == 2
 
 
-def test_a_failed_write_leaves_nothing(tmp_path):
+def test_a_failed_write_leaves_no_file(tmp_path):
     in_the_way = tmp_path / "picture.png"
     in_the_way.mkdir()
     with pytest.raises(IsADirectoryError):

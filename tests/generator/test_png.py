@@ -1,4 +1,4 @@
-"""PNG in strips: whatever is encoded reads back, by Pillow, to the same pixels and texts."""
+"""PNG encoded in strips: Pillow reads back the same pixels and texts."""
 
 import io
 
@@ -25,7 +25,7 @@ def read_back(data: bytes) -> Image.Image:
 
 
 @given(width=SIDES, height=SIDES, seed=st.integers(0, 99), smooth=st.booleans(), texts=TEXTS)
-def test_what_is_encoded_reads_back(width, height, seed, smooth, texts):
+def test_an_encoded_picture_reads_back_the_same(width, height, seed, smooth, texts):
     noise = np.random.default_rng(seed).integers(0, 256, (8, 8, 3) if smooth else (height, width, 3), dtype=np.uint8)
     image = Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
 
@@ -36,15 +36,15 @@ def test_what_is_encoded_reads_back(width, height, seed, smooth, texts):
     assert back.text == texts
 
 
-def test_however_many_cores_write_it_the_picture_is_the_same(monkeypatch):
-    """Only how it is cut into strips differs."""
+def test_the_picture_does_not_depend_on_the_number_of_cores(monkeypatch):
+    """Only the strips differ."""
     image = Image.effect_mandelbrot((400, 300), (-2, -1, 1, 1), 50).convert("RGB")
     assert png.encode(image, {}) == png.encode(image, {})
     monkeypatch.setattr(png.os, "cpu_count", lambda: 1)
     assert read_back(png.encode(image, {})).tobytes() == image.tobytes()
 
 
-def test_a_smooth_picture_is_no_larger_than_pillows(tmp_path):
+def test_a_smooth_picture_is_no_larger_than_with_pillow(tmp_path):
     noise = np.random.default_rng(1).integers(0, 256, (48, 48, 3), dtype=np.uint8)
     image = Image.fromarray(noise).resize((768, 768), Image.Resampling.BICUBIC)
     image.save(tmp_path / "pillow.png", compress_level=1)

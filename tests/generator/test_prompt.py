@@ -1,4 +1,4 @@
-"""Compel's syntax, bounded: what is taken, what is refused, and that nothing hangs."""
+"""Compel's syntax within limits: prompts that are read, prompts that are refused, and none that hangs."""
 
 import time
 
@@ -26,7 +26,7 @@ from generator.recipes import prompt
         ("()", [("", 1)]),
     ],
 )
-def test_fragments(text, fragments):
+def test_prompts_are_split_into_weighted_fragments(text, fragments):
     assert [(words, pytest.approx(weight)) for words, weight in fragments] == list(prompt.parse(text))
 
 
@@ -43,7 +43,7 @@ def test_fragments(text, fragments):
         ("withLora(x, 1)", "unsupported_syntax", "withLora()"),
     ],
 )
-def test_what_is_refused(text, code, value):
+def test_bad_prompts_are_refused(text, code, value):
     with pytest.raises(prompt.PromptError) as refused:
         prompt.parse(text)
     assert (refused.value.code, refused.value.value) == (code, value)
@@ -63,14 +63,14 @@ def test_any_text_is_read_or_refused_with_a_sentence(text):
         assert str(error).endswith(".")
 
 
-def test_nesting_costs_no_exponential_time():
-    """Without packrat, six brackets take five seconds, and each further one four times as long."""
+def test_nesting_takes_no_exponential_time():
+    """Without packrat parsing, six brackets take five seconds, and each further bracket four times as long."""
     began = time.monotonic()
     prompt.parse("(" * 8 + "a" + ")" * 8 + " (b)++" * 50)
     assert time.monotonic() - began < 5
 
 
-def test_a_long_plain_text_costs_nothing():
+def test_a_long_plain_text_is_read_in_time():
     began = time.monotonic()
     prompt.parse('"a" ' * 500)
     assert time.monotonic() - began < 0.1
@@ -90,12 +90,12 @@ def test_a_long_plain_text_costs_nothing():
         ("at 16:9", "at 16:9"),
     ],
 )
-def test_a1111_weights(a1111, compel):
+def test_a1111_weights_are_converted(a1111, compel):
     assert prompt.from_a1111(a1111) == compel
 
 
 @given(st.text(alphabet="ab(),:[]1.+-\\ ", max_size=100))
-def test_converting_twice_is_converting_once(text):
+def test_conversion_is_idempotent(text):
     assert prompt.from_a1111(prompt.from_a1111(text)) == prompt.from_a1111(text)
 
 
@@ -109,5 +109,5 @@ def test_converting_twice_is_converting_once(text):
         ("", ()),
     ],
 )
-def test_split_terms(text, terms):
+def test_terms_are_split_at_commas(text, terms):
     assert prompt.split_terms(text) == terms

@@ -1,4 +1,4 @@
-"""Recipes as files: what is written comes back, and what is strange is refused."""
+"""Recipe files are read back as written, and malformed ones are refused."""
 
 import pytest
 import yaml
@@ -19,7 +19,7 @@ FACTS = Facts(
     notes=("3 tokens were left out.",),
 )
 
-# What pydantic lets through: no lone surrogates, and no white space at the ends.
+# Texts as pydantic accepts them: no lone surrogates, and no white space at the ends.
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=80)
 TERMS = TEXTS.map(str.strip).filter(bool)
 
@@ -33,7 +33,7 @@ TERMS = TEXTS.map(str.strip).filter(bool)
     seed=st.integers(0, 2**53 - 1),
     guidance=st.floats(1, 30),
 )
-def test_what_is_written_is_read(slots, negative, theme, seed, guidance):
+def test_a_recipe_is_read_back_as_written(slots, negative, theme, seed, guidance):
     recipe = recipe_of(**slots).model_copy(
         update={"negative_prompt": negative, "theme": theme, "seed": seed, "guidance_scale": guidance}
     )
@@ -76,7 +76,7 @@ def test_an_edited_prompt_is_the_subject():
         ("prompt: x\nfacts: {plan: {steps: 0b_}}", "prompt", "x"),
     ],
 )
-def test_scalars_stay_what_they_were(text, field, value):
+def test_scalars_are_read_as_their_fields_type(text, field, value):
     read = recipe_file.read(text)
     assert (read.slots.joined() if field == "prompt" else getattr(read, field)) == value
 
@@ -113,13 +113,13 @@ def test_scalars_stay_what_they_were(text, field, value):
         ("prompt: " + "a" * 70000, "at most 65536 characters"),
     ],
 )
-def test_what_is_strange_is_refused_with_a_sentence(text, sentence):
+def test_malformed_recipes_are_refused_with_a_sentence(text, sentence):
     with pytest.raises(Refused, match=sentence):
         recipe_file.read(text)
 
 
 @given(st.text(max_size=200) | st.text("prompt:slo {}[]&*!-'\"\n#|>%@0", max_size=100))
-def test_no_text_whatever_raises_anything_else(text):
+def test_any_text_is_read_or_refused_with_a_sentence(text):
     try:
         recipe_file.read(text)
     except Refused as refused:

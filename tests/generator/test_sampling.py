@@ -1,4 +1,4 @@
-"""Steps as weighted sums. That they equal each scheduler's own, in whole drawings, is for test_exactness."""
+"""Steps as weighted sums. test_exactness compares them with each scheduler in whole drawings."""
 
 import pytest
 import torch
@@ -21,7 +21,7 @@ def noise(seed: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
-def test_it_goes_as_the_scheduler_itself_goes(sampler):
+def test_the_sums_equal_the_schedulers_own_steps(sampler):
     sampling = sampling_of(sampler)
     scheduler = make_scheduler(sampler, SDXL)
     scheduler.set_timesteps(STEPS)
@@ -34,7 +34,7 @@ def test_it_goes_as_the_scheduler_itself_goes(sampler):
         assert sampling.timestep(step).tolist() == [float(at)]
         given = scheduler.scale_model_input(expected, at)
         torch.testing.assert_close(sampling.model_input(latents, step), given, atol=1e-4, rtol=1e-4)
-        # Something that depends on what it is given, as a UNet does.
+        # A prediction that depends on its input, like a UNet's.
         predicted = (given + noise(step + 1)).tanh()
         latents = sampling.step(predicted, latents, step)
         expected = scheduler.step(predicted, at, expected, return_dict=False, **more)[0]
@@ -42,8 +42,8 @@ def test_it_goes_as_the_scheduler_itself_goes(sampler):
 
 
 @pytest.mark.parametrize("sampler", [sampler for sampler in SAMPLERS if is_deterministic(sampler)])
-def test_a_step_that_is_taken_again_is_the_same_step(sampler):
-    """Memory may run out behind the scheduler's own part of it."""
+def test_a_repeated_step_gives_the_same_result(sampler):
+    """A step is repeated when memory runs out after the scheduler's part of it."""
     once, again = sampling_of(sampler), sampling_of(sampler)
     latents, others = once.start(noise(0), None), again.start(noise(0), None)
     for step in range(once.steps):
@@ -54,8 +54,8 @@ def test_a_step_that_is_taken_again_is_the_same_step(sampler):
 
 
 @pytest.mark.parametrize("sampler", [sampler for sampler in SAMPLERS if is_deterministic(sampler)])
-def test_from_an_image_the_scheduler_stays_on_the_processor_whatever_draws(sampler):
-    """``meta`` stands in for a card: a tensor there cannot meet one that is on the processor."""
+def test_when_drawing_from_an_image_the_scheduler_stays_on_the_processor(sampler):
+    """``meta`` stands in for a card: its tensors cannot be combined with the processor's."""
     card, random = torch.device("meta"), torch.Generator().manual_seed(1)
     sampling = make_sampling(sampler, SDXL, steps=STEPS, device=card, noise=random)
     sampling.begin_at(2 * sampling.scheduler.order)
@@ -65,8 +65,8 @@ def test_from_an_image_the_scheduler_stays_on_the_processor_whatever_draws(sampl
     assert latents.device == card
 
 
-def test_what_is_not_predicted_yet_does_not_matter_to_a_preview():
-    """Its memory may hold anything."""
+def test_a_preview_ignores_predictions_that_are_not_made_yet():
+    """The memory for later predictions may hold anything."""
     sampling = sampling_of("unipc")
     latents = sampling.start(noise(0), None)
     sampling._known[1:] = torch.nan
@@ -76,7 +76,7 @@ def test_what_is_not_predicted_yet_does_not_matter_to_a_preview():
     assert latents.isfinite().all()
 
 
-def test_only_what_adds_up_is_added_up():
+def test_only_linear_samplers_become_sums():
     assert isinstance(sampling_of("unipc"), LinearSampling)
-    assert not isinstance(sampling_of("euler_a"), LinearSampling), "it draws noise of its own"
-    assert not isinstance(sampling_of("unipc", thresholding=True), LinearSampling), "it looks at the values"
+    assert not isinstance(sampling_of("euler_a"), LinearSampling), "this sampler adds its own noise"
+    assert not isinstance(sampling_of("unipc", thresholding=True), LinearSampling), "thresholding depends on the values"

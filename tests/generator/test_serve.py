@@ -1,4 +1,4 @@
-"""The whole process: `serve` from its start to its exit status, with real signals."""
+"""The `serve` process from start to exit status, with real signals."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ if __name__ == "__main__":
     sys.exit(serve(load_settings(Path(sys.argv[1])), getattr(bad_engines, sys.argv[2], None)))
 """
 
-# A loaded machine imports torch in a while.
+# Importing torch takes long on a busy machine.
 START_S = 60
 PUT = {"requester": "@ann:home", "recipes": [{"slots": {"subject": ["otter"]}, "steps": 20, "width": 64, "height": 64}]}
 
@@ -48,7 +48,7 @@ class Service:
         return aiohttp.ClientSession("http://easel", connector=aiohttp.UnixConnector(str(self.settings.socket)))
 
     async def ended(self) -> tuple[int, str]:
-        """Exit status and stderr."""
+        """Wait for the end and return exit status and stderr."""
         _, err = await asyncio.wait_for(self.process.communicate(), START_S)
         return self.process.returncode, err.decode()
 
@@ -58,7 +58,7 @@ Serve = Callable[..., Any]
 
 @pytest.fixture
 def serve(tmp_path: Path) -> Serve:
-    """Starts `serve` as a process of its own; what still runs at the end of the block is killed."""
+    """Start `serve` in its own process, and kill it at the end if it still runs."""
 
     @asynccontextmanager
     async def start(engine: str = "Slow", *, env: dict[str, str] | None = None, **more: Any) -> AsyncIterator[Service]:
@@ -94,7 +94,7 @@ async def ready(service: Service) -> None:
 
 
 async def start_job(session: aiohttp.ClientSession, job: str = "job-1", **recipe: Any) -> aiohttp.ClientResponse:
-    """The job's stream, when its first step is done."""
+    """Return the job's stream once its first step is done."""
     await session.put(f"/v1/jobs/{job}", json={**PUT, "recipes": [PUT["recipes"][0] | recipe]})
     stream = await session.get(f"/v1/jobs/{job}/events")
     async for line in stream.content:
@@ -107,7 +107,7 @@ async def rest_of(stream: aiohttp.ClientResponse) -> list[str]:
     return [json.loads(line)["event"] async for line in stream.content]
 
 
-async def test_sigterm_lets_the_running_job_end_and_takes_no_more(serve, tmp_path):
+async def test_sigterm_lets_the_running_job_end_and_refuses_new_ones(serve, tmp_path):
     async with serve() as service, service.session as session:
         await ready(service)
         stream = await start_job(session)
@@ -163,7 +163,7 @@ async def test_an_idle_service_ends_at_once(serve):
         assert (await service.ended())[0] == 0
 
 
-async def test_a_second_generator_on_the_same_socket_says_so_and_ends(serve):
+async def test_a_second_generator_on_the_same_socket_ends_with_a_sentence(serve):
     async with serve() as first:
         await ready(first)
         async with serve() as second:
@@ -186,7 +186,7 @@ async def test_after_a_crash_the_socket_is_taken_over_and_the_worker_is_gone(ser
 
 
 async def test_a_bug_that_stops_the_drawing_ends_the_service(serve):
-    """Systemd starts it again; a service that answers and never draws would be worse."""
+    """systemd starts it again. A service that answers but never draws would be worse."""
     async with serve("Unsendable") as service:
         status, err = await service.ended()
         assert status == 1
@@ -200,7 +200,7 @@ async def is_draining(session: aiohttp.ClientSession) -> bool:
 
 
 async def has_ended(pid: int) -> bool:
-    # A zombie has a process id and no program.
+    # A zombie has a process id but no program.
     return not await asyncio.to_thread(Path(f"/proc/{pid}/exe").exists)
 
 
@@ -209,7 +209,7 @@ def has_loaded(library: str, pid: int) -> bool:
 
 
 def worker_of(pid: int) -> int:
-    """The child of the server that is not multiprocessing's own helper."""
+    """The server's child process that is not multiprocessing's helper."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     return next(int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes())
 
@@ -225,7 +225,7 @@ async def test_tcp_needs_a_token_file_with_a_token(serve, tmp_path, content, wor
 
 
 async def test_tcp_and_the_socket_at_once(serve, tmp_path):
-    """An address that is not localhost's is allowed as Host because it is the one that is listened on."""
+    """A Host other than localhost is allowed because the generator listens on it."""
     (tmp_path / "token").write_text("secret\n")
     with socket.create_server(("127.0.0.2", 0)) as free:
         port = free.getsockname()[1]
@@ -242,7 +242,7 @@ async def test_tcp_and_the_socket_at_once(serve, tmp_path):
 
 @pytest.fixture
 def listener(tmp_path: Path) -> Iterator[socket.socket]:
-    """A socket that stays, as systemd holds it, whether a generator runs or not."""
+    """A socket that stays open while no generator runs, as held by systemd."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "systemd.sock"))
         listener.listen()
@@ -251,7 +251,7 @@ def listener(tmp_path: Path) -> Iterator[socket.socket]:
 
 
 async def activate(listener: socket.socket, **settings: Any) -> asyncio.subprocess.Process:
-    """As `systemd-socket-activate` does it: descriptor 3, LISTEN_FDS, and LISTEN_PID of the process itself."""
+    """Pass the socket like `systemd-socket-activate`: descriptor 3, LISTEN_FDS, and the process's own LISTEN_PID."""
     folder = Path(listener.getsockname()).parent
     (folder / "serve_with.py").write_text(SCRIPT)
     keys = {"pictures": str(folder / "pictures"), "device": "cpu", **settings}
@@ -267,7 +267,7 @@ async def activate(listener: socket.socket, **settings: Any) -> asyncio.subproce
     )
 
 
-async def test_a_socket_that_systemd_holds_is_used(listener):
+async def test_a_socket_from_systemd_is_used(listener):
     path = listener.getsockname()
     process = await activate(listener)
     try:
@@ -276,7 +276,7 @@ async def test_a_socket_that_systemd_holds_is_used(listener):
     finally:
         process.terminate()
         assert await process.wait() == 0
-    assert Path(path).is_socket(), "it is systemd's, and stays"  # noqa: ASYNC240
+    assert Path(path).is_socket(), "systemd's socket stays"  # noqa: ASYNC240
 
 
 async def test_an_idle_service_ends_and_the_next_job_starts_it_again(listener):
@@ -284,7 +284,7 @@ async def test_an_idle_service_ends_and_the_next_job_starts_it_again(listener):
         async with aiohttp.ClientSession(
             "http://easel", connector=aiohttp.UnixConnector(listener.getsockname())
         ) as session:
-            # The connection waits in the socket until somebody accepts it.
+            # The connection waits in the socket until a generator accepts it.
             asking = asyncio.create_task(session.put(f"/v1/jobs/{job}", json=PUT))
             readable, _, _ = await asyncio.to_thread(select.select, [listener], [], [], START_S)
             assert readable, "this is when systemd starts the service"
@@ -295,6 +295,6 @@ async def test_an_idle_service_ends_and_the_next_job_starts_it_again(listener):
         assert await asyncio.wait_for(process.wait(), START_S) == 0
 
 
-async def test_the_clients_sentence_when_nobody_listens(tmp_path):
+async def test_the_client_reports_that_no_generator_listens(tmp_path):
     with pytest.raises(NotRunning, match=r"No generator answers on .*s\.sock"):
         await call(Settings(socket=tmp_path / "s.sock"), "GET", "/v1/health")

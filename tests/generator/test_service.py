@@ -1,4 +1,4 @@
-"""Jobs from their submission to their end, over a real UNIX socket with a real worker process."""
+"""Jobs from submission to end, over a real UNIX socket with a real worker process."""
 
 import asyncio
 import functools
@@ -25,7 +25,7 @@ from tests.helpers.bad_engines import PAINT_BOX_BYTES, SLOW_STEP_S, Deaf, Late, 
 from tests.helpers.running_generator import eventually, stand_in_capabilities
 
 
-async def test_a_job_becomes_a_picture_with_all_that_belongs_to_it(generator):
+async def test_a_job_becomes_a_picture_with_thumbnail_and_recipe(generator):
     answer = await generator.submit("job-1", "otter, カワウソ", seed=7, width=64, height=96)
     assert (answer.status, answer.json["state"], answer.json["position"]) == (201, "queued", 1)
 
@@ -70,26 +70,26 @@ async def test_a_job_of_several_pictures_draws_them_in_order(generator):
     assert len({picture["recipe"]["seed"] for picture in job["pictures"]}) == 3
 
 
-async def test_progress_is_told_now_and_then_with_what_is_left(slow_generator):
+async def test_progress_is_reported_at_intervals_with_the_eta(slow_generator):
     await slow_generator.submit("first", steps=3)
     await slow_generator.end("first")
     await slow_generator.submit("job-1", steps=40)
     began = time.monotonic()
-    told = [event async for event in slow_generator.events("job-1") if event["event"] == "progress"]
-    steps = [event["step"] for event in told]
+    events = [event async for event in slow_generator.events("job-1") if event["event"] == "progress"]
+    steps = [event["step"] for event in events]
     assert steps == sorted(set(steps))
     assert steps[-1] == 40
-    # Besides those of the start and of the last step.
+    # The start and the last step are reported besides.
     assert 3 <= len(steps) <= (time.monotonic() - began) / REPORT_EVERY_S + 4
-    assert {event["steps"] for event in told} == {40}
-    assert told[0]["eta_s"] >= (40 - steps[0]) * SLOW_STEP_S
-    assert told[-1]["eta_s"] == 0
+    assert {event["steps"] for event in events} == {40}
+    assert events[0]["eta_s"] >= (40 - steps[0]) * SLOW_STEP_S
+    assert events[-1]["eta_s"] == 0
 
 
 # ---- the same job again
 
 
-async def test_the_same_job_again_is_the_same_job_whatever_its_state(slow_generator):
+async def test_submitting_a_job_again_returns_it_in_any_state(slow_generator):
     assert (await slow_generator.submit("job-1")).status == 201
     again = await slow_generator.submit("job-1")
     assert (again.status, again.json["id"]) == (200, "job-1")
@@ -99,7 +99,7 @@ async def test_the_same_job_again_is_the_same_job_whatever_its_state(slow_genera
     assert len(list(slow_generator.pictures.rglob("*.png"))) == 1
 
 
-async def test_twins_that_arrive_at_once_are_one_job(generator):
+async def test_two_simultaneous_submissions_are_one_job(generator):
     answers = await asyncio.gather(*(generator.submit("job-1") for _ in range(5)))
     assert sorted(answer.status for answer in answers) == [200, 200, 200, 200, 201]
 
@@ -124,7 +124,7 @@ async def test_after_a_restart_finished_pictures_are_found_and_not_drawn_again(s
     assert len(png.body) == drawn["pictures"][1]["size"]
 
 
-async def test_after_a_restart_only_what_is_missing_is_drawn(start_generator, tmp_path):
+async def test_after_a_restart_only_missing_pictures_are_drawn(start_generator, tmp_path):
     before = await start_generator()
     await before.submit("job-1", pictures=2)
     drawn = await before.end("job-1")
@@ -139,7 +139,7 @@ async def test_after_a_restart_only_what_is_missing_is_drawn(start_generator, tm
     assert first.stat().st_mtime_ns == written
 
 
-async def test_after_a_restart_another_recipe_is_drawn_anew(start_generator, tmp_path):
+async def test_after_a_restart_a_changed_recipe_is_drawn_again(start_generator, tmp_path):
     before = await start_generator()
     await before.submit("job-1", "otter")
     await before.end("job-1")
@@ -151,7 +151,7 @@ async def test_after_a_restart_another_recipe_is_drawn_anew(start_generator, tmp
 # ---- events
 
 
-async def test_whoever_comes_later_hears_the_state_first_and_then_the_rest(slow_generator):
+async def test_a_late_listener_gets_the_state_first_and_then_the_rest(slow_generator):
     await slow_generator.submit("job-1", pictures=2)
     await slow_generator.until("job-1", "picture")
     late = [event async for event in slow_generator.events("job-1")]
@@ -167,7 +167,7 @@ async def test_the_stream_of_a_job_that_has_ended_is_its_state_and_its_end(gener
     assert [event["event"] async for event in generator.events("job-1")] == ["state", "done"]
 
 
-async def test_many_may_listen(slow_generator):
+async def test_many_listeners_can_follow_a_job(slow_generator):
     await slow_generator.submit("job-1")
     jobs = await asyncio.gather(*(slow_generator.end("job-1") for _ in range(10)))
     assert {job["state"] for job in jobs} == {"done"}
@@ -180,7 +180,7 @@ async def test_a_heartbeat_fills_the_silence(start_generator):
     assert await generator.until("job-1", "heartbeat") == {"event": "heartbeat"}
 
 
-async def test_a_listener_that_leaves_disturbs_nobody(start_generator):
+async def test_a_listener_that_leaves_does_not_disturb_the_job(start_generator):
     generator = await start_generator(heartbeat_s=0.01)
     await generator.call("POST", "/v1/pause")
     await generator.submit("job-1")
@@ -192,7 +192,7 @@ async def test_a_listener_that_leaves_disturbs_nobody(start_generator):
 # ---- turns
 
 
-async def test_requesters_are_served_in_turns_and_told_their_place(slow_generator):
+async def test_requesters_are_served_in_turns_and_get_their_place(slow_generator):
     await slow_generator.submit("measured", requester="@ann:home", steps=1)
     await slow_generator.end("measured")
     await slow_generator.submit("a1", requester="@ann:home", steps=20)
@@ -202,11 +202,11 @@ async def test_requesters_are_served_in_turns_and_told_their_place(slow_generato
     places = {job: (await slow_generator.call("GET", f"/v1/jobs/{job}")).json for job in ("b1", "a2", "a3")}
     assert [place["position"] for place in places.values()] == [1, 2, 3]
     assert places["b1"]["eta_s"] < places["a2"]["eta_s"] < places["a3"]["eta_s"]
-    told = [event["position"] async for event in slow_generator.events("a3") if event["event"] == "position"]
-    assert told == [2, 1]
+    places = [event["position"] async for event in slow_generator.events("a3") if event["event"] == "position"]
+    assert places == [2, 1]
 
 
-async def test_a_full_queue_says_when_to_come_back(slow_generator):
+async def test_a_full_queue_names_when_to_come_back(slow_generator):
     await slow_generator.submit("running", steps=40)
     await slow_generator.until("running", "progress")
     for n in range(5):
@@ -215,10 +215,10 @@ async def test_a_full_queue_says_when_to_come_back(slow_generator):
     assert answer.status == 429
     assert int(answer.headers["Retry-After"]) >= 1
     assert answer.json["error"]["limit"] == 5
-    assert (await slow_generator.submit("job-3")).status == 200, "who is in the queue already is not refused"
+    assert (await slow_generator.submit("job-3")).status == 200, "a job that is already in the queue is not refused"
 
 
-async def test_a_job_takes_the_place_of_the_one_that_it_replaces_also_where_no_more_may_wait(generator):
+async def test_a_job_takes_the_place_of_the_one_that_it_replaces_even_in_a_full_queue(generator):
     await generator.call("POST", "/v1/pause")
     for job, requester in (("a1", "@ann:home"), ("a2", "@ann:home"), ("a3", "@ann:home"), ("b1", "@bob:home")):
         await generator.submit(job, requester=requester)
@@ -228,7 +228,7 @@ async def test_a_job_takes_the_place_of_the_one_that_it_replaces_also_where_no_m
         assert (answer.status, answer.json["state"], answer.json["position"]) == (status, "queued", 4)
     assert (await generator.end("a2"))["state"] == "cancelled"
     assert (await generator.submit("one-more")).status == 429
-    assert (await generator.submit("new", "owl")).status == 409, "that is another body"
+    assert (await generator.submit("new", "owl")).status == 409, "the body differs"
     await generator.call("POST", "/v1/resume")
     ended = {job: await generator.end(job) for job in ("a1", "b1", "c1", "new", "a3")}
     drawn = [job["pictures"][0]["facts"]["drawn"] for job in ended.values()]
@@ -236,7 +236,7 @@ async def test_a_job_takes_the_place_of_the_one_that_it_replaces_also_where_no_m
     assert ended["new"]["pictures"][0]["prompt"] == "owl"
 
 
-async def test_a_replacement_that_was_drawn_before_a_restart_cancels_what_it_replaces(start_generator, tmp_path):
+async def test_a_replacement_drawn_before_a_restart_cancels_the_job_that_it_replaces(start_generator, tmp_path):
     before = await start_generator()
     await before.submit("new", replaces="old")
     await before.end("new")
@@ -259,7 +259,7 @@ async def test_a_queued_job_is_cancelled_at_once(slow_generator):
     assert (await slow_generator.end("running"))["state"] == "done"
 
 
-async def test_a_running_job_leaves_the_card_within_one_step_and_no_other_does(slow_generator):
+async def test_a_cancelled_job_alone_leaves_the_card_within_one_step(slow_generator):
     await slow_generator.submit("running", steps=100)
     await slow_generator.submit("next", steps=1)
     await slow_generator.until("running", "progress")
@@ -273,16 +273,16 @@ async def test_a_running_job_leaves_the_card_within_one_step_and_no_other_does(s
     assert len(list(slow_generator.pictures.rglob("*.png"))) == 1
 
 
-async def test_cancels_at_any_moment_hit_nobody_else(slow_generator):
+async def test_cancelling_at_any_moment_affects_no_other_job(slow_generator):
     await slow_generator.submit("job-0", steps=2)
     for n in range(1, 12):
         await slow_generator.submit(f"job-{n}", steps=2)
-        await asyncio.sleep(SLOW_STEP_S * n / 11)  # another moment each time, not a wait for something
+        await asyncio.sleep(SLOW_STEP_S * n / 11)  # a different moment each time
         await slow_generator.call("DELETE", f"/v1/jobs/job-{n - 1}")
     assert (await slow_generator.end("job-11"))["state"] == "done"
 
 
-async def test_cancelling_what_has_ended_changes_nothing(generator):
+async def test_cancelling_an_ended_job_changes_nothing(generator):
     await generator.submit("job-1")
     await generator.end("job-1")
     answer = await generator.call("DELETE", "/v1/jobs/job-1")
@@ -305,7 +305,7 @@ async def test_the_files_of_a_job_are_deleted_on_request(generator):
     assert (await generator.submit("job-1")).json["state"] == "queued"
 
 
-async def test_a_picture_that_was_on_its_way_to_the_disk_is_forgotten_too(start_generator, tmp_path):
+async def test_a_picture_being_written_to_disk_is_forgotten_too(start_generator, tmp_path):
     class SlowDisk(PictureStore):
         begun, go_on, written = threading.Event(), threading.Event(), threading.Event()
 
@@ -322,14 +322,14 @@ async def test_a_picture_that_was_on_its_way_to_the_disk_is_forgotten_too(start_
     assert await asyncio.to_thread(disk.begun.wait, 10)
     await generator.call("DELETE", "/v1/jobs/job-1")
     forgetting = asyncio.create_task(generator.call("DELETE", "/v1/jobs/job-1/pictures"))
-    await asyncio.wait([forgetting], timeout=0.2)  # as long as it needs that waits for nothing
+    await asyncio.wait([forgetting], timeout=0.2)  # long enough for a call that does not wait
     disk.go_on.set()
     assert (await forgetting).status == 204
     assert await asyncio.to_thread(disk.written.wait, 10)
     assert not list(generator.pictures.rglob("*.*"))
 
 
-async def test_after_a_picture_that_cannot_be_written_nothing_is_drawn_for_its_job(start_generator, tmp_path, caplog):
+async def test_a_picture_that_cannot_be_written_ends_the_drawing_of_its_job(start_generator, tmp_path, caplog):
     class FullDisk(PictureStore):
         def save(self, *picture, **more):
             raise DrawingFailed("not_written", "The picture could not be written to disk: it is full.")
@@ -343,7 +343,7 @@ async def test_after_a_picture_that_cannot_be_written_nothing_is_drawn_for_its_j
     assert "job sheet left the card" in caplog.text
 
 
-async def test_a_job_that_is_cancelled_while_it_is_being_submitted_is_not_drawn(start_generator):
+async def test_a_job_cancelled_during_its_submission_is_not_drawn(start_generator):
     begun, go_on = threading.Event(), threading.Event()
 
     def slowly():
@@ -356,12 +356,14 @@ async def test_a_job_that_is_cancelled_while_it_is_being_submitted_is_not_drawn(
     assert await asyncio.to_thread(begun.wait, 10)
     submitting.cancel()
     cancelling = asyncio.create_task(generator.call("DELETE", "/v1/jobs/job-1"))
-    await asyncio.wait([cancelling], timeout=0.2)  # as long as it needs that waits for nothing
+    await asyncio.wait([cancelling], timeout=0.2)  # long enough for a call that does not wait
     go_on.set()
     assert (await cancelling).json["state"] == "cancelled"
 
 
-async def test_who_comes_after_what_waited_for_the_card_was_cancelled_is_told_no_reason(start_generator, tmp_path):
+async def test_a_job_has_no_reason_to_wait_after_the_one_that_waited_for_the_card_is_cancelled(
+    start_generator, tmp_path
+):
     game = tmp_path / "game"
     game.touch()
     generator = await start_generator(functools.partial(Outplayed, game=game), busy_pause_s=0.2)
@@ -384,14 +386,14 @@ async def test_the_files_of_a_running_job_are_not_deleted(slow_generator):
 
 
 @pytest.mark.parametrize("job", ["*", "**", "a%2F..", "%2e%2e%2f", "a b"])
-async def test_only_an_id_can_be_forgotten(generator, job):
+async def test_only_a_job_id_can_be_forgotten(generator, job):
     await generator.submit("job-1")
     await generator.end("job-1")
     assert (await generator.call("DELETE", f"/v1/jobs/{job}/pictures")).status in (404, 422)
     assert len(list(generator.pictures.rglob("*.png"))) == 1
 
 
-async def test_a_picture_whose_file_is_gone_is_a_sentence(generator):
+async def test_a_picture_whose_file_is_gone_is_refused_with_a_sentence(generator):
     await generator.submit("job-1")
     await generator.end("job-1")
     for path in generator.pictures.rglob("*.*"):
@@ -416,7 +418,7 @@ async def test_old_ended_jobs_are_forgotten_and_found_again_on_disk(start_genera
 # ---- pause and resume
 
 
-async def test_pause_frees_the_card_and_resume_goes_on_with_the_same_job(slow_generator):
+async def test_pause_frees_the_card_and_resume_continues_the_same_job(slow_generator):
     await slow_generator.submit("running", steps=20)
     await slow_generator.submit("queued", steps=1)
     await slow_generator.until("running", "progress")
@@ -438,7 +440,7 @@ async def test_pause_frees_the_card_and_resume_goes_on_with_the_same_job(slow_ge
     assert (await slow_generator.call("GET", "/v1/health")).json["state"] == "ready"
 
 
-async def test_those_who_wait_are_told_why(slow_generator):
+async def test_listeners_get_the_reason_for_a_pause(slow_generator):
     await slow_generator.submit("running", steps=20)
     await slow_generator.submit("queued", steps=1)
     await slow_generator.until("running", "progress")
@@ -452,7 +454,7 @@ async def test_those_who_wait_are_told_why(slow_generator):
         assert any(reason and reason.startswith("The card is in use") for reason in reasons)
 
 
-async def test_a_pause_while_loading_is_the_reason_that_is_told(start_generator):
+async def test_a_pause_while_loading_is_the_reason_to_wait(start_generator):
     generator = await start_generator(Deaf)
     await generator.submit("job-1")
     for command, reason in ((None, LOADING), ("pause", PAUSED), ("resume", LOADING)):
@@ -462,7 +464,7 @@ async def test_a_pause_while_loading_is_the_reason_that_is_told(start_generator)
 
 
 @pytest.mark.parametrize("engine", [Late, Lazy])
-async def test_those_who_wait_are_told_that_the_model_is_being_loaded(start_generator, tmp_path, engine):
+async def test_loading_the_model_is_a_reason_to_wait(start_generator, tmp_path, engine):
     weights = tmp_path / "weights"
     generator = await start_generator(functools.partial(engine, weights=weights))
     await generator.submit("first")
@@ -471,7 +473,7 @@ async def test_those_who_wait_are_told_that_the_model_is_being_loaded(start_gene
     assert (await reasons_after(generator, "second", weights.touch))[-1] is None
 
 
-async def test_those_who_wait_are_told_of_a_new_worker(start_generator, tmp_path):
+async def test_a_new_worker_is_a_reason_to_wait(start_generator, tmp_path):
     weights = tmp_path / "weights"
     weights.touch()
     generator = await start_generator(functools.partial(Late, weights=weights))
@@ -501,7 +503,7 @@ async def test_a_job_that_waits_through_a_pause_can_be_cancelled(generator):
     assert (await generator.call("DELETE", "/v1/jobs/job-1")).json["state"] == "cancelled"
 
 
-# ---- what is refused
+# ---- refusals
 
 
 @pytest.mark.parametrize(
@@ -544,7 +546,7 @@ async def test_a_job_that_waits_through_a_pause_can_be_cancelled(generator):
         ("job-1", b" " * (MAX_REQUEST_BYTES + 1), 413, "too_large", None),
     ],
 )
-async def test_what_cannot_be_drawn_is_refused_in_one_shape(generator, job, body, status, code, field):
+async def test_every_refusal_has_the_same_shape(generator, job, body, status, code, field):
     answer = await generator.call("PUT", f"/v1/jobs/{job}", data=body)
     error = answer.json["error"]
     assert (answer.status, error["code"], error["field"]) == (status, code, field)
@@ -571,7 +573,7 @@ async def test_what_cannot_be_drawn_is_refused_in_one_shape(generator, job, body
         ("recipes", [{"slots": {"subject": ["x"]}, "width": 4096}], [64, 1024]),
     ],
 )
-async def test_every_limit_is_named_where_it_is_met(generator, field, value, limit):
+async def test_a_refusal_names_the_limit(generator, field, value, limit):
     body = {"requester": "@ann:home", "recipes": [{"slots": {"subject": ["x"]}}]} | {field: value}
     answer = await generator.call("PUT", "/v1/jobs/job-1", json=body)
     assert (answer.status, answer.json["error"]["limit"]) == (422, limit)
@@ -588,12 +590,12 @@ async def test_every_limit_is_named_where_it_is_met(generator, field, value, lim
         ("POST", "/v1/health", 405, "wrong_method"),
     ],
 )
-async def test_what_is_not_there_is_told_in_the_same_shape(generator, method, path, status, code):
+async def test_not_found_has_the_same_shape(generator, method, path, status, code):
     answer = await generator.call(method, path)
     assert (answer.status, answer.json["error"]["code"]) == (status, code)
 
 
-async def test_a_picture_that_the_job_has_not_is_not_found(generator):
+async def test_a_picture_that_the_job_does_not_have_is_not_found(generator):
     await generator.submit("job-1")
     await generator.end("job-1")
     for n in ("1", "-1", "x", "00"):
@@ -614,7 +616,7 @@ async def test_a_bug_is_a_500_in_the_same_shape(start_generator, caplog):
 # ---- the rest
 
 
-async def test_health_capabilities_and_metrics(generator):
+async def test_health_capabilities_and_metrics_are_served(generator):
     await generator.submit("job-1")
     await generator.end("job-1")
     health = (await generator.call("GET", "/v1/health")).json
@@ -628,28 +630,26 @@ async def test_health_capabilities_and_metrics(generator):
     assert "easel_picture_seconds_count 1.0" in metrics
 
 
-async def test_memory_is_not_known_while_nothing_is_loaded(start_generator):
+async def test_memory_is_unknown_while_nothing_is_loaded(start_generator):
     generator = await start_generator(Deaf)
     assert (await generator.call("GET", "/v1/health")).json["memory"] is None
 
 
-async def test_the_log_tells_of_a_job_in_three_lines_and_never_what_it_draws(start_generator, caplog, capfd):
-    # The worker's process takes this level over when it starts.
+async def test_the_log_has_three_lines_for_a_job_and_never_its_prompt(start_generator, caplog, capfd):
+    # The worker process adopts this level when it starts.
     caplog.set_level("INFO")
     generator = await start_generator()
     await generator.submit("job-1", "a secret otter", negative_prompt="secret", theme="secret")
     await generator.end("job-1")
-    told = [record.getMessage() for record in caplog.records if "job job-1" in record.getMessage()]
-    assert told[:2] == ["job job-1 accepted: 1 pictures for @ann:home", "job job-1 started for @ann:home"]
-    assert re.fullmatch(r"job job-1 done for @ann:home after \d+\.\d\d s", told[2])
-    assert len(told) == 3
+    lines = [record.getMessage() for record in caplog.records if "job job-1" in record.getMessage()]
+    assert lines[:2] == ["job job-1 accepted: 1 pictures for @ann:home", "job job-1 started for @ann:home"]
+    assert re.fullmatch(r"job job-1 done for @ann:home after \d+\.\d\d s", lines[2])
+    assert len(lines) == 3
     assert "secret" not in caplog.text + capfd.readouterr().err
 
 
 @pytest.mark.parametrize("what", ["*.png", "*.yml"])
-async def test_a_picture_that_cannot_be_read_is_drawn_again_without_a_word_of_its_prompt(
-    start_generator, tmp_path, caplog, what
-):
+async def test_an_unreadable_picture_is_drawn_again_and_its_prompt_not_logged(start_generator, tmp_path, caplog, what):
     before = await start_generator()
     await before.submit("job-1", "a secret otter")
     await before.end("job-1")
@@ -661,7 +661,7 @@ async def test_a_picture_that_cannot_be_read_is_drawn_again_without_a_word_of_it
     assert "secret" not in caplog.text
 
 
-async def test_old_pictures_are_deleted_from_the_start(start_generator, tmp_path):
+async def test_old_pictures_are_deleted_at_the_start(start_generator, tmp_path):
     before = await start_generator()
     await before.submit("job-1")
     await before.end("job-1")
@@ -675,7 +675,7 @@ async def test_old_pictures_are_deleted_from_the_start(start_generator, tmp_path
     await eventually(is_empty)
 
 
-async def test_streams_are_cut_off_without_a_last_event_when_the_generator_ends(start_generator, tmp_path):
+async def test_streams_end_without_a_last_event_when_the_generator_ends(start_generator, tmp_path):
     generator = await start_generator()
     await generator.call("POST", "/v1/pause")
     await generator.submit("job-1")
@@ -693,14 +693,14 @@ async def collect(events):
 
 
 async def waits_for(generator, job, reason):
-    async def is_told() -> bool:
+    async def is_reported() -> bool:
         return (await generator.call("GET", f"/v1/jobs/{job}")).json["waiting_for"] == reason
 
-    await eventually(is_told)
+    await eventually(is_reported)
 
 
 async def reasons_after(generator, job, change):
-    """The reasons for waiting that a listener is told, when ``change`` is done after the stream has begun."""
+    """The reasons to wait that a listener gets when ``change`` is called after the stream has begun."""
     reasons = []
     async for event in generator.events(job):
         if event["event"] == "state":

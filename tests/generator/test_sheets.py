@@ -1,4 +1,4 @@
-"""A job's pictures on one sheet: asked for with the job, made from the files, readable by a person and a program."""
+"""A job's pictures on one sheet, which is composed from the files and readable for people and programs."""
 
 import io
 
@@ -25,7 +25,7 @@ async def test_the_pictures_of_a_job_come_on_one_sheet_with_all_their_recipes(ge
     assert (await generator.call("PUT", path, json=body())).status == 201
     await generator.end("job-1")
     answer = await generator.call("GET", f"{path}/sheet")
-    told = Sheet.model_validate_json(answer.body)
+    described = Sheet.model_validate_json(answer.body)
     image, thumbnail, recipes = [
         await generator.call("GET", f"{path}/sheet/{part}") for part in ("image", "thumbnail", "recipes")
     ]
@@ -34,10 +34,10 @@ async def test_the_pictures_of_a_job_come_on_one_sheet_with_all_their_recipes(ge
         "image/jpeg",
         "application/yaml",
     ]
-    assert (len(image.body), len(thumbnail.body)) == (told.size, told.thumbnail_size)
-    assert Image.open(io.BytesIO(image.body)).size == (told.width, told.height)
-    assert Image.open(io.BytesIO(thumbnail.body)).size == (told.thumbnail_width, told.thumbnail_height)
-    assert told.filename.endswith("-job-1-sheet.jpg")
+    assert (len(image.body), len(thumbnail.body)) == (described.size, described.thumbnail_size)
+    assert Image.open(io.BytesIO(image.body)).size == (described.width, described.height)
+    assert Image.open(io.BytesIO(thumbnail.body)).size == (described.thumbnail_width, described.thumbnail_height)
+    assert described.filename.endswith("-job-1-sheet.jpg")
 
     text = recipes.body.decode()
     file = yaml.safe_load(text)
@@ -45,7 +45,7 @@ async def test_the_pictures_of_a_job_come_on_one_sheet_with_all_their_recipes(ge
     assert [cell["seed"] for cell in file["cells"]] == list(range(6))
     assert "&" not in text and "*" not in text.replace("**", "")
     for cell in file["cells"]:
-        # Each is a recipe of its own.
+        # Each document is a full recipe.
         assert recipe_file.read(yaml.safe_dump(cell)).seed == cell["seed"]
 
     again = await generator.call("GET", f"{path}/sheet/image")
@@ -67,7 +67,7 @@ async def test_a_sheet_that_does_not_fit_its_pictures_is_refused(generator, chan
     assert sentence in answer.json["error"]["message"]
 
 
-async def test_there_is_a_sheet_only_where_one_was_asked_for_and_all_is_drawn(slow_generator):
+async def test_only_a_finished_job_that_requested_a_sheet_has_one(slow_generator):
     await slow_generator.submit("plain")
     assert (await slow_generator.call("GET", "/v1/jobs/plain/sheet")).status == 404
     await slow_generator.call("PUT", "/v1/jobs/job-1", json=body())
@@ -88,7 +88,7 @@ async def test_a_sheet_whose_pictures_were_deleted_is_gone(generator):
     ("number", "rows", "across", "down"),
     [(1, (), 1, 1), (2, (), 2, 1), (3, (), 2, 2), (4, (), 2, 2), (5, (), 3, 2), (9, (), 3, 3), (6, ("a", "b"), 3, 2)],
 )
-def test_the_pictures_lie_in_rows_under_headings_that_are_there(number, rows, across, down):
+def test_the_pictures_lie_in_rows_under_their_headings(number, rows, across, down):
     colours = [(20 * n, 255 - 20 * n, 60) for n in range(number)]
     pictures = [Image.new("RGB", (512, 256), colour) for colour in colours]
     columns = [f"column {n}" for n in range(number if not rows else across)]
@@ -100,14 +100,14 @@ def test_the_pictures_lie_in_rows_under_headings_that_are_there(number, rows, ac
     def areas(image: Image.Image) -> dict[tuple[int, ...], int]:
         return {colour: count for count, colour in image.getcolors(image.width * image.height)}
 
-    # Each has its number in a corner, and above it what it is.
+    # Each picture has its number in a corner and its heading above.
     corner = {CELL_SIDE * CELL_SIDE // 2 - areas(sheet)[colour] for colour in colours}
     assert len(corner) == 1 and 1000 < corner.pop() < 2000
     assert areas(blank)[(0, 0, 0)] > 15 * number
     assert areas(sheet)[(0, 0, 0)] > areas(blank)[(0, 0, 0)] + 50 * number
 
 
-def test_headings_have_their_letters():
+def test_the_font_has_the_letters_of_headings():
     def headed(text: str) -> bytes:
         return contact_sheet([Image.new("RGB", (64, 64), "red")], columns=[text], rows=[]).tobytes()
 
@@ -115,7 +115,7 @@ def test_headings_have_their_letters():
     assert len({headed(letter) for letter in letters}) == len(letters)
 
 
-def test_a_row_that_is_too_long_shows_what_there_is_room_for():
+def test_a_row_heading_that_is_too_long_is_cut_to_the_room():
     def headed(row: str) -> bytes:
         return contact_sheet([Image.new("RGB", (64, 64), "red")] * 2, columns=["", ""], rows=[row]).tobytes()
 

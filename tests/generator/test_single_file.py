@@ -1,4 +1,4 @@
-"""A model that is one .safetensors file in the original layout: loaded without a network, told when it cannot be."""
+"""A model in one .safetensors file of the original layout loads without a network, or fails with a sentence."""
 
 import shutil
 from pathlib import Path
@@ -24,7 +24,7 @@ PIPELINES = {"sd-1.5": StableDiffusionPipeline, "proteus-v0.2": StableDiffusionX
 
 @pytest.fixture(scope="module", params=PIPELINES)
 def miniature(request, miniature_folders, tmp_path_factory) -> tuple[str, Path, Path]:
-    """A name, its miniature in diffusers' layout, and the same weights in one file."""
+    """A model's name, its miniature in diffusers' layout, and the same weights in one file."""
     folder = miniature_folders[request.param]
     file = tmp_path_factory.mktemp("single") / "one.safetensors"
     save_in_original_layout(PIPELINES[request.param].from_pretrained(folder, use_safetensors=True), file)
@@ -33,7 +33,7 @@ def miniature(request, miniature_folders, tmp_path_factory) -> tuple[str, Path, 
 
 @pytest.fixture
 def configuration(miniature, tmp_path) -> Path:
-    """The folder without its weights."""
+    """The miniature's folder without its weights."""
     return Path(shutil.copytree(miniature[1], tmp_path / "like", ignore=shutil.ignore_patterns("*.safetensors")))
 
 
@@ -56,7 +56,7 @@ def test_the_file_draws_what_the_folder_draws(miniature, configuration):
     assert (from_file - from_folder).abs().max() < 1e-5 * from_folder.std()
 
 
-def test_its_revision_is_that_of_the_file(miniature, configuration):
+def test_its_revision_comes_from_the_file(miniature, configuration):
     name, folder, file = miniature
     located = locate("mine", card(name, folder=configuration, file=file))
     assert (located.folder, located.file) == (configuration, file)
@@ -64,7 +64,7 @@ def test_its_revision_is_that_of_the_file(miniature, configuration):
     assert located.revision != locate("mine", card(name, folder=folder)).revision
 
 
-def test_what_is_missing_is_told_with_what_to_do(miniature, configuration, tmp_path, no_hub_cache):
+def test_missing_parts_are_reported_with_advice(miniature, configuration, tmp_path, no_hub_cache):
     name, _, file = miniature
     (configuration / "tokenizer/tokenizer_config.json").unlink()
     for source, sentence in (
@@ -79,7 +79,7 @@ def test_what_is_missing_is_told_with_what_to_do(miniature, configuration, tmp_p
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "another model", "half"])
-def test_a_file_that_is_not_the_model_is_a_sentence(miniature, configuration, tmp_path, damage, caplog):
+def test_a_file_of_another_model_is_refused_with_a_sentence(miniature, configuration, tmp_path, damage, caplog):
     from safetensors.torch import load_file, save_file
 
     name, _, file = miniature
@@ -98,7 +98,7 @@ def test_a_file_that_is_not_the_model_is_a_sentence(miniature, configuration, tm
     assert str(broken) in caplog.text
 
 
-def test_fetch_gets_its_configuration_only_and_then_it_draws_without_a_network(miniature, tmp_path):
+def test_fetch_gets_only_the_configuration_and_the_model_then_draws_without_a_network(miniature, tmp_path):
     name, folder, file = miniature
     repository = card(name).repository
     settings = tmp_path / "generator.yml"

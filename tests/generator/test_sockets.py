@@ -1,4 +1,4 @@
-"""Where the generator listens, and who may ask there."""
+"""The sockets that the generator listens on, and who may connect."""
 
 import grp
 import os
@@ -15,7 +15,7 @@ from tests.helpers.running_generator import RunningGenerator
 TOKEN = "correct horse battery staple"
 
 
-def test_a_missing_folder_is_made_for_its_owner_alone(tmp_path):
+def test_a_missing_folder_is_created_for_its_owner_alone(tmp_path):
     path = tmp_path / "run" / "easel" / "generator.sock"
     with unix_socket(path, None):
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
@@ -30,7 +30,7 @@ def test_a_missing_folder_lets_the_group_through(tmp_path):
         assert path.parent.stat().st_gid == path.stat().st_gid == os.getgid()
 
 
-def test_a_folder_that_is_there_keeps_its_mode(tmp_path):
+def test_an_existing_folder_keeps_its_mode(tmp_path):
     tmp_path.chmod(0o750)
     with unix_socket(tmp_path / "generator.sock", None):
         assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o750
@@ -63,7 +63,7 @@ def test_another_file_in_its_place_is_left_alone(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["s", "run/s"])
-def test_an_unknown_group_is_a_sentence(tmp_path, name):
+def test_an_unknown_group_is_refused_with_a_sentence(tmp_path, name):
     with pytest.raises(CannotListen, match="no-such-group"), unix_socket(tmp_path / name, "no-such-group"):
         pass
 
@@ -77,7 +77,7 @@ def test_a_folder_of_another_user_is_not_trusted(tmp_path):
         pass
 
 
-def test_a_port_that_is_taken_is_a_sentence():
+def test_a_port_that_is_taken_is_reported():
     with tcp_socket("127.0.0.1", 0) as taken, pytest.raises(CannotListen, match="in use"):
         tcp_socket("127.0.0.1", taken.getsockname()[1])
 

@@ -1,4 +1,4 @@
-"""The stand-in has SSD-1B's block pattern, in diffusers' own layout, so that tests with it say something of SSD-1B."""
+"""The stand-in has SSD-1B's block pattern in diffusers' layout, so that tests with it also hold for SSD-1B."""
 
 import json
 
@@ -20,7 +20,7 @@ def test_it_is_laid_out_as_a_pipeline_with_safetensors_only(stand_in_folder):
 def test_its_unet_has_ssd_1bs_block_pattern(stand_in_folder):
     config = json.loads((stand_in_folder / "unet/config.json").read_text())
     assert config["mid_block_type"] == "UNetMidBlock2D"
-    # Lists in lists, and not the same up as down.
+    # Lists in lists, with different counts up and down.
     assert config["transformer_layers_per_block"] == [0, [1, 1], [1, 1]]
     assert config["reverse_transformer_layers_per_block"] == [[1, 1, 2], [2, 1, 1], 1]
     weights = load_file(stand_in_folder / "unet/diffusion_pytorch_model.safetensors")

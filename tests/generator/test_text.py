@@ -1,4 +1,4 @@
-"""Embeddings against the pipeline's own ``encode_prompt``, in fp32."""
+"""Embeddings equal the pipeline's own ``encode_prompt``, in fp32."""
 
 import gc
 import weakref
@@ -17,7 +17,7 @@ from tests.helpers.miniatures import miniature_card
 
 @pytest.fixture(scope="module", params=["ssd-1b", "sd-1.5", "sd-2.1"])
 def miniature(request, miniature_folders) -> tuple[str, Path]:
-    """SDXL's two encoders; SD's one, which pads with the end of the text or with ``!``."""
+    """SDXL's two encoders, or SD's one encoder, which pads with the end-of-text token or with ``!``."""
     return request.param, miniature_folders[request.param]
 
 
@@ -35,8 +35,8 @@ def text(miniature):
     return TextEncoding(load_model(name, miniature_card(name, folder), Located(folder, "1"), make_plan("cpu", "auto")))
 
 
-def test_what_is_not_used_any_more_is_gone_at_once(text):
-    """A model's gigabytes hang on it."""
+def test_an_unused_encoding_is_freed_at_once(text):
+    """It holds a model's gigabytes."""
     encoding = TextEncoding(text._model)
     encoding.encode("otter", "")
     gone = weakref.ref(encoding)
@@ -76,7 +76,7 @@ def test_an_unweighted_prompt_is_encoded_as_by_the_pipeline(text, pipeline, prom
 
 @pytest.mark.parametrize("weighted", ["()--", "(  )--, otter", "!!! (!)--", "((a)-, (b)--)+ c- d+", "<|endoftext|>--"])
 def test_odd_weights_encode(text, weighted):
-    """compel fails on a weakened text without tokens, and on its own pad token among the words."""
+    """compel fails on a low-weight text without tokens, and on its own pad token among the words."""
     assert torch.isfinite(text.encode(weighted, weighted).embeds).all()
 
 
@@ -107,7 +107,7 @@ def test_prompts_of_different_lengths_are_padded_with_the_empty_text(text):
         ("猫" * 200, ("猫" * 100,)),
     ],
 )
-def test_what_exceeds_the_tokens_is_left_out_and_told(text, prompt, left_out):
+def test_terms_beyond_the_token_limit_are_omitted_and_noted(text, prompt, left_out):
     conditioning = text.encode(prompt, "")
     assert conditioning.left_out == left_out
     assert conditioning.embeds.shape[1] <= 5 * 77
@@ -119,10 +119,10 @@ def test_the_negative_prompt_is_bounded_too(text):
 
 @pytest.mark.parametrize(("prompt", "passes"), [("otter, red scarf", 1), ("bear, (red scarf)+", 1), ("owl, (fog)-", 2)])
 def test_each_encoder_reads_the_same_tokens_once(text, prompt, passes):
-    """Embeddings and the pooled one come of the same pass; a weakened part is read once more, without it."""
+    """Embeddings and pooled embedding come from one pass. A low-weight part takes one more pass, without that part."""
     read = []
     provider = text._encoders[-1].conditioning_provider
-    # Weights ask for the embeddings of the empty text besides, once for a model.
+    # Weights also need the embeddings of the empty text, once per model.
     assert provider.empty_z is not None
     hook = provider.text_encoder.register_forward_hook(lambda *_: read.append(1))
     try:

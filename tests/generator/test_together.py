@@ -1,4 +1,4 @@
-"""Several jobs on the worker at once: who joins whom, what they share, and an idle or busy card."""
+"""Several jobs on the worker at once: joining, sharing calls, and an idle or busy card."""
 
 import asyncio
 import functools
@@ -28,7 +28,7 @@ async def are_running(generator, count: int) -> bool:
 
 
 async def three_under_way(start_generator):
-    """A generator that draws ``job-0`` to ``job-2`` together, one of each person."""
+    """A generator that draws ``job-0`` to ``job-2`` together, one for each person."""
     generator = await start_generator(functools.partial(bad_engines.Slow, at_once=3))
     for n, person in enumerate(PEOPLE):
         await generator.submit(f"job-{n}", requester=person, steps=100)
@@ -62,12 +62,12 @@ async def test_a_job_joins_within_one_step(start_generator):
     joined = steps[-1] if steps else 0
     assert (await generator.end("second"))["state"] == "done"
     await following
-    assert joined < 100, "the second did not wait for the first"
+    assert joined < 100, "the second job does not wait for the first"
     assert (await generator.end("first"))["state"] == "done"
 
 
 @pytest.mark.parametrize("change", [{"width": 128}, {"model": "other"}])
-async def test_what_cannot_share_waits_and_is_not_passed_by_for_ever(start_generator, change):
+async def test_a_job_that_cannot_share_calls_waits_but_not_for_ever(start_generator, change):
     generator = await start_generator(functools.partial(bad_engines.Slow, at_once=2), capabilities=two_models)
     await generator.submit("first", steps=100)
     await generator.until("first", "progress")
@@ -80,14 +80,14 @@ async def test_what_cannot_share_waits_and_is_not_passed_by_for_ever(start_gener
     assert (await generator.end("first"))["state"] == "done"
 
 
-async def test_the_worker_knows_what_comes_next(start_generator):
+async def test_the_worker_gets_the_next_recipe_in_advance(start_generator):
     generator = await start_generator(bad_engines.Foreseeing, capabilities=two_models)
     await generator.call("POST", "/v1/pause")
     await generator.submit("sheet", "otter", pictures=2, steps=5)
     await generator.submit("next", "owl", seed=30, steps=20)
     await generator.call("POST", "/v1/resume")
     await generator.until("next", "progress")
-    # One that comes while the card draws; what needs another model is not for now.
+    # One job arrives while the card draws. A job for another model is not prepared.
     await generator.submit("switch", "cat", requester="@bob:home", seed=40, model="other")
     await generator.submit("last", "fox", requester="@cat:home", seed=50, steps=5)
     jobs = [await generator.end(job_id) for job_id in ("sheet", "next", "last")]
@@ -97,7 +97,7 @@ async def test_the_worker_knows_what_comes_next(start_generator):
     assert foreseen == [second, 30, 50, 50]
 
 
-async def test_a_new_worker_is_told_again_what_comes_next(start_generator):
+async def test_a_new_worker_gets_the_next_recipe_again(start_generator):
     generator = await start_generator(bad_engines.Foreseeing)
     await generator.submit("sheet", pictures=2, steps=20)
     await generator.until("sheet", "progress")
@@ -118,7 +118,7 @@ async def test_a_job_for_the_loaded_model_goes_first(start_generator):
     assert (await generator.end("switch"))["state"] == "done"
 
 
-async def test_of_those_that_die_together_only_the_guilty_fails(start_generator):
+async def test_of_jobs_whose_worker_dies_only_the_cause_fails(start_generator):
     generator = await start_generator(functools.partial(bad_engines.Dying, at_once=3))
     await generator.call("POST", "/v1/pause")
     for subject, person in zip(("good otter", "exit", "good owl"), PEOPLE, strict=True):
@@ -128,7 +128,7 @@ async def test_of_those_that_die_together_only_the_guilty_fails(start_generator)
     assert states == ["done", "failed", "done"]
 
 
-async def test_pause_gives_all_back_in_their_order(start_generator):
+async def test_pause_gives_all_jobs_back_in_order(start_generator):
     generator = await three_under_way(start_generator)
     await generator.call("POST", "/v1/pause")
     places = [(await generator.call("GET", f"/v1/jobs/job-{n}")).json["position"] for n in range(3)]
@@ -143,7 +143,7 @@ async def test_cancelling_one_of_several_leaves_the_others(start_generator):
     assert [(await generator.end(f"job-{n}"))["state"] for n in range(3)] == ["done", "cancelled", "done"]
 
 
-async def test_a_worker_that_nobody_uses_gives_the_card_back_and_comes_again(start_generator):
+async def test_an_idle_worker_frees_the_card_and_starts_again_for_the_next_job(start_generator):
     generator = await start_generator(unload_when_idle_s=0.2)
     await generator.submit("job-1")
     await generator.end("job-1")
@@ -172,7 +172,7 @@ async def test_a_card_that_another_program_holds_is_waited_for(start_generator, 
     assert (await generator.end("job-1"))["state"] == "done"
 
 
-async def test_previews_are_told_while_it_is_drawn(start_generator):
+async def test_previews_are_sent_during_the_drawing(start_generator):
     generator = await start_generator(bad_engines.Showing)
     await generator.submit("job-1", steps=20)
     preview = await generator.until("job-1", "preview")

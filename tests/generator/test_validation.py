@@ -1,4 +1,4 @@
-"""From a request to a full recipe: defaults, rounding, and a refusal for every limit."""
+"""A request becomes a full recipe: defaults, rounding, and a refusal for every limit."""
 
 import pytest
 
@@ -20,7 +20,7 @@ def resolved(job_id="job", n=0, **fields):
     return resolve(request, cards=CARDS, default_model=CAPABILITIES.default_model, job_id=job_id, n=n)
 
 
-def test_what_was_not_said_comes_from_the_models_card():
+def test_missing_fields_come_from_the_models_card():
     recipe = resolved()
     assert (recipe.model, recipe.width, recipe.height, recipe.steps) == ("ssd-1b", 768, 768, 30)
     assert (recipe.guidance_scale, recipe.sampler, recipe.tier) == (12.0, "unipc", "exact")
@@ -29,10 +29,10 @@ def test_what_was_not_said_comes_from_the_models_card():
     assert recipe.prompt == "otter, cowboy hat"
 
 
-def test_what_was_said_stands():
-    said = {"model": "stand-in", "seed": 7, "width": 512, "height": 640, "steps": 12, "guidance_scale": 5.5}
-    recipe = resolved(negative_prompt="", theme="hats", **said)
-    assert recipe.model_dump(include=said.keys()) == said
+def test_given_fields_are_kept():
+    given = {"model": "stand-in", "seed": 7, "width": 512, "height": 640, "steps": 12, "guidance_scale": 5.5}
+    recipe = resolved(negative_prompt="", theme="hats", **given)
+    assert recipe.model_dump(include=given.keys()) == given
     assert (recipe.negative_prompt, recipe.theme) == ("", "hats")
 
 
@@ -84,18 +84,18 @@ def test_a_draft_is_drawn_with_its_models_lora_or_with_two_thirds_of_its_steps(f
         ({"tier": "draft", "negative_prompt": "hat"}, "hat"),
     ],
 )
-def test_without_guidance_a_model_has_no_negative_prompt_of_its_own(fields, negative):
+def test_without_guidance_a_model_has_no_default_negative_prompt(fields, negative):
     assert resolved(**fields).negative_prompt[: len("ugly, poor quality")] == negative
 
 
 @pytest.mark.parametrize("scale", [0, 1, None])
-def test_no_guidance_is_recorded_with_one_word_and_drawn_again(scale):
+def test_no_guidance_is_always_recorded_as_zero_and_drawn_again(scale):
     recipe = resolved(model="sdxl-turbo", guidance_scale=scale, negative_prompt=" ")
     assert (recipe.guidance_scale, recipe.negative_prompt) == (0.0, "")
     assert resolved(**recipe.model_dump()) == recipe
 
 
-def test_the_prompt_is_the_slots_in_their_order():
+def test_the_prompt_joins_the_slots_in_order():
     slots = Slots(
         style=("watercolor",), subject=("otter",), emotions=("cozy",), environment=("beach",), outfit=("boots",)
     )
@@ -114,21 +114,21 @@ def test_white_space_of_every_kind_is_one_space():
     assert (recipe.prompt, recipe.negative_prompt, recipe.theme) == ("cowboy hat otter", "a b", "my hats")
 
 
-def test_control_characters_are_space_too():
+def test_control_characters_become_spaces():
     recipe = resolved(slots=Slots(subject=("\0otter\x1b[31m\x9f",)), theme="\x07hats")
     assert (recipe.prompt, recipe.theme) == ("otter [31m", "hats")
 
 
-def test_a_theme_is_no_prompt():
+def test_a_theme_does_not_change_the_prompt():
     assert resolved(theme="[wip] hats").theme == "[wip] hats"
 
 
-def test_sides_are_rounded_to_what_the_model_draws():
+def test_sides_are_rounded_to_the_models_multiple():
     recipe = resolved(width=513, height=700)
     assert (recipe.width, recipe.height) == (512, 704)
 
 
-def test_a_seed_that_was_not_said_belongs_to_the_job():
+def test_a_missing_seed_is_derived_from_the_job():
     assert resolved(job_id="a").seed == resolved(job_id="a").seed
     assert len({resolved(job_id=job, n=n).seed for job in "ab" for n in (0, 1)}) == 4
 
@@ -221,7 +221,7 @@ def test_the_theme_is_the_first_term_without_its_weight(slots, theme):
         ),
     ],
 )
-def test_what_cannot_be_drawn_is_refused_with_value_and_limit(fields, field, message):
+def test_impossible_requests_are_refused_with_value_and_limit(fields, field, message):
     with pytest.raises(Refused) as refused:
         resolved(**fields)
     assert (refused.value.error.field, refused.value.error.message) == (field, message)

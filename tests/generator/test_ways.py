@@ -1,4 +1,4 @@
-"""Which ways of calling a model are taken: the fastest that compute the same, and the same at the next start."""
+"""The ways of calling a model: the fastest that compute the same are chosen, and remembered for the next start."""
 
 import json
 
@@ -35,7 +35,7 @@ def as_it_was(model, monkeypatch):
 
 
 def timed(monkeypatch, *, plain: float, fused: float, recorded: float) -> None:
-    """In place of a clock: seconds of a lone call, and what share of them a recorded one takes."""
+    """Replace the clock: the seconds of a plain and a fused call, and the share of them that a recorded call takes."""
 
     def seconds(model: Model, drawings: int) -> float:
         alone = fused if modules.is_fused(model.unet) else plain
@@ -54,7 +54,7 @@ def timed(monkeypatch, *, plain: float, fused: float, recorded: float) -> None:
         (0.97, 0.97, Ways(fused=False, recorded=False, step_ms=1000)),
     ],
 )
-def test_the_fastest_is_taken_and_what_is_not_worth_it_is_undone(monkeypatch, model, fused_s, recorded, expected):
+def test_the_fastest_ways_are_chosen_and_the_others_undone(monkeypatch, model, fused_s, recorded, expected):
     timed(monkeypatch, plain=1.0, fused=fused_s, recorded=recorded)
     assert find(model, may_fuse=True, may_record=True, most=1) == expected
     assert modules.is_fused(model.unet) == modules.is_fused(model.vae) == expected.fused
@@ -66,7 +66,7 @@ def test_kernels_that_compute_something_else_never_draw(monkeypatch, model, capl
     monkeypatch.setattr(modules, "geglu", lambda both: both.chunk(2, dim=-1)[0])
     found = find(model, may_fuse=True, may_record=False, most=1)
     assert not found.fused and not modules.is_fused(model.unet)
-    assert found.trouble, "the next start tries again"
+    assert found.trouble, "the next start tries them again"
     assert "ssd-1b draws with torch's own kernels" in caplog.text and "the UNet differs by" in caplog.text
 
 
@@ -80,8 +80,8 @@ def test_kernels_that_fail_never_draw(monkeypatch, model, caplog):
     assert "no C compiler" in caplog.text
 
 
-def test_what_was_found_and_does_not_work_any_more_is_not_taken(monkeypatch, model, caplog):
-    """A compiler that is gone, say."""
+def test_remembered_ways_that_no_longer_work_are_not_used(monkeypatch, model, caplog):
+    """For example, the compiler has been removed."""
     monkeypatch.setattr(modules, "layer_norm", lambda *_, **__: 1 / 0)
     assert not take(model, Ways(fused=True, recorded=True))
     assert not modules.is_fused(model.unet)
@@ -94,7 +94,7 @@ def test_without_fused_kernels_calls_are_timed_as_they_are(model):
     assert not (found.fused or found.recorded or found.half_decoder or found.trouble)
 
 
-def test_decoding_in_fp16_is_tried_for_real(monkeypatch, model, caplog):
+def test_decoding_in_fp16_is_tried_with_real_calls(monkeypatch, model, caplog):
     assert ways._half_is_better(model) in (True, False)
 
     def fails(*_) -> None:
@@ -109,7 +109,7 @@ def test_a_processor_has_no_fused_kernels(model):
     assert not can_fuse(model)
 
 
-def test_what_was_found_is_taken_at_the_next_start(tmp_path, model):
+def test_the_ways_found_are_used_at_the_next_start(tmp_path, model):
     file = tmp_path / "cache" / "ways.json"
     found = Ways(fused=True, half_decoder=True, recorded=True, at_once=8, step_ms=12.5)
     key = key_of(model, may_record=True, most=8)
@@ -125,8 +125,8 @@ def test_what_was_found_is_taken_at_the_next_start(tmp_path, model):
     assert Remembered(file).get(key_of(model, may_record=False, most=8)) is None
 
 
-def test_a_model_that_comes_back_from_ram_is_put_into_the_ways_that_were_found(monkeypatch, model):
-    """It has the kernels that it had when it went, whatever was found meanwhile."""
+def test_a_model_that_returns_from_ram_gets_the_ways_that_were_found(monkeypatch, model):
+    """It returns with its old kernels, even if other ways have been found since."""
     take(model, Ways(fused=True))
     take(model, Ways(fused=False))
     assert not modules.is_fused(model.unet) and not modules.is_fused(model.vae)
@@ -143,7 +143,7 @@ def test_the_answer_depends_on_machine_versions_and_model(model):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"key": 1}', '{"key": {"fused": true, "unknown": 1}}'])
-def test_what_cannot_be_read_is_found_anew(tmp_path, text):
+def test_unreadable_ways_are_measured_again(tmp_path, text):
     file = tmp_path / "ways.json"
     file.write_text(text)
     assert Remembered(file).get("key") is None
@@ -151,7 +151,7 @@ def test_what_cannot_be_read_is_found_anew(tmp_path, text):
     assert Remembered(file).get("key") == Ways(at_once=2)
 
 
-def test_a_cache_that_cannot_be_written_is_said_and_nothing_more(tmp_path, caplog):
+def test_a_cache_that_cannot_be_written_is_only_logged(tmp_path, caplog):
     blocked = tmp_path / "file"
     blocked.write_text(json.dumps({}))
     Remembered(blocked / "ways.json").put("key", Ways())

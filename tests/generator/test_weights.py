@@ -1,4 +1,4 @@
-"""The real loading code: fetched from a hub, found again without one, in the right variant, never half a model."""
+"""Weights are fetched from a hub and loaded without one, in the right variant and only if complete."""
 
 import shutil
 from pathlib import Path
@@ -23,7 +23,7 @@ LORA = "someone/tiny-lora"
 
 @pytest.fixture(scope="module")
 def fp16_folder(stand_in_folder, tmp_path_factory) -> Path:
-    """The stand-in named as hubs name a variant, with files beside it that must stay where they are."""
+    """The stand-in with a hub's file names for a variant, and other files that must not be fetched."""
     folder = tmp_path_factory.mktemp("hub") / "repository"
     shutil.copytree(stand_in_folder, folder)
     for weights in folder.glob("*/*.safetensors"):
@@ -53,7 +53,7 @@ def settings_of(folder: Path, **models: dict[str, object]) -> Path:
     return file
 
 
-def test_fetched_once_then_drawn_without_a_network(settings_file, fp16_folder):
+def test_a_fetched_model_draws_without_a_network(settings_file, fp16_folder):
     before = run_generator(
         "draw", "otter", "--model", "tiny", "--steps", "1", settings=settings_file, hub="http://127.0.0.1:9"
     )
@@ -86,9 +86,7 @@ def test_fetched_once_then_drawn_without_a_network(settings_file, fp16_folder):
     assert yaml.safe_load(recipe.read_text())["facts"]["model_revision"] == COMMIT
 
 
-def test_the_lora_of_its_drafts_is_fetched_with_a_model_and_its_revision_recorded(
-    stand_in_folder, fp16_folder, tmp_path
-):
+def test_a_models_draft_lora_is_fetched_with_it_and_its_revision_recorded(stand_in_folder, fp16_folder, tmp_path):
     repository = tmp_path / "lora-repository"
     repository.mkdir()
     save_lora(stand_in_folder, repository / "pytorch_lora_weights.safetensors")
@@ -106,8 +104,8 @@ def test_the_lora_of_its_drafts_is_fetched_with_a_model_and_its_revision_recorde
 
     assert half.returncode == missing.returncode == 1
     assert half.stderr.splitlines()[-1].startswith(f"tiny could not be fetched from {LORA}: ")
-    told = "The LoRA that tiny draws drafts with is not on the drawing machine. Run python -m generator fetch tiny"
-    assert told in missing.stderr
+    message = "The LoRA that tiny draws drafts with is not on the drawing machine. Run python -m generator fetch tiny"
+    assert message in missing.stderr
     assert fetched.returncode == 0, fetched.stderr
     _, lora = map(Path, fetched.stdout.split())
     assert [file.name for file in lora.parent.iterdir()] == ["pytorch_lora_weights.safetensors"]
@@ -117,23 +115,23 @@ def test_the_lora_of_its_drafts_is_fetched_with_a_model_and_its_revision_recorde
     assert recipe["facts"]["plan"]["lora"] == COMMIT
 
 
-def test_a_repository_without_the_lora_that_the_card_names_is_a_sentence(fp16_folder, tmp_path):
+def test_a_repository_without_the_cards_lora_is_reported(fp16_folder, tmp_path):
     draft = {"lora": {"repository": LORA, "weight_name": "mine.safetensors"}}
     settings = settings_of(tmp_path, mine={"folder": str(tmp_path), "draft": draft})
     with model_hub({LORA: fp16_folder}) as hub:
         refused = run_generator("fetch", "mine", settings=settings, hub=hub)
-    told = f"{LORA} has no mine.safetensors for the drafts of mine."
-    assert (refused.returncode, refused.stdout, refused.stderr.splitlines()[-1]) == (1, "", told)
+    message = f"{LORA} has no mine.safetensors for the drafts of mine."
+    assert (refused.returncode, refused.stdout, refused.stderr.splitlines()[-1]) == (1, "", message)
 
 
-def test_a_hub_that_does_not_have_it_is_a_sentence(settings_file, fp16_folder):
+def test_a_hub_without_the_model_is_reported(settings_file, fp16_folder):
     with model_hub({"someone/else": fp16_folder}) as hub:
         refused = run_generator("fetch", "tiny", settings=settings_file, hub=hub)
     assert refused.returncode == 1
     assert refused.stderr.startswith(f"tiny could not be fetched from {REPOSITORY}: ")
 
 
-def test_a_hub_that_hangs_up_is_a_sentence(settings_file, fp16_folder):
+def test_a_hub_that_hangs_up_is_reported(settings_file, fp16_folder):
     with model_hub({REPOSITORY: fp16_folder}, breaks_off=True) as hub:
         broken_off = run_generator("fetch", "tiny", settings=settings_file, hub=hub)
     assert broken_off.returncode == 1
@@ -141,7 +139,7 @@ def test_a_hub_that_hangs_up_is_a_sentence(settings_file, fp16_folder):
     assert "Traceback" not in broken_off.stderr
 
 
-def test_a_repository_without_safetensors_is_a_sentence(settings_file, fp16_folder, tmp_path):
+def test_a_repository_without_safetensors_is_reported(settings_file, fp16_folder, tmp_path):
     shutil.copytree(fp16_folder, tmp_path / "pickles", ignore=shutil.ignore_patterns("*.safetensors"))
     with model_hub({REPOSITORY: tmp_path / "pickles"}) as hub:
         refused = run_generator("fetch", "tiny", settings=settings_file, hub=hub)
@@ -173,7 +171,7 @@ def test_a_local_folder_has_a_digest_of_its_weights_as_revision(stand_in_folder,
     assert locate("mine", card(copy)).revision != revision
 
 
-def test_half_a_folder_is_no_model(stand_in_folder, tmp_path):
+def test_an_incomplete_folder_is_no_model(stand_in_folder, tmp_path):
     half = tmp_path / "half"
     shutil.copytree(stand_in_folder, half, ignore=shutil.ignore_patterns("diffusion_pytorch_model.safetensors"))
     assert not is_complete(half, card(half))
@@ -182,14 +180,16 @@ def test_half_a_folder_is_no_model(stand_in_folder, tmp_path):
         locate("mine", card(half))
 
 
-def test_a_folder_of_the_other_family_is_told(stand_in_folder):
+def test_a_folder_of_the_other_family_is_reported(stand_in_folder):
     mine = CardSettings(family="sd", folder=stand_in_folder, sizes={"square": (512, 512)})
     engine = DiffusionEngine(Settings(device="cpu", models={"mine": mine}))
     with pytest.raises(DrawingFailed, match="The settings say that mine is of the family sd; it is sdxl"):
         engine.start(Draw("drawing", recipe_of(subject=("otter",)).model_copy(update={"model": "mine"})))
 
 
-def test_a_built_in_model_is_found_in_its_package_or_told_with_what_makes_it(stand_in_folder, tmp_path, monkeypatch):
+def test_a_built_in_model_is_found_in_its_package_or_reported_with_the_command_that_makes_it(
+    stand_in_folder, tmp_path, monkeypatch
+):
     monkeypatch.setattr("generator.models.weights.files", {"generator": tmp_path}.__getitem__)
     pocket = built_in_cards()["pocket"]
     assert not is_here(pocket)
@@ -201,7 +201,7 @@ def test_a_built_in_model_is_found_in_its_package_or_told_with_what_makes_it(sta
 
 
 @pytest.mark.parametrize("part", ["unet/diffusion_pytorch_model", "text_encoder/model"])
-def test_a_broken_file_is_a_sentence_and_named_in_the_log(stand_in_folder, tmp_path, part, caplog):
+def test_a_broken_file_is_reported_and_named_in_the_log(stand_in_folder, tmp_path, part, caplog):
     copy = tmp_path / "copy"
     shutil.copytree(stand_in_folder, copy)
     weights = copy / f"{part}.safetensors"

@@ -1,4 +1,4 @@
-"""What a worker's process says and hears, word by word. That it is a process of its own is for test_bad_engines."""
+"""The messages of a worker's process, one by one. test_bad_engines covers real processes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ from tests.helpers.running_generator import recipe_of
 
 DRAW = Draw("one", recipe_of(subject=("otter",)))
 GOOD = Draw("two", recipe_of(subject=("good otter",)))
-# Far beyond what one word takes; a test that fails waits as long.
+# Far longer than one message takes; only a failing test waits as long.
 ANSWER_S = 10
 
 
@@ -41,7 +41,7 @@ def worker(factory: EngineFactory) -> Iterator[Connection]:
     with ours:
         yield ours
     thread.join(ANSWER_S)
-    assert not thread.is_alive(), "it ends with its pipe"
+    assert not thread.is_alive(), "the worker ends with its pipe"
     theirs.close()
 
 
@@ -59,15 +59,15 @@ def hear(pipe: Connection, count: int) -> list[object]:
 
 
 def hear_of(pipe: Connection, drawing_id: str, count: int) -> list[object]:
-    """The next words, all of that drawing."""
-    said = hear(pipe, count)
-    assert {word.id for word in said} == {drawing_id}
-    return [word.event for word in said]
+    """The next messages, all about that drawing."""
+    messages = hear(pipe, count)
+    assert {message.id for message in messages} == {drawing_id}
+    return [message.event for message in messages]
 
 
 @pytest.fixture(autouse=True)
-def every_step_is_told(monkeypatch):
-    """Unless a test says otherwise."""
+def every_step_is_reported(monkeypatch):
+    """The default of these tests, which a test can change."""
     monkeypatch.setattr(child, "REPORT_EVERY_S", 0.0)
 
 
@@ -81,7 +81,7 @@ def test_a_drawing_from_hello_to_picture():
         assert last.image.size == (64, 96)
 
 
-def test_of_many_short_steps_few_are_told(monkeypatch):
+def test_of_many_short_steps_few_are_reported(monkeypatch):
     monkeypatch.setattr(child, "REPORT_EVERY_S", 3600.0)
     with worker(bad_engines.Colour) as pipe:
         hear(pipe, 1)
@@ -91,13 +91,13 @@ def test_of_many_short_steps_few_are_told(monkeypatch):
         assert isinstance(last, Drawn)
 
 
-def test_what_comes_next_is_prepared_beside_the_drawing_and_may_go_wrong():
+def test_the_next_recipe_is_prepared_beside_the_drawing_and_may_fail():
     prepared = []
 
     class Foresighted(bad_engines.Colour):
         def prepare(self, recipe):
             prepared.append(recipe.prompt)
-            raise ZeroDivisionError("told when it is drawn, if it is")
+            raise ZeroDivisionError("reported only if it is drawn")
 
     with worker(Foresighted) as pipe:
         hear(pipe, 1)
@@ -107,7 +107,7 @@ def test_what_comes_next_is_prepared_beside_the_drawing_and_may_go_wrong():
     assert prepared == ["good otter"]
 
 
-def test_a_cancel_that_waits_for_the_drawing_ends_it_before_the_first_step():
+def test_a_cancel_during_loading_ends_the_drawing_before_the_first_step():
     class CancelledWhileLoading(bad_engines.Colour):
         def start(self, draw):
             pipe.send(Cancel("one"))
@@ -138,7 +138,7 @@ def test_a_cancel_after_the_last_step_skips_the_decoding():
         assert hear_of(pipe, "one", 5)[-1] == Cancelled()
 
 
-def test_a_cancel_that_comes_too_late_is_for_nobody():
+def test_a_cancel_for_no_current_drawing_is_ignored():
     with worker(bad_engines.Colour) as pipe:
         pipe.send(Cancel("one"))
         pipe.send(DRAW)
@@ -165,7 +165,7 @@ def test_after_an_error_the_next_drawing_works(factory, code):
 
 
 def test_drawings_join_between_two_steps_and_leave_alone():
-    """The second joins after the first's second step; the first is cancelled, and the second is drawn to its end."""
+    """The second drawing joins after the first's second step. The first is cancelled and the second finished."""
 
     class Joined(bad_engines.Colour):
         def step_one(self, drawing):
@@ -179,10 +179,10 @@ def test_drawings_join_between_two_steps_and_leave_alone():
     with worker(Joined) as pipe:
         hear(pipe, 1)
         pipe.send(long)
-        said = []
-        while not said or not isinstance(said[-1].event, Drawn):
-            said += hear(pipe, 1)
-        order = [(word.id, getattr(word.event, "step", type(word.event).__name__)) for word in said]
+        messages = []
+        while not messages or not isinstance(messages[-1].event, Drawn):
+            messages += hear(pipe, 1)
+        order = [(message.id, getattr(message.event, "step", type(message.event).__name__)) for message in messages]
         assert order == [
             *(("one", step) for step in range(3)),
             ("two", 0),
@@ -197,9 +197,9 @@ def test_drawings_join_between_two_steps_and_leave_alone():
 
 @pytest.mark.parametrize("order", [(GOOD, DRAW), (DRAW, GOOD)], ids=["the bad one last", "the bad one first"])
 @pytest.mark.parametrize("factory", [bad_engines.Raising, bad_engines.Crowded])
-def test_what_fails_in_company_is_the_end_of_nobody_else(factory, order):
+def test_a_failure_in_shared_calls_fails_no_other_drawing(factory, order):
     class Together(factory):
-        """Both are there before the first step."""
+        """Starts both drawings before the first step."""
 
         def start(self, draw):
             if draw.id == order[0].id:
@@ -209,16 +209,16 @@ def test_what_fails_in_company_is_the_end_of_nobody_else(factory, order):
     with worker(Together) as pipe:
         hear(pipe, 1)
         pipe.send(order[0])
-        said = []
-        while not {"one", "two"} <= {word.id for word in said if not isinstance(word.event, Progress)}:
-            said += hear(pipe, 1)
-        ends = {word.id: type(word.event) for word in said if not isinstance(word.event, Progress)}
+        messages = []
+        while not {"one", "two"} <= {message.id for message in messages if not isinstance(message.event, Progress)}:
+            messages += hear(pipe, 1)
+        ends = {message.id: type(message.event) for message in messages if not isinstance(message.event, Progress)}
         assert ends == {"one": Failed if factory is bad_engines.Raising else Drawn, "two": Drawn}
 
 
-def test_what_has_had_its_last_step_is_drawn_though_another_fails_then():
+def test_a_drawing_after_its_last_step_is_finished_though_another_fails():
     class Uneven(bad_engines.Colour):
-        """Fails when one of two is finished, which then has no other step."""
+        """Fails when one of two drawings has had its last step."""
 
         def start(self, draw):
             if draw.id == "one":
@@ -239,19 +239,19 @@ def test_what_has_had_its_last_step_is_drawn_though_another_fails_then():
     with worker(Uneven) as pipe:
         hear(pipe, 1)
         pipe.send(long)
-        said = []
-        while not {"one", "two"} <= {word.id for word in said if not isinstance(word.event, Progress)}:
-            said += hear(pipe, 1)
-        ends = {word.id: type(word.event) for word in said if not isinstance(word.event, Progress)}
+        messages = []
+        while not {"one", "two"} <= {message.id for message in messages if not isinstance(message.event, Progress)}:
+            messages += hear(pipe, 1)
+        ends = {message.id: type(message.event) for message in messages if not isinstance(message.event, Progress)}
         assert ends == {"one": Drawn, "two": Drawn}
 
 
-def test_an_engine_that_cannot_start_says_why_and_the_process_ends():
+def test_an_engine_that_cannot_start_reports_the_reason_and_the_process_ends():
     with worker(bad_engines.Weightless) as pipe:
         assert hear(pipe, 1)[0].error.code == "weights_missing"
 
 
-def test_a_factory_that_fails_is_told_too():
+def test_a_factory_that_fails_is_reported_too():
     def factory():
         raise DrawingFailed("no_card", "There is no card.")
 
@@ -273,7 +273,7 @@ def test_a_factory_that_fails_is_told_too():
         (ValueError("CUDA error: out of memory"), "engine_error"),
     ],
 )
-def test_what_the_libraries_of_cuda_say_of_memory_is_known(error, code):
+def test_out_of_memory_errors_of_the_cuda_libraries_are_recognised(error, code):
     def fails() -> None:
         raise error
 

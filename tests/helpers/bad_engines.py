@@ -1,6 +1,6 @@
-"""Engines for the real worker process: one good and fast, the others named by their sin.
+"""Engines for the real worker process: one is good and fast, the others are named after their sin.
 
-Each is a picklable factory of its own; none imports torch.
+Each class is a picklable factory; none imports torch.
 """
 
 import os
@@ -16,7 +16,7 @@ from generator.api.types import Memory, Recipe
 from generator.errors import CardBusy, DrawingFailed, WeightsMissing
 from generator.workers.messages import Draw, Drawn, Hello, WorkerState
 
-# Long enough to be seen between two steps, short enough not to be felt.
+# Long enough for a test to act between two steps, short enough to keep tests fast.
 SLOW_STEP_S = 0.05
 
 PAINT_BOX_BYTES = 8 * 1024**3
@@ -34,7 +34,7 @@ class Drawing:
 
 @dataclass
 class Colour:
-    """Draws a gradient of the seed's colour, at once. Every step leaves a byte behind."""
+    """Draws a gradient of the seed's colour without delay. Every step adds a byte to the memory in use."""
 
     loaded: tuple[str, ...] = field(default=())
     used_bytes: int = 0
@@ -81,7 +81,7 @@ def drawn(image: Image.Image) -> Drawn:
 
 
 class Foreseeing(Colour):
-    """Tells with every picture the seed of what it was told would come next."""
+    """Reports with every picture the seed of the recipe that it last prepared."""
 
     def prepare(self, recipe: Recipe) -> None:
         self.foreseen = recipe.seed
@@ -104,7 +104,7 @@ class Slow(Colour):
 
 
 class Raising(Colour):
-    """Has a bug that shows when the subject says so, else in the middle."""
+    """Has a bug, unless the subject is good."""
 
     def step_one(self, drawing: Drawing) -> None:
         if "good" not in drawing.draw.recipe.prompt:
@@ -113,7 +113,7 @@ class Raising(Colour):
 
 
 class Babbling(Colour):
-    """Counts its steps in words, unless the subject is good."""
+    """Reports its steps as words, unless the subject is good."""
 
     def step_one(self, drawing: Drawing) -> None:
         super().step_one(drawing)
@@ -122,21 +122,21 @@ class Babbling(Colour):
 
 
 class Words(int):
-    """A number that cannot be sent: what the server gets is no number."""
+    """A number that arrives in the server as a string."""
 
     def __reduce__(self) -> tuple[type, tuple[str]]:
         return (str, ("one",))
 
 
 class Failing(Colour):
-    """Says why it gives no picture."""
+    """Fails with a reason instead of a picture."""
 
     def finish(self, drawing: Drawing) -> Drawn:
         raise DrawingFailed("not_a_number", "The picture came out as nothing. Another seed may work.")
 
 
 class Dying(Colour):
-    """Ends its process in the middle, unless the subject is good."""
+    """Ends its process during a step if the subject names a way to die."""
 
     def step_one(self, drawing: Drawing) -> None:
         prompt = drawing.draw.recipe.prompt
@@ -148,7 +148,7 @@ class Dying(Colour):
 
 
 class Hanging(Colour):
-    """Never comes back from a step, unless the subject is good."""
+    """Hangs in a step, unless the subject is good."""
 
     def step_one(self, drawing: Drawing) -> None:
         while "good" not in drawing.draw.recipe.prompt:
@@ -157,7 +157,7 @@ class Hanging(Colour):
 
 
 class Rubbish(Colour):
-    """Gives what the subject says: black, one colour, another size, another mode."""
+    """Returns the bad picture that the subject names: black, one colour, another size, another mode."""
 
     def paint(self, drawing: Drawing) -> Image.Image:
         recipe = drawing.draw.recipe
@@ -175,7 +175,7 @@ class Rubbish(Colour):
 
 
 class OutOfMemoryError(RuntimeError):
-    """What torch's is called."""
+    """Has the name of torch's exception."""
 
 
 class Greedy(Colour):
@@ -188,7 +188,7 @@ class Greedy(Colour):
 
 
 class Crowded(Colour):
-    """Has no room for two at a time."""
+    """Runs out of memory with two drawings at a time."""
 
     def step(self, drawings: Sequence[Drawing]) -> None:
         if len(drawings) > 1:
@@ -206,7 +206,7 @@ class Deaf(Colour):
 
 @dataclass(kw_only=True)
 class Late(Colour):
-    """Is loading until the weights have come."""
+    """Loads until the weights file exists."""
 
     weights: Path
 
@@ -220,7 +220,7 @@ class Late(Colour):
 
 
 class Lazy(Late):
-    """Greets at once, and loads when it is asked to draw."""
+    """Greets at once and loads at the first drawing."""
 
     def hello(self) -> Hello:
         return Hello("paint box", self.state())
@@ -233,7 +233,7 @@ class Lazy(Late):
 
 @dataclass(kw_only=True)
 class Outplayed(Colour):
-    """Has no memory while a game holds it."""
+    """Finds no free memory while the game's file exists."""
 
     game: Path
 
@@ -244,7 +244,7 @@ class Outplayed(Colour):
 
 
 class Showing(Slow):
-    """Shows every step."""
+    """Returns a preview of every step."""
 
     def preview(self, drawing: Drawing) -> Image.Image | None:
         return self.paint(drawing).resize((8, 8))
@@ -258,14 +258,14 @@ class Unborn(Colour):
 
 
 class Mumbling(Colour):
-    """Greets with something that is no greeting."""
+    """Sends something else as its greeting."""
 
     def hello(self) -> Hello:
         return Words(1)  # type: ignore[return-value]  # its sin
 
 
 class Alien(Colour):
-    """Greets with something that exists in its own process only."""
+    """Sends a greeting that the server cannot unpickle."""
 
     def hello(self) -> Hello:
         return Elsewhere()  # type: ignore[return-value]  # its sin
@@ -277,7 +277,7 @@ class Elsewhere:
 
 
 class Weightless(Colour):
-    """Has nothing to draw with."""
+    """Has no weights."""
 
     def hello(self) -> Hello:
         raise WeightsMissing("weights_missing", "The weights of stand-in are not on this machine.")
@@ -285,7 +285,7 @@ class Weightless(Colour):
 
 @dataclass(kw_only=True)
 class Forsaken(Colour):
-    """Loses its weights while it is idle."""
+    """Finds no weights once their file is removed."""
 
     weights: Path
 
@@ -293,5 +293,5 @@ class Forsaken(Colour):
         return super().hello() if self.weights.exists() else Weightless().hello()
 
 
-# Cannot be sent to a process of its own: the bug is in the server, not in an engine.
-Unsendable = lambda: Colour()  # noqa: E731 - a function with a name could be sent
+# Cannot be pickled for the worker process: the bug is in the server, not in an engine.
+Unsendable = lambda: Colour()  # noqa: E731 - a named function could be pickled

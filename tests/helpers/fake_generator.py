@@ -1,4 +1,4 @@
-"""A generator that answers with the generator's own types, and sins where a test says so. Speaks HTTP."""
+"""A fake generator over HTTP. It answers with the generator's own types; a test replaces answers with bad ones."""
 
 import asyncio
 from collections.abc import Callable
@@ -67,7 +67,7 @@ def capabilities(version: str = "0.1.0", *cards: api.ModelCard) -> api.Capabilit
 
 @dataclass
 class Generator:
-    """A generator that answers well. A test replaces single answers, by path, with sins."""
+    """A generator that answers well. A test replaces the answers of single paths with bad ones, its ``sins``."""
 
     capabilities: api.Capabilities = field(default_factory=capabilities)
     sins: dict[str, Answer] = field(default_factory=dict)
@@ -156,18 +156,18 @@ class Generator:
         ]
 
     def wait_after(self, lines: int) -> asyncio.Event:
-        """Until this is set, a job's events end after so many lines, and its stream stays open."""
+        """Hold a job's stream open after this many lines until the returned event is set."""
         go_on = asyncio.Event()
 
-        async def events(request: web.Request) -> web.StreamResponse:
-            told = self.lines(request.match_info["job"])
-            response = await self.stream(request, told[:lines])
+        async def hold(request: web.Request) -> web.StreamResponse:
+            events = self.lines(request.match_info["job"])
+            response = await self.stream(request, events[:lines])
             await go_on.wait()
-            for line in told[lines:]:
+            for line in events[lines:]:
                 await response.write(line.model_dump_json().encode() + b"\n")
             return response
 
-        self.sins["events"] = events
+        self.sins["events"] = hold
         return go_on
 
     def _or_sin(self, path: str, answer: Answer) -> Answer:
@@ -244,12 +244,12 @@ class Generator:
         return answer
 
 
-def _json(words: api.ApiModel, status: int = 200) -> web.Response:
-    return web.Response(text=words.model_dump_json(), content_type="application/json", status=status)
+def _json(answer: api.ApiModel, status: int = 200) -> web.Response:
+    return web.Response(text=answer.model_dump_json(), content_type="application/json", status=status)
 
 
 def refuse(status: int, message: str, *, code: str = "no", **headers: str) -> Answer:
-    """An answer that refuses as the contract says."""
+    """An answer with the contract's error body."""
 
     async def answer(request: web.Request) -> web.Response:
         body = api.ErrorAnswer(error=api.Error(code=code, message=message)).model_dump_json()

@@ -1,4 +1,4 @@
-"""A homeserver that keeps what it is sent, and sins where a test says so. Speaks HTTP."""
+"""A fake homeserver over HTTP. It keeps every event; a test gives it bad answers, its ``sins``."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from aiohttp import web
 
 @dataclass
 class Sent:
-    """An event as the homeserver got it."""
+    """An event as the homeserver received it."""
 
     room_id: str
     type: str
@@ -27,7 +27,7 @@ class Sent:
 class Homeserver:
     """Takes events, uploads, receipts and typing.
 
-    ``sins`` are answers to give to the next events instead; of the rooms ``in_silence`` nothing is said at all.
+    ``sins`` replace the answers to the next events. Requests about the rooms ``in_silence`` get no answer.
     """
 
     events: list[Sent] = field(default_factory=list)
@@ -79,17 +79,17 @@ class Homeserver:
         return app
 
     async def until(self, done: Callable[[], Any]) -> Any:
-        """Wait until ``done()`` is true of what came in, and return it."""
+        """Wait until ``done()`` is true and return its value."""
         async with asyncio.timeout(10):
             while not (value := done()):
-                # What is waited for may also happen at the generator, of which no news comes from here.
+                # The condition may also become true at the generator, which sends no news here.
                 with suppress(TimeoutError):
                     async with asyncio.timeout(0.05), self.news:
                         await self.news.wait()
             return value
 
     async def answers(self, number: int = 1) -> list[Sent]:
-        """The first notices, as soon as there are so many."""
+        """Wait for this many notices and return them."""
         return await self.until(lambda: self._of("m.notice") if len(self._of("m.notice")) >= number else None)
 
     async def answer(self) -> str:
@@ -191,7 +191,7 @@ class Homeserver:
         return web.json_response({"end": str(after), "events_after": self.history[request.match_info["room"]][after:]})
 
     async def _messages(self, request: web.Request) -> web.Response:
-        """Two events a page; a token is an index."""
+        """Return two events a page. A token is an index."""
         events = self.history.get(request.match_info["room"], [])
         if request.query["dir"] == "f":
             start = int(request.query["from"])

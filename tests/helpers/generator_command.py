@@ -1,4 +1,4 @@
-"""``python -m generator``, with a model hub of the test's own."""
+"""Run ``python -m generator`` with the test's own model hub."""
 
 import os
 import subprocess

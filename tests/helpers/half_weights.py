@@ -1,4 +1,4 @@
-"""A UNet whose weights are stored in fp16 and computed with in fp32, beside one that has the same numbers in fp32."""
+"""A UNet that stores its weights in fp16 and computes in fp32, and one with the same numbers in fp32."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The models of ``cards.yml`` in miniature: each one's blocks, heads and schedule, small, with random weights."""
+"""The models of ``cards.yml`` in miniature: each model's blocks, heads and schedule with few, random weights."""
 
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ _BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_lin
 
 _LORA_RANK = 4
 
-# Each model's own scheduler_config.json.
+# From each model's scheduler_config.json.
 _SCHEDULERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "sdxl-turbo": (EulerAncestralDiscreteScheduler, {"timestep_spacing": "trailing"}),
     "proteus-v0.2": (EulerDiscreteScheduler, {"timestep_spacing": "leading"}),
@@ -36,7 +36,7 @@ _SCHEDULERS: dict[str, tuple[Any, dict[str, Any]]] = {
 
 
 def save_miniature(name: str, folder: Path) -> None:
-    """Write the pipeline in diffusers' layout. The same weights on every machine with this torch."""
+    """Write the pipeline in diffusers' layout. One version of torch gives the same weights on every machine."""
     if name == "ssd-1b":
         save_stand_in(folder)
         return
@@ -47,7 +47,7 @@ def save_miniature(name: str, folder: Path) -> None:
 
 
 def save_lora(folder: Path, file: Path) -> None:
-    """Write a LoRA for the miniature in ``folder`` that adapts what LCM-LoRA does, under the names that it has there:
+    """Write a LoRA for the miniature in ``folder``. It adapts the layers that LCM-LoRA adapts, under the same names:
     every linear layer and convolution of the blocks."""
     unet = UNet2DConditionModel.from_pretrained(folder / "unet", use_safetensors=True)
     noise = torch.Generator().manual_seed(0)
@@ -64,17 +64,17 @@ def save_lora(folder: Path, file: Path) -> None:
 
 
 def miniature_card(name: str, folder: Path) -> CardSettings:
-    """The model's own card for the miniature in its place: small pictures are enough."""
+    """The model's card for its miniature, which draws small pictures."""
     return CardSettings.model_validate(miniature_settings(name, folder))
 
 
 def miniature_settings(name: str, folder: Path) -> dict[str, Any]:
-    """The same in the words of a settings file."""
+    """The miniature's card as an entry of a settings file."""
     return {"like": name, "folder": str(folder), "sizes": {"square": [64, 64]}, "limits": {"min_side": 64}}
 
 
 def _sdxl(name: str) -> StableDiffusionXLPipeline:
-    """SDXL as Turbo and Proteus have it: attention in the middle, and more transformer layers below, though fewer."""
+    """SDXL as in Turbo and Proteus: attention in the middle block, more transformer layers below, but fewer of them."""
     unet = UNet2DConditionModel(
         block_out_channels=(16, 32, 32),
         norm_num_groups=8,
@@ -103,7 +103,7 @@ def _sdxl(name: str) -> StableDiffusionXLPipeline:
 
 
 def _sd(name: str) -> StableDiffusionPipeline:
-    """SD 1.5: as many heads at every level, convolutions around the attention; SD 2.1: more heads below, linear."""
+    """SD 1.5 has equal heads at every level and convolutions around attention; SD 2.1 more heads below and linear."""
     is_1 = name == "sd-1.5"
     unet = UNet2DConditionModel(
         block_out_channels=(16, 32, 32, 32),
@@ -113,7 +113,7 @@ def _sd(name: str) -> StableDiffusionPipeline:
         attention_head_dim=4 if is_1 else (2, 4, 8, 8),
         use_linear_projection=not is_1,
         cross_attention_dim=32,
-        # Below 64 diffusers takes it for a configuration that a change of its own made wrong, and says so.
+        # Below 64, diffusers warns of an outdated configuration.
         sample_size=64 if is_1 else 96,
     )
     words = tokenizer("<|endoftext|>" if is_1 else "!")

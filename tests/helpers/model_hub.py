@@ -1,4 +1,4 @@
-"""A model hub on loopback: the three calls that a download makes, served from a folder."""
+"""A model hub on loopback that serves the three calls of a download from a folder."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 @contextmanager
 def model_hub(repositories: Mapping[str, Path], *, breaks_off: bool = False) -> Iterator[str]:
-    """The hub's address while it serves each folder as its repository's ``main`` revision, or half of each file."""
+    """Serve each folder as its repository's ``main`` revision, and half of each file if the hub ``breaks_off``."""
 
     class Hub(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

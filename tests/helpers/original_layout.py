@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 Weights = dict[str, torch.Tensor]
 Rule = tuple[str, str | Callable[[re.Match[str]], str]]
 
-# Every block has two layers, and one more going up: the original counts them through.
+# Every down block has two layers, every up block three. The original numbers them consecutively.
 _UNET: tuple[Rule, ...] = (
     (r"^down_blocks\.(\d)\.resnets\.(\d)", lambda m: f"input_blocks.{3 * int(m[1]) + int(m[2]) + 1}.0"),
     (r"^down_blocks\.(\d)\.attentions\.(\d)", lambda m: f"input_blocks.{3 * int(m[1]) + int(m[2]) + 1}.1"),
@@ -58,12 +58,12 @@ _OPEN_CLIP: tuple[Rule, ...] = (
 
 
 def save_in_original_layout(pipeline: Any, file: Path) -> None:
-    """Write UNet, VAE and text encoders of SD 1.5's or SDXL's shape. The same numbers under their other names."""
+    """Write UNet, VAE and text encoders of SD 1.5's or SDXL's shape: the same numbers under the original names."""
     weights = {
         **_renamed(_with_up_samplers(pipeline.unet.state_dict(), pipeline.unet), _UNET, "model.diffusion_model."),
         **_renamed(pipeline.vae.state_dict(), _VAE, "first_stage_model."),
     }
-    # SD 1.5 and SDXL have OpenAI's CLIP, whose names are those of transformers.
+    # SD 1.5 and SDXL have OpenAI's CLIP, whose weights have the names that transformers uses.
     is_sdxl = hasattr(pipeline, "text_encoder_2")
     prefix = "conditioner.embedders.0.transformer." if is_sdxl else "cond_stage_model.transformer."
     weights |= {
@@ -74,7 +74,7 @@ def save_in_original_layout(pipeline: Any, file: Path) -> None:
         weights |= _renamed(
             _open_clip(pipeline.text_encoder_2.state_dict()), _OPEN_CLIP, "conditioner.embedders.1.model."
         )
-    # The attention of the original's VAE is made of convolutions.
+    # The original's VAE uses convolutions for attention.
     attention = {name for name in weights if re.search(r"attn_1\.(q|k|v|proj_out)\.weight", name)}
     weights |= {name: weights[name][:, :, None, None] for name in attention}
     save_file({name: tensor.contiguous() for name, tensor in weights.items()}, file)
@@ -90,7 +90,7 @@ def _renamed(weights: Weights, rules: tuple[Rule, ...], prefix: str) -> Weights:
 
 
 def _with_up_samplers(weights: Weights, unet: Any) -> Weights:
-    """An upsampler comes third where there is attention, else second."""
+    """Rename upsamplers: they come third in blocks with attention, else second."""
     named = {}
     for name, tensor in weights.items():
         if up := re.match(r"up_blocks\.(\d)\.upsamplers\.0\.(conv.*)", name):
@@ -101,7 +101,7 @@ def _with_up_samplers(weights: Weights, unet: Any) -> Weights:
 
 
 def _open_clip(weights: Weights) -> Weights:
-    """OpenCLIP has query, key and value in one matrix, and its projection transposed."""
+    """Rename OpenCLIP's weights: it has query, key and value in one matrix, and transposes its projection."""
     merged = {}
     for name, tensor in weights.items():
         if ".q_proj." in name:

@@ -1,4 +1,4 @@
-"""The real generator for every test that needs one: the real server and worker process around a small engine."""
+"""The real generator for tests: the real server and worker process around a small engine."""
 
 import asyncio
 import json
@@ -78,25 +78,25 @@ class RunningGenerator:
         return await self.call("PUT", f"/v1/jobs/{job}", json=body)
 
     async def events(self, job: str) -> AsyncIterator[dict[str, Any]]:
-        """Every line until the stream ends."""
+        """Yield every event until the stream ends."""
         async with self.session.get(f"http://easel/v1/jobs/{job}/events") as response:
             assert response.status == 200
             async for line in response.content:
                 yield json.loads(line)
 
     async def until(self, job: str, wanted: str) -> dict[str, Any]:
-        """The first event of that name."""
+        """Return the first event of that name."""
         async for event in self.events(job):
             if event["event"] == wanted:
                 return event
         raise AssertionError(f"the stream of {job} ended without {wanted}")
 
     async def end(self, job: str) -> dict[str, Any]:
-        """How the job ended."""
+        """Return the event that ends the job."""
         return [event async for event in self.events(job)][-1]["job"]
 
     async def kill_worker(self) -> int:
-        """The process that is dead when this returns."""
+        """Kill the worker, wait until it is dead and return its process id."""
         pid = self.worker.pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
@@ -105,7 +105,7 @@ class RunningGenerator:
 
 
 async def eventually(check: Callable[[], Awaitable[bool]], *, within_s: float = 60) -> None:
-    """Wait for what no event tells: a process that listens, a signal that arrived, an orphan's end."""
+    """Poll for a change that sends no event: a process listens, a signal arrives, an orphan ends."""
     async with asyncio.timeout(within_s):
         # An asyncio.Event cannot cross processes.
         while not await check():  # noqa: ASYNC110
@@ -117,7 +117,7 @@ StartGenerator = Callable[..., Awaitable[RunningGenerator]]
 
 @pytest.fixture
 async def start_generator(tmp_path: Path) -> AsyncIterator[StartGenerator]:
-    """Starts generators around an engine; all are stopped at the end."""
+    """Start generators around an engine, and stop all at the end."""
     async with AsyncExitStack() as stack:
 
         async def start(
@@ -150,7 +150,7 @@ async def start_generator(tmp_path: Path) -> AsyncIterator[StartGenerator]:
 
 @pytest.fixture
 async def generator(start_generator: StartGenerator) -> RunningGenerator:
-    """A generator that draws colours, at once."""
+    """A generator that draws colours without delay."""
     return await start_generator()
 
 
@@ -161,7 +161,7 @@ async def slow_generator(start_generator: StartGenerator) -> RunningGenerator:
 
 
 def recipe_of(**slots: tuple[str, ...]) -> Recipe:
-    """A full recipe, for what needs no generator."""
+    """A full recipe, for tests that need no generator."""
     return Recipe(
         slots=Slots(**slots),
         negative_prompt="ugly",

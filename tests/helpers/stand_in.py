@@ -1,6 +1,6 @@
-"""The stand-in: a model of the tests that draws noise of any size, through the code that loads and runs SSD-1B.
+"""The stand-in: a test model that draws noise of any size through the code that loads and runs SSD-1B.
 
-Only its card is here, since whoever imports it does not always need torch.
+Only its card is here, so that importing it does not import torch.
 """
 
 from pathlib import Path
@@ -12,7 +12,7 @@ NAME = "stand-in"
 
 
 def stand_in_card(folder: Path = Path("/nowhere")) -> CardSettings:
-    """The card for the weights in ``folder``; without it one for engines that need none."""
+    """The card for the weights in ``folder``. Engines without weights need no folder."""
     return CardSettings.model_validate(
         {
             "family": "sdxl",
@@ -25,6 +25,6 @@ def stand_in_card(folder: Path = Path("/nowhere")) -> CardSettings:
 
 
 def stand_in_settings(folder: Path) -> dict[str, Any]:
-    """Settings of a generator that draws with it, as a settings file has them."""
+    """Settings of a generator that draws with the stand-in, as a settings file has them."""
     card = stand_in_card(folder).model_dump(mode="json", exclude_unset=True)
     return {"default_model": NAME, "models": {NAME: card}}

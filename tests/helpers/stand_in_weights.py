@@ -1,4 +1,4 @@
-"""The stand-in's weights: SSD-1B's architecture in miniature, all numbers random, in diffusers' own layout."""
+"""The stand-in's weights: SSD-1B's architecture in miniature with random numbers, in diffusers' layout."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ _TIME_WIDTH = 8
 
 
 def save_stand_in(folder: Path) -> None:
-    """Write the pipeline. The same weights on every machine with this torch."""
+    """Write the pipeline. One version of torch gives the same weights on every machine."""
     _pipeline().save_pretrained(folder, safe_serialization=True)
 
 
@@ -39,7 +39,7 @@ def _pipeline() -> StableDiffusionXLPipeline:
 
 
 def _unet() -> UNet2DConditionModel:
-    """SSD-1B's block pattern: no attention in the middle, and other counts of transformer layers up than down.
+    """SSD-1B's block pattern: no attention in the middle, and different counts of transformer layers up and down.
 
     There are fewer of them than SSD-1B has: each makes all tests slower, and all are alike.
     """
@@ -68,7 +68,7 @@ def _vae() -> AutoencoderKL:
         norm_num_groups=8,
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
-        # As SSD-1B's: diffusers would not tile a decode below this size.
+        # As in SSD-1B. Below this size diffusers does not tile a decode.
         sample_size=1024,
         scaling_factor=0.13025,
         force_upcast=True,
@@ -91,7 +91,7 @@ def text_config(words: CLIPTokenizer, width: int = _TEXT_WIDTH, hidden_act: str 
 
 
 def tokenizer(pad_token: str) -> CLIPTokenizer:
-    """CLIP's tokenizer without merges: one token a byte, so that any text encodes. SDXL's second pads with ``!``."""
+    """CLIP's tokenizer without merges: one token per byte encodes any text. SDXL's second tokenizer pads with ``!``."""
     letters = sorted(ByteLevel.alphabet())
     tokens = [*letters, *(letter + "</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
     vocab = {token: n for n, token in enumerate(tokens)}

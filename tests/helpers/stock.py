@@ -1,4 +1,4 @@
-"""The stock pipelines of diffusers, drawing a recipe of ours, and our engine drawing it without a worker."""
+"""Draw one recipe with diffusers' stock pipelines, and with our engine without a worker."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from generator.engine.diffusion import DiffusionEngine
 from generator.engine.loop import Drawing
 from generator.workers.messages import Draw
 
-# Of each sampler, as a user of diffusers would write it.
+# Each sampler's scheduler, as a user of diffusers writes it.
 SCHEDULERS = {
     "unipc": lambda config: UniPCMultistepScheduler.from_config(config),
     "euler_a": lambda config: EulerAncestralDiscreteScheduler.from_config(config),
@@ -33,7 +33,7 @@ SCHEDULERS = {
 
 
 def stock_pipeline(folder: Path, *, family: str = "sdxl") -> Any:
-    """The pipeline with its own scheduler, as a user of diffusers would load it."""
+    """The pipeline with its own scheduler, as a user of diffusers loads it."""
     kind, options = (
         (StableDiffusionXLPipeline, {"add_watermarker": False})
         if family == "sdxl"
@@ -45,7 +45,7 @@ def stock_pipeline(folder: Path, *, family: str = "sdxl") -> Any:
 
 
 def stock_latents(pipeline: Any, asked: Recipe, negative: str | None, *, rescale: float = 0.0) -> torch.Tensor:
-    """What it denoises for the recipe, with this negative prompt, by the scheduler that it has."""
+    """The pipeline's final latents for the recipe and the negative prompt, with its current scheduler."""
     latents: torch.Tensor = pipeline(
         prompt=asked.prompt,
         negative_prompt=negative,
@@ -61,7 +61,7 @@ def stock_latents(pipeline: Any, asked: Recipe, negative: str | None, *, rescale
 
 
 def denoised(engine: DiffusionEngine, asked: Recipe) -> Drawing:
-    """The drawing after its last step, before it is decoded."""
+    """The drawing after its last step, before decoding."""
     drawing = engine.start(Draw("drawing", asked))
     while drawing.step < drawing.steps:
         engine.step([drawing])

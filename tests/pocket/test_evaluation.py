@@ -1,4 +1,4 @@
-"""What the shipped weights draw. The long form (``make test LONG=1``) is the evaluation as it is required to pass."""
+"""The evaluation of the shipped weights. ``make test LONG=1`` runs it in full, without margins."""
 
 import os
 from math import sqrt
@@ -14,7 +14,7 @@ from training.pocket.train import WEIGHTS
 JUDGE = Path(__file__).parent / "judge.safetensors"
 IS_LONG = bool(os.environ.get("LONG"))
 
-# How far a sample of this size may lie from the truth: three standard deviations of a share.
+# The sampling error to allow at this size: three standard deviations of a share.
 MARGIN = 0 if IS_LONG else 3 * sqrt(0.05 * 0.95 / (SHORT.scenes * SHORT.seeds))
 
 
@@ -24,34 +24,34 @@ def figures(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", REQUIRED)
-def test_held_out_scenes_show_what_was_asked(figures, name):
+def test_held_out_scenes_show_their_prompt(figures, name):
     print(figures)
     assert figures["drawn"][name] >= REQUIRED[name] - MARGIN
 
 
-def test_the_judge_reads_true_pictures_better_than_it_must(figures):
+def test_the_judge_reads_rendered_pictures_better_than_required(figures):
     assert all(figures["rendered"][name] >= least for name, least in REQUIRED.items())
 
 
 @pytest.mark.parametrize("kind", ["headgear", "outfit"])
-def test_a_low_weight_takes_its_words_away(figures, kind):
+def test_a_low_weight_removes_its_words(figures, kind):
     assert figures["left"][f"({kind})----"] <= MOST_LEFT + MARGIN
 
 
 @pytest.mark.parametrize("words", ["with the headgear's own name", "hat", "with the outfit's own name", "clothes"])
-def test_a_negative_prompt_takes_away_what_it_names(figures, words):
+def test_a_negative_prompt_removes_what_it_names(figures, words):
     assert figures["left"][f"--no {words}"] <= MOST_LEFT
 
 
-def test_nobody_wears_a_hat_unasked(figures):
+def test_animals_wear_no_unrequested_hat(figures):
     assert figures["unasked"]["headgear"] <= MOST_UNASKED + MARGIN
 
 
-def test_failures_name_figure_and_requirement(figures):
+def test_failures_name_the_figure_and_the_requirement(figures):
     bad = {**figures, "drawn": {**figures["drawn"], "animal": 0.5}, "unasked": {"headgear": 0.2}}
-    said = failures(bad)
-    assert "animal is 0.500, required is 0.95" in said
-    assert "0.200 have a headgear unasked, at most 0.03 may" in said
+    messages = failures(bad)
+    assert "animal is 0.500, required is 0.95" in messages
+    assert "0.200 have a headgear unasked, at most 0.03 may" in messages
 
 
 def test_the_weights_are_small_and_know_the_words_of_the_captions():

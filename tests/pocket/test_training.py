@@ -1,4 +1,4 @@
-"""The training, from an empty folder to weights that load like any other model's, at a size that takes seconds."""
+"""The training, at a size that takes seconds, from an empty folder to weights that load like any other model's."""
 
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ def test_from_an_empty_folder_to_a_pipeline(tmp_path: Path):
     assert "otter" in (out / "words.txt").read_text().split()
 
 
-def test_finished_weights_are_learned_on_with_their_own_vae(tmp_path: Path):
+def test_training_continues_from_finished_weights_with_their_own_vae(tmp_path: Path):
     options: dict[str, Any] = {"device": CPU, "vae_steps": 1, "batch": 16, "pictures": 128, "seed": 3}
     train(folder=tmp_path / "t", out=tmp_path / "first", unet_steps=1, **options)
     train(folder=tmp_path / "u", out=tmp_path / "second", unet_steps=1, start=tmp_path / "first", **options)
@@ -45,7 +45,7 @@ def test_finished_weights_are_learned_on_with_their_own_vae(tmp_path: Path):
     )
     assert all(torch.equal(a, b) for a, b in zip(first.vae.parameters(), second.vae.parameters(), strict=True))
     moved = [(a - b).abs().max() for a, b in zip(first.unet.parameters(), second.unet.parameters(), strict=True)]
-    # One step with Adam moves a number by no more than the learning rate.
+    # One step of Adam moves a number by at most the learning rate.
     assert 0 < max(moved) < 2e-3
     for file in (
         "unet/config.json",
@@ -71,7 +71,7 @@ def three_unet_steps(folder: Path) -> nn.Module:
 
 
 @pytest.mark.parametrize("train_three_steps", [three_vae_steps, three_unet_steps])
-def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path: Path, monkeypatch, train_three_steps):
+def test_a_stopped_training_continues_to_the_same_weights(tmp_path: Path, monkeypatch, train_three_steps):
     monkeypatch.setattr(training, "SAVE_EVERY", 1)
     save = checkpoint.save
 
@@ -94,8 +94,8 @@ def test_a_training_that_was_stopped_goes_on_as_if_it_had_not_been(tmp_path: Pat
 
 
 @pytest.mark.filterwarnings("ignore:.*a meta parameter.*no-op")
-def test_a_training_goes_on_on_the_device_of_its_networks(tmp_path: Path):
-    """What is read from a file is on the CPU; "meta" stands for a card here, since neither mixes with that."""
+def test_a_training_resumes_on_the_device_of_its_networks(tmp_path: Path):
+    """A checkpoint loads on the CPU. "meta" stands in for a card: tensors of either device do not mix with it."""
 
     def training(device: str) -> tuple[Training, EMAModel]:
         network = nn.Linear(2, 2, device=device)

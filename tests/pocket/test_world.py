@@ -1,4 +1,4 @@
-"""The small world that pocket is trained on: what is drawn, and the words for it."""
+"""The small world that pocket is trained on: scenes, their pictures and their captions."""
 
 import random
 from dataclasses import replace
@@ -22,7 +22,7 @@ def test_the_same_scene_and_seed_give_the_same_picture():
     assert render(OTTER, 3).size == (64, 64)
 
 
-def test_pictures_that_were_kept_are_those_of_the_scenes(tmp_path: Path):
+def test_cached_pictures_match_their_scenes(tmp_path: Path):
     owl = replace(OTTER, animal="owl")
     for scene in (OTTER, owl, OTTER):
         assert np.array_equal(training_pictures(tmp_path, [scene])[0], np.asarray(render(scene, 0)))
@@ -69,18 +69,18 @@ def test_captions_are_made_of_known_words():
     known = set(known_words())
     for _ in range(2000):
         words = "".join(text for text, _ in caption(random_scene(rng), rng)).replace(",", " ").split()
-        # One made-up word at most: it teaches that such words mean nothing.
+        # At most one made-up word: it teaches that unknown words mean nothing.
         assert sum(word not in known for word in words) <= 1
 
 
-def test_what_a_caption_leaves_unsaid_is_plain():
+def test_attributes_that_a_caption_omits_are_plain():
     rng = random.Random(3)
     animals = {word for value in ATTRIBUTES["animal"] for word in PHRASES[value]} | {"animal"}
     for _ in range(2000):
         scene = random_scene(rng)
         text = "".join(text for text, _ in caption(scene, rng))
         if not any(animal in text for animal in animals):
-            continue  # a single word says nothing of the rest
+            continue  # a single word omits the rest
         for name, plain in PLAIN.items():
             value = getattr(scene, name)
             if value != plain:
@@ -88,7 +88,7 @@ def test_what_a_caption_leaves_unsaid_is_plain():
                 assert any(phrase in text for phrase in (*PHRASES[value], *broad)), f"{value} is not in {text!r}"
 
 
-def test_low_weights_are_on_words_for_what_is_not_there():
+def test_low_weights_are_on_words_that_the_picture_does_not_show():
     rng = random.Random(4)
     weakened = 0
     for _ in range(4000):
@@ -106,7 +106,7 @@ def test_single_words_are_never_wrong():
     hats = 0
     for _ in range(6000):
         scene = random_scene(rng)
-        # A low weight at the start of a longer caption is a piece of its own.
+        # This matches no longer caption that starts with a low-weight fragment.
         if caption(scene, rng) == [("hat", 1.0)]:
             hats += 1
             assert scene.headgear in BROAD["hat"]

@@ -22,7 +22,7 @@ from tests.torture.campaign import Campaign
 from tests.torture.plan import VICTIMS, strikes
 from tests.torture.reckoning import cut_short, deliveries
 
-# One thread for torch: homeserver, maubot and the people run at the same time. Pocket, also where there is a card.
+# One thread for torch: homeserver, maubot and the people run at the same time. Pocket is the model even with a card.
 ENV = {"OMP_NUM_THREADS": "1"}
 SETTINGS = {"default_model": "pocket"}
 
@@ -40,24 +40,24 @@ async def room_of(home: Household, people: tuple[Person, Person], *, encrypted: 
 
 
 async def torture(folder: Path, *, kills: int, seed: int) -> dict[str, int]:
-    """What the last line says. Raises HouseholdError, also in groups."""
+    """Return the counts of the last line. Raises HouseholdError, also in groups."""
     began = time.monotonic()
 
-    def tell(news: str) -> None:
+    def report(news: str) -> None:
         print(f"{time.monotonic() - began:7.1f} s  {news}", flush=True)
 
-    tell(f"Starting a household in {folder}")
+    report(f"Starting a household in {folder}")
     async with household(folder, generator_settings=SETTINGS, env=ENV) as home:
         people = await home.person("ada"), await home.person("bo")
         rooms = tuple([await room_of(home, people, encrypted=encrypted) for encrypted in (False, True)])
-        campaign = Campaign(home, people, rooms, tell)
+        campaign = Campaign(home, people, rooms, report)
         try:
             for strike in strikes(seed, kills - len(VICTIMS)):
                 await campaign.strike(strike)
         except TimeoutError:
-            tell("Too many jobs are open, and nothing comes any more")
+            report("Too many jobs are open, and nothing comes any more")
         await campaign.settle()
-        tell("All is quiet; the last kills must bring nothing")
+        report("All is quiet; the last kills must bring nothing")
         await campaign.cut_the_power()
         await campaign.settle()
 
@@ -66,15 +66,15 @@ async def torture(folder: Path, *, kills: int, seed: int) -> dict[str, int]:
         by_bot = [event for event in events if event.sender == home.bot.user_id]
         delivered = deliveries(commands, await pictures(ada, by_bot), await recipes(ada, by_bot))
 
-    said = {event.event_id: event.sent_at_ms for event in events}
-    stages = cut_short({one.event_id: said[one.event_id] for one in commands}, ada.heard, campaign.kills_at_ms)
-    tell("Open jobs at the kills: " + ", ".join(f"{count} {stage}" for stage, count in stages.items()))
+    sent_at_ms = {event.event_id: event.sent_at_ms for event in events}
+    stages = cut_short({one.event_id: sent_at_ms[one.event_id] for one in commands}, ada.heard, campaign.kills_at_ms)
+    report("Open jobs at the kills: " + ", ".join(f"{count} {stage}" for stage, count in stages.items()))
     for event in by_bot:
         if event.type == "m.room.encrypted":
-            tell(f"Cannot be decrypted: {event.event_id} in {event.room_id}")
+            report(f"Cannot be decrypted: {event.event_id} in {event.room_id}")
     for delivery in delivered:
         if delivery.is_lost or delivery.is_twice:
-            tell(str(delivery))
+            report(str(delivery))
     return {
         "kills": len(campaign.kills_at_ms),
         "jobs": len(commands),
@@ -84,12 +84,12 @@ async def torture(folder: Path, *, kills: int, seed: int) -> dict[str, int]:
 
 
 def main() -> int:
-    """The exit status."""
+    """Return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description="Kill, start again, count.")
     parser.add_argument("--kills", type=int, default=200, help="how many processes are killed, at least 3")
     parser.add_argument("--seed", type=int, default=1, help="the same seed kills the same at the same moments")
     options = parser.parse_args()
-    # What a client library notes about keys and devices is no part of the report.
+    # The report leaves out the client library's warnings about keys and devices.
     logging.getLogger("nio").setLevel(logging.CRITICAL)
     folder = Path(tempfile.mkdtemp(prefix="easel-torture-"))
     result: dict[str, int] = {}

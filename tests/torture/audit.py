@@ -1,4 +1,4 @@
-"""Reads the rooms as a person finds them afterwards: every event, every picture, every recipe."""
+"""Read the rooms as a person finds them afterwards: every event, picture and recipe."""
 
 from collections.abc import Iterable
 
@@ -18,7 +18,7 @@ async def read_rooms(person: Person, rooms: Iterable[str]) -> list[Heard]:
 
 
 async def pictures(person: Person, events: Iterable[Heard]) -> list[str | None]:
-    """For every picture that can be looked at, the command that it answers."""
+    """Return, for every readable picture, the command that it answers."""
     return [
         event.reply_to
         for event in events
@@ -27,13 +27,13 @@ async def pictures(person: Person, events: Iterable[Heard]) -> list[str | None]:
 
 
 async def recipes(person: Person, events: Iterable[Heard]) -> list[tuple[str | None, int]]:
-    """For every recipe that can be read, the command that it answers and its seed."""
+    """Return, for every readable recipe, the command that it answers and its seed."""
     files = [(event.reply_to, await file_of(person, event)) for event in events if event.mark.get("kind") == RECIPE]
     return [(command, yaml.safe_load(file)["seed"]) for command, file in files if file]
 
 
 async def file_of(person: Person, event: Heard) -> bytes:
-    """Empty where it cannot be fetched or decrypted."""
+    """Fetch the event's file. Empty if it cannot be fetched or decrypted."""
     try:
         return await person.fetch(event.content)
     except (HouseholdError, nio.EncryptionError):

@@ -1,4 +1,4 @@
-"""Says commands in two rooms, kills what draws and delivers them, and starts it again."""
+"""Send commands in two rooms, kill the processes that draw and deliver them, and start them again."""
 
 import asyncio
 import itertools
@@ -19,36 +19,36 @@ from tests.torture.reckoning import PICTURE, RECIPE, Command
 
 COMMAND = "!draw otter, top hat --steps 2 --seed {seed}"
 
-# A moment that does not come is as good as any other.
+# If the moment does not come in time, the strike happens anyway.
 MOMENT_LIMIT_S = 10
 
-# What the generator says of a job at these moments; one that was missed has become the next.
+# The generator's states of a job at these moments. A missed state has become the next.
 STATES = {Moment.ACKNOWLEDGED: (), Moment.DRAWING: ("running", "done"), Moment.DRAWN: ("done",)}
 
-# Fewer than the bot lets one person have open; enough to have jobs at all points of their life.
+# Below the bot's limit for one person; enough to have jobs at every point of their life.
 MAX_OPEN = 12
 
-# The bot asks a server that was away again within a minute.
+# The bot retries a server that was away within a minute.
 STUCK_S = 180
 QUIET_S = 15
 
 
 class Mortal(Protocol):
-    """What can be killed and started again."""
+    """A process that can be killed and started again."""
 
     child: Child
 
     async def start(self) -> None:
-        """Return when it is ready."""
+        """Start it and return when it is ready."""
 
 
 class Campaign:
-    """Two people who share the rooms with the bot, and what they have seen."""
+    """Two people who share rooms with the bot, the commands they have sent and the kills so far."""
 
     def __init__(
-        self, home: Household, people: tuple[Person, Person], rooms: tuple[str, ...], tell: Callable[[str], None]
+        self, home: Household, people: tuple[Person, Person], rooms: tuple[str, ...], report: Callable[[str], None]
     ) -> None:
-        self._home, self._people, self._rooms, self._tell = home, people, rooms, tell
+        self._home, self._people, self._rooms, self._report = home, people, rooms, report
         self._mortals: dict[str, Mortal] = {
             "maubot": home.maubot,
             "generator": home.generator,
@@ -59,7 +59,7 @@ class Campaign:
         self.kills_at_ms: list[int] = []
 
     async def strike(self, strike: Strike) -> None:
-        """Raises TimeoutError when too many jobs are open for too long."""
+        """Send commands, kill and start again. Raises TimeoutError when too many jobs are open for too long."""
         await self._people[0].until(lambda: self._open() < MAX_OPEN, timeout_s=STUCK_S)
         for name, mortal in self._mortals.items():
             if not mortal.child.is_running:
@@ -68,28 +68,28 @@ class Campaign:
         room_id, other_room_id = self._rooms[strike.room], self._rooms[1 - strike.room]
         if strike.renews_keys:
             person.renew_keys(room_id)
-        async with asyncio.TaskGroup() as saying:
-            said = saying.create_task(self._say(person, room_id))
+        async with asyncio.TaskGroup() as sending:
+            sent = sending.create_task(self._say(person, room_id))
             for _ in range(strike.beside):
-                saying.create_task(self._say(other, other_room_id))
+                sending.create_task(self._say(other, other_room_id))
             if strike.moment is not Moment.SENDING:
-                await self._wait_for(strike.moment, await said)
+                await self._wait_for(strike.moment, await sent)
             await asyncio.sleep(strike.delay_s)
             await self._kill(strike.victims, strike.gap_s)
             victims = " and ".join(strike.victims)
-            self._tell(f"{len(self.kills_at_ms)} kills: {victims} {strike.moment}; {self._open()} jobs open")
-            if strike.says_more:
-                saying.create_task(self._say(other, other_room_id))
+            self._report(f"{len(self.kills_at_ms)} kills: {victims} {strike.moment}; {self._open()} jobs open")
+            if strike.sends_more:
+                sending.create_task(self._say(other, other_room_id))
             await asyncio.sleep(strike.pause_s)
             await self._start(strike.victims)
 
     async def cut_the_power(self) -> None:
-        """Kill everything at once, where nothing is going on, and start it again."""
+        """Kill every process at once while all is quiet, and start them again."""
         await self._kill(tuple(self._mortals), 0)
         await self._start(tuple(self._mortals))
 
     async def settle(self) -> None:
-        """Return when every command has its picture and nothing more comes, or when nothing comes any more."""
+        """Wait until every command has its picture and all is quiet, or until nothing comes any more."""
         news = self._people[0].listen()
         with suppress(TimeoutError):
             while True:
@@ -111,7 +111,7 @@ class Campaign:
         await asyncio.gather(*(self._mortals[name].start() for name in victims))
 
     async def _wait_for(self, moment: Moment, command: Command) -> None:
-        """Return at that moment of the command's life, or when it takes too long to come."""
+        """Wait for that moment of the command's life, or until it takes too long to come."""
         with suppress(TimeoutError):
             async with asyncio.timeout(MOMENT_LIMIT_S):
                 if moment is Moment.PICTURE:
@@ -124,14 +124,14 @@ class Campaign:
                     await self._home.generator.child.wait_until(is_there)
 
     async def _job_is(self, job: str, states: tuple[str, ...]) -> bool:
-        """Whether the generator says one of these of the job; it need not say anything where there are none."""
+        """Whether the job is in one of these states. True without states, and then the generator is not asked."""
         try:
             return not states or (await self._home.generator.job(job))["state"] in states
         except Refusal:
             return False
 
     def _shown(self, command: Command, *kinds: str) -> list[Heard]:
-        """What the bot has shown for that command, of these kinds or of any."""
+        """The bot's events for that command, of these kinds or of any."""
         return [
             event
             for event in self._people[0].heard

@@ -1,6 +1,6 @@
-"""When to kill what: the same seed gives the same strikes. Pure.
+"""The plan of the kills: the same seed gives the same strikes. Pure.
 
-The seed does not fix what the machine's timing makes of them; that is what differs from run to run.
+The machine's timing is not part of the plan: the effects of a strike differ from run to run.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from random import Random
 
 VICTIMS = ("maubot", "generator", "homeserver")
 
-# A person sees an event some 50 ms after it was sent: about half of the strikes at an event hit what follows at once.
+# A person sees an event some 50 ms after it is sent, so about half of the strikes at an event hit the step right after.
 LATER_S = 0.4
 GAP_S = 2.0
 PAUSE_S = 3.0
@@ -30,10 +30,10 @@ class Moment(StrEnum):
 
 @dataclass(frozen=True)
 class Strike:
-    """Say a command, wait for a moment of its life and a little longer, then kill; pause, and start all again.
+    """Send a command, wait for a moment of its life and a little longer, then kill; pause, and start all again.
 
-    Several victims fall one after the other, ``gap_s`` apart. The other person says ``beside`` commands before that,
-    and one more while something is down if ``says_more``.
+    Several victims die one after the other, ``gap_s`` apart. The other person sends ``beside`` commands before that,
+    and one more while a process is down if ``sends_more``.
     """
 
     person: int
@@ -44,12 +44,12 @@ class Strike:
     delay_s: float
     victims: tuple[str, ...]
     gap_s: float
-    says_more: bool
+    sends_more: bool
     pause_s: float
 
 
 def strikes(seed: int, kills: int) -> Iterator[Strike]:
-    """As many as make that number of kills."""
+    """Yield strikes with that number of kills in all."""
     random = Random(seed)
     while kills > 0:
         size = min(kills, random.choices((1, 2, 3), weights=(7, 2, 1))[0])
@@ -63,6 +63,6 @@ def strikes(seed: int, kills: int) -> Iterator[Strike]:
             delay_s=random.choice((0.0, random.uniform(0, LATER_S))),
             victims=tuple(random.sample(VICTIMS, size)),
             gap_s=random.choice((0.0, random.uniform(0, GAP_S))),
-            says_more=random.random() < 0.5,
+            sends_more=random.random() < 0.5,
             pause_s=random.uniform(0, PAUSE_S),
         )

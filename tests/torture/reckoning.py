@@ -1,4 +1,4 @@
-"""What was asked for beside what came. Pure."""
+"""Compare the commands with what was delivered. Pure."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Delivery:
-    """What came of one command: how many pictures, and the seeds of its recipes."""
+    """The result of one command: the number of its pictures, and the seeds of its recipes."""
 
     command: Command
     pictures: int
@@ -42,23 +42,23 @@ class Delivery:
 def deliveries(
     commands: Iterable[Command], pictures: Iterable[str | None], recipes: Iterable[tuple[str | None, int]]
 ) -> tuple[Delivery, ...]:
-    """``pictures`` are the commands that they answer; ``recipes`` have their seeds with it."""
+    """Count by command. ``pictures`` holds the command that each picture answers, ``recipes`` command and seed."""
     count, seeds = Counter(pictures), defaultdict[str | None, list[int]](list)
     for event_id, seed in recipes:
         seeds[event_id].append(seed)
     return tuple(Delivery(command, count[command.event_id], tuple(seeds[command.event_id])) for command in commands)
 
 
-def cut_short(said_at_ms: Mapping[str, int], shown: Iterable[Heard], kills_at_ms: Iterable[int]) -> Counter[str]:
-    """How far the open jobs had come at each kill. ``shown`` is what the bot had in the room when it was sent."""
+def cut_short(sent_at_ms: Mapping[str, int], shown: Iterable[Heard], kills_at_ms: Iterable[int]) -> Counter[str]:
+    """Count the stages of the jobs that were open at each kill. ``shown`` are the bot's events that people saw."""
     kinds_of = defaultdict[str, list[tuple[int, str]]](list)
     for event in shown:
         if command := event.reply_to or event.content.get("m.relates_to", {}).get("event_id"):
             kinds_of[command].append((event.sent_at_ms, event.mark.get("kind", "")))
     stages = Counter[str]()
     for kill in kills_at_ms:
-        for command, said in said_at_ms.items():
+        for command, sent in sent_at_ms.items():
             kinds = {kind for at, kind in kinds_of[command] if at < kill}
-            if said < kill and RECIPE not in kinds:
-                stages["picture without recipe" if PICTURE in kinds else "acknowledged" if kinds else "only said"] += 1
+            if sent < kill and RECIPE not in kinds:
+                stages["picture without recipe" if PICTURE in kinds else "acknowledged" if kinds else "only sent"] += 1
     return stages

@@ -1,4 +1,4 @@
-"""A plan of some length has everything in it, and its seed is all that it depends on."""
+"""A long plan contains every kind of strike and depends on its seed alone."""
 
 from tests.torture.plan import VICTIMS, Moment, strikes
 
@@ -12,5 +12,5 @@ def test_a_plan_kills_everything_at_every_moment_and_several_at_once() -> None:
     assert {(strike.person, strike.room) for strike in plan} == {(0, 0), (0, 1), (1, 0), (1, 1)}
 
 
-def test_a_seed_is_a_plan() -> None:
+def test_a_seed_determines_the_plan() -> None:
     assert list(strikes(seed=1, kills=20)) == list(strikes(seed=1, kills=20)) != list(strikes(seed=2, kills=20))

@@ -1,4 +1,4 @@
-"""What counts as lost, and what as twice."""
+"""Which commands count as lost, and which as delivered twice."""
 
 import pytest
 
@@ -22,21 +22,21 @@ COMMAND = Command("$said", "!room", 7)
         pytest.param(["$other", None], [("$other", 7)], True, False, id="for somebody else"),
     ],
 )
-def test_what_came(
+def test_a_delivery_is_lost_or_twice(
     pictures: list[str | None], recipes: list[tuple[str | None, int]], is_lost: bool, is_twice: bool
 ) -> None:
     (delivery,) = deliveries([COMMAND], pictures, recipes)
     assert (delivery.is_lost, delivery.is_twice) == (is_lost, is_twice)
 
 
-def test_how_far_a_job_had_come() -> None:
+def test_open_jobs_are_counted_by_stage_at_each_kill() -> None:
     shown = [
         bot_event("working", 20, {"rel_type": "m.annotation", "event_id": "$said"}),
         bot_event("picture", 40, {"m.in_reply_to": {"event_id": "$said"}}),
         bot_event("recipe", 60, {"m.in_reply_to": {"event_id": "$said"}}),
     ]
     stages = cut_short({"$said": 10}, shown, kills_at_ms=(5, 15, 25, 45, 55, 65))
-    assert stages == {"only said": 1, "acknowledged": 1, "picture without recipe": 2}
+    assert stages == {"only sent": 1, "acknowledged": 1, "picture without recipe": 2}
 
 
 def bot_event(kind: str, sent_at_ms: int, relation: dict[str, object]) -> Heard:
