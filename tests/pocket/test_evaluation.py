@@ -25,7 +25,6 @@ def figures(tmp_path_factory):
 
 @pytest.mark.parametrize("name", REQUIRED)
 def test_held_out_scenes_show_their_prompt(figures, name):
-    print(figures)
     assert figures["drawn"][name] >= REQUIRED[name] - MARGIN
 
 
