@@ -62,9 +62,9 @@ $(BOT_VENV)/ready: requirements/dev.txt
 run: .venv/household
 	@$(BIN)/python -m household
 
-# Each process has about 2 GB of its own. tests/conftest.py groups and orders the tests.
+# Each process has about 2 GB of its own. tests/conftest.py orders the tests and hands them out.
 test: lint
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder --cov --cov-report=term:skip-covered
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
 
 test-bot: $(BOT_VENV)/ready
 	@$(BOT_VENV)/bin/python -m pytest -n auto --dist loadfile tests/bot

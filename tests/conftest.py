@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 # One thread for torch in each process, set before the import: threads of several processes wait for each other at
 # every step, many times longer than the step takes.
@@ -19,14 +20,24 @@ __all__ = ["generator", "slow_generator", "start_generator"]
 # Folders with long tests start first, so that all processes end at about the same time.
 FOLDERS = ("end_to_end", "pocket", "generator", "contract", "torture", "bot")
 
+# End-to-end tests that start a household of their own.
+OWN_HOUSEHOLD = ("test_default_limits.py", "test_kills.py", "test_make_run.py")
 
-@pytest.hookimpl(tryfirst=True)
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Group tests for ``--dist loadgroup`` by file, and in one group all that share the slow-starting household."""
-    for item in items:
-        group = "home" if "home" in item.fixturenames else item.location[0]
-        item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=place)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    return Schedule(config, log)
+
+
+class Schedule(LoadFileScheduling):
+    """Each process gets whole files, and one of them all files that share the household, which takes long to start."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(super()._split_scope(nodeid))
+        return "home" if file.parent.name == "end_to_end" and file.name not in OWN_HOUSEHOLD else str(file)
 
 
 def place(item: pytest.Item) -> int:
