@@ -47,12 +47,6 @@ class Drawn:
         record: dict[str, Any] = yaml.safe_load(self.yaml)
         return record
 
-    @property
-    def drawn_at(self) -> str:
-        """When the generator finished it, in ISO 8601. Pictures may arrive in another order."""
-        at: str = self.record["facts"]["drawn"]
-        return at
-
 
 @dataclass(frozen=True)
 class Talk:
@@ -103,11 +97,11 @@ class Talk:
         return key
 
     @asynccontextmanager
-    async def holding(self) -> AsyncIterator[str]:
+    async def holding(self, text: str = HOLDING) -> AsyncIterator[str]:
         """Keep the card busy with one command. Delete the command at the end, so that no test waits for it."""
         generator = self.home.generator
         await generator.child.wait_until(generator.is_idle)
-        command = await self.say(HOLDING)
+        command = await self.say(text)
         await generator.child.wait_until(generator.is_drawing)
         try:
             yield command
@@ -123,6 +117,11 @@ class Talk:
     async def draw(self, text: str, **content: Any) -> Drawn:
         """Send it and return the picture and its recipe. An answer in words instead fails the test."""
         return await self.drawn(await self.say(text, **content))
+
+    def written_ns(self, drawn: Drawn) -> int:
+        """When the generator wrote the picture. Pictures may arrive in another order, and recipes know only seconds."""
+        (file,) = (self.home.folder / "generator" / "pictures").rglob(drawn.picture.content["filename"])
+        return file.stat().st_mtime_ns
 
     async def drawn(self, command: str) -> Drawn:
         """Wait for the picture and the recipe of that command."""
