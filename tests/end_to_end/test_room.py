@@ -187,9 +187,10 @@ async def test_messages_from_while_the_bot_was_down_are_caught_up(rooms):
     commands = [await ada.say(f"!draw otter --seed 1 {SMALL}"), await openly.say(f"!draw owl --seed 2 {SMALL}")]
     # The bot gets this key, and the invitation, with its first sync.
     bo.person.renew_keys(bo.room_id)
-    corrected = await bo.say(f"!draw fox {SMALL}")
+    # Long enough that it is not drawn before its edit is read.
+    corrected = await bo.say("!draw fox --steps 100")
     await bo.person.edit(bo.room_id, corrected, f"!draw penguin --seed 3 {SMALL}")
-    deleted = await cleo.say(f"!draw fox {SMALL}")
+    deleted = await cleo.say("!draw fox --steps 100")
     await cleo.person.redact(cleo.room_id, deleted)
     await ada.person.react(ada.room_id, before.picture.event_id, "🗑️")
     await ada.person.edit(ada.room_id, before.command, f"!draw frog {SMALL}")
