@@ -25,7 +25,7 @@ from tests.helpers.stand_in import stand_in_settings
 SCRIPT = """
 import logging, sys
 from pathlib import Path
-import bad_engines
+from tests.helpers import bad_engines
 from generator.service.server import serve
 from generator.settings import load_settings
 if __name__ == "__main__":
