@@ -187,13 +187,11 @@ def test_a_folder_of_the_other_family_is_reported(stand_in_folder):
         engine.start(Draw("drawing", recipe_of(subject=("otter",)).model_copy(update={"model": "mine"})))
 
 
-def test_a_built_in_model_is_found_in_its_package_or_reported_with_the_command_that_makes_it(
-    stand_in_folder, tmp_path, monkeypatch
-):
+def test_a_built_in_model_is_found_in_its_package_or_reported(stand_in_folder, tmp_path, monkeypatch):
     monkeypatch.setattr("generator.models.weights.files", {"generator": tmp_path}.__getitem__)
     pocket = built_in_cards()["pocket"]
     assert not is_here(pocket)
-    with pytest.raises(WeightsMissing, match=r"weights of pocket are not .* Run python -m generator\.pocket\.train$"):
+    with pytest.raises(WeightsMissing, match=r"weights of pocket are not .* install the generator again\.$"):
         locate("pocket", pocket)
     shutil.copytree(stand_in_folder, tmp_path / "pocket/weights")
     assert is_here(pocket)
