@@ -80,7 +80,7 @@ class Model:
     def predict(
         self, rows: UNetInput, *, is_whole: bool = True, keep: bool = False, is_draft: bool = False
     ) -> UNetOutput:
-        """Call the UNet, or only its outermost layers unless ``is_whole``.
+        """Call the whole UNet, or only its outermost layers if not ``is_whole``.
 
         With ``keep`` also return the features of its inner layers. ``is_draft`` calls the UNet with the LoRA.
         """
