@@ -21,7 +21,7 @@ from ruamel.yaml import YAML
 from bot import EaselBot
 from bot.easel.jobs.schema import upgrade_table
 from bot.easel.settings import Config
-from tests.helpers.fake_generator import Answer, Generator, refuse
+from tests.helpers.fake_generator import Answer, FakeGenerator, refuse
 from tests.helpers.fake_homeserver import Homeserver
 
 BASE_CONFIG = Path(__file__).parents[2] / "base-config.yaml"
@@ -78,8 +78,8 @@ async def homeserver() -> Homeserver:
 
 
 @pytest.fixture
-async def generator() -> Generator:
-    return Generator()
+async def fake_generator() -> FakeGenerator:
+    return FakeGenerator()
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ async def room(plugin: EaselBot, maubot_test_bot: Any) -> Room:
 
 
 @pytest.fixture
-async def drawing_room(room: Room, generator: Generator, serve: Serve, socket: Path) -> Room:
+async def drawing_room(room: Room, fake_generator: FakeGenerator, serve: Serve, socket: Path) -> Room:
     """A room whose bot has a running generator."""
-    await serve.unix(generator.app(), socket)
+    await serve.unix(fake_generator.app(), socket)
     return room

@@ -219,10 +219,10 @@ async def test_a_picture_too_large_for_the_homeserver_is_reported(drawing_room, 
 
 
 @pytest.mark.parametrize("path", ["submit", "capabilities", None])
-async def test_the_log_contains_no_prompt(drawing_room, homeserver, generator, refusal, caplog, path):
+async def test_the_log_contains_no_prompt(drawing_room, homeserver, fake_generator, refusal, caplog, path):
     caplog.set_level("INFO")
     if path:
-        generator.sins[path] = refusal(422, "“xylophone” is no word for a picture.")
+        fake_generator.sins[path] = refusal(422, "“xylophone” is no word for a picture.")
     await drawing_room.say("!draw xylophone, top hat")
     await (homeserver.marked("ended") if path else homeserver.files())
     await drawing_room.say("!draw xylophone --sede 7")

@@ -9,12 +9,12 @@ from generator.api import types as api
 from tests.helpers.fake_generator import capabilities, card
 
 
-async def test_a_picture_and_its_recipe_arrive(drawing_room, homeserver, generator):
+async def test_a_picture_and_its_recipe_arrive(drawing_room, homeserver, fake_generator):
     event_id = await drawing_room.say("!draw otter, cowboy hat --seed 7")
     recipe = (await homeserver.files())[0]
     picture = await homeserver.marked("picture")
 
-    (job,) = generator.jobs
+    (job,) = fake_generator.jobs
     content = picture.content
     assert content["msgtype"] == "m.image"
     assert content["filename"] == "otter-7.png"
@@ -55,15 +55,15 @@ async def test_a_command_is_acknowledged(drawing_room, homeserver):
     assert homeserver.typing == [True, False] * (len(homeserver.typing) // 2)
 
 
-async def test_the_requester_is_the_person_and_the_seed_is_always_shown(drawing_room, homeserver, generator):
+async def test_the_requester_is_the_person_and_the_seed_is_always_shown(drawing_room, homeserver, fake_generator):
     await drawing_room.say("!draw otter")
     await homeserver.files()
-    (request,) = generator.jobs.values()
+    (request,) = fake_generator.jobs.values()
     assert request.requester == "@ada:example.com"
     assert request.recipes[0].seed is not None
 
 
-async def test_three_pictures_come_on_one_sheet_with_one_file(drawing_room, homeserver, generator):
+async def test_three_pictures_come_on_one_sheet_with_one_file(drawing_room, homeserver, fake_generator):
     await drawing_room.say("!draw otter -n 3 --seed 5")
     (file,) = await homeserver.files()
     assert file.content["body"] == "otter-sheet.yml"
@@ -78,22 +78,22 @@ async def test_three_pictures_come_on_one_sheet_with_one_file(drawing_room, home
     assert not [event for event in homeserver.events if event.kind in ("picture", "recipe")]
 
 
-async def test_a_failed_sheet_still_delivers_the_pictures_that_were_drawn(drawing_room, homeserver, generator):
+async def test_a_failed_sheet_still_delivers_the_pictures_that_were_drawn(drawing_room, homeserver, fake_generator):
     async def fails(request):
         job = request.match_info["job"]
-        failed = generator.status(
-            job, "failed", pictures=(generator.picture(job, 0),), error=api.Error(code="no", message="Too hot.")
+        failed = fake_generator.status(
+            job, "failed", pictures=(fake_generator.picture(job, 0),), error=api.Error(code="no", message="Too hot.")
         )
-        return await generator.stream(request, [api.EndEvent(event="failed", job=failed)])
+        return await fake_generator.stream(request, [api.EndEvent(event="failed", job=failed)])
 
-    generator.sins["events"] = fails
+    fake_generator.sins["events"] = fails
     await drawing_room.say("!draw {otter | owl} --seed 5")
     (file,) = await homeserver.files()
     assert file.content["body"] == "otter-5.yml"
     assert "Too hot." in [answer.content["body"] for answer in await homeserver.answers(2)]
 
 
-async def test_reactions_draw_from_their_picture(drawing_room, homeserver, generator):
+async def test_reactions_draw_from_their_picture(drawing_room, homeserver, fake_generator):
     await drawing_room.say("!draw {otter | owl} --seed 5")
     sheet = await homeserver.marked("sheet")
     await homeserver.files()
@@ -119,21 +119,23 @@ async def test_reactions_draw_from_their_picture(drawing_room, homeserver, gener
 
     await react(f"$sent-{picture.txn_id}", "🎲", sender="@bob:example.com")
     await homeserver.files(3)
-    job = list(generator.jobs.values())[-1]
-    assert (len(generator.jobs), job.requester) == (3, "@bob:example.com")
+    job = list(fake_generator.jobs.values())[-1]
+    assert (len(fake_generator.jobs), job.requester) == (3, "@bob:example.com")
 
 
-async def test_the_number_of_pictures_is_named_before_any_is_drawn(drawing_room, homeserver, generator):
+async def test_the_number_of_pictures_is_named_before_any_is_drawn(drawing_room, homeserver, fake_generator):
     async def submit(request):
         await homeserver.answers()
-        return await generator._submit(request)
+        return await fake_generator._submit(request)
 
-    generator.sins["submit"] = submit
+    fake_generator.sins["submit"] = submit
     await drawing_room.say("!draw {otter | owl}")
     await homeserver.marked("sheet")
 
 
-async def test_a_sheet_is_drawn_again_from_the_same_recipe_and_with_the_same_words(drawing_room, homeserver, generator):
+async def test_a_sheet_is_drawn_again_from_the_same_recipe_and_with_the_same_words(
+    drawing_room, homeserver, fake_generator
+):
     await drawing_room.say("!draw otter --seed 1")
     await homeserver.files()
     reply = {"m.relates_to": {"m.in_reply_to": {"event_id": f"$sent-{(await homeserver.marked('picture')).txn_id}"}}}
@@ -146,8 +148,8 @@ async def test_a_sheet_is_drawn_again_from_the_same_recipe_and_with_the_same_wor
 
     relation = {"rel_type": "m.annotation", "event_id": f"$sent-{sheet.txn_id}", "key": "🎲"}
     await drawing_room.put({"m.relates_to": relation}, type="m.reaction")
-    await homeserver.until(lambda: len(generator.jobs) == 3)
-    before, again = list(generator.jobs.values())[1:]
+    await homeserver.until(lambda: len(fake_generator.jobs) == 3)
+    before, again = list(fake_generator.jobs.values())[1:]
     assert [recipe.slots for recipe in again.recipes] == [recipe.slots for recipe in before.recipes]
     assert [recipe.slots.style for recipe in again.recipes] == [("blue",), ("red",)]
     assert {recipe.slots.subject for recipe in again.recipes} == {("otter",)}, "of the recipe replied to"
@@ -171,60 +173,60 @@ async def test_an_answer_stays_in_its_thread(drawing_room, homeserver):
     }
 
 
-async def test_an_enlarged_picture_names_both_sizes(drawing_room, homeserver, generator):
-    generator.capabilities = capabilities("0.1.0", card(enlarge=2))
+async def test_an_enlarged_picture_names_both_sizes(drawing_room, homeserver, fake_generator):
+    fake_generator.capabilities = capabilities("0.1.0", card(enlarge=2))
     await drawing_room.say("!draw otter --size 64x96")
     picture = await homeserver.marked("picture")
     assert (picture.content["info"]["w"], picture.content["info"]["h"]) == (128, 192)
     assert " · 64×96 enlarged to 128×192 · " in picture.content["body"]
 
 
-async def test_the_generators_notes_are_in_the_caption(drawing_room, homeserver, generator):
-    generator.notes = ("The last 20 words were left out.",)
+async def test_the_generators_notes_are_in_the_caption(drawing_room, homeserver, fake_generator):
+    fake_generator.notes = ("The last 20 words were left out.",)
     await drawing_room.say("!draw otter")
     picture = await homeserver.marked("picture")
     assert picture.content["body"].endswith("\nThe last 20 words were left out.")
 
 
-async def test_the_reason_for_a_wait_is_given_once(drawing_room, homeserver, generator):
-    generator.waiting_for = "The card is needed for a game."
+async def test_the_reason_for_a_wait_is_given_once(drawing_room, homeserver, fake_generator):
+    fake_generator.waiting_for = "The card is needed for a game."
     await drawing_room.say("!draw otter")
     await homeserver.files()
     assert [event.content["body"] for event in await homeserver.answers()] == ["The card is needed for a game."]
 
 
-async def test_a_photo_that_has_gone_before_its_turn_is_reported(drawing_room, homeserver, generator):
+async def test_a_photo_that_has_gone_before_its_turn_is_reported(drawing_room, homeserver, fake_generator):
     await drawing_room.put({"msgtype": "m.image", "body": "!draw otter", "filename": "IMG_1.jpg", "url": "mxc://x/y"})
     assert await homeserver.answer() == "The photo to draw from is not in this room any more."
-    assert not generator.jobs
+    assert not fake_generator.jobs
 
 
-async def test_several_people_are_served_at_once(drawing_room, homeserver, generator):
+async def test_several_people_are_served_at_once(drawing_room, homeserver, fake_generator):
     for person in ("@ada:example.com", "@bob:example.com", "@cleo:example.com"):
         await drawing_room.say("!draw otter", sender=person)
     await homeserver.files(3)
-    assert {job.requester for job in generator.jobs.values()} == {
+    assert {job.requester for job in fake_generator.jobs.values()} == {
         "@ada:example.com",
         "@bob:example.com",
         "@cleo:example.com",
     }
 
 
-async def test_the_same_event_twice_is_served_once(drawing_room, homeserver, generator):
+async def test_the_same_event_twice_is_served_once(drawing_room, homeserver, fake_generator):
     await asyncio.gather(*(drawing_room.say("!draw otter", event_id="$one") for _ in range(2)))
     await homeserver.files()
-    assert generator.asked.count("submit") == 1
+    assert fake_generator.asked.count("submit") == 1
 
 
-async def test_one_persons_commands_are_submitted_in_order(drawing_room, homeserver, generator):
+async def test_one_persons_commands_are_submitted_in_order(drawing_room, homeserver, fake_generator):
     for n in range(8):
         await drawing_room.say(f"!draw otter --seed {n}")
-    await homeserver.until(lambda: len(generator.jobs) == 8)
-    assert [job.recipes[0].seed for job in generator.jobs.values()] == list(range(8))
+    await homeserver.until(lambda: len(fake_generator.jobs) == 8)
+    assert [job.recipes[0].seed for job in fake_generator.jobs.values()] == list(range(8))
 
 
 @pytest.mark.parametrize("number", [0, 10])
-async def test_a_number_out_of_range_is_refused(drawing_room, homeserver, generator, number):
+async def test_a_number_out_of_range_is_refused(drawing_room, homeserver, fake_generator, number):
     await drawing_room.say(f"!draw otter -n {number}")
     assert await homeserver.answer() == f"-n is {number}; it can be 1 to 9."
-    assert not generator.jobs
+    assert not fake_generator.jobs

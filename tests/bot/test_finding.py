@@ -93,7 +93,7 @@ async def test_a_star_makes_a_favourite_until_it_is_removed(drawing_room, homese
 
 
 @pytest.mark.parametrize("key", ["🎲", "⬆️", "⭐", "📋", "🗑️"])
-async def test_a_reaction_from_another_room_does_nothing(drawing_room, homeserver, generator, key):
+async def test_a_reaction_from_another_room_does_nothing(drawing_room, homeserver, fake_generator, key):
     await drawing_room.say("!draw otter --seed 1")
     await homeserver.files()
     relation = {"rel_type": "m.annotation", "event_id": await sent(homeserver, "picture"), "key": key}
@@ -101,7 +101,7 @@ async def test_a_reaction_from_another_room_does_nothing(drawing_room, homeserve
     redacted = await sent(homeserver, "picture")
     await drawing_room.put({}, type="m.room.redaction", redacts=redacted, room_id="!other:example.com")
     assert "\notter · " in await find(drawing_room, homeserver, "!easel find otter")
-    assert (len(generator.jobs), generator.forgotten) == (1, [])
+    assert (len(fake_generator.jobs), fake_generator.forgotten) == (1, [])
 
 
 async def test_a_picture_that_somebody_else_redacted_is_no_longer_found(drawing_room, homeserver):
@@ -138,8 +138,10 @@ class TestOffers:
     def maubot_plugin_config_overrides(self, settings):
         return {"rate_limit_per_second": 0, **settings}
 
-    async def test_reactions_are_offered_as_the_settings_say(self, drawing_room, homeserver, generator, settings, keys):
-        generator.sins["recipe"] = generator._bytes(b"prompt: otter\nwidth: 768\nheight: 768\n")
+    async def test_reactions_are_offered_as_the_settings_say(
+        self, drawing_room, homeserver, fake_generator, settings, keys
+    ):
+        fake_generator.sins["recipe"] = fake_generator._bytes(b"prompt: otter\nwidth: 768\nheight: 768\n")
         await drawn_one_after_the_other(drawing_room, homeserver, 2)
         await homeserver.until(lambda: len(offered(homeserver)) >= len(keys))
         # Once this is drawn, the second job is closed as well.
@@ -158,8 +160,8 @@ class TestOffers:
     ],
     ids=["pixels", "side", "model", "no size"],
 )
-async def test_no_larger_picture_is_offered_where_none_can_be_drawn(drawing_room, homeserver, generator, recipe):
-    generator.sins["recipe"] = generator._bytes(recipe)
+async def test_no_larger_picture_is_offered_where_none_can_be_drawn(drawing_room, homeserver, fake_generator, recipe):
+    fake_generator.sins["recipe"] = fake_generator._bytes(recipe)
     await drawing_room.say("!draw otter")
     await homeserver.until(lambda: len(offered(homeserver)) == 3)
     assert offered(homeserver) == ["🎲", "⭐", "📋"]
@@ -170,13 +172,13 @@ class TestFewReactions:
     def maubot_plugin_config_overrides(self):
         return {"rate_limit_per_second": 0, "reactions": ["🗑️"]}
 
-    async def test_reactions_omitted_from_the_settings_do_nothing(self, drawing_room, homeserver, generator):
+    async def test_reactions_omitted_from_the_settings_do_nothing(self, drawing_room, homeserver, fake_generator):
         await drawing_room.say("!draw otter --seed 1")
         await homeserver.files()
         picture = await sent(homeserver, "picture")
         for key in ("🎲", "⭐", "📋", "🗑️"):
             relation = {"rel_type": "m.annotation", "event_id": picture, "key": key}
             await drawing_room.put({"m.relates_to": relation}, type="m.reaction")
-        await homeserver.until(lambda: generator.forgotten)
-        assert len(generator.jobs) == 1
+        await homeserver.until(lambda: fake_generator.forgotten)
+        assert len(fake_generator.jobs) == 1
         assert [event for event in homeserver.events if event.content.get("msgtype") == "m.notice"] == []

@@ -36,26 +36,26 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return key, cert
 
 
-async def test_tcp_sends_the_token(generator, serve):
-    port = await serve.tcp(generator.app())
+async def test_tcp_sends_the_token(fake_generator, serve):
+    port = await serve.tcp(fake_generator.app())
     health = await client(f"http://127.0.0.1:{port}", "secret").health()
     assert health.device == "a card"
-    assert generator.tokens == ["Bearer secret"]
+    assert fake_generator.tokens == ["Bearer secret"]
 
 
-async def test_a_unix_socket_needs_no_token(generator, serve, socket):
-    await serve.unix(generator.app(), socket)
+async def test_a_unix_socket_needs_no_token(fake_generator, serve, socket):
+    await serve.unix(fake_generator.app(), socket)
     known, answer = await client(f"unix://{socket}", "").capabilities()
     assert known.default_model == "ssd-1b"
     assert '"default_model":"ssd-1b"' in answer
-    assert generator.tokens == [None]
+    assert fake_generator.tokens == [None]
 
 
-async def test_tls_accepts_a_self_signed_certificate(generator, serve, certificate):
+async def test_tls_accepts_a_self_signed_certificate(fake_generator, serve, certificate):
     key, cert = certificate
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(cert, key)
-    port = await serve.tcp(generator.app(), ssl_context=context)
+    port = await serve.tcp(fake_generator.app(), ssl_context=context)
     url = f"https://127.0.0.1:{port}"
     assert (await client(url, "secret", str(cert)).health()).state == "ready"
     with pytest.raises(CertificateRefused):
@@ -67,10 +67,10 @@ async def test_a_closed_port_is_not_running(unused_tcp_port):
         await client(f"http://127.0.0.1:{unused_tcp_port}", "secret").health()
 
 
-async def test_a_refused_token(generator, serve, refusal):
-    generator.sins["health"] = refusal(401, "no")
+async def test_a_refused_token(fake_generator, serve, refusal):
+    fake_generator.sins["health"] = refusal(401, "no")
     with pytest.raises(TokenRefused):
-        await client(f"http://127.0.0.1:{await serve.tcp(generator.app())}", "wrong").health()
+        await client(f"http://127.0.0.1:{await serve.tcp(fake_generator.app())}", "wrong").health()
 
 
 @pytest.fixture
@@ -84,8 +84,8 @@ def nobody() -> Iterator[None]:
 
 
 @pytest.fixture
-async def closed_socket(generator, serve, socket) -> Path:
-    await serve.unix(generator.app(), socket)
+async def closed_socket(fake_generator, serve, socket) -> Path:
+    await serve.unix(fake_generator.app(), socket)
     socket.chmod(0)
     return socket
 

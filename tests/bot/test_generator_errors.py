@@ -26,18 +26,18 @@ def raw(body: bytes):
     return answer
 
 
-async def test_a_job_waits_for_a_generator_that_is_not_running(room, homeserver, generator, serve, socket):
+async def test_a_job_waits_for_a_generator_that_is_not_running(room, homeserver, fake_generator, serve, socket):
     await room.say("!draw otter --seed 7")
     assert await homeserver.answer() == (
         f"The generator is not running: there is no socket at {socket}. I'll draw it when it is back, you are 1st."
     )
-    await serve.unix(generator.app(), socket)
+    await serve.unix(fake_generator.app(), socket)
     assert [file.content["body"] for file in await homeserver.files()] == ["otter-7.yml"]
     assert len(await homeserver.answers()) == 1
 
 
-async def test_a_failure_removes_the_reaction(drawing_room, homeserver, generator, refusal):
-    generator.sins["submit"] = refusal(422, "No.")
+async def test_a_failure_removes_the_reaction(drawing_room, homeserver, fake_generator, refusal):
+    fake_generator.sins["submit"] = refusal(422, "No.")
     event_id = await drawing_room.say("!draw otter")
     failed = await homeserver.marked("ended")
     working = await homeserver.marked("reaction")
@@ -72,9 +72,9 @@ async def test_a_dead_socket_is_reported(room, homeserver, socket):
     ],
 )
 async def test_refusals_are_answered_in_the_generators_own_words(
-    drawing_room, homeserver, generator, refusal, path, status, message, text
+    drawing_room, homeserver, fake_generator, refusal, path, status, message, text
 ):
-    generator.sins[path] = refusal(status, message)
+    fake_generator.sins[path] = refusal(status, message)
     await drawing_room.say("!draw otter")
     assert await homeserver.answer() == text
 
@@ -84,13 +84,13 @@ async def test_refusals_are_answered_in_the_generators_own_words(
     [("submit", 429, {"Retry-After": "1"}), ("submit", 503, {}), ("capabilities", 503, {}), ("picture", 404, {})],
 )
 async def test_a_passing_refusal_is_waited_for_in_silence(
-    drawing_room, homeserver, generator, refusal, path, status, headers
+    drawing_room, homeserver, fake_generator, refusal, path, status, headers
 ):
     async def refuse_once(request):
-        del generator.sins[path]
+        del fake_generator.sins[path]
         return await refusal(status, "Not now.", **headers)(request)
 
-    generator.sins[path] = refuse_once
+    fake_generator.sins[path] = refuse_once
     await drawing_room.say("!draw otter")
     await homeserver.files()
     assert not [event for event in homeserver.events if event.content.get("msgtype") == "m.notice"]
@@ -99,78 +99,78 @@ async def test_a_passing_refusal_is_waited_for_in_silence(
 @pytest.mark.parametrize(
     ("version", "upgrade"), [("0.0.9", "the generator"), ("0.2.0", "the plugin in maubot"), ("1.0.0", "the plugin")]
 )
-async def test_a_version_mismatch_names_the_side_to_upgrade(drawing_room, homeserver, generator, version, upgrade):
-    generator.capabilities = generator.capabilities.model_copy(update={"version": version})
+async def test_a_version_mismatch_names_the_side_to_upgrade(drawing_room, homeserver, fake_generator, version, upgrade):
+    fake_generator.capabilities = fake_generator.capabilities.model_copy(update={"version": version})
     await drawing_room.say("!draw otter")
     answer = await homeserver.answer()
     assert f"The generator is version {version} and I am 0.1.0" in answer
     assert f"Upgrade {upgrade}" in answer
 
 
-async def test_another_patch_version_is_accepted(drawing_room, homeserver, generator):
-    generator.capabilities = generator.capabilities.model_copy(update={"version": "0.1.7"})
+async def test_another_patch_version_is_accepted(drawing_room, homeserver, fake_generator):
+    fake_generator.capabilities = fake_generator.capabilities.model_copy(update={"version": "0.1.7"})
     await drawing_room.say("!draw otter")
     await homeserver.files()
 
 
 @pytest.mark.parametrize("body", GARBAGE)
 @pytest.mark.parametrize("path", ["capabilities", "submit", "events"])
-async def test_garbage_is_answered_with_a_sentence(drawing_room, impatient, homeserver, generator, path, body):
-    generator.sins[path] = raw(body)
+async def test_garbage_is_answered_with_a_sentence(drawing_room, impatient, homeserver, fake_generator, path, body):
+    fake_generator.sins[path] = raw(body)
     await drawing_room.say("!draw otter")
     assert await homeserver.answer() == str(errors.NotUnderstood())
 
 
 @pytest.mark.parametrize("path", ["capabilities", "submit", "events", "picture"])
-async def test_a_dropped_connection_is_retried(drawing_room, impatient, homeserver, generator, path):
+async def test_a_dropped_connection_is_retried(drawing_room, impatient, homeserver, fake_generator, path):
     async def hang_up(request):
-        del generator.sins[path]
+        del fake_generator.sins[path]
         request.transport.close()
         return web.Response()
 
-    generator.sins[path] = hang_up
+    fake_generator.sins[path] = hang_up
     await drawing_room.say("!draw otter")
     await homeserver.files()
 
 
-async def test_a_stream_that_is_cut_is_resumed(drawing_room, impatient, homeserver, generator):
+async def test_a_stream_that_is_cut_is_resumed(drawing_room, impatient, homeserver, fake_generator):
     async def cut_once(request):
-        del generator.sins["events"]
+        del fake_generator.sins["events"]
         job = request.match_info["job"]
-        return await generator.stream(request, generator.lines(job)[:5])
+        return await fake_generator.stream(request, fake_generator.lines(job)[:5])
 
-    generator.sins["events"] = cut_once
+    fake_generator.sins["events"] = cut_once
     await drawing_room.say("!draw otter")
-    await homeserver.until(lambda: generator.asked.count("events") == 2 and homeserver.typing[-1:] == [False])
+    await homeserver.until(lambda: fake_generator.asked.count("events") == 2 and homeserver.typing[-1:] == [False])
     assert len(await homeserver.files()) == 1
     assert not [event for event in homeserver.events if event.content.get("msgtype") == "m.notice"]
 
 
-async def test_a_restart_in_the_middle_is_survived(drawing_room, impatient, homeserver, generator, refusal):
+async def test_a_restart_in_the_middle_is_survived(drawing_room, impatient, homeserver, fake_generator, refusal):
     async def forget(request):
-        generator.sins["events"] = forgotten
-        return await generator.stream(request, generator.lines(request.match_info["job"])[:2])
+        fake_generator.sins["events"] = forgotten
+        return await fake_generator.stream(request, fake_generator.lines(request.match_info["job"])[:2])
 
     async def forgotten(request):
-        del generator.sins["events"]
+        del fake_generator.sins["events"]
         return await refusal(404, "There is no such job.")(request)
 
-    generator.sins["events"] = forget
+    fake_generator.sins["events"] = forget
     await drawing_room.say("!draw otter")
     await homeserver.files()
-    assert generator.asked.count("submit") == 3
-    assert len(generator.jobs) == 1
+    assert fake_generator.asked.count("submit") == 3
+    assert len(fake_generator.jobs) == 1
 
 
-async def test_a_silent_stream_times_out(drawing_room, impatient, homeserver, generator):
+async def test_a_silent_stream_times_out(drawing_room, impatient, homeserver, fake_generator):
     silence = asyncio.Event()
 
     async def say_nothing(request):
-        del generator.sins["events"]
-        await generator.stream(request, generator.lines(request.match_info["job"])[:1])
+        del fake_generator.sins["events"]
+        await fake_generator.stream(request, fake_generator.lines(request.match_info["job"])[:1])
         await silence.wait()
 
-    generator.sins["events"] = say_nothing
+    fake_generator.sins["events"] = say_nothing
     await drawing_room.say("!draw otter")
     await homeserver.files()
     silence.set()
@@ -185,35 +185,35 @@ async def test_a_silent_stream_times_out(drawing_room, impatient, homeserver, ge
     ],
 )
 async def test_a_job_that_ends_without_a_picture_gets_its_reason(
-    drawing_room, homeserver, generator, event, error, text
+    drawing_room, homeserver, fake_generator, event, error, text
 ):
     async def end(request):
-        job = generator.status(request.match_info["job"], event, error=error)
-        return await generator.stream(request, [api.EndEvent(event=event, job=job)])
+        job = fake_generator.status(request.match_info["job"], event, error=error)
+        return await fake_generator.stream(request, [api.EndEvent(event=event, job=job)])
 
-    generator.sins["events"] = end
+    fake_generator.sins["events"] = end
     await drawing_room.say("!draw otter")
     assert await homeserver.answer() == text
 
 
-async def test_pictures_without_an_event_of_their_own_come_with_the_end(drawing_room, homeserver, generator):
+async def test_pictures_without_an_event_of_their_own_come_with_the_end(drawing_room, homeserver, fake_generator):
     async def only_the_end(request):
-        return await generator.stream(request, generator.lines(request.match_info["job"])[-1:])
+        return await fake_generator.stream(request, fake_generator.lines(request.match_info["job"])[-1:])
 
-    generator.sins["events"] = only_the_end
+    fake_generator.sins["events"] = only_the_end
     await drawing_room.say("!draw otter")
     assert len(await homeserver.files()) == 1
 
 
-async def test_an_endless_picture_is_refused(impatient, generator, serve, socket):
+async def test_an_endless_picture_is_refused(impatient, fake_generator, serve, socket):
     async def endless(request):
         response = web.StreamResponse()
         await response.prepare(request)
         while True:
             await response.write(b"x" * 2**20)
 
-    generator.sins["picture"] = endless
-    await serve.unix(generator.app(), socket)
+    fake_generator.sins["picture"] = endless
+    await serve.unix(fake_generator.app(), socket)
     with pytest.raises(errors.TooMuch):
         await impatient.picture("job", 0)
 

@@ -16,8 +16,8 @@ OTTER = Slots(subject=("otter",))
 
 
 @pytest.fixture
-def known(generator) -> Capabilities:
-    return read(Capabilities, json.loads(generator.capabilities.model_dump_json()))
+def known(fake_generator) -> Capabilities:
+    return read(Capabilities, json.loads(fake_generator.capabilities.model_dump_json()))
 
 
 def body(known: Capabilities, **given):

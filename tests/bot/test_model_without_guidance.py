@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from tests.helpers.fake_generator import Generator, capabilities, card
+from tests.helpers.fake_generator import FakeGenerator, capabilities, card
 
 NOTE = "turbo takes no negative prompt, so nothing keeps out what this room adds: blood, gun."
 
 
 @pytest.fixture
-async def generator() -> Generator:
-    return Generator(capabilities("0.1.0", card(), card("turbo", max_guidance_scale=0)))
+async def fake_generator() -> FakeGenerator:
+    return FakeGenerator(capabilities("0.1.0", card(), card("turbo", max_guidance_scale=0)))
 
 
 @pytest.fixture
@@ -30,24 +30,24 @@ def maubot_plugin_config_overrides() -> dict[str, Any]:
     ],
 )
 async def test_a_rooms_negative_terms_are_dropped_with_a_note(
-    drawing_room, homeserver, generator, typed, sent, is_noted
+    drawing_room, homeserver, fake_generator, typed, sent, is_noted
 ):
     await drawing_room.say(f"!draw {typed}")
     await homeserver.files()
-    ((recipe,),) = (job.recipes for job in generator.jobs.values())
+    ((recipe,),) = (job.recipes for job in fake_generator.jobs.values())
     assert {key: getattr(recipe, key) for key in sent} == sent
     picture = await homeserver.marked("picture")
     assert (NOTE in picture.content["body"].splitlines()) == is_noted
 
 
-async def test_a_default_of_steps_is_lowered_to_the_models_limit(drawing_room, homeserver, generator):
-    limits = generator.capabilities.models[1].limits.model_copy(update={"max_steps": 10})
-    few = generator.capabilities.models[1].model_copy(update={"name": "few", "limits": limits})
-    generator.capabilities = capabilities("0.1.0", card(), few)
+async def test_a_default_of_steps_is_lowered_to_the_models_limit(drawing_room, homeserver, fake_generator):
+    limits = fake_generator.capabilities.models[1].limits.model_copy(update={"max_steps": 10})
+    few = fake_generator.capabilities.models[1].model_copy(update={"name": "few", "limits": limits})
+    fake_generator.capabilities = capabilities("0.1.0", card(), few)
     for words in ("otter", "otter --model few", "otter --model few --steps 20"):
         await drawing_room.say(f"!draw {words}")
     await homeserver.files(3)
-    assert [job.recipes[0].steps for job in generator.jobs.values()] == [60, None, 20]
+    assert [job.recipes[0].steps for job in fake_generator.jobs.values()] == [60, None, 20]
 
 
 async def test_models_are_listed_with_their_licence(drawing_room, homeserver):

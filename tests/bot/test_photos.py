@@ -69,25 +69,25 @@ def photo(homeserver) -> bytes:
 
 
 async def test_the_photo_of_a_reply_is_uploaded_to_the_generator_before_its_job(
-    drawing_room, homeserver, generator, photo
+    drawing_room, homeserver, fake_generator, photo
 ):
     reply = {"m.relates_to": {"m.in_reply_to": {"event_id": "$photo"}}}
     await drawing_room.say("!draw otter --strength 0.4", **reply)
     await homeserver.files()
     sha256 = hashlib.sha256(photo).hexdigest()
-    assert generator.images == {sha256: photo}
-    (job,) = generator.jobs.values()
+    assert fake_generator.images == {sha256: photo}
+    (job,) = fake_generator.jobs.values()
     assert (job.recipes[0].image, job.recipes[0].strength) == (sha256, 0.4)
-    assert generator.asked.index("image") < generator.asked.index("submit")
+    assert fake_generator.asked.index("image") < fake_generator.asked.index("submit")
 
     # The recipe draws from the photo again in this room only.
     recipe = f"!draw\n```yaml\nprompt: owl\nimage: {sha256}\nstrength: 0.5\n```"
     await drawing_room.say(recipe)
     await homeserver.files(2)
-    assert list(generator.jobs.values())[-1].recipes[0].image == sha256
+    assert list(fake_generator.jobs.values())[-1].recipes[0].image == sha256
     await drawing_room.say(recipe, room_id="!other:example.com")
     assert await homeserver.answer() == NOT_HERE
-    assert len(generator.jobs) == 2
+    assert len(fake_generator.jobs) == 2
 
 
 async def test_pictures_name_the_photo_that_they_were_drawn_from(drawing_room, homeserver, plugin, photo):
@@ -107,15 +107,17 @@ async def test_pictures_name_the_photo_that_they_were_drawn_from(drawing_room, h
     await homeserver.files(2)
 
 
-async def test_a_photo_that_the_generator_cannot_read_is_reported(drawing_room, homeserver, generator, refusal, photo):
-    generator.sins["image"] = refusal(422, "That is no picture that I can read.")
+async def test_a_photo_that_the_generator_cannot_read_is_reported(
+    drawing_room, homeserver, fake_generator, refusal, photo
+):
+    fake_generator.sins["image"] = refusal(422, "That is no picture that I can read.")
     await drawing_room.say("!draw otter", **{"m.relates_to": {"m.in_reply_to": {"event_id": "$photo"}}})
     assert await homeserver.answer() == "That is no picture that I can read."
-    assert not generator.jobs
+    assert not fake_generator.jobs
 
 
 async def test_a_photo_that_the_generator_has_lost_is_uploaded_again(
-    drawing_room, homeserver, generator, refusal, photo
+    drawing_room, homeserver, fake_generator, refusal, photo
 ):
     lost = refusal(422, "It is not here any more.", code="image_missing")
     sins = [lost]
@@ -123,17 +125,17 @@ async def test_a_photo_that_the_generator_has_lost_is_uploaded_again(
     async def submit(request):
         if sins:
             return await sins.pop()(request)
-        return await generator._submit(request)
+        return await fake_generator._submit(request)
 
-    generator.sins["submit"] = submit
+    fake_generator.sins["submit"] = submit
     await drawing_room.say("!draw otter", **{"m.relates_to": {"m.in_reply_to": {"event_id": "$photo"}}})
     await homeserver.files()
-    assert generator.asked.count("image") == 2
+    assert fake_generator.asked.count("image") == 2
 
 
 @pytest.mark.parametrize(("status", "sentence"), [(404, NOT_FETCHED), (503, None), (429, None)])
 async def test_fetching_a_photo_is_retried_unless_it_is_gone(
-    drawing_room, homeserver, generator, photo, status, sentence
+    drawing_room, homeserver, fake_generator, photo, status, sentence
 ):
     homeserver.download_sins = [web.Response(status=status)]
     await drawing_room.say("!draw otter", **{"m.relates_to": {"m.in_reply_to": {"event_id": "$photo"}}})

@@ -72,12 +72,14 @@ async def test_progress_leaves_room_for_the_jobs_own_events(
     assert not of_kind(homeserver, "reaction")
 
 
-async def test_a_failure_ends_in_a_cross_even_after_a_restart(drawing_room, homeserver, generator, plugin, refusal):
-    generator.sins["submit"] = refusal(503, "Not now.")
+async def test_a_failure_ends_in_a_cross_even_after_a_restart(
+    drawing_room, homeserver, fake_generator, plugin, refusal
+):
+    fake_generator.sins["submit"] = refusal(503, "Not now.")
     event_id = await drawing_room.say("!draw otter")
     working = await homeserver.marked("reaction")
     await plugin.internal_stop()
-    generator.sins["submit"] = refusal(422, "No.")
+    fake_generator.sins["submit"] = refusal(422, "No.")
     await plugin.internal_start()
     ended = await homeserver.marked("ended")
     assert ended.content["m.relates_to"] == {"rel_type": "m.annotation", "event_id": event_id, "key": "❌"}

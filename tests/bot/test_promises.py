@@ -31,9 +31,9 @@ def restart(plugin):
 
 
 @pytest.fixture
-async def drawn(generator) -> asyncio.Event:
+async def drawn(fake_generator) -> asyncio.Event:
     """The generator keeps drawing until this event is set."""
-    return generator.wait_after(2)
+    return fake_generator.wait_after(2)
 
 
 def kinds(homeserver) -> list[str]:
@@ -60,61 +60,61 @@ def sent_as_heard(homeserver, bot: str) -> list[dict]:
 
 
 async def test_a_running_job_is_drawn_with_its_seed_after_a_restart(
-    drawing_room, homeserver, generator, plugin, drawn, restart
+    drawing_room, homeserver, fake_generator, plugin, drawn, restart
 ):
     await drawing_room.say("!draw otter")
-    await homeserver.until(lambda: generator.jobs)
-    (asked,) = generator.jobs.values()
+    await homeserver.until(lambda: fake_generator.jobs)
+    (asked,) = fake_generator.jobs.values()
     await restart()
     drawn.set()
     await homeserver.files()
-    assert list(generator.jobs) == [job_id("$said-1")]
-    assert generator.jobs[job_id("$said-1")] == asked
+    assert list(fake_generator.jobs) == [job_id("$said-1")]
+    assert fake_generator.jobs[job_id("$said-1")] == asked
     assert kinds(homeserver) == ["picture", "recipe"]
 
 
 async def test_a_job_that_waited_for_the_generator_is_drawn_after_a_restart(
-    room, homeserver, generator, serve, socket, restart
+    room, homeserver, fake_generator, serve, socket, restart
 ):
     await room.say("!draw otter")
     await homeserver.answers()
     await restart()
-    await serve.unix(generator.app(), socket)
+    await serve.unix(fake_generator.app(), socket)
     await homeserver.files()
     # The person gets one waiting message, from the first or the second process.
     assert [event.kind for event in homeserver.events].count("waiting") == 1
 
 
 async def test_an_accepted_job_is_drawn_though_the_language_has_changed(
-    room, homeserver, generator, serve, socket, plugin, restart
+    room, homeserver, fake_generator, serve, socket, plugin, restart
 ):
     event_id = await room.say("!draw otter --steps 9 --seed 7")
     await homeserver.answers()
     # No version of the language can read this.
     await plugin.database.execute("UPDATE job SET typed = '--sede --steps'")
     await restart()
-    await serve.unix(generator.app(), socket)
+    await serve.unix(fake_generator.app(), socket)
     await homeserver.files()
-    (recipe,) = generator.jobs[job_id(event_id)].recipes
+    (recipe,) = fake_generator.jobs[job_id(event_id)].recipes
     assert (recipe.slots.subject, recipe.steps, recipe.seed) == (("otter",), 9, 7)
 
 
 async def test_a_request_of_another_version_is_not_drawn_in_part(
-    room, homeserver, generator, serve, socket, plugin, restart
+    room, homeserver, fake_generator, serve, socket, plugin, restart
 ):
     await room.say("!draw otter")
     await homeserver.answers()
     await plugin.database.execute('UPDATE job SET request = \'{"requests": [{"colour": "red"}]}\'')
     await restart()
     assert (await homeserver.answers(2))[1].content["body"] == OTHER_VERSION
-    await serve.unix(generator.app(), socket)
+    await serve.unix(fake_generator.app(), socket)
     await room.say("!draw owl")
     await homeserver.files()
-    assert len(generator.jobs) == 1
+    assert len(fake_generator.jobs) == 1
 
 
 async def test_a_waiting_job_is_drawn_with_the_generators_new_capabilities(
-    drawing_room, homeserver, generator, serve, socket, plugin
+    drawing_room, homeserver, fake_generator, serve, socket, plugin
 ):
     await drawing_room.say("!draw otter --size portrait")
     await homeserver.files()
@@ -124,10 +124,12 @@ async def test_a_waiting_job_is_drawn_with_the_generators_new_capabilities(
     await homeserver.answers(2)
     sizes = {**card().sizes, "portrait": api.Size(width=512, height=640)}
     cards = [card().model_copy(update={"name": name, "sizes": sizes}) for name in ("ssd-1b", "new")]
-    generator.capabilities = capabilities("0.1.0", *cards)
-    await serve.unix(generator.app(), socket)
+    fake_generator.capabilities = capabilities("0.1.0", *cards)
+    await serve.unix(fake_generator.app(), socket)
     await homeserver.files(3)
-    drawn = [(recipe.model, recipe.width, recipe.height) for job in generator.jobs.values() for recipe in job.recipes]
+    drawn = [
+        (recipe.model, recipe.width, recipe.height) for job in fake_generator.jobs.values() for recipe in job.recipes
+    ]
     assert drawn == [("ssd-1b", 640, 896), ("ssd-1b", 512, 640), ("new", 512, 640)]
 
 
@@ -149,7 +151,7 @@ async def test_an_unsent_refusal_is_sent_after_a_restart(room, homeserver, plugi
 
 @pytest.mark.parametrize("arrived", [True, False])
 async def test_an_event_that_may_have_been_sent_is_looked_up_in_the_room(
-    drawing_room, homeserver, generator, plugin, restart, maubot_test_bot, arrived
+    drawing_room, homeserver, fake_generator, plugin, restart, maubot_test_bot, arrived
 ):
     await drawing_room.say("!draw otter")
     await homeserver.files()
@@ -169,7 +171,7 @@ async def test_an_event_that_may_have_been_sent_is_looked_up_in_the_room(
     assert kinds(homeserver) == (["recipe"] if arrived else ["picture", "recipe"])
 
 
-async def test_a_finished_job_is_not_drawn_again(drawing_room, homeserver, generator, plugin, restart):
+async def test_a_finished_job_is_not_drawn_again(drawing_room, homeserver, fake_generator, plugin, restart):
     event_id = await drawing_room.say("!draw otter")
     await homeserver.files()
     for _ in range(2):
@@ -191,7 +193,7 @@ def heard(n: int, body: str, *, sender: str = "@ada:example.com", age_s: float =
 
 
 async def test_missed_commands_are_accepted_in_order_and_old_ones_are_ignored(
-    drawing_room, homeserver, generator, plugin, restart
+    drawing_room, homeserver, fake_generator, plugin, restart
 ):
     await drawing_room.say("good morning")
     homeserver.history[ROOM] = [
@@ -230,19 +232,19 @@ def edit_of(event_id: str, n: int, body: str, **more) -> dict:
 
 
 async def test_a_missed_old_edit_changes_a_waiting_job_but_redraws_no_finished_one(
-    drawing_room, homeserver, generator, drawn, restart
+    drawing_room, homeserver, fake_generator, drawn, restart
 ):
     ended = await drawing_room.say("!draw otter --seed 1 --steps")
     await homeserver.answers()
     waiting = await drawing_room.say("!draw otter --seed 2")
-    await homeserver.until(lambda: generator.jobs)
+    await homeserver.until(lambda: fake_generator.jobs)
     homeserver.history[ROOM] = [
         {**heard(0, "!draw otter --seed 2"), "event_id": waiting},
         edit_of(ended, 1, "!draw otter --seed 3", age_s=3600),
         edit_of(waiting, 2, "!draw otter --seed 4", age_s=3600),
     ]
     await restart()
-    await homeserver.until(lambda: len(generator.jobs) == 2)
+    await homeserver.until(lambda: len(fake_generator.jobs) == 2)
     drawn.set()
     assert [file.content["body"] for file in await homeserver.files()] == ["otter-4.yml"]
 
@@ -258,10 +260,10 @@ async def test_new_commands_are_drawn_though_there_is_nothing_to_catch_up(
 
 
 async def test_the_jobs_of_a_person_who_left_while_the_bot_was_down_are_cancelled(
-    drawing_room, homeserver, generator, plugin, drawn, restart
+    drawing_room, homeserver, fake_generator, plugin, drawn, restart
 ):
     event_id = await drawing_room.say("!draw otter", sender="@bob:example.com")
-    await homeserver.until(lambda: generator.jobs)
+    await homeserver.until(lambda: fake_generator.jobs)
     left = {
         **heard(1, "", sender="@bob:example.com"),
         "type": "m.room.member",
@@ -270,14 +272,14 @@ async def test_the_jobs_of_a_person_who_left_while_the_bot_was_down_are_cancelle
     }
     homeserver.history[ROOM] = [{**heard(0, "!draw otter"), "event_id": event_id}, left]
     await restart()
-    assert await homeserver.until(lambda: generator.cancelled) == [job_id(event_id)]
+    assert await homeserver.until(lambda: fake_generator.cancelled) == [job_id(event_id)]
 
 
 async def test_a_command_that_was_deleted_while_the_bot_was_down_is_not_drawn(
-    drawing_room, homeserver, generator, plugin, drawn, restart
+    drawing_room, homeserver, fake_generator, plugin, drawn, restart
 ):
     event_id = await drawing_room.say("!draw otter")
-    await homeserver.until(lambda: generator.jobs)
+    await homeserver.until(lambda: fake_generator.jobs)
     redaction = {
         **heard(1, ""),
         "type": "m.room.redaction",
@@ -286,13 +288,13 @@ async def test_a_command_that_was_deleted_while_the_bot_was_down_is_not_drawn(
     }
     homeserver.history[ROOM] = [{**heard(0, "!draw otter"), "event_id": event_id}, redaction]
     await restart()
-    await homeserver.until(lambda: generator.cancelled)
+    await homeserver.until(lambda: fake_generator.cancelled)
     drawn.set()
     await drawing_room.say("!draw owl --seed 5")
     assert [file.content["body"] for file in await homeserver.files()] == ["otter-5.yml"]
 
 
-async def test_messages_from_before_the_bot_joined_are_ignored(drawing_room, homeserver, generator):
+async def test_messages_from_before_the_bot_joined_are_ignored(drawing_room, homeserver, fake_generator):
     homeserver.joined_ms = int(time.time() * 1000)
     await drawing_room.put({"msgtype": "m.text", "body": "!draw otter --seed 1"}, age_s=60)
     await drawing_room.put({"msgtype": "m.text", "body": "!draw otter --seed 2"}, age_s=-1)
@@ -322,7 +324,7 @@ async def test_everyone_who_waits_gets_their_place(room, homeserver):
 
 
 async def test_two_jobs_from_before_the_generator_was_found_missing_get_both_places(
-    drawing_room, homeserver, generator, plugin, maubot_plugin_config_dict, refusal
+    drawing_room, homeserver, fake_generator, plugin, maubot_plugin_config_dict, refusal
 ):
     maubot_plugin_config_dict["tell_waiting_after_s"] = 0
     await plugin.on_external_config_update()
@@ -332,7 +334,7 @@ async def test_two_jobs_from_before_the_generator_was_found_missing_get_both_pla
         await both_sent.wait()
         return await refusal(503, "Not now.")(request)
 
-    generator.sins["capabilities"] = busy
+    fake_generator.sins["capabilities"] = busy
     for _ in range(2):
         await drawing_room.say("!draw otter")
     both_sent.set()

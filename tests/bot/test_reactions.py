@@ -21,17 +21,17 @@ def maubot_plugin_config_overrides() -> dict[str, Any]:
 
 
 @pytest.fixture
-async def drawn(generator) -> asyncio.Event:
+async def drawn(fake_generator) -> asyncio.Event:
     """Every job stays queued until this event is set, and is then drawn."""
-    return generator.wait_after(1)
+    return fake_generator.wait_after(1)
 
 
 @pytest.fixture
-async def waiting(drawing_room, generator, homeserver, drawn) -> str:
+async def waiting(drawing_room, fake_generator, homeserver, drawn) -> str:
     """A command whose job waits for its turn."""
     event_id = await drawing_room.say("!draw otter --seed 1")
     await homeserver.marked("reaction")
-    await homeserver.until(lambda: generator.jobs)
+    await homeserver.until(lambda: fake_generator.jobs)
     return event_id
 
 
@@ -61,9 +61,9 @@ async def state(plugin, event_id: str) -> str:
     return await plugin.database.fetchval("SELECT state FROM job WHERE id = $1", job_id(event_id))
 
 
-async def test_deleting_the_message_cancels(drawing_room, homeserver, generator, plugin, waiting):
+async def test_deleting_the_message_cancels(drawing_room, homeserver, fake_generator, plugin, waiting):
     await drawing_room.put({}, type="m.room.redaction", redacts=waiting)
-    assert generator.cancelled == [job_id(waiting)]
+    assert fake_generator.cancelled == [job_id(waiting)]
     assert await state(plugin, waiting) == "deleted"
     # The bot's reaction is removed without a replacement.
     (redaction,) = await homeserver.until(lambda: [e for e in homeserver.events if e.type == "m.room.redaction"])
@@ -73,10 +73,10 @@ async def test_deleting_the_message_cancels(drawing_room, homeserver, generator,
 
 @pytest.mark.parametrize("key", ["❌", "❌\ufe0f"])
 async def test_a_cross_cancels_and_the_job_is_marked_as_cancelled(
-    drawing_room, homeserver, generator, plugin, waiting, key
+    drawing_room, homeserver, fake_generator, plugin, waiting, key
 ):
     await react(drawing_room, waiting, key)
-    assert generator.cancelled == [job_id(waiting)]
+    assert fake_generator.cancelled == [job_id(waiting)]
     ended = await homeserver.marked("ended")
     assert ended.content["m.relates_to"] == {
         "rel_type": "m.annotation",
@@ -89,24 +89,24 @@ async def test_a_cross_cancels_and_the_job_is_marked_as_cancelled(
     ("sender", "may"), [(BOB, False), ("@creator:example.com", True), ("@moderator:example.com", True)]
 )
 async def test_only_the_requester_and_admins_may_cancel(
-    drawing_room, homeserver, generator, plugin, drawn, waiting, sender, may
+    drawing_room, homeserver, fake_generator, plugin, drawn, waiting, sender, may
 ):
     homeserver.power_levels = {"@moderator:example.com": 100, BOB: 50}
     await react(drawing_room, waiting, "❌", sender=sender)
     await drawing_room.put({}, type="m.room.redaction", redacts=waiting, sender=sender)
-    assert generator.cancelled == ([job_id(waiting)] if may else [])
+    assert fake_generator.cancelled == ([job_id(waiting)] if may else [])
     if not may:
         drawn.set()
         assert await seeds(homeserver, 1) == ["otter-1.yml"]
 
 
 @pytest.mark.parametrize("key", ["👍", "🎨", "x" * 100])
-async def test_other_reactions_do_nothing(drawing_room, homeserver, generator, drawn, waiting, key):
+async def test_other_reactions_do_nothing(drawing_room, homeserver, fake_generator, drawn, waiting, key):
     await react(drawing_room, waiting, key)
     await drawing_room.put({}, type="m.reaction")
     drawn.set()
     await homeserver.files()
-    assert not generator.cancelled
+    assert not fake_generator.cancelled
 
 
 @pytest.mark.parametrize(
@@ -120,10 +120,10 @@ async def test_other_reactions_do_nothing(drawing_room, homeserver, generator, d
     ],
 )
 async def test_the_command_cancels_ones_own_jobs(
-    drawing_room, homeserver, generator, drawn, waiting, typed, sender, reply, answer, left
+    drawing_room, homeserver, fake_generator, drawn, waiting, typed, sender, reply, answer, left
 ):
     await drawing_room.say("!draw owl --seed 2")
-    await homeserver.until(lambda: len(generator.jobs) == 2)
+    await homeserver.until(lambda: len(fake_generator.jobs) == 2)
     relation = {"m.relates_to": {"m.in_reply_to": {"event_id": reply}}} if reply else {}
     await drawing_room.say(typed, sender=sender, **relation)
     assert answer in [event.content["body"] for event in await homeserver.answers()]
@@ -132,26 +132,28 @@ async def test_the_command_cancels_ones_own_jobs(
     assert sorted(await seeds(homeserver, len(left) + 1)) == sorted([*left, "otter-9.yml"])
 
 
-async def test_the_command_cancels_no_job_of_another_room(drawing_room, homeserver, generator, waiting):
+async def test_the_command_cancels_no_job_of_another_room(drawing_room, homeserver, fake_generator, waiting):
     reply = {"m.relates_to": {"m.in_reply_to": {"event_id": waiting}}}
     await drawing_room.say("!easel cancel", room_id="!other:example.com", **reply)
     assert await homeserver.answer() == "There is nothing of yours here to cancel."
-    assert not generator.cancelled
+    assert not fake_generator.cancelled
 
 
-async def test_an_edit_replaces_a_waiting_job_and_keeps_its_seed(drawing_room, homeserver, generator, plugin, drawn):
+async def test_an_edit_replaces_a_waiting_job_and_keeps_its_seed(
+    drawing_room, homeserver, fake_generator, plugin, drawn
+):
     event_id = await drawing_room.say("!draw otter")
-    await homeserver.until(lambda: generator.jobs)
+    await homeserver.until(lambda: fake_generator.jobs)
     edited = await edit(drawing_room, event_id, "!draw owl")
-    await homeserver.until(lambda: len(generator.jobs) == 2)
-    first, second = generator.jobs.values()
+    await homeserver.until(lambda: len(fake_generator.jobs) == 2)
+    first, second = fake_generator.jobs.values()
     assert second.replaces == job_id(event_id)
     assert second.recipes[0].seed == first.recipes[0].seed
     assert second.recipes[0].slots.subject == ("owl",)
     assert await state(plugin, event_id) == "replaced"
     again = await edit(drawing_room, event_id, "!draw fox --seed 4")
-    await homeserver.until(lambda: len(generator.jobs) == 3)
-    assert generator.jobs[job_id(again)].replaces == job_id(edited)
+    await homeserver.until(lambda: len(fake_generator.jobs) == 3)
+    assert fake_generator.jobs[job_id(again)].replaces == job_id(edited)
     drawn.set()
     assert await seeds(homeserver, 1) == ["otter-4.yml"]
     picture = await homeserver.marked("picture")
@@ -159,48 +161,48 @@ async def test_an_edit_replaces_a_waiting_job_and_keeps_its_seed(drawing_room, h
 
 
 @pytest.mark.parametrize("flags", ["", " --seed 7"])
-async def test_an_edit_of_a_finished_job_redraws_with_its_seed(drawing_room, homeserver, generator, flags):
+async def test_an_edit_of_a_finished_job_redraws_with_its_seed(drawing_room, homeserver, fake_generator, flags):
     event_id = await drawing_room.say(f"!draw otter{flags}")
     await homeserver.files()
     await edit(drawing_room, event_id, "!draw owl")
     await homeserver.files(2)
-    first, second = generator.jobs.values()
+    first, second = fake_generator.jobs.values()
     assert second.replaces is None
     assert second.recipes[0].seed == first.recipes[0].seed
 
 
-async def test_an_edit_of_a_running_job_redraws_as_well(drawing_room, homeserver, generator, plugin):
+async def test_an_edit_of_a_running_job_redraws_as_well(drawing_room, homeserver, fake_generator, plugin):
     # The last of these four events is a step.
-    drawn = generator.wait_after(4)
+    drawn = fake_generator.wait_after(4)
     event_id = await drawing_room.say("!draw otter")
     await homeserver.until(lambda: any(outlook.is_running for outlook in plugin.runner.outlooks.values()))
     edited = await edit(drawing_room, event_id, "!draw owl")
     drawn.set()
     await homeserver.files(2)
-    first, second = generator.jobs.values()
-    assert list(generator.jobs) == [job_id(event_id), job_id(edited)]
+    first, second = fake_generator.jobs.values()
+    assert list(fake_generator.jobs) == [job_id(event_id), job_id(edited)]
     assert second.replaces is None
     assert second.recipes[0].seed == first.recipes[0].seed
-    assert not generator.cancelled
+    assert not fake_generator.cancelled
 
 
-async def test_an_edit_after_an_invalid_seed_draws_with_another(drawing_room, homeserver, generator, refusal):
-    generator.sins["submit"] = refusal(422, "No.")
+async def test_an_edit_after_an_invalid_seed_draws_with_another(drawing_room, homeserver, fake_generator, refusal):
+    fake_generator.sins["submit"] = refusal(422, "No.")
     event_id = await drawing_room.say("!draw otter --seed 99999999999999999999")
     await homeserver.answers()
-    del generator.sins["submit"]
+    del fake_generator.sins["submit"]
     await edit(drawing_room, event_id, "!draw owl")
     await homeserver.files()
 
 
-async def test_an_edit_of_an_old_message_draws_nothing(drawing_room, homeserver, generator, plugin):
+async def test_an_edit_of_an_old_message_draws_nothing(drawing_room, homeserver, fake_generator, plugin):
     event_id = await drawing_room.say("!draw otter")
     await homeserver.files()
     await plugin.database.execute("UPDATE job SET state = 'done', received_ms = received_ms - 25 * 60 * 60 * 1000")
     await edit(drawing_room, event_id, "!draw owl")
     await drawing_room.say("!draw fox")
     await homeserver.files(2)
-    assert len(generator.jobs) == 2
+    assert len(fake_generator.jobs) == 2
 
 
 @pytest.mark.parametrize(
@@ -212,22 +214,22 @@ async def test_an_edit_of_an_old_message_draws_nothing(drawing_room, homeserver,
     ],
 )
 async def test_an_edit_without_a_command_cancels_and_a_harmless_one_does_not(
-    drawing_room, homeserver, generator, drawn, waiting, body, sender, cancelled
+    drawing_room, homeserver, fake_generator, drawn, waiting, body, sender, cancelled
 ):
     await edit(drawing_room, waiting, body, sender=sender)
-    assert bool(generator.cancelled) is cancelled
-    assert len(generator.jobs) == 1
+    assert bool(fake_generator.cancelled) is cancelled
+    assert len(fake_generator.jobs) == 1
 
 
 async def test_an_unreadable_edit_is_refused_and_the_waiting_job_cancelled(
-    drawing_room, homeserver, generator, drawn, waiting
+    drawing_room, homeserver, fake_generator, drawn, waiting
 ):
     await edit(drawing_room, waiting, "!draw owl --sede 7")
     assert "sede" in await homeserver.answer()
-    assert generator.cancelled == [job_id(waiting)]
+    assert fake_generator.cancelled == [job_id(waiting)]
 
 
-async def test_an_edit_can_correct_an_unreadable_command(drawing_room, homeserver, generator):
+async def test_an_edit_can_correct_an_unreadable_command(drawing_room, homeserver, fake_generator):
     event_id = await drawing_room.say("!draw otter --sede 7")
     await homeserver.answers()
     await edit(drawing_room, event_id, "!draw otter --seed 7")
@@ -236,18 +238,18 @@ async def test_an_edit_can_correct_an_unreadable_command(drawing_room, homeserve
 
 @pytest.mark.parametrize("membership", ["leave", "ban"])
 async def test_leaving_a_room_cancels_ones_waiting_jobs_there(
-    drawing_room, homeserver, generator, drawn, waiting, membership
+    drawing_room, homeserver, fake_generator, drawn, waiting, membership
 ):
     await drawing_room.say("!draw otter --seed 2", room_id="!other:example.com")
     await drawing_room.say("!draw otter --seed 3", sender=BOB)
-    await homeserver.until(lambda: len(generator.jobs) == 3)
+    await homeserver.until(lambda: len(fake_generator.jobs) == 3)
     await drawing_room.put({"membership": membership}, type="m.room.member", state_key="@ada:example.com")
-    assert generator.cancelled == [job_id(waiting)]
+    assert fake_generator.cancelled == [job_id(waiting)]
     drawn.set()
     assert sorted(await seeds(homeserver, 2)) == ["otter-2.yml", "otter-3.yml"]
 
 
-async def test_a_picture_is_removed_by_its_requester(drawing_room, homeserver, generator, plugin):
+async def test_a_picture_is_removed_by_its_requester(drawing_room, homeserver, fake_generator, plugin):
     event_id = await drawing_room.say("!draw otter --seed 1")
     await homeserver.files()
     picture = f"$sent-{(await homeserver.marked('picture')).txn_id}"
@@ -261,8 +263,8 @@ async def test_a_picture_is_removed_by_its_requester(drawing_room, homeserver, g
     await react(drawing_room, picture, "🗑️")
     job = job_id(event_id)
     await homeserver.until(lambda: {f"{job}-picture", f"{job}-recipe"} <= taken_back())
-    await homeserver.until(lambda: generator.forgotten)
-    assert generator.forgotten == [job]
+    await homeserver.until(lambda: fake_generator.forgotten)
+    assert fake_generator.forgotten == [job]
 
 
 async def test_reactions_are_answered_in_their_pictures_thread(drawing_room, homeserver):
@@ -278,28 +280,28 @@ async def test_reactions_are_answered_in_their_pictures_thread(drawing_room, hom
         assert answer.content["m.relates_to"]["event_id"] == "$root"
 
 
-async def test_removing_a_reaction_cancels_its_own_job_only(drawing_room, homeserver, generator, plugin):
+async def test_removing_a_reaction_cancels_its_own_job_only(drawing_room, homeserver, fake_generator, plugin):
     await drawing_room.say("!draw otter")
     await homeserver.files()
     picture = f"$sent-{(await homeserver.marked('picture')).txn_id}"
-    drawn = generator.wait_after(1)
+    drawn = fake_generator.wait_after(1)
     mine, theirs = [await react(drawing_room, picture, "🎲", sender=one) for one in ("@ada:example.com", BOB)]
-    await homeserver.until(lambda: len(generator.jobs) == 3)
+    await homeserver.until(lambda: len(fake_generator.jobs) == 3)
     await drawing_room.put({}, type="m.room.redaction", redacts=mine)
-    assert generator.cancelled == [job_id(mine)]
+    assert fake_generator.cancelled == [job_id(mine)]
     await react(drawing_room, picture, "❌")
     assert await state(plugin, theirs) == "open"
     await react(drawing_room, picture, "❌", sender=BOB)
-    assert generator.cancelled == [job_id(mine), job_id(theirs)]
+    assert fake_generator.cancelled == [job_id(mine), job_id(theirs)]
     drawn.set()
 
 
-async def test_both_sheets_of_all_styles_are_cancelled(drawing_room, homeserver, generator):
-    generator.wait_after(1)
+async def test_both_sheets_of_all_styles_are_cancelled(drawing_room, homeserver, fake_generator):
+    fake_generator.wait_after(1)
     command = await drawing_room.say("!easel style sheet otter")
-    await homeserver.until(lambda: len(generator.jobs) == 2)
+    await homeserver.until(lambda: len(fake_generator.jobs) == 2)
     await drawing_room.put({}, type="m.room.redaction", redacts=command)
-    assert sorted(generator.cancelled) == sorted(generator.jobs)
+    assert sorted(fake_generator.cancelled) == sorted(fake_generator.jobs)
 
 
 def recipe_file(homeserver, data: bytes, **more) -> dict:
@@ -321,17 +323,17 @@ def recipe_file(homeserver, data: bytes, **more) -> dict:
     ],
 )
 async def test_a_reply_to_an_unreadable_event_is_refused_with_a_sentence(
-    drawing_room, homeserver, generator, data, more, sentence
+    drawing_room, homeserver, fake_generator, data, more, sentence
 ):
     await drawing_room.say("!draw otter", **recipe_file(homeserver, data, **more))
     assert await homeserver.answer() == sentence
     await drawing_room.say("!draw otter", **{"m.relates_to": {"m.in_reply_to": {"event_id": "$unseen"}}})
     assert (await homeserver.answers(2))[1].content["body"] == replies.UNSEEN
-    assert not generator.jobs
+    assert not fake_generator.jobs
 
 
 async def test_a_recipe_that_cannot_be_fetched_blocks_no_room_and_an_edit_tries_again(
-    drawing_room, homeserver, generator, monkeypatch
+    drawing_room, homeserver, fake_generator, monkeypatch
 ):
     monkeypatch.setattr(replies, "READ_WITHIN_S", 0.2)
     reply = recipe_file(homeserver, b"prompt: otter\nseed: 3")
@@ -341,7 +343,7 @@ async def test_a_recipe_that_cannot_be_fetched_blocks_no_room_and_an_edit_tries_
     homeserver.download_sins = []
     await edit(drawing_room, event_id, "!draw +party hat")
     await homeserver.files()
-    (job,) = generator.jobs.values()
+    (job,) = fake_generator.jobs.values()
     assert (job.recipes[0].slots.subject, job.recipes[0].seed) == (("otter", "party hat"), 3)
 
 
@@ -358,7 +360,7 @@ async def test_reactions_of_people_who_may_not_draw_are_not_answered(drawing_roo
 
 
 async def test_a_reaction_to_an_incomplete_recipe_is_answered_with_the_reason(
-    drawing_room, homeserver, generator, plugin
+    drawing_room, homeserver, fake_generator, plugin
 ):
     await drawing_room.say("!draw otter")
     await homeserver.files()
@@ -366,24 +368,24 @@ async def test_a_reaction_to_an_incomplete_recipe_is_answered_with_the_reason(
     picture = f"$sent-{(await homeserver.marked('picture')).txn_id}"
     await react(drawing_room, picture, "⬆️")
     assert await homeserver.answer() == "That recipe does not say how large its picture is."
-    assert len(generator.jobs) == 1
+    assert len(fake_generator.jobs) == 1
 
 
-async def test_a_sheet_of_another_version_is_not_drawn_again_in_part(drawing_room, homeserver, generator, plugin):
+async def test_a_sheet_of_another_version_is_not_drawn_again_in_part(drawing_room, homeserver, fake_generator, plugin):
     await drawing_room.say("!draw otter -n 2")
     sheet = f"$sent-{(await homeserver.marked('sheet')).txn_id}"
     await plugin.database.execute("UPDATE job SET request = '{}'")
     await react(drawing_room, sheet, "🎲")
     assert (await homeserver.answers(2))[-1].content["body"] == OTHER_VERSION
-    assert len(generator.jobs) == 1
+    assert len(fake_generator.jobs) == 1
 
 
-async def test_a_sheet_is_removed_with_its_recipes(drawing_room, homeserver, generator):
+async def test_a_sheet_is_removed_with_its_recipes(drawing_room, homeserver, fake_generator):
     event_id = await drawing_room.say("!draw otter -n 2 --seed 1")
     await homeserver.files()
     sheet = f"$sent-{(await homeserver.marked('sheet')).txn_id}"
     await react(drawing_room, sheet, "🗑")
-    await homeserver.until(lambda: generator.forgotten)
-    assert generator.forgotten == [job_id(event_id)]
+    await homeserver.until(lambda: fake_generator.forgotten)
+    assert fake_generator.forgotten == [job_id(event_id)]
     gone = [event.content["redacts"] for event in homeserver.events if event.type == "m.room.redaction"]
     assert sheet in gone and len(gone) >= 2

@@ -14,7 +14,7 @@ from bot.easel.generator.types import Capabilities, read
 from bot.easel.language import DrawRequest, Slots, parse_draw
 from bot.easel.policy.room_profiles import RoomProfile, profile_for
 from bot.easel.settings import InvalidSettings
-from tests.helpers.fake_generator import Generator
+from tests.helpers.fake_generator import FakeGenerator
 from tests.helpers.shipped_settings import BASE, settings
 
 KITCHEN = "!kitchen:example.com"
@@ -22,7 +22,7 @@ KITCHEN = "!kitchen:example.com"
 
 @pytest.fixture(scope="module")
 def known() -> Capabilities:
-    return read(Capabilities, json.loads(Generator().capabilities.model_dump_json()))
+    return read(Capabilities, json.loads(FakeGenerator().capabilities.model_dump_json()))
 
 
 def profile(**keys) -> RoomProfile:

@@ -140,9 +140,11 @@ def test_a_persons_settings_survive_maubots_rewriting(written):
     assert list(YAML(typ="safe", pure=True).load(first)) == list(DEFAULTS)
 
 
-async def test_an_edit_takes_effect(plugin, room, homeserver, maubot_plugin_config_dict, generator, serve, tmp_path):
+async def test_an_edit_takes_effect(
+    plugin, room, homeserver, maubot_plugin_config_dict, fake_generator, serve, tmp_path
+):
     other = tmp_path / "other.sock"
-    await serve.unix(generator.app(), other)
+    await serve.unix(fake_generator.app(), other)
     maubot_plugin_config_dict["generator_url"] = f"unix://{other}"
     await plugin.on_external_config_update()
     await room.say("!draw otter")

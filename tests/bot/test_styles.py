@@ -86,7 +86,7 @@ def ask(drawing_room, homeserver):
     return ask
 
 
-async def test_a_style_is_made_used_listed_and_removed_in_its_room_only(ask, drawing_room, homeserver, generator):
+async def test_a_style_is_made_used_listed_and_removed_in_its_room_only(ask, drawing_room, homeserver, fake_generator):
     assert (
         await ask("!easel style add Cosy = (watercolor)+, soft light") == "@cosy now means: (watercolor)+, soft light"
     )
@@ -95,7 +95,7 @@ async def test_a_style_is_made_used_listed_and_removed_in_its_room_only(ask, dra
     assert "@pop-art = " in listed
     await drawing_room.say("!draw otter | style: @cosy")
     await homeserver.files()
-    (job,) = generator.jobs.values()
+    (job,) = fake_generator.jobs.values()
     assert job.recipes[0].slots.style == ("(watercolor)+", "soft light")
     elsewhere = await ask("!draw otter | style: @cosy", room_id="!other:example.com")
     assert elsewhere.startswith("There is no style “@cosy” in this room.")
@@ -128,13 +128,13 @@ async def test_the_number_of_styles_in_a_room_is_limited(ask, plugin):
     assert (await ask("!easel style add cosy = soft light")).startswith(f"This room has {MAX_STYLES} styles")
 
 
-async def test_a_subject_is_drawn_in_all_styles(ask, homeserver, generator):
+async def test_a_subject_is_drawn_in_all_styles(ask, homeserver, fake_generator):
     await ask("!easel style sheet otter, hat")
     await homeserver.files(2)
     assert "I am drawing otter, hat in 10 styles, on 2 sheets." in [
         event.content["body"] for event in await homeserver.answers(3)
     ]
-    jobs = list(generator.jobs.values())
+    jobs = list(fake_generator.jobs.values())
     assert sorted(column for job in jobs for column in job.sheet.columns) == sorted(
         f"@{name}" for name in STARTER_STYLES
     )
@@ -143,8 +143,8 @@ async def test_a_subject_is_drawn_in_all_styles(ask, homeserver, generator):
 
 
 @pytest.mark.parametrize("maubot_plugin_config_overrides", [{"max_pictures_a_day": 3}])
-async def test_refused_sheets_of_all_styles_give_one_reason(ask, homeserver, generator):
+async def test_refused_sheets_of_all_styles_give_one_reason(ask, homeserver, fake_generator):
     assert "and 3 is the limit" in await ask("!easel style sheet otter")
     assert "I know" in await ask("!easel models")
     assert len(await homeserver.answers(2)) == 2
-    assert not generator.jobs
+    assert not fake_generator.jobs

@@ -5,13 +5,13 @@ import asyncio
 import pytest
 
 from bot.easel.jobs.job import job_id
-from tests.helpers.fake_generator import Generator
+from tests.helpers.fake_generator import FakeGenerator
 
 
 @pytest.fixture
-async def drawn(generator) -> asyncio.Event:
+async def drawn(fake_generator) -> asyncio.Event:
     """The generator keeps drawing until this event is set."""
-    return generator.wait_after(2)
+    return fake_generator.wait_after(2)
 
 
 def our_tasks() -> list[str]:
@@ -42,21 +42,21 @@ async def test_the_plugin_can_stop_before_anything_is_sent(drawing_room, homeser
 
 
 async def test_running_jobs_move_to_another_generator_and_keep_their_seed(
-    drawing_room, homeserver, generator, plugin, drawn, serve, tmp_path, maubot_plugin_config_dict
+    drawing_room, homeserver, fake_generator, plugin, drawn, serve, tmp_path, maubot_plugin_config_dict
 ):
     await drawing_room.say("!draw otter")
-    await homeserver.until(lambda: generator.jobs)
-    other = Generator()
+    await homeserver.until(lambda: fake_generator.jobs)
+    other = FakeGenerator()
     await serve.unix(other.app(), tmp_path / "other.sock")
     maubot_plugin_config_dict["generator_url"] = f"unix://{tmp_path}/other.sock"
     await plugin.on_external_config_update()
     await homeserver.files()
-    assert other.jobs == generator.jobs
+    assert other.jobs == fake_generator.jobs
     drawn.set()
 
 
 async def test_a_command_that_is_read_while_settings_change_is_drawn_and_ends_with_the_plugin(
-    drawing_room, homeserver, generator, plugin, drawn, maubot_plugin_config_dict
+    drawing_room, homeserver, fake_generator, plugin, drawn, maubot_plugin_config_dict
 ):
     event_id = await drawing_room.say("good morning")
     content = {"msgtype": "m.text", "body": "good morning"}
@@ -81,13 +81,13 @@ async def test_a_command_that_is_read_while_settings_change_is_drawn_and_ends_wi
     async with homeserver.news:
         homeserver.news.notify_all()
     await saying
-    await homeserver.until(lambda: len(generator.jobs) == 2)
+    await homeserver.until(lambda: len(fake_generator.jobs) == 2)
     await plugin.internal_stop()
     assert our_tasks() == []
 
 
 async def test_editing_the_settings_starts_each_job_once(
-    drawing_room, homeserver, generator, plugin, drawn, maubot_plugin_config_dict
+    drawing_room, homeserver, fake_generator, plugin, drawn, maubot_plugin_config_dict
 ):
     edits = []
     for number in range(3):
@@ -98,7 +98,7 @@ async def test_editing_the_settings_starts_each_job_once(
     assert len([name for name in our_tasks() if name.startswith("job ")]) == 3
     drawn.set()
     await homeserver.files(3)
-    assert len(generator.jobs) == 3
+    assert len(fake_generator.jobs) == 3
     assert len([event for event in homeserver.events if event.kind == "picture"]) == 3
     await plugin.internal_stop()
     assert our_tasks() == []

@@ -60,8 +60,8 @@ def test_bad_word_lists_are_refused(value):
         word_lists("wildcards", value)
 
 
-def test_every_picture_of_a_sheet_has_its_own_choice_in_its_recipe(generator):
-    known = read(Capabilities, json.loads(generator.capabilities.model_dump_json()))
+def test_every_picture_of_a_sheet_has_its_own_choice_in_its_recipe(fake_generator):
+    known = read(Capabilities, json.loads(fake_generator.capabilities.model_dump_json()))
     body = job_body(parse_all("__animal__ -n 9 --seed 1"), known, requester="x", seed=1, wildcards=LISTS)
     subjects = [recipe["slots"]["subject"] for recipe in body["recipes"]]
     assert subjects == [resolved(Slots(subject=("__animal__",)), seed, LISTS).subject for seed in range(1, 10)]

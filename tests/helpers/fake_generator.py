@@ -66,7 +66,7 @@ def capabilities(version: str = "0.1.0", *cards: api.ModelCard) -> api.Capabilit
 
 
 @dataclass
-class Generator:
+class FakeGenerator:
     """A generator that answers well. A test replaces the answers of single paths with bad ones, its ``sins``."""
 
     capabilities: api.Capabilities = field(default_factory=capabilities)
