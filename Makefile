@@ -18,6 +18,9 @@ override SAY := $(value SAY)
 export SAY
 export LONG
 
+# python-olm, which encrypts, has no wheels for most machines.
+export CMAKE_TOOLCHAIN_FILE := $(CURDIR)/requirements/olm.cmake
+
 .PHONY: help setup run test test-bot torture lint lock plugin
 
 help:
@@ -62,7 +65,7 @@ $(BOT_VENV)/ready: requirements/dev.txt
 run: .venv/household
 	@$(BIN)/python -m household
 
-# Each process has about 2 GB of its own. tests/conftest.py orders the tests and hands them out.
+# Each process takes about 2 GB. tests/conftest.py orders the tests and hands them out.
 test: lint
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
 

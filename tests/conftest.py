@@ -24,8 +24,17 @@ FOLDERS = ("end_to_end", "pocket", "generator", "contract", "torture", "bot")
 OWN_HOUSEHOLD = ("test_default_limits.py", "test_kills.py", "test_make_run.py")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: the one that shares the household mostly waits for it."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=place)
+    for item in items:
+        if item.path.parent.name == "end_to_end":
+            # What is tested runs in other processes.
+            item.add_marker("no_cover")
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:

@@ -21,10 +21,17 @@ from generator.models.registry import all_cards
 from generator.settings import Settings
 from tests.helpers.stand_in import stand_in_settings
 
+SIZES = {"square": [64, 64], "portrait": [64, 128]}
+
 
 def test_it_measures_every_row_possible_on_this_machine(tmp_path):
     file = tmp_path / "generator.yml"
-    quick = {"like": "pocket", "defaults": {"steps": 2}}
+    quick = {
+        "like": "pocket",
+        "defaults": {"steps": 2},
+        "sizes": SIZES,
+        "limits": {"max_side": 128, "max_pixels": 8192},
+    }
     file.write_text(json.dumps({"device": "cpu", "models": {"quick": quick}}))
     command = ["-m", "generator", "--settings", str(file), "bench", "--model", "quick", "--json", "--repeats", "1"]
     done = subprocess.run([sys.executable, *command], capture_output=True, text=True, timeout=500)
@@ -33,13 +40,18 @@ def test_it_measures_every_row_possible_on_this_machine(tmp_path):
     for row in ("R6", "R7", "R9", "R11", "R12"):
         assert {"value", "target", "met"} <= result[row].keys()
         assert result[row]["value"] > 0 and isinstance(result[row]["met"], bool)
-    sizes = ("64x64", "128x128", "256x256")
+    sizes = {"64x64", "64x128"}
     assert result["R6"]["parts"].keys() == {f"{tier}, {size}" for tier in ("balanced", "fast") for size in sizes}
-    assert result["R12"]["parts"].keys() == {"64x64", "128x128", "256x256"}
+    assert result["R12"]["parts"].keys() == sizes
     assert {"row": "R1", "reason": "there is no card here"} in result["not_measured"]
     assert not {missing["row"] for missing in result["not_measured"]} & result.keys()
     assert result["command"].endswith("bench --model quick --json --repeats 1")
     assert result["model"] == "quick, its own weights"
+
+
+def test_a_model_of_one_size_is_measured_at_twice_and_four_times_its_sides():
+    card = all_cards(Settings(device="cpu"))["pocket"]
+    assert Subject("pocket", card, "a test").sizes == ((64, 64), (128, 128), (256, 256))
 
 
 def test_it_measures_the_requested_rows(tmp_path):

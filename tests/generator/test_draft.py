@@ -22,6 +22,9 @@ from tests.helpers.miniatures import miniature_settings
 from tests.helpers.running_generator import recipe_of
 from tests.helpers.stock import stock_latents, stock_pipeline
 
+# Coverage makes calls of a model half as slow again, and test_engine.py runs the same lines.
+pytestmark = pytest.mark.no_cover
+
 NAMES = ("ssd-1b", "sd-1.5")
 
 
@@ -91,7 +94,7 @@ def test_a_draft_equals_the_stock_pipeline_with_the_same_lora(engine, folders, n
 def test_the_lora_never_changes_exact_drawings_before_after_or_beside_drafts(engine, folders, name):
     never = engine_of({name: CardSettings.model_validate(miniature_settings(name, folders[name]) | {"draft": None})})
     fresh = engine_of({name: card(name, folders[name])})
-    asked, draft = exact(name), asked_of(name)
+    asked, draft = exact(name, steps=2), asked_of(name, steps=2)
     expected = latents_of(never, asked)
 
     before = latents_of(fresh, asked)
@@ -208,15 +211,15 @@ def test_a_lora_that_does_not_fit_is_reported_and_exact_drawings_do_not_change(f
         }
         save_file(wrong[sin], file)
     engine = engine_of({"mine": card("ssd-1b", folders["ssd-1b"], file)})
-    expected = latents_of(engine, exact("mine"))
+    expected = latents_of(engine, exact("mine", steps=1))
     for _ in range(2):
         with pytest.raises(WeightsBroken, match="The weights of mine on the drawing machine are broken"):
             engine.start(Draw("draft", asked_of("mine")))
     assert f"cannot be loaded from {file}" in caplog.text
-    assert torch.equal(latents_of(engine, exact("mine")), expected)
+    assert torch.equal(latents_of(engine, exact("mine", steps=1)), expected)
     own_again = own.read_bytes()
     file.write_bytes(own_again)
-    latents_of(engine, asked_of("mine"))
+    latents_of(engine, asked_of("mine", steps=1))
 
 
 def test_with_weights_stored_in_fp16_the_lora_is_too_and_computes_in_fp32(folders):

@@ -13,6 +13,9 @@ from tests.helpers.miniatures import NAMES, miniature_card
 from tests.helpers.running_generator import recipe_of
 from tests.helpers.stock import SCHEDULERS, denoised, stock_latents, stock_pipeline
 
+# Coverage makes calls of a model half as slow again, and test_engine.py runs the same lines.
+pytestmark = pytest.mark.no_cover
+
 
 @pytest.fixture(scope="module")
 def engine(miniatures) -> DiffusionEngine:
@@ -51,11 +54,10 @@ def test_every_sampler_equals_the_stock_pipeline_on_every_model(engine, pipeline
     assert drawing.steps == asked.steps + (sampler == "pndm")
 
 
-@pytest.mark.parametrize("sampler", ["unipc", "euler_a", "pndm"])
-def test_no_negative_prompt_and_no_guidance_equal_the_stock_pipeline(engine, pipeline, sampler):
+def test_no_negative_prompt_and_no_guidance_equal_the_stock_pipeline(engine, pipeline):
     """No negative prompt is zeros or the encoded empty text, by the model; no guidance is the prompt's row alone."""
     for changes, negative in (({"negative_prompt": ""}, None), ({"guidance_scale": 1.0}, "ugly")):
-        asked = asked_of(pipeline, sampler=sampler, steps=3, **changes)
+        asked = asked_of(pipeline, sampler="unipc", steps=3, **changes)
         expected = stock(pipeline, asked, negative)
         assert (denoised(engine, asked).latents - expected).abs().max() < 1e-4 * expected.std()
 
