@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from xdist.scheduler import LoadFileScheduling
 
@@ -16,6 +17,10 @@ os.environ.setdefault("TRITON_INTERPRET", "1")
 from tests.helpers.running_generator import generator, slow_generator, start_generator
 
 __all__ = ["generator", "slow_generator", "start_generator"]
+
+# How long an example takes depends on the machine.
+hypothesis.settings.register_profile("easel", deadline=None)
+hypothesis.settings.load_profile("easel")
 
 # Folders with long tests start first, so that all processes end at about the same time.
 FOLDERS = ("end_to_end", "pocket", "generator", "contract", "torture", "bot")
