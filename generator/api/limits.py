@@ -16,6 +16,10 @@ MAX_PROMPT_CHARS = 2000
 # Beyond a few levels brackets are a typing mistake, and parsing costs grow with them.
 MAX_NESTING = 8
 
+# compel has the text encoder read the whole prompt once more for each part whose weight is below 1: up to four chunks
+# of 75 tokens each time, all before the first step.
+MAX_WEAKENED = 20
+
 # compel accepts any weight; beyond 2 the embeddings leave what the model has seen, and pictures break.
 MIN_WEIGHT, MAX_WEIGHT = 0.0, 2.0
 

@@ -360,6 +360,7 @@ class RequestLimits(ApiModel):
     max_recipes_per_job: int = limits.MAX_RECIPES_PER_JOB
     max_prompt_chars: int = limits.MAX_PROMPT_CHARS
     max_nesting: int = limits.MAX_NESTING
+    max_weakened: int = limits.MAX_WEAKENED
     min_weight: float = limits.MIN_WEIGHT
     max_weight: float = limits.MAX_WEIGHT
     max_seed: int = limits.MAX_SEED

@@ -1,20 +1,20 @@
 """The syntax of one prompt: from text with compel weights to weighted fragments. Knows neither tokens nor models.
 
-The parser is compel's own, bounded: it accepts `+`, `-` and numeric weights, and refuses `.blend()`, `.and()`,
-`.swap()` and `withLora()`, since each changes more than the weight of a term.
+Reads compel's weights by itself, in one pass: compel's parser takes seconds for a prompt of the greatest length. Takes
+`+`, `-` and numeric weights, and refuses compel's operators, since each changes more than the weight of a term.
 """
 
-import importlib.util
 import re
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
-
-import pyparsing
 
 from generator.api import limits
 
 # A piece of text with the weight that compel gives it.
 Fragment = tuple[str, float]
+
+# compel's factors for one + and one -.
+_STRONGER, _WEAKER = 1.1, 0.9
 
 
 class PromptError(Exception):
@@ -30,23 +30,18 @@ def parse(text: str) -> tuple[Fragment, ...]:
     """Parse a prompt into its weighted fragments, in order.
 
     Returns text without weights or brackets unchanged, so that it is encoded as by the pipeline itself. Raises
-    PromptError for nesting or weights beyond their limits, and for syntax that is refused.
+    PromptError for nesting, weights and weakened fragments beyond their limits, and for syntax that is refused.
     """
-    if not re.search(r"[-+()\\]", text):
-        # compel's parser takes seconds for a long text, and finds nothing in this one.
-        return ((text, 1.0),)
-    _nesting_is_bounded(text)
-    try:
-        conjunction = _compel_parser().parse_conjunction(text)
-    except (pyparsing.ParseException, RecursionError) as error:
-        raise PromptError("bad_syntax", f"The brackets and weights of “{_short(text)}” cannot be read.") from error
-    fragments = tuple(
-        _fragment(child)
-        for part in [*conjunction.prompts, *conjunction.lora_weights]
-        for child in getattr(part, "children", [part])
-    )
-    if len(conjunction.prompts) > 1:
-        raise _refused_syntax(".and()")
+    if operator := _OPERATOR.search(text):
+        raise PromptError(
+            "unsupported_syntax",
+            f"Easel does not take {operator[1]}() in a prompt; weights such as (hat)++, (hat)- and (hat)1.3 are fine.",
+            value=f"{operator[1]}()",
+        )
+    fragments = _fused(_weighted(text, _closing(text)))
+    for words, weight in fragments:
+        _weight_is_bounded(words, weight)
+    _weakened_are_bounded(sum(weight < 1 for _, weight in fragments))
     if all(weight == 1 for _, weight in fragments) and not re.search(r"[()\\]", text):
         return ((text, 1.0),)
     return fragments or (("", 1.0),)
@@ -66,11 +61,10 @@ def split_terms(text: str) -> tuple[str, ...]:
 def from_a1111(text: str) -> str:
     """Convert weights from the spelling of AUTOMATIC1111's web UI to compel's.
 
-    ``(x:1.2)`` becomes ``(x)1.2``, and ``[x]``, which weakens by a tenth, becomes ``(x)-``.
+    ``(x:1.2)`` becomes ``(x)1.2``, and ``[x]``, which weakens by a tenth, becomes ``(x)-``. Converts one level more
+    than a prompt may have.
     """
-    before = None
-    while before != text:
-        before = text
+    for _ in range(limits.MAX_NESTING + 1):
         text = _A1111_WEIGHT.sub(r"(\1)\2", text)
         text = _A1111_WEAKER.sub(r"(\1)-", text)
     return text
@@ -81,59 +75,111 @@ _A1111_WEIGHT = re.compile(r"(?<!\\)\(((?:[^():\\]|\([^()]*\))+):\s*(\d+(?:\.\d+
 _A1111_WEAKER = re.compile(r"(?<!\\)\[([^\[\]\\|:]+)\]")
 
 
-def _fragment(child: Any) -> Fragment:
-    if type(child).__name__ != "Fragment":
-        raise _refused_syntax(_OPERATORS.get(type(child).__name__, ".blend()"))
-    if not limits.MIN_WEIGHT <= child.weight <= limits.MAX_WEIGHT:
+_OPERATOR = re.compile(r"(\.(?:swap|blend|and|add|attend)|(?:with|use)Lora)\(")
+
+# A word, white space, a comma, an escaped bracket or quote, or a bracket or quote.
+_TOKEN = re.compile(r'\\[()"]|[()",]|\s+|(?:(?!\\[()"])[^\s()",])+')
+
+_WEIGHT = re.compile(r"\++|-+|\d+\.?\d*|\.\d+")
+
+
+def _closing(text: str) -> dict[int, int]:
+    """Find where each bracket and quote that opens is closed. What has no partner is plain text. Raises PromptError."""
+    closing: dict[int, int] = {}
+    opened: list[int] = []
+    for mark in re.finditer(r'\\.|[()"]', text):
+        at, kind = mark.start(), mark[0]
+        if opened and ((kind == ")" and text[opened[-1]] == "(") or kind == '"' == text[opened[-1]]):
+            closing[opened.pop()] = at
+        # Inside a word, a quote stands for an inch or a minute.
+        elif kind == "(" or (kind == '"' and (at == 0 or text[at - 1] in " \t\n(")):
+            opened.append(at)
+            _nesting_is_bounded(len(opened))
+    return closing
+
+
+def _weighted(text: str, closing: dict[int, int]) -> list[Fragment]:
+    """Split a text into words, commas and white space, each with the product of its weights."""
+    pieces: list[Fragment] = []
+    first_inside: dict[int, int] = {}
+    at = 0
+    while token := _TOKEN.match(text, at):
+        piece, start, at = token[0], at, token.end()
+        if start in closing:
+            first_inside[closing[start]] = len(pieces)
+            pieces.append((" ", 1.0))
+        elif start in first_inside:
+            weight, at = _weight(text, at)
+            inside = first_inside[start]
+            pieces[inside:] = [(words, own * weight) for words, own in pieces[inside:]]
+            pieces.append((" ", 1.0))
+        else:
+            pieces += _word(piece)
+    return pieces
+
+
+def _weight(text: str, at: int) -> tuple[float, int]:
+    """Read the weight behind a closing bracket; return it with the position behind it."""
+    match = _WEIGHT.match(text, at)
+    if match is None:
+        return 1.0, at
+    return _power(match[0]) if match[0][0] in "+-" else float(match[0]), match.end()
+
+
+def _power(signs: str) -> float:
+    return (_STRONGER if signs[0] == "+" else _WEAKER) ** len(signs)
+
+
+def _word(token: str) -> list[Fragment]:
+    """Read the signs at the end of a word, before a full stop: ``fog--``, but not ``sci-fi`` and ``--``."""
+    body = token.rstrip(".")
+    words = body.rstrip(body[-1]) if body[-1:] in ("+", "-") else ""
+    if words:
+        return [(words, _power(body[len(words) :])), (token[len(body) :] or " ", 1.0)]
+    return [(token[1:] if token[:1] == "\\" and len(token) == 2 and token[1] in '()"' else token, 1.0)]
+
+
+def _fused(pieces: list[Fragment]) -> tuple[Fragment, ...]:
+    """Join neighbours of the same weight, and white space to what stands before it."""
+    fused: list[Fragment] = []
+    for words, weight in pieces:
+        if fused and (weight == fused[-1][1] or not words.strip()):
+            fused[-1] = fused[-1][0] + words, fused[-1][1]
+        else:
+            fused.append((words, weight))
+    return tuple((" ".join(words.split()), weight) for words, weight in fused if words.strip())
+
+
+def _weight_is_bounded(words: str, weight: float) -> None:
+    if not limits.MIN_WEIGHT <= weight <= limits.MAX_WEIGHT:
         raise PromptError(
             "weight_out_of_range",
-            f"The weight of “{_short(child.text)}” is {child.weight:.6g}; "
+            f"The weight of “{_short(words)}” is {weight:.6g}; "
             f"it can be {limits.MIN_WEIGHT:g} to {limits.MAX_WEIGHT:g}.",
-            value=round(float(child.weight), 6),
+            value=round(weight, 6),
             limit=[limits.MIN_WEIGHT, limits.MAX_WEIGHT],
         )
-    return str(child.text), float(child.weight)
 
 
-_OPERATORS = {"CrossAttentionControlSubstitute": ".swap()", "LoraWeight": "withLora()"}
+def _weakened_are_bounded(count: int) -> None:
+    if count > limits.MAX_WEAKENED:
+        raise PromptError(
+            "too_many_weakened",
+            f"The prompt weakens {count} parts; it can weaken {limits.MAX_WEAKENED}, "
+            "as the model reads it once more for each.",
+            value=count,
+            limit=limits.MAX_WEAKENED,
+        )
 
 
-def _refused_syntax(operator: str) -> PromptError:
-    return PromptError(
-        "unsupported_syntax",
-        f"Easel does not take {operator} in a prompt; weights such as (hat)++, (hat)- and (hat)1.3 are fine.",
-        value=operator,
-    )
-
-
-def _nesting_is_bounded(text: str) -> None:
-    depth = 0
-    for bracket in re.findall(r"\\.|[()]", text):
-        depth += {"(": 1, ")": -1}.get(bracket, 0)
-        if depth > limits.MAX_NESTING:
-            raise PromptError(
-                "too_nested",
-                f"The prompt has more than {limits.MAX_NESTING} brackets inside each other.",
-                value=depth,
-                limit=limits.MAX_NESTING,
-            )
-        depth = max(depth, 0)
-
-
-@cache
-def _compel_parser() -> Any:
-    """Load compel's parser alone: its package imports torch, which the server's process never does."""
-    # Without packrat the parser's time is exponential in the nesting: six brackets take five seconds.
-    pyparsing.ParserElement.enable_packrat()
-    package = importlib.util.find_spec("compel")
-    assert package is not None and package.submodule_search_locations
-    spec = importlib.util.spec_from_file_location(
-        "easel_compel_parser", package.submodule_search_locations[0] + "/prompt_parser.py"
-    )
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.PromptParser()
+def _nesting_is_bounded(depth: int) -> None:
+    if depth > limits.MAX_NESTING:
+        raise PromptError(
+            "too_nested",
+            f"The prompt has more than {limits.MAX_NESTING} brackets inside each other.",
+            value=depth,
+            limit=limits.MAX_NESTING,
+        )
 
 
 def _short(text: str) -> str:

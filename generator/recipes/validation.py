@@ -11,6 +11,7 @@ from math import ceil
 from typing import TypeVar
 
 from generator.api import limits
+from generator.api.refusals import MAX_SHOWN_CHARS
 from generator.api.types import SLOTS, ModelCard, Recipe, RecipeRequest, Slots
 from generator.errors import Refused
 from generator.models.cards import MAX_STEPS_OF_LCM, SAMPLERS, TIERS
@@ -36,6 +37,7 @@ def resolve(
     card = cards[_choice("model", request.model or default_model, tuple(cards))]
     defaults, bounds = card.defaults, card.limits
     width, height = _size(request, card, image_size)
+    _length_is_bounded("slots", request.slots.joined())
     slots = _slots(request.slots)
     if not slots.joined():
         raise Refused("empty_prompt", "The prompt is empty: say at least what the subject is.", field="slots")
@@ -98,7 +100,7 @@ def _negative_prompt(request: RecipeRequest, card: ModelCard, guidance_scale: fl
             "no_guidance",
             f"{card.name} draws without guidance, so it takes no negative prompt.",
             field="negative_prompt",
-            value=negative[:80],
+            value=negative[:MAX_SHOWN_CHARS],
             limit=0,
         )
     return negative
@@ -206,18 +208,27 @@ def _plain(number: float) -> str:
 def _choice(field: str, asked: str, choices: tuple[str, ...]) -> str:
     if asked in choices:
         return asked
-    near = get_close_matches(asked.lower(), choices, n=1)
+    shown = asked[:MAX_SHOWN_CHARS]
+    near = get_close_matches(shown.lower(), choices, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
     raise Refused(
         "unknown_choice",
-        f"There is no {field} “{asked[:80]}” here.{hint} There is: {', '.join(choices)}.",
+        f"There is no {field} “{shown}” here.{hint} There is: {', '.join(choices)}.",
         field=field,
-        value=asked[:80],
+        value=shown,
         choices=choices,
     )
 
 
 def _text_is_drawable(field: str, text: str) -> None:
+    _length_is_bounded(field, text)
+    try:
+        prompt.parse(text)
+    except prompt.PromptError as error:
+        raise Refused(error.code, str(error), field=field, value=error.value, limit=error.limit) from error
+
+
+def _length_is_bounded(field: str, text: str) -> None:
     if len(text) > limits.MAX_PROMPT_CHARS:
         raise Refused(
             "too_long",
@@ -227,17 +238,13 @@ def _text_is_drawable(field: str, text: str) -> None:
             value=len(text),
             limit=limits.MAX_PROMPT_CHARS,
         )
-    try:
-        prompt.parse(text)
-    except prompt.PromptError as error:
-        raise Refused(error.code, str(error), field=field, value=error.value, limit=error.limit) from error
 
 
 def _theme(slots: Slots) -> str:
     """Return the first subject term, or the first of all terms, without its weights."""
     first = next(term for slot in SLOTS for term in getattr(slots, slot))
     try:
-        plain = "".join(text for text, _ in prompt.parse(first)).strip()
+        plain = " ".join(text for text, _ in prompt.parse(first)).strip()
     except prompt.PromptError:  # brackets that go on into the next term
         plain = first
     return _one_line(plain)[: limits.MAX_THEME_CHARS].strip() or "untitled"

@@ -2,8 +2,10 @@
 
 import time
 
+import pyparsing
 import pytest
-from hypothesis import given
+from compel.prompt_parser import PromptParser
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from generator.api import limits
@@ -24,6 +26,12 @@ from generator.recipes import prompt
         ("(unbalanced", [("(unbalanced", 1)]),
         ("", [("", 1)]),
         ("()", [("", 1)]),
+        ('"big hat"++ "scarf", 6" and 7" (x)+', [("big hat", 1.21), ('scarf , 6" and 7"', 1), ("x", 1.1)]),
+        ("sad :( otter--", [("sad :(", 1), ("otter", 0.81)]),
+        (
+            "(red hat, blue scarf)++. sci-fi -- fog+.",
+            [("red hat, blue scarf", 1.21), (". sci-fi --", 1), ("fog", 1.1), (".", 1)],
+        ),
     ],
 )
 def test_prompts_are_split_into_weighted_fragments(text, fragments):
@@ -41,6 +49,8 @@ def test_prompts_are_split_into_weighted_fragments(text, fragments):
         ('("a", "b").and()', "unsupported_syntax", ".and()"),
         ("cat.swap(dog)", "unsupported_syntax", ".swap()"),
         ("withLora(x, 1)", "unsupported_syntax", "withLora()"),
+        ("(hat).attend(1.2)", "unsupported_syntax", ".attend()"),
+        ("a- b, " * 21, "too_many_weakened", 21),
     ],
 )
 def test_bad_prompts_are_refused(text, code, value):
@@ -63,17 +73,75 @@ def test_any_text_is_read_or_refused_with_a_sentence(text):
         assert str(error).endswith(".")
 
 
-def test_nesting_takes_no_exponential_time():
-    """Without packrat parsing, six brackets take five seconds, and each further bracket four times as long."""
-    began = time.monotonic()
-    prompt.parse("(" * 8 + "a" + ")" * 8 + " (b)++" * 50)
-    assert time.monotonic() - began < 5
+WORDS = st.sampled_from(["otter", "sci-fi", "16:9", "猫", "don't", "hat!", "a_b", "10"])
+WEIGHTS = st.sampled_from(["", "+", "--", "1.2", "0.5", ".9", "2"])
 
 
-def test_a_long_plain_text_is_read_in_time():
-    began = time.monotonic()
-    prompt.parse('"a" ' * 500)
-    assert time.monotonic() - began < 0.1
+def spelled(inside: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Terms in brackets or quotes, each with a weight."""
+    terms = st.tuples(st.lists(inside, min_size=1, max_size=4), st.sampled_from([" ", ", "]))
+    return st.tuples(terms, WEIGHTS).map(lambda spelling: f"({spelling[0][1].join(spelling[0][0])}){spelling[1]}")
+
+
+PROMPTS = st.lists(
+    st.recursive(WORDS | st.tuples(WORDS, st.sampled_from(["+", "--"])).map("".join), spelled, max_leaves=8),
+    min_size=1,
+    max_size=5,
+).map(" ".join)
+
+
+@pytest.fixture(scope="module")
+def compel() -> PromptParser:
+    # Without it, six brackets take five seconds.
+    pyparsing.ParserElement.enable_packrat()
+    return PromptParser()
+
+
+# compel's parser takes long for some.
+@settings(deadline=None, max_examples=50)
+@given(text=PROMPTS)
+def test_prompts_are_read_as_by_compel(compel, text):
+    """Only white space may differ: compel puts a space before a comma inside brackets."""
+    [parsed] = compel.parse_conjunction(text).prompts
+    expected = [(child.text.replace(" ", ""), pytest.approx(child.weight)) for child in parsed.children]
+    try:
+        assert [(words.replace(" ", ""), weight) for words, weight in prompt.parse(text)] == expected
+    except prompt.PromptError as error:
+        assert error.code == "weight_out_of_range"
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "(a)(b)",
+        "(a)++ ",
+        "a-",
+        "(",
+        ")",
+        '"',
+        '("a", ',
+        "\\",
+        r"\(",
+        '"\\"',
+        "(a ",
+        "+",
+        "-+",
+        "[",
+        "[a",
+        "(a:1.1",
+        ", ",
+        "9",
+        ".",
+    ],
+)
+def test_a_prompt_of_the_greatest_length_is_read_at_once(piece):
+    for text in (piece * limits.MAX_PROMPT_CHARS, "(x)+" + piece * limits.MAX_PROMPT_CHARS + "]" * 1000):
+        began = time.monotonic()
+        try:
+            prompt.parse(prompt.from_a1111(text[: limits.MAX_PROMPT_CHARS]))
+        except prompt.PromptError as error:
+            assert len(str(error)) < 200
+        assert time.monotonic() - began < 0.2
 
 
 @pytest.mark.parametrize(
