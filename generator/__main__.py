@@ -18,15 +18,13 @@ from generator.api.refusals import refusal
 from generator.api.types import SLOTS, RecipeRequest, Slots
 from generator.client import NotRunning, call
 from generator.errors import GeneratorError, Refused
+from generator.log_lines import start_log
 from generator.models.registry import all_cards, capabilities
 from generator.pictures.image_files import image_size, read_file
 from generator.pictures.store import beside
 from generator.recipes import prompt, recipe_file
 from generator.recipes.validation import resolve
 from generator.settings import InvalidSettings, Settings, load_settings
-
-# Log lines go to stderr; what a command prints for people goes to stdout.
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 # How often an OpenMP thread of torch looks for work before it sleeps. By default, some 300,000 times, and the threads
 # of several programs then keep the processor from each other: on a busy machine a picture by pocket took more than 8 s,
@@ -44,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Set before torch is imported, here and in the processes that this one starts.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
-    logging.basicConfig(level=logging.INFO if asked.run is _serve else logging.WARNING, format=LOG_FORMAT)
+    start_log(logging.INFO if asked.run is _serve else logging.WARNING)
     try:
         return int(asked.run(asked, load_settings(asked.settings)))
     except (InvalidSettings, GeneratorError, NotRunning) as error:

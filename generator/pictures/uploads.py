@@ -4,7 +4,6 @@ Everything here blocks: call it in a thread. Knows neither jobs nor HTTP.
 """
 
 import hashlib
-import threading
 import time
 from collections.abc import Collection
 from pathlib import Path
@@ -23,15 +22,12 @@ class Uploads:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        # A photo from a large camera takes half a gigabyte while it is decoded.
-        self._one_at_a_time = threading.Lock()
 
     def keep(self, sha256: str, data: bytes) -> SentImage:
         """Check an upload and write it. Raises Refused if it is not a picture, is too large, or has another hash."""
         if hashlib.sha256(data).hexdigest() != sha256:
             raise Refused("wrong_hash", "The image does not have this SHA-256.", field="sha256", value=sha256)
-        with self._one_at_a_time:
-            width, height = read_image(data).size
+        width, height = read_image(data).size
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             write_whole(self._folder / sha256, data)

@@ -9,8 +9,10 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from generator.api.limits import MAX_REQUEST_BYTES
+from generator.api.refusals import MAX_SHOWN_CHARS
 from generator.api.types import Error, ErrorAnswer
 from generator.errors import GeneratorError
+from generator.service.connections import Admitted
 from generator.service.jobs import QueueFull
 
 log = logging.getLogger(__name__)
@@ -23,6 +25,7 @@ _STATUSES = {
     "bad_json": 400,
     "unknown": 404,
     "gone": 404,
+    "too_slow": 408,
     "conflict": 409,
     "image_too_large": 413,
     "not_ended": 409,
@@ -53,15 +56,18 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         code, message = _HTTP_ERRORS.get(error.status, ("http", f"{error.reason}."))
         headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
         return _error(error.status, Error(code=code, message=message), headers)
+    except (ConnectionError, web.RequestPayloadError):
+        # The client has hung up, or sent no chunks.
+        return _error(400, Error(code="bad_body", message="The request ended too early, or its chunks cannot be read."))
     except Exception:
         log.exception("%s %s met a bug", request.method, request.path)
         return _error(500, Error(code="internal", message="Something went wrong in the generator; its log says what."))
 
 
-def guard(*, token: str | None, allowed_hosts: Collection[str]) -> Middleware:
+def guard(*, token: str | None, allowed_hosts: Collection[str], admitted: Admitted) -> Middleware:
     """Make a middleware that over TCP requires an allowed Host and the token, since browsers reach loopback, too.
 
-    The permissions of the socket file guard the UNIX socket.
+    The permissions of the socket file guard the UNIX socket. Adds the connections of those who may to ``admitted``.
     """
     expected = f"Bearer {token}".encode() if token else None
     hosts = {host.lower().strip("[]") for host in (*allowed_hosts, *LOOPBACK_NAMES)}
@@ -69,15 +75,21 @@ def guard(*, token: str | None, allowed_hosts: Collection[str]) -> Middleware:
     @web.middleware
     async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
         if _is_unix(request):
-            return await handler(request)
+            return await let_in(request, handler)
         host = request.headers.get("Host", "")
         if _host_name(host) not in hosts:
-            message = f"This generator does not go by “{host[:64]}”; its setting tcp_allowed_hosts can allow it."
+            shown = host[:MAX_SHOWN_CHARS].encode("ascii", "backslashreplace").decode()
+            message = f"This generator does not go by “{shown}”; its setting tcp_allowed_hosts can allow it."
             return _error(403, Error(code="wrong_host", message=message))
         given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
         if expected is None or not hmac.compare_digest(given, expected):
             message = "This generator needs its token (Authorization: Bearer …)."
             return _error(401, Error(code="unauthorized", message=message), {"WWW-Authenticate": "Bearer"})
+        return await let_in(request, handler)
+
+    async def let_in(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.transport:
+            admitted.add(request.transport)
         return await handler(request)
 
     return check

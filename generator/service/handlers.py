@@ -1,8 +1,9 @@
 """The handlers of the API: each turns a request into values, makes one call, and answers."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from typing import Any
 from weakref import WeakValueDictionary
 
 from aiohttp import web
@@ -35,6 +36,9 @@ from generator.service.metrics import Metrics
 from generator.service.saving import Saving
 from generator.service.stream import JobEvent
 
+# 20 MB over a slow wireless network.
+BODY_TIMEOUT_S = 60.0
+
 _JOB_ID: TypeAdapter[str] = TypeAdapter(JobId)
 _SHA256: TypeAdapter[str] = TypeAdapter(Sha256)
 
@@ -66,6 +70,10 @@ class Handlers:
         self._document = openapi.document()
         # A lock for each job that is being submitted: cancelling it waits for that.
         self._submitting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        # A photo from a large camera takes half a gigabyte while it is decoded.
+        self._decoding = asyncio.Lock()
+        # A lock for each requester, so that nobody's requests take all the threads that answer calls.
+        self._checking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def health(self, _: web.Request) -> web.Response:
         return _answer(self._health())
@@ -77,26 +85,24 @@ class Handlers:
         self._not_draining()
         job_id = _job_id(request)
         try:
-            asked = JobRequest.model_validate_json(await request.read(), strict=True)
+            asked = JobRequest.model_validate_json(await _received(request.read()), strict=True)
         except ValidationError as error:
             raise refusal(error) from error
         async with self._submitting.setdefault(job_id, asyncio.Lock()):
             known = self._known(job_id, asked)
             if known is not None:
                 return _answer(self._jobs.status(known))
-            recipes, pictures = await asyncio.to_thread(self._prepare, job_id, asked)
+            async with self._checking.setdefault(asked.requester, asyncio.Lock()):
+                recipes, pictures = await asyncio.to_thread(self._prepare, job_id, asked)
             job = Job(job_id, asked, recipes, pictures)
             self._jobs.add(job)
         return _answer(self._jobs.status(job), status=201)
 
     async def keep_image(self, request: web.Request) -> web.Response:
         self._not_draining()
-        sha256, data = _parameter(request, "sha256", _SHA256), bytearray()
-        async for chunk in request.content.iter_any():
-            data += chunk
-            if len(data) > MAX_IMAGE_BYTES:
-                raise too_many_bytes()
-        return _answer(await asyncio.to_thread(self._uploads.keep, sha256, bytes(data)))
+        sha256, data = _parameter(request, "sha256", _SHA256), await _received(_image(request))
+        async with self._decoding:
+            return _answer(await asyncio.to_thread(self._uploads.keep, sha256, data))
 
     async def status(self, request: web.Request) -> web.Response:
         return _answer(self._jobs.status(self._job(request)))
@@ -235,6 +241,24 @@ class Handlers:
         if picture is None:
             raise Refused("unknown", "This job has no such picture.", field="n", value=n[:8])
         return web.Response(body=await asyncio.to_thread(read, picture), content_type=mimetype)
+
+
+async def _received(body: Coroutine[Any, Any, bytes]) -> bytes:
+    """Wait for a request's body, but not for ever. Raises Refused."""
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await body
+    except TimeoutError as error:
+        raise Refused("too_slow", f"The request did not arrive within {BODY_TIMEOUT_S:g} s.") from error
+
+
+async def _image(request: web.Request) -> bytes:
+    data = bytearray()
+    async for chunk in request.content.iter_any():
+        data += chunk
+        if len(data) > MAX_IMAGE_BYTES:
+            raise too_many_bytes()
+    return bytes(data)
 
 
 def _job_id(request: web.Request) -> str:

@@ -19,6 +19,7 @@ from generator.models.registry import KeptCapabilities
 from generator.pictures.store import PictureStore
 from generator.pictures.uploads import Uploads
 from generator.service.access import errors_as_json, guard
+from generator.service.connections import Admitted, Site, make_runner
 from generator.service.dispatcher import BUSY_PAUSE_S, Dispatcher
 from generator.service.eta import Eta
 from generator.service.handlers import Handlers
@@ -38,10 +39,8 @@ HEARTBEAT_S = 10.0
 # Pictures are kept for days, so nobody notices an hour.
 TIDY_EVERY_S = 3600.0
 
-# How long clients may take at shutdown to read the rest of an answer.
-LAST_ANSWERS_S = 5.0
-
 DISPATCHER = web.AppKey("dispatcher", Dispatcher)
+ADMITTED = web.AppKey("admitted", Admitted)
 
 
 def create_app(
@@ -101,11 +100,13 @@ def create_app(
     async def cut_streams(_: web.Application) -> None:
         jobs.close()
 
+    admitted = Admitted()
     app = web.Application(
         client_max_size=limits.MAX_REQUEST_BYTES,
-        middlewares=[errors_as_json, guard(token=token, allowed_hosts=allowed_hosts)],
+        middlewares=[errors_as_json, guard(token=token, allowed_hosts=allowed_hosts, admitted=admitted)],
     )
     app[DISPATCHER] = dispatcher
+    app[ADMITTED] = admitted
     app.cleanup_ctx.extend([draw, tidy])
     app.on_shutdown.append(cut_streams)
     for route in openapi.ROUTES:
@@ -159,11 +160,11 @@ async def _run(
 
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=LAST_ANSWERS_S)
+    runner = make_runner(app)
     await runner.setup()
     try:
         for listener in listeners:
-            await web.SockSite(runner, listener).start()
+            await Site(runner, listener, app[ADMITTED]).start()
             log.info("listening on %s", listener.getsockname())
         await _first(asked.wait(), dispatcher.broken.wait(), _idle(dispatcher, exit_when_idle_s))
         # While the running jobs end, new ones are still answered: with 503.

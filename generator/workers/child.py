@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from generator.api.types import Error
 from generator.errors import GeneratorError, is_out_of_memory
+from generator.log_lines import start_log
 from generator.workers.messages import (
     Cancel,
     Cancelled,
@@ -42,7 +43,7 @@ REPORT_EVERY_S = 0.25
 
 def main(pipe: Connection, factory: EngineFactory, log_level: int) -> None:
     """Run the worker's process."""
-    logging.basicConfig(level=log_level, format="%(levelname)s %(name)s: %(message)s")
+    start_log(log_level)
     # The server alone decides when a worker ends, even if a terminal or a service manager signals the whole group.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)

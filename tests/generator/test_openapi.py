@@ -4,7 +4,6 @@ import asyncio
 import re
 import sys
 
-from aiohttp import web
 from openapi_spec_validator import validate
 
 from generator.api import openapi
@@ -31,7 +30,7 @@ async def test_the_document_is_served(generator):
 async def test_no_request_breaks_the_contract(start_generator, tmp_path):
     generator = await start_generator(token="secret")
     listener = tcp_socket("127.0.0.1", 0)
-    await web.SockSite(generator.runner, listener).start()
+    await generator.listen(listener)
     fuzz = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "schemathesis.cli", "run", f"http://127.0.0.1:{listener.getsockname()[1]}/openapi.json"),

@@ -7,7 +7,6 @@ import stat
 
 import aiohttp
 import pytest
-from aiohttp import web
 
 from generator.service.sockets import CannotListen, tcp_socket, unix_socket
 from tests.helpers.running_generator import RunningGenerator
@@ -87,7 +86,7 @@ async def tcp_address(start_generator) -> str:
     """A generator on a UNIX socket and on TCP."""
     generator: RunningGenerator = await start_generator(token=TOKEN, allowed_hosts=("studio.home", "fe80::1"))
     listener = tcp_socket("127.0.0.1", 0)
-    await web.SockSite(generator.runner, listener).start()
+    await generator.listen(listener)
     assert (await generator.call("GET", "/v1/health")).status == 200, "the UNIX socket needs no token"
     return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
@@ -122,7 +121,7 @@ async def test_over_tcp_host_and_token_are_checked(tcp_address, headers, status,
 async def test_without_a_token_nobody_enters_over_tcp(start_generator):
     generator = await start_generator()
     listener = tcp_socket("127.0.0.1", 0)
-    await web.SockSite(generator.runner, listener).start()
+    await generator.listen(listener)
     for headers in ({}, {"Authorization": "Bearer "}, {"Authorization": "Bearer None"}):
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/v1/health"
         async with aiohttp.request("GET", address, headers=headers) as response:

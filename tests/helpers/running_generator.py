@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket as sockets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from aiohttp import web
 from generator.api.types import Capabilities, Recipe, RequestLimits, Slots
 from generator.models.cards import SAMPLERS, TIERS, model_card
 from generator.pictures.store import PictureStore
-from generator.service.server import create_app
+from generator.service.connections import Site, make_runner
+from generator.service.server import ADMITTED, create_app
 from generator.service.sockets import unix_socket
 from generator.workers.messages import EngineFactory
 from generator.workers.process import WorkerProcess
@@ -62,6 +64,10 @@ class RunningGenerator:
     async def call(self, method: str, path: str, **more: Any) -> Answer:
         async with self.session.request(method, f"http://easel{path}", **more) as response:
             return Answer(response.status, response.headers, await response.read())
+
+    async def listen(self, listener: sockets.socket) -> None:
+        """Listen on another socket as well."""
+        await Site(self.runner, listener, self.runner.app[ADMITTED]).start()
 
     async def submit(
         self,
@@ -137,10 +143,10 @@ async def start_generator(tmp_path: Path) -> AsyncIterator[StartGenerator]:
             }
             app = create_app(worker=worker, **{**defaults, **options})
             listener = stack.enter_context(unix_socket(socket, None))
-            runner = web.AppRunner(app, shutdown_timeout=1)
+            runner = make_runner(app, last_answers_s=1)
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
-            await web.SockSite(runner, listener).start()
+            await Site(runner, listener, app[ADMITTED]).start()
             session = aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(socket)))
             await stack.enter_async_context(session)
             return RunningGenerator(socket, pictures, worker, session, runner)
