@@ -11,7 +11,12 @@ MAX_LISTED = 20
 
 
 def queue_text(jobs: Sequence[Job], outlooks: Mapping[str, Outlook], *, room_id: str, away: str | None) -> str:
-    """All open jobs in their order. A job of another room shows neither its person nor its prompt: rooms are walls."""
+    """All jobs that are yet to be drawn, in their order.
+
+    A job of another room shows neither its person nor its prompt: rooms are walls. While the generator is away, it
+    shows no forecast.
+    """
+    jobs = [job for job in jobs if not outlooks.get(job.id, Outlook()).is_drawn]
     if not jobs:
         return "Nobody is waiting: it would be your turn."
     lines = [f"{away} These wait until that has changed:"] if away else []
@@ -20,7 +25,7 @@ def queue_text(jobs: Sequence[Job], outlooks: Mapping[str, Outlook], *, room_id:
         outlook = outlooks.get(job.id, Outlook())
         here = job.message.room_id == room_id
         name = f"{job.message.sender}: {brief(job.title)}" if here else "someone in another room"
-        lines.append(f"{number}. {name}{_when(outlook)}")
+        lines.append(f"{number}. {name}{'' if away else _when(outlook)}")
     if len(ordered) > MAX_LISTED:
         lines.append(f"… and {len(ordered) - MAX_LISTED} more.")
     return "\n".join(lines)
@@ -29,7 +34,7 @@ def queue_text(jobs: Sequence[Job], outlooks: Mapping[str, Outlook], *, room_id:
 def _rank(outlook: Outlook, place: int) -> tuple[float, int]:
     if outlook.is_running:
         return 0, place
-    return outlook.position or float("inf"), place
+    return float("inf") if outlook.position is None else outlook.position, place
 
 
 def _when(outlook: Outlook) -> str:

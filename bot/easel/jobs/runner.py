@@ -6,9 +6,7 @@ A task may end with the process at any moment; the next process starts it again 
 import asyncio
 import hashlib
 import time
-from collections import defaultdict
-from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager, suppress
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 from logging import Logger
 
@@ -28,6 +26,7 @@ from ..sending.typing_notices import TypingNotices
 from ..settings import CurrentSettings
 from .body import CannotAsk, Draft, with_image
 from .job import NOTHING, Job, JobState
+from .line import Line
 from .store import Store
 from .waiting import Outlook, duration
 
@@ -79,7 +78,7 @@ class JobRunner:
         self._settings, self._policy, self._log = settings, policy, log
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._signs: dict[str, ProgressSign] = {}
-        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._line = Line()
         self.outlooks: dict[str, Outlook] = {}
 
     async def resume(self) -> None:
@@ -117,7 +116,7 @@ class JobRunner:
     def is_drawing(self, job_id: str) -> bool:
         """Whether the generator is drawing the job, or has drawn it."""
         outlook = self.outlooks.get(job_id)
-        return job_id not in self._tasks or (outlook is not None and outlook.is_running)
+        return job_id not in self._tasks or (outlook is not None and (outlook.is_running or outlook.is_drawn))
 
     async def forget_files(self) -> None:
         """Have the generator forget the files of removed pictures. If it is away, the next job tries again."""
@@ -148,6 +147,8 @@ class JobRunner:
             await self._store.close_job(job.id)
         except Exception:
             self._log.exception(f"{job.id}: the next start of the bot tries again")
+        finally:
+            self._line.leave(job.id)
         if self._tasks.get(job.id) is asyncio.current_task():
             del self._tasks[job.id], self._signs[job.id]
             self.outlooks.pop(job.id, None)
@@ -193,34 +194,40 @@ class JobRunner:
                     await self._deliver(running)
                 return
             except NotYet as error:
-                await self._wait(running.job, error)
+                await self._interrupted(running.job, error)
 
     # ---- to the generator
 
     async def _submitted(self, running: RunningJob) -> RunningJob:
-        """Return when the generator has the job. One person's jobs reach it in their order."""
+        """Return when the generator has the job, which waits for its turn in the line."""
         job = running.job
-        async with self._turn(job):
-            while True:
-                try:
-                    async with self._typing.shown_in(job.message.room_id):
-                        return await self._submit(running)
-                except NotYet as error:
-                    await self._wait(job, error)
+        self._line.join(job)
+        while True:
+            await self._turn(job)
+            try:
+                async with self._typing.shown_in(job.message.room_id):
+                    submitted = await self._submit(running)
+                self._line.leave(job.id)
+                return submitted
+            except NotYet as error:
+                self._line.let_others_go(job.id)
+                await self._wait(job, error)
 
-    @asynccontextmanager
-    async def _turn(self, job: Job) -> AsyncIterator[None]:
-        """Hold the turn among one person's jobs. A job that waits for it reports when the generator is away."""
-        turn = self._turns[job.message.sender]
+    async def _turn(self, job: Job) -> None:
+        """Wait for the job's turn, and report meanwhile when the generator is away."""
         notice = asyncio.create_task(self._post_when_away(job), name=f"away notice of {job.id} behind others")
         try:
-            await turn.acquire()
+            await self._line.turn(job)
         finally:
             await _cancelled(notice)
-        try:
-            yield
-        finally:
-            turn.release()
+
+    async def _interrupted(self, job: Job, error: NotYet) -> None:
+        """Return when a job that the generator had may be submitted again."""
+        is_begun = self.outlooks.get(job.id, Outlook()).is_running
+        self._line.join(job, is_begun=is_begun)
+        if is_begun:
+            self.outlooks[job.id] = Outlook(position=0)
+        await self._wait(job, error)
 
     async def _submit(self, running: RunningJob) -> RunningJob:
         job = running.job
@@ -289,7 +296,8 @@ class JobRunner:
         async with aclosing(self._generator.follow(job.id)) as events:
             async for event in events:
                 if isinstance(event, JobStatus | Position):
-                    self._update(job, Outlook(_is_running(event), event.position, event.eta_s))
+                    outlook = Outlook(is_running=_is_running(event), position=event.position, eta_s=event.eta_s)
+                    self._update(job, outlook)
                     if event.waiting_for and event.waiting_for not in reasons:
                         reasons.append(event.waiting_for)
                         await self._posts.reason(job, event.waiting_for, len(reasons))
@@ -297,6 +305,8 @@ class JobRunner:
                         await self._posts.place(job, event)
                 match event:
                     case JobStatus():
+                        if event.state is GeneratorJobState.DONE:
+                            self._update(job, Outlook(is_drawn=True))
                         # If a sheet fails, each picture that was drawn is posted alone.
                         if not has_sheet or event.state is GeneratorJobState.FAILED:
                             for picture in event.pictures:
@@ -308,6 +318,8 @@ class JobRunner:
                         if event.state is GeneratorJobState.CANCELLED:
                             raise Cancelled
                     case Picture() if not has_sheet:
+                        if event.n == job.pictures - 1:
+                            self._update(job, Outlook(is_drawn=True))
                         await self._posts.picture(job, event, notes, running.debt)
                     case Step():
                         self._update(job, Outlook(is_running=True, eta_s=event.eta_s))

@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from .job import Job
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outlook:
-    """The generator's last forecast for a job: its state, its place in the queue, the time until its last picture."""
+    """The generator's last forecast for a job: its state, its place in the queue, the time until its last picture.
+
+    The place is 0 for a job that comes first when the generator is back.
+    """
 
     is_running: bool = False
+    is_drawn: bool = False
     position: int | None = None
     eta_s: float | None = None
 
