@@ -39,8 +39,8 @@ class FairQueue:
         self._arrivals = 0
         self._returns = 0
         self._overtaken: Counter[str] = Counter()
-        # The last turn that each requester took or waits for; dropped once it is past.
-        self._last_turns: dict[str, int] = {}
+        # The last turn that each requester took; dropped once it is past.
+        self._taken: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._places)
@@ -53,8 +53,8 @@ class FairQueue:
         """Queue a job behind the requester's other jobs. Raises Full."""
         if len(self._places) >= self._limit:
             raise Full(self._limit)
-        turn = max(self._turn, self._last_turns.get(requester, -1) + 1)
-        self._last_turns[requester] = turn
+        waiting = (place.turn for place in self._places if place.requester == requester)
+        turn = max(self._turn, max(waiting, default=-1) + 1, self._taken.get(requester, -1) + 1)
         self._arrivals += 1
         self._places.append(Place(turn, self._arrivals, requester, job))
 
@@ -80,16 +80,14 @@ class FairQueue:
         del self._overtaken[place.job]
         self._places.remove(place)
         self._turn = min([place.turn, *(waiting.turn for waiting in self._places)])
-        if self._places:
-            self._last_turns = {who: turn for who, turn in self._last_turns.items() if turn >= self._turn}
-        else:
-            self._last_turns = {place.requester: place.turn}
+        turn = max(place.turn, self._taken.get(place.requester, -1))
+        others = self._taken if self._places else {}
+        self._taken = {who: turn for who, turn in others.items() if turn >= self._turn} | {place.requester: turn}
         return place
 
     def give_back(self, place: Place) -> None:
         """Return a place that was taken to the head of the queue."""
         self._returns -= 1
-        self._last_turns.setdefault(place.requester, self._turn)
         self._places.append(replace(place, turn=self._turn, arrival=self._returns))
 
     def remove(self, job: str) -> None:
@@ -98,11 +96,10 @@ class FairQueue:
         if gone is None:
             return
         self._places.remove(gone)
-        who = gone.requester
-        # A job that was given back shares its turn with other jobs of its requester.
+        del self._overtaken[job]
         self._places = [
-            replace(place, turn=place.turn - 1) if place.requester == who and place.turn > gone.turn else place
+            replace(place, turn=place.turn - 1)
+            if place.requester == gone.requester and place.turn > gone.turn
+            else place
             for place in self._places
         ]
-        left = [place.turn for place in self._places if place.requester == who]
-        self._last_turns[who] = max([self._last_turns[who] - 1, *left])

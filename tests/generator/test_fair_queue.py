@@ -115,6 +115,19 @@ def test_a_job_that_was_given_back_can_be_removed():
     assert turns.order() == ["b1", "a2"]
 
 
+def test_a_job_is_removed_after_cancels_and_returns():
+    """The shortest sequence after which the queue once knew no turn of a requester who waits."""
+    turns = queue("a1", "b1")
+    first, second = turns.take(), turns.take()
+    turns.add("a2", "a")
+    turns.remove("a2")
+    turns.give_back(first)
+    turns.give_back(second)
+    assert turns.take().job == "b1"
+    turns.remove("a1")
+    assert turns.order() == []
+
+
 @given(st.lists(st.sampled_from(PEOPLE), max_size=30), st.integers(0, 29))
 def test_a_requester_is_overtaken_at_most_once_per_turn(people, index):
     """Before a requester's k-th job, at most k jobs of any other requester are served."""
@@ -154,10 +167,20 @@ class AnyUse(RuleBasedStateMachine):
             self.taken.append(place)
             self.waiting[place.requester].remove(int(place.job))
 
+    @rule(nth=st.integers(0, 3))
+    def take_what_suits(self, nth):
+        """A worker that draws one model for a while takes jobs out of turn."""
+        order = self.turns.order()
+        place = self.turns.take(lambda job: job in order[nth:], only_suiting=True)
+        if place:
+            self.taken.append(place)
+            self.waiting[place.requester].remove(int(place.job))
+
     @precondition(lambda self: self.taken)
-    @rule()
-    def give_back(self):
-        place = self.taken.pop()
+    @rule(data=st.data())
+    def give_back(self, data):
+        """Jobs return in any order, or never: cancelled while they were drawn."""
+        place = self.taken.pop(data.draw(st.integers(0, len(self.taken) - 1)))
         self.turns.give_back(place)
         assert self.turns.order()[0] == place.job
         self.waiting[place.requester].insert(0, int(place.job))
