@@ -10,7 +10,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -107,10 +107,14 @@ class PictureStore:
             raise gone(picture) from error
 
     def forget(self, job: str) -> None:
-        """Delete all files of a job."""
-        with self._folders:
-            for path, _ in self._files_of(job):
-                _delete(path)
+        """Delete all files of a job. Raises Refused."""
+        try:
+            with self._folders:
+                for path, _ in self._files_of(job):
+                    _delete(path)
+        except OSError as error:
+            message = f"The pictures could not be deleted: {error.strerror}."
+            raise Refused("not_deleted", message, field="id", value=job) from error
 
     def delete_older_than(self, days: int) -> None:
         """Delete the pictures that were drawn more than ``days`` ago."""
@@ -124,9 +128,7 @@ class PictureStore:
         oldest = time.time() - days * 24 * 3600
         with self._folders:
             for theme in self._themes():
-                for path in theme.iterdir():
-                    if is_meant(path) and path.lstat().st_mtime < oldest:
-                        path.unlink()
+                delete_files(path for path in theme.iterdir() if is_meant(path) and path.lstat().st_mtime < oldest)
                 _remove_if_empty(theme)
 
     def path(self, picture: Picture) -> Path:
@@ -141,7 +143,7 @@ class PictureStore:
 
     def _theme_folder(self, theme: str) -> Path:
         folder = self.folder / words_name(theme)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder)
         if folder.is_symlink():
             raise DrawingFailed(
                 "not_written", "The folder of this theme is a link, and Easel does not write through links."
@@ -194,6 +196,24 @@ def _restored(path: Path, job: str, n: int, recipe: Recipe) -> Picture | None:
 def beside(path: Path) -> Path:
     """Return the path of the image that the picture or recipe at ``path`` was drawn from."""
     return path.with_suffix(_DRAWN_FROM)
+
+
+def make_private(folder: Path) -> None:
+    """Make a missing folder, and those above it, for this user only: their names have words of prompts."""
+    for path in (*reversed(folder.parents), folder):
+        if not path.exists():
+            path.mkdir(mode=0o700, exist_ok=True)
+
+
+def delete_files(paths: Iterable[Path]) -> None:
+    """Delete each of the files that can be deleted. A folder stays."""
+    for path in paths:
+        try:
+            path.unlink()
+        except OSError as error:
+            # The names of files and folders contain words of the prompt.
+            log.warning("an old file could not be deleted: %s", error.strerror)
+            log.debug("%s", error)
 
 
 def write_whole(path: Path, data: bytes) -> None:

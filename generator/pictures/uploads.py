@@ -11,7 +11,7 @@ from pathlib import Path
 from generator.api.types import SentImage
 from generator.errors import Refused
 from generator.pictures.image_files import image_size, read_image
-from generator.pictures.store import write_whole
+from generator.pictures.store import delete_files, make_private, write_whole
 
 # Spares people who draw from the same picture again another upload.
 KEPT_DAYS = 7
@@ -29,7 +29,7 @@ class Uploads:
             raise Refused("wrong_hash", "The image does not have this SHA-256.", field="sha256", value=sha256)
         width, height = read_image(data).size
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_private(self._folder)
             write_whole(self._folder / sha256, data)
         except OSError as error:
             message = f"The picture to draw from could not be written to disk: {error.strerror}."
@@ -58,6 +58,7 @@ class Uploads:
         Every picture keeps its own copy of the image that it was drawn from (see `generator.pictures.store`).
         """
         if self._folder.is_dir():
-            for path in self._folder.iterdir():
-                if path.name not in but and path.lstat().st_mtime < time.time() - KEPT_DAYS * 24 * 3600:
-                    path.unlink()
+            oldest = time.time() - KEPT_DAYS * 24 * 3600
+            delete_files(
+                path for path in self._folder.iterdir() if path.name not in but and path.lstat().st_mtime < oldest
+            )

@@ -1,13 +1,13 @@
 """The generator as a service: builds its parts, connects them, and runs them until the end of a drain."""
 
 import asyncio
-import functools
 import logging
 import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +120,7 @@ def serve(settings: Settings, engine: EngineFactory | None = None) -> int:
     Returns the exit status: 1 after a bug that stops the drawing for good, so that a service manager restarts it.
     """
     worker = WorkerProcess(
-        engine or functools.partial(_real_engine, settings),
+        engine or partial(_real_engine, settings),
         load_timeout_s=settings.load_timeout_s,
         step_timeout_s=settings.step_timeout_s,
     )
@@ -200,15 +200,19 @@ async def _first(*waits: Coroutine[Any, Any, object]) -> None:
 
 async def _tidy(jobs: Jobs, store: PictureStore, uploads: Uploads, keep_days: int | None) -> None:
     while True:
-        try:
-            await asyncio.to_thread(uploads.delete_old, but=jobs.uploads_to_keep())
-            await asyncio.to_thread(store.delete_unfinished)
-            if keep_days is not None:
-                await asyncio.to_thread(store.delete_older_than, keep_days)
-        except OSError as error:
-            # The names of files and folders contain words of the prompt.
-            log.warning("old pictures could not be deleted: %s", error.strerror)
-            log.debug("%s", error)
+        steps: list[Callable[[], None]] = [
+            partial(uploads.delete_old, but=jobs.uploads_to_keep()),
+            store.delete_unfinished,
+        ]
+        if keep_days is not None:
+            steps.append(partial(store.delete_older_than, keep_days))
+        for step in steps:
+            try:
+                await asyncio.to_thread(step)
+            except OSError as error:
+                # The names of files and folders contain words of the prompt.
+                log.warning("old pictures could not be deleted: %s", error.strerror)
+                log.debug("%s", error)
         await asyncio.sleep(TIDY_EVERY_S)
 
 

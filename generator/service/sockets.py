@@ -3,6 +3,7 @@
 Replaces a stale socket file, never a live one. Knows nothing of HTTP.
 """
 
+import fcntl
 import os
 import shutil
 import socket
@@ -35,8 +36,15 @@ def passed_sockets() -> list[socket.socket]:
 def unix_socket(path: Path, group: str | None) -> Iterator[socket.socket]:
     """Listen at ``path``, for the owner and ``group`` only; remove the file at the end. Raises CannotListen."""
     _prepare_folder(path.parent, group)
-    if path.is_socket() and not _is_live(path):
-        path.unlink()
+    with _locked(path):
+        if path.is_socket() and not _is_live(path):
+            path.unlink()
+        with _bound(path, group) as listener:
+            yield listener
+
+
+@contextmanager
+def _bound(path: Path, group: str | None) -> Iterator[socket.socket]:
     listener = socket.socket(socket.AF_UNIX)
     umask = os.umask(SOCKET_UMASK)
     try:
@@ -68,6 +76,27 @@ def tcp_socket(host: str, port: int) -> socket.socket:
         raise CannotListen(f"{host}:{port} cannot be listened on: {error.strerror}.") from error
 
 
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the lock beside the socket: of generators that start at once, only one may replace a stale socket.
+
+    Raises CannotListen.
+    """
+    try:
+        lock = os.open(f"{path}.lock", os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise CannotListen(f"{path}.lock cannot be opened: {error.strerror}.") from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise CannotListen(f"A generator is listening on {path} already.") from error
+        yield
+    finally:
+        # The file stays: if it were removed, two could hold a lock of that name.
+        os.close(lock)
+
+
 def _is_live(path: Path) -> bool:
     """Return False if nobody listens at ``path``. Raises CannotListen if somebody does, or if it cannot be checked."""
     with socket.socket(socket.AF_UNIX) as probe:
@@ -97,5 +126,6 @@ def _prepare_folder(folder: Path, group: str | None) -> None:
     except OSError as error:
         raise CannotListen(f"{error.filename} cannot be made: {error.strerror}.") from error
     for path in (folder, folder.parent):
-        if path.stat().st_uid not in (0, os.getuid()):
+        # A link counts with its own owner and its target's.
+        if not {path.lstat().st_uid, path.stat().st_uid} <= {0, os.getuid()}:
             raise CannotListen(f"{path} belongs to another user, who could replace the socket.")

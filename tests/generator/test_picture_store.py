@@ -1,6 +1,8 @@
 """Pictures on disk are written whole or not at all, found by their job, and deleted after their time."""
 
+import hashlib
 import os
+import stat
 import threading
 import time
 from dataclasses import replace
@@ -9,11 +11,15 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
+from generator.errors import Refused
+from generator.pictures import png
 from generator.pictures.store import Gone, PictureStore, write_whole
+from generator.pictures.uploads import Uploads
 from tests.helpers.bad_engines import drawn
 from tests.helpers.running_generator import recipe_of
 
 DAY_S = 24 * 3600
+PNG = png.encode(Image.new("RGB", (8, 8)), {})
 
 
 @pytest.fixture
@@ -158,6 +164,48 @@ def test_files_of_others_stay(store, tmp_path):
     store.forget("job-1")
     assert files(store) == {"notes.txt"}
     assert (elsewhere / old.filename).exists()
+
+
+@pytest.mark.parametrize("name", ["20260101-000000-otter-7-job-0.png", ".unfinished-x"])
+def test_what_cannot_be_deleted_stops_nothing_else(store, name):
+    """A folder in a picture's place, as root can delete any file."""
+    save(store, "1", theme="a")
+    save(store, "2", theme="z")
+    for theme in ("a", "z"):
+        (store.folder / theme / name).mkdir()
+        (store.folder / theme / ".unfinished-y").touch()
+    age(store, "", days=10)
+    store.delete_unfinished()
+    store.delete_older_than(7)
+    assert files(store) == set()
+
+
+def test_an_old_folder_among_uploads_stops_nothing_else(store):
+    uploads = Uploads(store.folder / ".images")
+    for name in ("a" * 64, "z" * 64):
+        (store.folder / ".images" / "m").mkdir(parents=True, exist_ok=True)
+        (store.folder / ".images" / name).touch()
+    age(store, "", days=10)
+    uploads.delete_old(but=())
+    assert files(store) == set()
+
+
+def test_pictures_that_cannot_be_deleted_are_a_sentence(store):
+    _, picture = save(store)
+    path = store.path(picture)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(Refused, match=r"^The pictures could not be deleted: Is a directory\.$"):
+        store.forget("job-1")
+
+
+def test_only_this_user_can_list_the_folders(store):
+    """Their names have words of prompts."""
+    save(store)
+    Uploads(store.folder / ".images").keep(hashlib.sha256(PNG).hexdigest(), PNG)
+    folders = [store.folder, *(path for path in store.folder.rglob("*") if path.is_dir())]
+    assert {path.name for path in folders} == {"pictures", "otter", ".images"}
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folders} == {0o700}
 
 
 def test_unfinished_files_are_deleted_too(store):

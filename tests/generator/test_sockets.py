@@ -4,12 +4,30 @@ import grp
 import os
 import socket
 import stat
+import subprocess
+import sys
+from pathlib import Path
 
 import aiohttp
 import pytest
 
 from generator.service.sockets import CannotListen, tcp_socket, unix_socket
 from tests.helpers.running_generator import RunningGenerator
+
+START = """
+import sys
+from pathlib import Path
+from pathlib import Path
+from generator.service.sockets import CannotListen, unix_socket
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    with unix_socket(Path(sys.argv[1]), None):
+        print("listening", flush=True)
+        sys.stdin.readline()
+except CannotListen:
+    print("refused", flush=True)
+"""
 
 TOKEN = "correct horse battery staple"
 
@@ -53,6 +71,32 @@ def test_a_live_socket_is_left_alone(tmp_path):
         assert path.is_socket()
 
 
+def test_of_generators_that_start_at_once_on_a_stale_socket_one_lives(tmp_path):
+    path, script = tmp_path / "generator.sock", tmp_path / "start.py"
+    script.write_text(START)
+    for _ in range(5):
+        with socket.socket(socket.AF_UNIX) as crashed:
+            crashed.bind(str(path))
+        command = [sys.executable, str(script), str(path)]
+        started = [
+            subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={"PYTHONPATH": str(Path.cwd())}
+            )
+            for _ in range(3)
+        ]
+        for process in started:
+            assert process.stdout.readline() == b"ready\n"
+        for process in started:
+            process.stdin.write(b"go\n")
+            process.stdin.flush()
+        said = sorted(process.stdout.readline() for process in started)
+        for process in started:
+            process.kill()
+            process.communicate()
+        assert said == [b"listening\n", b"refused\n", b"refused\n"]
+        path.unlink()
+
+
 def test_another_file_in_its_place_is_left_alone(tmp_path):
     path = tmp_path / "generator.sock"
     path.write_text("mine")
@@ -74,6 +118,27 @@ def test_a_folder_of_another_user_is_not_trusted(tmp_path):
     os.chown(folder, 12345, -1)
     with pytest.raises(CannotListen, match="belongs to another user"), unix_socket(folder / "s", None):
         pass
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make another user's link")
+@pytest.mark.parametrize("link", ["run", "run/easel"])
+def test_another_users_link_is_not_followed(tmp_path, link):
+    """As when somebody puts a link to a folder of ours where we look for our own, below /tmp."""
+    ours, theirs = tmp_path / "ours", tmp_path / link
+    (ours / "easel").mkdir(parents=True)
+    theirs.parent.mkdir(exist_ok=True)
+    theirs.symlink_to(ours)
+    os.chown(theirs, 12345, -1, follow_symlinks=False)
+    with pytest.raises(CannotListen, match="belongs to another user"):
+        unix_socket(tmp_path / "run" / "easel" / "s", None).__enter__()
+    assert not list(ours.rglob("s"))
+
+
+def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path):
+    (tmp_path / "s.lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CannotListen, match="cannot be opened"), unix_socket(tmp_path / "s", None):
+        pass
+    assert not (tmp_path / "elsewhere").exists()
 
 
 def test_a_port_that_is_taken_is_reported():
