@@ -10,8 +10,12 @@ from generator.errors import Refused
 # The largest files that phones send; a homeserver's own limit is usually higher.
 MAX_IMAGE_BYTES = 20 * 1024 * 1024
 
-# Phones' cameras take this many. Read from the file's head, so that nothing larger is ever decoded.
+# Phones' cameras take this many. Read from the file's head, so that nothing larger is ever decoded: that takes up to
+# 1 GB.
 MAX_IMAGE_PIXELS = 50_000_000
+
+# While WebP is decoded, a pixel takes 24 bytes, and no camera writes it.
+MAX_WEBP_PIXELS = 25_000_000
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 
@@ -75,8 +79,9 @@ def _opened(data: bytes) -> Image.Image:
         raise _too_many_pixels() from error
     except (UnidentifiedImageError, *UNREADABLE) as error:
         raise _not_an_image() from error
-    if image.width * image.height > MAX_IMAGE_PIXELS:
-        raise _too_many_pixels(image.width * image.height)
+    limit = MAX_WEBP_PIXELS if image.format == "WEBP" else MAX_IMAGE_PIXELS
+    if image.width * image.height > limit:
+        raise _too_many_pixels(image.width * image.height, limit)
     return image
 
 
@@ -95,8 +100,7 @@ def _not_an_image() -> Refused:
     return Refused("not_an_image", "That is no picture that I can read. I take PNG, JPEG and WebP.")
 
 
-def _too_many_pixels(pixels: int | None = None) -> Refused:
-    limit = MAX_IMAGE_PIXELS
+def _too_many_pixels(pixels: int | None = None, limit: int = MAX_IMAGE_PIXELS) -> Refused:
     has = "; that one has more" if pixels is None else f"; that one has {pixels / 1_000_000:.0f} million"
     message = f"A picture to draw from can have {limit // 1_000_000} million pixels{has}."
     return Refused("too_many_pixels", message, value=pixels, limit=limit)

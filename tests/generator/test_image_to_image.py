@@ -4,6 +4,8 @@ import hashlib
 import io
 import json
 import os
+import subprocess
+import sys
 import time
 import zlib
 from pathlib import Path
@@ -260,6 +262,39 @@ def test_a_decompression_bomb_is_refused_by_its_header(sides):
     data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
     with pytest.raises(Refused, match=r"can have 50 million pixels; that one has (64 million|more)"):
         read_image(bytes(data))
+
+
+def test_a_webp_is_refused_with_fewer_pixels():
+    data = encoded(Image.new("L", (5001, 5000)), "WEBP", method=0)
+    with pytest.raises(Refused, match="can have 25 million pixels; that one has 25 million"):
+        read_image(data)
+
+
+PEAK = """
+import sys
+from pathlib import Path
+from generator.pictures.image_files import read_image
+data = Path(sys.argv[1]).read_bytes()
+peak_kb = lambda: int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+before = peak_kb()
+read_image(data)
+print((peak_kb() - before) / 1024**2)
+"""
+
+
+@pytest.mark.parametrize(("kind", "side"), [("WEBP", 5000), ("PNG", 7071)])
+def test_the_largest_photo_is_decoded_within_a_gigabyte(tmp_path, kind, side):
+    """Turned and transparent, which takes the most."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    grey = Image.linear_gradient("L").resize((side, side))
+    more = {"method": 0} if kind == "WEBP" else {"compress_level": 1}
+    (tmp_path / "photo").write_bytes(encoded(Image.merge("RGBA", [grey] * 4), kind, exif=exif, **more))
+    command = [sys.executable, "-c", PEAK, str(tmp_path / "photo")]
+    peak_gb = float(
+        subprocess.run(command, env={"PYTHONPATH": str(Path.cwd())}, capture_output=True, check=True).stdout
+    )
+    assert 0.2 < peak_gb < 1
 
 
 def test_images_are_kept_for_some_days(tmp_path):
