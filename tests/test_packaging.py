@@ -133,3 +133,21 @@ def test_it_loads_beside_another_package_named_bot(tmp_path: Path, first: str) -
     paths = [str(path) for path in (archives if first == "ours" else reversed(archives))]
     result = subprocess.run([sys.executable, "-c", LOAD, *paths], cwd=tmp_path, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+def test_the_unit_confines_the_service_but_leaves_it_the_card() -> None:
+    lines = (ROOT / "deploy/easel-generator.service").read_text().splitlines()
+    for needed in (
+        "CapabilityBoundingSet=",
+        "DeviceAllow=char-nvidia* rw",
+        "MemoryMax=75%",
+        "NoNewPrivileges=yes",
+        "ProtectProc=invisible",
+        "RestrictNamespaces=yes",
+        "SystemCallArchitectures=native",
+        "SystemCallFilter=@system-service",
+        "UMask=0077",
+    ):
+        assert needed in lines
+    # CUDA needs its devices, and kernels are compiled on the spot.
+    assert not [line for line in lines if line.startswith(("PrivateDevices=", "MemoryDenyWriteExecute="))]
