@@ -24,6 +24,7 @@ from generator.service.dispatcher import BUSY_PAUSE_S, Dispatcher
 from generator.service.eta import Eta
 from generator.service.handlers import Handlers
 from generator.service.jobs import Jobs
+from generator.service.malloc import keep_memory_flat
 from generator.service.metrics import Metrics
 from generator.service.saving import Saving
 from generator.service.sockets import CannotListen, passed_sockets, tcp_socket, unix_socket
@@ -119,6 +120,7 @@ def serve(settings: Settings, engine: EngineFactory | None = None) -> int:
 
     Returns the exit status: 1 after a bug that stops the drawing for good, so that a service manager restarts it.
     """
+    keep_memory_flat()
     worker = WorkerProcess(
         engine or partial(_real_engine, settings),
         load_timeout_s=settings.load_timeout_s,
