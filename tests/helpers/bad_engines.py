@@ -76,6 +76,7 @@ class Colour:
 
 
 def drawn(image: Image.Image) -> Drawn:
+    plan: dict[str, str | int | float | bool | None]
     plan = {"device": "paint box", "dtype": "colour", "tiling": False, "rows": 1}
     return Drawn(image, seconds=0.01, model_revision="1", plan=plan, notes=("Painted, not drawn.",))
 
