@@ -1,6 +1,7 @@
 """Embeddings equal the pipeline's own ``encode_prompt``, in fp32."""
 
 import gc
+import math
 import weakref
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 
+from generator.api import limits
 from generator.engine.model import load_model
 from generator.engine.plan import make_plan
 from generator.engine.text import TextEncoding
@@ -120,6 +122,17 @@ def test_the_negative_prompt_is_bounded_too(text):
 @pytest.mark.parametrize(("prompt", "passes"), [("otter, red scarf", 1), ("bear, (red scarf)+", 1), ("owl, (fog)-", 2)])
 def test_each_encoder_reads_the_same_tokens_once(text, prompt, passes):
     """Embeddings and pooled embedding come from one pass. A low-weight part takes one more pass, without that part."""
+    assert passes_of(text, prompt) == passes
+
+
+def test_a_prompt_that_weakens_as_much_as_it_may_takes_a_bounded_number_of_passes(text):
+    """Each chunk of 75 tokens takes a pass for the prompt, and one for each weakened part."""
+    prompt = " ".join(["(hat)- a cat that sits"] * limits.MAX_WEAKENED) + " otter" * 200
+    chunks = math.ceil(text._model.card.limits.max_tokens / 75)
+    assert passes_of(text, prompt) <= (1 + limits.MAX_WEAKENED) * chunks + 1
+
+
+def passes_of(text: TextEncoding, prompt: str) -> int:
     read = []
     provider = text._encoders[-1].conditioning_provider
     # Weights also need the embeddings of the empty text, once per model.
@@ -129,4 +142,4 @@ def test_each_encoder_reads_the_same_tokens_once(text, prompt, passes):
         text._encode_row(prompt)
     finally:
         hook.remove()
-    assert len(read) == passes
+    return len(read)
