@@ -131,20 +131,20 @@ def _flags(text: str) -> Iterator[_Axis]:
 
 
 def _cells(text: _Text) -> Iterator[Cell]:
-    for chosen in product(*([_option(axis, cell) for o in axis.options for cell in _cells(o)] for axis in text.axes)):
-        yield Cell(_with(text, chosen), tuple(cell.headings[0] for cell in chosen))
+    for chosen in product(*map(_choices, text.axes)):
+        headings = (f"{axis.label}{choice}" or "without" for axis, choice in zip(text.axes, chosen, strict=True))
+        yield Cell(_with(text, chosen), tuple(headings))
 
 
-def _option(axis: _Axis, cell: Cell) -> Cell:
-    """One choice of a list. The options of an inner list join those of the outer one."""
-    option = cell.text.strip()
-    return Cell(option, (f"{axis.label}{option}" or "without",))
+def _choices(axis: _Axis) -> list[str]:
+    """The choices of a list. Those of a list within it are among them."""
+    return [cell.text.strip() for option in axis.options for cell in _cells(option)]
 
 
-def _with(text: _Text, chosen: Sequence[Cell]) -> str:
+def _with(text: _Text, chosen: Sequence[str]) -> str:
     """The text with a choice in place of each list."""
     pieces, done = [], 0
-    for axis, cell in zip(text.axes, chosen, strict=True):
-        pieces += [text.text[done : axis.start], cell.text]
+    for axis, choice in zip(text.axes, chosen, strict=True):
+        pieces += [text.text[done : axis.start], choice]
         done = axis.end
     return "".join(pieces) + text.text[done:]
