@@ -1,8 +1,8 @@
 """Finds a word or phrase in a text, however it is written. Knows spelling, not meaning.
 
-A word is a run of letters, after NFKC and case folding. Every digit, every symbol such as 🔫 and every vowel sign is a
-word of its own, since CLIP's tokenizer cuts a text there: what the models read as a word is always found. Invisible
-characters, and marks over and under letters, hide no word.
+A word is a run of letters and digits, after NFKC and case folding; a symbol such as 🔫 is a word of its own. Invisible
+characters, and marks over and under letters, hide no word. A blocked word is also found between digits and vowel signs,
+since CLIP's tokenizer cuts a text there: what the models read as a word is always found.
 """
 
 import re
@@ -41,7 +41,16 @@ def as_words(text: str) -> str:
 
 @lru_cache(_KEPT)
 def _wanted(word: str) -> str:
-    return f" {as_words(word)} "
+    return f" {_pieces(word)} "
+
+
+def _pieces(text: str) -> str:
+    """The words of ``text``, in which each digit and vowel sign stands alone."""
+    return " ".join(_apart(as_words(text)).split())
+
+
+def _apart(text: str) -> str:
+    return "".join(character if character.isalpha() else f" {character} " for character in text)
 
 
 def _readings(text: str) -> set[str]:
@@ -52,14 +61,13 @@ def _readings(text: str) -> set[str]:
     letters keep their marks: “für” is not “fur”.
     """
     bases = {text, _unhidden(text, ""), _unhidden(text, " ")}
-    readings = set(map(as_words, bases | set(map(_cut, bases))))
+    readings = set(map(_pieces, bases | set(map(_cut, bases))))
     return readings | {" ".join(filter(str.isalpha, reading.split())) for reading in readings}
 
 
 def _cut(text: str) -> str:
     """``text`` with spaces where CLIP's tokenizer cuts it."""
-    read = _CONTRACTION.sub(" ", unicodedata.normalize("NFC", text).lower())
-    return "".join(character if character.isalpha() else f" {character} " for character in read)
+    return _apart(_CONTRACTION.sub(" ", unicodedata.normalize("NFC", text).lower()))
 
 
 def _with_few_marks(text: str) -> str:
@@ -94,7 +102,7 @@ def _is_hidden(character: str) -> bool:
 
 @lru_cache(_KEPT)
 def _spaced(character: str) -> str:
-    if character.isalpha():
-        return character
     category = unicodedata.category(character)
-    return f" {character} " if category[0] in "NM" or category == "So" else " "
+    if category[0] in "LNM":
+        return character
+    return f" {character} " if category == "So" else " "
