@@ -37,6 +37,7 @@ from .sending.send_queue import RateLimit, SendQueue
 from .sending.sent_once import SentOnce
 from .sending.typing_notices import TypingNotices
 from .settings import Config, InvalidSettings, Settings
+from .side_thread import SideThread
 
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[None]])
 
@@ -75,6 +76,7 @@ class EaselBot(Plugin):
 
         permissions = Permissions(settings)
         policy = Policy(settings, permissions)
+        side_thread = SideThread()
 
         # The two sides: the homeserver with its rooms, and the generator.
         self.homeserver = Homeserver(self.client, log)
@@ -88,7 +90,12 @@ class EaselBot(Plugin):
         self.send_queue = SendQueue(self.homeserver, _rate_limit(self.settings), log, sent_to=typing.interrupted)
         sent_once = SentOnce(self.send_queue, store, history.find_own)
         posts = JobPosts(
-            generator=self.generator, homeserver=self.homeserver, store=store, sent_once=sent_once, settings=settings
+            generator=self.generator,
+            homeserver=self.homeserver,
+            store=store,
+            sent_once=sent_once,
+            settings=settings,
+            side_thread=side_thread,
         )
 
         # Jobs.
@@ -103,6 +110,7 @@ class EaselBot(Plugin):
             typing=typing,
             settings=settings,
             policy=policy,
+            side_thread=side_thread,
             log=log,
         )
 
@@ -118,6 +126,7 @@ class EaselBot(Plugin):
             policy=policy,
             permissions=permissions,
             styles=styles,
+            side_thread=side_thread,
             log=log,
         )
         reaction_commands = ReactionCommands(
@@ -127,6 +136,7 @@ class EaselBot(Plugin):
             sent_once=sent_once,
             ownership=ownership,
             permissions=permissions,
+            side_thread=side_thread,
         )
         easel_commands = EaselCommands(
             draw_commands=draw_commands,

@@ -21,10 +21,14 @@ GUN = [
     *("gu\u0301n", "gu\u0308n", "g\u0332u\u0332n\u0332", "g\u0338un", "gu\u20dd\u034fn", "g" + "\u0301" * 40 + "un"),
     # Models read each of these as two words.
     *("otter\u200dgun", "otter\u200bgun", "otter\u0332gun", "gun\u200botter"),
+    # Models read a word and something else: a digit, a number, a vowel sign, a symbol that NFKC makes letters of.
+    *("gun1", "1gun", "gun٣", "gun²", "gunⅧ", "gun\u0903", "gun\u093f", "gun™", "gun㎏", "①gun", "g\u200bun™"),
+    # The tokenizer cuts a contraction off, and gives this capital a mark of its own.
+    *("'sgun", "'TGUN", "it'llgun", "İgun"),
 ]
 NO_GUN = [
-    *("", "gunner", "begun", "shotgun", "gun2", "2gun", "guns", "g un", "g u n", "g-u-n", "gu n", "gün", "ğun"),
-    *("ГУН", "گن"),
+    *("", "gunner", "begun", "shotgun", "guns", "g un", "g u n", "g-u-n", "gu n", "gün", "ğun"),
+    *("ГУН", "گن", "gunª", "g1un", "’sgun"),
 ]
 
 
@@ -49,6 +53,10 @@ def test_a_word_is_not_found_in_other_words(text):
         ("horror movie", "horror-movie", True),
         ("horror movie", "(horror)++ movie", True),
         ("horror movie", "horror, movie", True),
+        ("horror movie", "horror1 movie", True),
+        ("horror movie", "horror 🔫 movie", True),
+        ("horror 1 movie", "horror movie", False),
+        ("horror", "horror1 movie", True),
         ("horror movie", "horror movies", False),
         ("horror movie", "horror of a movie", False),
         ("water-gun", "water gun", True),
@@ -66,6 +74,10 @@ def test_a_word_is_not_found_in_other_words(text):
         ("🔫", "otter🔫", True),
         ("❤", "❤\ufe0f", True),
         ("1984", "(1984)1.2", True),
+        ("1984", "1985", False),
+        ("4k", "(4K)1.2", True),
+        # The tokenizer cuts at vowel signs.
+        ("कु", "कुल", True),
         ("can't", "can’t", True),
     ],
 )
@@ -87,7 +99,7 @@ def test_no_disguise_hides_a_word(data, word, before, behind):
     assert find_word(before + disguised + behind, [word]) == word
 
 
-LETTERS = st.text(string.ascii_letters + string.digits + "äöüßéñжλ猫", min_size=1, max_size=9)
+LETTERS = st.text(string.ascii_letters + "äöüßéñжλ猫", min_size=1, max_size=9)
 
 
 @settings(deadline=None)
@@ -103,9 +115,10 @@ def test_any_text_can_be_searched_for_any_words(text, words):
     assert find_word(text, words) in (None, *words)
 
 
-def test_the_longest_text_is_searched_in_time():
-    # NFKC turns this one character into 18.
-    text = "\ufdfa" * 16_000
+# NFKC turns the first character into 18, and puts marks in order; the last is a mark that is composed of two.
+@pytest.mark.parametrize("piece", ["\ufdfa", "\u0301\u0316", "\u05b0\u05b1", "\u0f73"])
+def test_the_longest_text_is_searched_in_time(piece):
+    text = "g" + piece * 16_000
     started = time.process_time()
     assert find_word(text, [f"word {n}" for n in range(100)]) is None
     assert time.process_time() - started < 5

@@ -242,11 +242,13 @@ def test_loras_are_omitted_with_a_note():
     drawn = parse_draw("otter, <lora:fluffy:0.8>, hat <LoRA:b:1>")
     assert drawn == request(
         "otter, hat",
-        notes=(
-            "There are no LoRAs here: “<lora:fluffy:0.8>” was left out.",
-            "There are no LoRAs here: “<LoRA:b:1>” was left out.",
-        ),
+        notes=("There are no LoRAs here: “<lora:fluffy:0.8>” and “<LoRA:b:1>” were left out.",),
     )
+
+
+def test_many_loras_are_named_in_short():
+    (note,) = parse_draw("otter" + "".join(f"<lora:{n}:1>" for n in range(1300))).notes
+    assert note.endswith("“<lora:6:1>”, “<lora:7:1>” and … were left out.") and len(note) < 200
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bot.easel.language import ParseError, parse_all, with_other_seeds
 from bot.easel.language.lists import MAX_DEPTH, MAX_PICTURES, expand
+from bot.easel.language.parse import MAX_MESSAGE_CHARS, MAX_SHEET_CHARS
 
 
 def count(text: str) -> int:
@@ -26,6 +27,10 @@ def count(text: str) -> int:
         ("{a|b} {c|d}", ["a c", "a d", "b c", "b d"]),
         ("{a | {b | c}}", ["a", "b", "c"]),
         ("{(a)++ | b, c}", ["(a)++", "b, c"]),
+        ("{ {a | b} }", ["{ a }", "{ b }"]),
+        ("{a | (b | {c}) | [d | e]}", ["a", "(b | {c})", "[d | e]"]),
+        ("{otter --steps 1,2 | owl}", ["otter --steps 1", "otter --steps 2", "owl"]),
+        ("{otter --steps 1,2 }", ["{otter --steps 1 }", "{otter --steps 2 }"]),
         ("otter --steps 10,20", ["otter --steps 10", "otter --steps 20"]),
         ("otter --steps 10, 20 , hat", ["otter --steps 10 , hat", "otter --steps 20 , hat"]),
         ("otter —cfg 7,7.5", ["otter —cfg 7", "otter —cfg 7.5"]),
@@ -131,6 +136,30 @@ def test_far_too_many_choices_are_refused_before_they_are_read():
     text = " ".join(["{a|b|c|d|e|f|g|h|i|j}"] * 6)
     with pytest.raises(ParseError, match=f"make 1000000 pictures, and {MAX_PICTURES} is far too many already"):
         parse_all(text)
+
+
+def test_a_number_beyond_all_counting_is_cut_short():
+    with pytest.raises(ParseError, match=r"These lists make \d{40}… pictures, and 100 is far too many already"):
+        parse_all("{||}" * 4000)
+
+
+def test_the_texts_of_a_sheet_have_a_limit_together():
+    words = "a, " * (MAX_SHEET_CHARS // 9 // 3 - 20)
+    assert len(parse_all(f"{words} --steps 1,2,3,4,5,6,7,8,9").requests) == 9
+    assert len(parse_all("--steps 1,2,3,4,5,6,7,8,9", recipe=f"prompt: {words}").requests) == 9
+    for text, recipe in ((words, None), (" " * 999, f"prompt: {words}")):
+        with pytest.raises(ParseError, match=r"too much for 10 pictures\. Ask for fewer, or with fewer words\."):
+            parse_all(f"{text} --steps 1,2,3,4,5,6,7,8,9,10", recipe=recipe)
+    # Nine of the longest recipes, of about 8,000 characters, stay within it.
+    assert MAX_SHEET_CHARS > 9 * 8000
+
+
+def test_names_count_with_the_words_that_they_stand_for():
+    styles = {"a": "b, " * 100}
+    with pytest.raises(ParseError, match=f"at most {MAX_MESSAGE_CHARS}"):
+        parse_all("@a " * 60, styles=styles)
+    with pytest.raises(ParseError, match="too much for 20 pictures"):
+        parse_all("@a " * 50 + "{1|2|3|4|5}{1|2|3|4}", styles=styles)
 
 
 def test_lists_within_lists_are_refused_in_time():

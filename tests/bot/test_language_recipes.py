@@ -5,6 +5,8 @@ import json
 import pytest
 
 from bot.easel.language import SLOTS, DrawRequest, EarlierFacts, ParseError, Slots, parse_draw
+from bot.easel.language.parse import MAX_MESSAGE_CHARS
+from bot.easel.language.structured import MAX_OPEN_BRACKETS
 
 RECIPE = """\
 prompt: otter, (cowboy hat)++, denim jacket, 16:9, no, well-lit
@@ -231,6 +233,7 @@ def test_an_edited_recipe_is_read():
         ("prompt: !!python/name:os.system otter", "A recipe cannot have tags (!). "),
         ("prompt: ! otter", "A recipe cannot have tags (!). "),
         ("prompt: " + "[" * 2000, "A recipe is nested at most 5 levels deep."),
+        ("prompt: otter, " + "[" * (MAX_OPEN_BRACKETS + 1), "A recipe is nested at most 5 levels deep."),
         ('{"a":' * 6 + "1" + "}" * 6, "A recipe is nested at most 5 levels deep."),
         ('{"a":' * 3000, "A recipe is nested at most 5 levels deep."),
         ("prompt: otter\n---\nprompt: owl", "A recipe is one YAML document, but there are several."),
@@ -252,6 +255,16 @@ def test_bad_recipes_are_refused_with_a_sentence(text, sentence):
     with pytest.raises(ParseError) as refusal:
         parse_draw(text)
     assert str(refusal.value).startswith(sentence)
+
+
+def test_the_brackets_of_a_text_are_no_levels_of_a_recipe():
+    assert parse_draw("prompt: hat " + "[(" * MAX_OPEN_BRACKETS + "otter" + ")]" * MAX_OPEN_BRACKETS).slots
+
+
+def test_a_recipe_file_has_a_limit():
+    assert parse_draw("+hat", recipe="prompt: " + "a" * (MAX_MESSAGE_CHARS - 8))
+    with pytest.raises(ParseError, match=f"That is {MAX_MESSAGE_CHARS + 1} characters long; Easel reads at most"):
+        parse_draw("+hat", recipe="prompt: " + "a" * (MAX_MESSAGE_CHARS - 7))
 
 
 BLOCK = """\

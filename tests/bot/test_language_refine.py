@@ -2,10 +2,11 @@
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.easel.language import SLOTS, ParseError, as_command, parse_draw
+from bot.easel.language.chat import MAX_CHANGES
 from bot.easel.language.parse import parse_recipe
 
 RECIPE = """\
@@ -124,6 +125,20 @@ def test_changes_are_noted(text, note):
     assert refine(text).notes == (note,)
 
 
+def test_a_long_list_of_changes_is_noted_in_short():
+    (note,) = refine(", ".join(f"term {n}" for n in range(20))).notes
+    assert note == "Changed: subject +" + ", +".join(f"term {n}" for n in range(8)) + ", …"
+    (note,) = refine("outfit: a term that goes on and on and on and on and on").notes
+    assert note == "Changed: outfit +a term that goes on and on and on and o…, −boots"
+
+
+def test_a_reply_adds_and_removes_a_limited_number_of_terms():
+    terms = [f"term {n}" for n in range(MAX_CHANGES)]
+    assert refine(f"+{', '.join(terms)}").slots.subject[2:] == tuple(terms)
+    with pytest.raises(ParseError, match=f"{MAX_CHANGES + 1} terms; one reply can change {MAX_CHANGES}"):
+        refine(f"+{', '.join(terms)} -boots")
+
+
 @pytest.mark.parametrize("text", ["-n 2", "+otter", "outfit: boots", "--seed 7", "--no text"])
 def test_changes_without_effect_are_not_noted(text):
     assert refine(text).notes == ()
@@ -165,6 +180,7 @@ words = st.sampled_from(["scarf", "boots", "(cowboy hat)++", "beach", "fog-", "(
 signed = st.builds(lambda sign, word: f"{sign}{word}", st.sampled_from("+-"), words)
 
 
+@settings(deadline=None)
 @given(st.lists(words, min_size=1, max_size=4), st.sampled_from(SLOTS))
 def test_adding_and_replacing_are_idempotent(terms, slot):
     for text in (f"{slot}: {', '.join(terms)}", f"{slot}: +{', '.join(terms)}", "--no " + ", ".join(terms)):
@@ -174,6 +190,7 @@ def test_adding_and_replacing_are_idempotent(terms, slot):
         assert not twice.no or set(twice.no) <= set(terms)
 
 
+@settings(deadline=None)
 @given(words)
 def test_an_added_term_can_be_removed(word):
     added = refine(f"emotions: +{word}")
@@ -181,6 +198,7 @@ def test_an_added_term_can_be_removed(word):
     assert not any(word in terms for terms in slots(taken).values())
 
 
+@settings(deadline=None)
 @given(st.lists(signed, min_size=1, max_size=5))
 def test_any_changes_give_a_request_or_a_sentence(changes):
     try:
@@ -218,6 +236,7 @@ def test_a_recipe_becomes_the_command_that_a_person_types(recipe, command):
 written = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="`"), min_size=1, max_size=12)
 
 
+@settings(deadline=None)
 @given(st.lists(written, min_size=1, max_size=3), written)
 def test_the_command_of_a_recipe_draws_it(terms, negative):
     recipe = yaml.safe_dump({"slots": {"subject": terms}, "negative_prompt": negative, "seed": 7}, allow_unicode=True)

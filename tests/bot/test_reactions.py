@@ -371,6 +371,29 @@ async def test_a_reaction_to_an_incomplete_recipe_is_answered_with_the_reason(
     assert len(fake_generator.jobs) == 1
 
 
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        *("", "[", "prompt: {}", "prompt: otter", "prompt: otter\nwidth: 64", "prompt: otter\nwidth:\nheight:"),
+        *("prompt: otter\nsize: 64x64", "prompt: otter\nwidth: 64\nheight: tall", "slots: {}\nwidth: 64\nheight: 64"),
+        *(f"prompt: otter\nwidth: {side}\nheight: {side}\nsteps: {side}" for side in (0, -8, 9**9, 10**31, 10**32)),
+    ],
+)
+async def test_every_button_on_any_recipe_draws_or_is_answered(
+    drawing_room, homeserver, fake_generator, plugin, refusal, caplog, recipe
+):
+    await drawing_room.say("!draw otter")
+    await homeserver.files()
+    await plugin.database.execute("UPDATE recipe SET text = $1", recipe)
+    picture = f"$sent-{(await homeserver.marked('picture')).txn_id}"
+    fake_generator.sins["submit"] = refusal(422, "No.")
+    for number, key in enumerate(("⬆️", "🎲", "📋"), start=1):
+        await react(drawing_room, picture, key)
+        if recipe:
+            await homeserver.answers(number)
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 async def test_a_sheet_of_another_version_is_not_drawn_again_in_part(drawing_room, homeserver, fake_generator, plugin):
     await drawing_room.say("!draw otter -n 2")
     sheet = f"$sent-{(await homeserver.marked('sheet')).txn_id}"

@@ -14,7 +14,7 @@ from bot.easel.generator.types import Capabilities, read
 from bot.easel.language import DrawRequest, Slots, parse_draw
 from bot.easel.policy.room_profiles import RoomProfile, profile_for
 from bot.easel.settings import InvalidSettings
-from tests.helpers.fake_generator import FakeGenerator
+from tests.helpers.fake_generator import FakeGenerator, capabilities, card
 from tests.helpers.shipped_settings import BASE, settings
 
 KITCHEN = "!kitchen:example.com"
@@ -37,6 +37,7 @@ def refusal(words: str, known: Capabilities, **keys) -> str | None:
     """The room's refusal of a prompt, if any. The body has only the fields that refusals read."""
     request = typed(words, known, **keys)
     recipe = {"slots": asdict(request.slots), "theme": request.theme, "model": request.model}
+    recipe |= {"guidance_scale": request.guidance_scale, "tier": request.tier}
     if request.size:
         recipe |= {"width": request.size[0], "height": request.size[1]}
     fields = {key: value for key, value in recipe.items() if value is not None}
@@ -89,6 +90,7 @@ def test_a_room_without_a_profile_has_no_rules(known):
         ({"max_megapixels": 0}, "max_megapixels must be a number above 0"),
         ({"blocked_words": ["--"]}, "blocked_words: “--” has no letters in it"),
         ({"style": ["(Ink)++"], "blocked_words": ["ink"]}, "style has “ink” in it, which blocked_words forbids"),
+        ({"no": ["blood"], "defaults": {"cfg": 1}}, "defaults: cfg must be above 1, since no takes guidance"),
     ],
 )
 def test_a_bad_profile_is_refused_with_the_room_and_the_rule(keys, rule):
@@ -192,6 +194,9 @@ CHILDREN = {"models": ["ssd-1b"], "max_megapixels": 0.6, "blocked_words": ["gun"
         ("otter | emotions: horror | style: movie", "This room does not draw “horror movie”."),
         ("otter 🔫", "This room does not draw “🔫”."),
         ("otter --theme guns and gun", "This room does not draw “gun”."),
+        ("otter, gun1", "This room does not draw “gun”."),
+        ("otter --theme 1gun", "This room does not draw “gun”."),
+        ("horror1 movie", "This room does not draw “horror movie”."),
         ("otter, gunner --theme begun", None),
         ("otter --no gun", None),
         ("otter --negative gun", None),
@@ -200,6 +205,45 @@ CHILDREN = {"models": ["ssd-1b"], "max_megapixels": 0.6, "blocked_words": ["gun"
 def test_a_room_names_what_it_does_not_draw(known, words, sentence):
     assert refusal(words, known, **CHILDREN) == sentence
     assert refusal("otter, gun, horror movie --model pocket --size 1536x1536", known) is None
+
+
+KEEPS_OUT = "This room keeps out blood, which takes guidance. Ask for a higher --cfg, such as 2."
+
+
+@pytest.mark.parametrize(
+    ("words", "keys", "sentence"),
+    [
+        ("otter --cfg 1", {"no": ["blood"]}, KEEPS_OUT),
+        ("otter --cfg 0.5 --model pocket", {"no": ["blood"]}, KEEPS_OUT),
+        ("prompt: otter\nguidance_scale: 1.0", {"no": ["blood"]}, KEEPS_OUT),
+        ("otter\nSteps: 9, CFG scale: 1", {"no": ["blood"]}, KEEPS_OUT),
+        # The fake generator's drafts have no guidance unless somebody asks for it.
+        ("otter --draft", {"no": ["blood"]}, KEEPS_OUT),
+        ("otter", {"no": ["blood"], "defaults": {"tier": "draft"}}, KEEPS_OUT),
+        ("otter --draft --cfg 2", {"no": ["blood"]}, None),
+        ("otter --cfg 1.1", {"no": ["blood"]}, None),
+        ("otter", {"no": ["blood"]}, None),
+        ("otter --cfg 1", {"style": ["ink"]}, None),
+    ],
+)
+def test_nobody_turns_off_what_keeps_the_rooms_terms_out(known, words, keys, sentence):
+    assert refusal(words, known, **keys) == sentence
+
+
+def test_a_model_that_takes_no_guidance_is_not_refused():
+    turbo = FakeGenerator(capabilities("0.1.0", card(), card("turbo", max_guidance_scale=0)))
+    known = read(Capabilities, json.loads(turbo.capabilities.model_dump_json()))
+    assert refusal("otter --model turbo --cfg 1", known, no=["blood"]) is None
+
+
+@pytest.mark.parametrize(
+    "maubot_plugin_config_overrides", [{"rooms": {"*": {"blocked_words": ["gun"]}}, "rate_limit_per_second": 0}]
+)
+@pytest.mark.parametrize("words", ["{otter --no gun1 | owl}", "{otter | {owl, a --negative gun | cat}} --steps 2,3"])
+async def test_a_sheets_headings_have_no_blocked_word(drawing_room, homeserver, fake_generator, words):
+    await drawing_room.say(f"!draw {words}")
+    assert await homeserver.answer() == "This room does not draw “gun”."
+    assert not fake_generator.jobs
 
 
 def test_without_a_size_the_models_default_counts(known):

@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from logging import Logger
 
 from ..generator.client import GeneratorClient
@@ -21,6 +22,7 @@ from ..room.messages import Message
 from ..room.photos import NOT_HERE
 from ..room.replies import Replies
 from ..sending.send_queue import NotSent
+from ..side_thread import SideThread
 from .styles import Styles
 
 DAY_MS = 24 * 60 * 60 * 1000
@@ -52,11 +54,12 @@ class DrawCommands:
         policy: Policy,
         permissions: Permissions,
         styles: Styles,
+        side_thread: SideThread,
         log: Logger,
     ) -> None:
         self._generator, self._watch, self._runner = generator, watch, runner
         self._store, self._replies, self._policy, self._permissions = store, replies, policy, permissions
-        self._styles, self._log = styles, log
+        self._styles, self._side_thread, self._log = styles, side_thread, log
         self._last_received_ms = 0
 
     async def draw(
@@ -144,7 +147,9 @@ class DrawCommands:
         message = job.message
         replied = await self._replies.find(message)
         styles = await self._styles_in(message.body, message.room_id)
-        asked = parse_all(message.body, recipe=replied.recipe, styles=styles)
+        chars = len(message.body) + len(replied.recipe or "") + message.body.count("@") * sum(map(len, styles.values()))
+        read = partial(parse_all, message.body, recipe=replied.recipe, styles=styles)
+        asked = await self._side_thread.run(read, chars=chars)
         return replace(job, asked=asked, photo=message.event_id if message.is_caption else replied.photo), None
 
     async def _styles_in(self, text: str, room_id: str) -> dict[str, str]:
@@ -164,7 +169,10 @@ class DrawCommands:
             raise CannotAsk(refusal)
         # The generator's last capabilities are enough to refuse at once, also while it is asleep.
         known = await self._store.capabilities()
-        return job, Draft(self._policy.body(job, known), known) if known else None
+        if known is None:
+            return job, None
+        body = await self._side_thread.run(partial(self._policy.body, job, known), chars=job.asked.chars)
+        return job, Draft(body, known)
 
     async def _photo_of_recipe(self, job: Job) -> str | None:
         """The event of the photo that a recipe was drawn from. Raises ParseError if it is not in this room."""

@@ -14,7 +14,7 @@ from ..jobs.job import SEED_CHOICES, JobState, job_id
 from ..jobs.picture_tables import MAX_WANTED_WORDS
 from ..jobs.runner import UNEXPECTED, JobRunner
 from ..jobs.store import Store
-from ..language import Command, EaselCommand, brief, nearest, quoted
+from ..language import Command, EaselCommand, ParseError, brief, check_length, nearest, quoted
 from ..policy.ownership import Ownership
 from ..policy.permissions import Permissions
 from ..room.messages import Message
@@ -72,7 +72,10 @@ class EaselCommands:
         try:
             words = command.words if isinstance(command, EaselCommand) else ("help", "draw")
             refusal = self._permissions.refusal(message.sender, message.room_id)
+            check_length(message.body)
             text = refusal or await self._answer_to(message, words)
+        except ParseError as error:
+            text = str(error)
         except Exception:
             self._log.exception(f"{message.event_id}: unexpected")
             text = UNEXPECTED

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 
 from ..jobs.event_tables import Posted
 from ..jobs.job import SEED_CHOICES, JobState, job_id
@@ -10,6 +11,7 @@ from ..jobs.runner import JobRunner
 from ..jobs.store import Store
 from ..language import (
     Asked,
+    DrawRequest,
     ParseError,
     as_command,
     larger,
@@ -25,6 +27,7 @@ from ..room.reactions import AGAIN, CANCEL, COPY, FAVOURITE, LARGER, NUMBER, REM
 from ..sending.content import PICTURE_KINDS, SHEET_KINDS, EventKind, answer_content
 from ..sending.send_queue import NotSent
 from ..sending.sent_once import SentOnce
+from ..side_thread import SideThread
 from .draw import DrawCommands
 
 
@@ -40,9 +43,10 @@ class ReactionCommands:
         sent_once: SentOnce,
         ownership: Ownership,
         permissions: Permissions,
+        side_thread: SideThread,
     ) -> None:
         self._draw_commands, self._runner, self._store, self._sent_once = draw_commands, runner, store, sent_once
-        self._ownership, self._permissions = ownership, permissions
+        self._ownership, self._permissions, self._side_thread = ownership, permissions, side_thread
         self._buttons: Mapping[str, Callable[[Reaction], Awaitable[None]]] = {
             CANCEL: self._cancel,
             AGAIN: self._again,
@@ -81,7 +85,7 @@ class ReactionCommands:
     async def _again(self, reaction: Reaction) -> None:
         """Draw a picture or a sheet with another seed."""
         if recipe := await self._recipe_of(reaction, PICTURE_KINDS):
-            await self._draw(reaction, Asked((with_another_seed(parse_recipe(recipe)),)))
+            await self._draw(reaction, Asked((with_another_seed(await self._read(recipe)),)))
         elif posted := await self._posted(reaction.room_id, reaction.target, SHEET_KINDS):
             sheet = await self._store.job(posted.job)
             if sheet is not None:
@@ -91,12 +95,12 @@ class ReactionCommands:
     async def _larger(self, reaction: Reaction) -> None:
         """Draw a picture larger: lightly once more over itself."""
         if recipe := await self._recipe_of(reaction, (EventKind.PICTURE,)):
-            await self._draw(reaction, Asked((larger(parse_recipe(recipe)),)), photo=reaction.target)
+            await self._draw(reaction, Asked((larger(await self._read(recipe)),)), photo=reaction.target)
 
     async def _pick(self, reaction: Reaction) -> None:
         """Draw the picture with that number on a sheet in full size."""
         if recipe := await self._recipe_of(reaction, SHEET_KINDS, n=reaction.number - 1):
-            await self._draw(reaction, Asked((unchanged(parse_recipe(recipe)),)))
+            await self._draw(reaction, Asked((unchanged(await self._read(recipe)),)))
 
     async def _favour(self, reaction: Reaction) -> None:
         """Keep a picture or a sheet as a favourite, until the reaction is taken back."""
@@ -106,7 +110,8 @@ class ReactionCommands:
     async def _copy(self, reaction: Reaction) -> None:
         """Answer a picture with the command that draws it."""
         if recipe := await self._recipe_of(reaction, PICTURE_KINDS):
-            await self._answer(reaction, as_command(recipe))
+            command = await self._side_thread.run(partial(as_command, recipe), chars=len(recipe))
+            await self._answer(reaction, command)
 
     async def _remove(self, reaction: Reaction) -> None:
         """Take a picture and its recipe out of the room, and have the generator forget its files."""
@@ -131,6 +136,9 @@ class ReactionCommands:
         for job in await self._store.open_jobs_of(room_id, event_id):
             if await self._ownership.may_change_job(job, by):
                 await self._runner.end(job, state)
+
+    async def _read(self, recipe: str) -> DrawRequest:
+        return await self._side_thread.run(partial(parse_recipe, recipe), chars=len(recipe))
 
     async def _draw(self, reaction: Reaction, asked: Asked, *, photo: str | None = None) -> None:
         message = await self._as_reply(reaction)

@@ -49,6 +49,7 @@ class CardLimits:
 @dataclass(frozen=True)
 class CardDraft:
     steps: int
+    guidance_scale: float
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,11 @@ class ModelCard:
     def takes_guidance(self) -> bool:
         """Without guidance a negative prompt changes nothing, and the generator refuses both."""
         return self.limits.max_guidance_scale > 0
+
+    def guidance_scale(self, tier: str | None) -> float:
+        """The guidance of a picture that asks for none, in that tier or the model's own."""
+        is_draft = (tier or self.defaults.tier) == "draft"
+        return self.draft.guidance_scale if is_draft else self.defaults.guidance_scale
 
 
 @dataclass(frozen=True)

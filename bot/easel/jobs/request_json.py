@@ -5,7 +5,7 @@ So a request from before a field existed keeps its meaning. A field that changes
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from typing import Any
 
 from ..language import Asked, DrawRequest, EarlierFacts, ParseError, Slots
@@ -16,7 +16,7 @@ class UnknownRequest(Exception):
 
 
 def request_to_json(asked: Asked) -> str:
-    return json.dumps(_to_json(asked))
+    return json.dumps(asked, default=_given_fields)
 
 
 def request_from_json(text: str) -> Asked:
@@ -33,16 +33,17 @@ def _draw_request(given: Mapping[str, Any]) -> DrawRequest:
     return DrawRequest(**{key: nested[key](**value) if key in nested else value for key, value in given.items()})
 
 
-def _to_json(value: Any) -> Any:
-    """A dataclass as an object of the fields that differ from their defaults."""
-    if is_dataclass(value):
-        items = ((field, getattr(value, field.name)) for field in fields(value))
-        return {field.name: _to_json(item) for field, item in items if item != field.default}
-    return [_to_json(item) for item in value] if isinstance(value, tuple) else value
+def _given_fields(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass that differ from their defaults."""
+    items = ((field, getattr(value, field.name)) for field in fields(value))
+    return {field.name: item for field, item in items if item != field.default}
 
 
 def _frozen(value: Any) -> Any:
     """JSON with a tuple for each list."""
     if isinstance(value, dict):
         return {key: _frozen(item) for key, item in value.items()}
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+    if isinstance(value, list):
+        # Nearly all that a request has are terms.
+        return tuple(value if value and isinstance(value[0], str) else map(_frozen, value))
+    return value

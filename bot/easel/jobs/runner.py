@@ -8,6 +8,7 @@ import hashlib
 import time
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from logging import Logger
 
 from ..generator.client import GeneratorClient
@@ -24,6 +25,7 @@ from ..sending.send_queue import Debt, NotSent, SendQueue
 from ..sending.sent_once import SentOnce
 from ..sending.typing_notices import TypingNotices
 from ..settings import CurrentSettings
+from ..side_thread import SideThread
 from .body import CannotAsk, Draft, with_image
 from .job import NOTHING, Job, JobState
 from .line import Line
@@ -70,10 +72,11 @@ class JobRunner:
         typing: TypingNotices,
         settings: CurrentSettings,
         policy: Policy,
+        side_thread: SideThread,
         log: Logger,
     ) -> None:
         self._generator, self._watch, self._store, self._posts = generator, watch, store, posts
-        self._photos = photos
+        self._photos, self._side_thread = photos, side_thread
         self._send_queue, self._sent_once, self._typing = send_queue, sent_once, typing
         self._settings, self._policy, self._log = settings, policy, log
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -237,7 +240,8 @@ class JobRunner:
         if body is None:
             draft = running.draft
             if draft is None or draft.capabilities != capabilities:
-                draft = Draft(self._policy.body(job, capabilities), capabilities)
+                judge = partial(self._policy.body, job, capabilities)
+                draft = Draft(await self._side_thread.run(judge, chars=job.asked.chars), capabilities)
             body = draft.body
             if job.photo is not None:
                 body = with_image(body, await self._sent_photo(job.message.room_id, job.photo))

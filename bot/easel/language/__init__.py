@@ -5,7 +5,7 @@ Pure: knows no Matrix, no network and no generator, and raises nothing but ``Par
 
 from .commands import Command, DrawCommand, EaselCommand, read_command
 from .flags import FLAGS, Flag, Kind
-from .parse import parse_all, parse_draw, parse_recipe
+from .parse import check_length, parse_all, parse_draw, parse_recipe
 from .redraw import larger, larger_size, unchanged, with_another_seed, with_other_seeds
 from .request import SLOTS, Asked, DrawRequest, EarlierFacts, Slots
 from .sentences import ParseError, brief, nearest, quoted
@@ -27,6 +27,7 @@ __all__ = [
     "Slots",
     "as_command",
     "brief",
+    "check_length",
     "larger",
     "larger_size",
     "nearest",

@@ -10,15 +10,12 @@ from . import values
 from .chat import first_flag, parse_chat
 from .nesting import split_outside
 from .request import DrawRequest, Slots
-from .sentences import ParseError, brief
+from .sentences import ParseError, brief, shortened
 from .weights import read_terms, to_compel
 
 _NEGATIVE = re.compile(r"^Negative prompt:(?P<line>.*)", re.MULTILINE | re.IGNORECASE)
 _SETTINGS = re.compile(r"^Steps:[ \t]*\d.*", re.MULTILINE)
 _COMMA = re.compile(",")
-# The block of an upscaled picture has about this many settings of no use here.
-MAX_UNUSED = 8
-
 # These add nothing about the picture to what the other settings describe.
 _NOT_LISTED = re.compile(r"version|.*hash(es)?", re.IGNORECASE)
 
@@ -88,6 +85,4 @@ def _read_settings(line: str) -> tuple[dict[str, Any], tuple[str, ...]]:
                 fields["size"] = values.size(key, value)
             case _ if key and not _NOT_LISTED.fullmatch(key):
                 unused.append(brief(f"{key} {value}"))
-    if len(unused) > MAX_UNUSED:
-        unused[MAX_UNUSED:] = ["…"]
-    return fields, (f"Not used of the pasted settings: {', '.join(unused)}.",) if unused else ()
+    return fields, (f"Not used of the pasted settings: {', '.join(shortened(unused))}.",) if unused else ()

@@ -16,6 +16,9 @@ from .request import SLOTS, Change, Changes, DrawRequest, Slots
 from .sentences import ParseError, brief, listed, nearest, quoted
 from .weights import read_terms
 
+# A person adds and removes a handful of terms. Each is looked for among all terms of a recipe.
+MAX_CHANGES = 100
+
 _BREAK = re.compile(r"[|\n]")
 # A line that ends in a comma continues in the next one, unless the next one has a label.
 _CONTINUED = re.compile(r",[ \t\r]*+\n(?![ \t]*+[^\W\d_][\w-]*+[ \t]*+:)")
@@ -44,11 +47,14 @@ def parse_chat(text: str) -> DrawRequest:
 
 def parse_changes(text: str) -> Changes:
     """Read a reply to a recipe, where a sign adds or removes a term or a list of terms. Raises ParseError."""
-    return _parse(text, are_signs_read=True)
+    changes = _parse(text, are_signs_read=True)
+    if len(changes.terms) > MAX_CHANGES:
+        raise ParseError(f"That adds and removes {len(changes.terms)} terms; one reply can change {MAX_CHANGES}.")
+    return changes
 
 
 def _parse(text: str, *, are_signs_read: bool) -> Changes:
-    slots: dict[str, tuple[str, ...]] = dict.fromkeys(SLOTS, ())
+    slots: dict[str, list[str]] = {slot: [] for slot in SLOTS}
     fields: dict[str, Any] = {}
     flag_of: dict[str, Flag] = {}
     changes: list[Change] = []
@@ -66,7 +72,8 @@ def _parse(text: str, *, are_signs_read: bool) -> Changes:
             else:
                 fields[flag.field] = _converted(flag, value)
     is_new_seed = "seed" in flag_of and fields["seed"] is None
-    return Changes(DrawRequest(slots=Slots(**slots), **fields), tuple(changes), is_new_seed)
+    request = DrawRequest(slots=Slots(**{slot: tuple(terms) for slot, terms in slots.items()}), **fields)
+    return Changes(request, tuple(changes), is_new_seed)
 
 
 def first_flag(text: str) -> int | None:
@@ -105,7 +112,7 @@ def _take_flags(
         [*signs, *(match for match in dashed(segment) if match.start() not in at_signs)],
         key=lambda match: match.start(),
     )
-    plain = segment[: starts[0].start()] if starts else segment
+    plain = [segment[: starts[0].start()] if starts else segment]
     flags, signed = [], []
     for match, following in zip_longest(starts, starts[1:]):
         tail = segment[match.end() : following.start() if following else len(segment)]
@@ -115,8 +122,8 @@ def _take_flags(
         flag, glued = _named(match)
         value, rest = _take_value(flag, glued + tail)
         flags.append((flag, value))
-        plain = f"{plain.rstrip()} {rest.lstrip()}" if rest.strip() else plain
-    return plain, flags, signed
+        plain.append(rest)
+    return " ".join(text for piece in plain if (text := piece.strip())), flags, signed
 
 
 def _named(match: re.Match[str]) -> tuple[Flag, str]:

@@ -5,6 +5,7 @@ here takes linear time.
 """
 
 import re
+from collections import defaultdict
 from itertools import accumulate, pairwise
 
 # A quote opens at the start of a word and closes at the end of one, on the same line.
@@ -20,7 +21,7 @@ def quote_spans(text: str) -> list[tuple[int, int]]:
 
 def bracket_pairs(text: str) -> list[tuple[int, int]]:
     """Positions of each bracket and its partner, in order of the closing one; quoted brackets are left out."""
-    quoted = _covered(len(text), quote_spans(text))
+    quoted = covered(len(text), quote_spans(text))
     waiting: list[tuple[str, int]] = []
     open_now = dict.fromkeys(_OPENS.values(), 0)
     pairs = []
@@ -42,9 +43,31 @@ def bracket_pairs(text: str) -> list[tuple[int, int]]:
     return pairs
 
 
+def matches_directly_inside(text: str, pattern: re.Pattern[str]) -> dict[tuple[int, int], list[re.Match[str]]]:
+    """The matches that start in brackets but outside quotes, by the innermost pair around each."""
+    quoted, pairs = covered(len(text), quote_spans(text)), sorted(bracket_pairs(text), reverse=True)
+    found: dict[tuple[int, int], list[re.Match[str]]] = defaultdict(list)
+    around: list[tuple[int, int]] = []
+    for match in pattern.finditer(text):
+        while pairs and pairs[-1][0] < match.start():
+            around = _still_open(around, pairs[-1][0])
+            around.append(pairs.pop())
+        around = _still_open(around, match.start())
+        if around and not quoted[match.start()]:
+            found[around[-1]].append(match)
+    return found
+
+
+def _still_open(pairs: list[tuple[int, int]], at: int) -> list[tuple[int, int]]:
+    """``pairs``, each inside the one before, without those that close before ``at``."""
+    while pairs and pairs[-1][1] < at:
+        pairs.pop()
+    return pairs
+
+
 def matches_outside(text: str, pattern: re.Pattern[str]) -> list[re.Match[str]]:
     """The matches that start outside quotes and brackets."""
-    inside = _covered(len(text), quote_spans(text) + bracket_pairs(text))
+    inside = covered(len(text), quote_spans(text) + bracket_pairs(text))
     return [match for match in pattern.finditer(text) if not inside[match.start()]]
 
 
@@ -55,7 +78,7 @@ def split_outside(text: str, separators: re.Pattern[str]) -> list[str]:
     return [text[left[1] : right[0]] for left, right in pairwise(edges)]
 
 
-def _covered(length: int, spans: list[tuple[int, int]]) -> list[int]:
+def covered(length: int, spans: list[tuple[int, int]]) -> list[int]:
     """How many of the spans (without their ends) cover each position, and the position behind the text."""
     steps = [0] * (length + 1)
     for start, end in spans:

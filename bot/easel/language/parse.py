@@ -1,13 +1,14 @@
 """Finds the form of a ``!draw`` and reads it. Knows the forms by name only; each has its own module."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache, partial
 from types import MappingProxyType
 
 from .a1111 import is_a1111, parse_a1111
 from .chat import parse_changes, parse_chat
-from .lists import MAX_PICTURES, expand
+from .lists import MAX_PICTURES, Cell, expand
 from .phones import DASHES, straight_quotes
 from .recipes import read_recipe
 from .refine import refined
@@ -20,7 +21,11 @@ from .weights import without_loras
 # A recipe with the longest prompts and all its facts is below 8,000; Matrix itself takes 64 KiB.
 MAX_MESSAGE_CHARS = 16_000
 
-_FENCE = re.compile(r"```(?:[ \t]*(?P<language>\w*)[ \t]*\n)?")
+# All texts of a sheet, each with the recipe that it changes: more than nine of the longest recipes, and as much as is
+# parsed within a second.
+MAX_SHEET_CHARS = 100_000
+
+_FENCE = re.compile(r"```(?:[ \t]*+(?P<language>\w*+)[ \t]*+\n)?")
 _CLOSING_FENCE = re.compile(r"^```", re.MULTILINE)
 _YAML_START = re.compile(r"(negative_)?prompt[ \t]*:", re.IGNORECASE)
 _KEY = re.compile(r"\s*(---\s+)?[\"']?\w+[\"']?[ \t]*:(\s|$)")
@@ -33,9 +38,11 @@ def parse_all(text: str, *, recipe: str | None = None, styles: Mapping[str, str]
 
     ``recipe`` is the file that the message replies to. Raises ParseError.
     """
-    _check_length(text)
+    check_length(text)
     found = expand(text)
-    requests = tuple(parse_draw(with_styles(cell.text, styles), recipe=recipe) for cell in found.cells)
+    earlier = _recipe(recipe)
+    texts = _with_styles(found.cells, styles, added_chars=len(recipe or ""))
+    requests = tuple(_parse(one, earlier) for one in texts)
     asked = Asked(requests, tuple(cell.headings for cell in found.cells), found.sizes)
     if asked.pictures > MAX_PICTURES:
         raise ParseError(f"That makes {asked.pictures} pictures, and {MAX_PICTURES} is far too many already.")
@@ -47,7 +54,40 @@ def parse_draw(text: str, *, recipe: str | None = None) -> DrawRequest:
 
     ``recipe`` is the file that the message replies to, and the text changes it. A recipe in the text takes its place.
     """
-    _check_length(text)
+    return _parse(text, _recipe(recipe))
+
+
+def parse_recipe(text: str) -> DrawRequest:
+    """Read the request of a recipe file. Raises ParseError."""
+    check_length(text)
+    return read_recipe(read_yaml(text))
+
+
+def check_length(text: str) -> None:
+    """Raise ParseError if a text is longer than Easel reads."""
+    if len(text) > MAX_MESSAGE_CHARS:
+        raise ParseError(f"That is {len(text)} characters long; Easel reads at most {MAX_MESSAGE_CHARS}.")
+
+
+def _recipe(text: str | None) -> Callable[[], DrawRequest] | None:
+    """What reads a recipe file, once and only if somebody asks for it."""
+    return None if text is None else cache(partial(parse_recipe, text))
+
+
+def _with_styles(cells: tuple[Cell, ...], styles: Mapping[str, str], *, added_chars: int) -> list[str]:
+    """The texts of the cells with ``styles`` for their names; ``added_chars`` are parsed with each of them."""
+    texts, chars = [], 0
+    for cell in cells:
+        texts.append(with_styles(cell.text, styles))
+        check_length(texts[-1])
+        chars += len(texts[-1]) + added_chars
+        if chars > MAX_SHEET_CHARS:
+            raise ParseError(f"That is too much for {len(cells)} pictures. Ask for fewer, or with fewer words.")
+    return texts
+
+
+def _parse(text: str, recipe: Callable[[], DrawRequest] | None) -> DrawRequest:
+    check_length(text)
     text, notes = without_loras(text.strip())
     fence = _FENCE.search(text)
     if fence:
@@ -55,20 +95,11 @@ def parse_draw(text: str, *, recipe: str | None = None) -> DrawRequest:
     elif recipe is None or _is_recipe(text):
         request = _parse_bare(text)
     else:
-        request = refined(parse_recipe(recipe), parse_changes(text))
+        changes = parse_changes(text)
+        request = refined(recipe(), changes)
     if not request.slots:
         raise ParseError("There is nothing to draw yet. Say what should be in the picture, such as !draw otter.")
     return replace(request, notes=notes + request.notes)
-
-
-def _check_length(text: str) -> None:
-    if len(text) > MAX_MESSAGE_CHARS:
-        raise ParseError(f"That is {len(text)} characters long; Easel reads at most {MAX_MESSAGE_CHARS}.")
-
-
-def parse_recipe(text: str) -> DrawRequest:
-    """Read the request of a recipe file. Raises ParseError."""
-    return read_recipe(read_yaml(text))
 
 
 def _parse_fenced(text: str, fence: re.Match[str]) -> DrawRequest:

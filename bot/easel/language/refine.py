@@ -1,13 +1,16 @@
 """A recipe changed by a reply to it. Pure: knows neither where the recipe comes from nor how it is drawn."""
 
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import cache
 
 from .request import SLOTS, Change, Changes, DrawRequest, Slots
-from .sentences import ParseError, listed, quoted
+from .sentences import ParseError, brief, listed, quoted, shortened
+from .weights import read_terms
 
 # A weight: a number or signs behind a bracket or a word. Then brackets, quotes and compel's escapes.
-_WEIGHT = re.compile(r"(?<=[\w)\]\"'])(?:[+-]+|(?<=\))\d*\.?\d+)(?=\W|$)")
+_WEIGHT = re.compile(r"(?<=[\w)\]\"'])(?:[+-]+|(?<=\))(?:\d++(?:\.\d++)?+|\.\d++))(?=\W|$)")
 _BRACKETS = re.compile(r"[()\[\]\\\"]")
 
 
@@ -21,13 +24,15 @@ def refined(recipe: DrawRequest, changes: Changes) -> DrawRequest:
     if changes.request.model not in (None, recipe.model):
         recipe = replace(recipe, steps=None, guidance_scale=None, sampler=None, size=None)
     reply = changes.request
-    reply = replace(reply, no=tuple(term for term in reply.no if not _is_left_out(recipe, term)))
+    left_out = set(read_terms(recipe.negative_prompt or "") if reply.no else ())
+    reply = replace(reply, no=tuple(term for term in reply.no if term not in left_out))
     theme = None if reply.slots.subject else recipe.theme
     seed = None if changes.is_new_seed else recipe.seed
     # Without facts: the new picture need not match the recipe's.
     request = replace(recipe, theme=theme, seed=seed, facts=None).changed_by(reply)
+    plain = cache(_plain)
     for change in changes.terms:
-        request = _added(request, change) if change.is_added else _removed(request, change)
+        request = (_added if change.is_added else _removed)(request, change, plain)
     changed = _differences(before, request)
     return replace(request, notes=(f"Changed: {changed}", *request.notes)) if changed else request
 
@@ -37,11 +42,8 @@ def _differences(before: DrawRequest, after: DrawRequest) -> str:
     parts = []
     for slot in SLOTS:
         old, new = getattr(before.slots, slot), getattr(after.slots, slot)
-        terms = [f"+{term}" for term in new if term not in old] + [f"−{term}" for term in old if term not in new]
-        if terms:
-            parts.append(f"{slot} {', '.join(terms)}")
-    if after.no:
-        parts.append(f"no {', '.join(after.no)}")
+        parts += _shown_terms(slot, (*_without("+", new, old), *_without("−", old, new)))
+    parts += _shown_terms("no", after.no)
     if before.seed is not None and after.seed is None:
         parts.append("another seed")
     for name, label in _LABELS.items():
@@ -49,6 +51,16 @@ def _differences(before: DrawRequest, after: DrawRequest) -> str:
         if value is not None and value != getattr(before, name):
             parts.append(f"{label} {_shown(value)}")
     return " · ".join(parts)
+
+
+def _without(sign: str, terms: Iterable[str], others: Iterable[str]) -> list[str]:
+    """The terms that are not among the others, with a sign."""
+    known = set(others)
+    return [f"{sign}{term}" for term in terms if term not in known]
+
+
+def _shown_terms(label: str, terms: tuple[str, ...]) -> list[str]:
+    return [f"{label} {', '.join(map(brief, shortened(terms)))}"] if terms else []
 
 
 _LABELS = {
@@ -71,24 +83,25 @@ def _shown(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _added(request: DrawRequest, change: Change) -> DrawRequest:
+def _added(request: DrawRequest, change: Change, plain: Callable[[str], str]) -> DrawRequest:
     """The request with a term added: in place of the same term with another weight, else at its slot's end."""
+    wanted = plain(change.term)
     for slot in SLOTS:
         terms = getattr(request.slots, slot)
-        if any(_plain(term) == _plain(change.term) for term in terms):
-            same = [change.term if _plain(term) == _plain(change.term) else term for term in terms]
+        if any(plain(term) == wanted for term in terms):
+            same = [change.term if plain(term) == wanted else term for term in terms]
             return _with_slot(request, slot, tuple(dict.fromkeys(same)))
     return _with_slot(request, change.slot, (*getattr(request.slots, change.slot), change.term))
 
 
-def _removed(request: DrawRequest, change: Change) -> DrawRequest:
+def _removed(request: DrawRequest, change: Change, plain: Callable[[str], str]) -> DrawRequest:
     """The request without the term, at any weight; else without the terms that contain its words."""
-    wanted = _plain(change.term)
+    wanted = plain(change.term)
     terms = [term for slot in SLOTS for term in getattr(request.slots, slot)]
-    gone = {term for term in terms if _plain(term) == wanted}
-    gone = gone or {term for term in terms if f" {wanted} " in f" {_plain(term)} "}
+    gone = {term for term in terms if plain(term) == wanted}
+    gone = gone or {term for term in terms if f" {wanted} " in f" {plain(term)} "}
     if not gone:
-        there = f"It has {listed(map(quoted, terms))}." if terms else "It has no terms any more."
+        there = f"It has {listed(shortened([*map(quoted, terms)]))}." if terms else "It has no terms any more."
         raise ParseError(f"There is no {quoted(change.term)} in that recipe. {there}")
     kept = {slot: tuple(term for term in getattr(request.slots, slot) if term not in gone) for slot in SLOTS}
     return replace(request, slots=Slots(**kept))
@@ -96,11 +109,6 @@ def _removed(request: DrawRequest, change: Change) -> DrawRequest:
 
 def _with_slot(request: DrawRequest, slot: str, terms: tuple[str, ...]) -> DrawRequest:
     return replace(request, slots=replace(request.slots, **{slot: terms}))
-
-
-def _is_left_out(recipe: DrawRequest, term: str) -> bool:
-    """Whether the recipe's negative prompt already has the term."""
-    return f", {term}, " in f", {recipe.negative_prompt}, "
 
 
 def _plain(term: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from itertools import chain
 
 from .sentences import ParseError
 
@@ -20,7 +21,7 @@ class Slots:
 
     def joined(self) -> str:
         """The flat prompt."""
-        return ", ".join(term for slot in SLOTS for term in getattr(self, slot))
+        return ", ".join(chain.from_iterable(getattr(self, slot) for slot in SLOTS))
 
     def __bool__(self) -> bool:
         return any(getattr(self, slot) for slot in SLOTS)
@@ -92,6 +93,12 @@ class Asked:
     @property
     def pictures(self) -> int:
         return sum(max(1, request.count or 1) for request in self.requests)
+
+    @property
+    def chars(self) -> int:
+        """How long its prompts are, all together."""
+        prompts = (text for one in self.requests for text in (one.slots.joined(), one.negative_prompt, *one.no))
+        return sum(len(prompt) for prompt in prompts if prompt)
 
     @property
     def seed(self) -> int | None:

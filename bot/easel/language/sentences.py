@@ -3,11 +3,14 @@
 Knows nothing of what is parsed.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 # Long enough to recognise what was typed, short enough for one line on a phone.
 MAX_ECHO_CHARS = 40
+
+# As many terms, settings or names as a sentence lists: a caption stays readable, and fits into an event.
+MAX_LISTED = 8
 
 
 class ParseError(Exception):
@@ -29,6 +32,11 @@ def listed(items: Iterable[str]) -> str:
     """The items as ``a, b and c``."""
     *first, last = items
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def shortened(items: Sequence[str]) -> list[str]:
+    """The first ``MAX_LISTED`` items, and an ellipsis in place of the others."""
+    return list(items) if len(items) <= MAX_LISTED else [*items[:MAX_LISTED], "…"]
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:

@@ -27,6 +27,9 @@ from .sentences import ParseError, quoted
 # A recipe's deepest values are three levels down, in the facts' plan.
 MAX_DEPTH = 5
 
+# Brackets that are open at once, those of texts too. The scanner looks at all of them for each token that it reads.
+MAX_OPEN_BRACKETS = 16
+
 
 class Unquoted(str):
     """A scalar written without quotes, which may mean a number, a boolean or null."""
@@ -37,6 +40,7 @@ Value = str | bool | None | Sequence["Value"] | Mapping[str, "Value"]
 
 def read_yaml(text: str) -> Value:
     """The one document in ``text``. Raises ParseError."""
+    _check_open_brackets(text)
     events = YAML(typ="safe", pure=True).parse(text)
     try:
         next(events), next(events)  # the start of the stream and of the document; an empty stream has no document
@@ -97,6 +101,14 @@ def _mapping(pairs: Sequence[tuple[Value, Value]]) -> dict[str, Value]:
             raise ParseError(f"{quoted(key)} stands twice in the recipe. Keep one of them.")
         mapping[str(key)] = value
     return mapping
+
+
+def _check_open_brackets(text: str) -> None:
+    depth = 0
+    for bracket in re.finditer(r"[][{}]", text):
+        depth = max(0, depth + (1 if bracket[0] in "[{" else -1))
+        if depth > MAX_OPEN_BRACKETS:
+            _too_deep()
 
 
 def _check_json_depth(text: str) -> None:

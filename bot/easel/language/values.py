@@ -10,7 +10,7 @@ NEW_SEED = "new"
 SIZE_NAMES = ("portrait", "landscape", "square")
 
 _WHOLE = re.compile(r"[+-]?\d+")
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(?:\d++\.?\d*+|\.\d++)(?:[eE][+-]?\d++)?")
 # Five digits are more than any picture has; the generator checks the model's own limits.
 _SIZE = re.compile(r"([1-9]\d{0,4})[xX×*]([1-9]\d{0,4})", re.ASCII)
 _RATIO = re.compile(r"([1-9]\d{0,4})[:/xX×]([1-9]\d{0,4})", re.ASCII)

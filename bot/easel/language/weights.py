@@ -4,23 +4,29 @@ compel's own syntax passes unchanged, so a second pass changes nothing.
 """
 
 import re
+from bisect import bisect
 
 from .nesting import bracket_pairs, split_outside
-from .sentences import ParseError, quoted
+from .sentences import ParseError, listed, quoted, shortened
 
 # A colon between whole numbers is a ratio, as in (16:9); a minus sign matches, to be refused.
 _WEIGHT = re.compile(r"(?:(?<!\d):\s*-?\d{1,3}|:\s*-?\d{0,3}\.\d{1,6})\s*$")
 _LORA = re.compile(r"<(?:lora|lyco|hypernet):[^<>]*+>", re.IGNORECASE)
 _COMMA = re.compile(",")
+_BAR = re.compile(r"\|")
+_WORD = re.compile(r"\S")
 
 # A weight, its colon and the white space around it.
 _MAX_WEIGHT_CHARS = 20
 
 
 def without_loras(text: str) -> tuple[str, tuple[str, ...]]:
-    """``text`` without ``<lora:name:weight>`` and its kin, and a note for each that was left out."""
-    names = dict.fromkeys(match[0] for match in _LORA.finditer(text))
-    return _LORA.sub("", text), tuple(f"There are no LoRAs here: {quoted(name)} was left out." for name in names)
+    """``text`` without ``<lora:name:weight>`` and its kin, and a note that names what was left out."""
+    names = list(dict.fromkeys(quoted(match[0]) for match in _LORA.finditer(text)))
+    if not names:
+        return text, ()
+    were = "was" if len(names) == 1 else "were"
+    return _LORA.sub("", text), (f"There are no LoRAs here: {listed(shortened(names))} {were} left out.",)
 
 
 def to_compel(text: str, *, bare_brackets_weigh: bool = False) -> str:
@@ -30,14 +36,15 @@ def to_compel(text: str, *, bare_brackets_weigh: bool = False) -> str:
     Raises ParseError for A1111's words that change while drawing, and for a weight below 0, which compel lacks.
     """
     edits: list[tuple[int, int, str]] = []
+    bars = [bar.start() for bar in _BAR.finditer(text)]
     for start, end in bracket_pairs(text):
-        inside = text[start + 1 : end]
-        if text[start] == "{" or not inside.strip():
+        word = _WORD.search(text, start + 1, end)
+        if text[start] == "{" or not word:
             continue
         weight = _WEIGHT.search(text, max(start + 1, end - _MAX_WEIGHT_CHARS), end)
-        weighs = weight and text[start + 1 : weight.start()].strip()
+        weighs = weight and word.start() < weight.start()
         if text[start] == "[":
-            if weight or "|" in inside:
+            if weight or bisect(bars, start) < bisect(bars, end):
                 raise ParseError(f"Easel cannot change words while it draws: {quoted(text[start : end + 1])}.")
             edits += [(start, start + 1, "("), (end, end + 1, ")-")]
         elif weight and weighs:

@@ -1,9 +1,9 @@
 """Room profiles: what a room's pictures are like, and what it does not draw. Pure: knows no Matrix.
 
-Blocked words are searched for in the final prompt and the theme; nobody looks at the picture.
+Blocked words are searched for in the final prompt, the theme and a sheet's headings; nobody looks at the picture.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
 from types import MappingProxyType
@@ -16,6 +16,9 @@ from ..language.weights import read_terms
 from ..setting_rules import InvalidSettings, glob, number, read_settings, text, texts
 from .blocked_words import as_words, find_word
 from .work import work_of
+
+# Up to here a picture is drawn without guidance, and so without its negative prompt.
+NO_GUIDANCE = 1
 
 # The flags whose defaults a room may set, as a person types them. The model has a key of its own.
 DEFAULT_FLAGS = ("steps", "cfg", "size", "ar", "sampler", "tier")
@@ -74,6 +77,9 @@ class RoomProfile:
             raise InvalidSettings(f"model must be one of models, and {self.model} is not")
         if word := find_word(", ".join(self.style), self.blocked_words):
             raise InvalidSettings(f"style has {quoted(word)} in it, which blocked_words forbids")
+        guidance_scale = self.defaults.guidance_scale
+        if self.no and guidance_scale is not None and guidance_scale <= NO_GUIDANCE:
+            raise InvalidSettings(f"defaults: cfg must be above {NO_GUIDANCE}, since no takes guidance")
 
     def applied_to(self, request: DrawRequest, capabilities: Capabilities) -> DrawRequest:
         """The request with this room's defaults for what it leaves open, and with what the room always adds."""
@@ -121,8 +127,11 @@ class RoomProfile:
                     f"This room draws at most {self.max_megapixels:g} megapixels, and {work.width} × {work.height} "
                     f"are {work.megapixels:g}. Ask for a smaller --size."
                 )
+            if self.no and not _is_negative_prompt_used(recipe, capabilities.card(model)):
+                kept_out = ", ".join(self.no)
+                return f"This room keeps out {kept_out}, which takes guidance. Ask for a higher --cfg, such as 2."
         # The recipes of a job differ in little more than their seeds.
-        for typed in dict.fromkeys(typed for recipe in body["recipes"] for typed in _texts(recipe)):
+        for typed in dict.fromkeys(_texts(body)):
             if word := find_word(typed, self.blocked_words):
                 return f"This room does not draw {quoted(word)}."
         return None
@@ -140,9 +149,20 @@ def _fitting(defaults: DrawRequest, card: ModelCard | None) -> DrawRequest:
     )
 
 
-def _texts(recipe: Mapping[str, Any]) -> tuple[str, str]:
-    """The final prompt, and the theme, which is shown as a folder's name."""
-    return ", ".join(term for slot in SLOTS for term in recipe["slots"].get(slot, ())), recipe.get("theme", "")
+def _is_negative_prompt_used(recipe: Mapping[str, Any], card: ModelCard | None) -> bool:
+    """Whether guidance keeps out what the negative prompt says. A model that takes none gets a note instead."""
+    if card is None or not card.takes_guidance:
+        return True
+    return bool(recipe.get("guidance_scale", card.guidance_scale(recipe.get("tier"))) > NO_GUIDANCE)
+
+
+def _texts(body: Mapping[str, Any]) -> Iterator[str]:
+    """What is drawn or shown: the final prompts, the themes, which are folders' names, and a sheet's headings."""
+    for recipe in body["recipes"]:
+        yield ", ".join(term for slot in SLOTS for term in recipe["slots"].get(slot, ()))
+        yield recipe.get("theme", "")
+    for headings in body.get("sheet", {}).values():
+        yield from headings
 
 
 Rooms = Mapping[str, RoomProfile]

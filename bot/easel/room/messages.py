@@ -1,5 +1,6 @@
 """Which events in a room are text to read, and where an answer belongs. Knows no commands."""
 
+import re
 from collections import deque
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,6 +9,9 @@ from mautrix.types import MediaMessageEventContent, MessageEvent, MessageType, T
 
 # Events are decrypted within milliseconds of being seen; there are never this many in between.
 MAX_SEEN_ENCRYPTED = 1000
+
+# What older clients put before a reply: the lines of the message replied to.
+_QUOTED_LINES = re.compile(r"(?:> [^\n]*+(?:\n|\Z))*+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +50,7 @@ def read_message(event: MessageEvent, *, own_id: str) -> Message | None:
         return None
     if not isinstance(content, TextMessageEventContent) or not isinstance(content.body, str):
         return None
-    content.trim_reply_fallback()
+    body = _without_quoted_lines(content)
     is_caption = isinstance(content, MediaMessageEventContent)
     if isinstance(content, MediaMessageEventContent):
         # Without a caption the body is the file's name, and a file may be called "!draw.png".
@@ -54,17 +58,25 @@ def read_message(event: MessageEvent, *, own_id: str) -> Message | None:
             return None
     elif content.msgtype != MessageType.TEXT:
         return None
-    if not content.body.strip():
+    if not body.strip():
         return None
     return Message(
         room_id=event.room_id,
         event_id=event.event_id,
         sender=event.sender,
-        body=content.body,
+        body=body,
         thread=content.get_thread_parent(),
         is_caption=is_caption,
         reply_to=_replied_event(content),
     )
+
+
+def _without_quoted_lines(content: TextMessageEventContent) -> str:
+    """The text of a reply without the quoted lines before it. mautrix's own reading of them is quadratic."""
+    body = content.body
+    if not content.get_reply_to() or not body.startswith(("> <", "> * <")) or "\n" not in body:
+        return body
+    return _QUOTED_LINES.sub("", body, count=1).strip()
 
 
 def _replied_event(content: TextMessageEventContent) -> str | None:

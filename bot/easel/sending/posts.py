@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from ..generator.client import GeneratorClient
@@ -13,6 +14,7 @@ from ..jobs.waiting import away_text, in_turns, waiting_text
 from ..language import Asked, ParseError, larger_size, parse_recipe
 from ..room.reactions import LARGER, OFFERED
 from ..settings import CurrentSettings, Offer
+from ..side_thread import SideThread
 from .captions import caption, sheet_caption
 from .content import (
     PICTURE_KINDS,
@@ -51,9 +53,10 @@ class JobPosts:
         store: Store,
         sent_once: SentOnce,
         settings: CurrentSettings,
+        side_thread: SideThread,
     ) -> None:
         self._generator, self._homeserver, self._store, self._sent_once = generator, homeserver, store, sent_once
-        self._settings = settings
+        self._settings, self._side_thread = settings, side_thread
 
     async def picture(self, job: Job, picture: Picture, notes: tuple[str, ...], debt: Debt) -> None:
         """Send the picture, then its recipe. ``notes`` go into the caption. Also raises GeneratorError."""
@@ -113,7 +116,7 @@ class JobPosts:
         if known is None or recipe is None:
             return False
         try:
-            request = parse_recipe(recipe)
+            request = await self._side_thread.run(partial(parse_recipe, recipe), chars=len(recipe))
             width, height = larger_size(request)
         except ParseError:
             return False
