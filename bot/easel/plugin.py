@@ -11,6 +11,7 @@ from mautrix.client import InternalEventType
 from mautrix.types import EncryptedEvent, Event, EventType
 from mautrix.util.async_db import Database, UpgradeTable
 
+from .bug_log import log_bug
 from .commands.draw import DrawCommands
 from .commands.easel import EaselCommands
 from .commands.reactions import ReactionCommands
@@ -33,7 +34,7 @@ from .room.routing import Routing
 from .room.sync import Sync
 from .sending.homeserver import Homeserver
 from .sending.posts import JobPosts
-from .sending.send_queue import RateLimit, SendQueue
+from .sending.send_queue import NotSent, RateLimit, SendQueue
 from .sending.sent_once import SentOnce
 from .sending.typing_notices import TypingNotices
 from .settings import Config, InvalidSettings, Settings
@@ -127,6 +128,7 @@ class EaselBot(Plugin):
             sent_once=sent_once,
             ownership=ownership,
             permissions=permissions,
+            log=log,
         )
         easel_commands = EaselCommands(
             draw_commands=draw_commands,
@@ -161,7 +163,7 @@ class EaselBot(Plugin):
         self._catching_up = CatchingUp(
             routing, history=history, store=store, seen_encrypted=seen_encrypted, start=self._start, log=log
         )
-        self._own_sync = Sync(self.client, log)
+        self._own_sync = Sync(self.client, routing.failed, log)
 
     async def start(self) -> None:
         """Continue open jobs, and read missed events."""
@@ -235,8 +237,17 @@ class EaselBot(Plugin):
         """Run something in the background until it ends or the plugin stops."""
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if isinstance(error, NotSent):
+            self.log.warning(f"{task.get_name()}: {error}")
+        else:
+            log_bug(self.log, task.get_name(), error)
 
 
 def _rate_limit(settings: Settings) -> RateLimit:

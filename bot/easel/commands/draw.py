@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from logging import Logger
 
+from ..bug_log import log_bug
 from ..generator.client import GeneratorClient
 from ..generator.errors import GeneratorError
 from ..generator.watch import GeneratorWatch
@@ -134,8 +135,8 @@ class DrawCommands:
         except NotSent as error:
             self._log.warning(f"What {job.message.event_id} replies to could not be read: {error}")
             refusal = UNREAD_RECIPE
-        except Exception:
-            self._log.exception(f"{job.id}: unexpected")
+        except Exception as error:
+            log_bug(self._log, job.id, error)
             refusal = UNEXPECTED
         return replace(job, state=JobState.FAILED, last_word=refusal), None
 

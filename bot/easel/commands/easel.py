@@ -7,6 +7,7 @@ from contextlib import suppress
 from logging import Logger
 from math import ceil
 
+from ..bug_log import log_bug
 from ..generator.client import GeneratorClient
 from ..generator.errors import GeneratorError
 from ..generator.watch import GeneratorWatch
@@ -73,8 +74,8 @@ class EaselCommands:
             words = command.words if isinstance(command, EaselCommand) else ("help", "draw")
             refusal = self._permissions.refusal(message.sender, message.room_id)
             text = refusal or await self._answer_to(message, words)
-        except Exception:
-            self._log.exception(f"{message.event_id}: unexpected")
+        except Exception as error:
+            log_bug(self._log, message.event_id, error)
             text = UNEXPECTED
         if not text:
             return
@@ -83,6 +84,13 @@ class EaselCommands:
             await self._sent_once.send(job_id(message.event_id), message.room_id, EventKind.ANSWER, content)
         except NotSent as error:
             self._log.error(f"{message.event_id} in {message.room_id} was not answered: {error}")
+
+    async def failed(self, room_id: str, event_id: str) -> None:
+        """Answer a command that could not be handled. Raises NotSent."""
+        message = Message(room_id=room_id, event_id=event_id, sender="", body="")
+        await self._sent_once.send(
+            job_id(event_id), room_id, EventKind.ANSWER, answer_content(UNEXPECTED, message.relation)
+        )
 
     async def hello(self, room_id: str, joined: str) -> None:
         """Introduce the bot to a room; ``joined`` is its join event."""

@@ -3,10 +3,12 @@
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from logging import Logger
 
+from ..bug_log import log_bug
 from ..jobs.event_tables import Posted
 from ..jobs.job import SEED_CHOICES, JobState, job_id
-from ..jobs.runner import JobRunner
+from ..jobs.runner import UNEXPECTED, JobRunner
 from ..jobs.store import Store
 from ..language import (
     Asked,
@@ -40,9 +42,10 @@ class ReactionCommands:
         sent_once: SentOnce,
         ownership: Ownership,
         permissions: Permissions,
+        log: Logger,
     ) -> None:
         self._draw_commands, self._runner, self._store, self._sent_once = draw_commands, runner, store, sent_once
-        self._ownership, self._permissions = ownership, permissions
+        self._ownership, self._permissions, self._log = ownership, permissions, log
         self._buttons: Mapping[str, Callable[[Reaction], Awaitable[None]]] = {
             CANCEL: self._cancel,
             AGAIN: self._again,
@@ -54,11 +57,16 @@ class ReactionCommands:
         }
 
     async def react(self, reaction: Reaction) -> None:
-        """Do what a button does, or answer why its recipe cannot be read."""
+        """Do what a button does, or answer why not. Raises NotSent."""
         try:
             await self._buttons[reaction.key](reaction)
         except ParseError as error:
             await self._answer(reaction, str(error))
+        except NotSent:
+            raise
+        except Exception as error:
+            log_bug(self._log, reaction.event_id, error)
+            await self._answer(reaction, UNEXPECTED)
 
     async def deleted(self, room_id: str, event_id: str, *, by: str) -> None:
         """Handle a deleted event: a message or a reaction that asked for a picture, a star, or a picture itself.

@@ -18,7 +18,9 @@ class JobTable(Tables):
         await self._database.execute(
             "INSERT INTO job (id, room_id, event_id, sender, typed, thread, is_caption, reply_to, request, photo, "
             "seed, pictures, received_ms, state, last_word, replaces, closed) "
-            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, FALSE)",
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, FALSE) "
+            # The connection may be lost after it was kept, and the statement is tried again.
+            "ON CONFLICT (id) DO NOTHING",
             job.id,
             job.message.room_id,
             job.message.event_id,

@@ -12,6 +12,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from logging import Logger
 
+from ..bug_log import log_bug
 from ..generator.client import GeneratorClient
 from ..generator.errors import Cancelled, Failed, GeneratorError, NotYet, QueueFull, Refused
 from ..generator.types import ErrorCode, GeneratorJobState, JobStatus, Picture, Position
@@ -146,8 +147,8 @@ class JobRunner:
         except NotSent as error:
             self._log.error(f"{job.id}: its end was not sent to {job.message.room_id}: {error}")
             await self._store.close_job(job.id)
-        except Exception:
-            self._log.exception(f"{job.id}: the next start of the bot tries again")
+        except Exception as error:
+            log_bug(self._log, f"{job.id}, which the next start of the bot continues", error)
         if self._tasks.get(job.id) is asyncio.current_task():
             del self._tasks[job.id], self._signs[job.id]
             self.outlooks.pop(job.id, None)
@@ -172,8 +173,8 @@ class JobRunner:
         except NotSent as error:
             self._log.error(f"{job.id}: not delivered: {error}")
             return JobState.FAILED, NOT_BROUGHT
-        except Exception:
-            self._log.exception(f"{job.id}: unexpected")
+        except Exception as error:
+            log_bug(self._log, job.id, error)
             return JobState.FAILED, UNEXPECTED
         self._log_step(job, "delivered to")
         return JobState.DONE, ""
