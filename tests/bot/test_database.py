@@ -87,11 +87,11 @@ async def test_an_edited_message_has_its_latest_job(store):
     await store.add_job(first)
     await store.end_job("a", JobState.REPLACED)
     await store.add_job(replace(first, id="b"))
-    assert (await store.job_of_command("$a")).id == "b"
+    assert (await store.job_of_command("!r", "$a")).id == "b"
     await store.end_job("b", JobState.DONE)
     await store.add_job(replace(first, id="c", received_ms=9))
-    assert (await store.job_of_command("$a")).id == "c"
-    assert await store.job_of_command("$x") is None
+    assert (await store.job_of_command("!r", "$a")).id == "c"
+    assert await store.job_of_command("!r", "$x") is None
 
 
 async def test_open_jobs_are_found_by_message_or_reaction(store):
@@ -258,7 +258,7 @@ async def test_a_sheet_is_found_as_one_picture(store):
 async def test_find_returns_favourites(store):
     for n in range(3):
         await drawn(store, str(n), n, f"otter {n}")
-    await store.keep_favourite("$star", "$of-1")
+    await store.keep_favourite("!r", "$star", "$of-1")
     assert await found(store, "otter ⭐") == ["otter 1"]
     assert await found(store, "owl ⭐") == []
 
@@ -297,11 +297,11 @@ async def test_finding_and_counting_scan_no_table(tmp_path):
 async def test_stars_and_removed_recipes_change_the_results(store):
     await drawn(store, "a", 1, "otter")
     await drawn(store, "b", 2, "owl")
-    await store.keep_favourite("$star", "$of-a")
-    await store.keep_favourite("$star", "$of-a")
+    await store.keep_favourite("!r", "$star", "$of-a")
+    await store.keep_favourite("!r", "$star", "$of-a")
     everything = (await store.find_pictures("!r", limit=5)).pictures
     assert [(one.prompt, one.is_favourite) for one in everything] == [("owl", False), ("otter", True)]
-    await store.forget_favourite("$star")
+    await store.forget_favourite("!r", "$star")
     await store.forget_recipe("b", 0)
     everything = (await store.find_pictures("!r", limit=5)).pictures
     assert [(one.prompt, one.is_favourite) for one in everything] == [("otter", False)]

@@ -82,11 +82,12 @@ class DrawCommands:
         return await self._accept(replace(self._new_job(message, asked_by), asked=asked, photo=photo))
 
     async def edit(self, message: Message, command: Command | None, edited: str, *, is_old: bool) -> None:
-        """Follow the edit of a message. ``message`` has the new text and the event id of the edit.
+        """Follow the edit of a message. ``message`` has the new text, and the room and the event id of the edit.
 
+        Rooms are walls: only an edit in the same room counts, and there only members can write.
         An open job always follows its message; an ended one is drawn again, unless edit or message ``is_old``.
         """
-        earlier = await self._store.job_of_command(edited)
+        earlier = await self._store.job_of_command(message.room_id, edited)
         text = command.text if isinstance(command, DrawCommand) else ""
         if earlier is None or earlier.message.sender != message.sender or earlier.message.body == text:
             return

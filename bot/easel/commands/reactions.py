@@ -74,7 +74,7 @@ class ReactionCommands:
         A deleted picture is no longer found, no matter who deleted it.
         """
         await self._end(room_id, event_id, by, JobState.DELETED)
-        await self._store.forget_favourite(event_id)
+        await self._store.forget_favourite(room_id, event_id)
         posted = await self._posted(room_id, event_id, (EventKind.PICTURE, EventKind.SHEET))
         if posted is not None and posted.kind == EventKind.PICTURE:
             await self._store.forget_recipe(posted.job, posted.n)
@@ -109,7 +109,7 @@ class ReactionCommands:
     async def _favour(self, reaction: Reaction) -> None:
         """Keep a picture or a sheet as a favourite, until the reaction is taken back."""
         if await self._posted(reaction.room_id, reaction.target, (EventKind.PICTURE, EventKind.SHEET)):
-            await self._store.keep_favourite(reaction.event_id, reaction.target)
+            await self._store.keep_favourite(reaction.room_id, reaction.event_id, reaction.target)
 
     async def _copy(self, reaction: Reaction) -> None:
         """Answer a picture with the command that draws it."""
@@ -154,7 +154,7 @@ class ReactionCommands:
 
     async def _as_reply(self, reaction: Reaction) -> Message:
         """A message without text in place of the reaction's target, so that the answer goes into the same thread."""
-        posted = await self._store.posted_as(reaction.target)
+        posted = await self._posted(reaction.room_id, reaction.target, tuple(EventKind))
         job = await self._store.job(posted.job) if posted else None
         thread = job.message.thread if job else None
         return Message(

@@ -60,10 +60,13 @@ class JobTable(Tables):
     async def job(self, job_id: str) -> Job | None:
         return _job(await self._database.fetchrow("SELECT * FROM job WHERE id = $1", job_id))
 
-    async def job_of_command(self, event_id: str) -> Job | None:
-        """The last job that this message, or an edit of it, asked for."""
+    async def job_of_command(self, room_id: str, event_id: str) -> Job | None:
+        """The last job that this message of the room, or an edit of it, asked for."""
         row = await self._database.fetchrow(
-            "SELECT * FROM job WHERE event_id = $1 ORDER BY state = 'replaced', received_ms DESC LIMIT 1", event_id
+            "SELECT * FROM job WHERE room_id = $1 AND event_id = $2 "
+            "ORDER BY state = 'replaced', received_ms DESC LIMIT 1",
+            room_id,
+            event_id,
         )
         return _job(row)
 

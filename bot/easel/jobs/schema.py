@@ -30,7 +30,9 @@ async def create_tables(connection: Connection) -> None:
         "CREATE TABLE recipe (job TEXT NOT NULL, n INTEGER NOT NULL, text TEXT NOT NULL, prompt TEXT NOT NULL, "
         "words TEXT NOT NULL, model TEXT NOT NULL, PRIMARY KEY (job, n))"
     )
-    await connection.execute("CREATE TABLE favourite (reaction TEXT PRIMARY KEY, event_id TEXT NOT NULL)")
+    await connection.execute(
+        "CREATE TABLE favourite (reaction TEXT PRIMARY KEY, room_id TEXT NOT NULL, event_id TEXT NOT NULL)"
+    )
     await connection.execute("CREATE INDEX favourite_event ON favourite (event_id)")
     await connection.execute(
         "CREATE TABLE image (room_id TEXT NOT NULL, sha256 TEXT NOT NULL, event_id TEXT NOT NULL, "

@@ -70,7 +70,7 @@ class CatchingUp:
         """Note that an event came encrypted. mautrix decrypts it and passes it on again, if the key is there."""
         async with self._alone(event):
             check_envelope(event)
-            self._seen_encrypted.note(event.event_id)
+            self._seen_encrypted.note(event.room_id, event.event_id)
             if not await self._history.has_key(event):
                 self._wait_for_key(event)
 
@@ -103,7 +103,7 @@ class CatchingUp:
 
     async def _read_missed(self, event: Event) -> None:
         if isinstance(event, EncryptedEvent):
-            self._seen_encrypted.note(event.event_id)
+            self._seen_encrypted.note(event.room_id, event.event_id)
             decrypted = await self._history.decrypted(event)
             if decrypted is None:
                 self._wait_for_key(event)
@@ -143,5 +143,5 @@ class CatchingUp:
                 await self._reader.could_not_decrypt(event)
                 return
             # After a long absence many events wait for keys, and the first notes are gone by now.
-            self._seen_encrypted.note(event.event_id)
+            self._seen_encrypted.note(event.room_id, event.event_id)
             await self.take(decrypted)

@@ -118,7 +118,12 @@ class RoomHistory:
         return None
 
     async def _trusted_content(self, raw: dict[str, Any], room_id: str) -> dict[str, Any]:
-        """The content of an event; {} if it came in plain text in an encrypted room: a homeserver could forge it."""
+        """The content of an event; {} if it is another room's, or came in plain text in an encrypted room.
+
+        A homeserver could forge both.
+        """
+        if raw.get("room_id", room_id) != room_id:
+            return {}
         if raw.get("type") != "m.room.encrypted" and await self._homeserver.is_encrypted(room_id):
             return {}
         return await self._content(raw, room_id)

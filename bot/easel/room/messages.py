@@ -97,10 +97,10 @@ class SeenEncrypted:
     """
 
     def __init__(self) -> None:
-        self._event_ids: deque[str] = deque(maxlen=MAX_SEEN_ENCRYPTED)
+        self._events: deque[tuple[str, str]] = deque(maxlen=MAX_SEEN_ENCRYPTED)
 
-    def note(self, event_id: str) -> None:
-        self._event_ids.append(event_id)
+    def note(self, room_id: str, event_id: str) -> None:
+        self._events.append((room_id, event_id))
 
-    def __contains__(self, event_id: str) -> bool:
-        return event_id in self._event_ids
+    def __contains__(self, room_and_event: tuple[str, str]) -> bool:
+        return room_and_event in self._events

@@ -138,7 +138,7 @@ class Routing:
 
     async def _is_trusted(self, message: Message) -> bool:
         """Whether a message was encrypted if its room is: a homeserver could forge plain text."""
-        if message.event_id in self._seen_encrypted:
+        if (message.room_id, message.event_id) in self._seen_encrypted:
             return True
         try:
             if not await self._homeserver.is_encrypted(message.room_id):
