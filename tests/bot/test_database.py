@@ -343,15 +343,20 @@ async def test_a_database_that_stays_locked_is_given_up(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
-async def test_a_lost_connection_is_opened_again(database, store):
+async def test_a_connection_that_is_lost_is_opened_again(database, store):
     await store.add_job(job("a"))
-    admin = await asyncpg.connect(str(database.url))
-    await admin.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    )
-    await admin.close()
-    assert await store.job("a") == job("a")
+    other = await asyncpg.connect(str(database.url))
+    async with other.transaction():
+        await other.execute("LOCK TABLE job")
+        asking = asyncio.create_task(store.job("a"))
+        # The statement waits for the lock, and its connection ends.
+        while not await other.fetchval(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        ):
+            assert not asking.done()
+    assert await asking == job("a")
+    await other.close()
 
 
 async def test_a_wrong_statement_is_not_tried_again(database, store):

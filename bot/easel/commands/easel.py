@@ -23,6 +23,7 @@ from ..sending.content import EventKind, answer_content, reaction_content
 from ..sending.homeserver import Homeserver
 from ..sending.send_queue import NotSent, Priority
 from ..sending.sent_once import SentOnce
+from ..settings_in_force import SettingsInForce
 from . import help
 from .draw import DAY_MS, DrawCommands
 from .find import MAX_FOUND, TOO_MANY_WORDS, Wanted, found_text, nobody_text, people_called, read_wanted
@@ -50,13 +51,14 @@ class EaselCommands:
         ownership: Ownership,
         permissions: Permissions,
         styles: Styles,
+        settings: SettingsInForce,
         version: str,
         log: Logger,
     ) -> None:
         self._generator, self._watch, self._draw_commands, self._runner = generator, watch, draw_commands, runner
         self._store, self._homeserver, self._sent_once = store, homeserver, sent_once
         self._ownership, self._permissions, self._version, self._log = ownership, permissions, version, log
-        self._styles = styles
+        self._styles, self._settings = styles, settings
         self._answers: dict[str, Callable[[Message, tuple[str, ...]], Awaitable[str]]] = {
             "help": self._help,
             "queue": self._queue,
@@ -91,6 +93,13 @@ class EaselCommands:
         await self._sent_once.send(
             job_id(event_id), room_id, EventKind.ANSWER, answer_content(UNEXPECTED, message.relation)
         )
+
+    async def report_settings(self, message: Message) -> None:
+        """Say to an admin what is wrong with the settings, if anything is. Raises NotSent."""
+        if not self._settings.problem or not self._permissions.is_admin(message.sender):
+            return
+        content = answer_content(f"My settings have a mistake. {self._settings.problem}.", message.relation)
+        await self._sent_once.send(job_id(message.event_id), message.room_id, EventKind.SETTINGS, content)
 
     async def hello(self, room_id: str, joined: str) -> None:
         """Introduce the bot to a room; ``joined`` is its join event."""

@@ -7,6 +7,7 @@ upgrade_table = UpgradeTable()
 
 async def create_tables(connection: Connection) -> None:
     await connection.execute("CREATE TABLE capabilities (id INTEGER PRIMARY KEY, answer TEXT NOT NULL)")
+    await connection.execute("CREATE TABLE settings (id INTEGER PRIMARY KEY, written TEXT NOT NULL)")
     await connection.execute("CREATE TABLE to_forget (job TEXT PRIMARY KEY)")
     await connection.execute(
         "CREATE TABLE job (id TEXT PRIMARY KEY, room_id TEXT NOT NULL, event_id TEXT NOT NULL, sender TEXT NOT NULL, "

@@ -135,6 +135,7 @@ class Routing:
             self._start(self._easel_commands.answer(message, command), f"command {message.event_id}")
         if command is not None:
             self._start(self._homeserver.mark_read(message.room_id, message.event_id), f"receipt {message.event_id}")
+            self._start(self._easel_commands.report_settings(message), f"settings for {message.event_id}")
 
     async def _is_trusted(self, message: Message) -> bool:
         """Whether a message was encrypted if its room is: a homeserver could forge plain text."""
