@@ -1,10 +1,13 @@
 """The bot's requests to a homeserver that limits, fails or refuses, over HTTP."""
 
+import asyncio
 import logging
+import sqlite3
 from collections import defaultdict
 
 import pytest
 from aiohttp import web
+from mautrix.util.async_db import Database, UpgradeTable
 
 from bot.easel.sending.homeserver import Homeserver, Patience
 from bot.easel.sending.send_queue import NotSent, Outgoing, SlowDown, Unreachable
@@ -176,3 +179,20 @@ async def test_a_download_follows_no_redirection(way, homeserver, status):
     homeserver.download_sins.append(web.Response(status=status, headers=elsewhere))
     with pytest.raises(NotSent, match=str(status)):
         await way.download({"url": "mxc://example.com/x"}, 100)
+
+
+async def test_a_locked_database_of_maubot_is_waited_for(way, tmp_path):
+    """It keeps which rooms are encrypted, and their keys."""
+    database = Database.create(f"sqlite:{tmp_path}/maubot.db", upgrade_table=UpgradeTable())
+    await database.start()
+    await database.execute("CREATE TABLE session (id TEXT)")
+    await database.execute("PRAGMA busy_timeout = 1")
+    other = sqlite3.connect(tmp_path / "maubot.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    encrypting = asyncio.create_task(way.patiently(lambda: database.execute("INSERT INTO session VALUES ('x')")))
+    await asyncio.sleep(0.05)
+    assert not encrypting.done()
+    other.execute("COMMIT")
+    await encrypting
+    other.close()
+    await database.stop()

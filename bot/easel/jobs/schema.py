@@ -12,7 +12,7 @@ async def create_tables(connection: Connection) -> None:
     await connection.execute(
         "CREATE TABLE job (id TEXT PRIMARY KEY, room_id TEXT NOT NULL, event_id TEXT NOT NULL, sender TEXT NOT NULL, "
         "typed TEXT NOT NULL, thread TEXT, is_caption BOOLEAN NOT NULL, reply_to TEXT, request TEXT NOT NULL, "
-        "photo TEXT, seed BIGINT NOT NULL, pictures INTEGER NOT NULL, received_ms BIGINT NOT NULL, "
+        "photo TEXT, seed BIGINT NOT NULL, pictures BIGINT NOT NULL, received_ms BIGINT NOT NULL, "
         "state TEXT NOT NULL, last_word TEXT NOT NULL, body TEXT, replaces TEXT, closed BOOLEAN NOT NULL)"
     )
     await connection.execute("CREATE INDEX job_event ON job (event_id)")
@@ -28,7 +28,7 @@ async def create_tables(connection: Connection) -> None:
     await connection.execute("CREATE INDEX posted_job ON posted (job)")
     await connection.execute("CREATE INDEX posted_event ON posted (event_id)")
     await connection.execute(
-        "CREATE TABLE recipe (job TEXT NOT NULL, n INTEGER NOT NULL, text TEXT NOT NULL, prompt TEXT NOT NULL, "
+        "CREATE TABLE recipe (job TEXT NOT NULL, n BIGINT NOT NULL, text TEXT NOT NULL, prompt TEXT NOT NULL, "
         "words TEXT NOT NULL, model TEXT NOT NULL, PRIMARY KEY (job, n))"
     )
     await connection.execute(

@@ -32,6 +32,7 @@ from mautrix.errors import (
 from mautrix.types import DeviceLists, EventID, EventType, RoomID, SpecVersions, UserID
 from yarl import URL
 
+from ..jobs.tables import passes
 from .send_queue import NotSent, Outgoing, SlowDown, Unreachable
 
 T = TypeVar("T")
@@ -285,3 +286,8 @@ async def _homeserver_errors(timeout_s: float) -> AsyncIterator[None]:
     # A ValueError is an answer that is not JSON.
     except (MatrixConnectionError, MatrixResponseError, aiohttp.ClientError, OSError, ValueError) as error:
         raise Unreachable(str(error) or type(error).__name__) from error
+    except Exception as error:
+        # maubot keeps rooms and keys in a database of its own.
+        if passes(error):
+            raise Unreachable("maubot's database is locked") from error
+        raise
