@@ -6,6 +6,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from mautrix.client import InternalEventType
 from mautrix.types import EventType
 from mautrix.util import background_task
 
@@ -16,7 +17,7 @@ ADA, BOB = "@ada:example.com", "@bob:example.com"
 KITCHEN, CELLAR = "!kitchen:example.com", "!cellar:example.com"
 
 # On each of the two databases.
-SYNCS = 75
+SYNCS = 50
 EVENTS_A_SYNC = 20
 
 
@@ -81,8 +82,12 @@ def sync(rooms: dict[str, list[dict[str, Any]]], **more: Any) -> dict[str, Any]:
 def receive(plugin, maubot_test_bot):
     """Handle a sync as mautrix does, until nothing is left to do for its events."""
 
+    client = maubot_test_bot.client
+
     async def receive(data: dict[str, Any]) -> None:
-        await asyncio.gather(*maubot_test_bot.client.handle_sync(data))
+        data["net.maunium.mautrix"] = {"is_initial": False, "is_first": False}
+        await client.run_internal_event(InternalEventType.SYNC_SUCCESSFUL, data=data)
+        await asyncio.gather(*client.handle_sync(data))
         while tasks := [*background_task._tasks, *(task for task in plugin._tasks if "event" in task.get_name())]:
             await asyncio.wait(tasks)
 

@@ -87,12 +87,10 @@ class EaselCommands:
         except NotSent as error:
             self._log.error(f"{message.event_id} in {message.room_id} was not answered: {error}")
 
-    async def failed(self, room_id: str, event_id: str) -> None:
+    async def failed(self, message: Message) -> None:
         """Answer a command that could not be handled. Raises NotSent."""
-        message = Message(room_id=room_id, event_id=event_id, sender="", body="")
-        await self._sent_once.send(
-            job_id(event_id), room_id, EventKind.ANSWER, answer_content(UNEXPECTED, message.relation)
-        )
+        content = answer_content(UNEXPECTED, message.relation)
+        await self._sent_once.send(job_id(message.event_id), message.room_id, EventKind.ANSWER, content)
 
     async def report_settings(self, message: Message) -> None:
         """Say to an admin what is wrong with the settings, if anything is. Raises NotSent."""

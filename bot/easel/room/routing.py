@@ -87,7 +87,8 @@ class Routing:
         if event.sender == self._own_id or not is_id(event_id) or not isinstance(body, str):
             return
         if read_command(body) is not None:
-            self._start(self._easel_commands.failed(room_id, event_id), f"answer to {event_id}")
+            message = Message(room_id=room_id, event_id=event_id, sender=str(event.sender), body=body)
+            self._start(self._easel_commands.failed(message), f"answer to {event_id}")
 
     async def _react(self, event: ReactionEvent) -> None:
         """Handle a reaction to one of our events or to a command."""
