@@ -79,7 +79,7 @@ def sync(rooms: dict[str, list[dict[str, Any]]], **more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def receive(plugin, maubot_test_bot):
+async def receive(plugin, maubot_test_bot):
     """Handle a sync as mautrix does, until nothing is left to do for its events."""
 
     client = maubot_test_bot.client
@@ -88,9 +88,9 @@ def receive(plugin, maubot_test_bot):
         data["net.maunium.mautrix"] = {"is_initial": False, "is_first": False}
         await client.run_internal_event(InternalEventType.SYNC_SUCCESSFUL, data=data)
         await asyncio.gather(*client.handle_sync(data))
-        while tasks := [*background_task._tasks, *(task for task in plugin._tasks if "event" in task.get_name())]:
-            await asyncio.wait(tasks)
+        await settled(plugin)
 
+    await settled(plugin)
     return receive
 
 
@@ -98,8 +98,11 @@ async def last_handled(plugin, room_id: str) -> str | None:
     return await plugin.database.fetchval("SELECT event_id FROM handled WHERE room_id = $1", room_id)
 
 
-async def caught_up(plugin) -> None:
-    await asyncio.gather(*(task for task in plugin._tasks if task.get_name() == "catching up"))
+async def settled(plugin) -> None:
+    """Wait until the bot has handled the events that came, and those that it missed."""
+    names = ("event ", "catching up")
+    while tasks := [*background_task._tasks, *(task for task in plugin._tasks if task.get_name().startswith(names))]:
+        await asyncio.wait(tasks)
 
 
 async def test_no_event_stops_another(receive, drawing_room, homeserver, plugin, maubot_test_bot, caplog):
@@ -208,7 +211,7 @@ async def test_catching_up_goes_past_what_it_cannot_read(drawing_room, homeserve
     homeserver.history[KITCHEN] = [{**one, "room_id": KITCHEN} for one in missed]
     await plugin.internal_start()
     await homeserver.until(lambda: any("lynx" in sent.content.get("body", "") for sent in homeserver.events))
-    await caught_up(plugin)
+    await settled(plugin)
     assert await last_handled(plugin, KITCHEN) == missed[-1]["event_id"]
     assert "unexpected" not in caplog.text
 
@@ -220,5 +223,5 @@ async def test_a_bug_while_catching_up_ends(room, homeserver, plugin):
     deletion = event({}, type="m.room.redaction", redacts="$first", event_id="$deletion")
     homeserver.history[KITCHEN] = [event(text("hello"), event_id="$old"), deletion]
     await plugin.internal_start()
-    await caught_up(plugin)
+    await settled(plugin)
     assert await last_handled(plugin, KITCHEN) == "$deletion"
