@@ -11,11 +11,12 @@ from mautrix.client import InternalEventType
 from mautrix.types import EncryptedEvent, Event, EventType
 from mautrix.util.async_db import Database, UpgradeTable
 
+from .bug_log import log_bug
 from .commands.draw import DrawCommands
 from .commands.easel import EaselCommands
 from .commands.reactions import ReactionCommands
 from .commands.styles import Styles
-from .generator.client import GeneratorClient, Server
+from .generator.client import GeneratorClient
 from .generator.wake import wake
 from .generator.watch import GeneratorWatch
 from .jobs.runner import JobRunner
@@ -33,10 +34,11 @@ from .room.routing import Routing
 from .room.sync import Sync
 from .sending.homeserver import Homeserver
 from .sending.posts import JobPosts
-from .sending.send_queue import RateLimit, SendQueue
+from .sending.send_queue import NotSent, RateLimit, SendQueue
 from .sending.sent_once import SentOnce
 from .sending.typing_notices import TypingNotices
-from .settings import Config, InvalidSettings, Settings
+from .settings import Config, Settings
+from .settings_in_force import SettingsInForce
 from .side_thread import SideThread
 
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[None]])
@@ -50,7 +52,7 @@ def on(event_type: EventType) -> Callable[[Handler], Handler]:
 class EaselBot(Plugin):
     """Handlers here only pass on events; what they start ends with the plugin."""
 
-    settings: Settings
+    settings: SettingsInForce
     homeserver: Homeserver
     generator: GeneratorClient
     send_queue: SendQueue
@@ -67,13 +69,10 @@ class EaselBot(Plugin):
     async def pre_start(self) -> None:
         """Build every part, once: maubot registers the handlers next. Nothing here uses the network."""
         self._tasks: set[asyncio.Task[None]] = set()
-        self._config = cast(Config, self.config)
         version, log = str(self.loader.meta.version), self.log
-        self.settings, server = self._first_settings()
-
-        def settings() -> Settings:
-            return self.settings
-
+        store = Store(cast(Database, self.database))
+        self.settings = settings = SettingsInForce(cast(Config, self.config), store, log)
+        await settings.take()
         permissions = Permissions(settings)
         policy = Policy(settings, permissions)
         side_thread = SideThread()
@@ -81,13 +80,12 @@ class EaselBot(Plugin):
         # The two sides: the homeserver with its rooms, and the generator.
         self.homeserver = Homeserver(self.client, log)
         history = RoomHistory(self.client, self.homeserver)
-        self.generator = GeneratorClient(server, version)
+        self.generator = GeneratorClient(settings.server, version)
         watch = GeneratorWatch(self.generator.capabilities, self._wake, log)
 
         # What is kept, and what is sent.
-        store = Store(cast(Database, self.database))
         typing = TypingNotices(self.homeserver.set_typing)
-        self.send_queue = SendQueue(self.homeserver, _rate_limit(self.settings), log, sent_to=typing.interrupted)
+        self.send_queue = SendQueue(self.homeserver, _rate_limit(settings()), log, sent_to=typing.interrupted)
         sent_once = SentOnce(self.send_queue, store, history.find_own)
         posts = JobPosts(
             generator=self.generator,
@@ -137,6 +135,7 @@ class EaselBot(Plugin):
             ownership=ownership,
             permissions=permissions,
             side_thread=side_thread,
+            log=log,
         )
         easel_commands = EaselCommands(
             draw_commands=draw_commands,
@@ -149,6 +148,7 @@ class EaselBot(Plugin):
             ownership=ownership,
             permissions=permissions,
             styles=styles,
+            settings=settings,
             version=version,
             log=log,
         )
@@ -171,7 +171,7 @@ class EaselBot(Plugin):
         self._catching_up = CatchingUp(
             routing, history=history, store=store, seen_encrypted=seen_encrypted, start=self._start, log=log
         )
-        self._own_sync = Sync(self.client, log)
+        self._own_sync = Sync(self.client, routing.failed, log)
 
     async def start(self) -> None:
         """Continue open jobs, and read missed events."""
@@ -184,14 +184,10 @@ class EaselBot(Plugin):
 
     async def on_external_config_update(self) -> None:
         """Take the edited settings, or keep the old ones and log why. Jobs under way continue with the new ones."""
-        try:
-            settings = self._config.settings()
-            server = Server.of(settings)
-        except InvalidSettings as error:
-            self.log.error(f"{error}. The old settings stay in force")
+        if not await self.settings.take():
             return
-        self.settings, self.generator.server = settings, server
-        self.send_queue.rate_limit = _rate_limit(settings)
+        self.generator.server = self.settings.server
+        self.send_queue.rate_limit = _rate_limit(self.settings())
         await asyncio.wait({self._start(self.runner.restart(), "new settings")})
 
     async def stop(self) -> None:
@@ -202,15 +198,6 @@ class EaselBot(Plugin):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.runner.stop()
-
-    def _first_settings(self) -> tuple[Settings, Server]:
-        try:
-            settings = self._config.settings()
-            return settings, Server.of(settings)
-        except InvalidSettings as error:
-            self.log.error(f"{error}. Until that is corrected, every setting has its default")
-            settings = self._config.defaults()
-            return settings, Server.of(settings)
 
     @on(EventType.ROOM_ENCRYPTED)
     async def note_encrypted(self, evt: EncryptedEvent) -> None:
@@ -238,15 +225,24 @@ class EaselBot(Plugin):
         self.homeserver.sync_failed()
 
     async def _wake(self) -> None:
-        if self.settings.wake_mac:
-            await wake(self.settings.wake_mac, self.settings.wake_address)
+        if self.settings().wake_mac:
+            await wake(self.settings().wake_mac, self.settings().wake_address)
 
     def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run something in the background until it ends or the plugin stops."""
         task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        if isinstance(error, NotSent):
+            self.log.warning(f"{task.get_name()}: {error}")
+        else:
+            log_bug(self.log, task.get_name(), error)
 
 
 def _rate_limit(settings: Settings) -> RateLimit:

@@ -1,12 +1,13 @@
 """Rules for settings: each checks a value from YAML and turns it into what the code uses. Knows no setting."""
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from enum import StrEnum
 from ipaddress import IPv4Address
 from pathlib import PurePosixPath
 from typing import Any, TypeVar, get_type_hints
 
+from .language import nearest
 from .room.reactions import plain_emoji
 
 T = TypeVar("T")
@@ -26,7 +27,7 @@ def read_settings(kind: type[T], values: Mapping[str, Any], *, within: str = "")
     """
     hints = get_type_hints(kind, include_extras=True)
     if unknown := [key for key in values if key not in hints]:
-        raise InvalidSettings(f"{within}{unknown[0]} is no setting; there is {', '.join(hints)}")
+        raise InvalidSettings(within + no_such("setting", unknown[0], hints))
     read = {}
     for key, value in values.items():
         if value is not None or not hasattr(kind, key):
@@ -36,6 +37,12 @@ def read_settings(kind: type[T], values: Mapping[str, Any], *, within: str = "")
         return kind(**read)
     except InvalidSettings as error:
         raise InvalidSettings(f"{within}{error}") from error
+
+
+def no_such(what: str, key: object, choices: Iterable[str]) -> str:
+    """That there is no setting of that name, and the nearest one, if one is near."""
+    near = nearest(str(key), choices)
+    return f"{key} is no {what}; " + (f"did you mean {near}?" if near else f"there is {', '.join(choices)}")
 
 
 def text(key: str, value: Any) -> str:

@@ -1,11 +1,12 @@
 """The bot's settings, parsed once into a frozen value. The defaults are in ``base-config.yaml``, nowhere else."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 from mautrix.util.config import BaseProxyConfig, ConfigUpdateHelper
+from ruamel.yaml.error import YAMLError
 from yarl import URL
 
 from .policy.room_profiles import Rooms, room_profiles
@@ -17,6 +18,7 @@ from .setting_rules import (
     globs,
     ipv4_address,
     mac_address,
+    no_such,
     number,
     one_of,
     read_settings,
@@ -71,6 +73,11 @@ class Settings:
     rooms: Annotated[Rooms, room_profiles]
     wildcards: Annotated[WordLists, word_lists]
 
+    @classmethod
+    def read(cls, written: Mapping[str, Any]) -> "Settings":
+        """The settings in YAML values. Raises InvalidSettings."""
+        return read_settings(cls, written)
+
     def __post_init__(self) -> None:
         try:
             url = URL(self.generator_url)
@@ -85,6 +92,8 @@ class Settings:
             raise InvalidSettings("generator_token is needed when generator_url is http or https")
 
 
+_NAMES = tuple(field.name for field in fields(Settings))
+
 # Returns the settings in force. A part keeps this and calls it at the moment of use, since an edit replaces the value.
 CurrentSettings = Callable[[], Settings]
 
@@ -93,17 +102,39 @@ class Config(BaseProxyConfig):
     """The settings as maubot keeps them: missing keys are filled from ``base-config.yaml``."""
 
     def do_update(self, helper: ConfigUpdateHelper) -> None:
-        for field in fields(Settings):
-            helper.copy(field.name)
+        for name in _NAMES:
+            helper.copy(name)
 
-    def settings(self) -> Settings:
-        """Read the settings as edited. Raises InvalidSettings."""
-        self.load_and_update()
-        return read_settings(Settings, {field.name: self[field.name] for field in fields(Settings)})
+    def written(self) -> dict[str, Any]:
+        """The settings as edited, the missing ones as shipped. Raises InvalidSettings if they have other keys."""
+        try:
+            self.load()
+        except YAMLError as error:
+            raise InvalidSettings("The settings are no YAML") from error
+        edited = self._edited()
+        for key in edited:
+            if key not in _NAMES:
+                # maubot's update would drop it, and a restriction with it.
+                raise InvalidSettings(no_such("setting", key, _NAMES))
+        self.update()
+        return self.completed(edited)
 
-    def defaults(self) -> Settings:
-        """The settings as shipped."""
-        base = self.load_base()
-        if base is None:
-            raise InvalidSettings("base-config.yaml is missing from the plugin")
-        return read_settings(Settings, {field.name: base[field.name] for field in fields(Settings)})
+    def completed(self, written: Mapping[str, Any]) -> dict[str, Any]:
+        """The written settings that there are, and the others as shipped."""
+        shipped: Any = self.load_base()
+        given = {key: value for key, value in written.items() if key in _NAMES and value is not None}
+        return {name: shipped[name] for name in _NAMES} | given
+
+    def for_admins(self) -> dict[str, Any]:
+        """The settings as shipped, for nobody but the admins that the edit names."""
+        try:
+            admins = list(globs("@")("admins", self._edited().get("admins")))
+        except InvalidSettings:
+            admins = []
+        return self.completed({"allowed_users": [], "admins": admins})
+
+    def _edited(self) -> Mapping[str, Any]:
+        edited: Any = self._data
+        if not isinstance(edited, Mapping):
+            raise InvalidSettings("The settings must be lines such as max_open_jobs: 20")
+        return edited

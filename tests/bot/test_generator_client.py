@@ -10,7 +10,7 @@ import pytest
 
 from bot.easel.generator.client import GeneratorClient, Server
 from bot.easel.generator.errors import CertificateRefused, NotRunning, SocketForbidden, TokenRefused
-from bot.easel.generator.types import JobStatus, NotTheContract, read
+from bot.easel.generator.types import MAX_WHOLE_NUMBER, JobStatus, NotTheContract, Size, read
 from tests.helpers.shipped_settings import settings
 
 
@@ -98,3 +98,10 @@ async def test_another_users_socket_is_reported(closed_socket, nobody):
 def test_a_state_outside_the_contract_is_refused():
     with pytest.raises(NotTheContract, match="must be one of queued, running, done, failed, cancelled"):
         read(JobStatus, {"state": "asleep"})
+
+
+@pytest.mark.parametrize("number", [2**53, -(2**53), 10**20])
+def test_a_number_that_no_column_holds_is_not_the_contract(number):
+    with pytest.raises(NotTheContract, match=r"Size.width is too large"):
+        read(Size, {"width": number, "height": 1})
+    assert read(Size, {"width": 2**53 - 1, "height": 1}).width == MAX_WHOLE_NUMBER

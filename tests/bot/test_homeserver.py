@@ -1,9 +1,13 @@
 """The bot's requests to a homeserver that limits, fails or refuses, over HTTP."""
 
+import asyncio
 import logging
+import sqlite3
+from collections import defaultdict
 
 import pytest
 from aiohttp import web
+from mautrix.util.async_db import Database, UpgradeTable
 
 from bot.easel.sending.homeserver import Homeserver, Patience
 from bot.easel.sending.send_queue import NotSent, Outgoing, SlowDown, Unreachable
@@ -117,3 +121,78 @@ async def test_typing_notices_and_receipts_fail_silently(way, homeserver, sin):
     homeserver.courtesy_sins.append(sin())
     await way.set_typing("!room:example.com", 30)
     assert not homeserver.courtesy_sins
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        *(
+            "mxc://../config",
+            "mxc://./x",
+            "mxc://example.com/../x",
+            "mxc://example.com",
+            "mxc://example.com/",
+            "mxc:///x",
+        ),
+        *(
+            "mxc://example.com/a/b",
+            "mxc://example.com/a?b",
+            "mxc://%2e%2e/x",
+            "mxc://user@example.com/x",
+            "mxc://a\n/x",
+        ),
+        *(
+            "https://example.com/x",
+            "mxc://[::1/x",
+            "mxc://example.com:x/y",
+            "mxc://example.com:999999/x",
+            5,
+            None,
+            ["x"],
+        ),
+    ],
+)
+async def test_an_address_that_is_no_mxc_uri_is_not_asked_for(way, homeserver, uri):
+    homeserver.uploads = defaultdict(lambda: b"secret")
+    assert await way.download({"url": uri}, 100) is None
+    assert await way.download({"file": {"url": uri}}, 100) is None
+
+
+@pytest.mark.parametrize(
+    "uri", ["mxc://example.com/Ab_-9", "mxc://EXAMPLE.com:8448/x", "mxc://[::1]:8448/x", "mxc://1.2.3.4/x"]
+)
+async def test_mxc_uris_are_asked_for(way, homeserver, uri):
+    homeserver.uploads[uri] = b"picture"
+    assert await way.download({"url": uri}, 100) == b"picture"
+
+
+@pytest.mark.parametrize("file", ["abc", 5, [], {}, {"url": 5}, {"url": "mxc://example.com/x", "key": "x"}])
+async def test_a_file_of_any_form_is_read_or_left(way, homeserver, file):
+    homeserver.uploads["mxc://example.com/x"] = b"x"
+    assert await way.download({"file": file}, 100) is None
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_a_download_follows_no_redirection(way, homeserver, status):
+    homeserver.uploads["mxc://example.com/secret"] = b"secret"
+    elsewhere = {"Location": "/_matrix/media/v3/download/example.com/secret"}
+    homeserver.download_sins.append(web.Response(status=status, headers=elsewhere))
+    with pytest.raises(NotSent, match=str(status)):
+        await way.download({"url": "mxc://example.com/x"}, 100)
+
+
+async def test_a_locked_database_of_maubot_is_waited_for(way, tmp_path):
+    """It keeps which rooms are encrypted, and their keys."""
+    database = Database.create(f"sqlite:{tmp_path}/maubot.db", upgrade_table=UpgradeTable())
+    await database.start()
+    await database.execute("CREATE TABLE session (id TEXT)")
+    await database.execute("PRAGMA busy_timeout = 1")
+    other = sqlite3.connect(tmp_path / "maubot.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    encrypting = asyncio.create_task(way.patiently(lambda: database.execute("INSERT INTO session VALUES ('x')")))
+    await asyncio.sleep(0.05)
+    assert not encrypting.done()
+    other.execute("COMMIT")
+    await encrypting
+    other.close()
+    await database.stop()

@@ -244,6 +244,8 @@ def test_an_edited_recipe_is_read():
         ("```yaml\n- otter\n```", "A recipe has lines such as “prompt: otter”."),
         ('{"prompt": "otter"', "The recipe cannot be read as JSON at line 1, column 19: "),
         (r'{"prompt": "\ud83d"}', r"The recipe has half a character in it, such as “\ud83d”."),
+        (r'{"prompt": "ot\u0000ter"}', r"The recipe has a character in it that no text has, “\u0000”."),
+        (r'prompt: "ot\0ter"', r"The recipe has a character in it that no text has, “\u0000”."),
         ("prompt: otter --seed 7", "There is a flag in prompt. Put flags on a line of their own, below the recipe."),
         ("prompt: otter\nnegative_prompt: cars —seed 7", "There is a flag in negative_prompt. "),
         ("prompt: otter\nstyle: ink --seed 7", "There is a flag in style. "),

@@ -69,7 +69,7 @@ def test_a_room_without_a_profile_has_no_rules(known):
 @pytest.mark.parametrize(
     ("keys", "rule"),
     [
-        ({"modle": "x"}, "modle is no setting; there is model, defaults, style, no, models, max_megapixels, blocked_"),
+        ({"modle": "x"}, r"modle is no setting; did you mean model\?"),
         ({"model": 5}, "model must be text"),
         ({"model": "pocket", "models": ["ssd-1b"]}, "model must be one of models, and pocket is not"),
         ({"defaults": ["steps"]}, "defaults must be a mapping of steps, cfg, size, ar, sampler, tier"),

@@ -1,5 +1,7 @@
 """Settings: each key is defined and checked in one place, and a bad edit changes nothing."""
 
+import json
+import logging
 from dataclasses import fields
 from io import StringIO
 from typing import Any
@@ -8,10 +10,12 @@ import pytest
 from mautrix.util.config import RecursiveDict
 from ruamel.yaml import YAML
 
+from bot.easel.jobs.store import Store
 from bot.easel.settings import Config, InvalidSettings, Progress, Settings
+from bot.easel.settings_in_force import FOR_ADMINS, STAY, SettingsInForce
 from tests.helpers.shipped_settings import BASE, DEFAULTS, settings
 
-GOOD = settings()
+ADA, BOB = "@ada:example.com", "@bob:example.com"
 KITCHEN = "!kitchen:example.com"
 
 
@@ -133,8 +137,8 @@ def test_a_persons_settings_survive_maubots_rewriting(written):
     base = RecursiveDict(YAML().load(BASE))
     config = Config(load=lambda: YAML().load(kept[-1]), load_base=base.clone, save=save)
     given = {key: value for key, value in YAML(typ="safe", pure=True).load(written).items() if value is not None}
-    assert config.settings() == settings(**given)
-    assert config.settings() == settings(**given)
+    assert Settings.read(config.written()) == settings(**given)
+    assert Settings.read(json.loads(json.dumps(config.written()))) == settings(**given)
     _, first, second = kept
     assert first == second
     assert list(YAML(typ="safe", pure=True).load(first)) == list(DEFAULTS)
@@ -156,24 +160,110 @@ async def test_an_edit_takes_effect(
     [
         ("rate_limit_burst", 0, "rate_limit_burst must be a whole number, 1 or more"),
         ("generator_ca_file", "/nowhere.pem", "generator_ca_file is no readable PEM file"),
+        ("alowed_users", ["@ada:example.com"], "alowed_users is no setting; did you mean allowed_users?"),
+        ("rooms", {KITCHEN: {"blockd_words": ["gun"]}}, f"rooms: {KITCHEN}: blockd_words is no setting; did you mean "),
+        ("colour", "red", "colour is no setting; there is generator_url, "),
+        (5, 5, "5 is no setting; there is generator_url, "),
     ],
 )
-async def test_a_bad_edit_keeps_the_old_settings_and_logs_the_reason(
-    plugin, room, homeserver, maubot_plugin_config_dict, caplog, key, value, why
+async def test_a_bad_edit_keeps_the_old_settings_and_says_why(
+    plugin, maubot_plugin_config_dict, caplog, key, value, why
 ):
-    before = plugin.settings
+    before = plugin.settings()
     maubot_plugin_config_dict[key] = value
     await plugin.on_external_config_update()
-    assert plugin.settings == before
-    assert f"{why}. The old settings stay in force" in caplog.text
+    assert plugin.settings() is before
+    assert why in caplog.text and STAY in caplog.text
+    del maubot_plugin_config_dict[key]
+    await plugin.on_external_config_update()
+    assert not plugin.settings.problem
 
 
-class TestABadStart:
+def test_a_misspelt_key_stays_where_it_can_be_corrected():
+    """maubot would save the settings without it."""
+    saved: list[Any] = []
+    base = RecursiveDict(YAML().load(BASE))
+    config = Config(load=lambda: {"alowed_users": [ADA]}, load_base=base.clone, save=saved.append)
+    with pytest.raises(InvalidSettings):
+        config.written()
+    assert not saved
+
+
+CHILDREN = {KITCHEN: {"blocked_words": ["gun"], "no": ["blood"], "defaults": {"ar": "3:4", "cfg": 7.5}}}
+
+
+class TestARestart:
     @pytest.fixture
     def maubot_plugin_config_overrides(self) -> dict[str, Any]:
-        return {"rate_limit_burst": "many"}
+        return {"allowed_users": [ADA], "rooms": CHILDREN}
 
-    async def test_settings_that_are_bad_at_the_start_fall_back_to_the_defaults(self, plugin, room, homeserver):
-        assert plugin.settings == GOOD
-        await room.say("!draw")
-        await homeserver.answers()
+    @pytest.mark.parametrize("mistake", [{"max_open_jobs": "many"}, {"alowed_users": [ADA]}, {"rooms": []}])
+    async def test_the_last_good_settings_stay_in_force(self, plugin, maubot_plugin_config_dict, caplog, mistake):
+        await plugin.internal_stop()
+        maubot_plugin_config_dict.clear()
+        maubot_plugin_config_dict |= mistake
+        for _ in range(2):
+            await plugin.internal_start()
+            assert (plugin.settings().allowed_users, plugin.settings().rooms) == (
+                (ADA,),
+                settings(rooms=CHILDREN).rooms,
+            )
+            assert STAY in caplog.text
+            await plugin.internal_stop()
+
+    async def test_of_settings_that_another_version_kept_the_known_ones_count(self, plugin, maubot_plugin_config_dict):
+        await plugin.internal_stop()
+        kept = {"allowed_users": [ADA], "colour": "red"}
+        await plugin.database.execute("UPDATE settings SET written = $1", json.dumps(kept))
+        maubot_plugin_config_dict["max_open_jobs"] = "many"
+        await plugin.internal_start()
+        assert plugin.settings() == settings(allowed_users=[ADA])
+
+
+class TestABadFirstStart:
+    @pytest.fixture
+    def maubot_plugin_config_overrides(self) -> dict[str, Any]:
+        return {"rate_limit_burst": "many", "admins": [ADA]}
+
+    async def test_only_admins_are_served_and_get_the_reason(self, plugin, room, homeserver, caplog):
+        why = f"rate_limit_burst must be a whole number, 1 or more. {FOR_ADMINS}"
+        assert why in caplog.text or plugin.settings.problem == why
+        assert plugin.settings() == settings(allowed_users=[], admins=[ADA])
+        await room.say("!draw", sender=BOB)
+        assert (await homeserver.answer()).startswith("I may not draw for you.")
+        await room.say("!draw", sender=ADA)
+        bodies = [sent.content["body"] for sent in await homeserver.answers(3)][1:]
+        assert f"My settings have a mistake. {why}." in bodies
+        assert any("!draw otter" in body for body in bodies)
+
+    async def test_a_correction_opens_it_again(self, plugin, room, homeserver, maubot_plugin_config_dict):
+        del maubot_plugin_config_dict["rate_limit_burst"]
+        await plugin.on_external_config_update()
+        await room.say("!draw", sender=BOB)
+        assert "!draw otter" in await homeserver.answer()
+        await room.say("!easel cancel", sender=ADA)
+        assert len(await homeserver.answers(2)) == 2
+
+    async def test_an_edit_may_name_other_admins_before_the_mistake_is_found(self, plugin, maubot_plugin_config_dict):
+        maubot_plugin_config_dict["admins"] = [BOB]
+        await plugin.on_external_config_update()
+        assert plugin.settings() == settings(allowed_users=[], admins=[BOB])
+
+
+@pytest.mark.parametrize("admins", [{"admins": "@ada:example.com"}, {"admin": [ADA]}, {"admins": None}])
+async def test_without_readable_admins_nobody_is_served(maubot_plugin_db, admins):
+    base = RecursiveDict(YAML().load(BASE))
+    edited = {"rate_limit_burst": "many", **admins}
+    config = Config(load=lambda: edited, load_base=base.clone, save=lambda config: None)
+    in_force = SettingsInForce(config, Store(maubot_plugin_db), logging.getLogger("test"))
+    assert not await in_force.take()
+    assert in_force() == settings(allowed_users=[])
+
+
+@pytest.mark.parametrize("text", ["a: [", "- one", "max_open_jobs", "max_open_jobs: 1\nmax_open_jobs: 2"])
+async def test_settings_in_no_form_are_a_mistake_like_any_other(maubot_plugin_db, text):
+    base = RecursiveDict(YAML().load(BASE))
+    config = Config(load=lambda: YAML().load(text), load_base=base.clone, save=lambda config: None)
+    in_force = SettingsInForce(config, Store(maubot_plugin_db), logging.getLogger("test"))
+    assert not await in_force.take()
+    assert in_force.problem.startswith("The settings ") and in_force() == settings(allowed_users=[])

@@ -47,6 +47,7 @@ class Homeserver:
     joined_ms: int = 0
     display_names: dict[str, str] = field(default_factory=dict)
     power_levels: dict[str, int] = field(default_factory=dict)
+    joined: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -67,6 +68,7 @@ class Homeserver:
                 web.get(room + "/state/m.room.create", self._create),
                 web.get(room + "/state/m.room.encryption/", self._encryption),
                 web.get(room + "/state/m.room.encryption", self._encryption),
+                web.post(room + "/join", self._join),
                 web.get("/_matrix/client/v3/joined_rooms", self._joined_rooms),
                 web.get(room + "/context/{event}", self._context),
                 web.get(room + "/event/{event}", self._event),
@@ -172,6 +174,10 @@ class Homeserver:
 
     async def _power_levels(self, request: web.Request) -> web.Response:
         return web.json_response({"users": self.power_levels})
+
+    async def _join(self, request: web.Request) -> web.Response:
+        self.joined.append(request.match_info["room"])
+        return web.json_response({"room_id": request.match_info["room"]})
 
     async def _joined_rooms(self, request: web.Request) -> web.Response:
         return web.json_response({"joined_rooms": list(self.history)})

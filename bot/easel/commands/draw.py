@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from logging import Logger
 
+from ..bug_log import log_bug
 from ..generator.client import GeneratorClient
 from ..generator.errors import GeneratorError
 from ..generator.watch import GeneratorWatch
@@ -84,11 +85,12 @@ class DrawCommands:
         return await self._accept(replace(self._new_job(message, asked_by), asked=asked, photo=photo))
 
     async def edit(self, message: Message, command: Command | None, edited: str, *, is_old: bool) -> None:
-        """Follow the edit of a message. ``message`` has the new text and the event id of the edit.
+        """Follow the edit of a message. ``message`` has the new text, and the room and the event id of the edit.
 
+        Rooms are walls: only an edit in the same room counts, and there only members can write.
         An open job always follows its message; an ended one is drawn again, unless edit or message ``is_old``.
         """
-        earlier = await self._store.job_of_command(edited)
+        earlier = await self._store.job_of_command(message.room_id, edited)
         text = command.text if isinstance(command, DrawCommand) else ""
         if earlier is None or earlier.message.sender != message.sender or earlier.message.body == text:
             return
@@ -137,8 +139,8 @@ class DrawCommands:
         except NotSent as error:
             self._log.warning(f"What {job.message.event_id} replies to could not be read: {error}")
             refusal = UNREAD_RECIPE
-        except Exception:
-            self._log.exception(f"{job.id}: unexpected")
+        except Exception as error:
+            log_bug(self._log, job.id, error)
             refusal = UNEXPECTED
         return replace(job, state=JobState.FAILED, last_word=refusal), None
 

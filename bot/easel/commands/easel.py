@@ -7,6 +7,7 @@ from contextlib import suppress
 from logging import Logger
 from math import ceil
 
+from ..bug_log import log_bug
 from ..generator.client import GeneratorClient
 from ..generator.errors import GeneratorError
 from ..generator.watch import GeneratorWatch
@@ -22,6 +23,7 @@ from ..sending.content import EventKind, answer_content, reaction_content
 from ..sending.homeserver import Homeserver
 from ..sending.send_queue import NotSent, Priority
 from ..sending.sent_once import SentOnce
+from ..settings_in_force import SettingsInForce
 from . import help
 from .draw import DAY_MS, DrawCommands
 from .find import MAX_FOUND, TOO_MANY_WORDS, Wanted, found_text, nobody_text, people_called, read_wanted
@@ -49,13 +51,14 @@ class EaselCommands:
         ownership: Ownership,
         permissions: Permissions,
         styles: Styles,
+        settings: SettingsInForce,
         version: str,
         log: Logger,
     ) -> None:
         self._generator, self._watch, self._draw_commands, self._runner = generator, watch, draw_commands, runner
         self._store, self._homeserver, self._sent_once = store, homeserver, sent_once
         self._ownership, self._permissions, self._version, self._log = ownership, permissions, version, log
-        self._styles = styles
+        self._styles, self._settings = styles, settings
         self._answers: dict[str, Callable[[Message, tuple[str, ...]], Awaitable[str]]] = {
             "help": self._help,
             "queue": self._queue,
@@ -76,8 +79,8 @@ class EaselCommands:
             text = refusal or await self._answer_to(message, words)
         except ParseError as error:
             text = str(error)
-        except Exception:
-            self._log.exception(f"{message.event_id}: unexpected")
+        except Exception as error:
+            log_bug(self._log, message.event_id, error)
             text = UNEXPECTED
         if not text:
             return
@@ -86,6 +89,18 @@ class EaselCommands:
             await self._sent_once.send(job_id(message.event_id), message.room_id, EventKind.ANSWER, content)
         except NotSent as error:
             self._log.error(f"{message.event_id} in {message.room_id} was not answered: {error}")
+
+    async def failed(self, message: Message) -> None:
+        """Answer a command that could not be handled. Raises NotSent."""
+        content = answer_content(UNEXPECTED, message.relation)
+        await self._sent_once.send(job_id(message.event_id), message.room_id, EventKind.ANSWER, content)
+
+    async def report_settings(self, message: Message) -> None:
+        """Say to an admin what is wrong with the settings, if anything is. Raises NotSent."""
+        if not self._settings.problem or not self._permissions.is_admin(message.sender):
+            return
+        content = answer_content(f"My settings have a mistake. {self._settings.problem}.", message.relation)
+        await self._sent_once.send(job_id(message.event_id), message.room_id, EventKind.SETTINGS, content)
 
     async def hello(self, room_id: str, joined: str) -> None:
         """Introduce the bot to a room; ``joined`` is its join event."""

@@ -4,10 +4,12 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from logging import Logger
 
+from ..bug_log import log_bug
 from ..jobs.event_tables import Posted
 from ..jobs.job import SEED_CHOICES, JobState, job_id
-from ..jobs.runner import JobRunner
+from ..jobs.runner import UNEXPECTED, JobRunner
 from ..jobs.store import Store
 from ..language import (
     Asked,
@@ -44,9 +46,11 @@ class ReactionCommands:
         ownership: Ownership,
         permissions: Permissions,
         side_thread: SideThread,
+        log: Logger,
     ) -> None:
         self._draw_commands, self._runner, self._store, self._sent_once = draw_commands, runner, store, sent_once
-        self._ownership, self._permissions, self._side_thread = ownership, permissions, side_thread
+        self._ownership, self._permissions = ownership, permissions
+        self._side_thread, self._log = side_thread, log
         self._buttons: Mapping[str, Callable[[Reaction], Awaitable[None]]] = {
             CANCEL: self._cancel,
             AGAIN: self._again,
@@ -58,11 +62,16 @@ class ReactionCommands:
         }
 
     async def react(self, reaction: Reaction) -> None:
-        """Do what a button does, or answer why its recipe cannot be read."""
+        """Do what a button does, or answer why not. Raises NotSent."""
         try:
             await self._buttons[reaction.key](reaction)
         except ParseError as error:
             await self._answer(reaction, str(error))
+        except NotSent:
+            raise
+        except Exception as error:
+            log_bug(self._log, reaction.event_id, error)
+            await self._answer(reaction, UNEXPECTED)
 
     async def deleted(self, room_id: str, event_id: str, *, by: str) -> None:
         """Handle a deleted event: a message or a reaction that asked for a picture, a star, or a picture itself.
@@ -70,7 +79,7 @@ class ReactionCommands:
         A deleted picture is no longer found, no matter who deleted it.
         """
         await self._end(room_id, event_id, by, JobState.DELETED)
-        await self._store.forget_favourite(event_id)
+        await self._store.forget_favourite(room_id, event_id)
         posted = await self._posted(room_id, event_id, (EventKind.PICTURE, EventKind.SHEET))
         if posted is not None and posted.kind == EventKind.PICTURE:
             await self._store.forget_recipe(posted.job, posted.n)
@@ -105,7 +114,7 @@ class ReactionCommands:
     async def _favour(self, reaction: Reaction) -> None:
         """Keep a picture or a sheet as a favourite, until the reaction is taken back."""
         if await self._posted(reaction.room_id, reaction.target, (EventKind.PICTURE, EventKind.SHEET)):
-            await self._store.keep_favourite(reaction.event_id, reaction.target)
+            await self._store.keep_favourite(reaction.room_id, reaction.event_id, reaction.target)
 
     async def _copy(self, reaction: Reaction) -> None:
         """Answer a picture with the command that draws it."""
@@ -154,7 +163,7 @@ class ReactionCommands:
 
     async def _as_reply(self, reaction: Reaction) -> Message:
         """A message without text in place of the reaction's target, so that the answer goes into the same thread."""
-        posted = await self._store.posted_as(reaction.target)
+        posted = await self._posted(reaction.room_id, reaction.target, tuple(EventKind))
         job = await self._store.job(posted.job) if posted else None
         thread = job.message.thread if job else None
         return Message(

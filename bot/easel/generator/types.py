@@ -11,6 +11,9 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 
+# JSON holds whole numbers exactly up to here; so do the columns of the database.
+MAX_WHOLE_NUMBER = 2**53 - 1
+
 
 class NotTheContract(Exception):
     """An answer does not match the contract. ``str()`` names the place, for the log."""
@@ -263,6 +266,8 @@ def _read(kind: Any, data: Any, place: str) -> Any:
         return tuple(_read(args[0], item, place) for item in data)
     if origin is Mapping and isinstance(data, dict):
         return {key: _read(args[1], item, f"{place}.{key}") for key, item in data.items()}
+    if kind is int and isinstance(data, int) and abs(data) > MAX_WHOLE_NUMBER:
+        raise NotTheContract(f"{place} is too large")
     # JSON may write 12.0 as 12.
     if origin is None and isinstance(data, (int, float) if kind is float else kind):
         return data

@@ -18,7 +18,9 @@ class JobTable(Tables):
         await self._database.execute(
             "INSERT INTO job (id, room_id, event_id, sender, typed, thread, is_caption, reply_to, request, photo, "
             "seed, pictures, received_ms, state, last_word, replaces, closed) "
-            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, FALSE)",
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, FALSE) "
+            # The connection may be lost after it was kept, and the statement is tried again.
+            "ON CONFLICT (id) DO NOTHING",
             job.id,
             job.message.room_id,
             job.message.event_id,
@@ -58,10 +60,13 @@ class JobTable(Tables):
     async def job(self, job_id: str) -> Job | None:
         return _job(await self._database.fetchrow("SELECT * FROM job WHERE id = $1", job_id))
 
-    async def job_of_command(self, event_id: str) -> Job | None:
-        """The last job that this message, or an edit of it, asked for."""
+    async def job_of_command(self, room_id: str, event_id: str) -> Job | None:
+        """The last job that this message of the room, or an edit of it, asked for."""
         row = await self._database.fetchrow(
-            "SELECT * FROM job WHERE event_id = $1 ORDER BY state = 'replaced', received_ms DESC LIMIT 1", event_id
+            "SELECT * FROM job WHERE room_id = $1 AND event_id = $2 "
+            "ORDER BY state = 'replaced', received_ms DESC LIMIT 1",
+            room_id,
+            event_id,
         )
         return _job(row)
 

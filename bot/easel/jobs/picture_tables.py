@@ -127,17 +127,18 @@ class PictureTables(Tables):
         )
         return {row["sender"] for row in rows}
 
-    async def keep_favourite(self, reaction: str, event_id: str) -> None:
+    async def keep_favourite(self, room_id: str, reaction: str, event_id: str) -> None:
         """Keep a reaction that is a star on one of our pictures or sheets."""
         await self._database.execute(
-            "INSERT INTO favourite (reaction, event_id) VALUES ($1, $2) ON CONFLICT (reaction) DO NOTHING",
+            "INSERT INTO favourite (reaction, room_id, event_id) VALUES ($1, $2, $3) ON CONFLICT (reaction) DO NOTHING",
             reaction,
+            room_id,
             event_id,
         )
 
-    async def forget_favourite(self, reaction: str) -> None:
-        """Forget a reaction that was taken back, if it was a star."""
-        await self._database.execute("DELETE FROM favourite WHERE reaction = $1", reaction)
+    async def forget_favourite(self, room_id: str, reaction: str) -> None:
+        """Forget a reaction that was taken back in that room, if it was a star."""
+        await self._database.execute("DELETE FROM favourite WHERE reaction = $1 AND room_id = $2", reaction, room_id)
 
     async def keep_image(self, room_id: str, sha256: str, event_id: str) -> None:
         """Keep which event of a room has the picture with that hash; the last event if there are several."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from logging import Logger
 
+from ..bug_log import log_bug
 from ..generator.client import GeneratorClient
 from ..generator.errors import Cancelled, Failed, GeneratorError, NotYet, QueueFull, Refused
 from ..generator.types import ErrorCode, GeneratorJobState, JobStatus, Picture, Position
@@ -148,8 +149,8 @@ class JobRunner:
         except NotSent as error:
             self._log.error(f"{job.id}: its end was not sent to {job.message.room_id}: {error}")
             await self._store.close_job(job.id)
-        except Exception:
-            self._log.exception(f"{job.id}: the next start of the bot tries again")
+        except Exception as error:
+            log_bug(self._log, f"{job.id}, which the next start of the bot continues", error)
         finally:
             self._line.leave(job.id)
         if self._tasks.get(job.id) is asyncio.current_task():
@@ -176,8 +177,8 @@ class JobRunner:
         except NotSent as error:
             self._log.error(f"{job.id}: not delivered: {error}")
             return JobState.FAILED, NOT_BROUGHT
-        except Exception:
-            self._log.exception(f"{job.id}: unexpected")
+        except Exception as error:
+            log_bug(self._log, job.id, error)
             return JobState.FAILED, UNEXPECTED
         self._log_step(job, "delivered to")
         return JobState.DONE, ""

@@ -7,11 +7,12 @@ upgrade_table = UpgradeTable()
 
 async def create_tables(connection: Connection) -> None:
     await connection.execute("CREATE TABLE capabilities (id INTEGER PRIMARY KEY, answer TEXT NOT NULL)")
+    await connection.execute("CREATE TABLE settings (id INTEGER PRIMARY KEY, written TEXT NOT NULL)")
     await connection.execute("CREATE TABLE to_forget (job TEXT PRIMARY KEY)")
     await connection.execute(
         "CREATE TABLE job (id TEXT PRIMARY KEY, room_id TEXT NOT NULL, event_id TEXT NOT NULL, sender TEXT NOT NULL, "
         "typed TEXT NOT NULL, thread TEXT, is_caption BOOLEAN NOT NULL, reply_to TEXT, request TEXT NOT NULL, "
-        "photo TEXT, seed BIGINT NOT NULL, pictures INTEGER NOT NULL, received_ms BIGINT NOT NULL, "
+        "photo TEXT, seed BIGINT NOT NULL, pictures BIGINT NOT NULL, received_ms BIGINT NOT NULL, "
         "state TEXT NOT NULL, last_word TEXT NOT NULL, body TEXT, replaces TEXT, closed BOOLEAN NOT NULL)"
     )
     await connection.execute("CREATE INDEX job_event ON job (event_id)")
@@ -27,10 +28,12 @@ async def create_tables(connection: Connection) -> None:
     await connection.execute("CREATE INDEX posted_job ON posted (job)")
     await connection.execute("CREATE INDEX posted_event ON posted (event_id)")
     await connection.execute(
-        "CREATE TABLE recipe (job TEXT NOT NULL, n INTEGER NOT NULL, text TEXT NOT NULL, prompt TEXT NOT NULL, "
+        "CREATE TABLE recipe (job TEXT NOT NULL, n BIGINT NOT NULL, text TEXT NOT NULL, prompt TEXT NOT NULL, "
         "words TEXT NOT NULL, model TEXT NOT NULL, PRIMARY KEY (job, n))"
     )
-    await connection.execute("CREATE TABLE favourite (reaction TEXT PRIMARY KEY, event_id TEXT NOT NULL)")
+    await connection.execute(
+        "CREATE TABLE favourite (reaction TEXT PRIMARY KEY, room_id TEXT NOT NULL, event_id TEXT NOT NULL)"
+    )
     await connection.execute("CREATE INDEX favourite_event ON favourite (event_id)")
     await connection.execute(
         "CREATE TABLE image (room_id TEXT NOT NULL, sha256 TEXT NOT NULL, event_id TEXT NOT NULL, "

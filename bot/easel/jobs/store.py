@@ -4,8 +4,9 @@ from .event_tables import EventTables
 from .generator_tables import GeneratorTables
 from .job_table import JobTable
 from .picture_tables import PictureTables
+from .settings_table import SettingsTable
 from .style_table import StyleTable
 
 
-class Store(JobTable, EventTables, PictureTables, StyleTable, GeneratorTables):
+class Store(JobTable, EventTables, PictureTables, StyleTable, GeneratorTables, SettingsTable):
     """Every question to every table."""

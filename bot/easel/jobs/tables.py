@@ -1,10 +1,59 @@
 """The base of all tables, which holds the database. Statements are complete, for SQLite and PostgreSQL alike."""
 
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import asyncpg
 from mautrix.util.async_db import Database
+
+# A backup or another program may hold the database for some seconds; SQLite itself waits for five before each of these.
+PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
+
+_SQLITE_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_POSTGRES_AWAY = (asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError, asyncpg.InterfaceError, OSError)
+
+
+class PatientDatabase:
+    """A database that may be locked or restarting for a moment: each statement is tried again."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def execute(self, query: str, *values: Any) -> None:
+        await self._patiently(self._database.execute, query, *values)
+
+    async def fetch(self, query: str, *values: Any) -> Any:
+        return await self._patiently(self._database.fetch, query, *values)
+
+    async def fetchrow(self, query: str, *values: Any) -> Any:
+        return await self._patiently(self._database.fetchrow, query, *values)
+
+    async def fetchval(self, query: str, *values: Any) -> Any:
+        return await self._patiently(self._database.fetchval, query, *values)
+
+    async def _patiently(self, ask: Callable[..., Awaitable[Any]], query: str, *values: Any) -> Any:
+        for pause_s in PAUSES_S:
+            try:
+                return await ask(query, *values)
+            except Exception as error:
+                if not passes(error):
+                    raise
+            await asyncio.sleep(pause_s)
+        return await ask(query, *values)
 
 
 class Tables:
     """Base: a table has one method per question."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._database = PatientDatabase(database)
+
+
+def passes(error: Exception) -> bool:
+    """Whether a statement failed only because the database is locked or away."""
+    if isinstance(error, sqlite3.OperationalError):
+        # Extended codes have the plain one in their lowest byte.
+        return getattr(error, "sqlite_errorcode", 0) & 0xFF in _SQLITE_BUSY
+    return isinstance(error, _POSTGRES_AWAY)

@@ -123,9 +123,13 @@ def _check_json_depth(text: str) -> None:
 
 
 def _check_characters(value: Value) -> None:
-    r"""Refuse halves of characters (``"\ud83d"``), which JSON and YAML can write, but UTF-8 cannot."""
+    r"""Refuse halves of characters (``"\ud83d"``) and NUL, which JSON and YAML can write, but no database keeps."""
+    written = json.dumps(value, ensure_ascii=False)
+    # JSON writes a backslash that stands for itself twice.
+    if "\\u0000" in written.replace("\\\\", ""):
+        raise ParseError("The recipe has a character in it that no text has, “\\u0000”.")
     try:
-        json.dumps(value, ensure_ascii=False).encode()
+        written.encode()
     except UnicodeEncodeError:
         raise ParseError("The recipe has half a character in it, such as “\\ud83d”.") from None
 

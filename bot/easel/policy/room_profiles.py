@@ -13,7 +13,7 @@ from ..generator.types import Capabilities, ModelCard
 from ..language import SLOTS, DrawRequest, ParseError, quoted
 from ..language.chat import parse_chat
 from ..language.weights import read_terms
-from ..setting_rules import InvalidSettings, glob, number, read_settings, text, texts
+from ..setting_rules import InvalidSettings, glob, no_such, number, read_settings, text, texts
 from .blocked_words import as_words, find_word
 from .work import work_of
 
@@ -31,7 +31,7 @@ def _default_flags(key: str, value: Any) -> DrawRequest:
     if not isinstance(value, Mapping):
         raise InvalidSettings(f"{key} must be a mapping of {', '.join(DEFAULT_FLAGS)}")
     if unknown := [flag for flag in value if flag not in DEFAULT_FLAGS]:
-        raise InvalidSettings(f"{key}: {unknown[0]} is no default; there is {', '.join(DEFAULT_FLAGS)}")
+        raise InvalidSettings(f"{key}: {no_such('default', unknown[0], DEFAULT_FLAGS)}")
     try:
         request = parse_chat("\n".join(f"--{flag} {typed}" for flag, typed in value.items()))
     except ParseError as error:

@@ -1,18 +1,22 @@
 """Passes on the events of each room in order: from the sync, from its history, or when a key comes late.
 
-The same event may come from the sync and from the history. Knows nothing of what an event means.
+The same event may come from the sync and from the history. One that cannot be handled stops no other. Knows nothing of
+what an event means.
 """
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from logging import Logger
 from typing import Any, Protocol
 
 from mautrix.types import EncryptedEvent, Event, MessageEvent
 
+from ..bug_log import log_bug
 from ..jobs.store import Store
 from ..sending.send_queue import NotSent
+from .envelope import check_envelope, outline, read_event
 from .history import RoomHistory
 from .messages import SeenEncrypted
 
@@ -26,6 +30,9 @@ class Reader(Protocol):
 
     async def could_not_decrypt(self, event: EncryptedEvent) -> None:
         """Handle an event whose key did not come."""
+
+    def failed(self, event: Any, error: Exception) -> None:
+        """Log an event that could not be handled, and answer it if it is a command. ``event`` may be an outline."""
 
 
 class CatchingUp:
@@ -50,17 +57,22 @@ class CatchingUp:
 
     async def take(self, event: Event) -> None:
         """Read one event of the sync. A room with missed events is not marked as read up to it."""
-        async with self._rooms[event.room_id]:
-            await self._reader.read(event)
-            is_behind = self._all_behind or event.room_id in self._behind
-            if isinstance(event, MessageEvent) and not is_behind:
-                await self._was_read(event.room_id, event.event_id)
+        async with self._alone(event):
+            check_envelope(event)
+            async with self._rooms[event.room_id]:
+                async with self._alone(event):
+                    await self._reader.read(event)
+                is_behind = self._all_behind or event.room_id in self._behind
+                if isinstance(event, MessageEvent) and not is_behind:
+                    await self._was_read(event.room_id, event.event_id)
 
     async def take_encrypted(self, event: EncryptedEvent) -> None:
         """Note that an event came encrypted. mautrix decrypts it and passes it on again, if the key is there."""
-        self._seen_encrypted.note(event.event_id)
-        if not await self._history.has_key(event):
-            self._wait_for_key(event)
+        async with self._alone(event):
+            check_envelope(event)
+            self._seen_encrypted.note(event.room_id, event.event_id)
+            if not await self._history.has_key(event):
+                self._wait_for_key(event)
 
     async def all_rooms(self, rooms: list[str]) -> None:
         """Read what was missed while the bot was down. Until then no room is marked as read."""
@@ -75,39 +87,61 @@ class CatchingUp:
                 await self._room(room_id)
             except NotSent as error:
                 self._log.warning(f"What was missed in {room_id} could not be read: {error}")
+            except Exception as error:
+                log_bug(self._log, f"catching up in {room_id}", error)
             self._behind.discard(room_id)
 
     async def _room(self, room_id: str) -> None:
         last = await self._store.last_handled(room_id)
         if last is None:
             return
-        for event in await self._history.after(room_id, last):
-            if isinstance(event, EncryptedEvent):
-                self._seen_encrypted.note(event.event_id)
-                decrypted = await self._history.decrypted(event)
-                if decrypted is None:
-                    self._wait_for_key(event)
-                    continue
-                event = decrypted
+        for raw in await self._history.after(room_id, last):
             async with self._rooms[room_id]:
-                await self._reader.read(event)
-                await self._was_read(room_id, event.event_id)
+                async with self._alone(outline(raw, room_id)):
+                    await self._read_missed(read_event(raw, room_id))
+                await self._was_read(room_id, str(raw.get("event_id")))
+
+    async def _read_missed(self, event: Event) -> None:
+        if isinstance(event, EncryptedEvent):
+            self._seen_encrypted.note(event.room_id, event.event_id)
+            decrypted = await self._history.decrypted(event)
+            if decrypted is None:
+                self._wait_for_key(event)
+                return
+            event = decrypted
+        await self._reader.read(event)
+
+    @asynccontextmanager
+    async def _alone(self, event: Any) -> AsyncIterator[None]:
+        """Keep what fails in one event from all others."""
+        try:
+            yield
+        except Exception as error:
+            self._reader.failed(event, error)
 
     async def _was_read(self, room_id: str, event_id: str) -> None:
         """Mark a room as read up to an event, but not beyond the first event that still waits for its key."""
-        if not self._waiting_for_keys[room_id]:
+        if self._waiting_for_keys[room_id]:
+            return
+        try:
             await self._store.handled(room_id, event_id)
+        except Exception as error:
+            # The next mark is as good.
+            log_bug(self._log, f"marking {event_id} as read", error)
 
     def _wait_for_key(self, event: EncryptedEvent) -> None:
         self._waiting_for_keys[event.room_id] += 1
         self._start(self._take_late(event), f"key of {event.event_id}")
 
     async def _take_late(self, event: EncryptedEvent) -> None:
-        decrypted = await self._history.decrypted_late(event)
-        self._waiting_for_keys[event.room_id] -= 1
-        if decrypted is None:
-            await self._reader.could_not_decrypt(event)
-            return
-        # After a long absence many events wait for keys, and the first notes are gone by now.
-        self._seen_encrypted.note(event.event_id)
-        await self.take(decrypted)
+        async with self._alone(event):
+            try:
+                decrypted = await self._history.decrypted_late(event)
+            finally:
+                self._waiting_for_keys[event.room_id] -= 1
+            if decrypted is None:
+                await self._reader.could_not_decrypt(event)
+                return
+            # After a long absence many events wait for keys, and the first notes are gone by now.
+            self._seen_encrypted.note(event.room_id, event.event_id)
+            await self.take(decrypted)

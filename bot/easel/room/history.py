@@ -8,10 +8,11 @@ from typing import Any
 from maubot.matrix import MaubotMatrixClient
 from mautrix.api import Method, Path
 from mautrix.errors import DecryptionError
-from mautrix.types import EncryptedEvent, EncryptedMegolmEventContent, Event, SerializerError
+from mautrix.types import EncryptedEvent, EncryptedMegolmEventContent, Event
 
 from ..sending.homeserver import Homeserver
 from ..sending.send_queue import NotSent
+from .envelope import Malformed, read_event
 
 # Every homeserver puts this many into one answer.
 EVENTS_A_PAGE = 100
@@ -37,8 +38,8 @@ class RoomHistory:
     def __init__(self, client: MaubotMatrixClient, homeserver: Homeserver) -> None:
         self._client, self._homeserver = client, homeserver
 
-    async def after(self, room_id: str, event_id: str) -> list[Event]:
-        """The room's events after that one, oldest first: the newest MAX_CAUGHT_UP, not decrypted.
+    async def after(self, room_id: str, event_id: str) -> list[dict[str, Any]]:
+        """The room's events after that one, oldest first: the newest MAX_CAUGHT_UP, as the homeserver has them.
 
         Raises NotSent.
         """
@@ -48,7 +49,7 @@ class RoomHistory:
                 if raw.get("event_id") == event_id or len(missed) >= MAX_CAUGHT_UP:
                     break
                 missed.append(raw)
-        return [event for raw in reversed(missed) if (event := _read(raw, room_id))]
+        return missed[::-1]
 
     async def find_own(self, room_id: str, mark: dict[str, Any]) -> str | None:
         """The id of the bot's own event in that room with that mark, among its newest ones. Raises NotSent."""
@@ -101,6 +102,8 @@ class RoomHistory:
         crypto = self._client.crypto
         if crypto is None or not isinstance(event.content, EncryptedMegolmEventContent):
             return True
+        if not isinstance(event.content.session_id, str):
+            return True
         return bool(await crypto.crypto_store.has_group_session(event.room_id, event.content.session_id))
 
     async def decrypted_late(self, event: EncryptedEvent) -> Event | None:
@@ -115,15 +118,22 @@ class RoomHistory:
         return None
 
     async def _trusted_content(self, raw: dict[str, Any], room_id: str) -> dict[str, Any]:
-        """The content of an event; {} if it came in plain text in an encrypted room: a homeserver could forge it."""
+        """The content of an event; {} if it is another room's, or came in plain text in an encrypted room.
+
+        A homeserver could forge both.
+        """
+        if raw.get("room_id", room_id) != room_id:
+            return {}
         if raw.get("type") != "m.room.encrypted" and await self._homeserver.is_encrypted(room_id):
             return {}
         return await self._content(raw, room_id)
 
     async def _content(self, raw: dict[str, Any], room_id: str) -> dict[str, Any]:
-        event = _read(raw, room_id)
-        if isinstance(event, EncryptedEvent):
-            decrypted = await self.decrypted(event)
+        if raw.get("type") == "m.room.encrypted":
+            try:
+                decrypted = await self.decrypted(read_event(raw, room_id))
+            except Malformed:
+                return {}
             return dict(decrypted.content.serialize()) if decrypted else {}
         content = raw.get("content")
         return content if isinstance(content, dict) else {}
@@ -145,15 +155,6 @@ class RoomHistory:
             token = page.get("end")
             if not token or not page["chunk"]:
                 return
-
-
-def _read(raw: dict[str, Any], room_id: str) -> Event | None:
-    """The event, or None if it does not match the specification."""
-    try:
-        event: Event = Event.deserialize({**raw, "room_id": room_id})
-    except SerializerError:
-        return None
-    return event
 
 
 def _includes(content: Any, wanted: Any) -> bool:

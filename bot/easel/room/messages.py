@@ -7,6 +7,8 @@ from typing import Any
 
 from mautrix.types import MediaMessageEventContent, MessageEvent, MessageType, TextMessageEventContent
 
+from .envelope import is_id, storable
+
 # Events are decrypted within milliseconds of being seen; there are never this many in between.
 MAX_SEEN_ENCRYPTED = 1000
 
@@ -50,6 +52,7 @@ def read_message(event: MessageEvent, *, own_id: str) -> Message | None:
         return None
     if not isinstance(content, TextMessageEventContent) or not isinstance(content.body, str):
         return None
+    content.body = storable(content.body)
     body = _without_quoted_lines(content)
     is_caption = isinstance(content, MediaMessageEventContent)
     if isinstance(content, MediaMessageEventContent):
@@ -65,7 +68,7 @@ def read_message(event: MessageEvent, *, own_id: str) -> Message | None:
         event_id=event.event_id,
         sender=event.sender,
         body=body,
-        thread=content.get_thread_parent(),
+        thread=_event_id(content.get_thread_parent()),
         is_caption=is_caption,
         reply_to=_replied_event(content),
     )
@@ -82,14 +85,18 @@ def _without_quoted_lines(content: TextMessageEventContent) -> str:
 def _replied_event(content: TextMessageEventContent) -> str | None:
     """The event that a person chose to reply to. In a thread, clients name the last event for older clients."""
     relation = content.relates_to
-    return None if relation is None or relation.is_falling_back else content.get_reply_to()
+    return None if relation is None or relation.is_falling_back else _event_id(content.get_reply_to())
 
 
 def edited_event(event: MessageEvent) -> str | None:
     """The event that this message edits, or None."""
     content = event.content
-    edited = content.get_edit() if isinstance(content, TextMessageEventContent) else None
-    return str(edited) if edited else None
+    return _event_id(content.get_edit()) if isinstance(content, TextMessageEventContent) else None
+
+
+def _event_id(value: Any) -> str | None:
+    """The id in a relation, which anybody may fill with anything."""
+    return str(value) if is_id(value) else None
 
 
 class SeenEncrypted:
@@ -100,10 +107,10 @@ class SeenEncrypted:
     """
 
     def __init__(self) -> None:
-        self._event_ids: deque[str] = deque(maxlen=MAX_SEEN_ENCRYPTED)
+        self._events: deque[tuple[str, str]] = deque(maxlen=MAX_SEEN_ENCRYPTED)
 
-    def note(self, event_id: str) -> None:
-        self._event_ids.append(event_id)
+    def note(self, room_id: str, event_id: str) -> None:
+        self._events.append((room_id, event_id))
 
-    def __contains__(self, event_id: str) -> bool:
-        return event_id in self._event_ids
+    def __contains__(self, room_and_event: tuple[str, str]) -> bool:
+        return room_and_event in self._events

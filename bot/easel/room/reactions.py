@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from mautrix.types import ReactionEvent
 
+from .envelope import is_id
+
 CANCEL = "❌"
 AGAIN, LARGER, FAVOURITE, COPY, REMOVE = "🎲", "⬆", "⭐", "📋", "🗑"
 
@@ -51,11 +53,11 @@ def plain_emoji(text: str) -> str:
 
 
 def read_reaction(event: ReactionEvent) -> Reaction | None:
-    """The reaction of an event; None if it has no target."""
+    """The reaction of an event; None if it has no target or no key."""
     relation = event.content.relates_to
-    if not relation.event_id:
+    if relation.event_id is None or not is_id(relation.event_id) or not isinstance(relation.key, str):
         return None
-    key = plain_emoji(relation.key or "")
+    key = plain_emoji(relation.key)
     number = _NUMBER.fullmatch(key)
     return Reaction(
         room_id=event.room_id,

@@ -8,6 +8,7 @@ from ..language import ParseError
 from ..sending.content import EASEL_KEY, PICTURE_KINDS, SHEET_KINDS, EventKind
 from ..sending.homeserver import Homeserver
 from ..sending.send_queue import NotSent
+from .envelope import is_id
 from .history import RoomHistory
 from .messages import Message
 from .photos import is_photo
@@ -89,4 +90,4 @@ class Replies:
         except UnicodeDecodeError as error:
             raise ParseError(UNREADABLE) from error
         photo = mark.get("photo")
-        return Replied(recipe, photo if isinstance(photo, str) else None)
+        return Replied(recipe, str(photo) if is_id(photo) else None)

@@ -2,6 +2,7 @@
 
 import time
 from logging import Logger
+from typing import Any
 
 from mautrix.types import (
     BaseRoomEvent,
@@ -15,6 +16,7 @@ from mautrix.types import (
     StateEvent,
 )
 
+from ..bug_log import log_bug
 from ..commands.draw import DrawCommands
 from ..commands.easel import EaselCommands
 from ..commands.reactions import ReactionCommands
@@ -25,6 +27,7 @@ from ..sending.homeserver import Homeserver
 from ..sending.send_queue import NotSent
 from ..settings import CurrentSettings
 from .catching_up import Start
+from .envelope import Malformed, is_id
 from .messages import Message, SeenEncrypted, edited_event, read_message
 from .reactions import CANCEL, SLOW, SOON, read_reaction
 
@@ -58,20 +61,34 @@ class Routing:
         self._joined_ms: dict[str, int] = {}
 
     async def read(self, event: Event) -> None:
-        """Do what the event asks for."""
+        """Do what the event asks for. Raises whatever goes wrong."""
         if isinstance(event, MessageEvent):
             await self._read_message(event)
         elif isinstance(event, ReactionEvent) and event.sender != self._own_id:
             await self._react(event)
-        elif isinstance(event, RedactionEvent):
+        elif isinstance(event, RedactionEvent) and is_id(event.redacts):
             await self._reaction_commands.deleted(event.room_id, event.redacts, by=event.sender)
-        elif isinstance(event, StateEvent) and isinstance(event.content, MemberStateEventContent):
+        elif isinstance(event, StateEvent) and _is_membership(event):
             await self._follow_member(event, event.content.membership)
 
     async def could_not_decrypt(self, event: EncryptedEvent) -> None:
         """Mark a message whose key did not come, while somebody may wait for an answer to it."""
         if not self._is_old(event):
             await self._easel_commands.could_not_read(event.room_id, event.event_id)
+
+    def failed(self, event: Any, error: Exception) -> None:
+        """Log an event that could not be handled, and answer it if it is a command. ``event`` may be an outline."""
+        room_id, event_id, body = event.room_id, event.event_id, getattr(event.content, "body", None)
+        name = f"{event_id if is_id(event_id) else 'an event without an id'} in {room_id}"
+        if isinstance(error, Malformed):
+            self._log.warning(f"Left out {name}: {error}")
+        else:
+            log_bug(self._log, name, error)
+        if event.sender == self._own_id or not is_id(event_id) or not isinstance(body, str):
+            return
+        if read_command(body) is not None:
+            message = Message(room_id=room_id, event_id=event_id, sender=str(event.sender), body=body)
+            self._start(self._easel_commands.failed(message), f"answer to {event_id}")
 
     async def _react(self, event: ReactionEvent) -> None:
         """Handle a reaction to one of our events or to a command."""
@@ -119,10 +136,11 @@ class Routing:
             self._start(self._easel_commands.answer(message, command), f"command {message.event_id}")
         if command is not None:
             self._start(self._homeserver.mark_read(message.room_id, message.event_id), f"receipt {message.event_id}")
+            self._start(self._easel_commands.report_settings(message), f"settings for {message.event_id}")
 
     async def _is_trusted(self, message: Message) -> bool:
         """Whether a message was encrypted if its room is: a homeserver could forge plain text."""
-        if message.event_id in self._seen_encrypted:
+        if (message.room_id, message.event_id) in self._seen_encrypted:
             return True
         try:
             if not await self._homeserver.is_encrypted(message.room_id):
@@ -147,6 +165,11 @@ class Routing:
             except NotSent:
                 return True
         return bool(event.timestamp < self._joined_ms[room_id])
+
+
+def _is_membership(event: StateEvent) -> bool:
+    content = event.content
+    return isinstance(content, MemberStateEventContent) and is_id(event.state_key)
 
 
 def _was_joined(event: StateEvent) -> bool:

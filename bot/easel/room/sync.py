@@ -1,15 +1,24 @@
-"""Receives every event, also from the time when the bot was down.
+"""Receives every event, also from the time when the bot was down, and each for itself.
 
 maubot's own sync drops what came before its start, room keys included, and stores its place before it has handled the
 events there. If maubot's client is set not to sync, the bot syncs itself and does neither.
 """
 
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from logging import Logger
+from types import SimpleNamespace
 from typing import Any
 
 from maubot.matrix import MaubotMatrixClient
 from mautrix.client import SyncStore
-from mautrix.types import EventType, SyncToken
+from mautrix.types import EventType, GenericEvent, SerializerError, SyncToken
+
+from .envelope import Malformed, outline
+
+# Gets what is there of an event that mautrix could not read, and why.
+Failed = Callable[[SimpleNamespace, Malformed], None]
 
 
 class HandledSyncs(SyncStore):
@@ -34,14 +43,36 @@ class HandledSyncs(SyncStore):
         self._received = next_batch
 
 
-class Sync:
-    """The bot's own sync, which runs if maubot's client is set not to sync."""
+class OneEvent:
+    """The client as mautrix needs it to handle a sync with one event and nothing else."""
 
-    def __init__(self, client: MaubotMatrixClient, log: Logger) -> None:
-        self._client, self._log = client, log
+    def __init__(self, client: MaubotMatrixClient) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def dispatch_internal_event(self, *_: Any, **__: Any) -> list[asyncio.Task[None]]:
+        """Leave out the count of one-time keys and the changed devices, which stand beside the events."""
+        return []
+
+    def _try_deserialize(self, kind: Any, data: Any) -> Any:
+        """Read an event as mautrix does, but without its text in the log."""
+        with suppress(SerializerError):
+            return kind.deserialize(data)
+        return GenericEvent.deserialize(data)
+
+
+class Sync:
+    """Handles each event of a sync for itself. Syncs if maubot's client is set not to."""
+
+    def __init__(self, client: MaubotMatrixClient, failed: Failed, log: Logger) -> None:
+        self._client, self._failed, self._log = client, failed, log
         self._store: Any = client.sync_store
 
     def start(self) -> None:
+        # mautrix has no hook between a sync and its events.
+        self._client.handle_sync = self._handle  # type: ignore[method-assign]
         # maubot's own Client is the store; another store lacks this attribute.
         if getattr(self._store, "sync", True):
             self._log.info("maubot syncs for this client: room keys that come while maubot is down are lost")
@@ -54,6 +85,39 @@ class Sync:
         self._client.start(self._store.filter_id)
 
     def stop(self) -> None:
+        vars(self._client).pop("handle_sync", None)
         if self._client.sync_store is not self._store:
             self._client.stop()
             self._client.sync_store = self._store
+
+    def _handle(self, data: dict[str, Any]) -> list[asyncio.Task[None]]:
+        """Handle a sync in the place of mautrix, whose first exception would end the handling of all that follows."""
+        handle: Any = MaubotMatrixClient.handle_sync
+        tasks: list[asyncio.Task[None]] = handle(
+            self._client, {key: value for key, value in data.items() if key.startswith("device_")}
+        )
+        for event, sync in _one_by_one(data):
+            try:
+                tasks += handle(OneEvent(self._client), sync)
+            except Exception as error:
+                self._failed(event, Malformed(f"mautrix cannot read it ({type(error).__name__})"))
+        return tasks
+
+
+def _one_by_one(data: dict[str, Any]) -> Iterator[tuple[SimpleNamespace, dict[str, Any]]]:
+    """The events of a sync, each with a sync of its own. An invitation has several events, and stays whole."""
+    for part in ("account_data", "ephemeral", "to_device"):
+        for event in _events(data, part):
+            yield outline(event, None), {part: {"events": [event]}}
+    rooms = data.get("rooms", {})
+    for membership in ("join", "leave"):
+        for room_id, room in rooms.get(membership, {}).items():
+            for part in ("state", "timeline", "ephemeral"):
+                for event in _events(room, part):
+                    yield outline(event, room_id), {"rooms": {membership: {room_id: {part: {"events": [event]}}}}}
+    for room_id, room in rooms.get("invite", {}).items():
+        yield outline({}, room_id), {"rooms": {"invite": {room_id: room}}}
+
+
+def _events(parent: dict[str, Any], part: str) -> list[dict[str, Any]]:
+    return [event for event in parent.get(part, {}).get("events", []) if isinstance(event, dict)]

@@ -32,6 +32,8 @@ class EventKind(StrEnum):
     # Reactions on a picture for people to press.
     OFFER = "offer"
     HELLO = "hello"
+    # What is wrong with the settings, to an admin.
+    SETTINGS = "settings"
     # The mark on a message whose key did not come.
     UNREADABLE = "unreadable"
 

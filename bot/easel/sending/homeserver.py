@@ -32,11 +32,13 @@ from mautrix.errors import (
 from mautrix.types import DeviceLists, EventID, EventType, RoomID, SpecVersions, UserID
 from yarl import URL
 
+from ..jobs.tables import passes
 from .send_queue import NotSent, Outgoing, SlowDown, Unreachable
 
 T = TypeVar("T")
 
-_MXC = re.compile(r"mxc://[^/\s]+/[\w-]+", re.ASCII)
+# A server's name, with a port perhaps, and an id, as Matrix spells them; no ".." that means another path.
+_MXC = re.compile(r"mxc://(?:[a-z\d][a-z\d.-]*|\[[\da-f:.]+\])(?::\d{1,5})?/[\w-]+", re.ASCII | re.IGNORECASE)
 
 try:
     from mautrix.crypto.attachments import async_inplace_encrypt_attachment, decrypt_attachment
@@ -113,7 +115,8 @@ class Homeserver:
         Raises NotSent.
         """
         file = content.get("file")
-        url = (file or content).get("url")
+        source = content if file is None else file
+        url = source.get("url") if isinstance(source, dict) else None
         if not isinstance(url, str) or not _MXC.fullmatch(url):
             return None
         data = await self.patiently(partial(self._download, url, max_bytes), self._patience.upload_s)
@@ -210,7 +213,9 @@ class Homeserver:
         # Older homeservers serve their files to everyone.
         authenticated = bool((await self._client.versions()).supports(SpecVersions.V111))
         headers = {"Authorization": f"Bearer {api.token}"} if authenticated else {}
-        async with api.session.get(api.get_download_url(url, authenticated=authenticated), headers=headers) as response:
+        address = api.get_download_url(url, authenticated=authenticated)
+        # A redirection could lead to any machine that the bot can reach.
+        async with api.session.get(address, headers=headers, allow_redirects=False) as response:
             if response.status == 429:
                 raise SlowDown(_wait_s({}, response.headers.get("Retry-After")))
             if response.status >= 500:
@@ -281,3 +286,8 @@ async def _homeserver_errors(timeout_s: float) -> AsyncIterator[None]:
     # A ValueError is an answer that is not JSON.
     except (MatrixConnectionError, MatrixResponseError, aiohttp.ClientError, OSError, ValueError) as error:
         raise Unreachable(str(error) or type(error).__name__) from error
+    except Exception as error:
+        # maubot keeps rooms and keys in a database of its own.
+        if passes(error):
+            raise Unreachable("maubot's database is locked") from error
+        raise
