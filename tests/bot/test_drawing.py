@@ -104,7 +104,9 @@ async def test_reactions_draw_from_their_picture(drawing_room, homeserver, fake_
 
     for key in ("3️⃣", "0️⃣", "12", "👍"):
         await react(f"$sent-{sheet.txn_id}", key)
-    await react(f"$sent-{sheet.txn_id}", "2️⃣", age_s=3600)
+    relation = {"rel_type": "m.annotation", "event_id": f"$sent-{sheet.txn_id}", "key": "2️⃣"}
+    old = drawing_room.event({"m.relates_to": relation}, type="m.reaction", age_s=3600)
+    await drawing_room.sync(old, is_first=True)
     await react(f"$sent-{sheet.txn_id}", "⬆️")
     picked = await react(f"$sent-{sheet.txn_id}", "2️⃣")
     await homeserver.files(2)

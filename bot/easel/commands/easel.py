@@ -80,18 +80,22 @@ class EaselCommands:
             return
         try:
             content = answer_content(text, message.relation)
-            await self._sent_once.send(job_id(message.event_id), message.room_id, EventKind.ANSWER, content)
+            await self._sent_once.send(
+                job_id(message.event_id), message.room_id, EventKind.ANSWER, content, person=message.sender
+            )
         except NotSent as error:
             self._log.error(f"{message.event_id} in {message.room_id} was not answered: {error}")
 
-    async def hello(self, room_id: str, joined: str) -> None:
+    async def hello(self, room_id: str, joined: str, invited_by: str) -> None:
         """Introduce the bot to a room; ``joined`` is its join event."""
         try:
-            await self._sent_once.send(job_id(joined), room_id, EventKind.HELLO, answer_content(help.HELLO))
+            await self._sent_once.send(
+                job_id(joined), room_id, EventKind.HELLO, answer_content(help.HELLO), person=invited_by
+            )
         except NotSent as error:
             self._log.warning(f"No hello in {room_id}: {error}")
 
-    async def could_not_read(self, room_id: str, event_id: str) -> None:
+    async def could_not_read(self, room_id: str, event_id: str, sender: str) -> None:
         """React to a message whose key is lost. ``!easel help gestures`` explains the ❓ to its sender."""
         content = reaction_content(event_id, help.UNREADABLE)
         with suppress(NotSent):
@@ -100,6 +104,7 @@ class EaselCommands:
                 room_id,
                 EventKind.UNREADABLE,
                 content,
+                person=sender,
                 event_type="m.reaction",
                 priority=Priority.TIDY,
             )

@@ -151,13 +151,6 @@ class Homeserver:
         members = await self.patiently(partial(self._client.get_joined_members, RoomID(room_id)))
         return {str(user_id): str(member.displayname) for user_id, member in members.items() if member.displayname}
 
-    async def joined_ms(self, room_id: str) -> int:
-        """When the bot came into the room, by the homeserver's clock. Raises NotSent."""
-        member = EventType.ROOM_MEMBER
-        ask = partial(self._client.get_state_event, RoomID(room_id), member, self._client.mxid, format="event")
-        event: Any = await self.patiently(ask)
-        return int(event.timestamp)
-
     async def joined_rooms(self) -> list[str]:
         """The rooms that the bot is in. Raises NotSent."""
         return [str(room_id) for room_id in await self.patiently(self._client.get_joined_rooms)]
