@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from bot.easel.jobs.job import job_id
+from bot.easel.sending.captions import MAX_NOTES
 from generator.api import types as api
 from tests.helpers.fake_generator import capabilities, card
 
@@ -91,6 +92,18 @@ async def test_a_failed_sheet_still_delivers_the_pictures_that_were_drawn(drawin
     (file,) = await homeserver.files()
     assert file.content["body"] == "otter-5.yml"
     assert "Too hot." in [answer.content["body"] for answer in await homeserver.answers(2)]
+
+
+@pytest.mark.parametrize("command", ["!draw otter", "!draw {otter | owl}"])
+async def test_a_caption_has_a_few_notes_of_many(drawing_room, homeserver, command):
+    await drawing_room.say(command + " " + "".join(f"<lora:{n}:1>" for n in range(1300)))
+    await homeserver.files()
+    (picture,) = [event for event in homeserver.events if event.kind in ("picture", "sheet")]
+    lines = picture.content["body"].splitlines()
+    assert [line for line in lines if "LoRA" in line] == [
+        f"There are no LoRAs here: “<lora:{n}:1>” was left out." for n in range(MAX_NOTES)
+    ]
+    assert lines[-1] == f"… and {1300 - MAX_NOTES:,} more notes."
 
 
 async def test_reactions_draw_from_their_picture(drawing_room, homeserver, fake_generator):

@@ -32,6 +32,7 @@ from mautrix.errors import (
 from mautrix.types import DeviceLists, EventID, EventType, RoomID, SpecVersions, UserID
 from yarl import URL
 
+from .content import fitting
 from .send_queue import NotSent, Outgoing, SlowDown, Unreachable
 
 T = TypeVar("T")
@@ -92,7 +93,7 @@ class Homeserver:
                 path = Path.v3.rooms[event.room_id].redact[event.redacts][event.txn_id]
                 return await self._put(path, event.content)
             event_type = EventType.find(event.event_type, EventType.Class.MESSAGE)
-            content: Any = event.content
+            content: Any = fitting(event.content)
             # Reactions are never encrypted, in any client.
             if event_type not in self._client.encryption_blacklist and await self._must_encrypt(event.room_id):
                 await self._see_devices(event.room_id)
