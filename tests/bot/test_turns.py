@@ -172,6 +172,25 @@ async def test_a_command_that_a_stop_interrupts_is_read_again(drawing_room, home
     assert [file.content["body"] for file in await homeserver.files()] == ["otter-3.yml"]
 
 
+async def test_nothing_is_kept_for_people_and_rooms_that_are_gone(drawing_room, homeserver, plugin, maubot_test_bot):
+    bot = maubot_test_bot.client.mxid
+    for n in range(5):
+        await drawing_room.say("!draw otter", room_id=f"!room-{n}:example.com", sender=f"@person-{n}:example.com")
+    await homeserver.files(5)
+    await asyncio.gather(*plugin.runner._tasks.values())
+    for n in range(5):
+        leave = {"type": "m.room.member", "room_id": f"!room-{n}:example.com", "sender": bot, "state_key": bot}
+        await drawing_room.put({"membership": "leave"}, **leave)
+    kept = (plugin.runner, plugin.homeserver, plugin.send_queue, plugin._catching_up._places)
+    sizes = {
+        f"{type(part).__name__}.{name}": len(value)
+        for part in kept
+        for name, value in vars(part).items()
+        if name.startswith("_") and hasattr(value, "__len__") and name != "_rounds"
+    }
+    assert not any(sizes.values()), sizes
+
+
 async def test_an_event_that_fails_holds_up_no_other_of_its_sender(drawing_room, homeserver, plugin, monkeypatch):
     async def fails(*args: object, **more: object) -> None:
         raise RuntimeError("a bug")

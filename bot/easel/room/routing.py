@@ -89,6 +89,8 @@ class Routing:
         user_id = str(event.state_key)
         self._homeserver.somebody_moved(event.room_id)
         if membership in (Membership.LEAVE, Membership.BAN):
+            if user_id == self._own_id:
+                self._homeserver.left(event.room_id)
             await self._draw_commands.left(event.room_id, None if user_id == self._own_id else user_id)
         elif membership is Membership.JOIN and user_id == self._own_id and not _was_joined(event):
             await self._store.handled(event.room_id, event.event_id)

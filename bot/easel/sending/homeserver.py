@@ -7,7 +7,7 @@ for redactions, and without crypto would send plain text into an encrypted room.
 import asyncio
 import json
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from functools import partial
 from itertools import chain, repeat
 from logging import Logger
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 import aiohttp
 from maubot.matrix import MaubotMatrixClient
@@ -70,7 +71,8 @@ class Homeserver:
         # How often people came and went in a room, and that number when the bot last asked who is there.
         self._moves: Counter[str] = Counter()
         self._moves_seen: dict[str, int] = {}
-        self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        # A lock is kept while somebody holds it or waits for it.
+        self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def sync_failed(self) -> None:
         """Forget who is in each room, since a change may have been missed."""
@@ -80,10 +82,16 @@ class Homeserver:
         """Note that somebody came into the room or left it."""
         self._moves[room_id] += 1
 
+    def left(self, room_id: str) -> None:
+        """Forget a room that the bot is not in any more."""
+        self._known_plain.discard(room_id)
+        self._moves.pop(room_id, None)
+        self._moves_seen.pop(room_id, None)
+
     async def is_encrypted(self, room_id: str) -> bool:
         """Whether the room is encrypted; asks the homeserver if that is unknown. Raises NotSent."""
         # First come, first answered, which keeps commands in order; and one request answers all.
-        async with self._asking[room_id]:
+        async with self._asking.setdefault(room_id, asyncio.Lock()):
             return await self.patiently(partial(self._is_encrypted, room_id))
 
     async def send(self, event: Outgoing) -> str:

@@ -1,0 +1,142 @@
+"""Measure the bot's memory over many commands: ``python -m benchmarks.bot_memory [--commands 20000]``.
+
+The real plugin, with the tests' homeserver and generator in the same process, which forget what they got. Three people
+draw, misspell and ask, each as soon as they have their answer. Prints the resident memory every thousand commands.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psutil
+from aiohttp import web
+from maubot.loader.meta import PluginMeta
+from maubot.matrix import MaubotMatrixClient, MaubotMessageEvent
+from maubot.standalone.loader import FileSystemLoader
+from mautrix.api import HTTPAPI
+from mautrix.client.state_store import MemoryStateStore
+from mautrix.types import Event, EventType, UserID
+from mautrix.util.async_db import Database
+from mautrix.util.config import RecursiveDict
+from mautrix.util.logging import TraceLogger
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+
+from bot import EaselBot
+from bot.easel.jobs.schema import upgrade_table
+from bot.easel.settings import Config
+from tests.helpers.fake_generator import FakeGenerator
+from tests.helpers.fake_homeserver import Homeserver
+
+ROOT = Path(__file__).parents[1]
+EVERY = 1000
+
+# A homeserver without limits, and people without.
+SETTINGS = {"rate_limit_per_second": 0, "max_open_jobs": 0}
+PEOPLE = tuple((f"@{name}:example.com", f"!{name}:example.com") for name in ("ada", "bo", "cy"))
+COMMANDS = (
+    "!draw otter, (cowboy hat)++ | style: (watercolor)+ --seed {n}",
+    "!easel queue",
+    "!draw owl --sede {n}",
+    "!easel help",
+    "!draw {{otter | owl}}, number {n}",
+    "!easel find otter",
+)
+
+
+@asynccontextmanager
+async def plugin(folder: Path, homeserver: Homeserver, generator: FakeGenerator) -> AsyncIterator[Any]:
+    """Start the plugin; yield its client."""
+    async with AsyncExitStack() as stack:
+        port = await serve(stack, homeserver.app(), web.TCPSite, "127.0.0.1", 0)
+        await serve(stack, generator.app(), web.UnixSite, folder / "generator.sock")
+        client = MaubotMatrixClient(api=HTTPAPI(base_url=f"http://127.0.0.1:{port}"), state_store=MemoryStateStore())
+        client.mxid = UserID("@easel:example.com")
+        stack.push_async_callback(client.api.session.close)
+        database = Database.create(f"sqlite:{folder / 'bot.db'}", upgrade_table=upgrade_table)
+        await database.start()
+        stack.push_async_callback(database.stop)
+        yaml = YAML()
+        settings = CommentedMap({"generator_url": f"unix://{folder / 'generator.sock'}", **SETTINGS})
+        base = RecursiveDict(yaml.load(ROOT / "base-config.yaml"))
+        bot = EaselBot(
+            client=client,
+            loop=asyncio.get_running_loop(),
+            http=await stack.enter_async_context(aiohttp.ClientSession()),
+            instance_id="benchmark",
+            log=TraceLogger("benchmark"),
+            config=Config(load=lambda: settings, load_base=base.clone, save=lambda config: None),
+            database=database,
+            webapp=None,
+            webapp_url=None,
+            loader=FileSystemLoader(str(ROOT), PluginMeta.deserialize(yaml.load(ROOT / "maubot.yaml"))),
+        )
+        await bot.internal_start()
+        stack.push_async_callback(bot.internal_stop)
+        yield client
+
+
+async def serve(stack: AsyncExitStack, app: web.Application, site: Any, *where: Any) -> int:
+    """Serve an app until the stack ends; return the port, if it has one."""
+    runner = web.AppRunner(app, shutdown_timeout=0.01)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await site(runner, *where).start()
+    return runner.addresses[0][1] if isinstance(runner.addresses[0], tuple) else 0
+
+
+async def say(client: Any, homeserver: Homeserver, n: int, sender: str, room_id: str) -> None:
+    """Send the ``n``-th command, and return when the bot has answered it."""
+    event_id = f"$command-{n}"
+    content = {"msgtype": "m.text", "body": COMMANDS[n % len(COMMANDS)].format(n=n)}
+    raw = {"type": "m.room.message", "room_id": room_id, "event_id": event_id, "sender": sender, "content": content}
+    event = MaubotMessageEvent(Event.deserialize({**raw, "origin_server_ts": int(time.time() * 1000)}), client)
+    await asyncio.gather(*client.dispatch_manual_event(EventType.ROOM_MESSAGE, event, force_synchronous=True))
+
+    def is_answer(content: dict[str, Any]) -> bool:
+        relation = content.get("m.relates_to", {}).get("m.in_reply_to", {})
+        return bool(relation.get("event_id") == event_id and content["msgtype"] in ("m.file", "m.notice"))
+
+    await homeserver.until(lambda: any(is_answer(sent.content) for sent in homeserver.events))
+
+
+def forget(homeserver: Homeserver, generator: FakeGenerator) -> None:
+    kept: tuple[Any, ...] = (homeserver.events, homeserver.uploads, homeserver.transactions, homeserver.typing)
+    for each in (*kept, homeserver.read, homeserver.asked_of, generator.jobs, generator.asked, generator.tokens):
+        each.clear()
+
+
+async def measure(folder: Path, commands: int) -> list[tuple[int, float]]:
+    """Return the number of commands and the megabytes of memory after each thousand of them."""
+    homeserver, generator, points, began = Homeserver(), FakeGenerator(), [], time.monotonic()
+    async with plugin(folder, homeserver, generator) as client:
+        for done in range(0, commands, len(PEOPLE)):
+            await asyncio.gather(*(say(client, homeserver, done + at, *person) for at, person in enumerate(PEOPLE)))
+            if done % 30 == 0:
+                forget(homeserver, generator)
+            if (done + len(PEOPLE)) // EVERY > done // EVERY:
+                memory_mb = round(psutil.Process().memory_info().rss / 1e6, 1)
+                points.append((done + len(PEOPLE), memory_mb))
+                print(f"{points[-1][0]:6} commands {memory_mb:6.1f} MB {time.monotonic() - began:6.0f} s", flush=True)
+    return points
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--commands", type=int, default=20_000)
+    asked = parser.parse_args()
+    logging.disable(logging.CRITICAL)
+    with tempfile.TemporaryDirectory() as folder:
+        print(json.dumps(asyncio.run(measure(Path(folder), asked.commands))))
+
+
+if __name__ == "__main__":
+    main()
