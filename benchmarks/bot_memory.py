@@ -1,13 +1,15 @@
 """Measure the bot's memory over many commands: ``python -m benchmarks.bot_memory [--commands 20000]``.
 
-The real plugin, with the tests' homeserver and generator in the same process, which forget what they got. Three people
-draw, misspell and ask, each as soon as they have their answer. Prints the resident memory every thousand commands.
+The real plugin, with the tests' homeserver and generator in the same process, which forget what they got. Three people,
+one of them in an encrypted room, draw pictures of a megabyte, misspell and ask, each as soon as they have their answer.
+Prints the resident memory every thousand commands.
 """
 
 import argparse
 import asyncio
 import json
 import logging
+import secrets
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -23,7 +25,16 @@ from maubot.matrix import MaubotMatrixClient, MaubotMessageEvent
 from maubot.standalone.loader import FileSystemLoader
 from mautrix.api import HTTPAPI
 from mautrix.client.state_store import MemoryStateStore
-from mautrix.types import Event, EventType, UserID
+from mautrix.crypto import MemoryCryptoStore, OlmMachine
+from mautrix.types import (
+    DeviceID,
+    EncryptionAlgorithm,
+    Event,
+    EventType,
+    RoomEncryptionStateEventContent,
+    RoomID,
+    UserID,
+)
 from mautrix.util.async_db import Database
 from mautrix.util.config import RecursiveDict
 from mautrix.util.logging import TraceLogger
@@ -42,25 +53,37 @@ EVERY = 1000
 # A homeserver without limits, and people without.
 SETTINGS = {"rate_limit_per_second": 0, "max_open_jobs": 0}
 PEOPLE = tuple((f"@{name}:example.com", f"!{name}:example.com") for name in ("ada", "bo", "cy"))
+ENCRYPTED = PEOPLE[0][1]
+
+# Each with the number of replies that it gets.
 COMMANDS = (
-    "!draw otter, (cowboy hat)++ | style: (watercolor)+ --seed {n}",
-    "!easel queue",
-    "!draw owl --sede {n}",
-    "!easel help",
-    "!draw {{otter | owl}}, number {n}",
-    "!easel find otter",
+    ("!draw otter, (cowboy hat)++ | style: (watercolor)+ --seed {n}", 2),
+    ("!easel queue", 1),
+    ("!draw owl --sede {n}", 1),
+    ("!easel help", 1),
+    ("!draw {{otter | owl}}, number {n}", 2),
+    ("!easel find otter", 1),
 )
+PICTURE_BYTES = 1_000_000
 
 
 @asynccontextmanager
 async def plugin(folder: Path, homeserver: Homeserver, generator: FakeGenerator) -> AsyncIterator[Any]:
     """Start the plugin; yield its client."""
     async with AsyncExitStack() as stack:
-        port = await serve(stack, homeserver.app(), web.TCPSite, "127.0.0.1", 0)
+        app = homeserver.app()
+        app.add_routes([web.post("/_matrix/client/v3/keys/{what}", no_keys)])
+        port = await serve(stack, app, web.TCPSite, "127.0.0.1", 0)
         await serve(stack, generator.app(), web.UnixSite, folder / "generator.sock")
-        client = MaubotMatrixClient(api=HTTPAPI(base_url=f"http://127.0.0.1:{port}"), state_store=MemoryStateStore())
-        client.mxid = UserID("@easel:example.com")
+        state_store: Any = MemoryStateStore()
+        client = MaubotMatrixClient(api=HTTPAPI(base_url=f"http://127.0.0.1:{port}"), state_store=state_store)
+        client.mxid, client.device_id = UserID("@easel:example.com"), DeviceID("EASEL")
         stack.push_async_callback(client.api.session.close)
+        client.crypto = OlmMachine(client, MemoryCryptoStore(client.mxid, "pickle"), state_store)
+        await client.crypto.load()
+        await client.crypto.share_keys()
+        encryption = RoomEncryptionStateEventContent(algorithm=EncryptionAlgorithm.MEGOLM_V1)
+        await state_store.set_encryption_info(RoomID(ENCRYPTED), encryption)
         database = Database.create(f"sqlite:{folder / 'bot.db'}", upgrade_table=upgrade_table)
         await database.start()
         stack.push_async_callback(database.stop)
@@ -84,6 +107,16 @@ async def plugin(folder: Path, homeserver: Homeserver, generator: FakeGenerator)
         yield client
 
 
+async def no_keys(request: web.Request) -> web.Response:
+    """People without devices."""
+    counts = {"signed_curve25519": 50}
+    return web.json_response({"device_keys": {}, "one_time_keys": {}, "one_time_key_counts": counts})
+
+
+async def large_picture(request: web.Request) -> web.Response:
+    return web.Response(body=secrets.token_bytes(PICTURE_BYTES // 2 + secrets.randbelow(PICTURE_BYTES)))
+
+
 async def serve(stack: AsyncExitStack, app: web.Application, site: Any, *where: Any) -> int:
     """Serve an app until the stack ends; return the port, if it has one."""
     runner = web.AppRunner(app, shutdown_timeout=0.01)
@@ -95,17 +128,28 @@ async def serve(stack: AsyncExitStack, app: web.Application, site: Any, *where: 
 
 async def say(client: Any, homeserver: Homeserver, n: int, sender: str, room_id: str) -> None:
     """Send the ``n``-th command, and return when the bot has answered it."""
-    event_id = f"$command-{n}"
-    content = {"msgtype": "m.text", "body": COMMANDS[n % len(COMMANDS)].format(n=n)}
-    raw = {"type": "m.room.message", "room_id": room_id, "event_id": event_id, "sender": sender, "content": content}
-    event = MaubotMessageEvent(Event.deserialize({**raw, "origin_server_ts": int(time.time() * 1000)}), client)
-    await asyncio.gather(*client.dispatch_manual_event(EventType.ROOM_MESSAGE, event, force_synchronous=True))
+    text, replies = COMMANDS[n % len(COMMANDS)]
+    if room_id == ENCRYPTED:
+        # maubot passes on an encrypted event, and then what it decrypted.
+        content = {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x", "session_id": "x"}
+        await dispatch(client, n, sender, room_id, "m.room.encrypted", content)
+    content = {"msgtype": "m.text", "body": text.format(n=n)}
+    event_id = await dispatch(client, n, sender, room_id, "m.room.message", content)
 
-    def is_answer(content: dict[str, Any]) -> bool:
-        relation = content.get("m.relates_to", {}).get("m.in_reply_to", {})
-        return bool(relation.get("event_id") == event_id and content["msgtype"] in ("m.file", "m.notice"))
+    def is_reply(content: dict[str, Any]) -> bool:
+        return bool(content.get("m.relates_to", {}).get("m.in_reply_to", {}).get("event_id") == event_id)
 
-    await homeserver.until(lambda: any(is_answer(sent.content) for sent in homeserver.events))
+    await homeserver.until(lambda: sum(is_reply(sent.content) for sent in homeserver.events) >= replies)
+
+
+async def dispatch(client: Any, n: int, sender: str, room_id: str, kind: str, content: dict[str, Any]) -> str:
+    """Give the bot an event as the sync does; return its id."""
+    raw = {"type": kind, "room_id": room_id, "event_id": f"$command-{n}", "sender": sender, "content": content}
+    event: Any = Event.deserialize({**raw, "origin_server_ts": int(time.time() * 1000)})
+    if event.type is EventType.ROOM_MESSAGE:
+        event = MaubotMessageEvent(event, client)
+    await asyncio.gather(*client.dispatch_manual_event(event.type, event, force_synchronous=True))
+    return f"$command-{n}"
 
 
 def forget(homeserver: Homeserver, generator: FakeGenerator) -> None:
@@ -117,6 +161,7 @@ def forget(homeserver: Homeserver, generator: FakeGenerator) -> None:
 async def measure(folder: Path, commands: int) -> list[tuple[int, float]]:
     """Return the number of commands and the megabytes of memory after each thousand of them."""
     homeserver, generator, points, began = Homeserver(), FakeGenerator(), [], time.monotonic()
+    generator.sins["picture"] = large_picture
     async with plugin(folder, homeserver, generator) as client:
         for done in range(0, commands, len(PEOPLE)):
             await asyncio.gather(*(say(client, homeserver, done + at, *person) for at, person in enumerate(PEOPLE)))
