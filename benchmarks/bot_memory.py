@@ -20,12 +20,12 @@ from typing import Any
 import aiohttp
 import psutil
 from aiohttp import web
+from maubot.lib.state_store import PgStateStore
 from maubot.loader.meta import PluginMeta
 from maubot.matrix import MaubotMatrixClient, MaubotMessageEvent
 from maubot.standalone.loader import FileSystemLoader
 from mautrix.api import HTTPAPI
-from mautrix.client.state_store import MemoryStateStore
-from mautrix.crypto import MemoryCryptoStore, OlmMachine
+from mautrix.crypto import OlmMachine, PgCryptoStore
 from mautrix.types import (
     DeviceID,
     EncryptionAlgorithm,
@@ -75,18 +75,17 @@ async def plugin(folder: Path, homeserver: Homeserver, generator: FakeGenerator)
         app.add_routes([web.post("/_matrix/client/v3/keys/{what}", no_keys)])
         port = await serve(stack, app, web.TCPSite, "127.0.0.1", 0)
         await serve(stack, generator.app(), web.UnixSite, folder / "generator.sock")
-        state_store: Any = MemoryStateStore()
+        crypto_db = await database(stack, folder / "crypto.db", PgCryptoStore.upgrade_table)
+        state_db = await database(stack, folder / "maubot.db", PgStateStore.upgrade_table)
+        state_store: Any = PgStateStore(state_db)
         client = MaubotMatrixClient(api=HTTPAPI(base_url=f"http://127.0.0.1:{port}"), state_store=state_store)
         client.mxid, client.device_id = UserID("@easel:example.com"), DeviceID("EASEL")
         stack.push_async_callback(client.api.session.close)
-        client.crypto = OlmMachine(client, MemoryCryptoStore(client.mxid, "pickle"), state_store)
+        client.crypto = OlmMachine(client, PgCryptoStore(client.mxid, "pickle", crypto_db), state_store)
         await client.crypto.load()
         await client.crypto.share_keys()
         encryption = RoomEncryptionStateEventContent(algorithm=EncryptionAlgorithm.MEGOLM_V1)
         await state_store.set_encryption_info(RoomID(ENCRYPTED), encryption)
-        database = Database.create(f"sqlite:{folder / 'bot.db'}", upgrade_table=upgrade_table)
-        await database.start()
-        stack.push_async_callback(database.stop)
         yaml = YAML()
         settings = CommentedMap({"generator_url": f"unix://{folder / 'generator.sock'}", **SETTINGS})
         base = RecursiveDict(yaml.load(ROOT / "base-config.yaml"))
@@ -97,7 +96,7 @@ async def plugin(folder: Path, homeserver: Homeserver, generator: FakeGenerator)
             instance_id="benchmark",
             log=TraceLogger("benchmark"),
             config=Config(load=lambda: settings, load_base=base.clone, save=lambda config: None),
-            database=database,
+            database=await database(stack, folder / "bot.db", upgrade_table),
             webapp=None,
             webapp_url=None,
             loader=FileSystemLoader(str(ROOT), PluginMeta.deserialize(yaml.load(ROOT / "maubot.yaml"))),
@@ -105,6 +104,13 @@ async def plugin(folder: Path, homeserver: Homeserver, generator: FakeGenerator)
         await bot.internal_start()
         stack.push_async_callback(bot.internal_stop)
         yield client
+
+
+async def database(stack: AsyncExitStack, path: Path, tables: Any) -> Database:
+    started = Database.create(f"sqlite:{path}", upgrade_table=tables)
+    await started.start()
+    stack.push_async_callback(started.stop)
+    return started
 
 
 async def no_keys(request: web.Request) -> web.Response:
