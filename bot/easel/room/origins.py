@@ -27,10 +27,14 @@ def awake_and_asleep_s() -> float:
 
 def is_join(raw: dict[str, Any], user_id: str) -> bool:
     """Whether a raw event is that person's arrival in the room, and no change of name or picture."""
-    if raw.get("type") != "m.room.member" or raw.get("state_key") != user_id:
-        return False
-    before = (raw.get("unsigned") or {}).get("prev_content") or {}
-    return bool(raw.get("content", {}).get("membership") == "join" != before.get("membership"))
+    before = _part(_part(raw, "unsigned"), "prev_content")
+    is_about = raw.get("type") == "m.room.member" and raw.get("state_key") == user_id
+    return is_about and _part(raw, "content").get("membership") == "join" != before.get("membership")
+
+
+def _part(raw: dict[str, Any], key: str) -> dict[str, Any]:
+    part = raw.get(key)
+    return part if isinstance(part, dict) else {}
 
 
 class Origins:
@@ -49,7 +53,7 @@ class Origins:
         gaps = []
         for room_id, room in sync.get("rooms", {}).get("join", {}).items():
             timeline = room.get("timeline", {})
-            events = timeline.get("events", [])
+            events = [raw for raw in timeline.get("events", []) if isinstance(raw, dict)]
             joins = [at for at, raw in enumerate(events) if is_join(raw, self._own_id)]
             joined_at = joins[-1] if joins else 0
             self._note(events[:joined_at], Origin.BEFORE_US)
