@@ -46,6 +46,8 @@ class CatchingUp:
         self._reader, self._history, self._store, self._origins = reader, history, store, origins
         self._seen_encrypted, self._start, self._log = seen_encrypted, start, log
         self._places = Places()
+        # One mark at a time: the database may finish two in any order.
+        self._marking = asyncio.Lock()
         self._behind: set[str] = set()
         self._all_behind = True
 
@@ -108,7 +110,8 @@ class CatchingUp:
             self._log.exception(f"{place.event_id} in {place.room_id}: unexpected")
         handled = self._places.leave(place)
         if handled is not None:
-            await self._store.handled(place.room_id, handled)
+            async with self._marking:
+                await self._store.handled(place.room_id, handled)
 
     async def _read(self, place: Place, event: Event | EncryptedEvent) -> None:
         if isinstance(event, EncryptedEvent):
