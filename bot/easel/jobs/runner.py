@@ -6,11 +6,11 @@ A task may end with the process at any moment; the next process starts it again 
 import asyncio
 import hashlib
 import time
-from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from logging import Logger
+from weakref import WeakValueDictionary
 
 from ..bug_log import log_bug
 from ..generator.client import GeneratorClient
@@ -80,7 +80,8 @@ class JobRunner:
         self._settings, self._policy, self._log = settings, policy, log
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._signs: dict[str, ProgressSign] = {}
-        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        # A lock is kept while somebody holds it or waits for it.
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.outlooks: dict[str, Outlook] = {}
 
     async def resume(self) -> None:
@@ -212,7 +213,7 @@ class JobRunner:
     @asynccontextmanager
     async def _turn(self, job: Job) -> AsyncIterator[None]:
         """Hold the turn among one person's jobs. A job that waits for it reports when the generator is away."""
-        turn = self._turns[job.message.sender]
+        turn = self._turns.setdefault(job.message.sender, asyncio.Lock())
         notice = asyncio.create_task(self._post_when_away(job), name=f"away notice of {job.id} behind others")
         try:
             await turn.acquire()
