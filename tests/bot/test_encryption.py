@@ -1,6 +1,7 @@
 """Encrypted rooms with mautrix's real crypto: the bot's events are encrypted, and its own keys decrypt them."""
 
 import asyncio
+import json
 import time
 from random import Random
 from typing import Any
@@ -13,11 +14,17 @@ from mautrix.crypto.store import MemoryCryptoStore
 from mautrix.types import EncryptionAlgorithm, Event, EventType, RoomEncryptionStateEventContent
 
 from bot.easel.jobs.store import Store
+from bot.easel.sending.content import LEFT_OUT, answer_content
+from bot.easel.sending.send_queue import Outgoing
 from tests.helpers.mutations import mutated
 
 SECRET = "!secret:example.com"
 
 MUTATIONS = 300
+
+# Of Synapse, and what it adds at most: signatures, hashes, and the ids of events before this one.
+MAX_EVENT_BYTES = 65_536
+ADDED_BYTES = 4096
 
 # mautrix itself reads the deprecated field when it has no key for a message.
 pytestmark = pytest.mark.filterwarnings("ignore:The sender_key field:DeprecationWarning")
@@ -100,6 +107,17 @@ async def test_answers_are_encrypted(room, homeserver, maubot_test_bot):
     (sent,) = await homeserver.until(lambda: homeserver.events)
     assert sent.type == "m.room.encrypted"
     assert "!draw otter" in (await decrypted(maubot_test_bot.client, sent))["body"]
+
+
+@pytest.mark.parametrize("text", ["otter\n" * 20_000, "é" * 100_000, "🦦" * 50_000, "\x00" * 65_000])
+async def test_the_longest_event_has_room_for_what_a_homeserver_adds(plugin, homeserver, maubot_test_bot, text):
+    content = answer_content(text, {"m.in_reply_to": {"event_id": "$" + "e" * 254}})
+    for room_id in (SECRET, "!kitchen:example.com"):
+        await plugin.homeserver.send(Outgoing(room_id=room_id, txn_id=room_id, content=content))
+    secret, plain = homeserver.events
+    assert 55_000 < len(json.dumps(secret.content)) < MAX_EVENT_BYTES - ADDED_BYTES
+    assert plain.content == await decrypted(maubot_test_bot.client, secret)
+    assert plain.content["body"].startswith(text[:1000]) and plain.content["body"].endswith(f"\n{LEFT_OUT}")
 
 
 async def test_a_person_who_joins_gets_the_key_of_the_next_message(room, homeserver):

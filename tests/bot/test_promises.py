@@ -254,8 +254,40 @@ async def test_new_commands_are_drawn_though_there_is_nothing_to_catch_up(
 ):
     maubot_plugin_config_dict["catch_up_minutes"] = 0
     await plugin.on_external_config_update()
-    await drawing_room.put({"msgtype": "m.text", "body": "!draw otter --seed 1"}, age_s=90)
-    await drawing_room.put({"msgtype": "m.text", "body": "!draw otter --seed 2"}, age_s=2)
+    await drawing_room.sync(
+        drawing_room.event({"msgtype": "m.text", "body": "!draw otter --seed 1"}, age_s=90),
+        drawing_room.event({"msgtype": "m.text", "body": "!draw otter --seed 2"}, age_s=2),
+        is_first=True,
+    )
+    assert [file.content["body"] for file in await homeserver.files()] == ["otter-2.yml"]
+
+
+@pytest.mark.parametrize("age_s", [600, 10**9, -(10**6)])
+async def test_what_a_running_sync_brings_is_drawn_whatever_its_date(drawing_room, homeserver, age_s):
+    await drawing_room.sync(drawing_room.event({"msgtype": "m.text", "body": "!draw otter --seed 1"}, age_s=age_s))
+    await drawing_room.sync(drawing_room.event({"msgtype": "m.text", "body": "!easel help"}, age_s=age_s))
+    assert [file.content["body"] for file in await homeserver.files()] == ["otter-1.yml"]
+    await homeserver.answers()
+
+
+async def test_after_a_long_absence_of_the_network_old_commands_are_left(drawing_room, homeserver, plugin):
+    now_s = 0.0
+    plugin._origins._clock = lambda: now_s
+    await drawing_room.sync()
+    for away_s in (599, 601):
+        now_s += away_s
+        event = drawing_room.event({"msgtype": "m.text", "body": f"!draw otter --seed {away_s}"}, age_s=3600)
+        await drawing_room.sync(event)
+    await drawing_room.sync(drawing_room.event({"msgtype": "m.text", "body": "!draw otter --seed 3"}, age_s=3600))
+    assert [file.content["body"] for file in await homeserver.files(2)] == ["otter-599.yml", "otter-3.yml"]
+
+
+async def test_the_newest_events_of_a_gap_are_missed_ones(drawing_room, homeserver):
+    await drawing_room.sync(
+        drawing_room.event({"msgtype": "m.text", "body": "!draw otter --seed 1"}, age_s=3600),
+        drawing_room.event({"msgtype": "m.text", "body": "!draw otter --seed 2"}),
+        is_limited=True,
+    )
     assert [file.content["body"] for file in await homeserver.files()] == ["otter-2.yml"]
 
 
@@ -294,10 +326,39 @@ async def test_a_command_that_was_deleted_while_the_bot_was_down_is_not_drawn(
     assert [file.content["body"] for file in await homeserver.files()] == ["otter-5.yml"]
 
 
-async def test_messages_from_before_the_bot_joined_are_ignored(drawing_room, homeserver, fake_generator):
-    homeserver.joined_ms = int(time.time() * 1000)
-    await drawing_room.put({"msgtype": "m.text", "body": "!draw otter --seed 1"}, age_s=60)
-    await drawing_room.put({"msgtype": "m.text", "body": "!draw otter --seed 2"}, age_s=-1)
+def membership(room, bot: str, membership: str, before: str) -> dict:
+    unsigned = {"prev_content": {"membership": before}}
+    return room.event(
+        {"membership": membership}, type="m.room.member", sender=bot, state_key=bot, age_s=30, unsigned=unsigned
+    )
+
+
+async def test_messages_from_before_the_bot_joined_are_ignored_whatever_their_date(
+    drawing_room, homeserver, maubot_test_bot
+):
+    bot = maubot_test_bot.client.mxid
+    await drawing_room.sync(
+        drawing_room.event({"msgtype": "m.text", "body": "!draw otter --seed 1"}),
+        membership(drawing_room, bot, "join", "invite"),
+        drawing_room.event({"msgtype": "m.text", "body": "!draw otter --seed 2"}, age_s=90),
+        # A new name.
+        membership(drawing_room, bot, "join", "join"),
+        drawing_room.event({"msgtype": "m.text", "body": "!draw otter --seed 3"}, age_s=90),
+    )
+    assert [file.content["body"] for file in await homeserver.files(2)] == ["otter-2.yml", "otter-3.yml"]
+
+
+async def test_what_came_while_the_bot_was_not_in_the_room_is_not_caught_up(
+    drawing_room, homeserver, restart, maubot_test_bot
+):
+    await drawing_room.say("good morning")
+    homeserver.history[ROOM] = [
+        {**heard(0, "good morning"), "event_id": "$said-1"},
+        heard(1, "!draw otter --seed 1"),
+        membership(drawing_room, maubot_test_bot.client.mxid, "join", "leave"),
+        heard(2, "!draw otter --seed 2"),
+    ]
+    await restart()
     assert [file.content["body"] for file in await homeserver.files()] == ["otter-2.yml"]
 
 

@@ -7,7 +7,17 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from bot.easel.sending.send_queue import NotSent, Outgoing, Priority, RateLimit, SendQueue, SlowDown, Unreachable
+from bot.easel.sending.send_queue import (
+    MAX_WAITING_A_PERSON,
+    TOO_MANY,
+    NotSent,
+    Outgoing,
+    Priority,
+    RateLimit,
+    SendQueue,
+    SlowDown,
+    Unreachable,
+)
 
 LOG = logging.getLogger("test")
 
@@ -30,6 +40,7 @@ class Homeserver:
     sent: list[str] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     tried: list[str] = field(default_factory=list)
+    contents: list[dict] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -45,6 +56,7 @@ class Homeserver:
             raise SlowDown(wait_s)
         self._limit.take()
         self.sent.append(event.txn_id)
+        self.contents.append(event.content)
         self.times.append(time.monotonic())
         return f"${event.txn_id}"
 
@@ -66,8 +78,13 @@ async def start():
         task.cancel()
 
 
-def event(name: str) -> Outgoing:
-    return Outgoing(room_id="!room", txn_id=name)
+def event(name: str, person: str = "") -> Outgoing:
+    return Outgoing(room_id="!room", txn_id=name, person=person)
+
+
+def answer(name: str, person: str, **more) -> Outgoing:
+    content = {"body": name}
+    return Outgoing(room_id="!room", txn_id=name, person=person, is_droppable=True, content=content, **more)
 
 
 async def test_a_sent_event_has_an_id(start):
@@ -88,6 +105,73 @@ async def test_a_burst_goes_at_once_and_the_rest_at_the_homeservers_pace(start):
     await asyncio.gather(*(send_queue.send(event(f"e{n}")) for n in range(16)))
     assert len(homeserver.sent) == len(homeserver.tried) == 16
     assert homeserver.times[15] - homeserver.times[9] > 5 / 50
+
+
+@pytest.mark.parametrize("priority", [Priority.PICTURE, Priority.ANSWER, Priority.TIDY])
+async def test_people_take_turns(start, priority):
+    homeserver = Homeserver()
+    send_queue = start(homeserver)
+    names = [*(("ada", f"a{n}") for n in range(6)), ("bob", "b0"), ("bob", "b1"), ("cy", "c0")]
+    await asyncio.gather(*(send_queue.send(event(name, person), priority) for person, name in names))
+    assert homeserver.sent == ["a0", "b0", "c0", "a1", "b1", "a2", "a3", "a4", "a5"]
+
+
+async def test_nobody_waits_for_ever_for_people_who_ask_again_and_again(start):
+    homeserver = Homeserver()
+    send_queue = start(homeserver, burst=1, per_second=1000)
+
+    async def again_and_again(person: str) -> None:
+        for n in range(10):
+            await send_queue.send(event(f"{person}{n}", person))
+
+    many = [send_queue.send(event(f"ada{n}", "ada")) for n in range(10)]
+    await asyncio.gather(*many, again_and_again("bob"), again_and_again("cy"))
+    assert homeserver.sent == [f"{person}{n}" for n in range(10) for person in ("ada", "bob", "cy")]
+
+
+async def test_an_event_that_is_sent_again_keeps_its_turn(start):
+    homeserver = Homeserver(sins=[SlowDown(0.02)])
+    send_queue = start(homeserver, per_second=1000)
+    names = [("ada", "a0"), ("ada", "a1"), ("bob", "b0")]
+    await asyncio.gather(*(send_queue.send(event(name, person)) for person, name in names))
+    assert homeserver.sent == ["a0", "b0", "a1"]
+
+
+async def test_one_sentence_takes_the_place_of_too_many_answers(start):
+    homeserver = Homeserver()
+    send_queue = start(homeserver, burst=1, per_second=2000)
+    # The burst is taken, so all of them wait.
+    await send_queue.send(event("first"))
+    flood = [asyncio.create_task(send_queue.send(answer(f"a{n}", "ada"))) for n in range(100)]
+    await asyncio.sleep(0)
+    # While the sentence waits, further answers are dropped though earlier ones were sent.
+    await flood[5]
+    assert await send_queue.send(answer("late", "ada")) is None
+    assert await send_queue.send(answer("b", "bob")) == "$b"
+    sent = await asyncio.gather(*flood)
+    assert sent == [f"$a{n}" for n in range(MAX_WAITING_A_PERSON + 1)] + [None] * (99 - MAX_WAITING_A_PERSON)
+    assert [content["body"] for content in homeserver.contents if content.get("body") == TOO_MANY] == [TOO_MANY]
+    # After that she starts anew.
+    assert await send_queue.send(answer("again", "ada")) == "$again"
+
+
+async def test_of_too_many_signs_the_rest_is_dropped_without_a_sentence(start):
+    homeserver = Homeserver()
+    send_queue = start(homeserver, burst=1, per_second=2000)
+    sign = Outgoing(room_id="!room", txn_id="t", person="ada", is_droppable=True, event_type="m.reaction")
+    sent = await asyncio.gather(*(send_queue.send(sign, Priority.TIDY) for _ in range(MAX_WAITING_A_PERSON + 9)))
+    assert sent.count(None) == 9
+    assert {} in homeserver.contents and TOO_MANY not in str(homeserver.contents)
+
+
+async def test_what_is_promised_is_never_dropped_and_takes_no_answers_place(start):
+    homeserver = Homeserver()
+    send_queue = start(homeserver, burst=1, per_second=2000)
+    pictures = [send_queue.send(event(f"p{n}", "ada"), Priority.PICTURE) for n in range(100)]
+    recipes = [send_queue.send(event(f"r{n}", "ada")) for n in range(100)]
+    answers = [send_queue.send(answer(f"a{n}", "ada")) for n in range(MAX_WAITING_A_PERSON)]
+    sent = await asyncio.gather(*pictures, *recipes, *answers)
+    assert None not in sent and len(homeserver.sent) == 200 + MAX_WAITING_A_PERSON
 
 
 async def test_an_exempt_bot_does_not_wait(start):

@@ -3,11 +3,12 @@
 import pytest
 
 from bot.easel.commands.starter_styles import STARTER_STYLES
-from bot.easel.commands.styles import MAX_STYLES
+from bot.easel.commands.styles import MAX_STYLES, MAX_STYLES_A_PERSON
 from bot.easel.jobs.store import Store
 from bot.easel.jobs.style_table import Style
 from bot.easel.language import ParseError, parse_all, read_style, style_names
 from bot.easel.language.styles import MAX_STYLE_CHARS, with_styles
+from bot.easel.sending.content import LEFT_OUT, MAX_CONTENT_CHARS
 
 BOB = "@bob:example.com"
 STYLES = {"cosy": "(watercolor)+, soft light", "cat": "fat orange tabby", "16-bit": "pixel art"}
@@ -126,6 +127,23 @@ async def test_the_number_of_styles_in_a_room_is_limited(ask, plugin):
     for number in range(MAX_STYLES):
         await Store(plugin.database).keep_style("!kitchen:example.com", Style(f"s-{number}", "otter", BOB))
     assert (await ask("!easel style add cosy = soft light")).startswith(f"This room has {MAX_STYLES} styles")
+
+
+async def test_nobody_fills_a_room_alone_and_a_full_room_is_listed_in_one_message(ask, plugin, homeserver):
+    makers = [f"@{'x' * 200}-{n}:example.com" for n in range(2)]
+    for number in range(MAX_STYLES):
+        name, maker = f"{'s' * 36}-{number}", makers[number % 2]
+        style = Style(name, "o" * MAX_STYLE_CHARS, maker)
+        await Store(plugin.database).keep_style("!kitchen:example.com", style)
+    listed = await ask("!easel style")
+    assert len(listed.splitlines()) == 1 + MAX_STYLES + len(STARTER_STYLES)
+    assert len(listed) < MAX_CONTENT_CHARS and LEFT_OUT not in listed
+    for number in range(2):
+        await Store(plugin.database).forget_style("!kitchen:example.com", f"{'s' * 36}-{number}")
+    assert (await ask("!easel style add cosy = soft light", sender=makers[0])).startswith("@cosy now means")
+    assert (await ask("!easel style add cosier = soft light", sender=makers[0])) == (
+        f"You made {MAX_STYLES_A_PERSON} styles here, which is as many as one person may have. Remove one first."
+    )
 
 
 async def test_a_subject_is_drawn_in_all_styles(ask, homeserver, fake_generator):

@@ -27,7 +27,7 @@ class Sent:
 class Homeserver:
     """Takes events, uploads, receipts and typing.
 
-    ``sins`` replace the answers to the next events. Requests about the rooms ``in_silence`` get no answer.
+    ``sins`` replace the answers to the next events. Requests about the rooms and files ``in_silence`` get no answer.
     """
 
     events: list[Sent] = field(default_factory=list)
@@ -41,10 +41,10 @@ class Homeserver:
     encryption_sins: list[web.Response] = field(default_factory=list)
     courtesy_sins: list[web.Response] = field(default_factory=list)
     in_silence: set[str] = field(default_factory=set)
+    joined: list[str] = field(default_factory=list)
     asked_of: list[str] = field(default_factory=list)
     history: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     transactions: set[str] = field(default_factory=set)
-    joined_ms: int = 0
     display_names: dict[str, str] = field(default_factory=dict)
     power_levels: dict[str, int] = field(default_factory=dict)
     joined: list[str] = field(default_factory=list)
@@ -60,7 +60,6 @@ class Homeserver:
                 web.put(room + "/redact/{redacts}/{txn}", self._put_event),
                 web.put(room + "/typing/{user}", self._put_typing),
                 web.post(room + "/receipt/m.read/{event}", self._put_receipt),
-                web.get(room + "/state/m.room.member/{user}", self._member),
                 web.get(room + "/joined_members", self._joined_members),
                 web.get(room + "/state/m.room.power_levels/", self._power_levels),
                 web.get(room + "/state/m.room.power_levels", self._power_levels),
@@ -70,6 +69,7 @@ class Homeserver:
                 web.get(room + "/state/m.room.encryption", self._encryption),
                 web.post(room + "/join", self._join),
                 web.get("/_matrix/client/v3/joined_rooms", self._joined_rooms),
+                web.post(room + "/join", self._join),
                 web.get(room + "/context/{event}", self._context),
                 web.get(room + "/event/{event}", self._event),
                 web.get(room + "/messages", self._messages),
@@ -148,18 +148,6 @@ class Homeserver:
         joined = {user_id: {"display_name": name} for user_id, name in self.display_names.items()}
         return web.json_response({"joined": joined})
 
-    async def _member(self, request: web.Request) -> web.Response:
-        event = {
-            "type": "m.room.member",
-            "state_key": request.match_info["user"],
-            "sender": request.match_info["user"],
-            "event_id": "$joined",
-            "room_id": request.match_info["room"],
-            "origin_server_ts": self.joined_ms,
-            "content": {"membership": "join"},
-        }
-        return web.json_response(event)
-
     async def _create(self, request: web.Request) -> web.Response:
         event = {
             "type": "m.room.create",
@@ -181,6 +169,13 @@ class Homeserver:
 
     async def _joined_rooms(self, request: web.Request) -> web.Response:
         return web.json_response({"joined_rooms": list(self.history)})
+
+    async def _join(self, request: web.Request) -> web.Response:
+        await self._stay_silent(request.match_info["room"])
+        async with self.news:
+            self.joined.append(request.match_info["room"])
+            self.news.notify_all()
+        return web.json_response({"room_id": request.match_info["room"]})
 
     async def _event(self, request: web.Request) -> web.Response:
         await self._stay_silent(request.match_info["room"])
@@ -206,16 +201,17 @@ class Homeserver:
         end = int(request.query.get("from", len(events)))
         return web.json_response({"chunk": events[max(0, end - 2) : end][::-1], "end": str(max(0, end - 2))})
 
-    async def _stay_silent(self, room_id: str) -> None:
-        self.asked_of.append(room_id)
+    async def _stay_silent(self, room_or_file: str) -> None:
+        self.asked_of.append(room_or_file)
         async with self.news:
-            await self.news.wait_for(lambda: room_id not in self.in_silence)
+            await self.news.wait_for(lambda: room_or_file not in self.in_silence)
 
     async def _versions(self, request: web.Request) -> web.Response:
         return web.json_response({"versions": ["v1.9"]})
 
     async def _download(self, request: web.Request) -> web.Response:
         info = request.match_info
+        await self._stay_silent(info["media"])
         if self.download_sins:
             return self.download_sins.pop(0)
         return web.Response(body=self.uploads[f"mxc://{info['server']}/{info['media']}"])

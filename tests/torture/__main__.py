@@ -1,7 +1,8 @@
 """`make torture`: kill the parts of a household again and again, and count what was lost and what came twice.
 
-A real homeserver, maubot and generator; two people who talk to the bot in a plain and an encrypted room. The last line
-is JSON, and the exit status 0 only if every command brought one picture and one recipe of its seed.
+A real homeserver, maubot and generator; two people who talk to the bot in a plain and an encrypted room, and a hostile
+stranger who is there as well. The last line is JSON, and the exit status 0 only if every command of the two brought one
+picture and one recipe of its seed.
 """
 
 import argparse
@@ -27,13 +28,13 @@ ENV = {"OMP_NUM_THREADS": "1"}
 SETTINGS = {"default_model": "pocket"}
 
 
-async def room_of(home: Household, people: tuple[Person, Person], *, encrypted: bool) -> str:
+async def room_of(home: Household, host: Person, *guests: Person, encrypted: bool) -> str:
     """A new room with the people and the bot in it."""
-    host, guest = people
-    everyone = (home.bot.user_id, guest.account.user_id)
+    everyone = (home.bot.user_id, *(guest.account.user_id for guest in guests))
     room_id = await host.make_room("a room", encrypted=encrypted, invite=everyone)
-    await guest.join(room_id)
-    for person in people:
+    for guest in guests:
+        await guest.join(room_id)
+    for person in (host, *guests):
         for user_id in everyone:
             await person.wait_for_member(room_id, user_id)
     return room_id
@@ -48,9 +49,11 @@ async def torture(folder: Path, *, kills: int, seed: int) -> dict[str, int]:
 
     report(f"Starting a household in {folder}")
     async with household(folder, generator_settings=SETTINGS, env=ENV) as home:
-        people = await home.person("ada"), await home.person("bo")
-        rooms = tuple([await room_of(home, people, encrypted=encrypted) for encrypted in (False, True)])
-        campaign = Campaign(home, people, rooms, report)
+        people, stranger = (await home.person("ada"), await home.person("bo")), await home.person("mallory")
+        plain = await room_of(home, *people, stranger, encrypted=False)
+        rooms = plain, await room_of(home, *people, stranger, encrypted=True)
+        elsewhere = await room_of(home, stranger, *people, encrypted=False)
+        campaign = Campaign(home, people, stranger, rooms, elsewhere, report)
         try:
             for strike in strikes(seed, kills - len(VICTIMS)):
                 await campaign.strike(strike)

@@ -1,4 +1,4 @@
-"""Send commands in two rooms, kill the processes that draw and deliver them, and start them again."""
+"""Send commands and poison in two rooms, kill the processes that draw and deliver, and start them again."""
 
 import asyncio
 import itertools
@@ -14,6 +14,7 @@ from household.home import Household
 from household.json_api import Refusal
 from household.person import Person
 from household.processes import Child
+from tests.torture import poison
 from tests.torture.plan import Moment, Strike
 from tests.torture.reckoning import PICTURE, RECIPE, Command
 
@@ -43,12 +44,20 @@ class Mortal(Protocol):
 
 
 class Campaign:
-    """Two people who share rooms with the bot, the commands they have sent and the kills so far."""
+    """Two people and a hostile stranger who share rooms with the bot, the commands of the two, and the kills so far."""
 
     def __init__(
-        self, home: Household, people: tuple[Person, Person], rooms: tuple[str, ...], report: Callable[[str], None]
+        self,
+        home: Household,
+        people: tuple[Person, Person],
+        stranger: Person,
+        rooms: tuple[str, str],
+        elsewhere: str,
+        report: Callable[[str], None],
     ) -> None:
+        """Commands are sent in ``rooms`` only; ``elsewhere`` is the stranger's room, where all of them are as well."""
         self._home, self._people, self._rooms, self._report = home, people, rooms, report
+        self._stranger, self._elsewhere = stranger, elsewhere
         self._mortals: dict[str, Mortal] = {
             "maubot": home.maubot,
             "generator": home.generator,
@@ -72,12 +81,14 @@ class Campaign:
             sent = sending.create_task(self._say(person, room_id))
             for _ in range(strike.beside):
                 sending.create_task(self._say(other, other_room_id))
+            sending.create_task(self._poison(strike.poison, sent, person))
             if strike.moment is not Moment.SENDING:
                 await self._wait_for(strike.moment, await sent)
             await asyncio.sleep(strike.delay_s)
             await self._kill(strike.victims, strike.gap_s)
             victims = " and ".join(strike.victims)
-            self._report(f"{len(self.kills_at_ms)} kills: {victims} {strike.moment}; {self._open()} jobs open")
+            news = f"{victims} {strike.moment}, beside {strike.poison}"
+            self._report(f"{len(self.kills_at_ms)} kills: {news}; {self._open()} jobs open")
             if strike.sends_more:
                 sending.create_task(self._say(other, other_room_id))
             await asyncio.sleep(strike.pause_s)
@@ -100,6 +111,9 @@ class Campaign:
         command = Command(await person.say(room_id, COMMAND.format(seed=seed)), room_id, seed)
         self.commands.append(command)
         return command
+
+    async def _poison(self, kind: poison.Poison, sent: asyncio.Task[Command], sender: Person) -> None:
+        await poison.send(kind, await sent, sender=sender, elsewhere=self._elsewhere, stranger=self._stranger)
 
     async def _kill(self, victims: tuple[str, ...], gap_s: float) -> None:
         for name in victims:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
+from tests.torture.poison import Poison
+
 VICTIMS = ("maubot", "generator", "homeserver")
 
 # A person sees an event some 50 ms after it is sent, so about half of the strikes at an event hit the step right after.
@@ -33,13 +35,14 @@ class Strike:
     """Send a command, wait for a moment of its life and a little longer, then kill; pause, and start all again.
 
     Several victims die one after the other, ``gap_s`` apart. The other person sends ``beside`` commands before that,
-    and one more while a process is down if ``sends_more``.
+    and one more while a process is down if ``sends_more``. The ``poison`` comes beside the command.
     """
 
     person: int
     room: int
     renews_keys: bool
     beside: int
+    poison: Poison
     moment: Moment
     delay_s: float
     victims: tuple[str, ...]
@@ -50,7 +53,7 @@ class Strike:
 
 def strikes(seed: int, kills: int) -> Iterator[Strike]:
     """Yield strikes with that number of kills in all."""
-    random = Random(seed)
+    random, poisons = Random(seed), Random(seed)
     while kills > 0:
         size = min(kills, random.choices((1, 2, 3), weights=(7, 2, 1))[0])
         kills -= size
@@ -59,6 +62,7 @@ def strikes(seed: int, kills: int) -> Iterator[Strike]:
             room=random.randrange(2),
             renews_keys=random.random() < 0.3,
             beside=random.randrange(3),
+            poison=poisons.choice(tuple(Poison)),
             moment=random.choice(tuple(Moment)),
             delay_s=random.choice((0.0, random.uniform(0, LATER_S))),
             victims=tuple(random.sample(VICTIMS, size)),

@@ -1,6 +1,7 @@
-"""A long plan contains every kind of strike and depends on its seed alone."""
+"""A long plan contains every kind of strike and of poison, and depends on its seed alone."""
 
 from tests.torture.plan import VICTIMS, Moment, strikes
+from tests.torture.poison import Poison
 
 
 def test_a_plan_kills_everything_at_every_moment_and_several_at_once() -> None:
@@ -10,6 +11,7 @@ def test_a_plan_kills_everything_at_every_moment_and_several_at_once() -> None:
     assert alone == {(moment, victim) for moment in Moment for victim in VICTIMS}
     assert {len(strike.victims) for strike in plan} == {1, 2, 3}
     assert {(strike.person, strike.room) for strike in plan} == {(0, 0), (0, 1), (1, 0), (1, 1)}
+    assert {strike.poison for strike in plan} == set(Poison)
 
 
 def test_a_seed_determines_the_plan() -> None:

@@ -86,30 +86,35 @@ class EaselCommands:
             return
         try:
             content = answer_content(text, message.relation)
-            await self._sent_once.send(job_id(message.event_id), message.room_id, EventKind.ANSWER, content)
+            await self._sent_once.send(
+                job_id(message.event_id), message.room_id, EventKind.ANSWER, content, person=message.sender
+            )
         except NotSent as error:
             self._log.error(f"{message.event_id} in {message.room_id} was not answered: {error}")
 
     async def failed(self, message: Message) -> None:
         """Answer a command that could not be handled. Raises NotSent."""
-        content = answer_content(UNEXPECTED, message.relation)
-        await self._sent_once.send(job_id(message.event_id), message.room_id, EventKind.ANSWER, content)
+        await self._say(EventKind.ANSWER, UNEXPECTED, message)
 
     async def report_settings(self, message: Message) -> None:
         """Say to an admin what is wrong with the settings, if anything is. Raises NotSent."""
-        if not self._settings.problem or not self._permissions.is_admin(message.sender):
-            return
-        content = answer_content(f"My settings have a mistake. {self._settings.problem}.", message.relation)
-        await self._sent_once.send(job_id(message.event_id), message.room_id, EventKind.SETTINGS, content)
+        if self._settings.problem and self._permissions.is_admin(message.sender):
+            await self._say(EventKind.SETTINGS, f"My settings have a mistake. {self._settings.problem}.", message)
 
-    async def hello(self, room_id: str, joined: str) -> None:
+    async def _say(self, kind: EventKind, text: str, message: Message) -> None:
+        content = answer_content(text, message.relation)
+        await self._sent_once.send(job_id(message.event_id), message.room_id, kind, content, person=message.sender)
+
+    async def hello(self, room_id: str, joined: str, invited_by: str) -> None:
         """Introduce the bot to a room; ``joined`` is its join event."""
         try:
-            await self._sent_once.send(job_id(joined), room_id, EventKind.HELLO, answer_content(help.HELLO))
+            await self._sent_once.send(
+                job_id(joined), room_id, EventKind.HELLO, answer_content(help.HELLO), person=invited_by
+            )
         except NotSent as error:
             self._log.warning(f"No hello in {room_id}: {error}")
 
-    async def could_not_read(self, room_id: str, event_id: str) -> None:
+    async def could_not_read(self, room_id: str, event_id: str, sender: str) -> None:
         """React to a message whose key is lost. ``!easel help gestures`` explains the ❓ to its sender."""
         content = reaction_content(event_id, help.UNREADABLE)
         with suppress(NotSent):
@@ -118,6 +123,7 @@ class EaselCommands:
                 room_id,
                 EventKind.UNREADABLE,
                 content,
+                person=sender,
                 event_type="m.reaction",
                 priority=Priority.TIDY,
             )

@@ -129,10 +129,10 @@ class ReactionCommands:
         if posted is None or job is None or not await self._ownership.may_change_job(job, reaction.sender):
             return
         if posted.kind in SHEET_KINDS:
-            await self._sent_once.take_back(job.id, *SHEET_KINDS)
+            await self._sent_once.take_back(job.id, *SHEET_KINDS, person=reaction.sender)
             await self._store.forget_recipes(job.id)
         else:
-            await self._sent_once.take_back(job.id, *PICTURE_KINDS, n=posted.n)
+            await self._sent_once.take_back(job.id, *PICTURE_KINDS, person=reaction.sender, n=posted.n)
             await self._store.forget_recipe(job.id, posted.n)
         if not any(note.kind in (EventKind.PICTURE, EventKind.SHEET) for note in await self._store.all_posted(job.id)):
             await self._store.to_forget(job.id)
@@ -159,7 +159,9 @@ class ReactionCommands:
             return
         content = answer_content(text, (await self._as_reply(reaction)).relation)
         with suppress(NotSent):
-            await self._sent_once.send(job_id(reaction.event_id), reaction.room_id, EventKind.ANSWER, content)
+            await self._sent_once.send(
+                job_id(reaction.event_id), reaction.room_id, EventKind.ANSWER, content, person=reaction.sender
+            )
 
     async def _as_reply(self, reaction: Reaction) -> Message:
         """A message without text in place of the reaction's target, so that the answer goes into the same thread."""

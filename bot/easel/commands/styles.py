@@ -4,12 +4,16 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from ..jobs.store import Store
 from ..jobs.style_table import Style
-from ..language import ParseError, nearest, quoted, read_style
+from ..language import ParseError, brief, nearest, quoted, read_style
 from ..room.messages import Message
 from .starter_styles import STARTER_STYLES
 
-# As many as a person can look through on a phone.
+# As many as a person can look through on a phone, and half of them, so that nobody fills a room alone.
 MAX_STYLES = 100
+MAX_STYLES_A_PERSON = 50
+
+# A longer list shows long styles cut short.
+MAX_IN_FULL = 20
 
 # Whether a person may change a style: takes the room, the style's maker and the person.
 MayChange = Callable[[str, str, str], Awaitable[bool]]
@@ -28,7 +32,8 @@ class Styles:
     async def listed(self, room_id: str) -> str:
         own = await self._store.styles(room_id)
         names = {style.name for style in own}
-        lines = [f"@{style.name} = {style.words} (by {style.made_by})" for style in own]
+        shown = brief if len(own) > MAX_IN_FULL else str
+        lines = [f"@{style.name} = {shown(style.words)} (by {style.made_by})" for style in own]
         lines += [f"@{name} = {terms}" for name, terms in STARTER_STYLES.items() if name not in names]
         return "\n".join(["Use a name in any prompt: !draw otter | style: @watercolor", *lines])
 
@@ -43,6 +48,9 @@ class Styles:
             return f"@{name} is by {own[name].made_by}, who may change it, or an admin. Choose another name."
         if name not in own and len(own) >= MAX_STYLES:
             return f"This room has {MAX_STYLES} styles, which is as many as there may be. Remove one first."
+        made = sum(style.made_by == message.sender for style in own.values())
+        if name not in own and made >= MAX_STYLES_A_PERSON:
+            return f"You made {made} styles here, which is as many as one person may have. Remove one first."
         await self._store.keep_style(message.room_id, Style(name, terms, message.sender))
         return f"@{name} now means: {terms}"
 

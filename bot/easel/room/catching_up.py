@@ -1,11 +1,10 @@
-"""Passes on the events of each room in order: from the sync, from its history, or when a key comes late.
+"""Passes on the events of each room in their order: from the sync, from its history, or when a key comes late.
 
 The same event may come from the sync and from the history. One that cannot be handled stops no other. Knows nothing of
 what an event means.
 """
 
 import asyncio
-from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from logging import Logger
@@ -19,16 +18,18 @@ from ..sending.send_queue import NotSent
 from .envelope import check_envelope, outline, read_event
 from .history import RoomHistory
 from .messages import SeenEncrypted
+from .origins import Origin, Origins
+from .places import Place, Places
 
 # Runs something in the background until it ends or the bot stops.
 Start = Callable[[Coroutine[Any, Any, None], str], object]
 
 
 class Reader(Protocol):
-    async def read(self, event: Event) -> None:
-        """Do what the event asks for. The room's next event waits meanwhile."""
+    async def read(self, event: Event, *, is_missed: bool) -> None:
+        """Do what the event asks for. ``is_missed``: it came while the bot was away."""
 
-    async def could_not_decrypt(self, event: EncryptedEvent) -> None:
+    async def could_not_decrypt(self, event: EncryptedEvent, *, is_missed: bool) -> None:
         """Handle an event whose key did not come."""
 
     def failed(self, event: Any, error: Exception) -> None:
@@ -44,38 +45,41 @@ class CatchingUp:
         *,
         history: RoomHistory,
         store: Store,
+        origins: Origins,
         seen_encrypted: SeenEncrypted,
         start: Start,
         log: Logger,
     ) -> None:
-        self._reader, self._history, self._store = reader, history, store
+        self._reader, self._history, self._store, self._origins = reader, history, store, origins
         self._seen_encrypted, self._start, self._log = seen_encrypted, start, log
-        self._rooms: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._places = Places()
+        # One mark at a time: the database may finish two in any order.
+        self._marking = asyncio.Lock()
         self._behind: set[str] = set()
         self._all_behind = True
-        self._waiting_for_keys: Counter[str] = Counter()
 
     async def take(self, event: Event) -> None:
         """Read one event of the sync. A room with missed events is not marked as read up to it."""
         async with self._alone(event):
             check_envelope(event)
-            async with self._rooms[event.room_id]:
-                async with self._alone(event):
-                    await self._reader.read(event)
+            origin = self._origins.of(event.event_id)
+            if origin is not Origin.BEFORE_US:
                 is_behind = self._all_behind or event.room_id in self._behind
-                if isinstance(event, MessageEvent) and not is_behind:
-                    await self._was_read(event.room_id, event.event_id)
+                counts = isinstance(event, MessageEvent) and not is_behind
+                await self._handle(self._places.take(event, is_missed=origin is Origin.MISSED, counts=counts), event)
 
     async def take_encrypted(self, event: EncryptedEvent) -> None:
         """Note that an event came encrypted. mautrix decrypts it and passes it on again, if the key is there."""
         async with self._alone(event):
             check_envelope(event)
             self._seen_encrypted.note(event.room_id, event.event_id)
-            if not await self._history.has_key(event):
-                self._wait_for_key(event)
+            origin = self._origins.of(event.event_id)
+            if origin is not Origin.BEFORE_US and not await self._history.has_key(event):
+                place = self._places.take(event, is_missed=origin is Origin.MISSED, counts=False)
+                self._start(self._handle_late(place, event), f"key of {event.event_id}")
 
     async def all_rooms(self, rooms: list[str]) -> None:
-        """Read what was missed while the bot was down. Until then no room is marked as read."""
+        """Read what was missed while the bot was down. Until every missed event has its place, no room is marked."""
         await self.rooms(rooms)
         self._all_behind = False
 
@@ -95,21 +99,45 @@ class CatchingUp:
         last = await self._store.last_handled(room_id)
         if last is None:
             return
-        for raw in await self._history.after(room_id, last):
-            async with self._rooms[room_id]:
-                async with self._alone(outline(raw, room_id)):
-                    await self._read_missed(read_event(raw, room_id))
-                await self._was_read(room_id, str(raw.get("event_id")))
+        raw_events = await self._history.after(room_id, last)
+        places = [self._places.take(outline(raw, room_id), is_missed=True, counts=True) for raw in raw_events]
+        for place, raw in zip(places, raw_events, strict=True):
+            try:
+                event = read_event(raw, room_id)
+                is_waiting = isinstance(event, EncryptedEvent) and not await self._history.has_key(event)
+            except Exception as error:
+                self._reader.failed(outline(raw, room_id), error)
+                await self._leave(place)
+                continue
+            work = self._handle_late if is_waiting else self._handle
+            self._start(work(place, event), f"event {place.event_id}")
+            # Each begins in its order, and thousands do not keep the loop.
+            await asyncio.sleep(0)
 
-    async def _read_missed(self, event: Event) -> None:
-        if isinstance(event, EncryptedEvent):
-            self._seen_encrypted.note(event.room_id, event.event_id)
-            decrypted = await self._history.decrypted(event)
-            if decrypted is None:
-                self._wait_for_key(event)
-                return
-            event = decrypted
-        await self._reader.read(event)
+    async def _handle_late(self, place: Place, event: EncryptedEvent) -> None:
+        """Handle an event once its key has come, or does not come any more. The room's others do not wait for it."""
+        async with self._alone(event):
+            await self._history.until_key(event)
+        await self._handle(place, event)
+
+    async def _handle(self, place: Place, event: Event | EncryptedEvent) -> None:
+        """Handle an event in its turn. If the bot stops meanwhile, the event keeps its place: no mark goes past it."""
+        await self._places.turn(place, after_all=not isinstance(event, MessageEvent | EncryptedEvent))
+        async with self._alone(event):
+            await self._read(place, event)
+        await self._leave(place)
+
+    async def _leave(self, place: Place) -> None:
+        """Give up an event's place, and mark the room as read as far as it is."""
+        handled = self._places.leave(place)
+        if handled is None:
+            return
+        try:
+            async with self._marking:
+                await self._store.handled(place.room_id, handled)
+        except Exception as error:
+            # The next mark is as good.
+            log_bug(self._log, f"marking {handled} as read", error)
 
     @asynccontextmanager
     async def _alone(self, event: Any) -> AsyncIterator[None]:
@@ -119,29 +147,13 @@ class CatchingUp:
         except Exception as error:
             self._reader.failed(event, error)
 
-    async def _was_read(self, room_id: str, event_id: str) -> None:
-        """Mark a room as read up to an event, but not beyond the first event that still waits for its key."""
-        if self._waiting_for_keys[room_id]:
-            return
-        try:
-            await self._store.handled(room_id, event_id)
-        except Exception as error:
-            # The next mark is as good.
-            log_bug(self._log, f"marking {event_id} as read", error)
-
-    def _wait_for_key(self, event: EncryptedEvent) -> None:
-        self._waiting_for_keys[event.room_id] += 1
-        self._start(self._take_late(event), f"key of {event.event_id}")
-
-    async def _take_late(self, event: EncryptedEvent) -> None:
-        async with self._alone(event):
-            try:
-                decrypted = await self._history.decrypted_late(event)
-            finally:
-                self._waiting_for_keys[event.room_id] -= 1
+    async def _read(self, place: Place, event: Event | EncryptedEvent) -> None:
+        if isinstance(event, EncryptedEvent):
+            decrypted = await self._history.decrypted(event)
             if decrypted is None:
-                await self._reader.could_not_decrypt(event)
+                await self._reader.could_not_decrypt(event, is_missed=place.is_missed)
                 return
-            # After a long absence many events wait for keys, and the first notes are gone by now.
-            self._seen_encrypted.note(event.room_id, event.event_id)
-            await self.take(decrypted)
+            # After a long absence there are many such events, and the first notes are gone by now.
+            self._seen_encrypted.note(place.room_id, place.event_id)
+            event = decrypted
+        await self._reader.read(event, is_missed=place.is_missed)

@@ -31,7 +31,7 @@ def read_event(raw: dict[str, Any], room_id: str) -> Event:
     return event
 
 
-def outline(raw: dict[str, Any], room_id: object) -> SimpleNamespace:
+def outline(raw: dict[str, Any], room_id: object) -> Any:
     """What an answer to an event needs, as far as it is there: the same attributes as those of a message."""
     content = raw.get("content")
     body = content.get("body") if isinstance(content, dict) else None

@@ -13,6 +13,7 @@ from mautrix.types import EncryptedEvent, EncryptedMegolmEventContent, Event
 from ..sending.homeserver import Homeserver
 from ..sending.send_queue import NotSent
 from .envelope import Malformed, read_event
+from .origins import is_join
 
 # Every homeserver puts this many into one answer.
 EVENTS_A_PAGE = 100
@@ -41,7 +42,7 @@ class RoomHistory:
     async def after(self, room_id: str, event_id: str) -> list[dict[str, Any]]:
         """The room's events after that one, oldest first: the newest MAX_CAUGHT_UP, as the homeserver has them.
 
-        Raises NotSent.
+        What came before the bot joined is left out. Raises NotSent.
         """
         missed: list[dict[str, Any]] = []
         async with aclosing(self._newest(room_id)) as raw_events:
@@ -49,6 +50,8 @@ class RoomHistory:
                 if raw.get("event_id") == event_id or len(missed) >= MAX_CAUGHT_UP:
                     break
                 missed.append(raw)
+                if is_join(raw, self._client.mxid):
+                    break
         return missed[::-1]
 
     async def find_own(self, room_id: str, mark: dict[str, Any]) -> str | None:
@@ -106,16 +109,15 @@ class RoomHistory:
             return True
         return bool(await crypto.crypto_store.has_group_session(event.room_id, event.content.session_id))
 
-    async def decrypted_late(self, event: EncryptedEvent) -> Event | None:
-        """The decrypted event, once its key has come; None where it does not come within KEY_COMES_WITHIN_S."""
+    async def until_key(self, event: EncryptedEvent) -> None:
+        """Return when the key of an event has come, or has not come within KEY_COMES_WITHIN_S."""
         crypto = self._client.crypto
         if crypto is None or not isinstance(event.content, EncryptedMegolmEventContent):
-            return None
+            return
         for _ in range(KEY_COMES_WITHIN_S // LOOK_FOR_KEY_EVERY_S):
             session_id = event.content.session_id
             if await crypto.wait_for_session(event.room_id, session_id, timeout=LOOK_FOR_KEY_EVERY_S):
-                return await self.decrypted(event)
-        return None
+                return
 
     async def _trusted_content(self, raw: dict[str, Any], room_id: str) -> dict[str, Any]:
         """The content of an event; {} if it is another room's, or came in plain text in an encrypted room.

@@ -28,11 +28,9 @@ from ..sending.send_queue import NotSent
 from ..settings import CurrentSettings
 from .catching_up import Start
 from .envelope import Malformed, is_id
+from .invitations import Invitations
 from .messages import Message, SeenEncrypted, edited_event, read_message
 from .reactions import CANCEL, SLOW, SOON, read_reaction
-
-# A message takes a moment to arrive, longer from another homeserver or after a hiccup of our own.
-COMES_WITHIN_S = 60
 
 
 class Routing:
@@ -47,6 +45,7 @@ class Routing:
         easel_commands: EaselCommands,
         permissions: Permissions,
         homeserver: Homeserver,
+        invitations: Invitations,
         store: Store,
         seen_encrypted: SeenEncrypted,
         settings: CurrentSettings,
@@ -55,26 +54,29 @@ class Routing:
     ) -> None:
         self._own_id, self._permissions, self._settings = own_id, permissions, settings
         self._draw_commands, self._reaction_commands = draw_commands, reaction_commands
-        self._easel_commands = easel_commands
+        self._easel_commands, self._invitations = easel_commands, invitations
         self._homeserver, self._store, self._seen_encrypted = homeserver, store, seen_encrypted
         self._start, self._log = start, log
-        self._joined_ms: dict[str, int] = {}
 
-    async def read(self, event: Event) -> None:
-        """Do what the event asks for. Raises whatever goes wrong."""
+    async def read(self, event: Event, *, is_missed: bool) -> None:
+        """Do what the event asks for. If ``is_missed``, what nobody waits for any more is left.
+
+        Raises whatever goes wrong.
+        """
+        is_old = is_missed and self._is_old(event)
         if isinstance(event, MessageEvent):
-            await self._read_message(event)
+            await self._read_message(event, is_old)
         elif isinstance(event, ReactionEvent) and event.sender != self._own_id:
-            await self._react(event)
+            await self._react(event, is_old)
         elif isinstance(event, RedactionEvent) and is_id(event.redacts):
             await self._reaction_commands.deleted(event.room_id, event.redacts, by=event.sender)
         elif isinstance(event, StateEvent) and _is_membership(event):
-            await self._follow_member(event, event.content.membership)
+            await self._follow_member(event, event.content.membership, is_old)
 
-    async def could_not_decrypt(self, event: EncryptedEvent) -> None:
+    async def could_not_decrypt(self, event: EncryptedEvent, *, is_missed: bool) -> None:
         """Mark a message whose key did not come, while somebody may wait for an answer to it."""
-        if not self._is_old(event):
-            await self._easel_commands.could_not_read(event.room_id, event.event_id)
+        if not (is_missed and self._is_old(event)):
+            await self._easel_commands.could_not_read(event.room_id, event.event_id, event.sender)
 
     def failed(self, event: Any, error: Exception) -> None:
         """Log an event that could not be handled, and answer it if it is a command. ``event`` may be an outline."""
@@ -90,12 +92,12 @@ class Routing:
             message = Message(room_id=room_id, event_id=event_id, sender=str(event.sender), body=body)
             self._start(self._easel_commands.failed(message), f"answer to {event_id}")
 
-    async def _react(self, event: ReactionEvent) -> None:
+    async def _react(self, event: ReactionEvent, is_old: bool) -> None:
         """Handle a reaction to one of our events or to a command."""
         reaction = read_reaction(event)
         if reaction is None or reaction.key not in (CANCEL, *self._settings().reactions):
             return
-        if reaction.key in SOON and self._is_old(event):
+        if reaction.key in SOON and is_old:
             return
         work = self._reaction_commands.react(reaction)
         if reaction.key in SLOW:
@@ -103,30 +105,33 @@ class Routing:
         else:
             await work
 
-    async def _follow_member(self, event: StateEvent, membership: Membership) -> None:
+    async def _follow_member(self, event: StateEvent, membership: Membership, is_old: bool) -> None:
         user_id = str(event.state_key)
         self._homeserver.somebody_moved(event.room_id)
         if membership in (Membership.LEAVE, Membership.BAN):
+            if user_id == self._own_id:
+                self._homeserver.left(event.room_id)
             await self._draw_commands.left(event.room_id, None if user_id == self._own_id else user_id)
         elif membership is Membership.JOIN and user_id == self._own_id and not _was_joined(event):
-            self._joined_ms[event.room_id] = event.timestamp
             await self._store.handled(event.room_id, event.event_id)
-            if not self._is_old(event):
-                self._start(self._easel_commands.hello(event.room_id, event.event_id), f"hello in {event.room_id}")
+            if not is_old:
+                invited_by = (event.unsigned.prev_sender if event.unsigned else None) or event.sender
+                hello = self._easel_commands.hello(event.room_id, event.event_id, invited_by)
+                self._start(hello, f"hello in {event.room_id}")
         elif membership is Membership.INVITE and user_id == self._own_id:
             if self._permissions.may_join(event.room_id, invited_by=event.sender):
-                self._start(self._homeserver.join(event.room_id), f"joining {event.room_id}")
+                self._start(self._invitations.accept(event.room_id, event.sender), f"joining {event.room_id}")
             else:
                 self._log.info(f"Did not follow {event.sender} into {event.room_id}: the settings do not allow it")
 
-    async def _read_message(self, event: MessageEvent) -> None:
+    async def _read_message(self, event: MessageEvent, is_old: bool) -> None:
         message = read_message(event, own_id=self._own_id)
         if message is None:
             return
-        command, edited, is_old = read_command(message.body), edited_event(event), self._is_old(event)
+        command, edited = read_command(message.body), edited_event(event)
         if edited is None and (command is None or is_old):
             return
-        if not await self._is_trusted(message) or await self._came_before_us(event):
+        if not await self._is_trusted(message):
             return
         if edited is not None:
             await self._draw_commands.edit(message, command, edited, is_old=is_old)
@@ -153,18 +158,7 @@ class Routing:
 
     def _is_old(self, event: BaseRoomEvent) -> bool:
         """Whether an event is so old that nobody waits for an answer any more."""
-        return bool(time.time() - event.timestamp / 1000 > max(self._settings().catch_up_minutes * 60, COMES_WITHIN_S))
-
-    async def _came_before_us(self, event: MessageEvent) -> bool:
-        """Whether an event is from before the bot joined: the first sync of a room brings some of its past."""
-        room_id = event.room_id
-        if room_id not in self._joined_ms:
-            is_known = await self._store.last_handled(room_id) is not None
-            try:
-                self._joined_ms[room_id] = 0 if is_known else await self._homeserver.joined_ms(room_id)
-            except NotSent:
-                return True
-        return bool(event.timestamp < self._joined_ms[room_id])
+        return bool(time.time() - event.timestamp / 1000 > self._settings().catch_up_s)
 
 
 def _is_membership(event: StateEvent) -> bool:

@@ -5,6 +5,9 @@ from collections.abc import Sequence
 from ..generator.types import Picture
 from ..language import Asked
 
+# As many as somebody reads below a picture.
+MAX_NOTES = 5
+
 
 def caption(picture: Picture, notes: tuple[str, ...] = ()) -> str:
     """The prompt, one line of facts, and the notes on this picture."""
@@ -19,7 +22,13 @@ def caption(picture: Picture, notes: tuple[str, ...] = ()) -> str:
         _size(picture),
         f"{picture.facts.seconds:.0f} s" if picture.facts.seconds >= 10 else f"{picture.facts.seconds:.1f} s",
     )
-    return "\n".join((picture.prompt, " · ".join(facts), *picture.facts.notes, *notes))
+    return "\n".join((picture.prompt, " · ".join(facts), *_some((*picture.facts.notes, *notes))))
+
+
+def _some(notes: Sequence[str]) -> Sequence[str]:
+    """The first notes, each once, and how many more there are."""
+    notes = tuple(dict.fromkeys(notes))
+    return notes if len(notes) <= MAX_NOTES else (*notes[:MAX_NOTES], f"… and {len(notes) - MAX_NOTES:,} more notes.")
 
 
 def _size(picture: Picture) -> str:
@@ -39,14 +48,13 @@ def sheet_caption(asked: Asked, pictures: Sequence[Picture], notes: tuple[str, .
         *dict.fromkeys(picture.recipe.model for picture in pictures),
         f"{sum(picture.facts.seconds for picture in pictures):.0f} s",
     )
-    remarks = dict.fromkeys(note for picture in pictures for note in picture.facts.notes)
+    remarks = [note for picture in pictures for note in picture.facts.notes]
     return "\n".join(
         (
             f"{number} pictures: {' × '.join(', '.join(one) for one in lists)}",
             pictures[0].prompt,
             " · ".join(facts),
             f"React with 1️⃣ to {number}\ufe0f\u20e3 to have one in full size.",
-            *remarks,
-            *notes,
+            *_some((*remarks, *notes)),
         )
     )

@@ -1,5 +1,6 @@
 """The content of the events that the bot sends, as Matrix wants it. Pure: uploads nothing."""
 
+import json
 from enum import StrEnum
 from typing import Any
 
@@ -7,6 +8,11 @@ from ..generator.types import ImageFile
 
 # Our key in an event's content, by which a later reply or reaction finds its job.
 EASEL_KEY = "household.easel"
+
+# A homeserver takes events of up to 65,536 bytes. 4,096 are left for what it adds, and encryption makes four bytes out
+# of three of the content's JSON, in which mautrix writes é as \\u00e9.
+MAX_CONTENT_CHARS = 45_000
+LEFT_OUT = "… The rest is left out: it does not fit into one message."
 
 
 class EventKind(StrEnum):
@@ -111,3 +117,17 @@ def edit_content(event_id: str, text: str) -> dict[str, Any]:
 
 def reaction_content(event_id: str, key: str) -> dict[str, Any]:
     return {"m.relates_to": {"rel_type": "m.annotation", "event_id": event_id, "key": key}}
+
+
+def fitting(content: dict[str, Any]) -> dict[str, Any]:
+    """The content with as much of its text as an event takes, in whole lines, and a sentence in place of the rest."""
+    if _chars(content) <= MAX_CONTENT_CHARS or "body" not in content:
+        return content
+    room, text = MAX_CONTENT_CHARS - _chars({**content, "body": f"\n{LEFT_OUT}"}), content["body"]
+    while (chars := _chars(text)) > room:
+        text = text[: len(text) * room // chars]
+    return {**content, "body": f"{text.rpartition(chr(10))[0] or text}\n{LEFT_OUT}"}
+
+
+def _chars(json_value: Any) -> int:
+    return len(json.dumps(json_value))

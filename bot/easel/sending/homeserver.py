@@ -7,7 +7,7 @@ for redactions, and without crypto would send plain text into an encrypted room.
 import asyncio
 import json
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from functools import partial
 from itertools import chain, repeat
 from logging import Logger
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 import aiohttp
 from maubot.matrix import MaubotMatrixClient
@@ -33,6 +34,7 @@ from mautrix.types import DeviceLists, EventID, EventType, RoomID, SpecVersions,
 from yarl import URL
 
 from ..jobs.tables import passes
+from .content import fitting
 from .send_queue import NotSent, Outgoing, SlowDown, Unreachable
 
 T = TypeVar("T")
@@ -71,7 +73,8 @@ class Homeserver:
         # How often people came and went in a room, and that number when the bot last asked who is there.
         self._moves: Counter[str] = Counter()
         self._moves_seen: dict[str, int] = {}
-        self._asking: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        # A lock is kept while somebody holds it or waits for it.
+        self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def sync_failed(self) -> None:
         """Forget who is in each room, since a change may have been missed."""
@@ -81,10 +84,16 @@ class Homeserver:
         """Note that somebody came into the room or left it."""
         self._moves[room_id] += 1
 
+    def left(self, room_id: str) -> None:
+        """Forget a room that the bot is not in any more."""
+        self._known_plain.discard(room_id)
+        self._moves.pop(room_id, None)
+        self._moves_seen.pop(room_id, None)
+
     async def is_encrypted(self, room_id: str) -> bool:
         """Whether the room is encrypted; asks the homeserver if that is unknown. Raises NotSent."""
         # First come, first answered, which keeps commands in order; and one request answers all.
-        async with self._asking[room_id]:
+        async with self._asking.setdefault(room_id, asyncio.Lock()):
             return await self.patiently(partial(self._is_encrypted, room_id))
 
     async def send(self, event: Outgoing) -> str:
@@ -94,7 +103,7 @@ class Homeserver:
                 path = Path.v3.rooms[event.room_id].redact[event.redacts][event.txn_id]
                 return await self._put(path, event.content)
             event_type = EventType.find(event.event_type, EventType.Class.MESSAGE)
-            content: Any = event.content
+            content: Any = fitting(event.content)
             # Reactions are never encrypted, in any client.
             if event_type not in self._client.encryption_blacklist and await self._must_encrypt(event.room_id):
                 await self._see_devices(event.room_id)
@@ -153,13 +162,6 @@ class Homeserver:
         """The display names in a room by user id; people without one are left out. Raises NotSent."""
         members = await self.patiently(partial(self._client.get_joined_members, RoomID(room_id)))
         return {str(user_id): str(member.displayname) for user_id, member in members.items() if member.displayname}
-
-    async def joined_ms(self, room_id: str) -> int:
-        """When the bot came into the room, by the homeserver's clock. Raises NotSent."""
-        member = EventType.ROOM_MEMBER
-        ask = partial(self._client.get_state_event, RoomID(room_id), member, self._client.mxid, format="event")
-        event: Any = await self.patiently(ask)
-        return int(event.timestamp)
 
     async def joined_rooms(self) -> list[str]:
         """The rooms that the bot is in. Raises NotSent."""

@@ -105,6 +105,7 @@ class JobPosts:
                 job.message.room_id,
                 EventKind.OFFER,
                 reaction_content(picture, key),
+                person=job.message.sender,
                 n=n,
                 event_type="m.reaction",
                 priority=Priority.TIDY,
@@ -143,7 +144,7 @@ class JobPosts:
         kinds: tuple[EventKind, EventKind],
         n: int,
     ) -> None:
-        room_id, relation = job.message.room_id, job.message.relation
+        room_id, person, relation = job.message.room_id, job.message.sender, job.message.relation
         more: dict[str, int | str] = {"count": job.pictures}
         if job.photo is not None:
             more["photo"] = job.photo
@@ -164,7 +165,7 @@ class JobPosts:
         for kind, content, priority in zip(
             kinds, (image_event, recipe_event), (Priority.PICTURE, Priority.ANSWER), strict=True
         ):
-            await self._sent_once.send(job.id, room_id, kind, content, n=n, priority=priority, more=more)
+            await self._sent_once.send(job.id, room_id, kind, content, person=person, n=n, priority=priority, more=more)
             debt.pay()
 
     async def count(self, job: Job) -> None:
@@ -198,4 +199,4 @@ class JobPosts:
 
     async def _say(self, job: Job, kind: EventKind, text: str, *, n: int = 0) -> None:
         content = answer_content(text, job.message.relation)
-        await self._sent_once.send(job.id, job.message.room_id, kind, content, n=n)
+        await self._sent_once.send(job.id, job.message.room_id, kind, content, person=job.message.sender, n=n)

@@ -1,15 +1,16 @@
 """Sends everything into rooms, in order of importance and at the pace that the homeserver allows.
 
-Pictures go first, then recipes and answers. Progress goes only if there is room for it beside the events that
-open jobs still owe, and is dropped otherwise. Nothing else is ever dropped: the queue waits out rate limits. Knows
-neither what a picture is nor how an event reaches the homeserver.
+Pictures go first, then recipes and answers; within a priority, people take turns. Progress goes only if there is room
+for it beside the events that open jobs still owe, and is dropped otherwise. If too many answers to one person wait, one
+sentence takes the place of the rest. Nothing else is ever dropped: the queue waits out rate limits. Knows neither what
+a picture is nor how an event reaches the homeserver.
 """
 
 import asyncio
 import heapq
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from itertools import count
 from logging import Logger
@@ -18,6 +19,11 @@ from typing import Any, Protocol
 # While a homeserver is away, the pauses double up to the longest. The queue waits as long as it takes.
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
+
+# How many droppable events of one priority may wait for one person: an answer to each job that they may have open, if
+# all end at once. At Synapse's usual limit these take 100 s.
+MAX_WAITING_A_PERSON = 20
+TOO_MANY = "That is more than I can answer at once, so I leave out the rest. Ask me again in a minute or two."
 
 
 class Priority(IntEnum):
@@ -30,10 +36,15 @@ class Priority(IntEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Outgoing:
-    """One event. ``txn_id`` makes sending it again harmless. ``redacts`` is the event that a redaction removes."""
+    """One event. ``txn_id`` makes sending it again harmless. ``redacts`` is the event that a redaction removes.
+
+    ``person`` caused it, by a command, a reaction or an invitation, and takes turns with other people.
+    """
 
     room_id: str
     txn_id: str
+    person: str = ""
+    is_droppable: bool = False
     event_type: str = "m.room.message"
     content: dict[str, Any] = field(default_factory=dict)
     redacts: str | None = None
@@ -109,9 +120,27 @@ class Debt:
         self.events = max(0, self.events - 1)
 
 
+@dataclass
+class _Round:
+    """The present round of a priority. In each round, everybody who waits has one turn."""
+
+    number: int = 0
+    served: set[str] = field(default_factory=set)
+
+    def turn_of(self, person: str) -> int:
+        """The round in which a person's next event may go, if none of theirs waits."""
+        return self.number + (person in self.served)
+
+    def serve(self, person: str, turn: int) -> None:
+        if turn > self.number:
+            self.number, self.served = turn, set()
+        self.served.add(person)
+
+
 @dataclass(order=True)
 class _Waiting:
     priority: Priority
+    turn: int
     number: int
     event: Outgoing = field(compare=False)
     sent: "asyncio.Future[str | None]" = field(compare=False)
@@ -133,7 +162,10 @@ class SendQueue:
         """``sent_to`` is called with the room of each event that was sent."""
         self._sender, self._log, self._sent_to = sender, log, sent_to
         self.rate_limit, self._first_pause_s = rate_limit, first_pause_s
+        # Those whose time has come are in a heap as well; others pause until their next try.
+        self._unsent: list[_Waiting] = []
         self._waiting: list[_Waiting] = []
+        self._rounds = {priority: _Round() for priority in Priority}
         self._numbers = count()
         self._news = asyncio.Event()
         self._debts: set[Debt] = set()
@@ -149,10 +181,22 @@ class SendQueue:
             self._debts.discard(debt)
 
     async def send(self, event: Outgoing, priority: Priority = Priority.ANSWER) -> str | None:
-        """Send an event; return its id, or None if it was progress and dropped. Raises NotSent."""
-        waiting = _Waiting(priority, next(self._numbers), event, asyncio.get_running_loop().create_future())
+        """Send an event; return its id, or None if it was dropped. Raises NotSent."""
+        own = [other for other in self._unsent if (other.event.person, other.priority) == (event.person, priority)]
+        admitted = _admitted(event, own)
+        if admitted is None:
+            return None
+        if admitted is not event:
+            self._log.info(f"{event.person} has {len(own)} answers waiting, and further ones are left out")
+        turn = max([self._rounds[priority].turn_of(event.person), *(other.turn + 1 for other in own)])
+        sent: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        waiting = _Waiting(priority, turn, next(self._numbers), admitted, sent)
+        self._unsent.append(waiting)
         self._put(waiting)
-        return await waiting.sent
+        try:
+            return await sent
+        finally:
+            self._unsent.remove(waiting)
 
     async def run(self) -> None:
         """Send until cancelled."""
@@ -175,6 +219,7 @@ class SendQueue:
             await self._try(heapq.heappop(self._waiting))
 
     async def _try(self, waiting: _Waiting) -> None:
+        self._rounds[waiting.priority].serve(waiting.event.person, waiting.turn)
         try:
             event_id = await self._sender.send(waiting.event)
         except SlowDown as error:
@@ -224,3 +269,14 @@ class SendQueue:
 
     def _owed(self) -> int:
         return sum(debt.events for debt in self._debts)
+
+
+def _admitted(event: Outgoing, own: list[_Waiting]) -> Outgoing | None:
+    """The event; beyond the limit, a sentence in place of one message, and None for what comes while that waits."""
+    if not event.is_droppable:
+        return event
+    if any(other.event.content.get("body") == TOO_MANY for other in own):
+        return None
+    if sum(other.event.is_droppable for other in own) < MAX_WAITING_A_PERSON:
+        return event
+    return replace(event, content={**event.content, "body": TOO_MANY}) if "body" in event.content else None

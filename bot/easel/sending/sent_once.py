@@ -13,6 +13,18 @@ from ..jobs.store import Store
 from .content import EventKind, mark
 from .send_queue import NotSent, Outgoing, Priority, SendQueue
 
+# Sentences and signs, which are dropped if too many wait for one person.
+DROPPABLE = (
+    EventKind.ANSWER,
+    EventKind.COUNT,
+    EventKind.REASON,
+    EventKind.WAITING,
+    EventKind.ENDED,
+    EventKind.OFFER,
+    EventKind.HELLO,
+    EventKind.UNREADABLE,
+)
+
 
 class FindOwn(Protocol):
     async def __call__(self, room_id: str, mark: dict[str, Any]) -> str | None:
@@ -32,15 +44,16 @@ class SentOnce:
         kind: EventKind,
         content: dict[str, Any] | Callable[[], Awaitable[dict[str, Any]]],
         *,
+        person: str,
         n: int = 0,
         event_type: str = "m.room.message",
         priority: Priority = Priority.ANSWER,
         more: Mapping[str, int | str] = MappingProxyType({}),
     ) -> str | None:
-        """Send an event unless it is in the room; return its id, or None if it was progress and dropped.
+        """Send an event unless it is in the room; return its id, or None if it was dropped.
 
-        ``content`` may be a function, for content that takes work to make. ``more`` is added to the event's mark.
-        Raises NotSent.
+        ``person`` caused it. ``content`` may be a function, for content that takes work to make. ``more`` is added to
+        the event's mark. Raises NotSent.
         """
         txn_id = f"{job}-{kind}-{n}"
         if there := await self._found(await self._store.posted(txn_id)):
@@ -49,6 +62,8 @@ class SentOnce:
         event = Outgoing(
             room_id=room_id,
             txn_id=txn_id,
+            person=person,
+            is_droppable=kind in DROPPABLE,
             event_type=event_type,
             content={**made, **mark(job, kind, n=n, **more)},
         )
@@ -69,10 +84,12 @@ class SentOnce:
         notes = [note for note in await self._store.all_posted(job) if note.kind == kind and n in (None, note.n)]
         return await self._found(notes[0]) if notes else None
 
-    async def take_back(self, job: str, *kinds: EventKind, n: int | None = None, but: str | None = None) -> None:
+    async def take_back(
+        self, job: str, *kinds: EventKind, person: str, n: int | None = None, but: str | None = None
+    ) -> None:
         """Redact the job's events of these kinds, or of these only number ``n``, except the one with the id ``but``.
 
-        Raises NotSent.
+        ``person`` caused it. Raises NotSent.
         """
         for note in await self._store.all_posted(job):
             if note.kind not in kinds or n not in (None, note.n):
@@ -80,7 +97,8 @@ class SentOnce:
             event_id = await self._found(note)
             if event_id is None or event_id != but:
                 if event_id is not None:
-                    redaction = Outgoing(room_id=note.room_id, txn_id=f"{note.txn_id}-undo", redacts=event_id)
+                    txn_id = f"{note.txn_id}-undo"
+                    redaction = Outgoing(room_id=note.room_id, txn_id=txn_id, person=person, redacts=event_id)
                     await self._send_queue.send(redaction, Priority.TIDY)
                 await self._store.was_not_posted(note.txn_id)
 

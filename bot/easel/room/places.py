@@ -1,0 +1,63 @@
+"""Keeps the place of each event in its room until it is handled. Knows neither what an event means nor the database.
+
+One person's events are handled in their order, and nobody's message waits for another person's: it may reply to a file
+on a server that does not answer. Anything but a message may be about somebody else's, such as the deletion of a
+command or a ban, and so waits for all that came before. A room counts as handled up to the last event before the
+first that still has its place: what stops in between is read again after a restart.
+"""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+
+from mautrix.types import BaseRoomEvent
+
+
+@dataclass(eq=False, kw_only=True)
+class Place:
+    """An event's place in its room. ``counts``: the room may be marked as handled up to it."""
+
+    room_id: str
+    event_id: str
+    sender: str
+    is_missed: bool
+    counts: bool
+    has_begun: bool = False
+    is_left: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Places:
+    """The places in all rooms, in the order in which events came."""
+
+    def __init__(self) -> None:
+        self._rooms: dict[str, deque[Place]] = {}
+
+    def take(self, event: BaseRoomEvent, *, is_missed: bool, counts: bool) -> Place:
+        """Give an event the last place of its room."""
+        place = Place(
+            room_id=event.room_id, event_id=event.event_id, sender=event.sender, is_missed=is_missed, counts=counts
+        )
+        self._rooms.setdefault(place.room_id, deque()).append(place)
+        return place
+
+    async def turn(self, place: Place, *, after_all: bool) -> None:
+        """Return when the earlier events of its sender are handled, or with ``after_all`` those of the whole room."""
+        earlier = [
+            other
+            for other in self._rooms[place.room_id]
+            if other.has_begun and (after_all or other.sender == place.sender)
+        ]
+        place.has_begun = True
+        for other in earlier:
+            await other.is_left.wait()
+
+    def leave(self, place: Place) -> str | None:
+        """Give up the place of a handled event; return up to which event the room is handled now, if that is news."""
+        place.is_left.set()
+        places, handled = self._rooms[place.room_id], None
+        while places and places[0].is_left.is_set():
+            first = places.popleft()
+            handled = first.event_id if first.counts else handled
+        if not places:
+            del self._rooms[place.room_id]
+        return handled
