@@ -2,7 +2,7 @@
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.easel.language import SLOTS, ParseError, as_command, parse_draw
@@ -180,7 +180,6 @@ words = st.sampled_from(["scarf", "boots", "(cowboy hat)++", "beach", "fog-", "(
 signed = st.builds(lambda sign, word: f"{sign}{word}", st.sampled_from("+-"), words)
 
 
-@settings(deadline=None)
 @given(st.lists(words, min_size=1, max_size=4), st.sampled_from(SLOTS))
 def test_adding_and_replacing_are_idempotent(terms, slot):
     for text in (f"{slot}: {', '.join(terms)}", f"{slot}: +{', '.join(terms)}", "--no " + ", ".join(terms)):
@@ -190,7 +189,6 @@ def test_adding_and_replacing_are_idempotent(terms, slot):
         assert not twice.no or set(twice.no) <= set(terms)
 
 
-@settings(deadline=None)
 @given(words)
 def test_an_added_term_can_be_removed(word):
     added = refine(f"emotions: +{word}")
@@ -198,7 +196,6 @@ def test_an_added_term_can_be_removed(word):
     assert not any(word in terms for terms in slots(taken).values())
 
 
-@settings(deadline=None)
 @given(st.lists(signed, min_size=1, max_size=5))
 def test_any_changes_give_a_request_or_a_sentence(changes):
     try:
@@ -236,7 +233,6 @@ def test_a_recipe_becomes_the_command_that_a_person_types(recipe, command):
 written = st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="`"), min_size=1, max_size=12)
 
 
-@settings(deadline=None)
 @given(st.lists(written, min_size=1, max_size=3), written)
 def test_the_command_of_a_recipe_draws_it(terms, negative):
     recipe = yaml.safe_dump({"slots": {"subject": terms}, "negative_prompt": negative, "seed": 7}, allow_unicode=True)
