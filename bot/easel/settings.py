@@ -114,13 +114,16 @@ class Config(BaseProxyConfig):
             helper.copy(name)
 
     def written(self) -> dict[str, Any]:
-        """The settings as edited, the missing ones as shipped. Raises InvalidSettings if they have other keys."""
+        """The settings as edited, the missing ones as shipped. Raises InvalidSettings for other keys and no values."""
         try:
             self.load()
         except YAMLError as error:
             raise InvalidSettings("The settings are no YAML") from error
         edited = self._edited()
-        for key in edited:
+        for key, value in edited.items():
+            if value is None and key in _NAMES:
+                # It may have been a list of who may draw.
+                raise InvalidSettings(f"{key} has no value; give it one, or remove its line for the default")
             if key not in _NAMES:
                 # maubot's update would drop it, and a restriction with it.
                 raise InvalidSettings(no_such("setting", key, _NAMES))
@@ -130,7 +133,7 @@ class Config(BaseProxyConfig):
     def completed(self, written: Mapping[str, Any]) -> dict[str, Any]:
         """The written settings that there are, and the others as shipped."""
         shipped: Any = self.load_base()
-        given = {key: value for key, value in written.items() if key in _NAMES and value is not None}
+        given = {key: value for key, value in written.items() if key in _NAMES}
         return {name: shipped[name] for name in _NAMES} | given
 
     def for_admins(self) -> dict[str, Any]:

@@ -113,7 +113,6 @@ KEPT = """
 generator_url: unix:///run/easel.sock   # a comment of their own
 progress: off
 admins: ["@ada:example.com"]
-allowed_users: null
 rooms:
   "!abc123:example.org":
     # for the children
@@ -124,7 +123,7 @@ rooms:
 """
 
 
-@pytest.mark.parametrize("written", ["{}", "rooms: {}", "rooms:", KEPT])
+@pytest.mark.parametrize("written", ["{}", "rooms: {}", KEPT])
 def test_a_persons_settings_survive_maubots_rewriting(written):
     """maubot fills in missing keys, writes all settings as YAML and reads them back at the next start."""
     kept = [written]
@@ -136,7 +135,7 @@ def test_a_persons_settings_survive_maubots_rewriting(written):
 
     base = RecursiveDict(YAML().load(BASE))
     config = Config(load=lambda: YAML().load(kept[-1]), load_base=base.clone, save=save)
-    given = {key: value for key, value in YAML(typ="safe", pure=True).load(written).items() if value is not None}
+    given = YAML(typ="safe", pure=True).load(written)
     assert Settings.read(config.written()) == settings(**given)
     assert Settings.read(json.loads(json.dumps(config.written()))) == settings(**given)
     _, first, second = kept
@@ -164,6 +163,7 @@ async def test_an_edit_takes_effect(
         ("rooms", {KITCHEN: {"blockd_words": ["gun"]}}, f"rooms: {KITCHEN}: blockd_words is no setting; did you mean "),
         ("colour", "red", "colour is no setting; there is generator_url, "),
         (5, 5, "5 is no setting; there is generator_url, "),
+        ("allowed_users", None, "allowed_users has no value; give it one, or remove its line for the default"),
     ],
 )
 async def test_a_bad_edit_keeps_the_old_settings_and_says_why(

@@ -8,7 +8,7 @@ from typing import Any
 from maubot.matrix import MaubotMatrixClient
 from mautrix.api import Method, Path
 from mautrix.errors import DecryptionError
-from mautrix.types import EncryptedEvent, EncryptedMegolmEventContent, Event
+from mautrix.types import EncryptedEvent, EncryptedMegolmEventContent, Event, SerializerError
 
 from ..sending.homeserver import Homeserver
 from ..sending.send_queue import NotSent
@@ -91,13 +91,15 @@ class RoomHistory:
         return {}
 
     async def decrypted(self, event: EncryptedEvent) -> Event | None:
-        """The decrypted event; None where the key is missing."""
+        """The decrypted event; None where the key is missing. Raises Malformed."""
         if self._client.crypto is None:
             return None
         try:
             inside: Event = await self._client.crypto.decrypt_megolm_event(event)
         except DecryptionError:
             return None
+        except SerializerError as error:
+            raise Malformed("mautrix cannot read what is encrypted") from error
         return inside
 
     async def has_key(self, event: EncryptedEvent) -> bool:
