@@ -262,7 +262,7 @@ async def test_a_job_can_be_submitted_again_after_a_restart(start_generator):
     await submit(bot, "otter -n 9")
     with pytest.raises(Interrupted):
         async for _ in bot.follow("job"):
-            await first.runner.cleanup()
+            await first.stop()
     await start_generator(Slow, socket=first.socket)
     with pytest.raises(Interrupted):
         await follow(bot)

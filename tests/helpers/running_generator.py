@@ -60,6 +60,8 @@ class RunningGenerator:
     worker: WorkerProcess
     session: aiohttp.ClientSession
     runner: web.AppRunner
+    # Ends it as its process would.
+    stop: Callable[[], Awaitable[None]]
 
     async def call(self, method: str, path: str, **more: Any) -> Answer:
         async with self.session.request(method, f"http://easel{path}", **more) as response:
@@ -142,14 +144,15 @@ async def start_generator(tmp_path: Path) -> AsyncIterator[StartGenerator]:
                 "max_queued_jobs": MAX_QUEUED_JOBS,
             }
             app = create_app(worker=worker, **{**defaults, **options})
-            listener = stack.enter_context(unix_socket(socket, None))
+            until_stopped = await stack.enter_async_context(AsyncExitStack())
+            listener = until_stopped.enter_context(unix_socket(socket, None))
             runner = make_runner(app, last_answers_s=1)
             await runner.setup()
-            stack.push_async_callback(runner.cleanup)
+            until_stopped.push_async_callback(runner.cleanup)
             await Site(runner, listener, app[ADMITTED]).start()
             session = aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(socket)))
             await stack.enter_async_context(session)
-            return RunningGenerator(socket, pictures, worker, session, runner)
+            return RunningGenerator(socket, pictures, worker, session, runner, until_stopped.aclose)
 
         yield start
 
