@@ -36,6 +36,6 @@ class LogLines(logging.Filter):
 
 def start_log(level: int) -> None:
     """Log to stderr; what a command prints for people goes to stdout."""
-    logging.basicConfig(level=level, format=FORMAT)
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(LogLines())
+    handler = logging.StreamHandler()
+    handler.addFilter(LogLines())
+    logging.basicConfig(level=level, format=FORMAT, handlers=[handler])
