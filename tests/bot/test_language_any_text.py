@@ -209,7 +209,8 @@ def test_the_longest_message_is_read_in_time(start, piece):
 @settings(deadline=None)
 @given(MIXED)
 def test_a_recipe_file_draws_its_request_again(text):
-    drawn = read(text)
+    # Messages are read without it: no database keeps it.
+    drawn = read(text.replace("\0", ""))
     if drawn is None:
         return
     recipe = Recipe.model_construct(
