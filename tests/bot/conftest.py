@@ -174,19 +174,9 @@ class Room:
         content = {"msgtype": "m.text", "body": body, **more}
         return await self.put(content, room_id=room_id, sender=sender, event_id=event_id)
 
-    async def put(
-        self,
-        content: dict[str, Any],
-        *,
-        type: str = "m.room.message",
-        room_id: str = ROOM,
-        sender: str = PERSON,
-        event_id: str | None = None,
-        age_s: float = 0,
-        **more: Any,
-    ) -> str:
-        """Dispatch an event as the sync does, and return its id."""
-        raw = self.event(content, type=type, room_id=room_id, sender=sender, event_id=event_id, age_s=age_s, **more)
+    async def put(self, content: dict[str, Any], **more: Any) -> str:
+        """Dispatch an event as the sync does, and return its id. ``more`` is as in ``event``."""
+        raw = self.event(content, **more)
         event: Any = Event.deserialize(raw)
         if event.type == EventType.ROOM_MESSAGE:
             event = MaubotMessageEvent(event, self._client)
@@ -232,6 +222,12 @@ class Room:
 @pytest.fixture
 async def room(plugin: EaselBot, maubot_test_bot: Any) -> Room:
     return Room(maubot_test_bot.client)
+
+
+@pytest.fixture
+async def drawn(fake_generator: FakeGenerator) -> asyncio.Event:
+    """Every job stays queued until this event is set, and is then drawn."""
+    return fake_generator.wait_after(1)
 
 
 @pytest.fixture

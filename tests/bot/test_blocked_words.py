@@ -5,7 +5,7 @@ import time
 import unicodedata
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.easel.policy.blocked_words import find_word
@@ -92,7 +92,6 @@ AROUND = st.text(max_size=9).filter(
 )
 
 
-@settings(deadline=None)
 @given(st.data(), st.text(string.ascii_lowercase, min_size=1, max_size=9), AROUND, AROUND)
 def test_no_disguise_hides_a_word(data, word, before, behind):
     disguised = "".join(data.draw(SHAPES)(letter) + data.draw(HIDDEN) for letter in word)
@@ -102,14 +101,12 @@ def test_no_disguise_hides_a_word(data, word, before, behind):
 LETTERS = st.text(string.ascii_letters + "äöüßéñжλ猫", min_size=1, max_size=9)
 
 
-@settings(deadline=None)
 @given(LETTERS, st.text(string.ascii_lowercase, min_size=1, max_size=9))
 def test_no_word_is_found_inside_a_longer_word(more, word):
     assert find_word(f"{more}{word}", [word]) is None
     assert find_word(f"{word}{more}", [word]) is None
 
 
-@settings(deadline=None)
 @given(st.text(), st.lists(st.text(min_size=1)))
 def test_any_text_can_be_searched_for_any_words(text, words):
     assert find_word(text, words) in (None, *words)

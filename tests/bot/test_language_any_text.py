@@ -115,39 +115,34 @@ def check(text: str) -> None:
         assert json.dumps([*terms, drawn.negative_prompt, drawn.no, drawn.theme, drawn.notes]).isascii()
 
 
-@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_any_text_is_read(text):
     check(text)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(MIXED)
 def test_any_mixture_of_the_languages_pieces_is_read(text):
     check(text)
 
 
-@settings(deadline=None)
 @given(RECIPES, MIXED)
 def test_any_json_is_read(recipe, behind):
     check(json.dumps(recipe))
     check(json.dumps(recipe, ensure_ascii=False) + behind)
 
 
-@settings(deadline=None)
 @given(RECIPES, MIXED)
 def test_any_yaml_is_read(recipe, behind):
     check(yaml.safe_dump(recipe))
     check(f"```yaml\n{yaml.safe_dump(recipe, allow_unicode=True)}\n```{behind}")
 
 
-@settings(deadline=None)
 @given(MIXED, MIXED, MIXED)
 def test_any_a1111_block_is_read(prompt, negative_prompt, more):
     check(f"{prompt}\nNegative prompt: {negative_prompt}\nSteps: 20, Seed: 1, {more}")
 
 
-@settings(deadline=None)
 @given(st.sampled_from(["!draw", "!Draw", "!easel", " !draw", ""]), st.text(max_size=50))
 def test_any_message_is_a_command_or_ignored(word, text):
     assert isinstance(read_command(word + text), DrawCommand | EaselCommand | None)
@@ -206,7 +201,6 @@ def test_the_longest_message_is_read_in_time(start, piece):
     assert time.process_time() - started < 5
 
 
-@settings(deadline=None)
 @given(MIXED)
 def test_a_recipe_file_draws_its_request_again(text):
     # Messages are read without it: no database keeps it.

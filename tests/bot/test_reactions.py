@@ -1,6 +1,5 @@
 """The effect of deletions, reactions, edits and leaving on people's jobs and pictures."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -18,12 +17,6 @@ BOB = "@bob:example.com"
 def maubot_plugin_config_overrides() -> dict[str, Any]:
     """These tests send more than a homeserver's rate limit allows at once."""
     return {"rate_limit_per_second": 0}
-
-
-@pytest.fixture
-async def drawn(fake_generator) -> asyncio.Event:
-    """Every job stays queued until this event is set, and is then drawn."""
-    return fake_generator.wait_after(1)
 
 
 @pytest.fixture

@@ -70,13 +70,12 @@ def check(asked: Asked) -> None:
     assert text.isascii() and "\x00" not in text, "PostgreSQL cannot store this character"
 
 
-@settings(deadline=None)
 @given(ASKED)
 def test_any_request_is_read_back(asked):
     check(asked)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(MIXED | RECIPES.map(json.dumps))
 def test_any_accepted_text_is_read_back(text):
     try:

@@ -6,7 +6,6 @@ from dataclasses import asdict, replace
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -161,7 +160,6 @@ TERMS = st.lists(st.sampled_from(["ink", "noir", "blood", "(gun)0", "text"]) | s
 )
 
 
-@hypothesis_settings(deadline=None)
 @given(TERMS, st.none() | TERMS.map(", ".join), TERMS)
 def test_a_rooms_terms_are_added_once_to_any_request(known, style, negative_prompt, no):
     rules = profile(no=["blood", "gun"], style=["ink", "friendly"])

@@ -1,6 +1,5 @@
 """What a person sends in one room touches nothing of another, whatever it names there."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -16,12 +15,6 @@ REPLY = {"m.relates_to": {"m.in_reply_to": {"event_id": "$said-1"}}}
 def maubot_plugin_config_overrides() -> dict[str, Any]:
     """These tests send more than a homeserver's rate limit allows at once."""
     return {"rate_limit_per_second": 0}
-
-
-@pytest.fixture
-async def drawn(fake_generator) -> asyncio.Event:
-    """Every job stays queued until this event is set, and is then drawn."""
-    return fake_generator.wait_after(1)
 
 
 async def edit(room, edited: str, body: str, **more) -> str:

@@ -42,7 +42,7 @@ FOOLERS = st.sampled_from("'stdrevml()+-.1²™Ⅷİ\u0301\u0332\u0903\u200b\"\\
 AROUND = st.text(max_size=3) | st.text(FOOLERS, max_size=4)
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(st.lists(AROUND, min_size=2, max_size=4), st.text(string.ascii_lowercase, min_size=1, max_size=4))
 def test_no_text_around_a_word_hides_it_from_the_bot_alone(around, word):
     text = word.join(around)

@@ -98,7 +98,7 @@ def compel() -> PromptParser:
 
 
 # compel's parser takes long for some.
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(text=PROMPTS)
 def test_prompts_are_read_as_by_compel(compel, text):
     """Only white space may differ: compel puts a space before a comma inside brackets."""

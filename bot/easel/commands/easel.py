@@ -85,10 +85,7 @@ class EaselCommands:
         if not text:
             return
         try:
-            content = answer_content(text, message.relation)
-            await self._sent_once.send(
-                job_id(message.event_id), message.room_id, EventKind.ANSWER, content, person=message.sender
-            )
+            await self._say(EventKind.ANSWER, text, message)
         except NotSent as error:
             self._log.error(f"{message.event_id} in {message.room_id} was not answered: {error}")
 
