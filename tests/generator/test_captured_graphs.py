@@ -17,9 +17,6 @@ from generator.settings import Settings
 from generator.workers.messages import Draw
 from tests.helpers.running_generator import recipe_of
 
-# Coverage makes calls of a model half as slow again, and test_engine.py runs the same lines.
-pytestmark = pytest.mark.no_cover
-
 # Full calls with and without guidance, calls that keep or reuse features, and drafts.
 DRAWINGS = (
     {"steps": 6, "tier": "balanced"},

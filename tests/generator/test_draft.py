@@ -22,9 +22,6 @@ from tests.helpers.miniatures import miniature_settings
 from tests.helpers.running_generator import recipe_of
 from tests.helpers.stock import stock_latents, stock_pipeline
 
-# Coverage makes calls of a model half as slow again, and test_engine.py runs the same lines.
-pytestmark = pytest.mark.no_cover
-
 NAMES = ("ssd-1b", "sd-1.5")
 
 

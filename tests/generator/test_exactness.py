@@ -13,9 +13,6 @@ from tests.helpers.miniatures import NAMES, miniature_card
 from tests.helpers.running_generator import recipe_of
 from tests.helpers.stock import SCHEDULERS, denoised, stock_latents, stock_pipeline
 
-# Coverage makes calls of a model half as slow again, and test_engine.py runs the same lines.
-pytestmark = pytest.mark.no_cover
-
 
 @pytest.fixture(scope="module")
 def engine(miniatures) -> DiffusionEngine:

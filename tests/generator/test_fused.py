@@ -14,9 +14,6 @@ from generator.engine.fused.group_norm import group_norm
 from generator.engine.fused.modules import fuse, is_fused, unfuse
 from generator.engine.fused.pointwise import add, geglu, layer_norm
 
-# Coverage makes calls of a model half as slow again, and test_engine.py runs the same lines.
-pytestmark = pytest.mark.no_cover
-
 DTYPES = [torch.float32, torch.float16]
 # Relative to the exact result's norm; torch's own passes deviate by about as much.
 APART = {torch.float32: 3e-6, torch.float16: 5e-4}

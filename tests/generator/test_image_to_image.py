@@ -32,9 +32,6 @@ from tests.helpers.running_generator import recipe_of
 from tests.helpers.stand_in import stand_in_settings
 from tests.helpers.stock import SCHEDULERS
 
-# Coverage makes calls of a model half as slow again, and test_engine.py runs the same lines.
-pytestmark = pytest.mark.no_cover
-
 HASH = "0" * 64
 
 
