@@ -38,9 +38,10 @@ help:
 	@echo 'make plugin   the plugin for maubot, in dist/; needs git and Python, no environment'
 	@echo 'make lock     newer versions of all packages, within pyproject.toml, into requirements/'
 
-# Python compiles a module when it is first imported, but a service may not write: all modules at once.
+# Python compiles a module when it is first imported, but a service may not write: all modules at once. Packages bring
+# some modules for newer Pythons, which do not compile.
 setup: .venv/generator
-	@$(BIN)/python -m compileall -q -j 0 .venv/lib generator
+	@$(BIN)/python -m compileall -qq -j 0 .venv/lib generator || true
 
 # Each role adds to the one before: what draws, what `make run` starts, what tests and lints.
 .venv/generator: requirements/generator.txt deploy/choose_torch.py
