@@ -34,12 +34,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:The sender_key field:Deprecation
 async def maubot_test_bot(maubot_test_bot: Any, homeserver, serve):
     """The bot with its own device, in one encrypted room with a person without devices."""
     app = homeserver.app()
-    app.add_routes(
-        [
-            web.post("/_matrix/client/v3/keys/{what}", _no_keys),
-            web.get("/_matrix/client/v3/rooms/{room}/joined_members", _members),
-        ]
-    )
+    app.add_routes([web.post("/_matrix/client/v3/keys/{what}", _no_keys)])
+    homeserver.display_names["@ada:example.com"] = "Ada"
     client = maubot_test_bot.client
     client.api.base_url = client.api.base_url.with_port(await serve.tcp(app))
     client.device_id = "EASEL"
@@ -55,10 +51,6 @@ async def maubot_test_bot(maubot_test_bot: Any, homeserver, serve):
 
 async def _no_keys(request: web.Request) -> web.Response:
     return web.json_response({"device_keys": {}, "one_time_keys": {}, "one_time_key_counts": {"signed_curve25519": 50}})
-
-
-async def _members(request: web.Request) -> web.Response:
-    return web.json_response({"joined": {"@ada:example.com": {}}})
 
 
 async def say_encrypted(room, body: str) -> None:
@@ -132,6 +124,21 @@ async def test_a_person_who_joins_gets_the_key_of_the_next_message(room, homeser
     bob = {"type": "m.room.member", "state_key": "@bob:example.com", "sender": "@bob:example.com"}
     await room.put({"membership": "join"}, **bob, room_id=SECRET, unsigned=invited)
     assert first == second != await session_of_answer(3)
+
+
+async def test_a_room_whose_encryption_is_stuck_holds_up_no_other(room, homeserver, maubot_test_bot):
+    homeserver.in_silence.add(SECRET)
+    await say_encrypted(room, "!draw")
+    await homeserver.until(lambda: SECRET in homeserver.asked_of)
+    await room.say("!easel help")
+    await homeserver.answers()
+    await say_encrypted(room, "!easel queue")
+    await homeserver.end_silence(SECRET)
+    secret = await homeserver.until(
+        lambda: len(found := [event for event in homeserver.events if event.room_id == SECRET]) == 2 and found
+    )
+    bodies = [(await decrypted(maubot_test_bot.client, event))["body"] for event in secret]
+    assert "!draw otter" in bodies[0] and "Nobody is waiting" in bodies[1]
 
 
 async def test_an_encrypted_event_is_sent_again_as_the_same_transaction(room, homeserver):

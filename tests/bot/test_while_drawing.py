@@ -84,9 +84,7 @@ async def test_a_command_that_is_read_while_settings_change_is_drawn_and_ends_wi
     await asyncio.sleep(0.1)
     maubot_plugin_config_dict["wait_hours"] = 1
     await plugin.on_external_config_update()
-    homeserver.in_silence.clear()
-    async with homeserver.news:
-        homeserver.news.notify_all()
+    await homeserver.end_silence("!kitchen:example.com")
     await saying
     await homeserver.until(lambda: len(fake_generator.jobs) == 2)
     await plugin.internal_stop()
