@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import time
 from random import Random
 from typing import Any
@@ -165,13 +166,60 @@ class Inside(dict[str, Any]):
     relates_to = None
 
 
+async def encrypted(client, content: dict[str, Any], event_id: str) -> dict[str, Any]:
+    """An event as the homeserver brings it."""
+    inside = await client.encrypt(SECRET, EventType.ROOM_MESSAGE, Inside(content))
+    event = {"type": "m.room.encrypted", "event_id": event_id, "sender": "@ada:example.com"}
+    return {**event, "origin_server_ts": int(time.time() * 1000), "content": inside.serialize()}
+
+
+async def receive(client, *events: dict[str, Any]) -> None:
+    await asyncio.gather(*client.handle_sync({"rooms": {"join": {SECRET: {"timeline": {"events": list(events)}}}}}))
+
+
+TEXT = {"msgtype": "m.text", "body": "!easel queue walrus"}
+# What is inside an event, and what is changed outside.
+UNREADABLE = {
+    "a reply to a number": ({**TEXT, "m.relates_to": {"m.in_reply_to": 5}}, {}),
+    "a relation that is a text": ({**TEXT, "m.relates_to": "walrus"}, {}),
+    "a file without a key": ({**TEXT, "msgtype": "m.image", "file": {"url": "walrus"}}, {}),
+    "other ciphertext": (TEXT, {"ciphertext": "walrus"}),
+    "no ciphertext": (TEXT, {"ciphertext": None}),
+    "an unknown algorithm": (TEXT, {"algorithm": "walrus"}),
+}
+
+
+@pytest.mark.parametrize(("inside", "outside"), UNREADABLE.values(), ids=UNREADABLE)
+async def test_an_encrypted_event_that_cannot_be_read_gets_a_sign_and_is_logged_without_its_text(
+    room, homeserver, maubot_test_bot, caplog, inside, outside
+):
+    caplog.set_level(logging.DEBUG)
+    client = maubot_test_bot.client
+    bad = await encrypted(client, inside, "$bad")
+    bad["content"] = {key: value for key, value in {**bad["content"], **outside}.items() if value is not None}
+    await receive(client, bad, await encrypted(client, TEXT, "$good"))
+    sign = await homeserver.marked("unreadable")
+    assert (sign.room_id, sign.content["m.relates_to"]["event_id"]) == (SECRET, "$bad")
+    await homeserver.until(lambda: [event for event in homeserver.events if event.type == "m.room.encrypted"])
+    assert "walrus" not in caplog.text and "unexpected" not in caplog.text
+    assert "$bad" in caplog.text
+
+
+async def test_an_encrypted_command_that_mautrix_cannot_pass_on_is_answered(room, homeserver, maubot_test_bot, caplog):
+    client = maubot_test_bot.client
+    reply = {
+        "format": "org.matrix.custom.html",
+        "formatted_body": 5,
+        "m.relates_to": {"m.in_reply_to": {"event_id": "$x"}},
+    }
+    await receive(client, await encrypted(client, {**TEXT, **reply}, "$bad"))
+    (answer,) = await homeserver.until(lambda: homeserver.events)
+    assert "Nobody is waiting" in (await decrypted(client, answer))["body"]
+    assert "Left out" not in caplog.text and "unexpected" not in caplog.text
+
+
 async def test_no_encrypted_event_stops_another(drawing_room, homeserver, maubot_test_bot, caplog):
     client, random, passed_on = maubot_test_bot.client, Random(18), set()
-
-    async def encrypted(content: dict[str, Any], event_id: str) -> dict[str, Any]:
-        inside = await client.encrypt(SECRET, EventType.ROOM_MESSAGE, Inside(content))
-        event = {"type": "m.room.encrypted", "event_id": event_id, "sender": "@ada:example.com"}
-        return {**event, "origin_server_ts": int(time.time() * 1000), "content": inside.serialize()}
 
     async def note(message: Any) -> None:
         passed_on.add(message.event_id)
@@ -180,10 +228,9 @@ async def test_no_encrypted_event_stops_another(drawing_room, homeserver, maubot
     reply = {"format": "org.matrix.custom.html", "formatted_body": "x", "m.relates_to": {"event_id": "$first"}}
     for n in range(MUTATIONS):
         content = mutated({"msgtype": "m.text", "body": "!easel help", **reply}, random)
-        outside = await encrypted(content, f"$bad-{n}")
+        outside = await encrypted(client, content, f"$bad-{n}")
         bad = outside if n % 2 else {**mutated(outside, random), "type": "m.room.encrypted"}
-        good = await encrypted({"msgtype": "m.text", "body": "hello"}, f"$good-{n}")
-        sync = {"rooms": {"join": {SECRET: {"timeline": {"events": [bad, good]}}}}}
-        await asyncio.gather(*client.handle_sync(sync))
+        good = await encrypted(client, {"msgtype": "m.text", "body": "hello"}, f"$good-{n}")
+        await receive(client, bad, good)
     await homeserver.until(lambda: {f"$good-{n}" for n in range(MUTATIONS)} <= passed_on)
     assert "unexpected" not in caplog.text
