@@ -106,7 +106,7 @@ async def test_after_a_kill_the_job_that_was_being_drawn_comes_first(room, homes
     assert [name for name in submitted if name != job_id(bob)] == [job_id(event) for event in ada]
 
 
-async def test_what_is_drawn_is_no_longer_in_the_queue(
+async def test_what_is_drawn_is_on_its_way_and_in_the_queue_no_longer(
     drawing_room, homeserver, fake_generator, maubot_plugin_config_dict, plugin
 ):
     """At usual rate limits the recipe comes long after the picture."""
@@ -119,4 +119,7 @@ async def test_what_is_drawn_is_no_longer_in_the_queue(
     assert jobs
     await drawing_room.say("!easel queue")
     (queue,) = await homeserver.answers()
-    assert queue.content["body"] == "Nobody is waiting: it would be your turn."
+    assert queue.content["body"].splitlines() == [
+        "1 is drawn and on the way into the room.",
+        "Nobody else is waiting: it would be your turn.",
+    ]
