@@ -1,18 +1,11 @@
 """Events while a picture is being drawn: the plugin stops, settings change, other rooms ask."""
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from bot.easel.jobs.job import job_id
 from tests.helpers.fake_generator import FakeGenerator
-
-
-@pytest.fixture
-def maubot_plugin_config_overrides() -> dict[str, Any]:
-    """These tests send more than a homeserver's rate limit allows at once."""
-    return {"rate_limit_per_second": 0}
 
 
 @pytest.fixture

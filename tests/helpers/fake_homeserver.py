@@ -8,6 +8,9 @@ from typing import Any
 
 from aiohttp import web
 
+# What takes milliseconds takes seconds on a busy machine.
+WITHIN_S = 60
+
 
 @dataclass
 class Sent:
@@ -80,7 +83,7 @@ class Homeserver:
 
     async def until(self, done: Callable[[], Any]) -> Any:
         """Wait until ``done()`` is true and return its value."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WITHIN_S):
             while not (value := done()):
                 # The condition may also become true at the generator, which sends no news here.
                 with suppress(TimeoutError):
