@@ -3,7 +3,9 @@
 import asyncio
 import json
 import logging
+import sqlite3
 import time
+from contextlib import closing
 from random import Random
 from typing import Any
 
@@ -11,15 +13,17 @@ import pytest
 from aiohttp import web
 from mautrix.crypto import OlmMachine
 from mautrix.crypto.attachments import decrypt_attachment
-from mautrix.crypto.store import MemoryCryptoStore
+from mautrix.crypto.store import MemoryCryptoStore, PgCryptoStore
 from mautrix.types import EncryptionAlgorithm, Event, EventType, RoomEncryptionStateEventContent
+from mautrix.util.async_db import Database
 
+from bot.easel.jobs import tables
 from bot.easel.jobs.store import Store
 from bot.easel.sending.content import LEFT_OUT, answer_content
 from bot.easel.sending.send_queue import Outgoing
 from tests.helpers.mutations import mutated
 
-SECRET = "!secret:example.com"
+SECRET, OTHER_SECRET = "!secret:example.com", "!other-secret:example.com"
 
 MUTATIONS = 300
 
@@ -54,14 +58,14 @@ async def _no_keys(request: web.Request) -> web.Response:
     return web.json_response({"device_keys": {}, "one_time_keys": {}, "one_time_key_counts": {"signed_curve25519": 50}})
 
 
-async def say_encrypted(room, body: str) -> None:
+async def say_encrypted(room, body: str, room_id: str = SECRET) -> None:
     """Dispatch an encrypted message as maubot does: the encrypted event first, then the decrypted one."""
     event_id = await room.put(
         {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x", "session_id": "s"},
         type="m.room.encrypted",
-        room_id=SECRET,
+        room_id=room_id,
     )
-    await room.say(body, room_id=SECRET, event_id=event_id)
+    await room.say(body, room_id=room_id, event_id=event_id)
 
 
 async def decrypted(client, sent) -> dict[str, Any]:
@@ -128,11 +132,16 @@ async def test_a_person_who_joins_gets_the_key_of_the_next_message(room, homeser
 
 
 async def test_a_room_whose_encryption_is_stuck_holds_up_no_other(room, homeserver, maubot_test_bot):
+    encryption = RoomEncryptionStateEventContent(algorithm=EncryptionAlgorithm.MEGOLM_V1)
+    await maubot_test_bot.client.state_store.set_encryption_info(OTHER_SECRET, encryption)
+    await say_encrypted(room, "!draw", OTHER_SECRET)
+    await homeserver.until(lambda: len(homeserver.events) == 1)
     homeserver.in_silence.add(SECRET)
     await say_encrypted(room, "!draw")
     await homeserver.until(lambda: SECRET in homeserver.asked_of)
     await room.say("!easel help")
-    await homeserver.answers()
+    await say_encrypted(room, "!draw", OTHER_SECRET)
+    await homeserver.until(lambda: len(homeserver.events) == 3)
     await say_encrypted(room, "!easel queue")
     await homeserver.end_silence(SECRET)
     secret = await homeserver.until(
@@ -205,6 +214,15 @@ async def test_an_encrypted_event_that_cannot_be_read_gets_a_sign_and_is_logged_
     assert "$bad" in caplog.text
 
 
+async def test_the_bot_puts_no_sign_on_its_own_events(room, homeserver, maubot_test_bot, caplog):
+    client = maubot_test_bot.client
+    own = {**await encrypted(client, TEXT, "$own"), "sender": client.mxid}
+    own["content"]["ciphertext"] = "x"
+    await receive(client, own, await encrypted(client, TEXT, "$good"))
+    await homeserver.until(lambda: homeserver.events and "Could not decrypt $own" in caplog.text)
+    assert [event.type for event in homeserver.events] == ["m.room.encrypted"]
+
+
 async def test_an_encrypted_command_that_mautrix_cannot_pass_on_is_answered(room, homeserver, maubot_test_bot, caplog):
     client = maubot_test_bot.client
     reply = {
@@ -216,6 +234,25 @@ async def test_an_encrypted_command_that_mautrix_cannot_pass_on_is_answered(room
     (answer,) = await homeserver.until(lambda: homeserver.events)
     assert "Nobody is waiting" in (await decrypted(client, answer))["body"]
     assert "Left out" not in caplog.text and "unexpected" not in caplog.text
+
+
+async def test_a_locked_database_of_keys_loses_no_command(room, homeserver, maubot_test_bot, tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "PAUSES_S", (0.05,) * 1000)
+    client, path = maubot_test_bot.client, tmp_path / "keys.db"
+    database = Database.create(f"sqlite:{path}", upgrade_table=PgCryptoStore.upgrade_table)
+    await database.start()
+    client.crypto.crypto_store = PgCryptoStore(client.mxid, "pickle", database)
+    command = await encrypted(client, TEXT, "$command")
+    await database.execute("PRAGMA busy_timeout = 1")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        await receive(client, command)
+        await asyncio.sleep(0.3)
+        assert not homeserver.events
+        other.execute("COMMIT")
+    (answer,) = await homeserver.until(lambda: homeserver.events)
+    assert "Nobody is waiting" in (await decrypted(client, answer))["body"]
+    await database.stop()
 
 
 async def test_no_encrypted_event_stops_another(drawing_room, homeserver, maubot_test_bot, caplog):

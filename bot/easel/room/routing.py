@@ -76,7 +76,7 @@ class Routing:
     async def could_not_decrypt(self, event: EncryptedEvent, *, is_missed: bool) -> None:
         """Log a message whose key did not come, and mark it while somebody may wait for an answer to it."""
         self._log.warning(f"Could not decrypt {event.event_id} in {event.room_id}")
-        if not (is_missed and self._is_old(event)):
+        if event.sender != self._own_id and not (is_missed and self._is_old(event)):
             await self._easel_commands.could_not_read(event.room_id, event.event_id, event.sender)
 
     def failed(self, event: Any, error: Exception) -> None:
