@@ -17,14 +17,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import psutil
 from aiohttp import web
 from maubot.lib.state_store import PgStateStore
-from maubot.loader.meta import PluginMeta
-from maubot.matrix import MaubotMatrixClient, MaubotMessageEvent
-from maubot.standalone.loader import FileSystemLoader
-from mautrix.api import HTTPAPI
+from maubot.matrix import MaubotMessageEvent
 from mautrix.crypto import OlmMachine, PgCryptoStore
 from mautrix.types import (
     DeviceID,
@@ -33,25 +29,14 @@ from mautrix.types import (
     EventType,
     RoomEncryptionStateEventContent,
     RoomID,
-    UserID,
 )
-from mautrix.util.async_db import Database
-from mautrix.util.config import RecursiveDict
-from mautrix.util.logging import TraceLogger
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
 
-from bot import EaselBot
-from bot.easel.jobs.schema import upgrade_table
-from bot.easel.settings import Config
+from benchmarks.plugin_alone import WITHOUT_LIMITS, client_at, database, running_plugin
 from tests.helpers.fake_generator import FakeGenerator
 from tests.helpers.fake_homeserver import Homeserver
 
-ROOT = Path(__file__).parents[1]
 EVERY = 1000
 
-# A homeserver without limits, and people without.
-SETTINGS = {"rate_limit_per_second": 0, "max_open_jobs": 0}
 PEOPLE = tuple((f"@{name}:example.com", f"!{name}:example.com") for name in ("ada", "bo", "cy"))
 ENCRYPTED = PEOPLE[0][1]
 
@@ -75,42 +60,19 @@ async def plugin(folder: Path, homeserver: Homeserver, generator: FakeGenerator)
         app.add_routes([web.post("/_matrix/client/v3/keys/{what}", no_keys)])
         port = await serve(stack, app, web.TCPSite, "127.0.0.1", 0)
         await serve(stack, generator.app(), web.UnixSite, folder / "generator.sock")
-        crypto_db = await database(stack, folder / "crypto.db", PgCryptoStore.upgrade_table)
-        state_db = await database(stack, folder / "maubot.db", PgStateStore.upgrade_table)
+        crypto_db = await stack.enter_async_context(database(folder / "crypto.db", PgCryptoStore.upgrade_table))
+        state_db = await stack.enter_async_context(database(folder / "maubot.db", PgStateStore.upgrade_table))
         state_store: Any = PgStateStore(state_db)
-        client = MaubotMatrixClient(api=HTTPAPI(base_url=f"http://127.0.0.1:{port}"), state_store=state_store)
-        client.mxid, client.device_id = UserID("@easel:example.com"), DeviceID("EASEL")
-        stack.push_async_callback(client.api.session.close)
+        client = await stack.enter_async_context(client_at(port, state_store))
+        client.device_id = DeviceID("EASEL")
         client.crypto = OlmMachine(client, PgCryptoStore(client.mxid, "pickle", crypto_db), state_store)
         await client.crypto.load()
         await client.crypto.share_keys()
         encryption = RoomEncryptionStateEventContent(algorithm=EncryptionAlgorithm.MEGOLM_V1)
         await state_store.set_encryption_info(RoomID(ENCRYPTED), encryption)
-        yaml = YAML()
-        settings = CommentedMap({"generator_url": f"unix://{folder / 'generator.sock'}", **SETTINGS})
-        base = RecursiveDict(yaml.load(ROOT / "base-config.yaml"))
-        bot = EaselBot(
-            client=client,
-            loop=asyncio.get_running_loop(),
-            http=await stack.enter_async_context(aiohttp.ClientSession()),
-            instance_id="benchmark",
-            log=TraceLogger("benchmark"),
-            config=Config(load=lambda: settings, load_base=base.clone, save=lambda config: None),
-            database=await database(stack, folder / "bot.db", upgrade_table),
-            webapp=None,
-            webapp_url=None,
-            loader=FileSystemLoader(str(ROOT), PluginMeta.deserialize(yaml.load(ROOT / "maubot.yaml"))),
-        )
-        await bot.internal_start()
-        stack.push_async_callback(bot.internal_stop)
+        settings = {"generator_url": f"unix://{folder / 'generator.sock'}", **WITHOUT_LIMITS}
+        await stack.enter_async_context(running_plugin(client, folder, settings))
         yield client
-
-
-async def database(stack: AsyncExitStack, path: Path, tables: Any) -> Database:
-    started = Database.create(f"sqlite:{path}", upgrade_table=tables)
-    await started.start()
-    stack.push_async_callback(started.stop)
-    return started
 
 
 async def no_keys(request: web.Request) -> web.Response:

@@ -9,37 +9,24 @@ its best time counts. The table has the longest time between two turns of that t
 import argparse
 import asyncio
 import json
-import logging
 import multiprocessing
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 from aiohttp import web
-from maubot.loader.meta import PluginMeta
 from maubot.matrix import MaubotMessageEvent
-from maubot.standalone.loader import FileSystemLoader
-from maubot.testing.bot import TestBot
 from mautrix.client.state_store import MemoryStateStore
 from mautrix.types import Event
-from mautrix.util.async_db import Database
-from mautrix.util.config import RecursiveDict
-from mautrix.util.logging import TraceLogger
-from ruamel.yaml import YAML
 
-from bot import EaselBot
-from bot.easel.jobs.schema import upgrade_table
-from bot.easel.settings import Config
+from benchmarks.plugin_alone import WITHOUT_LIMITS, client_at, running_plugin
 from tests.helpers.fake_generator import FakeGenerator, refuse
 from tests.helpers.fake_homeserver import Homeserver
 from tests.helpers.hostile_messages import Hostile, messages
 
-ROOT = Path(__file__).parents[1]
 ROOM = "!bench:example.com"
 SIZES_KB = (1, 4, 16, 64)
 REPEATS = 3
@@ -47,9 +34,7 @@ TICK_S = 0.001
 # A message that takes longer is not sent again, and the larger ones of its family are not sent at all.
 TOO_LONG_S = 2.0
 
-SETTINGS = {
-    "rate_limit_per_second": 0,
-    "max_open_jobs": 0,
+RULES = {
     "rooms": {"*": {"blocked_words": [f"word {n}" for n in range(100)], "no": ["blood"], "style": ["ink"]}},
     "wildcards": {"animal": ["otter", "owl"]},
 }
@@ -81,39 +66,6 @@ def serve(socket: str, port: Connection) -> None:
 
 def recipe_event(size_kb: int, name: str) -> str:
     return f"$recipe-{size_kb}-{name.encode().hex()}"
-
-
-@asynccontextmanager
-async def bot(folder: Path, socket: Path, port: int) -> AsyncIterator[Any]:
-    """Start the plugin; yield its Matrix client."""
-    test_bot: Any = TestBot
-    client = test_bot(mxurl=f"http://127.0.0.1:{port}").client
-    del client.send_message_event
-    client.state_store = MemoryStateStore()
-    yaml = YAML()
-    base = RecursiveDict(yaml.load(ROOT / "base-config.yaml"))
-    edited: Any = {"generator_url": f"unix://{socket}", **SETTINGS}
-    log = logging.getLogger("db")
-    database = Database.create(f"sqlite:{folder / 'bot.db'}", upgrade_table=upgrade_table, log=log)
-    await database.start()
-    async with aiohttp.ClientSession() as http:
-        plugin = EaselBot(
-            client=client,
-            loop=asyncio.get_running_loop(),
-            http=http,
-            instance_id="bench",
-            log=TraceLogger("bench"),
-            config=Config(load=lambda: edited, load_base=base.clone, save=lambda config: None),
-            database=database,
-            webapp=None,
-            webapp_url=None,
-            loader=FileSystemLoader(str(ROOT), PluginMeta.deserialize(yaml.load(ROOT / "maubot.yaml"))),
-        )
-        await plugin.internal_start()
-        yield client
-        await plugin.internal_stop()
-    await database.stop()
-    await client.api.session.close()
 
 
 async def longest_s(client: Any, message: Hostile, number: int, recipe: str) -> float:
@@ -187,7 +139,9 @@ async def main() -> None:
         here, there = spawn.Pipe()
         fakes = spawn.Process(target=serve, args=(str(socket), there), daemon=True)
         fakes.start()
-        async with bot(Path(folder), socket, await asyncio.to_thread(here.recv)) as client:
+        port = await asyncio.to_thread(here.recv)
+        settings = {"generator_url": f"unix://{socket}", **WITHOUT_LIMITS, **RULES}
+        async with client_at(port, MemoryStateStore()) as client, running_plugin(client, Path(folder), settings):
             await longest_s(client, Hostile("!draw otter"), 0, "")
             found = await measure(client)
         fakes.terminate()

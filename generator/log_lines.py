@@ -30,7 +30,9 @@ class LogLines(logging.Filter):
         self._shown[message] = (record.created, 0) if is_new else (shown, count + 1)
         if len(self._shown) > REMEMBERED:
             self._shown.popitem(last=False)
-        record.msg, record.args = f"{message} ({count} times more since)" if is_new and count else message, ()
+        if is_new and count:
+            message += f" (repeated {count} times meanwhile)"
+        record.msg, record.args = message, ()
         return is_new
 
 

@@ -181,7 +181,7 @@ class EaselBot(Plugin):
             start=self._start,
             log=log,
         )
-        self._own_sync = Sync(self.client, routing.failed, log)
+        self._own_sync = Sync(self.client, failed=routing.failed, failed_inside=self._catching_up.take_failed, log=log)
 
     async def start(self) -> None:
         """Continue open jobs, and read missed events."""

@@ -16,6 +16,18 @@ Fragment = tuple[str, float]
 # compel's factors for one + and one -.
 _STRONGER, _WEAKER = 1.1, 0.9
 
+_OPERATOR = re.compile(r"(\.(?:swap|blend|and|add|attend)|(?:with|use)Lora)\(")
+
+# An escaped bracket or quote, a bracket, quote or comma, white space, or a word.
+_TOKEN = re.compile(r'\\[()"]|[()",]|\s+|(?:(?!\\[()"])[^\s()",])+')
+_ESCAPED = {r"\(": "(", r"\)": ")", r"\"": '"'}
+
+_WEIGHT = re.compile(r"\++|-+|\d+\.?\d*|\.\d+")
+
+# The look-ahead skips brackets that already have a compel weight: `(ratio 16:9)++`.
+_A1111_WEIGHT = re.compile(r"(?<!\\)\(((?:[^():\\]|\([^()]*\))+):\s*(\d+(?:\.\d+)?|\.\d+)\s*\)(?![-+\d.])")
+_A1111_WEAKER = re.compile(r"(?<!\\)\[([^\[\]\\|:]+)\]")
+
 
 class PromptError(Exception):
     """A prompt that cannot be drawn as written. ``str()`` may be shown to the person who typed it."""
@@ -40,8 +52,8 @@ def parse(text: str) -> tuple[Fragment, ...]:
         )
     fragments = _fused(_weighted(text, _closing(text)))
     for words, weight in fragments:
-        _weight_is_bounded(words, weight)
-    _weakened_are_bounded(sum(weight < 1 for _, weight in fragments))
+        _check_weight(words, weight)
+    _check_weakened(sum(weight < 1 for _, weight in fragments))
     if all(weight == 1 for _, weight in fragments) and not re.search(r"[()\\]", text):
         return ((text, 1.0),)
     return fragments or (("", 1.0),)
@@ -70,19 +82,6 @@ def from_a1111(text: str) -> str:
     return text
 
 
-# The look-ahead skips brackets that already have a compel weight: `(ratio 16:9)++`.
-_A1111_WEIGHT = re.compile(r"(?<!\\)\(((?:[^():\\]|\([^()]*\))+):\s*(\d+(?:\.\d+)?|\.\d+)\s*\)(?![-+\d.])")
-_A1111_WEAKER = re.compile(r"(?<!\\)\[([^\[\]\\|:]+)\]")
-
-
-_OPERATOR = re.compile(r"(\.(?:swap|blend|and|add|attend)|(?:with|use)Lora)\(")
-
-# A word, white space, a comma, an escaped bracket or quote, or a bracket or quote.
-_TOKEN = re.compile(r'\\[()"]|[()",]|\s+|(?:(?!\\[()"])[^\s()",])+')
-
-_WEIGHT = re.compile(r"\++|-+|\d+\.?\d*|\.\d+")
-
-
 def _closing(text: str) -> dict[int, int]:
     """Find where each bracket and quote that opens is closed. What has no partner is plain text. Raises PromptError."""
     closing: dict[int, int] = {}
@@ -94,7 +93,7 @@ def _closing(text: str) -> dict[int, int]:
         # Inside a word, a quote stands for an inch or a minute.
         elif kind == "(" or (kind == '"' and (at == 0 or text[at - 1] in " \t\n(")):
             opened.append(at)
-            _nesting_is_bounded(len(opened))
+            _check_nesting(len(opened))
     return closing
 
 
@@ -136,7 +135,7 @@ def _word(token: str) -> list[Fragment]:
     words = body.rstrip(body[-1]) if body[-1:] in ("+", "-") else ""
     if words:
         return [(words, _power(body[len(words) :])), (token[len(body) :] or " ", 1.0)]
-    return [(token[1:] if token[:1] == "\\" and len(token) == 2 and token[1] in '()"' else token, 1.0)]
+    return [(_ESCAPED.get(token, token), 1.0)]
 
 
 def _fused(pieces: list[Fragment]) -> tuple[Fragment, ...]:
@@ -150,7 +149,7 @@ def _fused(pieces: list[Fragment]) -> tuple[Fragment, ...]:
     return tuple((" ".join(words.split()), weight) for words, weight in fused if words.strip())
 
 
-def _weight_is_bounded(words: str, weight: float) -> None:
+def _check_weight(words: str, weight: float) -> None:
     if not limits.MIN_WEIGHT <= weight <= limits.MAX_WEIGHT:
         raise PromptError(
             "weight_out_of_range",
@@ -161,7 +160,7 @@ def _weight_is_bounded(words: str, weight: float) -> None:
         )
 
 
-def _weakened_are_bounded(count: int) -> None:
+def _check_weakened(count: int) -> None:
     if count > limits.MAX_WEAKENED:
         raise PromptError(
             "too_many_weakened",
@@ -172,7 +171,7 @@ def _weakened_are_bounded(count: int) -> None:
         )
 
 
-def _nesting_is_bounded(depth: int) -> None:
+def _check_nesting(depth: int) -> None:
     if depth > limits.MAX_NESTING:
         raise PromptError(
             "too_nested",

@@ -37,7 +37,7 @@ def resolve(
     card = cards[_choice("model", request.model or default_model, tuple(cards))]
     defaults, bounds = card.defaults, card.limits
     width, height = _size(request, card, image_size)
-    _length_is_bounded("slots", request.slots.joined())
+    _check_length("slots", request.slots.joined())
     slots = _slots(request.slots)
     if not slots.joined():
         raise Refused("empty_prompt", "The prompt is empty: say at least what the subject is.", field="slots")
@@ -45,7 +45,7 @@ def resolve(
     guidance_scale = _guidance_scale(request, card, tier)
     negative = _negative_prompt(request, card, guidance_scale)
     for field, text in (("slots", slots.joined()), ("negative_prompt", negative)):
-        _text_is_drawable(field, text)
+        _check_text(field, text)
     usual = card.draft if tier == "draft" else defaults
     sampler = _choice("sampler", request.sampler or usual.sampler, SAMPLERS)
     most_steps = min(bounds.max_steps, MAX_STEPS_OF_LCM) if sampler == "lcm" else bounds.max_steps
@@ -220,15 +220,15 @@ def _choice(field: str, asked: str, choices: tuple[str, ...]) -> str:
     )
 
 
-def _text_is_drawable(field: str, text: str) -> None:
-    _length_is_bounded(field, text)
+def _check_text(field: str, text: str) -> None:
+    _check_length(field, text)
     try:
         prompt.parse(text)
     except prompt.PromptError as error:
         raise Refused(error.code, str(error), field=field, value=error.value, limit=error.limit) from error
 
 
-def _length_is_bounded(field: str, text: str) -> None:
+def _check_length(field: str, text: str) -> None:
     if len(text) > limits.MAX_PROMPT_CHARS:
         raise Refused(
             "too_long",

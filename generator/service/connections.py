@@ -92,5 +92,5 @@ class Site(web.BaseSite):
     def _make_room(self) -> None:
         """Close the oldest connection that is not admitted; if all are, the oldest."""
         closed = next((other for other in self._open if other not in self._admitted), self._open[0])
-        log.warning("%d connections are open on %s: the oldest silent one is closed", len(self._open), self.name)
+        log.warning("%d connections are open on %s: the oldest without access is closed", len(self._open), self.name)
         closed.abort()

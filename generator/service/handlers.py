@@ -70,7 +70,7 @@ class Handlers:
         self._document = openapi.document()
         # A lock for each job that is being submitted: cancelling it waits for that.
         self._submitting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        # A photo from a large camera takes half a gigabyte while it is decoded.
+        # A large photo takes up to a gigabyte while it is decoded.
         self._decoding = asyncio.Lock()
         # A lock for each requester, so that nobody's requests take all the threads that answer calls.
         self._checking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()

@@ -1,7 +1,6 @@
 """`!draw`, from the typed command to the events in the room, over HTTP on both sides."""
 
 import asyncio
-from typing import Any
 
 import pytest
 
@@ -116,70 +115,60 @@ async def test_the_number_of_pictures_is_named_before_any_is_drawn(drawing_room,
     await homeserver.marked("sheet")
 
 
-class TestAtAHomeserverWithoutLimits:
-    """It takes more events than a homeserver's usual limit lets through at once."""
+async def test_reactions_draw_from_their_picture(drawing_room, homeserver, fake_generator):
+    await drawing_room.say("!draw {otter | owl} --seed 5")
+    sheet = await homeserver.marked("sheet")
+    await homeserver.files()
 
-    @pytest.fixture
-    def maubot_plugin_config_overrides(self) -> dict[str, Any]:
-        return {"rate_limit_per_second": 0}
+    async def react(event: str, key: str, **more: object) -> str:
+        relation = {"rel_type": "m.annotation", "event_id": event, "key": key}
+        return await drawing_room.put({"m.relates_to": relation}, type="m.reaction", **more)
 
-    async def test_reactions_draw_from_their_picture(self, drawing_room, homeserver, fake_generator):
-        await drawing_room.say("!draw {otter | owl} --seed 5")
-        sheet = await homeserver.marked("sheet")
-        await homeserver.files()
+    for key in ("3️⃣", "0️⃣", "12", "👍"):
+        await react(f"$sent-{sheet.txn_id}", key)
+    relation = {"rel_type": "m.annotation", "event_id": f"$sent-{sheet.txn_id}", "key": "2️⃣"}
+    old = drawing_room.event({"m.relates_to": relation}, type="m.reaction", age_s=3600)
+    await drawing_room.sync(old, is_first=True)
+    await react(f"$sent-{sheet.txn_id}", "⬆️")
+    picked = await react(f"$sent-{sheet.txn_id}", "2️⃣")
+    await homeserver.files(2)
+    picture = await homeserver.marked("picture")
+    assert picture.content["m.relates_to"]["m.in_reply_to"]["event_id"] == f"$sent-{sheet.txn_id}"
+    assert picture.content["household.easel"]["job"] == job_id(picked)
 
-        async def react(event: str, key: str, **more: object) -> str:
-            relation = {"rel_type": "m.annotation", "event_id": event, "key": key}
-            return await drawing_room.put({"m.relates_to": relation}, type="m.reaction", **more)
+    copied = await react(f"$sent-{picture.txn_id}", "📋")
+    await homeserver.until(lambda: [event for event in homeserver.events if event.content.get("body") == "!draw otter"])
+    (copy,) = [event for event in homeserver.events if event.content.get("body") == "!draw otter"]
+    assert copy.content["household.easel"]["job"] == job_id(copied)
 
-        for key in ("3️⃣", "0️⃣", "12", "👍"):
-            await react(f"$sent-{sheet.txn_id}", key)
-        relation = {"rel_type": "m.annotation", "event_id": f"$sent-{sheet.txn_id}", "key": "2️⃣"}
-        old = drawing_room.event({"m.relates_to": relation}, type="m.reaction", age_s=3600)
-        await drawing_room.sync(old, is_first=True)
-        await react(f"$sent-{sheet.txn_id}", "⬆️")
-        picked = await react(f"$sent-{sheet.txn_id}", "2️⃣")
-        await homeserver.files(2)
-        picture = await homeserver.marked("picture")
-        assert picture.content["m.relates_to"]["m.in_reply_to"]["event_id"] == f"$sent-{sheet.txn_id}"
-        assert picture.content["household.easel"]["job"] == job_id(picked)
+    await react(f"$sent-{picture.txn_id}", "🎲", sender="@bob:example.com")
+    await homeserver.files(3)
+    job = list(fake_generator.jobs.values())[-1]
+    assert (len(fake_generator.jobs), job.requester) == (3, "@bob:example.com")
 
-        copied = await react(f"$sent-{picture.txn_id}", "📋")
-        await homeserver.until(
-            lambda: [event for event in homeserver.events if event.content.get("body") == "!draw otter"]
-        )
-        (copy,) = [event for event in homeserver.events if event.content.get("body") == "!draw otter"]
-        assert copy.content["household.easel"]["job"] == job_id(copied)
 
-        await react(f"$sent-{picture.txn_id}", "🎲", sender="@bob:example.com")
-        await homeserver.files(3)
-        job = list(fake_generator.jobs.values())[-1]
-        assert (len(fake_generator.jobs), job.requester) == (3, "@bob:example.com")
+async def test_a_sheet_is_drawn_again_from_the_same_recipe_and_with_the_same_words(
+    drawing_room, homeserver, fake_generator
+):
+    await drawing_room.say("!draw otter --seed 1")
+    await homeserver.files()
+    reply = {"m.relates_to": {"m.in_reply_to": {"event_id": f"$sent-{(await homeserver.marked('picture')).txn_id}"}}}
+    await drawing_room.say("!easel style add mine = blue")
+    await homeserver.answers(1)
+    await drawing_room.say("!draw style: {@mine | red}", **reply)
+    sheet = await homeserver.marked("sheet")
+    await drawing_room.say("!easel style add mine = green")
+    await homeserver.answers(3)
 
-    async def test_a_sheet_is_drawn_again_from_the_same_recipe_and_with_the_same_words(
-        self, drawing_room, homeserver, fake_generator
-    ):
-        await drawing_room.say("!draw otter --seed 1")
-        await homeserver.files()
-        reply = {
-            "m.relates_to": {"m.in_reply_to": {"event_id": f"$sent-{(await homeserver.marked('picture')).txn_id}"}}
-        }
-        await drawing_room.say("!easel style add mine = blue")
-        await homeserver.answers(1)
-        await drawing_room.say("!draw style: {@mine | red}", **reply)
-        sheet = await homeserver.marked("sheet")
-        await drawing_room.say("!easel style add mine = green")
-        await homeserver.answers(3)
-
-        relation = {"rel_type": "m.annotation", "event_id": f"$sent-{sheet.txn_id}", "key": "🎲"}
-        await drawing_room.put({"m.relates_to": relation}, type="m.reaction")
-        await homeserver.until(lambda: len(fake_generator.jobs) == 3)
-        before, again = list(fake_generator.jobs.values())[1:]
-        assert [recipe.slots for recipe in again.recipes] == [recipe.slots for recipe in before.recipes]
-        assert [recipe.slots.style for recipe in again.recipes] == [("blue",), ("red",)]
-        assert {recipe.slots.subject for recipe in again.recipes} == {("otter",)}, "of the recipe replied to"
-        (first,), (other,) = ({recipe.seed for recipe in job.recipes} for job in (before, again))
-        assert first != other
+    relation = {"rel_type": "m.annotation", "event_id": f"$sent-{sheet.txn_id}", "key": "🎲"}
+    await drawing_room.put({"m.relates_to": relation}, type="m.reaction")
+    await homeserver.until(lambda: len(fake_generator.jobs) == 3)
+    before, again = list(fake_generator.jobs.values())[1:]
+    assert [recipe.slots for recipe in again.recipes] == [recipe.slots for recipe in before.recipes]
+    assert [recipe.slots.style for recipe in again.recipes] == [("blue",), ("red",)]
+    assert {recipe.slots.subject for recipe in again.recipes} == {("otter",)}, "of the recipe replied to"
+    (first,), (other,) = ({recipe.seed for recipe in job.recipes} for job in (before, again))
+    assert first != other
 
 
 async def test_an_answer_stays_in_its_thread(drawing_room, homeserver):

@@ -1,6 +1,7 @@
 """One event that is not as it should be stops no other: not in a sync, and not while catching up."""
 
 import asyncio
+import logging
 import time
 from random import Random
 from typing import Any
@@ -23,8 +24,8 @@ EVENTS_A_SYNC = 20
 
 @pytest.fixture
 def maubot_plugin_config_overrides() -> dict[str, Any]:
-    """These tests send more than a homeserver's rate limit allows at once."""
-    return {"rate_limit_per_second": 0, "max_open_jobs": 0}
+    """These tests ask for more than a person may have open at once."""
+    return {"max_open_jobs": 0}
 
 
 @pytest.fixture
@@ -178,11 +179,31 @@ async def test_a_poisonous_command_is_answered_and_the_next_is_drawn(
     assert "otter" not in caplog.text and "owl" not in caplog.text
 
 
-async def test_a_reaction_with_a_number_is_left_out(receive, room, homeserver, plugin, caplog):
-    reaction = event(related(rel_type="m.annotation", key=5), type="m.reaction")
-    await receive(sync({KITCHEN: [reaction, event(text("!draw"), event_id="$good")]}))
+REACTION = {"rel_type": "m.annotation", "event_id": "$first", "key": "🎲"}
+LEFT_OUT = {
+    "a reaction with a number": event({"m.relates_to": {**REACTION, "key": 5}}, type="m.reaction"),
+    "a reaction without a key": event({"m.relates_to": {**REACTION, "key": None}}, type="m.reaction"),
+    "a reaction to a number": event({"m.relates_to": {**REACTION, "event_id": 5}}, type="m.reaction"),
+    "a reaction to nothing": event({"m.relates_to": {"key": "walrus"}}, type="m.reaction"),
+    "a relation that is a text": event({"m.relates_to": "walrus"}, type="m.reaction"),
+    "a deletion of a number": event({"reason": "walrus"}, type="m.room.redaction", redacts=5),
+    "a text that is a number": event({"msgtype": "m.text", "body": 5, "walrus": "walrus"}),
+}
+
+
+@pytest.mark.parametrize("bad", LEFT_OUT.values(), ids=LEFT_OUT)
+async def test_what_cannot_be_answered_is_logged_with_its_id_alone(bad, receive, room, homeserver, plugin, caplog):
+    caplog.set_level(logging.DEBUG)
+    await receive(sync({KITCHEN: [{**bad, "event_id": "$bad"}, event(text("!draw"), event_id="$good")]}))
     await homeserver.answers()
-    assert "unexpected" not in caplog.text
+    assert f"Left out $bad in {KITCHEN}" in caplog.text
+    assert "unexpected" not in caplog.text and "walrus" not in caplog.text
+    assert await last_handled(plugin, KITCHEN) == "$good"
+
+
+async def test_a_reaction_that_was_taken_back_is_no_mistake(receive, room, caplog):
+    await receive(sync({KITCHEN: [event({}, type="m.reaction"), event({})]}))
+    assert "Left out" not in caplog.text
 
 
 async def test_a_bug_is_logged_and_said(receive, room, homeserver, plugin, caplog):

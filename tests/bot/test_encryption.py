@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import logging
+import sqlite3
 import time
+from contextlib import closing
 from random import Random
 from typing import Any
 
@@ -10,15 +13,17 @@ import pytest
 from aiohttp import web
 from mautrix.crypto import OlmMachine
 from mautrix.crypto.attachments import decrypt_attachment
-from mautrix.crypto.store import MemoryCryptoStore
+from mautrix.crypto.store import MemoryCryptoStore, PgCryptoStore
 from mautrix.types import EncryptionAlgorithm, Event, EventType, RoomEncryptionStateEventContent
+from mautrix.util.async_db import Database
 
+from bot.easel.jobs import tables
 from bot.easel.jobs.store import Store
 from bot.easel.sending.content import LEFT_OUT, answer_content
 from bot.easel.sending.send_queue import Outgoing
 from tests.helpers.mutations import mutated
 
-SECRET = "!secret:example.com"
+SECRET, OTHER_SECRET = "!secret:example.com", "!other-secret:example.com"
 
 MUTATIONS = 300
 
@@ -34,12 +39,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:The sender_key field:Deprecation
 async def maubot_test_bot(maubot_test_bot: Any, homeserver, serve):
     """The bot with its own device, in one encrypted room with a person without devices."""
     app = homeserver.app()
-    app.add_routes(
-        [
-            web.post("/_matrix/client/v3/keys/{what}", _no_keys),
-            web.get("/_matrix/client/v3/rooms/{room}/joined_members", _members),
-        ]
-    )
+    app.add_routes([web.post("/_matrix/client/v3/keys/{what}", _no_keys)])
+    homeserver.display_names["@ada:example.com"] = "Ada"
     client = maubot_test_bot.client
     client.api.base_url = client.api.base_url.with_port(await serve.tcp(app))
     client.device_id = "EASEL"
@@ -57,18 +58,14 @@ async def _no_keys(request: web.Request) -> web.Response:
     return web.json_response({"device_keys": {}, "one_time_keys": {}, "one_time_key_counts": {"signed_curve25519": 50}})
 
 
-async def _members(request: web.Request) -> web.Response:
-    return web.json_response({"joined": {"@ada:example.com": {}}})
-
-
-async def say_encrypted(room, body: str) -> None:
+async def say_encrypted(room, body: str, room_id: str = SECRET) -> None:
     """Dispatch an encrypted message as maubot does: the encrypted event first, then the decrypted one."""
     event_id = await room.put(
         {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x", "session_id": "s"},
         type="m.room.encrypted",
-        room_id=SECRET,
+        room_id=room_id,
     )
-    await room.say(body, room_id=SECRET, event_id=event_id)
+    await room.say(body, room_id=room_id, event_id=event_id)
 
 
 async def decrypted(client, sent) -> dict[str, Any]:
@@ -134,6 +131,26 @@ async def test_a_person_who_joins_gets_the_key_of_the_next_message(room, homeser
     assert first == second != await session_of_answer(3)
 
 
+async def test_a_room_whose_encryption_is_stuck_holds_up_no_other(room, homeserver, maubot_test_bot):
+    encryption = RoomEncryptionStateEventContent(algorithm=EncryptionAlgorithm.MEGOLM_V1)
+    await maubot_test_bot.client.state_store.set_encryption_info(OTHER_SECRET, encryption)
+    await say_encrypted(room, "!draw", OTHER_SECRET)
+    await homeserver.until(lambda: len(homeserver.events) == 1)
+    homeserver.in_silence.add(SECRET)
+    await say_encrypted(room, "!draw")
+    await homeserver.until(lambda: SECRET in homeserver.asked_of)
+    await room.say("!easel help")
+    await say_encrypted(room, "!draw", OTHER_SECRET)
+    await homeserver.until(lambda: len(homeserver.events) == 3)
+    await say_encrypted(room, "!easel queue")
+    await homeserver.end_silence(SECRET)
+    secret = await homeserver.until(
+        lambda: len(found := [event for event in homeserver.events if event.room_id == SECRET]) == 2 and found
+    )
+    bodies = [(await decrypted(maubot_test_bot.client, event))["body"] for event in secret]
+    assert "!draw otter" in bodies[0] and "Nobody is waiting" in bodies[1]
+
+
 async def test_an_encrypted_event_is_sent_again_as_the_same_transaction(room, homeserver):
     homeserver.sins.append(web.json_response({"errcode": "M_UNKNOWN", "error": "away"}, status=502))
     await say_encrypted(room, "!draw")
@@ -158,13 +175,88 @@ class Inside(dict[str, Any]):
     relates_to = None
 
 
+async def encrypted(client, content: dict[str, Any], event_id: str) -> dict[str, Any]:
+    """An event as the homeserver brings it."""
+    inside = await client.encrypt(SECRET, EventType.ROOM_MESSAGE, Inside(content))
+    event = {"type": "m.room.encrypted", "event_id": event_id, "sender": "@ada:example.com"}
+    return {**event, "origin_server_ts": int(time.time() * 1000), "content": inside.serialize()}
+
+
+async def receive(client, *events: dict[str, Any]) -> None:
+    await asyncio.gather(*client.handle_sync({"rooms": {"join": {SECRET: {"timeline": {"events": list(events)}}}}}))
+
+
+TEXT = {"msgtype": "m.text", "body": "!easel queue walrus"}
+# What is inside an event, and what is changed outside.
+UNREADABLE = {
+    "a reply to a number": ({**TEXT, "m.relates_to": {"m.in_reply_to": 5}}, {}),
+    "a relation that is a text": ({**TEXT, "m.relates_to": "walrus"}, {}),
+    "a file without a key": ({**TEXT, "msgtype": "m.image", "file": {"url": "walrus"}}, {}),
+    "other ciphertext": (TEXT, {"ciphertext": "walrus"}),
+    "no ciphertext": (TEXT, {"ciphertext": None}),
+    "an unknown algorithm": (TEXT, {"algorithm": "walrus"}),
+}
+
+
+@pytest.mark.parametrize(("inside", "outside"), UNREADABLE.values(), ids=UNREADABLE)
+async def test_an_encrypted_event_that_cannot_be_read_gets_a_sign_and_is_logged_without_its_text(
+    room, homeserver, maubot_test_bot, caplog, inside, outside
+):
+    caplog.set_level(logging.DEBUG)
+    client = maubot_test_bot.client
+    bad = await encrypted(client, inside, "$bad")
+    bad["content"] = {key: value for key, value in {**bad["content"], **outside}.items() if value is not None}
+    await receive(client, bad, await encrypted(client, TEXT, "$good"))
+    sign = await homeserver.marked("unreadable")
+    assert (sign.room_id, sign.content["m.relates_to"]["event_id"]) == (SECRET, "$bad")
+    await homeserver.until(lambda: [event for event in homeserver.events if event.type == "m.room.encrypted"])
+    assert "walrus" not in caplog.text and "unexpected" not in caplog.text
+    assert "$bad" in caplog.text
+
+
+async def test_the_bot_puts_no_sign_on_its_own_events(room, homeserver, maubot_test_bot, caplog):
+    client = maubot_test_bot.client
+    own = {**await encrypted(client, TEXT, "$own"), "sender": client.mxid}
+    own["content"]["ciphertext"] = "x"
+    await receive(client, own, await encrypted(client, TEXT, "$good"))
+    await homeserver.until(lambda: homeserver.events and "Could not decrypt $own" in caplog.text)
+    assert [event.type for event in homeserver.events] == ["m.room.encrypted"]
+
+
+async def test_an_encrypted_command_that_mautrix_cannot_pass_on_is_answered(room, homeserver, maubot_test_bot, caplog):
+    client = maubot_test_bot.client
+    reply = {
+        "format": "org.matrix.custom.html",
+        "formatted_body": 5,
+        "m.relates_to": {"m.in_reply_to": {"event_id": "$x"}},
+    }
+    await receive(client, await encrypted(client, {**TEXT, **reply}, "$bad"))
+    (answer,) = await homeserver.until(lambda: homeserver.events)
+    assert "Nobody is waiting" in (await decrypted(client, answer))["body"]
+    assert "Left out" not in caplog.text and "unexpected" not in caplog.text
+
+
+async def test_a_locked_database_of_keys_loses_no_command(room, homeserver, maubot_test_bot, tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "PAUSES_S", (0.05,) * 1000)
+    client, path = maubot_test_bot.client, tmp_path / "keys.db"
+    database = Database.create(f"sqlite:{path}", upgrade_table=PgCryptoStore.upgrade_table)
+    await database.start()
+    client.crypto.crypto_store = PgCryptoStore(client.mxid, "pickle", database)
+    command = await encrypted(client, TEXT, "$command")
+    await database.execute("PRAGMA busy_timeout = 1")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        await receive(client, command)
+        await asyncio.sleep(0.3)
+        assert not homeserver.events
+        other.execute("COMMIT")
+    (answer,) = await homeserver.until(lambda: homeserver.events)
+    assert "Nobody is waiting" in (await decrypted(client, answer))["body"]
+    await database.stop()
+
+
 async def test_no_encrypted_event_stops_another(drawing_room, homeserver, maubot_test_bot, caplog):
     client, random, passed_on = maubot_test_bot.client, Random(18), set()
-
-    async def encrypted(content: dict[str, Any], event_id: str) -> dict[str, Any]:
-        inside = await client.encrypt(SECRET, EventType.ROOM_MESSAGE, Inside(content))
-        event = {"type": "m.room.encrypted", "event_id": event_id, "sender": "@ada:example.com"}
-        return {**event, "origin_server_ts": int(time.time() * 1000), "content": inside.serialize()}
 
     async def note(message: Any) -> None:
         passed_on.add(message.event_id)
@@ -173,10 +265,9 @@ async def test_no_encrypted_event_stops_another(drawing_room, homeserver, maubot
     reply = {"format": "org.matrix.custom.html", "formatted_body": "x", "m.relates_to": {"event_id": "$first"}}
     for n in range(MUTATIONS):
         content = mutated({"msgtype": "m.text", "body": "!easel help", **reply}, random)
-        outside = await encrypted(content, f"$bad-{n}")
+        outside = await encrypted(client, content, f"$bad-{n}")
         bad = outside if n % 2 else {**mutated(outside, random), "type": "m.room.encrypted"}
-        good = await encrypted({"msgtype": "m.text", "body": "hello"}, f"$good-{n}")
-        sync = {"rooms": {"join": {SECRET: {"timeline": {"events": [bad, good]}}}}}
-        await asyncio.gather(*client.handle_sync(sync))
+        good = await encrypted(client, {"msgtype": "m.text", "body": "hello"}, f"$good-{n}")
+        await receive(client, bad, good)
     await homeserver.until(lambda: {f"$good-{n}" for n in range(MUTATIONS)} <= passed_on)
     assert "unexpected" not in caplog.text

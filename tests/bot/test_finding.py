@@ -136,7 +136,7 @@ async def drawn_one_after_the_other(room, homeserver, number: int) -> None:
 class TestOffers:
     @pytest.fixture
     def maubot_plugin_config_overrides(self, settings):
-        return {"rate_limit_per_second": 0, **settings}
+        return settings
 
     async def test_reactions_are_offered_as_the_settings_say(
         self, drawing_room, homeserver, fake_generator, settings, keys
@@ -170,7 +170,7 @@ async def test_no_larger_picture_is_offered_where_none_can_be_drawn(drawing_room
 class TestFewReactions:
     @pytest.fixture
     def maubot_plugin_config_overrides(self):
-        return {"rate_limit_per_second": 0, "reactions": ["🗑️"]}
+        return {"reactions": ["🗑️"]}
 
     async def test_reactions_omitted_from_the_settings_do_nothing(self, drawing_room, homeserver, fake_generator):
         await drawing_room.say("!draw otter --seed 1")

@@ -26,7 +26,6 @@ MOST_CALLS = 50_000
 def maubot_plugin_config_overrides() -> dict[str, Any]:
     rules = {"blocked_words": ["gun", "horror movie"], "no": ["blood"], "style": ["ink"]}
     return {
-        "rate_limit_per_second": 0,
         "max_open_jobs": 0,
         "rooms": {"*": rules},
         "wildcards": {"animal": ["otter", "owl"]},

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from typing import Any
 
 import pytest
 
@@ -13,12 +12,6 @@ from generator.api import types as api
 from tests.helpers.fake_generator import capabilities, card
 
 ROOM = "!kitchen:example.com"
-
-
-@pytest.fixture
-def maubot_plugin_config_overrides() -> dict[str, Any]:
-    """These tests send more than a homeserver's rate limit allows at once."""
-    return {"rate_limit_per_second": 0}
 
 
 @pytest.fixture

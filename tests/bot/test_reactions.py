@@ -1,7 +1,5 @@
 """The effect of deletions, reactions, edits and leaving on people's jobs and pictures."""
 
-from typing import Any
-
 import pytest
 from aiohttp import web
 
@@ -11,12 +9,6 @@ from bot.easel.jobs.runner import OTHER_VERSION
 from bot.easel.room import replies
 
 BOB = "@bob:example.com"
-
-
-@pytest.fixture
-def maubot_plugin_config_overrides() -> dict[str, Any]:
-    """These tests send more than a homeserver's rate limit allows at once."""
-    return {"rate_limit_per_second": 0}
 
 
 @pytest.fixture

@@ -234,9 +234,7 @@ def test_a_model_that_takes_no_guidance_is_not_refused():
     assert refusal("otter --model turbo --cfg 1", known, no=["blood"]) is None
 
 
-@pytest.mark.parametrize(
-    "maubot_plugin_config_overrides", [{"rooms": {"*": {"blocked_words": ["gun"]}}, "rate_limit_per_second": 0}]
-)
+@pytest.mark.parametrize("maubot_plugin_config_overrides", [{"rooms": {"*": {"blocked_words": ["gun"]}}}])
 @pytest.mark.parametrize("words", ["{otter --no gun1 | owl}", "{otter | {owl, a --negative gun | cat}} --steps 2,3"])
 async def test_a_sheets_headings_have_no_blocked_word(drawing_room, homeserver, fake_generator, words):
     await drawing_room.say(f"!draw {words}")

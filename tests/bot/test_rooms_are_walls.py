@@ -1,20 +1,10 @@
 """What a person sends in one room touches nothing of another, whatever it names there."""
 
-from typing import Any
-
-import pytest
-
 from bot.easel.jobs.job import job_id
 from bot.easel.room import replies
 
 KITCHEN, CELLAR, SECRET = "!kitchen:example.com", "!cellar:example.com", "!secret:example.com"
 REPLY = {"m.relates_to": {"m.in_reply_to": {"event_id": "$said-1"}}}
-
-
-@pytest.fixture
-def maubot_plugin_config_overrides() -> dict[str, Any]:
-    """These tests send more than a homeserver's rate limit allows at once."""
-    return {"rate_limit_per_second": 0}
 
 
 async def edit(room, edited: str, body: str, **more) -> str:

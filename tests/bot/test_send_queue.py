@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from bot.easel.sending.send_queue import (
+    MAX_ROOMS_A_PERSON,
     MAX_WAITING_A_PERSON,
     TOO_MANY,
     NotSent,
@@ -32,7 +33,10 @@ class Clock:
 
 @dataclass
 class Homeserver:
-    """Commits its ``sins`` in turn, then accepts every event within its own rate limit."""
+    """Commits its ``sins`` in turn, then accepts every event within its own rate limit.
+
+    Events into ``stuck`` rooms get no answer until the room is taken out.
+    """
 
     sins: list[Exception] = field(default_factory=list)
     burst: int = 1000
@@ -42,6 +46,7 @@ class Homeserver:
     tried: list[str] = field(default_factory=list)
     contents: list[dict] = field(default_factory=list)
     asked: asyncio.Event = field(default_factory=asyncio.Event)
+    stuck: dict[str, asyncio.Event] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._limit = RateLimit(self.burst, self.per_second, time.monotonic)
@@ -50,6 +55,8 @@ class Homeserver:
         self.tried.append(event.txn_id)
         self.asked.set()
         await asyncio.sleep(0)
+        if event.room_id in self.stuck:
+            await self.stuck[event.room_id].wait()
         if self.sins:
             raise self.sins.pop(0)
         if wait_s := self._limit.wait_s():
@@ -78,8 +85,8 @@ async def start():
         task.cancel()
 
 
-def event(name: str, person: str = "") -> Outgoing:
-    return Outgoing(room_id="!room", txn_id=name, person=person)
+def event(name: str, person: str = "", *, room_id: str = "!room") -> Outgoing:
+    return Outgoing(room_id=room_id, txn_id=name, person=person)
 
 
 def answer(name: str, person: str, **more) -> Outgoing:
@@ -229,6 +236,90 @@ async def test_an_event_that_waits_for_its_next_try_delays_no_other(start):
     await homeserver.asked.wait()
     assert await send_queue.send(event("b")) == "$b"
     assert await first == "$a"
+
+
+async def test_a_stuck_room_holds_up_only_itself(start):
+    homeserver = Homeserver(stuck={"!stuck": asyncio.Event()})
+    send_queue = start(homeserver)
+    stuck = [asyncio.create_task(send_queue.send(event(name, "ada", room_id="!stuck"))) for name in ("a", "b")]
+    await homeserver.asked.wait()
+    async with asyncio.timeout(60):
+        # Also from the person whose events are stuck, and through the tidying up that comes last.
+        for n, person in enumerate(("ada", "bob", "ada", "bob")):
+            assert await send_queue.send(event(f"e{n}", person), Priority(n % 3)) == f"$e{n}"
+    assert homeserver.tried == ["a", "e0", "e1", "e2", "e3"]
+    homeserver.stuck["!stuck"].set()
+    assert await asyncio.gather(*stuck) == ["$a", "$b"]
+
+
+async def test_a_room_gets_one_event_at_a_time_in_its_order(start):
+    homeserver = Homeserver(stuck={f"!{n}": asyncio.Event() for n in range(3)})
+    send_queue = start(homeserver, burst=100)
+    names = [(f"{n}-{i}", f"!{n}") for i in range(5) for n in range(3)]
+    sending = [asyncio.create_task(send_queue.send(event(name, room_id=room_id))) for name, room_id in names]
+    await asyncio.sleep(0.02)
+    assert homeserver.tried == ["0-0", "1-0", "2-0"]
+    for room in homeserver.stuck.values():
+        room.set()
+    await asyncio.gather(*sending)
+    for n in range(3):
+        assert [name for name in homeserver.sent if name.startswith(f"{n}-")] == [f"{n}-{i}" for i in range(5)]
+
+
+async def test_events_on_their_way_into_many_rooms_keep_within_the_limit(start):
+    rooms = {f"!{n}": asyncio.Event() for n in range(30)}
+    homeserver = Homeserver(stuck=rooms)
+    send_queue = start(homeserver, burst=4, per_second=20)
+    began = time.monotonic()
+    sending = [asyncio.create_task(send_queue.send(event(room, room, room_id=room))) for room in rooms]
+    await asyncio.sleep(0.1)
+    allowed = 4 + 20 * (time.monotonic() - began)
+    assert 4 <= len(homeserver.tried) <= allowed
+    for room in rooms.values():
+        room.set()
+    await asyncio.gather(*sending)
+    assert len(homeserver.sent) == len(homeserver.tried) == 30
+    assert time.monotonic() - began > (30 - 4) / 20
+
+
+async def test_one_persons_stuck_rooms_leave_connections_for_others(start):
+    homeserver = Homeserver(stuck={f"!{n}": asyncio.Event() for n in range(100)})
+    send_queue = start(homeserver, burst=1000)
+    stuck = [asyncio.create_task(send_queue.send(event(room, "mallory", room_id=room))) for room in homeserver.stuck]
+    await asyncio.sleep(0.05)
+    async with asyncio.timeout(60):
+        assert await send_queue.send(event("a", "ada")) == "$a"
+    assert len(homeserver.tried) == MAX_ROOMS_A_PERSON + 1
+    for room in homeserver.stuck.values():
+        room.set()
+    assert await asyncio.gather(*stuck) == [f"$!{n}" for n in range(100)]
+
+
+async def test_of_two_limits_at_once_the_longer_counts(start):
+    rooms = {"!a": asyncio.Event(), "!b": asyncio.Event()}
+    homeserver = Homeserver(sins=[SlowDown(0.2), SlowDown(0.01)], stuck=rooms)
+    send_queue = start(homeserver, per_second=1000)
+    sending = [asyncio.create_task(send_queue.send(event(room, room_id=room))) for room in rooms]
+    await asyncio.sleep(0.02)
+    limited_at = time.monotonic()
+    for room in rooms.values():
+        room.set()
+    await asyncio.gather(*sending)
+    assert min(homeserver.times) - limited_at >= 0.2
+
+
+async def test_an_event_that_is_stuck_when_the_bot_stops_is_sent_by_the_next_process(start):
+    homeserver = Homeserver(stuck={"!stuck": asyncio.Event()})
+    first = SendQueue(homeserver, RateLimit(10, 1, time.monotonic), LOG)
+    process = asyncio.create_task(first.run())
+    sending = asyncio.create_task(first.send(event("a", room_id="!stuck")))
+    await homeserver.asked.wait()
+    for task in (sending, process):
+        task.cancel()
+    await asyncio.wait({sending, process})
+    homeserver.stuck["!stuck"].set()
+    assert await start(homeserver).send(event("a", room_id="!stuck")) == "$a"
+    assert (homeserver.tried, homeserver.sent) == (["a", "a"], ["a"])
 
 
 async def test_tidying_up_comes_last_and_is_never_dropped(start):

@@ -60,6 +60,34 @@ async def test_work_that_takes_too_long_ends_in_a_sentence_and_keeps_its_turn():
     assert await after == [True]
 
 
+async def test_the_shortest_of_those_who_wait_goes_first():
+    gate, order, side_thread = threading.Event(), [], SideThread(within_s=10)
+    first = asyncio.create_task(side_thread.run(lambda: gate.wait(10), chars=LONG))
+    await asyncio.sleep(0.01)
+    sizes = [9000, 9000, 600, 9000, 601]
+    waiting = [
+        asyncio.create_task(side_thread.run(lambda at=at: order.append(at), chars=LONG + size))
+        for at, size in enumerate(sizes)
+    ]
+    await asyncio.sleep(0.01)
+    gate.set()
+    await asyncio.gather(first, *waiting)
+    assert order == [2, 4, 0, 1, 3]
+
+
+async def test_work_that_is_cancelled_while_it_waits_holds_up_nobody():
+    gate, side_thread = threading.Event(), SideThread(within_s=10)
+    first = asyncio.create_task(side_thread.run(lambda: gate.wait(10), chars=LONG))
+    await asyncio.sleep(0.01)
+    shorter = asyncio.create_task(side_thread.run(lambda: None, chars=LONG + 1))
+    longer = asyncio.create_task(side_thread.run(lambda: "done", chars=LONG + 2))
+    await asyncio.sleep(0.01)
+    gate.set()
+    await first
+    shorter.cancel()
+    assert await asyncio.wait_for(longer, 60) == "done"
+
+
 async def test_work_that_is_cancelled_keeps_its_turn_until_it_ends():
     gate, side_thread = threading.Event(), SideThread(within_s=10)
     work = asyncio.create_task(side_thread.run(lambda: gate.wait(10), chars=LONG))

@@ -26,13 +26,6 @@ def said_in(homeserver, room_id: str) -> list[str]:
     return [event.content["body"] for event in events if "body" in event.content]
 
 
-async def come(homeserver, *rooms_or_files: str) -> None:
-    """Answer the requests about these, which were in silence."""
-    async with homeserver.news:
-        homeserver.in_silence.difference_update(rooms_or_files)
-        homeserver.news.notify_all()
-
-
 def before(homeserver, room_id: str) -> int:
     """How many events were sent before the first in that room."""
     return next(at for at, event in enumerate(homeserver.events) if event.room_id == room_id)
@@ -66,6 +59,20 @@ async def test_a_flood_costs_nobody_a_picture_or_a_recipe(drawing_room, homeserv
     assert drawn == {job_id(f"$ada-{n}") for n in range(5)}
 
 
+async def test_a_room_that_takes_no_event_holds_up_no_other(drawing_room, homeserver):
+    await drawing_room.say("!easel help", **MALLORY)
+    await homeserver.answers()
+    homeserver.in_silence.add(MALLORY["room_id"])
+    for _ in range(3):
+        await drawing_room.say("!easel help", **MALLORY)
+    await homeserver.until(lambda: homeserver.asked_of.count(MALLORY["room_id"]) > 2)
+    await drawing_room.say("!draw owl --seed 1")
+    assert [file.content["body"] for file in await homeserver.files()] == ["otter-1.yml"]
+    await homeserver.end_silence(MALLORY["room_id"])
+    await homeserver.until(lambda: len(said_in(homeserver, MALLORY["room_id"])) == 4)
+    assert len({event.txn_id for event in homeserver.events}) == len(homeserver.events)
+
+
 def invite(room_id: str, inviter: str, bot: str) -> dict[str, Any]:
     return {"type": "m.room.member", "room_id": room_id, "sender": inviter, "state_key": bot}
 
@@ -78,7 +85,7 @@ async def test_one_persons_invitations_keep_nobody_elses_waiting(room, homeserve
     await room.put({"membership": "invite"}, **invite(ROOM, "@ada:example.com", bot))
     await homeserver.until(lambda: ROOM in homeserver.joined)
     assert len([lair for lair in lairs if lair in homeserver.asked_of]) == invitations.MAX_JOINING_A_PERSON
-    await come(homeserver, *lairs)
+    await homeserver.end_silence(*lairs)
     await room.put({"membership": "invite"}, **invite("!later:example.com", MALLORY["sender"], bot))
     await homeserver.until(lambda: len(homeserver.joined) > invitations.MAX_JOINING_A_PERSON)
 
@@ -116,11 +123,11 @@ async def test_a_file_that_does_not_come_delays_nobody_else(drawing_room, homese
         drawing_room.say("!draw +hat", sender="@bob:example.com", **recipe_file(homeserver, "slow"))
     )
     await homeserver.until(lambda: "slow" in homeserver.asked_of)
-    await asyncio.wait_for(drawing_room.say("!draw owl --seed 1"), 1)
+    await asyncio.wait_for(drawing_room.say("!draw owl --seed 1"), 60)
     assert [file.content["body"] for file in await homeserver.files()] == ["otter-1.yml"]
     # A restart would read it again.
     assert await plugin.runner._store.last_handled(ROOM) is None
-    await come(homeserver, "slow")
+    await homeserver.end_silence("slow")
     await slow
     assert [file.content["body"] for file in await homeserver.files(2)][1] == "otter-3.yml"
     assert await plugin.runner._store.last_handled(ROOM) == "$said-2"
@@ -132,7 +139,7 @@ async def test_one_persons_commands_keep_their_order_though_a_file_does_not_come
     second = asyncio.create_task(drawing_room.say("!draw owl --seed 4"))
     await asyncio.sleep(0.05)
     assert not second.done()
-    await come(homeserver, "slow")
+    await homeserver.end_silence("slow")
     await asyncio.gather(first, second)
     assert [file.content["body"] for file in await homeserver.files(2)] == ["otter-3.yml", "otter-4.yml"]
 
@@ -146,7 +153,7 @@ async def test_a_deletion_finds_the_job_of_a_command_whose_file_does_not_come(dr
     )
     go_on = fake_generator.wait_after(1)
     await asyncio.sleep(0.05)
-    await come(homeserver, "slow")
+    await homeserver.end_silence("slow")
     await asyncio.gather(slow, deletion)
     go_on.set()
     await drawing_room.say("!draw owl --seed 4")
@@ -167,7 +174,7 @@ async def test_a_command_that_a_stop_interrupts_is_read_again(drawing_room, home
     ]
     await plugin.internal_stop()
     await slow
-    await come(homeserver, "slow")
+    await homeserver.end_silence("slow")
     await plugin.internal_start()
     assert [file.content["body"] for file in await homeserver.files()] == ["otter-3.yml"]
 
@@ -198,6 +205,6 @@ async def test_an_event_that_fails_holds_up_no_other_of_its_sender(drawing_room,
     with monkeypatch.context() as patch:
         patch.setattr(plugin._catching_up._reader, "read", fails)
         await drawing_room.say("!draw otter")
-    await asyncio.wait_for(drawing_room.say("!draw otter --seed 4"), 5)
+    await asyncio.wait_for(drawing_room.say("!draw otter --seed 4"), 60)
     assert [file.content["body"] for file in await homeserver.files()] == ["otter-4.yml"]
     assert await plugin.runner._store.last_handled(ROOM) == "$said-2"

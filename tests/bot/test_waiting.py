@@ -89,6 +89,15 @@ def test_an_empty_queue_and_a_waiting_one_have_their_own_sentences():
     assert text == "The drawing machine is off or asleep. These wait until that has changed:\n1. @a: otter"
 
 
+def test_the_queue_counts_what_is_drawn_and_on_its_way():
+    jobs = [job(name, "@a", n) for n, name in enumerate("abc")]
+    drawn = {name: Outlook(is_drawn=True) for name in "ab"}
+    lines = queue_text(jobs, drawn, room_id="!here", away=None).splitlines()
+    assert lines == ["2 are drawn and on the way into the room.", "1. @a: otter"]
+    lines = queue_text(jobs, drawn, room_id="!here", away="The drawing machine is off.").splitlines()
+    assert lines[1:] == ["The drawing machine is off. These wait until that has changed:", "1. @a: otter"]
+
+
 def test_a_long_queue_fits_a_phone():
     lines = queue_text([job(str(n), "@a", n) for n in range(50)], {}, room_id="!here", away=None).splitlines()
     assert len(lines) == MAX_LISTED + 1

@@ -1,18 +1,11 @@
 """Events while a picture is being drawn: the plugin stops, settings change, other rooms ask."""
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from bot.easel.jobs.job import job_id
 from tests.helpers.fake_generator import FakeGenerator
-
-
-@pytest.fixture
-def maubot_plugin_config_overrides() -> dict[str, Any]:
-    """These tests send more than a homeserver's rate limit allows at once."""
-    return {"rate_limit_per_second": 0}
 
 
 @pytest.fixture
@@ -84,9 +77,7 @@ async def test_a_command_that_is_read_while_settings_change_is_drawn_and_ends_wi
     await asyncio.sleep(0.1)
     maubot_plugin_config_dict["wait_hours"] = 1
     await plugin.on_external_config_update()
-    homeserver.in_silence.clear()
-    async with homeserver.news:
-        homeserver.news.notify_all()
+    await homeserver.end_silence("!kitchen:example.com")
     await saying
     await homeserver.until(lambda: len(fake_generator.jobs) == 2)
     await plugin.internal_stop()

@@ -218,7 +218,7 @@ def test_a_message_that_repeats_is_counted():
         record.created = 1000 + second
         if lines.filter(record):
             shown.append(record.getMessage())
-    assert shown == ["no room for 7", *[f"no room for 7 ({COUNTED_S:.0f} times more since)"] * 3]
+    assert shown == ["no room for 7", *[f"no room for 7 (repeated {COUNTED_S:.0f} times meanwhile)"] * 3]
 
 
 def test_only_so_many_messages_are_remembered():

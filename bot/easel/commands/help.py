@@ -44,7 +44,7 @@ Edit it, and the new words are drawn instead; what is being drawn already comes 
 React to your picture with 🗑️, and it is removed with its recipe.
 React to any picture with 🎲, and it is drawn again with another seed; with 📋, and I say the command that draws it.
 With ⬆️ it is drawn half as large again. With ⭐ it is a favourite, until you take the star away.
-A ❓ of mine means that I could not read your message, since its key did not reach me: say it again."""
+A ❓ of mine means that I could not read your message, mostly since its key did not reach me: say it again."""
 
 _REPLIES = """Reply to a picture or a recipe, and it is drawn anew with what you say changed:
 !draw outfit: pirate coat   replaces that slot, and plain words replace the subject

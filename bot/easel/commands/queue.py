@@ -11,16 +11,21 @@ MAX_LISTED = 20
 
 
 def queue_text(jobs: Sequence[Job], outlooks: Mapping[str, Outlook], *, room_id: str, away: str | None) -> str:
-    """All jobs that are yet to be drawn, in their order.
+    """How many jobs are on their way into their rooms, then all that are yet to be drawn, in their order.
 
     A job of another room shows neither its person nor its prompt: rooms are walls. While the generator is away, it
     shows no forecast.
     """
-    jobs = [job for job in jobs if not outlooks.get(job.id, Outlook()).is_drawn]
-    if not jobs:
-        return "Nobody is waiting: it would be your turn."
-    lines = [f"{away} These wait until that has changed:"] if away else []
-    ordered = sorted(enumerate(in_turns(jobs)), key=lambda place: _rank(outlooks.get(place[1].id, Outlook()), place[0]))
+    waiting = [job for job in jobs if not outlooks.get(job.id, Outlook()).is_drawn]
+    drawn = len(jobs) - len(waiting)
+    lines = [f"{drawn} {'is' if drawn == 1 else 'are'} drawn and on the way into the room."] if drawn else []
+    if not waiting:
+        lines.append(f"Nobody {'else ' if drawn else ''}is waiting: it would be your turn.")
+    elif away:
+        lines.append(f"{away} These wait until that has changed:")
+    ordered = sorted(
+        enumerate(in_turns(waiting)), key=lambda place: _rank(outlooks.get(place[1].id, Outlook()), place[0])
+    )
     for number, (_, job) in enumerate(ordered[:MAX_LISTED], start=1):
         outlook = outlooks.get(job.id, Outlook())
         here = job.message.room_id == room_id

@@ -1,12 +1,16 @@
 """The base of all tables, which holds the database. Statements are complete, for SQLite and PostgreSQL alike."""
 
-import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import asyncpg
 from mautrix.util.async_db import Database
+
+from ..patience import patiently
+
+T = TypeVar("T")
 
 # A backup or another program may hold the database for some seconds; SQLite itself waits for five before each of these.
 PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -22,26 +26,16 @@ class PatientDatabase:
         self._database = database
 
     async def execute(self, query: str, *values: Any) -> None:
-        await self._patiently(self._database.execute, query, *values)
+        await outlasting_locks(partial(self._database.execute, query, *values))
 
     async def fetch(self, query: str, *values: Any) -> Any:
-        return await self._patiently(self._database.fetch, query, *values)
+        return await outlasting_locks(partial(self._database.fetch, query, *values))
 
     async def fetchrow(self, query: str, *values: Any) -> Any:
-        return await self._patiently(self._database.fetchrow, query, *values)
+        return await outlasting_locks(partial(self._database.fetchrow, query, *values))
 
     async def fetchval(self, query: str, *values: Any) -> Any:
-        return await self._patiently(self._database.fetchval, query, *values)
-
-    async def _patiently(self, ask: Callable[..., Awaitable[Any]], query: str, *values: Any) -> Any:
-        for pause_s in PAUSES_S:
-            try:
-                return await ask(query, *values)
-            except Exception as error:
-                if not passes(error):
-                    raise
-            await asyncio.sleep(pause_s)
-        return await ask(query, *values)
+        return await outlasting_locks(partial(self._database.fetchval, query, *values))
 
 
 class Tables:
@@ -49,6 +43,11 @@ class Tables:
 
     def __init__(self, database: Database) -> None:
         self._database = PatientDatabase(database)
+
+
+async def outlasting_locks(ask: Callable[[], Awaitable[T]]) -> T:
+    """Ask a database, and again if it is locked or away for a moment."""
+    return await patiently(ask, pauses_s=PAUSES_S, passes=passes)
 
 
 def passes(error: Exception) -> bool:

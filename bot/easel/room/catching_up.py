@@ -78,6 +78,10 @@ class CatchingUp:
                 place = self._places.take(event, is_missed=origin is Origin.MISSED, counts=False)
                 self._start(self._handle_late(place, event), f"key of {event.event_id}")
 
+    def take_failed(self, event: EncryptedEvent) -> None:
+        """Read an encrypted event that mautrix could not read or pass on."""
+        self._start(self._read_failed(event), f"event {event.event_id}")
+
     async def all_rooms(self, rooms: list[str]) -> None:
         """Read what was missed while the bot was down. Until every missed event has its place, no room is marked."""
         await self.rooms(rooms)
@@ -113,6 +117,14 @@ class CatchingUp:
             self._start(work(place, event), f"event {place.event_id}")
             # Each begins in its order, and thousands do not keep the loop.
             await asyncio.sleep(0)
+
+    async def _read_failed(self, event: EncryptedEvent) -> None:
+        async with self._alone(event):
+            check_envelope(event)
+            origin = self._origins.of(event.event_id)
+            if origin is not Origin.BEFORE_US:
+                is_missed = origin is Origin.MISSED
+                await self._handle(self._places.take(event, is_missed=is_missed, counts=False), event)
 
     async def _handle_late(self, place: Place, event: EncryptedEvent) -> None:
         """Handle an event once its key has come, or does not come any more. The room's others do not wait for it."""

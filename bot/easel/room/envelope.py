@@ -4,7 +4,7 @@ import re
 from types import SimpleNamespace
 from typing import Any
 
-from mautrix.types import Event, GenericEvent, StateEvent
+from mautrix.types import Event, GenericEvent, RedactionEvent, StateEvent
 
 # Matrix's limit for ids of events, rooms and people.
 MAX_ID_CHARS = 255
@@ -36,7 +36,11 @@ def outline(raw: dict[str, Any], room_id: object) -> Any:
     content = raw.get("content")
     body = content.get("body") if isinstance(content, dict) else None
     return SimpleNamespace(
-        room_id=room_id, event_id=raw.get("event_id"), sender=raw.get("sender"), content=SimpleNamespace(body=body)
+        type=raw.get("type"),
+        room_id=room_id,
+        event_id=raw.get("event_id"),
+        sender=raw.get("sender"),
+        content=SimpleNamespace(body=body),
     )
 
 
@@ -46,11 +50,19 @@ def check_envelope(event: Any) -> None:
         raise Malformed("mautrix knows no such event")
     # An invitation has no id.
     is_invitation = isinstance(event, StateEvent) and event.event_id is None
-    for name in ("room_id", "sender") if is_invitation else ("room_id", "sender", "event_id"):
+    names = ["room_id", "sender"] if is_invitation else ["room_id", "sender", "event_id"]
+    if isinstance(event, RedactionEvent):
+        names.append("redacts")
+    for name in names:
         if not is_id(getattr(event, name)):
             raise Malformed(f"{name} is no id")
     if not isinstance(event.timestamp, int) or abs(event.timestamp) > MAX_TIMESTAMP_MS:
         raise Malformed("origin_server_ts is no time")
+
+
+def is_encrypted(event: Any) -> bool:
+    """Whether an event or an outline came encrypted, whatever it holds."""
+    return bool(getattr(event.type, "t", event.type) == "m.room.encrypted")
 
 
 def is_id(value: object) -> bool:

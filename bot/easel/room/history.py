@@ -8,8 +8,9 @@ from typing import Any
 from maubot.matrix import MaubotMatrixClient
 from mautrix.api import Method, Path
 from mautrix.errors import DecryptionError
-from mautrix.types import EncryptedEvent, EncryptedMegolmEventContent, Event, SerializerError
+from mautrix.types import EncryptedEvent, EncryptedMegolmEventContent, Event
 
+from ..jobs.tables import outlasting_locks, passes
 from ..sending.homeserver import Homeserver
 from ..sending.send_queue import NotSent
 from .envelope import Malformed, read_event
@@ -92,14 +93,18 @@ class RoomHistory:
 
     async def decrypted(self, event: EncryptedEvent) -> Event | None:
         """The decrypted event; None where the key is missing. Raises Malformed."""
-        if self._client.crypto is None:
+        crypto = self._client.crypto
+        if crypto is None:
             return None
         try:
-            inside: Event = await self._client.crypto.decrypt_megolm_event(event)
+            inside: Event = await outlasting_locks(partial(crypto.decrypt_megolm_event, event))
         except DecryptionError:
             return None
-        except SerializerError as error:
-            raise Malformed("mautrix cannot read what is encrypted") from error
+        except Exception as error:
+            if passes(error):
+                raise
+            # As in `read_event`, mautrix raises anything.
+            raise Malformed(f"mautrix cannot read what is encrypted ({type(error).__name__})") from error
         return inside
 
     async def has_key(self, event: EncryptedEvent) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from mautrix.types import MediaMessageEventContent, MessageEvent, MessageType, TextMessageEventContent
 
-from .envelope import is_id, storable
+from .envelope import Malformed, is_id, storable
 
 # Events are decrypted within milliseconds of being seen; there are never this many in between.
 MAX_SEEN_ENCRYPTED = 1000
@@ -45,13 +45,13 @@ class Message:
 def read_message(event: MessageEvent, *, own_id: str) -> Message | None:
     """The message of an event, with the new text of an edit; None for an event that a bot should not read.
 
-    Left out: the bot's own messages, notices (other bots'), files, and pictures without a caption.
+    Left out: the bot's own messages, notices (other bots'), files, and pictures without a caption. Raises Malformed.
     """
     content = event.content
-    if event.sender == own_id:
+    if event.sender == own_id or not isinstance(content, TextMessageEventContent) or content.body is None:
         return None
-    if not isinstance(content, TextMessageEventContent) or not isinstance(content.body, str):
-        return None
+    if not isinstance(content.body, str):
+        raise Malformed("the body is no text")
     content.body = storable(content.body)
     body = _without_quoted_lines(content)
     is_caption = isinstance(content, MediaMessageEventContent)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mautrix.types import ReactionEvent
 
-from .envelope import is_id
+from .envelope import Malformed, is_id
 
 CANCEL = "❌"
 AGAIN, LARGER, FAVOURITE, COPY, REMOVE = "🎲", "⬆", "⭐", "📋", "🗑"
@@ -53,10 +53,12 @@ def plain_emoji(text: str) -> str:
 
 
 def read_reaction(event: ReactionEvent) -> Reaction | None:
-    """The reaction of an event; None if it has no target or no key."""
+    """The reaction of an event; None if it was taken back, which leaves nothing of it. Raises Malformed."""
     relation = event.content.relates_to
-    if relation.event_id is None or not is_id(relation.event_id) or not isinstance(relation.key, str):
+    if relation.event_id is None and relation.key is None:
         return None
+    if relation.event_id is None or not is_id(relation.event_id) or not isinstance(relation.key, str):
+        raise Malformed("the reaction has no target or no key")
     key = plain_emoji(relation.key)
     number = _NUMBER.fullmatch(key)
     return Reaction(

@@ -27,7 +27,7 @@ from ..sending.homeserver import Homeserver
 from ..sending.send_queue import NotSent
 from ..settings import CurrentSettings
 from .catching_up import Start
-from .envelope import Malformed, is_id
+from .envelope import Malformed, is_encrypted, is_id
 from .invitations import Invitations
 from .messages import Message, SeenEncrypted, edited_event, read_message
 from .reactions import CANCEL, SLOW, SOON, read_reaction
@@ -68,28 +68,34 @@ class Routing:
             await self._read_message(event, is_old)
         elif isinstance(event, ReactionEvent) and event.sender != self._own_id:
             await self._react(event, is_old)
-        elif isinstance(event, RedactionEvent) and is_id(event.redacts):
+        elif isinstance(event, RedactionEvent):
             await self._reaction_commands.deleted(event.room_id, event.redacts, by=event.sender)
         elif isinstance(event, StateEvent) and _is_membership(event):
             await self._follow_member(event, event.content.membership, is_old)
 
     async def could_not_decrypt(self, event: EncryptedEvent, *, is_missed: bool) -> None:
-        """Mark a message whose key did not come, while somebody may wait for an answer to it."""
-        if not (is_missed and self._is_old(event)):
+        """Log a message whose key did not come, and mark it while somebody may wait for an answer to it."""
+        self._log.warning(f"Could not decrypt {event.event_id} in {event.room_id}")
+        if event.sender != self._own_id and not (is_missed and self._is_old(event)):
             await self._easel_commands.could_not_read(event.room_id, event.event_id, event.sender)
 
     def failed(self, event: Any, error: Exception) -> None:
-        """Log an event that could not be handled, and answer it if it is a command. ``event`` may be an outline."""
+        """Log an event that could not be handled, without its text, and answer it if it is or may be a command.
+
+        ``event`` may be an outline.
+        """
         room_id, event_id, body = event.room_id, event.event_id, getattr(event.content, "body", None)
         name = f"{event_id if is_id(event_id) else 'an event without an id'} in {room_id}"
         if isinstance(error, Malformed):
             self._log.warning(f"Left out {name}: {error}")
         else:
             log_bug(self._log, name, error)
-        if event.sender == self._own_id or not is_id(event_id) or not isinstance(body, str):
+        if event.sender == self._own_id or not all(map(is_id, (room_id, event_id, event.sender))):
             return
-        if read_command(body) is not None:
-            message = Message(room_id=room_id, event_id=event_id, sender=str(event.sender), body=body)
+        if is_encrypted(event):
+            self._start(self._easel_commands.could_not_read(room_id, event_id, event.sender), f"sign on {event_id}")
+        elif isinstance(body, str) and read_command(body) is not None:
+            message = Message(room_id=room_id, event_id=event_id, sender=event.sender, body=body)
             self._start(self._easel_commands.failed(message), f"answer to {event_id}")
 
     async def _react(self, event: ReactionEvent, is_old: bool) -> None:

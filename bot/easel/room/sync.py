@@ -5,17 +5,22 @@ events there. If maubot's client is set not to sync, the bot syncs itself and do
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
-from logging import Logger
+from logging import Logger, LogRecord
 from types import SimpleNamespace
 from typing import Any
 
 from maubot.matrix import MaubotMatrixClient
-from mautrix.client import SyncStore
-from mautrix.types import EventType, GenericEvent, SerializerError, SyncToken
+from mautrix.client import DecryptionDispatcher, SyncStore
+from mautrix.errors import SessionNotFound
+from mautrix.types import EncryptedEvent, EventType, GenericEvent, SerializerError, SyncToken
 
 from .envelope import Malformed, outline
+
+# Where mautrix logs, at the level that maubot's own settings show, the whole of what it could not read.
+_UNREAD_LOG = logging.getLogger("mau.attrs")
 
 # Gets what is there of an event that mautrix could not read, and why.
 Failed = Callable[[SimpleNamespace, Malformed], None]
@@ -66,13 +71,23 @@ class OneEvent:
 class Sync:
     """Handles each event of a sync for itself. Syncs if maubot's client is set not to."""
 
-    def __init__(self, client: MaubotMatrixClient, failed: Failed, log: Logger) -> None:
-        self._client, self._failed, self._log = client, failed, log
+    def __init__(
+        self,
+        client: MaubotMatrixClient,
+        *,
+        failed: Failed,
+        failed_inside: Callable[[EncryptedEvent], None],
+        log: Logger,
+    ) -> None:
+        """``failed_inside`` gets an encrypted event that mautrix could not decrypt and pass on."""
+        self._client, self._failed, self._failed_inside, self._log = client, failed, failed_inside, log
         self._store: Any = client.sync_store
 
     def start(self) -> None:
-        # mautrix has no hook between a sync and its events.
+        # mautrix has no hook between a sync and its events, nor for what fails after its decryption.
         self._client.handle_sync = self._handle  # type: ignore[method-assign]
+        self._client._catch_errors = self._catch_errors  # type: ignore[method-assign]
+        _UNREAD_LOG.addFilter(_leave_out)
         # maubot's own Client is the store; another store lacks this attribute.
         if getattr(self._store, "sync", True):
             self._log.info("maubot syncs for this client: room keys that come while maubot is down are lost")
@@ -85,7 +100,9 @@ class Sync:
         self._client.start(self._store.filter_id)
 
     def stop(self) -> None:
-        vars(self._client).pop("handle_sync", None)
+        _UNREAD_LOG.removeFilter(_leave_out)
+        for name in ("handle_sync", "_catch_errors"):
+            vars(self._client).pop(name, None)
         if self._client.sync_store is not self._store:
             self._client.stop()
             self._client.sync_store = self._store
@@ -102,6 +119,24 @@ class Sync:
             except Exception as error:
                 self._failed(event, Malformed(f"mautrix cannot read it ({type(error).__name__})"))
         return tasks
+
+    async def _catch_errors(self, handler: Callable[[Any], Awaitable[None]], data: Any) -> None:
+        """Run a handler. mautrix's own for encrypted events would log what is inside one, and tell nobody else."""
+        if not isinstance(getattr(handler, "__self__", None), DecryptionDispatcher):
+            await MaubotMatrixClient._catch_errors(self._client, handler, data)
+            return
+        try:
+            decrypted = await self._client.crypto.decrypt_megolm_event(data)
+            self._client.dispatch_event(decrypted, data.source)
+        except SessionNotFound:
+            self._log.debug(f"The key of {data.event_id} is not here yet")
+        except Exception:
+            if isinstance(data, EncryptedEvent):
+                self._failed_inside(data)
+
+
+def _leave_out(record: LogRecord) -> bool:
+    return False
 
 
 def _one_by_one(data: dict[str, Any]) -> Iterator[tuple[SimpleNamespace, dict[str, Any]]]:

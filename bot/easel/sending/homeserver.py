@@ -34,6 +34,7 @@ from mautrix.types import DeviceLists, EventID, EventType, RoomID, SpecVersions,
 from yarl import URL
 
 from ..jobs.tables import passes
+from ..patience import patiently
 from .content import fitting
 from .send_queue import NotSent, Outgoing, SlowDown, Unreachable
 
@@ -138,14 +139,17 @@ class Homeserver:
 
     async def patiently(self, ask: Callable[[], Awaitable[T]], timeout_s: float | None = None) -> T:
         """Ask until the homeserver answers, as long as it takes; one answer may take ``timeout_s``. Raises NotSent."""
-        for pause_s in chain(self._patience.pauses_s, repeat(self._patience.pauses_s[-1])):
+
+        async def once() -> T:
             try:
                 async with _homeserver_errors(timeout_s or self._patience.send_s):
                     return await ask()
             except (SlowDown, Unreachable) as error:
-                self._log.warning(f"The homeserver did not take a request, next try in {pause_s} s: {error}")
-                await asyncio.sleep(pause_s)
-        raise AssertionError("unreachable")
+                self._log.warning(f"The homeserver did not take a request and is asked again: {error}")
+                raise
+
+        pauses_s = chain(self._patience.pauses_s, repeat(self._patience.pauses_s[-1]))
+        return await patiently(once, pauses_s=pauses_s, passes=lambda error: isinstance(error, SlowDown | Unreachable))
 
     async def join(self, room_id: str) -> None:
         """Accept an invitation. Raises NotSent."""

@@ -1,13 +1,14 @@
 """Sends everything into rooms, in order of importance and at the pace that the homeserver allows.
 
-Pictures go first, then recipes and answers; within a priority, people take turns. Progress goes only if there is room
-for it beside the events that open jobs still owe, and is dropped otherwise. If too many answers to one person wait, one
-sentence takes the place of the rest. Nothing else is ever dropped: the queue waits out rate limits. Knows neither what
-a picture is nor how an event reaches the homeserver.
+Pictures go first, then recipes and answers; within a priority, people take turns. A room gets one event at a time, and
+one that is stuck holds up only its own room. Progress goes only if there is room for it beside the events that open
+jobs still owe, and is dropped otherwise. If too many answers to one person wait, one sentence takes the place of the
+rest. Nothing else is ever dropped: the queue waits out rate limits. Knows neither what a picture is nor how an event
+reaches the homeserver.
 """
 
 import asyncio
-import heapq
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,8 @@ from itertools import count
 from logging import Logger
 from typing import Any, Protocol
 
+from ..bug_log import log_bug
+
 # While a homeserver is away, the pauses double up to the longest. The queue waits as long as it takes.
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
@@ -23,6 +26,11 @@ LONGEST_PAUSE_S = 60.0
 # How many droppable events of one priority may wait for one person: an answer to each job that they may have open, if
 # all end at once. At Synapse's usual limit these take 100 s.
 MAX_WAITING_A_PERSON = 20
+
+# To how many rooms events of one person are on their way at once. Each keeps a connection to the homeserver for up to a
+# minute if the room is stuck, and the sync and the files need some of the hundred that a client has.
+MAX_ROOMS_A_PERSON = 10
+
 TOO_MANY = "That is more than I can answer at once, so I leave out the rest. Ask me again in a minute or two."
 
 
@@ -97,12 +105,17 @@ class RateLimit:
         return 0.0 if room >= 1 else (1 - room) / self._per_second
 
     def take(self) -> None:
-        """Count an event that was sent."""
+        """Count an event that is going to be sent."""
         self._room = max(0.0, self.room() - 1) if self._per_second else self._room
+
+    def give_back(self) -> None:
+        """Count an event as not sent."""
+        self._room = min(self._burst, self.room() + 1)
 
     def close(self, for_s: float) -> None:
         """Allow no event for a while, then one at a time: the homeserver counts differently than we do."""
-        self._closed_until = self._clock() + for_s
+        # Another event may have been told to wait for longer.
+        self._closed_until = max(self._closed_until, self._clock() + for_s)
         self._counted_at, self._room = self._closed_until, 1.0
 
     def pause_s(self) -> float:
@@ -148,7 +161,7 @@ class _Waiting:
 
 
 class SendQueue:
-    """Sends events by priority: ``send`` puts them into the queue, and one worker, ``run``, sends them."""
+    """Sends events by priority: ``send`` puts them into the queue, and ``run`` sends them."""
 
     def __init__(
         self,
@@ -162,9 +175,11 @@ class SendQueue:
         """``sent_to`` is called with the room of each event that was sent."""
         self._sender, self._log, self._sent_to = sender, log, sent_to
         self.rate_limit, self._first_pause_s = rate_limit, first_pause_s
-        # Those whose time has come are in a heap as well; others pause until their next try.
+        # Those whose time has come wait as well; others are on their way, or pause until their next try.
         self._unsent: list[_Waiting] = []
         self._waiting: list[_Waiting] = []
+        # The person of the event that is on its way into a room.
+        self._on_its_way: dict[str, str] = {}
         self._rounds = {priority: _Round() for priority in Priority}
         self._numbers = count()
         self._news = asyncio.Event()
@@ -199,27 +214,46 @@ class SendQueue:
             self._unsent.remove(waiting)
 
     async def run(self) -> None:
-        """Send until cancelled."""
-        while True:
-            await self._news.wait()
-            self._news.clear()
-            while self._waiting:
-                await self._next()
+        """Send until cancelled, which also ends what is on its way."""
+        async with asyncio.TaskGroup() as sending:
+            while True:
+                first = self._first()
+                if first is None:
+                    await self._news_within(None)
+                elif first.sent.cancelled():
+                    self._waiting.remove(first)
+                elif first.priority is Priority.PROGRESS and self.rate_limit.room() - 1 < self._owed():
+                    self._waiting.remove(first)
+                    first.sent.set_result(None)
+                elif wait_s := self.rate_limit.wait_s():
+                    # Something more important may come meanwhile.
+                    await self._news_within(wait_s)
+                else:
+                    self._begin(first)
+                    sending.create_task(self._try(first), name=f"sending {first.event.txn_id}")
+                    # However many rooms wait, the rest of the bot has its turn between them.
+                    await asyncio.sleep(0)
 
-    async def _next(self) -> None:
-        first = self._waiting[0]
-        if first.sent.cancelled():
-            heapq.heappop(self._waiting)
-        elif first.priority is Priority.PROGRESS and self.rate_limit.room() - 1 < self._owed():
-            heapq.heappop(self._waiting).sent.set_result(None)
-        elif wait_s := self.rate_limit.wait_s():
-            # Something more important may come meanwhile.
-            await self._news_within(wait_s)
-        else:
-            await self._try(heapq.heappop(self._waiting))
+    def _first(self) -> _Waiting | None:
+        """The first event that another one on its way does not hold up."""
+        busy = Counter(self._on_its_way.values())
+        return min(
+            (
+                waiting
+                for waiting in self._waiting
+                if waiting.event.room_id not in self._on_its_way and busy[waiting.event.person] < MAX_ROOMS_A_PERSON
+            ),
+            default=None,
+        )
+
+    def _begin(self, waiting: _Waiting) -> None:
+        self._waiting.remove(waiting)
+        self._on_its_way[waiting.event.room_id] = waiting.event.person
+        self._rounds[waiting.priority].serve(waiting.event.person, waiting.turn)
+        # Counted before it is sent, so that all that are on their way keep within the limit together.
+        self.rate_limit.take()
 
     async def _try(self, waiting: _Waiting) -> None:
-        self._rounds[waiting.priority].serve(waiting.event.person, waiting.turn)
         try:
             event_id = await self._sender.send(waiting.event)
         except SlowDown as error:
@@ -232,18 +266,23 @@ class SendQueue:
             pause_s = min(LONGEST_PAUSE_S, self._first_pause_s * 2 ** min(waiting.tries, 10))
             waiting.tries += 1
             self._log.warning(f"Sending {waiting.event.txn_id} failed, next try in {pause_s:.1f} s: {error}")
+            self.rate_limit.give_back()
             self._later(waiting, pause_s)
         except NotSent as error:
+            self.rate_limit.give_back()
             self._give_up(waiting, error)
         except Exception as error:
-            # Without this the worker would end, and the bot would be silent for ever.
-            self._log.exception(f"Sending {waiting.event.txn_id} failed")
+            # Without this the queue would end, and the bot would be silent for ever.
+            log_bug(self._log, f"sending {waiting.event.txn_id}", error)
+            self.rate_limit.give_back()
             self._give_up(waiting, NotSent(f"an unexpected {type(error).__name__}"))
         else:
-            self.rate_limit.take()
             self._sent_to(waiting.event.room_id)
             if not waiting.sent.done():
                 waiting.sent.set_result(event_id)
+        finally:
+            del self._on_its_way[waiting.event.room_id]
+            self._news.set()
 
     def _later(self, waiting: _Waiting, pause_s: float) -> None:
         """Send an event again, with its transaction id, after a pause that holds up no other event."""
@@ -251,7 +290,7 @@ class SendQueue:
         waiting.sent.add_done_callback(lambda sent: timer.cancel())
 
     def _put(self, waiting: _Waiting) -> None:
-        heapq.heappush(self._waiting, waiting)
+        self._waiting.append(waiting)
         self._news.set()
 
     def _give_up(self, waiting: _Waiting, error: NotSent) -> None:
@@ -259,7 +298,7 @@ class SendQueue:
         if not waiting.sent.done():
             waiting.sent.set_exception(error)
 
-    async def _news_within(self, wait_s: float) -> None:
+    async def _news_within(self, wait_s: float | None) -> None:
         self._news.clear()
         try:
             async with asyncio.timeout(wait_s):

@@ -1,4 +1,4 @@
-"""Measure the memory of the generator's server: ``python -m benchmarks.memory [--jobs 20000]``.
+"""Measure the memory of the generator's server: ``python -m benchmarks.generator_memory [--jobs 20000]``.
 
 A real server, whose engine paints instead of drawing. Clients submit jobs, follow them, fetch picture, thumbnail and
 recipe, and have them forgotten. Prints the server's resident memory every 1,000 jobs.
