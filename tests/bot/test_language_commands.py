@@ -30,7 +30,7 @@ from bot.easel.language import DrawCommand, EaselCommand, read_command
         ("!draw.otter", None),
         ("!draw... otter", None),
         ("!easels", None),
-        ("! draw otter", None),
+        ("! draw otter", DrawCommand("otter")),
         ("draw otter", None),
         ("please !draw otter", None),
         ("", None),

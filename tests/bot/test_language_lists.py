@@ -86,7 +86,7 @@ def test_lists_work_in_a_reply_and_in_a_recipe():
     [
         ("otter", [None]),
         ("otter --seed 7", [100]),
-        ("otter --seed -1", [100]),
+        ("otter --seed -1", [None]),
         ("otter —seed: 7 -n 3", [100]),
         ("otter --seed new, boots", [None]),
         ("otter --seed 1, 2,3 | style: pop art", [100, 101, 102]),
@@ -174,8 +174,37 @@ brace = st.lists(word, min_size=2, max_size=4).map(lambda options: "{" + " | ".j
 flag = st.builds(
     lambda name, values: f" --{name} {','.join(str(value) for value in values)}",
     st.sampled_from(["steps", "cfg", "seed"]),
-    st.lists(st.integers(1, 99), min_size=1, max_size=3),
+    # Two numbers of --cfg may be one with a decimal comma.
+    st.lists(st.integers(1, 99), min_size=1, max_size=3).filter(lambda values: len(values) != 2),
 )
+
+
+@pytest.mark.parametrize(
+    ("typed", "values"),
+    [
+        *(("--cfg 7,5", [7.5]), ("--cfg 12,5", [12.5]), ("--cfg 7,25", [7.25]), ("--cfg 8,0", [8.0])),
+        *(("--cfg 5,7", [5, 7]), ("--cfg 7,12", [7, 12]), ("--cfg 7, 5", [7, 5]), ("--cfg 7,5,3", [7, 5, 3])),
+    ],
+)
+def test_a_decimal_comma_is_told_from_a_list(typed, values):
+    assert [request.guidance_scale for request in parse_all(f"otter {typed}").requests] == values
+    assert [one.strength for one in parse_all("otter --strength 0,6").requests] == [0.6]
+
+
+@pytest.mark.parametrize(
+    ("typed", "models", "subject"),
+    [
+        ("otter --model ssd-1b, sd-1.5", ["ssd-1b", "sd-1.5"], ("otter",)),
+        ("otter --model ssd-1b, Pocket, hat", ["ssd-1b", "Pocket"], ("otter", "hat")),
+        ("otter --model ssd-1b, hat", ["ssd-1b"], ("otter", "hat")),
+    ],
+)
+def test_names_behind_a_space_are_a_list_if_there_are_such_models(typed, models, subject):
+    asked = parse_all(typed, names=["ssd-1b", "sd-1.5", "pocket"])
+    assert [request.model for request in asked.requests] == models
+    assert {request.slots.subject for request in asked.requests} == {subject}
+    # Without known names, what looks like a model is one.
+    assert len(parse_all("otter --model ssd-1b, sd-1.5").requests) == 2
 
 
 @given(st.lists(st.one_of(word, brace), min_size=1, max_size=3), st.lists(flag, max_size=2))

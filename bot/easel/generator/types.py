@@ -9,6 +9,8 @@ from enum import StrEnum
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
+from ..language import same_name
+
 T = TypeVar("T")
 
 # JSON holds whole numbers exactly up to here; so do the columns of the database.
@@ -83,6 +85,8 @@ class RequestLimits:
     max_seed: int
     min_weight: float
     max_weight: float
+    # Earlier generators have the same limit without sending it.
+    max_nesting: int = 8
 
 
 @dataclass(frozen=True)
@@ -95,8 +99,9 @@ class Capabilities:
     limits: RequestLimits
 
     def card(self, name: str | None) -> ModelCard | None:
-        """The model of that name, or the default one; None if there is no such model."""
-        return next((card for card in self.models if card.name == (name or self.default_model)), None)
+        """The model of that name in any spelling, or the default one; None if there is no such model."""
+        known = same_name(name or self.default_model, (card.name for card in self.models))
+        return next((card for card in self.models if card.name == known), None)
 
 
 @dataclass(frozen=True)

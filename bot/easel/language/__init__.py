@@ -3,17 +3,21 @@
 Pure: knows no Matrix, no network and no generator, and raises nothing but ``ParseError``.
 """
 
-from .commands import Command, DrawCommand, EaselCommand, read_command
+from .chat import has_signs
+from .commands import Command, DrawCommand, EaselCommand, NearMiss, read_command
 from .flags import FLAGS, Flag, Kind
+from .names import folded, same_name, sampler_name
 from .parse import check_length, parse_all, parse_draw, parse_recipe
 from .redraw import larger, larger_size, unchanged, with_another_seed, with_other_seeds
 from .request import SLOTS, Asked, DrawRequest, EarlierFacts, Slots
-from .sentences import ParseError, brief, nearest, quoted
-from .styles import read_style, style_names
+from .sentences import ParseError, brief, nearest, quoted, unused_note
+from .styles import MAX_STYLE_CHARS, read_style, style_names
+from .weights import within_limits
 from .written import as_command
 
 __all__ = [
     "FLAGS",
+    "MAX_STYLE_CHARS",
     "SLOTS",
     "Asked",
     "Command",
@@ -23,11 +27,14 @@ __all__ = [
     "EaselCommand",
     "Flag",
     "Kind",
+    "NearMiss",
     "ParseError",
     "Slots",
     "as_command",
     "brief",
     "check_length",
+    "folded",
+    "has_signs",
     "larger",
     "larger_size",
     "nearest",
@@ -37,8 +44,12 @@ __all__ = [
     "quoted",
     "read_command",
     "read_style",
+    "same_name",
+    "sampler_name",
     "style_names",
     "unchanged",
+    "unused_note",
     "with_another_seed",
     "with_other_seeds",
+    "within_limits",
 ]

@@ -4,16 +4,14 @@ Knows no recipes.
 """
 
 import re
-from collections.abc import Sequence
-from itertools import zip_longest
 from typing import Any
 
-from . import values
-from .flags import Flag, Kind, find_flag, find_slot, flag_like
-from .nesting import matches_outside, quote_spans, split_outside
-from .phones import DASHES, as_typed
+from .flags import FLAG_NAMES, SIDES, Flag, Kind, find_slot, flag_like, flag_named
+from .nesting import matches_outside, split_outside
+from .phones import as_typed
 from .request import SLOTS, Change, Changes, DrawRequest, Slots
 from .sentences import ParseError, brief, listed, nearest, quoted
+from .typed_flags import TakenFlags, converted, dashed, first_flag, is_flag, take_flags, take_value, with_flags_apart
 from .weights import read_terms
 
 # A person adds and removes a handful of terms. Each is looked for among all terms of a recipe.
@@ -22,186 +20,167 @@ MAX_CHANGES = 100
 _BREAK = re.compile(r"[|\n]")
 # A line that ends in a comma continues in the next one, unless the next one has a label.
 _CONTINUED = re.compile(r",[ \t\r]*+\n(?![ \t]*+[^\W\d_][\w-]*+[ \t]*+:)")
-_DASHED = re.compile(rf"(?<![^\s,|])(?P<dashes>[{DASHES}]++)(?P<name>[^\W\d_][\w-]*+)")
+_SEMICOLON = re.compile(r";(?=\s)")
+_SLOT_NAMES = "subject|outfit|environment|env|emotions|emotion|style"
+# A slot behind a sign that ends a thought: `otter; style: ink` and `otter. Style: ink`.
+_BREAK_BEFORE_SLOT = re.compile(rf"[;.·•。/][ \t]*+(?=(?:{_SLOT_NAMES})[ \t]*+[:=])", re.IGNORECASE)
 # A sign before a term of a reply: before a letter, bracket, quote, wildcard or emoji, but not a number below 0.
 _SIGN = re.compile(r"(?<![^\s,|])(?P<sign>\+|-(?![\d.]+(?:\s|$)))(?=[^\W_]|[(\"]|__\w|[^\x00-\x7f\s])")
-_EQUALS = re.compile(r"[ \t]*[=:]")
-# `768 x 1024`, as autocorrect likes to write it.
-_SIDES = re.compile(r"\d+\s*[xX×*:/]\s*\d+")
-# The end of a sentence is not part of a number or a name; phones turn two spaces into a full stop.
-_STOPS = ",.;!?"
-_SHORT_FLAG = re.compile(r"(?P<name>n)(?P<value>\d*)", re.IGNORECASE)
-# A word and its colon: `style: …` and `style:…`, but neither `https://…` nor `16:9`.
-_LABEL = re.compile(r"\s*(?P<word>[^\W\d_][\w-]*+)[ \t]*:(?!//)(?P<gap>\s|$)?")
-_QUOTED_VALUE = re.compile(
-    r"""(?P<quote>["'])(?P<text>(?:(?!(?P=quote))[^\\]|\\.)*+)(?P=quote)(?=[\s,]|$)""", re.DOTALL
+# Where a reply's first sign stands.
+MAX_SIGN_CHARS = 200
+_STARTS_WITH_SIGN = re.compile(
+    rf"\s*(?:(?:{_SLOT_NAMES})[ \t]*:[ \t]*)?(?:\+[ \t]?|-)(?=[^\W\d_]|[(\"“])", re.IGNORECASE
 )
+
+# A sign that stands apart from its term, at a line's start.
+_SPACED_SIGN = re.compile(r"^[ \t]*+(?P<sign>[+-])[ \t]++(?=[^\W\d_]|[(\"])", re.MULTILINE)
+# A plus that can only be meant for a reply.
+_PLUS = re.compile(r"(?<![^\s,|])\+[ \t]?(?=[^\W\d_]|[(\"])")
+# A word and its colon: `style: …` and `style:…`, but neither `https://…` nor `16:9`.
+_LABEL = re.compile(r"\s*(?P<word>[^\W\d_][\w-]*+)[ \t]*(?P<sign>[:=])(?!//)(?P<gap>\s|$)?")
 # A slot's label where it starts no slot: behind a comma, or in brackets.
 _STRAY_LABEL = re.compile(r"[,|\n][ \t]*+(?P<word>[^\W\d_][\w-]*+)[ \t]*+:\s")
 
 
 def parse_chat(text: str) -> DrawRequest:
     """Read plain terms, slots and flags; an empty text is an empty request. Raises ParseError."""
-    return _parse(text, are_signs_read=False).request
+    return read_chat(text).request
+
+
+def read_chat(text: str) -> Changes:
+    """Read a text that stands alone or around a recipe. Its signs would need a picture. Raises ParseError."""
+    return _read(text, are_signs_read=False)
 
 
 def parse_changes(text: str) -> Changes:
     """Read a reply to a recipe, where a sign adds or removes a term or a list of terms. Raises ParseError."""
-    changes = _parse(text, are_signs_read=True)
+    changes = _read(_SPACED_SIGN.sub(r"\g<sign>", text), are_signs_read=True)
     if len(changes.terms) > MAX_CHANGES:
         raise ParseError(f"That adds and removes {len(changes.terms)} terms; one reply can change {MAX_CHANGES}.")
     return changes
 
 
-def _parse(text: str, *, are_signs_read: bool) -> Changes:
+def without_prose(text: str) -> tuple[str, list[str]]:
+    """The lines of a text that have flags or slots, and the others, which are words about what stands beside them."""
+    chat, prose = [], []
+    for line in text.split("\n"):
+        label = _LABEL.match(line)
+        is_chat = first_flag(line) is not None or "|" in line or (label and flag_named(label["word"]))
+        (chat if is_chat or not line.strip() else prose).append(line)
+    return "\n".join(chat), prose
+
+
+def has_signs(text: str) -> bool:
+    """Whether a text begins with a term to add or take away, ``+scarf`` or ``-hat``, as only a reply does."""
+    return bool(_STARTS_WITH_SIGN.match(text[:MAX_SIGN_CHARS]))
+
+
+def _read(text: str, *, are_signs_read: bool) -> Changes:
     slots: dict[str, list[str]] = {slot: [] for slot in SLOTS}
-    fields: dict[str, Any] = {}
-    flag_of: dict[str, Flag] = {}
-    changes: list[Change] = []
-    for segment in split_outside(_CONTINUED.sub(", ", as_typed(text)), _BREAK):
-        plain, flags, signed = _take_flags(segment, _sign_starts(segment) if are_signs_read else [])
-        slot, plain = _take_label(plain)
-        slots[slot] += _plain_terms(plain)
-        changes += (Change(term, sign == "+", slot) for sign, terms in signed for term in read_terms(terms))
-        for flag, value in flags:
-            if earlier := flag_of.get(flag.field):
-                raise ParseError(_twice(earlier.typed, flag.typed))
-            flag_of[flag.field] = flag
-            if flag.field in slots:
-                slots[flag.field] += read_terms(value)
-            else:
-                fields[flag.field] = _converted(flag, value)
-    is_new_seed = "seed" in flag_of and fields["seed"] is None
-    request = DrawRequest(slots=Slots(**{slot: tuple(terms) for slot, terms in slots.items()}), **fields)
-    return Changes(request, tuple(changes), is_new_seed)
+    taken, values = TakenFlags(), _FlagValues()
+    changes, plain_terms = list[Change](), list[str]()
+    for segment in _segments(text):
+        signs = _sign_starts(segment) if are_signs_read else []
+        if not are_signs_read and (plus := matches_outside(segment, _PLUS)):
+            taken.problems.append(_needs_picture(segment[plus[0].start() :]))
+        plain, signed = take_flags(segment, signs, taken)
+        try:
+            slot, plain = _take_label(plain, taken)
+            terms = _plain_terms(plain)
+        except ParseError as problem:
+            taken.problems.append(str(problem))
+            continue
+        plain_terms += terms if slot is None else ()
+        slots[slot or "subject"] += terms
+        changes += (
+            Change(term, sign == "+", slot or "subject") for sign, texts in signed for term in read_terms(texts)
+        )
+        values.take(taken, slots)
+    fields = values.with_size(taken)
+    taken.check()
+    request = DrawRequest(
+        slots=Slots(**{slot: tuple(terms) for slot, terms in slots.items()}), unused=tuple(taken.unused), **fields
+    )
+    is_new_seed = "seed" in fields and fields["seed"] is None
+    return Changes(request, tuple(changes), tuple(plain_terms), is_new_seed)
 
 
-def first_flag(text: str) -> int | None:
-    """The position of the first flag in ``text``, or None."""
-    return next((match.start() for match in dashed(text) if match["dashes"] != "-"), None)
+class _FlagValues:
+    """The values of the flags, each once."""
+
+    def __init__(self) -> None:
+        self._fields: dict[str, Any] = {}
+        self._flag_of: dict[str, Flag] = {}
+
+    def take(self, taken: TakenFlags, slots: dict[str, list[str]]) -> None:
+        """Take the flags that were found. Those that are slots give their terms to these."""
+        for flag, value in taken.flags:
+            if earlier := self._flag_of.get(flag.field):
+                taken.problems.append(_twice(earlier.typed, flag.typed))
+                continue
+            self._flag_of[flag.field] = flag
+            try:
+                if flag.field == "style" and taken.unused and value.lower() == "raw":
+                    # Midjourney's, among others of its flags.
+                    taken.unused.append("--style raw")
+                elif flag.field in slots:
+                    slots[flag.field] += read_terms(value)
+                else:
+                    self._fields[flag.field] = converted(flag, value)
+            except ParseError as problem:
+                taken.problems.append(str(problem))
+        taken.flags.clear()
+
+    def with_size(self, taken: TakenFlags) -> dict[str, Any]:
+        """The fields of a request, with a size from its two sides."""
+        fields = dict(self._fields)
+        sides = [fields.pop(side) for side in SIDES if side in fields]
+        if sides and "size" in fields:
+            taken.problems.append(_twice("--size", "--width"))
+        elif len(sides) == len(SIDES):
+            fields["size"] = tuple(sides)
+        elif sides:
+            taken.problems.append("A size needs both sides, such as --size 768x1024.")
+        return fields
+
+
+def _segments(text: str) -> list[str]:
+    """The parts of a text, each for one slot."""
+    text = with_flags_apart(_CONTINUED.sub(", ", as_typed(text)))
+    return split_outside(_SEMICOLON.sub(",", _BREAK_BEFORE_SLOT.sub(" | ", text)), _BREAK)
 
 
 def _sign_starts(segment: str) -> list[re.Match[str]]:
     """The signs of a segment. A flag's hyphen is not a sign."""
-    flags = {match.start() for match in dashed(segment) if _is_flag(match)}
+    flags = {match.start() for match in dashed(segment) if is_flag(match)}
     return [match for match in matches_outside(segment, _SIGN) if match.start() not in flags]
 
 
-def _is_flag(word: re.Match[str]) -> bool:
-    return word["dashes"] != "-" or bool(_SHORT_FLAG.fullmatch(word["name"]) or flag_like(word["name"]))
+def _needs_picture(text: str) -> str:
+    return f"{quoted(text.split(',')[0])} changes a picture: reply to one with it."
 
 
-def dashed(text: str) -> list[re.Match[str]]:
-    """The words outside quotes that start with dashes, as matches with the groups ``dashes`` and ``name``."""
-    matches, spans = list(_DASHED.finditer(text)), quote_spans(text)
-    found, at = [], 0
-    for match in matches:
-        while at < len(spans) and spans[at][1] <= match.start():
-            at += 1
-        if at == len(spans) or match.start() < spans[at][0]:
-            found.append(match)
-    return found
-
-
-def _take_flags(
-    segment: str, signs: Sequence[re.Match[str]]
-) -> tuple[str, list[tuple[Flag, str]], list[tuple[str, str]]]:
-    """The plain text, the flags and the signed terms of a segment. What follows a complete value is plain text."""
-    at_signs = {match.start() for match in signs}
-    starts = sorted(
-        [*signs, *(match for match in dashed(segment) if match.start() not in at_signs)],
-        key=lambda match: match.start(),
-    )
-    plain = [segment[: starts[0].start()] if starts else segment]
-    flags, signed = [], []
-    for match, following in zip_longest(starts, starts[1:]):
-        tail = segment[match.end() : following.start() if following else len(segment)]
-        if match.start() in at_signs:
-            signed.append((match["sign"], tail))
-            continue
-        flag, glued = _named(match)
-        value, rest = _take_value(flag, glued + tail)
-        flags.append((flag, value))
-        plain.append(rest)
-    return " ".join(text for piece in plain if (text := piece.strip())), flags, signed
-
-
-def _named(match: re.Match[str]) -> tuple[Flag, str]:
-    """The flag that a dashed word names, and the part of its value that is glued on (``-n4``)."""
-    name = match["name"]
-    if match["dashes"] != "-":
-        return find_flag(name), ""
-    if short := _SHORT_FLAG.fullmatch(name):
-        return find_flag(short["name"]), short["value"]
-    if flag := flag_like(name):
-        raise ParseError(f"Flags start with two hyphens. Did you mean {flag}?")
-    raise ParseError(f"{quoted(match[0])} starts with one hyphen. To leave something out, write --no {brief(name)}.")
-
-
-def _take_value(flag: Flag, tail: str) -> tuple[str, str]:
-    """The flag's value at the start of ``tail``, and the rest of ``tail``."""
-    equals = _EQUALS.match(tail)
-    if flag.kind is Kind.SWITCH:
-        if equals:
-            raise ParseError(f"{flag.typed} takes no value.")
-        return flag.example, _without_stops(tail)
-    text = tail[equals.end() if equals else 0 :].strip()
-    match = _QUOTED_VALUE.match(text)
-    # Terms may be quoted one by one: "red boots", "blue scarf".
-    if match and not (flag.kind is Kind.TERMS and text.startswith(",", match.end())):
-        return match["text"], text[match.end() :]
-    if flag.kind.runs_on:
-        value, rest = text.strip(", \t\r\n"), ""
-    else:
-        if flag.kind in (Kind.SIZE, Kind.RATIO) and (sides := _SIDES.match(text)):
-            text = "".join(sides[0].split()) + text[sides.end() :]
-        word = text.split(maxsplit=1)[0] if text else ""
-        value = word.rstrip(_STOPS)
-        rest = _without_stops(text[len(value) :])
-    if not value:
-        raise ParseError(f"{flag.typed} needs a value, such as {flag.usage}.")
-    return value, rest
-
-
-def _without_stops(rest: str) -> str:
-    """The text behind a value, without the end of a sentence. A comma stays, as it separates terms."""
-    text = rest.lstrip(_STOPS)
-    return f",{text}" if "," in rest[: len(rest) - len(text)] else text
-
-
-def _converted(flag: Flag, text: str) -> Any:
-    """The value of a flag, converted for its field of ``DrawRequest``. The flag is not a slot."""
-    what, text = flag.typed, " ".join(text.split())
-    match flag.kind:
-        case Kind.TERMS:
-            terms = read_terms(text)
-            return ", ".join(terms) if flag.field == "negative_prompt" else terms
-        case Kind.WHOLE_NUMBER:
-            return values.whole_number(what, text)
-        case Kind.SEED:
-            return values.seed(what, text)
-        case Kind.NUMBER:
-            return values.number(what, text)
-        case Kind.SIZE:
-            return values.size(what, text)
-        case Kind.RATIO:
-            return values.ratio(what, text)
-        case _ if not text:
-            raise ParseError(f"{what} needs a value, such as {flag.usage}.")
-        case _:
-            return text
-
-
-def _take_label(text: str) -> tuple[str, str]:
-    """The slot that a segment is for, and its text without the label."""
+def _take_label(text: str, taken: TakenFlags) -> tuple[str | None, str]:
+    """The slot that a segment names, if it does, and its text without the label. A flag's label makes it a flag."""
     label = _LABEL.match(text)
     if not label:
-        return "subject", text
-    if slot := find_slot(label["word"]):
-        return slot, text[label.end() :]
+        return None, text
+    word, value = label["word"], text[label.end() :]
+    if slot := find_slot(word):
+        return slot, value
+    if label["sign"] == "=":
+        return None, text
+    if (
+        (flag := flag_named(word))
+        and flag.kind is not Kind.SWITCH
+        and (label["gap"] is not None or value[:1].isdigit())
+    ):
+        taken_value, rest = take_value(flag, value)
+        taken.flags.append((flag, taken_value))
+        return None, rest
     if label["gap"] is None:
-        return "subject", text
-    raise ParseError(_no_slot(label["word"], text[label.end() :]))
+        return None, text
+    raise ParseError(_no_slot(word, value))
 
 
 def _plain_terms(text: str) -> tuple[str, ...]:
@@ -213,8 +192,8 @@ def _plain_terms(text: str) -> tuple[str, ...]:
 
 
 def _no_slot(word: str, value: str) -> str:
-    near = nearest(word, SLOTS)
-    if flag := flag_like(word):
+    near = nearest(word, (*SLOTS, *FLAG_NAMES))
+    if near and (flag := flag_like(near)) and near not in SLOTS:
         hint = f"Did you mean {flag} {brief(value)}".rstrip() + "?"
     elif near:
         hint = f"Did you mean {near}?"

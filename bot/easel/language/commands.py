@@ -1,11 +1,28 @@
-"""Which command a message is. Knows the two command words, not what follows them."""
+"""Which command a message is. Knows the two command words and their near misses, not what follows them."""
 
 import re
 from dataclasses import dataclass
 
+from .mentions import names_for_mentions
 from .phones import as_seen
+from .sentences import brief
 
-_COMMAND = re.compile(r"\s*!(draw|easel)[.,:]?(?=\s|$)(.*)", re.IGNORECASE | re.DOTALL)
+COMMAND_WORDS = ("draw", "easel")
+
+# Behind the word: white space, or a sign that starts the words for a picture, as in `!draw(otter)++`. A full stop or a
+# hyphen makes another bot's command of it.
+_COMMAND = re.compile(
+    r"""\\?[!！]\s{0,2}(?P<word>draw|easel)\b(?:[.,:：]?(?=\s|$)|[:：]|(?=[(\[{"“„@—–]|--))(?P<rest>.*)""",
+    re.IGNORECASE | re.DOTALL,
+)
+# A name and its colon before the command, as clients put them for a mention.
+_ADDRESS = re.compile(r"(?P<name>[^\s!][^\n!]{0,79}?)[:,]?\s{1,8}+(?=\\?[!！]\s{0,2}(?:draw|easel)\b)", re.IGNORECASE)
+_NEAR_MISS = re.compile(
+    r"(?P<sign>[!！/.?¡])\s?(?P<word>[a-z]{2,7})[.,:]?(?=\s|$)(?P<rest>.*)", re.IGNORECASE | re.DOTALL
+)
+_HELP = re.compile(r"(?:--?)?(?:help|h|\?+)[.!?]*|help me[.!?]*", re.IGNORECASE)
+# The end of a sentence, which phones add.
+_STOPS = ".,:;!?"
 
 
 @dataclass(frozen=True)
@@ -22,19 +39,69 @@ class EaselCommand:
     words: tuple[str, ...]
 
 
-Command = DrawCommand | EaselCommand
+@dataclass(frozen=True)
+class NearMiss:
+    """A message that begins almost like a command. ``meant`` is the command, with what follows it."""
+
+    meant: str
 
 
-def read_command(body: str) -> Command | None:
-    """The command that a message is, or None.
+Command = DrawCommand | EaselCommand | NearMiss
+
+
+def read_command(body: str, *, is_mentioned: bool = False) -> Command | None:
+    """The command that a message is, or None. ``is_mentioned``: the message mentions the bot.
 
     Phones capitalise first words, turn two spaces into ". " and end lines at will, so ``!Draw. ``, white space
     before the command, and a newline right behind it are all fine; ``!drawing`` is another bot's.
     """
-    match = _COMMAND.match(as_seen(body))
+    seen = names_for_mentions(as_seen(body)).strip()
+    if (address := _ADDRESS.match(seen)) and (is_mentioned or address["name"].strip("@ ").casefold() == "easel"):
+        seen = seen[address.end() :]
+    match = _COMMAND.match(seen)
     if not match:
+        return _near_miss(seen)
+    rest = match["rest"].strip()
+    if match["word"].lower() == "draw":
+        return _draw_command(rest)
+    first, *others = rest.split() or ["help"]
+    return EaselCommand((first.lower().rstrip(_STOPS) or "help", *others))
+
+
+def _draw_command(text: str) -> Command:
+    while again := _COMMAND.match(text):
+        if again["word"].lower() != "draw":
+            break
+        text = again["rest"].strip()
+    if _HELP.fullmatch(text):
+        return EaselCommand(("help", "draw"))
+    return DrawCommand(text)
+
+
+def _near_miss(text: str) -> NearMiss | None:
+    match = _NEAR_MISS.match(text)
+    if match is None:
         return None
-    if match[1].lower() == "draw":
-        return DrawCommand(match[2].strip())
-    first, *others = match[2].split() or ["help"]
-    return EaselCommand((first.lower(), *others))
+    typed = match["word"].lower()
+    for word in COMMAND_WORDS:
+        if (typed == word and match["sign"] not in "!！") or is_slip(typed, word):
+            return NearMiss(f"!{word} {brief(match['rest'][:200])}".rstrip())
+    return None
+
+
+def is_slip(typed: str, word: str) -> bool:
+    """Whether a word was meant but one letter was swapped with the next, missed, doubled or hit wrongly.
+
+    A longer word, such as ``drawn`` or ``easels``, may be another bot's command.
+    """
+    if typed == word or abs(len(typed) - len(word)) > 1:
+        return False
+    if len(typed) == len(word):
+        wrong = [at for at, (one, other) in enumerate(zip(typed, word, strict=True)) if one != other]
+        if len(wrong) == 2:
+            first, second = wrong
+            return second == first + 1 and typed[first] == word[second] and typed[second] == word[first]
+        return len(wrong) == 1 and len(word) > 4
+    if len(typed) < len(word):
+        return any(word[:at] + word[at + 1 :] == typed for at in range(len(word)))
+    return any(word[:at] + word[at - 1] + word[at:] == typed for at in range(1, len(word) + 1))

@@ -3,11 +3,13 @@
 Knows what a flag is called and which kind of value it takes, not how values are read.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from .names import folded
 from .request import SLOTS
-from .sentences import ParseError, brief, nearest
+from .sentences import brief, listed, nearest, shortened
 
 
 class Kind(Enum):
@@ -127,37 +129,67 @@ FLAGS = (
     ),
 )
 
-_BY_NAME = {name: flag for flag in FLAGS for name in (flag.name, *flag.synonyms)}
+_BY_NAME = {folded(name): flag for flag in FLAGS for name in (flag.name, *flag.synonyms)}
+_NAMES = {name: flag.typed for flag in FLAGS for name in (flag.name, *flag.synonyms)}
+FLAG_NAMES = tuple(name for name in _NAMES if len(name) > 1)
 _SLOT_BY_NAME = {name: flag.field for name, flag in _BY_NAME.items() if flag.field in SLOTS}
 
+# A size in two flags, as other programs have it. They are read, but not shown in the help.
+SIDES = {
+    side: Flag(name=side, field=side, kind=Kind.WHOLE_NUMBER, example="768", help="") for side in ("width", "height")
+}
 
-def find_flag(name: str) -> Flag:
-    """The flag called ``name`` (no dashes, any case, ``_`` for ``-``). Raises ParseError with the nearest one."""
-    if flag := flag_named(name):
-        return flag
-    near = nearest(name, _BY_NAME)
-    hint = f"Did you mean {_typed(near)}?" if near else "!easel help flags lists them all."
-    raise ParseError(f"There is no flag --{brief(name)}. {hint}")
+# Midjourney's flags, which mean nothing here, and whether a value follows.
+OTHERS_FLAGS = {
+    **dict.fromkeys(("v", "version", "s", "stylize", "q", "quality", "c", "chaos", "weird", "niji", "exp"), True),
+    **dict.fromkeys(("iw", "sref", "cref", "oref", "ow", "cw", "sw", "sv", "p", "profile", "personalize"), True),
+    **dict.fromkeys(("stop", "motion", "bs"), True),
+    **dict.fromkeys(("tile", "video", "turbo", "relax", "raw", "hd", "test", "testp", "creative"), False),
+    **dict.fromkeys(("uplight", "upbeta", "upanime", "stealth", "public"), False),
+}
+
+# What people look for, and what it is here.
+_MEANT = {
+    **dict.fromkeys(("batch", "images", "pictures", "num", "number", "variations", "batch-size"), "-n"),
+    **dict.fromkeys(("scheduler", "method", "sampling"), "--sampler"),
+    **dict.fromkeys(("resolution", "res", "dimensions"), "--size"),
+    **dict.fromkeys(("exclude", "without", "uc", "not"), "--no"),
+    **dict.fromkeys(("denoise", "denoising", "denoising-strength", "img2img"), "--strength"),
+    **dict.fromkeys(("upscale", "upscaler", "enlarge", "hires", "larger", "zoom"), "⬆️ under a picture"),
+    **dict.fromkeys(("checkpoint", "ckpt"), "--model"),
+}
 
 
 def flag_named(name: str) -> Flag | None:
-    """The flag called ``name`` (no dashes, any case, ``_`` for ``-``), or None."""
-    return _BY_NAME.get(_spelled(name))
+    """The flag called ``name`` (no dashes; any capitals, hyphens and underscores), or None."""
+    return _BY_NAME.get(folded(name)) or SIDES.get(name.lower())
 
 
 def find_slot(label: str) -> str | None:
     """The slot that ``label`` names in any case, or None."""
-    return _SLOT_BY_NAME.get(label.lower())
+    return _SLOT_BY_NAME.get(folded(label))
 
 
 def flag_like(word: str) -> str | None:
     """The flag that ``word`` would be with dashes, or None."""
-    return _typed(_spelled(word)) if flag_named(word) else None
+    flag = flag_named(word)
+    return flag.typed if flag else None
 
 
-def _spelled(name: str) -> str:
-    return name.lower().replace("_", "-")
+def unknown_flags(names: Sequence[str]) -> str:
+    """The sentence about flags that do not exist, all of them, with what was probably meant."""
+    names = list(dict.fromkeys(names))
+    hints = [_hint(name) for name in names]
+    if len(names) == 1:
+        hint = f"Did you mean {hints[0]}?" if hints[0] else "!easel help flags lists them all."
+        return f"There is no flag --{brief(names[0])}. {hint}"
+    shown = [f"--{brief(name)}" + (f" ({hint}?)" if hint else "") for name, hint in zip(names, hints, strict=True)]
+    return f"There are no flags {listed(shortened(shown))}. !easel help flags lists them all."
 
 
-def _typed(name: str) -> str:
-    return f"-{name}" if len(name) == 1 else f"--{name}"
+def _hint(name: str) -> str | None:
+    spelled = name.lower().replace("_", "-")
+    if meant := _MEANT.get(spelled):
+        return meant
+    near = nearest(spelled, _NAMES)
+    return _NAMES[near] if near else None

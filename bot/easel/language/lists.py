@@ -5,16 +5,17 @@ before it makes a text.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
 
-from .chat import dashed
-from .flags import flag_named
+from .flags import Kind, flag_named
+from .names import folded
 from .nesting import covered, matches_directly_inside
 from .phones import as_typed
 from .sentences import ParseError, brief
+from .typed_flags import dashed, with_flags_apart
 
 # More than any generator takes as one job. All texts are parsed before the generator's limit is known.
 MAX_PICTURES = 100
@@ -24,9 +25,15 @@ MAX_DEPTH = 3
 
 _BAR = re.compile(r"\|")
 
-# Numbers may have spaces behind their commas, as phones put them; a name behind a space could be a term.
+# Numbers may have spaces behind their commas, as phones put them; a name behind a space could be a term, unless there
+# is a model or sampler of that name.
 _NUMBERS = re.compile(r"[ \t]*+[=:]?[ \t]*+(?P<list>[\d.]+(?:[ \t]*+,[ \t]*+[\d.]+)+)(?=[\s,|]|$)")
-_NAMES = re.compile(r"[ \t]*+[=:]?[ \t]*+(?P<list>[\w.-]+(?:,[\w.-]+)+)(?=[\s,|]|$)")
+_NAMES = re.compile(r"[ \t]*+[=:]?[ \t]*+(?P<list>[\w.+-]+(?:,[ \t]*+[\w.+-]+)+)(?=[\s,|]|$)")
+# Without known names, what looks like a model's name: sd-1.5.
+_MODEL_LIKE = re.compile(r"(?=[^\d]\w*[-.])(?=.*\d)[\w.-]+")
+_SPACED_NAME = re.compile(r",[ \t]++(?P<name>[\w.+-]+)")
+# A decimal comma: 7,5 and 0,6. A list of whole numbers is more likely to grow: 5,7 and 7,12.
+_DECIMAL = re.compile(r"(?P<whole>\d{1,2}),(?P<tenths>\d|25|75)")
 
 # The fields that can be compared, and how a list of each is written.
 _LISTED = {
@@ -83,9 +90,12 @@ class _Text:
         return prod(axis.number for axis in self.axes)
 
 
-def expand(text: str) -> Lists:
-    """One cell for each combination of options; a text without lists is one cell. Raises ParseError for too many."""
-    found = _read(as_typed(text), depth=0)
+def expand(text: str, *, names: Collection[str] = ()) -> Lists:
+    """One cell for each combination of options; a text without lists is one cell. Raises ParseError for too many.
+
+    ``names`` are those of models and samplers, by which a list of names with spaces is told from terms.
+    """
+    found = _read(with_flags_apart(as_typed(text)), depth=0, names=frozenset(map(folded, names)))
     if not found.axes:
         return Lists((Cell(text, ()),), ())
     if found.number > MAX_PICTURES:
@@ -94,14 +104,14 @@ def expand(text: str) -> Lists:
     return Lists(tuple(_cells(found)), tuple(axis.number for axis in found.axes))
 
 
-def _read(text: str, *, depth: int) -> _Text:
-    braces = _braces(text, depth)
+def _read(text: str, *, depth: int, names: frozenset[str]) -> _Text:
+    braces = _braces(text, depth, names)
     inside = covered(len(text), [(axis.start, axis.end) for axis in braces])
-    flags = [axis for axis in _flags(text) if not inside[axis.start]]
+    flags = [axis for axis in _flags(text, names) if not inside[axis.start]]
     return _Text(text, tuple(sorted([*braces, *flags], key=lambda axis: axis.start)))
 
 
-def _braces(text: str, depth: int) -> list[_Axis]:
+def _braces(text: str, depth: int, names: frozenset[str]) -> list[_Axis]:
     """The outermost braces with a bar directly in them."""
     found: list[_Axis] = []
     if "|" not in text:
@@ -112,12 +122,12 @@ def _braces(text: str, depth: int) -> list[_Axis]:
         if depth >= MAX_DEPTH:
             raise ParseError(f"Lists stand within each other at most {MAX_DEPTH} deep.")
         starts, ends = [start + 1, *(bar.end() for bar in bars)], [*(bar.start() for bar in bars), end]
-        options = tuple(_read(text[s:e], depth=depth + 1) for s, e in zip(starts, ends, strict=True))
+        options = tuple(_read(text[s:e], depth=depth + 1, names=names) for s, e in zip(starts, ends, strict=True))
         found.append(_Axis(start, end + 1, options))
     return found
 
 
-def _flags(text: str) -> Iterator[_Axis]:
+def _flags(text: str, names: frozenset[str]) -> Iterator[_Axis]:
     for match in dashed(text):
         flag = flag_named(match["name"])
         if flag is None or flag.field not in _LISTED:
@@ -125,9 +135,32 @@ def _flags(text: str) -> Iterator[_Axis]:
         listed = _LISTED[flag.field].match(text, match.end())
         if listed is None:
             continue
-        options = tuple(_Text(option.strip()) for option in listed["list"].split(","))
-        label = "" if flag.field in ("model", "sampler", "tier") else f"{flag.name} "
-        yield _Axis(listed.start("list"), listed.end("list"), options, label)
+        end = listed.end("list")
+        if _LISTED[flag.field] is _NAMES:
+            end = _end_of_names(text, listed, names)
+        elif flag.kind is Kind.NUMBER and _is_decimal(listed["list"]):
+            continue
+        choices = text[listed.start("list") : end].split(",")
+        if len(choices) > 1:
+            label = "" if flag.field in ("model", "sampler", "tier") else f"{flag.name} "
+            yield _Axis(listed.start("list"), end, tuple(_Text(choice.strip()) for choice in choices), label)
+
+
+def _end_of_names(text: str, listed: re.Match[str], names: frozenset[str]) -> int:
+    """Where a list of names ends: before the first word behind a comma and a space that is no known name."""
+    for spaced in _SPACED_NAME.finditer(text, listed.start("list"), listed.end("list")):
+        is_name = folded(spaced["name"]) in names if names else _MODEL_LIKE.fullmatch(spaced["name"])
+        if not is_name:
+            return spaced.start()
+    return listed.end("list")
+
+
+def _is_decimal(text: str) -> bool:
+    number = _DECIMAL.fullmatch("".join(text.split()))
+    if number is None:
+        return False
+    whole, tenths = int(number["whole"]), int(number["tenths"])
+    return " " not in text and (tenths in (0, 5) or tenths <= whole or whole == 0 or tenths > 9)
 
 
 def _cells(text: _Text) -> Iterator[Cell]:

@@ -1,20 +1,19 @@
-"""Finds the form of a ``!draw`` and reads it. Knows the forms by name only; each has its own module."""
+"""Reads a ``!draw``: what was pasted with it, then its flags and slots. Knows the forms by name only."""
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from types import MappingProxyType
 
-from .a1111 import is_a1111, parse_a1111
-from .chat import parse_changes, parse_chat
+from .chat import parse_changes, read_chat, without_prose
 from .lists import MAX_PICTURES, Cell, expand
-from .phones import DASHES, straight_quotes
+from .pasted import Pasted, meant_text, plain_text, recognised
+from .phones import as_seen
 from .recipes import read_recipe
 from .refine import refined
 from .request import Asked, DrawRequest
-from .sentences import ParseError
-from .structured import read_json_start, read_yaml
+from .sentences import ParseError, quoted
+from .structured import read_yaml
 from .styles import with_styles
 from .weights import without_loras
 
@@ -25,21 +24,22 @@ MAX_MESSAGE_CHARS = 16_000
 # parsed within a second.
 MAX_SHEET_CHARS = 100_000
 
-_FENCE = re.compile(r"```(?:[ \t]*+(?P<language>\w*+)[ \t]*+\n)?")
-_CLOSING_FENCE = re.compile(r"^```", re.MULTILINE)
-_YAML_START = re.compile(r"(negative_)?prompt[ \t]*:", re.IGNORECASE)
-_KEY = re.compile(r"\s*(---\s+)?[\"']?\w+[\"']?[ \t]*:(\s|$)")
-_JSON_START = re.compile(r"""\{\s*["“„}]""")
-_FLAG_LINE = re.compile(rf"^[{DASHES}]++[^\W\d_]", re.MULTILINE)
+NOTHING_TO_DRAW = "There is nothing to draw yet. Say what should be in the picture, such as !draw otter."
 
 
-def parse_all(text: str, *, recipe: str | None = None, styles: Mapping[str, str] = MappingProxyType({})) -> Asked:
+def parse_all(
+    text: str,
+    *,
+    recipe: str | None = None,
+    styles: Mapping[str, str] = MappingProxyType({}),
+    names: Collection[str] = (),
+) -> Asked:
     """Read the text behind ``!draw``: a request per combination of its lists, with ``styles`` for their ``@names``.
 
-    ``recipe`` is the file that the message replies to. Raises ParseError.
+    ``recipe`` is the file that the message replies to, ``names`` those of models and samplers. Raises ParseError.
     """
     check_length(text)
-    found = expand(text)
+    found = expand(text, names=names)
     earlier = _recipe(recipe)
     texts = _with_styles(found.cells, styles, added_chars=len(recipe or ""))
     requests = tuple(_parse(one, earlier) for one in texts)
@@ -58,9 +58,25 @@ def parse_draw(text: str, *, recipe: str | None = None) -> DrawRequest:
 
 
 def parse_recipe(text: str) -> DrawRequest:
-    """Read the request of a recipe file. Raises ParseError."""
+    """Read the request of a recipe file, also of one that another program or a person wrote. Raises ParseError."""
     check_length(text)
-    return read_recipe(read_yaml(text))
+    try:
+        return read_recipe(read_yaml(text))
+    except ParseError:
+        request = _without_layout(as_seen(text))
+        if request is None:
+            raise
+        return request
+
+
+def _without_layout(text: str) -> DrawRequest | None:
+    """The request of a file that a chat or another program changed or wrote, or None if nothing is known of it."""
+    try:
+        return read_recipe(read_yaml(text))
+    except ParseError:
+        pasted = recognised(text)
+    request = _changed(pasted) if pasted else None
+    return request if request and request.slots else None
 
 
 def check_length(text: str) -> None:
@@ -88,68 +104,43 @@ def _with_styles(cells: tuple[Cell, ...], styles: Mapping[str, str], *, added_ch
 
 def _parse(text: str, recipe: Callable[[], DrawRequest] | None) -> DrawRequest:
     check_length(text)
-    text, notes = without_loras(text.strip())
-    fence = _FENCE.search(text)
-    if fence:
-        request = _parse_fenced(text, fence)
-    elif recipe is None or _is_recipe(text):
-        request = _parse_bare(text)
-    else:
-        changes = parse_changes(text)
+    text, unused = without_loras(text.strip())
+    is_reply = recipe is not None
+    pasted = recognised(text, is_reply=is_reply)
+    if pasted is not None and (recipe is None or pasted.request.slots):
+        request = _changed(pasted)
+    elif recipe is not None:
+        # A reply may hold settings without a prompt, as of another program.
+        changes = parse_changes(meant_text(pasted.around, is_reply=True) if pasted else plain_text(text, is_reply=True))
+        if pasted:
+            changes = replace(changes, request=pasted.request.changed_by(changes.request))
         request = refined(recipe(), changes)
+    else:
+        request = read_chat(plain_text(text)).request
     if not request.slots:
-        raise ParseError("There is nothing to draw yet. Say what should be in the picture, such as !draw otter.")
-    return replace(request, notes=notes + request.notes)
+        raise ParseError(NOTHING_TO_DRAW)
+    return replace(request, unused=tuple(dict.fromkeys(unused + request.unused)))
 
 
-def _parse_fenced(text: str, fence: re.Match[str]) -> DrawRequest:
-    """Read a fenced recipe, changed by the text around it. Other fenced text is read as if it had no fence."""
-    before, inside, after = _cut_at_fences(text, fence)
-    around = f"{before}\n{after}"
-    if (fence["language"] or "").lower() in {"yaml", "yml"} or (_KEY.match(inside) and not is_a1111(inside)):
-        return read_recipe(read_yaml(inside)).changed_by(parse_chat(around))
-    if _JSON_START.match(inside) or is_a1111(inside):
-        return _parse_bare(inside).changed_by(parse_chat(around))
-    return parse_chat(f"{before}\n{inside}\n{after}")
+def _changed(pasted: Pasted) -> DrawRequest:
+    """The pasted request, changed by the flags and slots around it, with the plain words where they belong."""
+    around, prose = meant_text(pasted.around), list[str]()
+    if not pasted.takes_words:
+        around, prose = without_prose(around)
+    changes, request = read_chat(around), pasted.request
+    labelled = _without(changes.request.slots.subject, changes.plain)
+    words = changes.plain if pasted.takes_words else ()
+    subject = (*(labelled or request.slots.subject), *words) if labelled or words else ()
+    later = replace(changes.request, slots=replace(changes.request.slots, subject=subject))
+    if not pasted.takes_words:
+        later = replace(later, unused=(*later.unused, *map(quoted, (*prose, *changes.plain))))
+    changed = request.changed_by(later)
+    return replace(changed, pasted=(*changed.pasted, "slots")) if words and "slots" in request.pasted else changed
 
 
-def _cut_at_fences(text: str, fence: re.Match[str]) -> tuple[str, str, str]:
-    """The text before, inside and after. A fence closes on a line of its own, else at the last backticks."""
-    closing = _CLOSING_FENCE.search(text, fence.end())
-    end = closing.start() if closing else text.rfind("```", fence.end())
-    if end < 0:
-        end = len(text)
-    return text[: fence.start()], text[fence.end() : end].strip(), text[end + 3 :]
-
-
-def _is_recipe(text: str) -> bool:
-    return bool(_JSON_START.match(text) or _YAML_START.match(text)) or is_a1111(text)
-
-
-def _parse_bare(text: str) -> DrawRequest:
-    if _JSON_START.match(text):
-        return _parse_json(text)
-    if _YAML_START.match(text):
-        return _parse_yaml(text)
-    if is_a1111(text):
-        return parse_a1111(text)
-    return parse_chat(text)
-
-
-def _parse_json(text: str) -> DrawRequest:
-    """Read a JSON recipe, changed by the text behind it. Curly quotes are straightened where they break the JSON."""
-    try:
-        recipe, below = read_json_start(text)
-    except ParseError:
-        straight = straight_quotes(text)
-        if straight == text:
-            raise
-        recipe, below = read_json_start(straight)
-    return read_recipe(recipe).changed_by(parse_chat(below))
-
-
-def _parse_yaml(text: str) -> DrawRequest:
-    """Read a YAML recipe, changed by the flags from the first line that starts with one."""
-    flags = _FLAG_LINE.search(text)
-    recipe, below = (text[: flags.start()], text[flags.start() :]) if flags else (text, "")
-    return read_recipe(read_yaml(recipe)).changed_by(parse_chat(below))
+def _without(terms: tuple[str, ...], others: tuple[str, ...]) -> tuple[str, ...]:
+    """The terms but the others, as often as those are there."""
+    left = list(terms)
+    for term in others:
+        left.remove(term)
+    return tuple(left)

@@ -1,4 +1,4 @@
-"""Undoes what phones do to text: invisible characters, curly quotes, long dashes for hyphens.
+"""Undoes what phones and keyboards do to text: invisible characters, curly quotes, long dashes, wide signs.
 
 Knows the dashes of weights, but no flags.
 """
@@ -17,6 +17,20 @@ _HYPHENS = "\u2010\u2011\u2212\ufe63\uff0d"
 _LONG_DASHES = "\u2012\u2013\u2014\u2015\u2e3a\u2e3b\ufe58"
 DASHES = f"-{_HYPHENS}{_LONG_DASHES}"
 
+# What East Asian and Arabic keyboards type for our signs, but for the wide hyphen, which makes a flag. Then bars that
+# only look like ours.
+_PLAIN_SIGNS = str.maketrans(
+    {
+        **{chr(wide): chr(wide - 0xFEE0) for wide in range(0xFF01, 0xFF5F) if wide != 0xFF0D},
+        **dict.fromkeys("、﹐︐،", ","),
+        **dict.fromkeys("；؛﹔", ";"),
+        **dict.fromkeys("﹕︓", ":"),
+        **dict.fromkeys("│┃❘∣ǀ¦︱", "|"),
+    }
+)
+# Markdown's escapes, which some clients leave in the text. Compel's own, before brackets and quotes, stay.
+_ESCAPED = re.compile(r"\\([-!*_#~>|+.@`])")
+
 _STRAIGHT_QUOTES = str.maketrans({**dict.fromkeys("“”„‟", '"'), **dict.fromkeys("‘’‚‛", "'")})
 _STRAIGHT_DASHES = str.maketrans({**dict.fromkeys(_HYPHENS, "-"), **dict.fromkeys(_LONG_DASHES, "--")})
 
@@ -34,5 +48,6 @@ def straight_quotes(text: str) -> str:
 
 
 def as_typed(text: str) -> str:
-    """``text`` with straight quotes, and with dashes that are compel weights turned back into hyphens."""
-    return _WEIGHT.sub(lambda dashes: dashes[0].translate(_STRAIGHT_DASHES), straight_quotes(text))
+    """``text`` with plain signs and straight quotes, and with dashes that are compel weights as hyphens again."""
+    plain = _ESCAPED.sub(r"\1", straight_quotes(text).translate(_PLAIN_SIGNS))
+    return _WEIGHT.sub(lambda dashes: dashes[0].translate(_STRAIGHT_DASHES), plain)

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import values
-from .chat import first_flag
 from .request import SLOTS, DrawRequest, EarlierFacts, Scalar, Slots
 from .sentences import ParseError, listed, nearest, quoted
 from .structured import Unquoted, Value
+from .typed_flags import first_flag
 from .weights import read_terms, to_compel
 
 KEYS = (
@@ -27,9 +27,14 @@ def read_recipe(recipe: Value) -> DrawRequest:
     recipe = _checked("key", recipe, KEYS)
     given = {key: value for key, value in recipe.items() if not _is_nothing(value)}
     fields: dict[str, Any] = {
-        key: _text(key, given[key]) for key in ("theme", "model", "sampler", "tier", "image") if key in given
+        key: _text(key, given[key]) for key in ("theme", "model", "sampler", "tier") if key in given
     }
+    if "image" in given:
+        fields["image"] = values.image("image", _text("image", given["image"]))
     fields |= {key: values.whole_number(key, _text(key, given[key])) for key in ("seed", "steps") if key in given}
+    if fields.get("seed", 0) < 0:
+        # A random one, which every program writes so.
+        fields["seed"] = None
     for key in ("guidance_scale", "strength"):
         if key in given:
             fields[key] = values.number(key, _text(key, given[key]))

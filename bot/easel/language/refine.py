@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache
 
+from .names import folded
 from .request import SLOTS, Change, Changes, DrawRequest, Slots
 from .sentences import ParseError, brief, listed, quoted, shortened
 from .weights import read_terms
@@ -21,7 +22,8 @@ def refined(recipe: DrawRequest, changes: Changes) -> DrawRequest:
     its model. A note lists the changes. Raises ParseError for a term to remove that is not there.
     """
     before = recipe
-    if changes.request.model not in (None, recipe.model):
+    model = changes.request.model
+    if model is not None and folded(model) != folded(recipe.model or ""):
         recipe = replace(recipe, steps=None, guidance_scale=None, sampler=None, size=None)
     reply = changes.request
     left_out = set(read_terms(recipe.negative_prompt or "") if reply.no else ())
@@ -34,7 +36,10 @@ def refined(recipe: DrawRequest, changes: Changes) -> DrawRequest:
     for change in changes.terms:
         request = (_added if change.is_added else _removed)(request, change, plain)
     changed = _differences(before, request)
-    return replace(request, notes=(f"Changed: {changed}", *request.notes)) if changed else request
+    notes: tuple[str, ...] = (f"Changed: {changed}",) if changed else ()
+    if changes.plain and before.slots.subject and before.slots.subject != request.slots.subject:
+        notes += (f"To keep the rest: +{brief(', '.join(changes.plain))}",)
+    return replace(request, notes=(*notes, *request.notes)) if notes else request
 
 
 def _differences(before: DrawRequest, after: DrawRequest) -> str:

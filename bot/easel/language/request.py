@@ -45,7 +45,11 @@ class DrawRequest:
     ``negative_prompt`` replaces the model's default ("" means no negative prompt); the terms of ``no`` are added to it,
     or to the default. ``size`` is (width, height) in pixels or one of ``portrait``, ``landscape``, ``square``; it is
     never given together with ``aspect_ratio`` (width, height). ``image`` is the SHA-256 of the photo that a recipe was
-    drawn from, ``strength`` how much of a photo is redrawn. ``notes`` are sentences about what was left out, and why.
+    drawn from, ``strength`` how much of a photo is redrawn. ``notes`` are sentences about what was left out, and why;
+    ``unused`` is what was typed or pasted and cannot be used, for one line.
+
+    ``pasted`` names the fields that came with another program's text. They are wishes: what this generator cannot do of
+    them is left out or fitted, and said. They do not make two requests differ.
     """
 
     slots: Slots = Slots()
@@ -65,18 +69,23 @@ class DrawRequest:
     strength: float | None = None
     facts: EarlierFacts | None = field(default=None, hash=False)
     notes: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+    pasted: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if self.size is not None and self.aspect_ratio is not None:
             raise ParseError("--size and --ar both set the shape of the picture. Keep one of them.")
 
     def changed_by(self, later: "DrawRequest") -> "DrawRequest":
-        """This request with each slot and field that ``later`` gives; ``no`` and ``notes`` are added."""
+        """This request with each slot and field that ``later`` gives; ``no``, ``notes`` and ``unused`` are added."""
         slots = {slot: getattr(later.slots, slot) or getattr(self.slots, slot) for slot in SLOTS}
         given = {name: value for name in _PLAIN_FIELDS if (value := getattr(later, name)) is not None}
         if later.size is not None or later.aspect_ratio is not None:
             given |= {"size": later.size, "aspect_ratio": later.aspect_ratio}
-        return replace(self, slots=Slots(**slots), no=self.no + later.no, notes=self.notes + later.notes, **given)
+        added = {name: getattr(self, name) + getattr(later, name) for name in _ADDED_FIELDS}
+        typed = {*given, "slots"} if later.slots else {*given}
+        pasted = (*(name for name in self.pasted if name not in typed), *later.pasted)
+        return replace(self, slots=Slots(**slots), pasted=pasted, **added, **given)
 
 
 @dataclass(frozen=True)
@@ -115,6 +124,11 @@ class Asked:
         """The notes of all requests, each once."""
         return tuple(dict.fromkeys(note for request in self.requests for note in request.notes))
 
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """What was typed or pasted and cannot be used, each once."""
+        return tuple(dict.fromkeys(part for request in self.requests for part in request.unused))
+
 
 @dataclass(frozen=True)
 class Change:
@@ -127,14 +141,17 @@ class Change:
 
 @dataclass(frozen=True)
 class Changes:
-    """What a reply to a recipe changes: the slots and fields that ``request`` gives, and single terms.
+    """What a text says: the slots and fields that ``request`` gives, and single terms to add and remove.
 
-    ``is_new_seed``: the recipe's seed is dropped, and the reply gives no other.
+    ``plain`` are the subject's terms that stand there without a label. ``is_new_seed``: the recipe's seed is dropped,
+    and the reply gives no other.
     """
 
     request: DrawRequest
     terms: tuple[Change, ...] = ()
+    plain: tuple[str, ...] = ()
     is_new_seed: bool = False
 
 
-_PLAIN_FIELDS = tuple(f.name for f in fields(DrawRequest) if f.name not in {"slots", "no", "notes"})
+_ADDED_FIELDS = ("no", "notes", "unused")
+_PLAIN_FIELDS = tuple(f.name for f in fields(DrawRequest) if f.name not in {"slots", "pasted", *_ADDED_FIELDS})

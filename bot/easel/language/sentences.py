@@ -39,6 +39,12 @@ def shortened(items: Sequence[str]) -> list[str]:
     return list(items) if len(items) <= MAX_LISTED else [*items[:MAX_LISTED], "…"]
 
 
+def unused_note(parts: Iterable[str]) -> str | None:
+    """The one line that names what was not used, or None."""
+    named = list(dict.fromkeys(map(brief, parts)))
+    return f"Not used: {', '.join(shortened(named))}." if named else None
+
+
 def nearest(word: str, choices: Iterable[str]) -> str | None:
     """The choice that ``word`` probably means, or None if no choice is near."""
     return next(iter(get_close_matches(word[:MAX_ECHO_CHARS].lower(), list(choices), n=1)), None)

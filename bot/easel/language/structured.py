@@ -27,6 +27,9 @@ from .sentences import ParseError, quoted
 # A recipe's deepest values are three levels down, in the facts' plan.
 MAX_DEPTH = 5
 
+# Other programs' JSON has more.
+MAX_JSON_DEPTH = 16
+
 # Brackets that are open at once, those of texts too. The scanner looks at all of them for each token that it reads.
 MAX_OPEN_BRACKETS = 16
 
@@ -116,8 +119,8 @@ def _check_json_depth(text: str) -> None:
     depth = 0
     for token in re.finditer(r'"(?:[^"\\]|\\.)*+"?|[][{}]', text, re.DOTALL):
         depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token[0], 0)
-        if depth > MAX_DEPTH:
-            _too_deep()
+        if depth > MAX_JSON_DEPTH:
+            _too_deep(MAX_JSON_DEPTH)
         if depth <= 0:
             return  # the value's end; any text may follow
 
@@ -134,8 +137,8 @@ def _check_characters(value: Value) -> None:
         raise ParseError("The recipe has half a character in it, such as “\\ud83d”.") from None
 
 
-def _too_deep() -> NoReturn:
-    raise ParseError(f"A recipe is nested at most {MAX_DEPTH} levels deep.")
+def _too_deep(most: int = MAX_DEPTH) -> NoReturn:
+    raise ParseError(f"A recipe is nested at most {most} levels deep.")
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Value]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 
 from .chat import parse_chat
+from .names import folded
 from .nesting import bracket_pairs
 from .request import DrawRequest, Slots
 from .sentences import ParseError, nearest, quoted
@@ -16,7 +17,7 @@ MAX_STYLE_CHARS = 300
 _NAME = re.compile(rf"[a-z0-9](?:[a-z0-9-]{{0,{MAX_NAME_CHARS - 2}}}[a-z0-9])?")
 
 # An @name, but neither an email address nor a Matrix id.
-_REFERENCE = re.compile(r"(?<![\w@.])@(?P<name>[A-Za-z0-9-]++)(?!\.*+[\w:@])")
+_REFERENCE = re.compile(r"(?<![\w@.])@(?P<name>[A-Za-z0-9_-]++)(?!\.*+[\w:@])")
 
 
 def style_names(text: str) -> tuple[str, ...]:
@@ -27,13 +28,15 @@ def style_names(text: str) -> tuple[str, ...]:
 def with_styles(text: str, styles: Mapping[str, str]) -> str:
     """The text with each name replaced by its terms. Raises ParseError for an unknown name."""
 
+    by_name = {folded(name): terms for name, terms in styles.items()}
+
     def terms(match: re.Match[str]) -> str:
         name = match["name"].lower()
-        if name not in styles:
+        if folded(name) not in by_name:
             near = nearest(name, styles)
             hint = f"Did you mean @{near}?" if near else "!easel style tells which there are."
             raise ParseError(f"There is no style {quoted(match[0])} in this room. {hint}")
-        return styles[name]
+        return by_name[folded(name)]
 
     return _REFERENCE.sub(terms, text)
 

@@ -1,0 +1,62 @@
+"""Recognises what was pasted: recipes, blocks and JSON, of Easel and of other programs, fenced or not, with labels.
+
+Each recogniser has a module of its own, whose ``recognise`` returns one request and the text around it, or None. They
+are pure, and take time in proportion to the text.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ..phones import as_typed
+from ..recipes import read_recipe
+from ..structured import read_yaml
+from ..typed_flags import with_flags_apart
+from . import blocks, objects, recipe_text
+from .fences import fenced
+from .found import Pasted
+from .others_syntax import in_our_syntax
+from .tidy import without_marks
+
+__all__ = ["Pasted", "meant_text", "plain_text", "recognised"]
+
+# In this order. What a program wrote is read as it stands; the last ones see the text as a person meant it.
+AS_WRITTEN: tuple[Callable[[str], Pasted | None], ...] = (objects.recognise, recipe_text.recognise)
+AS_MEANT: tuple[Callable[[str], Pasted | None], ...] = (blocks.recognise,)
+
+# What a fence calls a recipe.
+_YAML = {"yaml", "yml"}
+
+
+def recognised(text: str, *, is_reply: bool = False) -> Pasted | None:
+    """What was pasted with a text, or None if a person typed all of it. Raises ParseError."""
+    fence = fenced(text)
+    if fence is None:
+        return _recognised(text, is_reply=is_reply)
+    inside = _yaml(fence.inside) if fence.language in _YAML else _recognised(fence.inside, is_reply=False)
+    if inside is None:
+        return _recognised(fence.without_fence, is_reply=is_reply)
+    return replace(inside, around=f"{fence.around}\n{inside.around}")
+
+
+def _yaml(text: str) -> Pasted:
+    """What a fence calls YAML follows YAML's rules. Raises ParseError."""
+    return recipe_text.recognise(text) or Pasted(read_recipe(read_yaml(text)))
+
+
+def plain_text(text: str, *, is_reply: bool = False) -> str:
+    """A typed text as a person meant it: without fences and a chat's marks, with plain signs and our weights."""
+    fence = fenced(text)
+    return meant_text(fence.without_fence if fence else text, is_reply=is_reply)
+
+
+def meant_text(text: str, *, is_reply: bool = False) -> str:
+    """The text without a chat's marks, with plain signs and our syntax for weights."""
+    return in_our_syntax(without_marks(with_flags_apart(as_typed(text)), is_reply=is_reply))
+
+
+def _recognised(text: str, *, is_reply: bool) -> Pasted | None:
+    for recognise in AS_WRITTEN:
+        if found := recognise(text):
+            return found
+    meant = meant_text(text, is_reply=is_reply)
+    return next((found for recognise in AS_MEANT if (found := recognise(meant))), None)

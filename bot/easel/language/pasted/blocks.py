@@ -1,0 +1,184 @@
+"""Blocks and labels: a prompt, ``Negative prompt: …``, and settings, in any order, spelling and layout.
+
+A1111 and its kin put such a block under a picture; people type its labels. Every pattern takes linear time.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+from ..flags import find_slot
+from ..request import SLOTS, DrawRequest, Slots
+from ..sentences import ParseError, quoted
+from ..typed_flags import first_flag
+from ..weights import read_terms, to_compel
+from .found import Pasted
+from .labels import NEGATIVE, PROMPT, field_called, pattern_of
+from .settings import Settings
+
+_PROMPT = re.compile(
+    r"^[ \t]*+(?:(?:/?imagine[ \t]++)?(?:(?:full|positive)[ _-]?)?prompts?[\"']?[ \t]*+[:=]"
+    r"|positive[ \t]*+:|/imagine(?=\s))[ \t]*+",
+    re.IGNORECASE,
+)
+_NEGATIVE = re.compile(
+    rf"(?:^|(?<=[\s,;.|(*]))(?:negative[ _-]?prompts?|neg[ _-]prompt|undesired[ _-]content)[\"']?[ \t]*+[:=][ \t]*+"
+    rf"|(?:^|(?<=[,;|])[ \t]*+)(?:{pattern_of(NEGATIVE)})[ \t]*+[:=][ \t]*+",
+    re.IGNORECASE,
+)
+_SETTING = re.compile(
+    rf"(?:^|(?<=[\s,;|]))(?:(?:{pattern_of('steps', 'seed', 'guidance_scale', 'width', 'height', 'strength')})"
+    r"[ \t]*+[:=][ \t]*+[\"']?(?=-?[\d.,]*\d)"
+    rf"|(?:{pattern_of('size')})[ \t]*+[:=][ \t]*+(?=[\"'(\[]{{0,2}}\d{{1,5}}[ \t]*(?:[xX×*]|, ?)[ \t]*\d))",
+    re.IGNORECASE,
+)
+# A setting by its name alone, where others are around.
+_NAMED_SETTING = re.compile(
+    rf"^[ \t]*+(?P<key>{pattern_of('sampler', 'model', 'theme', 'tier')})[ \t]*+[:=]", re.IGNORECASE
+)
+# Somebody typed it: a block has no slots.
+_BAR_AND_SLOT = re.compile(rf"\|[ \t]*+(?:{'|'.join(SLOTS)})[ \t]*+[:=]", re.IGNORECASE)
+# Keys of a recipe that no flag is called by.
+_TYPED_KEYS = {"image", "theme"}
+_KEY_LINE = re.compile(r"^[ \t]*+(?P<key>[^\W\d_][\w /()+.'#-]{0,60}?)[ \t]*+[:=](?!//)")
+_A1111_WORDS = re.compile(r"cfg scale|negative prompt|sampler\s*:", re.IGNORECASE)
+
+
+@dataclass
+class _Parts:
+    prompt: list[str] = field(default_factory=list)
+    negative: list[str] | None = None
+    settings: Settings = field(default_factory=Settings)
+    chat: list[str] = field(default_factory=list)
+    prose: list[str] = field(default_factory=list)
+    has_settings: bool = False
+    state: str = PROMPT
+
+
+def recognise(text: str) -> Pasted | None:
+    """Read the block, with the flags, slots and words around it. Raises ParseError."""
+    lines = text.split("\n")
+    has_settings = any(map(_SETTING.search, lines))
+    is_block = has_settings and not _BAR_AND_SLOT.search(text)
+    has_prompt = any(_PROMPT.match(line) for line in lines)
+    if not (has_settings or has_prompt or any(_NEGATIVE.search(line) for line in lines)):
+        return None
+    parts = _Parts()
+    if has_prompt and not _PROMPT.match(text):
+        parts.state = "prose"
+    settings_left = sum(bool(_SETTING.search(line)) for line in lines)
+    for line in lines:
+        settings_left -= bool(_SETTING.search(line))
+        _read_line(line, parts, has_block=has_settings, has_settings_below=settings_left > 0)
+    weighs = is_block and (not has_prompt or bool(_A1111_WORDS.search(text)))
+    return _joined(parts, weighs=weighs, is_block=is_block, has_prompt=has_prompt)
+
+
+def _read_line(line: str, parts: _Parts, *, has_block: bool, has_settings_below: bool) -> None:
+    """Cut a line at its labels, and put each piece where it belongs."""
+    label = _PROMPT.match(line)
+    if label:
+        if parts.prompt and any(map(str.strip, parts.prompt)):
+            raise ParseError("“prompt” stands there twice. Keep one of them.")
+        parts.state, line = PROMPT, line[label.end() :]
+    negative, setting = _NEGATIVE.search(line), _SETTING.search(line)
+    if has_block and (named := (_KEY_LINE if parts.has_settings else _NAMED_SETTING).match(line)):
+        # The whole line: in `Hires steps: 10` no setting begins at "steps".
+        is_other = find_slot(named["key"].strip()) or (negative and negative.start() <= named.start())
+        setting = None if is_other else named
+    cuts = sorted(
+        (found.start(), found.end(), kind) for found, kind in ((negative, NEGATIVE), (setting, "settings")) if found
+    )
+    head = line[: cuts[0][0]] if cuts else line
+    head = head.rstrip(" \t,;|") if cuts else head
+    if head.strip() or not cuts:
+        _place(head, parts, has_block=has_block, has_settings_below=has_settings_below)
+    for (start, end, kind), following in zip(cuts, [*cuts, (len(line), 0, "")][1:], strict=True):
+        if kind == NEGATIVE:
+            _start_negative(line[end : following[0]], parts, is_cut=following[2] == "settings")
+        else:
+            _add_settings(line[start : following[0]], parts)
+
+
+def _start_negative(text: str, parts: _Parts, *, is_cut: bool) -> None:
+    if parts.negative is not None and any(map(str.strip, parts.negative)):
+        raise ParseError("“Negative prompt” stands there twice. Keep one of them.")
+    at = _end_of_words(text)
+    parts.negative, parts.state = [text[:at].rstrip(" \t,;") if is_cut else text[:at]], NEGATIVE
+    if text[at:].strip():
+        parts.chat.append(text[at:])
+        parts.state = "below"
+
+
+def _add_settings(text: str, parts: _Parts) -> None:
+    at = _end_of_words(text)
+    parts.settings.read_line(text[:at])
+    parts.state, parts.has_settings = "settings", True
+    if text[at:].strip():
+        parts.chat.append(text[at:])
+
+
+def _end_of_words(text: str) -> int:
+    """Where a text ends before a flag or a bar."""
+    flag, bar = first_flag(text), text.find("|")
+    ends = [at for at in (flag, bar if bar >= 0 else None) if at is not None]
+    return min(ends, default=len(text))
+
+
+def _place(text: str, parts: _Parts, *, has_block: bool, has_settings_below: bool) -> None:
+    """Put a piece without a label where the lines before it lead."""
+    key = _KEY_LINE.match(text)
+    if key and find_slot(key["key"].strip()):
+        parts.chat.append(text)
+    elif key and parts.prompt and field_called(key["key"].strip()) in _TYPED_KEYS:
+        parts.settings.read_line(text)
+    elif parts.state == "prose":
+        parts.prose.append(text)
+    elif parts.state == NEGATIVE and parts.negative is not None:
+        is_open = has_settings_below or not "".join(parts.negative).strip() or parts.negative[-1].rstrip().endswith(",")
+        if is_open and first_flag(text) is None:
+            parts.negative.append(text)
+        elif text.strip():
+            parts.chat.append(text)
+            parts.state = "below"
+    elif parts.state == PROMPT:
+        parts.prompt.append(text)
+    elif key and first_flag(text) is None and "|" not in text:
+        parts.settings.read_line(text)
+    elif text.strip():
+        parts.chat.append(text)
+
+
+def _joined(parts: _Parts, *, weighs: bool, is_block: bool, has_prompt: bool) -> Pasted:
+    prompt = "\n".join(parts.prompt)
+    fields = parts.settings.request_fields()
+    unused = (*parts.settings.unused, *(quoted(line) for line in parts.prose if line.strip()))
+    typed = " ".join(parts.negative or ()).strip(" ,")
+    # An empty one is meant in a block; on a line of its own it waits for its words.
+    if parts.negative is not None and (typed or is_block) and typed not in ("null", "~"):
+        fields[NEGATIVE] = " ".join(to_compel(_unwrapped(typed), bare_brackets_weigh=weighs).split())
+    if not is_block:
+        # Chat with a label in it: its slots and flags are read as ever.
+        request = DrawRequest(unused=unused, pasted=tuple(fields), **fields)
+        words = f"subject: {_unwrapped(prompt)}" if has_prompt else prompt
+        return Pasted(request, "\n".join([words, *parts.chat]), takes_words=True)
+    if first_flag(prompt) is not None:
+        raise ParseError("There is a flag in the pasted prompt. Put flags on a line of their own, below the block.")
+    terms = read_terms(to_compel(_unwrapped(prompt), bare_brackets_weigh=weighs))
+    request = DrawRequest(slots=Slots(subject=terms), unused=unused, pasted=(*fields, "slots"), **fields)
+    return Pasted(request, "\n".join([*parts.chat, *parts.settings.words]), takes_words=True)
+
+
+def _unwrapped(text: str) -> str:
+    """A text without the quotes or brackets around all of it, as YAML and JSON have them."""
+    bare = text.strip()
+    for opening, closing in ('""', "''", "[]"):
+        if (
+            len(bare) > 1
+            and bare[0] == opening
+            and bare[-1] == closing
+            and bare.count(opening) + bare.count(closing) in (2, 4)
+        ):
+            inside = bare[1:-1]
+            if opening not in inside and closing not in inside:
+                return inside.strip()
+    return text

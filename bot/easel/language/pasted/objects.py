@@ -1,0 +1,142 @@
+"""JSON of Easel, A1111, InvokeAI, Fooocus, NovelAI and SwarmUI, also as Python prints it, with the text around it."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..names import folded
+from ..phones import straight_quotes
+from ..recipes import KEYS, read_recipe
+from ..request import DrawRequest, Slots
+from ..sentences import ParseError, quoted
+from ..structured import Value, read_json_start
+from ..weights import read_terms, to_compel
+from .found import Pasted
+from .labels import NEGATIVE, PROMPT, field_called, says_nothing
+from .others_syntax import in_our_syntax
+from .settings import Settings
+
+_START = re.compile(r"^[ \t]*+\{\s*+[\"'“”„‘’]\w[\w .-]{0,60}[\"'“”„’]\s*+[:：]|\A\{\s*+\}", re.MULTILINE)
+_PYTHON = re.compile(
+    r"'(?P<text>(?:[^'\\\n]|\\.)*+)'(?=\s*[:,}\]])|\"(?:[^\"\\]|\\.)*+\"|\b(?:True|False|None)\b|,(?=\s*[}\]])"
+)
+_LITERALS = {"True": "true", "False": "false", "None": "null", ",": ""}
+
+# Objects that only hold the settings.
+_HOLDERS = {
+    "image",
+    "parameters",
+    "settings",
+    "metadata",
+    "input",
+    "suiimageparams",
+    "prompt",
+    "txt2img",
+    "params",
+    "data",
+}
+# InvokeAI writes compel's weights, the others A1111's.
+_COMPEL_KEYS = {"positive_prompt", "positiveprompt", "app_version", "positive_style_prompt"}
+
+
+def recognise(text: str) -> Pasted | None:
+    """Read the first object in a text. Raises ParseError."""
+    start = _START.search(text)
+    if start is None:
+        return None
+    before = text[: start.start()]
+    value, below = _read(text[start.start() :].lstrip())
+    if isinstance(value, Mapping) and _is_easels(value):
+        return Pasted(read_recipe(value), f"{before}\n{below}")
+    return Pasted(_of_others(value), f"{before}\n{below}")
+
+
+def _is_easels(value: Mapping[str, Value]) -> bool:
+    return all(key.lower() in KEYS for key in value) and not isinstance(value.get("image"), Mapping)
+
+
+def _read(text: str) -> tuple[Value, str]:
+    """The value and what is behind it, with the quotes that phones and Python write where they break the JSON."""
+    first: ParseError | None = None
+    for spelled in (str, straight_quotes, _json_of_python):
+        try:
+            return read_json_start(spelled(text))
+        except ParseError as error:
+            first = first or error
+    assert first
+    raise first
+
+
+def _json_of_python(text: str) -> str:
+    def plain(match: re.Match[str]) -> str:
+        if match["text"] is not None:
+            return json.dumps(match["text"].replace("\\'", "'"))
+        return _LITERALS.get(match[0], match[0])
+
+    return _PYTHON.sub(plain, straight_quotes(text))
+
+
+def _of_others(value: Value) -> DrawRequest:
+    """The request in another program's object: what is known of it, and the names of the rest. Raises ParseError."""
+    given = _flat(value)
+    prompt = _first(given, PROMPT)
+    if prompt is None:
+        keys = quoted(", ".join(given)) if given else "nothing"
+        raise ParseError(f"There is no prompt in that JSON, only {keys}. Say it in words: !draw otter --steps 20.")
+    settings = Settings()
+    negative = _first(given, NEGATIVE)
+    for key, item in given.items():
+        if field_called(key) in (PROMPT, NEGATIVE):
+            continue
+        if isinstance(item, list | Mapping):
+            _take_nested(settings, key, item)
+        elif item not in (None, "", False) and (field_called(key) or item not in ("0", "0.0")):
+            settings.take(key, "yes" if item is True else str(item))
+    weighs = not any(key.lower() in _COMPEL_KEYS for key in given)
+    fields = settings.request_fields()
+    if negative is not None:
+        fields[NEGATIVE] = " ".join(to_compel(in_our_syntax(negative), bare_brackets_weigh=weighs).split())
+    terms = read_terms(to_compel(in_our_syntax(prompt), bare_brackets_weigh=weighs))
+    unused = (*settings.unused, *settings.words)
+    return DrawRequest(slots=Slots(subject=terms), unused=unused, pasted=(*fields, "slots"), **fields)
+
+
+def _flat(value: Value) -> dict[str, Any]:
+    """The keys of an object and of those in it that only hold settings. The outer ones count."""
+    if not isinstance(value, Mapping):
+        return {}
+    flat: dict[str, Any] = {}
+    for key, item in value.items():
+        if isinstance(item, Mapping) and folded(key) in _HOLDERS:
+            flat = {**_flat(item), **flat}
+    return {
+        **flat,
+        **{key: item for key, item in value.items() if not (isinstance(item, Mapping) and folded(key) in _HOLDERS)},
+    }
+
+
+def _first(given: Mapping[str, Any], field: str) -> str | None:
+    """The prompt of that kind: a text, or a list of texts or of objects with one."""
+    for key, item in given.items():
+        if field_called(key) != field:
+            continue
+        parts = item if isinstance(item, list) else [item]
+        texts = [part.get("prompt") if isinstance(part, Mapping) else part for part in parts]
+        words = ", ".join(text for text in texts if isinstance(text, str) and text.strip())
+        if words or field == NEGATIVE:
+            return words
+    return None
+
+
+def _take_nested(settings: Settings, key: str, item: Any) -> None:
+    """Take a size in a list and a model in an object; the rest is named only."""
+    field = field_called(key)
+    if field == "size" and isinstance(item, list) and len(item) == 2:
+        settings.take(key, "x".join(str(side) for side in item))
+    elif field == "model" and isinstance(item, Mapping):
+        name = next((item[name] for name in ("name", "model_name", "key") if isinstance(item.get(name), str)), None)
+        if name:
+            settings.take(key, name)
+    elif item and not says_nothing(key):
+        settings.unused.append(key)

@@ -1,0 +1,146 @@
+"""Reads settings that other programs wrote, ``Steps: 20, Seed: 1`` or JSON, into the fields of a request.
+
+Knows no models and samplers: what cannot be used of them is known later. Pure.
+"""
+
+import re
+from itertools import pairwise
+from typing import Any
+
+from .. import values
+from ..names import sampler_name
+from ..nesting import split_outside
+from ..sentences import ParseError
+from .labels import NEGATIVE, PROMPT, field_called, pattern_of, says_nothing
+
+_COMMA = re.compile(r"[,;\n]")
+_NUMERIC = ("seed", "steps", "guidance_scale", "width", "height", "strength")
+# A name and its sign. A colon that is part of an address or a time is none.
+_KEY = re.compile(r"(?P<key>[^\W\d_][\w /()+.'#-]{0,60}?)[ \t]*(?:[:=])(?!//)")
+_KNOWN_KEY = re.compile(
+    rf"(?<![\w-])(?:{pattern_of(*_NUMERIC, 'size', 'sampler', 'model')})[ \t]*+[:=](?=[ \t]*\S)", re.IGNORECASE
+)
+_NUMBER = re.compile(r"[\"']?(?P<number>[+-]?\d*[.,]?\d+)(?:[eE][+-]?\d+)?[\"']?(?=[\s,;)]|$)")
+_SIGN = re.compile("[:=]")
+_DECIMALS = re.compile(r"\d{1,2}")
+_SIDES = re.compile(r"[\"'(\[]{0,2}(?P<width>\d{1,5})[ \t]*(?:[xX×*/]|, ?)[ \t]*(?P<height>\d{1,5})[\"')\]]{0,2}")
+
+
+class Settings:
+    """The settings that were found: ``fields`` of a request, ``unused`` ones, and ``words`` that belong to none."""
+
+    def __init__(self) -> None:
+        self.fields: dict[str, Any] = {}
+        self.unused: list[str] = []
+        self.words: list[str] = []
+
+    def read_line(self, text: str) -> None:
+        """Read settings with commas, semicolons, lines or only spaces between them. Raises ParseError."""
+        last: str | None = None
+        for piece in split_outside(text, _COMMA):
+            # `Steps: 20 Seed: 5` are two; `Hires steps: 10` is one.
+            first = _SIGN.search(piece)
+            keys = _KNOWN_KEY.finditer(piece, first.end()) if first else ()
+            cuts = [0, *(match.start() for match in keys), len(piece)]
+            for start, end in pairwise(cuts):
+                if part := piece[start:end].strip():
+                    last = self._read_part(part, last)
+
+    def _read_part(self, part: str, last: str | None) -> str | None:
+        """Read one part; return the name whose value may go on in the next one."""
+        key = _KEY.match(part)
+        if key:
+            self.take(key["key"].strip(), part[key.end() :].strip())
+            return key["key"].strip()
+        if last and field_called(last) in ("guidance_scale", "strength") and _DECIMALS.fullmatch(part):
+            name = field_called(last)
+            assert name
+            # A decimal comma.
+            self.fields[name] = float(f"{self.fields[name]:.0f}.{part}")
+            return None
+        if last and field_called(last) is None:
+            # The unused value has commas in it.
+            return last
+        self.words.append(part)
+        return last
+
+    def take(self, key: str, value: str) -> None:
+        """Take one setting. Raises ParseError for a value that its field cannot have."""
+        field, value = field_called(key), value.strip()
+        if not value or value.lower() in ("null", "none", "~", "undefined"):
+            return
+        if field is None:
+            if not says_nothing(key):
+                self.unused.append(f"{key} {value}")
+        elif field in _NUMERIC:
+            self._take_number(field, key, value)
+        elif field == "size":
+            self._take_size(key, value)
+        elif field == "sampler":
+            self._take_sampler(_unquoted(value))
+        elif field == "image":
+            self.fields["image"] = values.image(key, _unquoted(value))
+        elif field in (PROMPT, NEGATIVE):
+            self.unused.append(f"{key} {value}")
+        elif field == "model":
+            self.fields["model"] = _unquoted(value).removesuffix(".safetensors").removesuffix(".ckpt")
+        else:
+            self.fields[field] = _unquoted(value)
+
+    def _take_sampler(self, value: str) -> None:
+        """Take a sampler. Where "sampler" and "scheduler" are both there, the second is a schedule."""
+        name, schedule = sampler_name(value)
+        if "sampler" in self.fields:
+            self.unused.append(f"scheduler {value}")
+            return
+        self.fields["sampler"] = name
+        if schedule:
+            self.unused.append(f"Schedule {schedule}")
+
+    def _take_number(self, field: str, key: str, value: str) -> None:
+        number = _NUMBER.match(value)
+        text, rest = (number["number"], value[number.end() :].strip(" )")) if number else (value, "")
+        if field == "seed":
+            seed = _whole(key, text) if number else values.whole_number(key, text)
+            if seed >= 0:
+                # Below 0 means a random one, everywhere.
+                self.fields["seed"] = seed
+        elif field in ("guidance_scale", "strength"):
+            self.fields[field] = values.number(key, text)
+        else:
+            self.fields[field] = _whole(key, text)
+        if rest:
+            self.words.append(rest)
+
+    def _take_size(self, key: str, value: str) -> None:
+        if sides := _SIDES.match(value):
+            self.fields["size"] = int(sides["width"]), int(sides["height"])
+            if rest := value[sides.end() :].strip():
+                self.words.append(rest)
+        else:
+            self.fields["size"] = values.size(key, _unquoted(value))
+
+    def request_fields(self) -> dict[str, Any]:
+        """The fields, with a size of both sides."""
+        fields = dict(self.fields)
+        sides = [fields.pop(side, None) for side in ("width", "height")]
+        if all(sides):
+            fields.setdefault("size", tuple(sides))
+        elif any(sides):
+            self.unused.append(f"{'width' if sides[0] else 'height'} {sides[0] or sides[1]}")
+        return fields
+
+
+def _whole(key: str, text: str) -> int:
+    """A whole number. Some programs write 20.0."""
+    try:
+        return values.whole_number(key, text)
+    except ParseError:
+        value = values.number(key, text)
+        if value != int(value):
+            raise
+        return int(value)
+
+
+def _unquoted(text: str) -> str:
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text

@@ -1,0 +1,43 @@
+"""Takes a chat's marks off a pasted text: quote marks, emphasis, bullets, headings. Knows no labels' meaning."""
+
+import re
+
+_QUOTE_MARK = re.compile(r"^[ \t]*+(?:>[ \t]?+)+", re.MULTILINE)
+_BOLD = re.compile(r"\*\*(?=\S)([^*\n]+)\*\*")
+_ITALIC = re.compile(r"(?<![\w*)])\*(?=[^\s*])([^*\n]+)\*(?![\w*])")
+_CODE = re.compile(r"(?<!`)`(?!`)([^`\n]+)`(?!`)")
+# Emphasis of a label, with its colon inside or outside.
+_LABEL_MARKS = re.compile(
+    r"^[ \t]*+(?:#{1,6}[ \t]++)?[*_]{1,3}(?P<label>[^\W\d_](?:[^\W_]|[ _](?=[^\W_])){0,30})"
+    r"(?::[*_]{1,3}|[*_]{1,3}[ \t]?:)[ \t]*+",
+    re.MULTILINE,
+)
+_HASHES = re.compile(r"^[ \t]*+#{1,6}[ \t]++(?=[^\W\d_][\w ]{0,30}:?[ \t]*$)", re.MULTILINE)
+_BULLET = re.compile(r"^[ \t]*+(?:[-*•‣◦▪–—]|\d{1,2}[.)])[ \t]++(?=\S)", re.MULTILINE)
+_HEADING = re.compile(
+    r"^[ \t]*+(?:parameters|png info|(?:generation|image|prompt) (?:data|parameters|info|information|details|settings)"
+    r"|metadata|info|settings|details|recipe)[ \t]*+:?[ \t]*+(?:\n|\Z)",
+    re.MULTILINE | re.IGNORECASE,
+)
+# A label on a line of its own names the next line.
+_LABEL_ALONE = re.compile(
+    r"^[ \t]*+(?P<label>(?:positive[ ]|negative[ ])?prompt|undesired content)[ \t]*+:?[ \t]*+\n[ \t\n]*+(?=\S)",
+    re.MULTILINE | re.IGNORECASE,
+)
+
+
+def without_marks(text: str, *, is_reply: bool) -> str:
+    """The text without the marks. In a reply a hyphen at a line's start takes something away, and stays."""
+    if ">" in text:
+        text = _QUOTE_MARK.sub("", text)
+    if "*" in text or "_" in text:
+        text = _LABEL_MARKS.sub(lambda match: f"{match['label']}: ", text)
+        text = _ITALIC.sub(r"\1", _BOLD.sub(r"\1", text))
+    if "`" in text:
+        text = _CODE.sub(r"\1", text)
+    if not is_reply:
+        text = _BULLET.sub("", text)
+    text = _HASHES.sub("", text)
+    if "\n" in text:
+        text = _LABEL_ALONE.sub(lambda match: f"{match['label']}: ", _HEADING.sub("", text))
+    return text

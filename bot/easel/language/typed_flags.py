@@ -1,0 +1,219 @@
+"""Finds the flags in a piece of text and reads their values. Knows no slots and no recipes."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from typing import Any
+
+from . import values
+from .flags import FLAGS, OTHERS_FLAGS, Flag, Kind, flag_like, flag_named, unknown_flags
+from .nesting import quote_spans
+from .phones import DASHES
+from .sentences import ParseError, brief, listed, quoted
+from .weights import read_terms
+
+# As much as a person reads at once.
+MAX_PROBLEM_CHARS = 360
+
+_DASHED = re.compile(rf"(?<![^\s,|])(?P<dashes>[{DASHES}]++)(?P<name>[^\W\d_][\w-]*+)")
+_EQUALS = re.compile(r"[ \t]*[=:]")
+# `768 x 1024`, as autocorrect likes to write it.
+_SIDES = re.compile(r"\d+\s*[xX×*:/]\s*\d+")
+# The end of a sentence is not part of a number or a name; phones turn two spaces into a full stop.
+_STOPS = ",.;!?。"
+_SHORT_FLAG = re.compile(r"(?P<name>n)(?P<value>\d*)", re.IGNORECASE)
+_QUOTED_VALUE = re.compile(
+    r"""(?P<quote>["'])(?P<text>(?:(?!(?P=quote))[^\\]|\\.)*+)(?P=quote)(?=[\s,]|$)""", re.DOTALL
+)
+# Numbers, codes and addresses behind a flag of another program.
+_OTHERS_VALUE = re.compile(
+    r"[ \t]*+[=:]?[ \t]*+(?P<value>(?:https?://\S+|[\w.:/-]*\d[\w.:/-]*|raw)(?:[ \t]++https?://\S+)*+)"
+)
+
+# The short flags of InvokeAI's and older command lines, and what they are here.
+_OTHERS_SHORT = {
+    **dict.fromkeys("WHwh", "--size"),
+    **{"s": "--steps", "S": "--seed", "C": "--cfg", "c": "--cfg", "A": "--sampler", "m": "--model", "f": "--strength"},
+}
+
+# A flag whose dashes stand apart from its name or are glued to the word before: a number behind makes it one.
+_NUMBERED = "|".join(
+    name
+    for flag in FLAGS
+    for name in (flag.name, *flag.synonyms)
+    if flag.kind in (Kind.WHOLE_NUMBER, Kind.SEED, Kind.NUMBER, Kind.SIZE, Kind.RATIO) and len(name) > 1
+)
+_NAMED = "|".join(name for flag in FLAGS for name in (flag.name, *flag.synonyms) if len(name) > 1)
+_NUMBER_BEHIND = rf"(?=(?:{_NUMBERED})\b[ \t]*+[:=]?[ \t]*+[\d.])"
+_APART = re.compile(
+    rf"(?:(?<![^\s,|])[{DASHES}]{{1,2}}|(?<=\w)--)[ \t]++{_NUMBER_BEHIND}"
+    rf"|(?<![^\s,|])(?:--|—)[ \t]++(?=(?:no|negative|style)\b[ \t]*+[:=]?[ \t]*+\w)",
+    re.IGNORECASE,
+)
+_GLUED = re.compile(
+    rf"(?<=[\w)\]\"'.!?])(?:--|[—–]){_NUMBER_BEHIND}|(?<=[\w)\]\"'.!?])--(?=(?:{_NAMED})(?:[\s:=,|]|$))", re.IGNORECASE
+)
+
+
+@dataclass
+class TakenFlags:
+    """What a text's flags say. ``problems`` are sentences about flags that cannot be read."""
+
+    flags: list[tuple[Flag, str]] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
+    short: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def check(self) -> None:
+        """Raise ParseError with all that is wrong."""
+        problems = [unknown_flags(self.unknown)] if self.unknown else []
+        if self.short:
+            meant = dict.fromkeys(f"-{brief(name)} is {_OTHERS_SHORT[name]}" for name in self.short)
+            problems.append(f"Here {listed(meant)}.")
+        problems += self.problems
+        told = ""
+        for problem in dict.fromkeys(problems):
+            if told and len(told) + len(problem) > MAX_PROBLEM_CHARS:
+                break
+            told = f"{told} {problem}".strip()
+        if told:
+            raise ParseError(told)
+
+
+def with_flags_apart(text: str) -> str:
+    """The text with a space before each flag that is glued to a word, and without one between dashes and name."""
+    return _GLUED.sub(" --", _APART.sub(" --", text)) if any(dash in text for dash in ("-", *DASHES)) else text
+
+
+def dashed(text: str) -> list[re.Match[str]]:
+    """The words outside quotes that start with dashes, as matches with the groups ``dashes`` and ``name``."""
+    matches, spans = list(_DASHED.finditer(text)), quote_spans(text)
+    found, at = [], 0
+    for match in matches:
+        while at < len(spans) and spans[at][1] <= match.start():
+            at += 1
+        if at == len(spans) or match.start() < spans[at][0]:
+            found.append(match)
+    return found
+
+
+def first_flag(text: str) -> int | None:
+    """The position of the first flag in ``text``, or None."""
+    return next((match.start() for match in dashed(text) if match["dashes"] != "-"), None)
+
+
+def is_flag(word: re.Match[str]) -> bool:
+    """Whether a dashed word is a flag, and not a term with a sign."""
+    return word["dashes"] != "-" or bool(_SHORT_FLAG.fullmatch(word["name"]) or flag_like(word["name"]))
+
+
+def take_flags(segment: str, signs: Sequence[re.Match[str]], taken: TakenFlags) -> tuple[str, list[tuple[str, str]]]:
+    """The plain text of a segment, and its signed terms; the flags go into ``taken``.
+
+    What follows a complete value is plain text.
+    """
+    at_signs = {match.start() for match in signs}
+    starts = sorted(
+        [*signs, *(match for match in dashed(segment) if match.start() not in at_signs)],
+        key=lambda match: match.start(),
+    )
+    plain = [segment[: starts[0].start()] if starts else segment]
+    signed = []
+    for match, following in zip_longest(starts, starts[1:]):
+        tail = segment[match.end() : following.start() if following else len(segment)]
+        if match.start() in at_signs:
+            signed.append((match["sign"], tail))
+            continue
+        try:
+            plain.append(_take_flag(match, tail, taken))
+        except ParseError as problem:
+            taken.problems.append(str(problem))
+    return " ".join(text for piece in plain if (text := piece.strip())), signed
+
+
+def _take_flag(match: re.Match[str], tail: str, taken: TakenFlags) -> str:
+    """Take one flag; return the plain text behind its value."""
+    name = match["name"]
+    if match["dashes"] == "-":
+        return _take_short_flag(match, tail, taken)
+    if flag := flag_named(name):
+        value, rest = take_value(flag, tail)
+        taken.flags.append((flag, value))
+        return rest
+    takes_value = OTHERS_FLAGS.get(name.lower())
+    if takes_value is None:
+        taken.unknown.append(name)
+        return ""
+    value_match = _OTHERS_VALUE.match(tail) if takes_value else None
+    taken.unused.append(f"--{name} {value_match['value']}" if value_match else f"--{name}")
+    return tail[value_match.end() :] if value_match else tail
+
+
+def _take_short_flag(match: re.Match[str], tail: str, taken: TakenFlags) -> str:
+    name = match["name"]
+    if (short := _SHORT_FLAG.fullmatch(name)) and (flag := flag_named(short["name"])):
+        value, rest = take_value(flag, short["value"] + tail)
+        taken.flags.append((flag, value))
+        return rest
+    if typed := flag_like(name):
+        raise ParseError(f"Flags start with two hyphens. Did you mean {typed}?")
+    if name in _OTHERS_SHORT:
+        taken.short.append(name)
+        return ""
+    raise ParseError(f"{quoted(match[0])} starts with one hyphen. To leave something out, write --no {brief(name)}.")
+
+
+def take_value(flag: Flag, tail: str) -> tuple[str, str]:
+    """The flag's value at the start of ``tail``, and the rest of ``tail``. Raises ParseError."""
+    equals = _EQUALS.match(tail)
+    if flag.kind is Kind.SWITCH:
+        if equals:
+            raise ParseError(f"{flag.typed} takes no value.")
+        return flag.example, _without_stops(tail)
+    text = tail[equals.end() if equals else 0 :].strip()
+    match = _QUOTED_VALUE.match(text)
+    # Terms may be quoted one by one: "red boots", "blue scarf".
+    if match and not (flag.kind is Kind.TERMS and text.startswith(",", match.end())):
+        return match["text"], text[match.end() :]
+    if flag.kind.runs_on:
+        value, rest = text.strip(", \t\r\n"), ""
+    else:
+        if flag.kind in (Kind.SIZE, Kind.RATIO) and (sides := _SIDES.match(text)):
+            text = "".join(sides[0].split()) + text[sides.end() :]
+        word = text.split(maxsplit=1)[0] if text else ""
+        value = word.rstrip(_STOPS)
+        rest = _without_stops(text[len(value) :])
+    if not value:
+        raise ParseError(f"{flag.typed} needs a value, such as {flag.usage}.")
+    return value, rest
+
+
+def converted(flag: Flag, text: str) -> Any:
+    """The value of a flag, converted for its field of ``DrawRequest``. The flag is not a slot. Raises ParseError."""
+    what, text = flag.typed, " ".join(text.split())
+    match flag.kind:
+        case Kind.TERMS:
+            terms = read_terms(text)
+            return ", ".join(terms) if flag.field == "negative_prompt" else terms
+        case Kind.WHOLE_NUMBER:
+            return values.whole_number(what, text)
+        case Kind.SEED:
+            return values.seed(what, text)
+        case Kind.NUMBER:
+            return values.number(what, text)
+        case Kind.SIZE:
+            return values.size(what, text)
+        case Kind.RATIO:
+            return values.ratio(what, text)
+        case _ if not text:
+            raise ParseError(f"{what} needs a value, such as {flag.usage}.")
+        case _:
+            return text
+
+
+def _without_stops(rest: str) -> str:
+    """The text behind a value, without the end of a sentence. A comma stays, as it separates terms."""
+    text = rest.lstrip(_STOPS)
+    return f",{text}" if "," in rest[: len(rest) - len(text)] else text
