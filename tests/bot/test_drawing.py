@@ -189,10 +189,19 @@ async def test_an_answer_stays_in_its_thread(drawing_room, homeserver):
 
 async def test_an_enlarged_picture_names_both_sizes(drawing_room, homeserver, fake_generator):
     fake_generator.capabilities = capabilities("0.1.0", card(enlarge=2))
-    await drawing_room.say("!draw otter --size 64x96")
+    await drawing_room.say("!draw otter --size 256x384")
     picture = await homeserver.marked("picture")
-    assert (picture.content["info"]["w"], picture.content["info"]["h"]) == (128, 192)
-    assert " · 64×96 enlarged to 128×192 · " in picture.content["body"]
+    assert (picture.content["info"]["w"], picture.content["info"]["h"]) == (512, 768)
+    assert " · 256×384 enlarged to 512×768 · " in picture.content["body"]
+
+
+async def test_what_was_not_used_is_one_line_of_the_caption(drawing_room, homeserver, fake_generator):
+    await drawing_room.say("!draw otter <lora:a:1>\nSteps: 20, Clip skip: 2, Model: dreamy, Size: 64x64 --v 6")
+    lines = (await homeserver.marked("picture")).content["body"].splitlines()
+    assert [line for line in lines if line.startswith("Not used")] == [
+        "Not used: <lora:a:1>, Clip skip 2, --v 6, Model dreamy."
+    ]
+    assert "ssd-1b cannot draw 64×64. This is 256×256, the nearest." in lines
 
 
 async def test_the_generators_notes_are_in_the_caption(drawing_room, homeserver, fake_generator):

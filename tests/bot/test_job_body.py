@@ -1,7 +1,6 @@
 """The JSON of a job for every kind of request."""
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -90,44 +89,21 @@ def test_a_count_out_of_range_is_refused_before_anything_is_built(known, count):
         job_body(Asked((DrawRequest(slots=OTTER, count=count),)), known, requester="x", seed=1)
 
 
-@pytest.mark.parametrize("ratio", [(7, 1), (1, 100), (10**9, 1)])
-def test_a_ratio_too_narrow_is_refused(known, ratio):
-    with pytest.raises(CannotAsk, match=rf"--ar {ratio[0]}:{ratio[1]} is too narrow for ssd-1b"):
-        body(known, aspect_ratio=ratio)
-
-
-def test_a_model_of_one_size_has_one_ratio(known):
-    (card, *_) = known.models
-    small = replace(card, limits=replace(card.limits, min_side=768, max_side=768))
-    known = replace(known, models=(small,))
-    assert body(known, aspect_ratio=(2, 2))["recipes"][0]["width"] == 768
-    with pytest.raises(CannotAsk, match=r"^ssd-1b draws squares of 768 pixels only, so --ar 3:4 cannot be\.$"):
-        body(known, aspect_ratio=(3, 4))
-
-
 @pytest.mark.parametrize("width", range(1, 12))
 @pytest.mark.parametrize("height", range(1, 12))
 def test_every_ratio_keeps_the_models_limits(known, width, height):
-    try:
-        (recipe,) = body(known, aspect_ratio=(width, height))["recipes"]
-    except CannotAsk:
-        assert max(width, height) / min(width, height) > 6
-        return
+    (recipe,) = body(known, aspect_ratio=(width, height))["recipes"]
     sides = recipe["width"], recipe["height"]
     assert all(256 <= side <= 1536 and side % 8 == 0 for side in sides)
     assert recipe["width"] * recipe["height"] <= 1024 * 1024
-    assert sides[0] / sides[1] == pytest.approx(width / height, rel=0.03)
+    nearest = min(max(width / height, 1 / 6), 6)
+    assert sides[0] / sides[1] == pytest.approx(nearest, rel=0.03)
 
 
 def test_an_unknown_model_is_left_to_the_generator_to_refuse(known):
     (recipe,) = body(known, model="nope", size="portrait", no=("cars",))["recipes"]
     assert recipe["model"] == "nope"
     assert "width" not in recipe
-
-
-def test_a_size_that_the_model_lacks_is_refused(known):
-    with pytest.raises(CannotAsk, match=r"ssd-1b has no size “huge”\. It has: square, portrait, landscape"):
-        body(known, size="huge")
 
 
 def test_a_message_is_always_the_same_job():

@@ -40,6 +40,8 @@ FIELDS = {
     "strength": NUMBER,
     "facts": FACTS,
     "notes": TERMS,
+    "unused": TERMS,
+    "pasted": TERMS,
 }
 
 
@@ -91,7 +93,7 @@ def test_any_accepted_text_is_read_back(text):
         "otter, (cowboy hat)++ | outfit: denim jacket | style: (watercolor)+ --no bokeh, text --seed 7 --ar 3:4",
         "otter --size portrait --steps 10,20,30 --cfg 7,12.5 --sampler unipc --fast --theme rivers --strength 0.4",
         "{otter | owl} | style: {watercolor | } -n 2 <lora:a:1>",
-        'prompt: owl\nnegative_prompt: ""\nimage: abc\nfacts: {model_revision: r, plan: {dtype: fp16, n: 2}}',
+        f'prompt: owl\nnegative_prompt: ""\nimage: {"a" * 64}\nfacts: {{plan: {{dtype: fp16, n: 2}}}}',
         "a __animal__\nNegative prompt: text\nSteps: 20, Seed: 1, CFG scale: 7.5, Size: 512x768, Model: x",
     ],
 )

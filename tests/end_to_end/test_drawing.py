@@ -107,9 +107,8 @@ async def test_a_command_is_acknowledged(encrypted):
     ("typed", "words"),
     [
         ("!draw", ["!draw otter, cowboy hat"]),
-        ("!draw otter --stesp 5", ["stesp", "--step"]),
+        ("!draw otter --stesp 5", ["stesp", "--steps"]),
         ("!draw otter --steps 9999", ["9999", "100"]),
-        ("!draw otter --size 9x64", ["9", "64"]),
         ("!draw otter --model dall-e", ["dall-e", "pocket"]),
         ("!draw otter --sampler magic", ["magic", "unipc"]),
         ("!draw ((((((((((((otter))))))))))))", ["8"]),

@@ -89,11 +89,10 @@ async def test_several_pictures_of_one_prompt_vary_the_seed(rooms):
 async def test_models_and_seeds_are_compared_on_a_sheet(rooms):
     ada, bo, *_ = rooms[True]
     # Each model has its own limits.
-    refused = await ada.answer("!draw otter --model pocket,ssd-1b --size 128x128")
-    assert refused == "width is 128; it can be 64 only."
-    command = await bo.say("!draw otter --model pocket,ssd-1b --seed 3,4 --steps 2")
+    command = await bo.say("!draw otter --model pocket,ssd-1b --seed 3,4 --steps 2 --size 128x128")
     sheet, file = await bo.reply(command, "sheet"), await bo.reply(command, "recipes")
     assert sheet.body.splitlines()[0] == "4 pictures: pocket, ssd-1b × seed 3, seed 4"
+    assert "pocket draws 64×64 only, not 128×128." in sheet.body
     recipes = yaml.safe_load(await bo.person.fetch(file.content))
     assert recipes["sheet"] == {"columns": ["seed 3", "seed 4"], "rows": ["pocket", "ssd-1b"]}
     assert [(cell["model"], cell["seed"]) for cell in recipes["cells"]] == [

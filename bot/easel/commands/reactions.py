@@ -8,6 +8,7 @@ from logging import Logger
 
 from ..bug_log import log_bug
 from ..jobs.event_tables import Posted
+from ..jobs.fitting import cannot_enlarge
 from ..jobs.job import SEED_CHOICES, JobState, job_id
 from ..jobs.runner import UNEXPECTED, JobRunner
 from ..jobs.store import Store
@@ -104,7 +105,11 @@ class ReactionCommands:
     async def _larger(self, reaction: Reaction) -> None:
         """Draw a picture larger: lightly once more over itself."""
         if recipe := await self._recipe_of(reaction, (EventKind.PICTURE,)):
-            await self._draw(reaction, Asked((larger(await self._read(recipe)),)), photo=reaction.target)
+            request = larger(await self._read(recipe))
+            known = await self._store.capabilities()
+            if known and (refusal := cannot_enlarge(request, known)):
+                raise ParseError(refusal)
+            await self._draw(reaction, Asked((request,)), photo=reaction.target)
 
     async def _pick(self, reaction: Reaction) -> None:
         """Draw the picture with that number on a sheet in full size."""

@@ -1,18 +1,19 @@
 """Builds the body of ``PUT /v1/jobs/{id}`` from a request. Pure: knows neither the network nor Matrix.
 
-It computes only what the bot must: sizes from names and ratios, terms added to a default, seeds. Everything else is
-passed on unchanged, and the generator refuses what it cannot do.
+It computes only what the bot must: terms added to a default, seeds, and what `fitting` fits. Everything else is passed
+on unchanged, and the generator refuses what it cannot do.
 """
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from math import sqrt
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from ..generator.types import Capabilities, ModelCard
 from ..language import Asked, DrawRequest
 from ..policy.wildcards import WordLists, resolved
+from .fitting import all_fitted, fitted
 
 NO_PHOTO = "--strength is for drawing from a photo: reply to one, or send one with the command as its caption."
 
@@ -60,8 +61,9 @@ def job_body(
         raise CannotAsk(f"{sizes} are {count * len(asked.requests)} pictures; one !draw can have {most}.")
     if count > 1 and len({request.seed for request in asked.requests}) > 1:
         raise CannotAsk("A list of seeds is a picture for each already: say --seed with a list, or -n, not both.")
+    requests, _, _ = all_fitted(asked.requests, partial(fitted, capabilities=capabilities, has_photo=has_photo))
     recipes, headings = [], []
-    for request, heading in zip(asked.requests, asked.headings, strict=True):
+    for request, heading in zip(requests, asked.headings, strict=True):
         first = seed if request.seed is None else request.seed
         if request.strength is not None and not has_photo:
             raise CannotAsk(NO_PHOTO)
@@ -112,9 +114,9 @@ def _recipe(request: DrawRequest, capabilities: Capabilities) -> dict[str, Any]:
         "tier": request.tier,
         "strength": request.strength,
         "facts": asdict(request.facts) if request.facts else None,
-        # A model that does not exist has no sizes; the generator refuses it with its choices.
-        **(_size(request, card) if card else {}),
     }
+    if isinstance(request.size, tuple):
+        recipe |= {"width": request.size[0], "height": request.size[1]}
     return {key: value for key, value in recipe.items() if value is not None}
 
 
@@ -125,43 +127,3 @@ def _negative_prompt(request: DrawRequest, card: ModelCard | None) -> str | None
     default = card.defaults.negative_prompt if card else ""
     start = default if request.negative_prompt is None else request.negative_prompt
     return ", ".join(text for text in (start, *request.no) if text)
-
-
-def _size(request: DrawRequest, card: ModelCard) -> dict[str, int]:
-    if request.aspect_ratio is not None:
-        width, height = _size_of_ratio(*request.aspect_ratio, card)
-    elif isinstance(request.size, str):
-        if request.size not in card.sizes:
-            raise CannotAsk(f"{card.name} has no size “{request.size}”. It has: {', '.join(card.sizes)}.")
-        width, height = card.sizes[request.size].width, card.sizes[request.size].height
-    elif request.size is not None:
-        width, height = request.size
-    else:
-        return {}
-    return {"width": width, "height": height}
-
-
-def _size_of_ratio(width: int, height: int, card: ModelCard) -> tuple[int, int]:
-    """A size of that shape with the model's native area, or smaller if its longest side would be too long."""
-    limits = card.limits
-    if limits.min_side == limits.max_side and width != height:
-        raise CannotAsk(
-            f"{card.name} draws squares of {limits.min_side} pixels only, so --ar {width}:{height} cannot be."
-        )
-    ratio = width / height
-    area = min(card.defaults.width * card.defaults.height, limits.max_pixels)
-    longest = limits.max_side // limits.side_multiple * limits.side_multiple
-    shrink = min(1.0, longest / sqrt(area * max(ratio, 1 / ratio)))
-    sides = [round(side * shrink / limits.side_multiple) * limits.side_multiple for side in _sides(area, ratio)]
-    if min(sides) < limits.min_side:
-        raise CannotAsk(
-            f"--ar {width}:{height} is too narrow for {card.name}, whose sides are "
-            f"{limits.min_side} to {limits.max_side} pixels."
-        )
-    while sides[0] * sides[1] > limits.max_pixels:
-        sides[sides.index(max(sides))] -= limits.side_multiple
-    return sides[0], sides[1]
-
-
-def _sides(area: float, ratio: float) -> tuple[float, float]:
-    return sqrt(area * ratio), sqrt(area / ratio)

@@ -20,6 +20,7 @@ from ..generator.watch import PAUSE_S, GeneratorWatch
 from ..language import ParseError
 from ..policy.policy import Policy
 from ..room.photos import Photos
+from ..sending.content import EventKind
 from ..sending.posts import EVENTS_PER_PICTURE, JobPosts
 from ..sending.progress import ProgressSign
 from ..sending.send_queue import Debt, NotSent, SendQueue
@@ -82,6 +83,7 @@ class JobRunner:
         self._settings, self._policy, self._log = settings, policy, log
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._signs: dict[str, ProgressSign] = {}
+        self._tidying: set[asyncio.Task[None]] = set()
         self._line = Line()
         self.outlooks: dict[str, Outlook] = {}
 
@@ -117,6 +119,20 @@ class JobRunner:
         self.start(replace(job, state=state, last_word=last_word))
         return True
 
+    def take_back_refusal(self, job: Job) -> None:
+        """Take the sentence and the sign of a refused job out of the room, since its message was corrected."""
+        tidying = asyncio.create_task(self._take_back_refusal(job), name=f"taking back the refusal of {job.id}")
+        self._tidying.add(tidying)
+        tidying.add_done_callback(self._tidying.discard)
+
+    async def _take_back_refusal(self, job: Job) -> None:
+        if task := self._tasks.get(job.id):
+            # What it is about to say must be there to be taken back.
+            await asyncio.wait({task})
+        with suppress(NotSent):
+            kinds = (EventKind.ANSWER, EventKind.ENDED)
+            await self._sent_once.take_back(job.id, *kinds, person=job.message.sender)
+
     def is_drawing(self, job_id: str) -> bool:
         """Whether the generator is drawing the job, or has drawn it."""
         outlook = self.outlooks.get(job_id)
@@ -131,7 +147,7 @@ class JobRunner:
 
     async def stop(self) -> None:
         """Leave every job as it is, for ``resume`` here or in the next process."""
-        await asyncio.gather(*(_cancelled(task) for task in self._tasks.values()))
+        await asyncio.gather(*(_cancelled(task) for task in (*self._tasks.values(), *self._tidying)))
         await asyncio.gather(*(sign.cancel() for sign in self._signs.values()))
 
     # ---- a job's life
@@ -263,7 +279,9 @@ class JobRunner:
             await self._generator.cancel(job.replaces)
         await self._store.keep_capabilities(answer)
         await self.forget_files()
-        return replace(running, job=replace(job, body=body), notes=self._policy.notes(job, capabilities))
+        notes = partial(self._policy.notes, job, capabilities)
+        said = await self._side_thread.run(notes, chars=job.asked.chars)
+        return replace(running, job=replace(job, body=body), notes=said)
 
     async def _sent_photo(self, room_id: str, event_id: str) -> str:
         """Send a photo to the generator; return its hash."""

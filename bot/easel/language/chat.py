@@ -62,7 +62,7 @@ def parse_changes(text: str) -> Changes:
 
 def without_prose(text: str) -> tuple[str, list[str]]:
     """The lines of a text that have flags or slots, and the others, which are words about what stands beside them."""
-    chat, prose = [], []
+    chat, prose = list[str](), list[str]()
     for line in text.split("\n"):
         label = _LABEL.match(line)
         is_chat = first_flag(line) is not None or "|" in line or (label and flag_named(label["word"]))

@@ -4,11 +4,14 @@ No I/O: it knows the settings in force, neither Matrix nor the network.
 """
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ..generator.types import Capabilities
 from ..jobs.body import CannotAsk, job_body
+from ..jobs.fitting import all_fitted, fitted, with_known_names
 from ..jobs.job import Job
+from ..language import unused_note
 from ..settings import CurrentSettings
 from .permissions import Permissions
 from .room_profiles import profile_for
@@ -24,9 +27,8 @@ class Policy:
     def body(self, job: Job, capabilities: Capabilities) -> dict[str, Any]:
         """The body of the job, with its room's defaults and rules. Raises ParseError, CannotAsk."""
         profile = profile_for(job.message.room_id, self._settings().rooms)
-        asked = job.asked
-        requests = tuple(profile.applied_to(request, capabilities) for request in asked.requests)
-        asked = replace(asked, requests=requests)
+        named, _, _ = all_fitted(job.asked.requests, partial(with_known_names, capabilities=capabilities))
+        asked = replace(job.asked, requests=tuple(profile.applied_to(request, capabilities) for request in named))
         body = job_body(
             asked,
             capabilities,
@@ -44,7 +46,12 @@ class Policy:
         return body
 
     def notes(self, job: Job, capabilities: Capabilities) -> tuple[str, ...]:
-        """Sentences for the captions: what the room's profile cannot do with the job's model."""
+        """Sentences for the captions: what the model cannot do as asked, or as the room's profile wants it."""
         profile = profile_for(job.message.room_id, self._settings().rooms)
+        named, unnamed, _ = all_fitted(job.asked.requests, partial(with_known_names, capabilities=capabilities))
+        requests = tuple(profile.applied_to(request, capabilities) for request in named)
+        fit = partial(fitted, capabilities=capabilities, has_photo=job.photo is not None)
+        _, unused, fitting = all_fitted(requests, fit)
+        left_out = unused_note((*job.asked.unused, *unnamed, *unused))
         notes = (note for request in job.asked.requests for note in profile.notes(request, capabilities))
-        return tuple(dict.fromkeys(notes))
+        return tuple(dict.fromkeys((*((left_out,) if left_out else ()), *fitting, *notes)))
