@@ -14,6 +14,8 @@ from mautrix.util.async_db import Database, UpgradeTable
 from .bug_log import log_bug
 from .commands.draw import DrawCommands
 from .commands.easel import EaselCommands
+from .commands.edits import Edits
+from .commands.hints import Hints
 from .commands.reactions import ReactionCommands
 from .commands.styles import Styles
 from .generator.client import GeneratorClient
@@ -117,12 +119,13 @@ class EaselBot(Plugin):
         # Commands.
         ownership = Ownership(permissions, self.homeserver, log)
         styles = Styles(store)
+        replies = Replies(store, history, self.homeserver)
         draw_commands = DrawCommands(
             generator=self.generator,
             watch=watch,
             runner=self.runner,
             store=store,
-            replies=Replies(store, history, self.homeserver),
+            replies=replies,
             policy=policy,
             permissions=permissions,
             styles=styles,
@@ -151,6 +154,7 @@ class EaselBot(Plugin):
             permissions=permissions,
             styles=styles,
             settings=settings,
+            hints=Hints(self.homeserver),
             version=version,
             log=log,
         )
@@ -160,6 +164,8 @@ class EaselBot(Plugin):
         routing = Routing(
             own_id=self.client.mxid,
             draw_commands=draw_commands,
+            edits=Edits(draw_commands=draw_commands, easel_commands=easel_commands, history=history),
+            replies=replies,
             reaction_commands=reaction_commands,
             easel_commands=easel_commands,
             permissions=permissions,

@@ -7,7 +7,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -218,6 +218,17 @@ class Room:
         }
         await self._client.run_internal_event(InternalEventType.SYNC_SUCCESSFUL, data=sync)
         await asyncio.gather(*self._client.handle_sync(sync))
+
+
+@pytest.fixture
+def noted(plugin: EaselBot) -> Callable[[], Awaitable[None]]:
+    """Wait until the bot knows that all it sent has arrived, as it does before a person can react to it."""
+
+    async def noted() -> None:
+        while await plugin.database.fetchval("SELECT COUNT(*) FROM posted WHERE event_id IS NULL"):
+            await asyncio.sleep(0.01)
+
+    return noted
 
 
 @pytest.fixture

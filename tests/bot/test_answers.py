@@ -66,7 +66,7 @@ async def test_help_on_flags_lists_all_flags(room, homeserver):
         {"msgtype": "m.emote", "body": "!draw otter"},
         {"msgtype": "m.image", "body": "!draw.png", "url": "mxc://x/y"},
         {"msgtype": "m.image", "body": "!draw otter", "filename": "!draw otter", "url": "mxc://x/y"},
-        {"msgtype": "m.file", "body": "!draw otter", "filename": "x.txt", "url": "mxc://x/y"},
+        {"msgtype": "m.file", "body": "!draw.yml", "url": "mxc://x/y"},
         {"msgtype": "m.location", "body": "!draw otter", "geo_uri": "geo:0,0"},
         {**EDIT, "msgtype": "m.text", "body": "* !draw otter", "m.new_content": {"msgtype": "m.text", "body": "!draw"}},
         {},

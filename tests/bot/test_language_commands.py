@@ -1,8 +1,10 @@
 """The command that a message contains."""
 
+import time
+
 import pytest
 
-from bot.easel.language import DrawCommand, EaselCommand, read_command
+from bot.easel.language import DrawCommand, EaselCommand, NearMiss, read_command
 
 
 @pytest.mark.parametrize(
@@ -31,6 +33,37 @@ from bot.easel.language import DrawCommand, EaselCommand, read_command
         ("!draw... otter", None),
         ("!easels", None),
         ("! draw otter", DrawCommand("otter")),
+        ("！draw otter", DrawCommand("otter")),
+        ("\\!draw otter", DrawCommand("otter")),
+        ("!draw:otter", DrawCommand("otter")),
+        ("!draw(otter)++", DrawCommand("(otter)++")),
+        ("!draw --seed 7 otter", DrawCommand("--seed 7 otter")),
+        ("!draw !draw otter", DrawCommand("otter")),
+        ("Easel: !draw otter", DrawCommand("otter")),
+        ("@easel, !draw otter", DrawCommand("otter")),
+        ("[Easel](https://matrix.to/#/@easel:example.org): !draw otter", DrawCommand("otter")),
+        ('!draw "Ada" (https://matrix.to/#/@ada:example.org) as an otter', DrawCommand("Ada as an otter")),
+        ("!draw [Ada](https://matrix.to/#/@ada:example.org) as an otter", DrawCommand("Ada as an otter")),
+        ("!draw Ada (<https://matrix.to/#/@ada:example.org>) as an otter", DrawCommand("Ada as an otter")),
+        ("!draw https://matrix.to/#/@ada:example.org as an otter", DrawCommand("ada as an otter")),
+        ("!draw https://example.org/a", DrawCommand("https://example.org/a")),
+        ("!draw help", EaselCommand(("help", "draw"))),
+        ("!draw ?", EaselCommand(("help", "draw"))),
+        ("!draw --help", EaselCommand(("help", "draw"))),
+        ("!draw help wanted sign", DrawCommand("help wanted sign")),
+        ("!easel status.", EaselCommand(("status",))),
+        ("!easel Status!", EaselCommand(("status",))),
+        ("!darw otter", NearMiss("!draw otter")),
+        ("!drwa otter", NearMiss("!draw otter")),
+        ("!drw otter", NearMiss("!draw otter")),
+        ("!drraw otter", NearMiss("!draw otter")),
+        ("/draw otter", NearMiss("!draw otter")),
+        (". draw otter", NearMiss("!draw otter")),
+        ("!esael help", NearMiss("!easel help")),
+        ("!eazel help", NearMiss("!easel help")),
+        ("!drew otter", None),
+        ("!dram otter", None),
+        ("!help", None),
         ("draw otter", None),
         ("please !draw otter", None),
         ("", None),
@@ -38,3 +71,18 @@ from bot.easel.language import DrawCommand, EaselCommand, read_command
 )
 def test_the_command_of_a_message_is_read(body, command):
     assert read_command(body) == command
+
+
+@pytest.mark.parametrize("name", ["Picture Bot:", "@bot:example.org", "bot,", "hey bot"])
+def test_a_mention_before_a_command_is_none_of_it(name):
+    assert read_command(f"{name} !draw otter", is_mentioned=True) == DrawCommand("otter")
+    assert read_command(f"{name} !draw otter") is None
+
+
+@pytest.mark.parametrize("piece", [" ", "[", '"', "!", "a ", "(https://matrix.to/#/@", "[a](http://", "\\", "draw"])
+def test_any_long_message_is_looked_at_in_time(piece):
+    for start in ("", "!draw ", "a", "see https://matrix.to/ "):
+        text = start + piece * (64_000 // len(piece))
+        started = time.process_time()
+        read_command(text, is_mentioned=True)
+        assert time.process_time() - started < 0.05

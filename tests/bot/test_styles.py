@@ -166,3 +166,20 @@ async def test_refused_sheets_of_all_styles_give_one_reason(ask, homeserver, fak
     assert "I know" in await ask("!easel models")
     assert len(await homeserver.answers(2)) == 2
     assert not fake_generator.jobs
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("!easel style list", "Use a name in any prompt"),
+        ("!easel styles", "Use a name in any prompt"),
+        ("!easel style new dim = fog", "@dim now means: fog"),
+        ("!easel style delete cosy", "@cosy is removed."),
+        ("!easel style Remove @cosy please", "@cosy is removed."),
+    ],
+)
+async def test_other_words_for_the_commands_of_styles_are_known(room, homeserver, said, answer):
+    await room.say("!easel style add cosy = soft light")
+    await homeserver.answers(1)
+    await room.say(said)
+    assert (await homeserver.answers(2))[1].content["body"].startswith(answer)

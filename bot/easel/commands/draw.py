@@ -16,14 +16,15 @@ from ..jobs.body import CannotAsk, Draft
 from ..jobs.job import NOTHING, SEED_CHOICES, Job, JobState, job_id
 from ..jobs.runner import OTHER_VERSION, UNEXPECTED, JobRunner
 from ..jobs.store import Store
-from ..language import Asked, Command, DrawCommand, ParseError, parse_all, style_names
+from ..language import MAX_STYLE_CHARS, Asked, Command, DrawCommand, ParseError, parse_all, style_names
 from ..policy.permissions import Permissions
 from ..policy.policy import Policy
 from ..room.messages import Message
 from ..room.photos import NOT_HERE
-from ..room.replies import Replies
+from ..room.replies import Replied, Replies, Unseen
 from ..sending.send_queue import NotSent
 from ..side_thread import SideThread
+from .help import DRAW, DRAW_FROM_PHOTO
 from .styles import Styles
 
 DAY_MS = 24 * 60 * 60 * 1000
@@ -84,24 +85,32 @@ class DrawCommands:
             return known.state is not JobState.FAILED
         return await self._accept(replace(self._new_job(message, asked_by), asked=asked, photo=photo))
 
-    async def edit(self, message: Message, command: Command | None, edited: str, *, is_old: bool) -> None:
-        """Follow the edit of a message. ``message`` has the new text, and the room and the event id of the edit.
+    async def edit(self, message: Message, command: Command | None, edited: str, *, is_old: bool) -> bool:
+        """Follow the edit of a message that asked for a picture; return whether it is done with.
 
-        Rooms are walls: only an edit in the same room counts, and there only members can write.
-        An open job always follows its message; an ended one is drawn again, unless edit or message ``is_old``.
+        ``message`` has the new text, and the room and the event id of the edit. Rooms are walls: only an edit in the
+        same room counts, and there only members can write. An open job always follows its message; an ended one is
+        drawn again, unless edit or message ``is_old``.
         """
         earlier = await self._store.job_of_command(message.room_id, edited)
+        if earlier is None:
+            return False
         text = command.text if isinstance(command, DrawCommand) else ""
-        if earlier is None or earlier.message.sender != message.sender or earlier.message.body == text:
-            return
+        if earlier.message.sender != message.sender or earlier.message.body == text:
+            return True
         is_old = is_old or self._now_ms() - earlier.received_ms > REDRAWN_WITHIN_MS
         # A job is REPLACED without a successor if the process ended in between.
         if is_old and earlier.state not in (JobState.OPEN, JobState.REPLACED):
-            return
+            return True
         if text:
-            await self.draw(earlier.message, text, asked_by=message.event_id, earlier=earlier)
+            is_drawn = await self.draw(earlier.message, text, asked_by=message.event_id, earlier=earlier)
+            if is_drawn and earlier.state is JobState.FAILED:
+                self._runner.take_back_refusal(earlier)
         else:
             await self._runner.end(earlier, JobState.CANCELLED)
+            # Another command has an answer of its own.
+            return command is None
+        return True
 
     async def left(self, room_id: str, user_id: str | None) -> None:
         """End the open jobs of a person who left the room; ``user_id`` None means that the bot left."""
@@ -147,19 +156,21 @@ class DrawCommands:
     async def _read(self, job: Job) -> tuple[Job, None]:
         """The job with the request of its message. Raises ParseError, NotSent."""
         message = job.message
-        replied = await self._replies.find(message)
-        styles = await self._styles_in(message.body, message.room_id)
-        chars = len(message.body) + len(replied.recipe or "") + message.body.count("@") * sum(map(len, styles.values()))
-        read = partial(parse_all, message.body, recipe=replied.recipe, styles=styles)
+        try:
+            replied = await self._replies.find(message)
+        except Unseen:
+            if message.body:
+                raise
+            replied = Replied()
+        if not message.body and replied.recipe is None:
+            raise ParseError(DRAW_FROM_PHOTO if replied.photo else DRAW)
+        styles = await self._styles.of_room(message.room_id) if style_names(message.body) else {}
+        known = await self._store.capabilities()
+        names = [*(card.name for card in known.models), *known.samplers, *known.tiers] if known else []
+        chars = len(message.body) + len(replied.recipe or "") + message.body.count("@") * MAX_STYLE_CHARS
+        read = partial(parse_all, message.body, recipe=replied.recipe, styles=styles, names=names)
         asked = await self._side_thread.run(read, chars=chars)
-        return replace(job, asked=asked, photo=message.event_id if message.is_caption else replied.photo), None
-
-    async def _styles_in(self, text: str, room_id: str) -> dict[str, str]:
-        """The room's terms for the names in a text."""
-        if not (names := style_names(text)):
-            return {}
-        known = await self._styles.of_room(room_id)
-        return {name: known[name] for name in names if name in known}
+        return replace(job, asked=asked, photo=replied.photo), None
 
     async def _judged(self, job: Job) -> tuple[Job, Draft | None]:
         """The job as accepted, with its body if the capabilities are known. Raises CannotAsk, ParseError."""

@@ -2,6 +2,7 @@
 
 import secrets
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from logging import Logger
@@ -15,7 +16,7 @@ from ..jobs.job import SEED_CHOICES, JobState, job_id
 from ..jobs.picture_tables import MAX_WANTED_WORDS
 from ..jobs.runner import UNEXPECTED, JobRunner
 from ..jobs.store import Store
-from ..language import Command, EaselCommand, ParseError, brief, check_length, nearest, quoted
+from ..language import Command, EaselCommand, NearMiss, ParseError, brief, check_length, nearest, quoted
 from ..policy.ownership import Ownership
 from ..policy.permissions import Permissions
 from ..room.messages import Message
@@ -27,12 +28,34 @@ from ..settings_in_force import SettingsInForce
 from . import help
 from .draw import DAY_MS, DrawCommands
 from .find import MAX_FOUND, TOO_MANY_WORDS, Wanted, found_text, nobody_text, people_called, read_wanted
+from .hints import Hints
 from .queue import queue_text
 from .status import models_text, status_text
 from .styles import Styles
 
 # The pictures of a sheet before the generator's first answer, which has its own limit.
 MAX_ON_A_SHEET = 9
+
+# People correct what they have just written.
+MAX_ANSWERED_EDITS = 1000
+
+# What people say for the words after !easel.
+_WORDS = {
+    "styles": "style",
+    "model": "models",
+    "stop": "cancel",
+    "search": "find",
+    "jobs": "queue",
+    "?": "help",
+}
+
+# What people say for the words after !easel style.
+_STYLE_WORDS = {
+    **dict.fromkeys(("show", "lists", "ls", "all"), "list"),
+    **dict.fromkeys(("delete", "del", "rm", "forget", "drop"), "remove"),
+    **dict.fromkeys(("new", "set", "make", "create", "save"), "add"),
+    **dict.fromkeys(("sheets", "try", "compare"), "sheet"),
+}
 
 
 class EaselCommands:
@@ -52,13 +75,15 @@ class EaselCommands:
         permissions: Permissions,
         styles: Styles,
         settings: SettingsInForce,
+        hints: Hints,
         version: str,
         log: Logger,
     ) -> None:
         self._generator, self._watch, self._draw_commands, self._runner = generator, watch, draw_commands, runner
         self._store, self._homeserver, self._sent_once = store, homeserver, sent_once
         self._ownership, self._permissions, self._version, self._log = ownership, permissions, version, log
-        self._styles, self._settings = styles, settings
+        self._styles, self._settings, self._hints = styles, settings, hints
+        self._answered_edits: OrderedDict[str, list[str]] = OrderedDict()
         self._answers: dict[str, Callable[[Message, tuple[str, ...]], Awaitable[str]]] = {
             "help": self._help,
             "queue": self._queue,
@@ -70,13 +95,20 @@ class EaselCommands:
             "history": self._history,
         }
 
-    async def answer(self, message: Message, command: Command) -> None:
-        """Answer a command in its room. Raises nothing: the room gets a sentence, the log the rest."""
+    async def answer(self, message: Message, command: Command, *, asked_by: str | None = None) -> None:
+        """Answer a command in its room. Raises nothing: the room gets a sentence, the log the rest.
+
+        ``asked_by`` is the event with the command, if that is an edit of the message.
+        """
         try:
             words = command.words if isinstance(command, EaselCommand) else ("help", "draw")
             refusal = self._permissions.refusal(message.sender, message.room_id)
             check_length(message.body)
-            text = refusal or await self._answer_to(message, words)
+            if isinstance(command, NearMiss):
+                # Whoever may not use the bot did not mean it.
+                text = "" if refusal else f"Did you mean {command.meant}? Edit your message, and I do it."
+            else:
+                text = refusal or await self._answer_to(message, words)
         except ParseError as error:
             text = str(error)
         except Exception as error:
@@ -85,9 +117,22 @@ class EaselCommands:
         if not text:
             return
         try:
-            await self._say(EventKind.ANSWER, text, message)
+            await self._say(EventKind.ANSWER, text, message, asked_by=asked_by)
         except NotSent as error:
             self._log.error(f"{message.event_id} in {message.room_id} was not answered: {error}")
+
+    async def hint(self, message: Message) -> None:
+        """Answer what is said to the bot but is no command, at most once in a while. Raises NotSent."""
+        if not self._permissions.refusal(message.sender, message.room_id) and (
+            text := await self._hints.hint_for(message)
+        ):
+            await self._say(EventKind.ANSWER, text, message)
+
+    async def take_back(self, message: Message) -> None:
+        """Take the answers to a message, and to earlier edits of it, out of the room. It was corrected."""
+        with suppress(NotSent):
+            for asked_by in (message.event_id, *self._answered_edits.pop(message.event_id, ())):
+                await self._sent_once.take_back(job_id(asked_by), EventKind.ANSWER, person=message.sender)
 
     async def failed(self, message: Message) -> None:
         """Answer a command that could not be handled. Raises NotSent."""
@@ -98,9 +143,14 @@ class EaselCommands:
         if self._settings.problem and self._permissions.is_admin(message.sender):
             await self._say(EventKind.SETTINGS, f"My settings have a mistake. {self._settings.problem}.", message)
 
-    async def _say(self, kind: EventKind, text: str, message: Message) -> None:
+    async def _say(self, kind: EventKind, text: str, message: Message, *, asked_by: str | None = None) -> None:
         content = answer_content(text, message.relation)
-        await self._sent_once.send(job_id(message.event_id), message.room_id, kind, content, person=message.sender)
+        if asked_by is not None:
+            self._answered_edits.setdefault(message.event_id, []).append(asked_by)
+            while len(self._answered_edits) > MAX_ANSWERED_EDITS:
+                self._answered_edits.popitem(last=False)
+        job = job_id(asked_by or message.event_id)
+        await self._sent_once.send(job, message.room_id, kind, content, person=message.sender)
 
     async def hello(self, room_id: str, joined: str, invited_by: str) -> None:
         """Introduce the bot to a room; ``joined`` is its join event."""
@@ -128,6 +178,7 @@ class EaselCommands:
     async def _answer_to(self, message: Message, words: tuple[str, ...]) -> str:
         """The text of the answer; "" if a job answers."""
         word, *others = words
+        word = _WORDS.get(word, word)
         if word in self._answers:
             return await self._answers[word](message, tuple(others))
         near = nearest(word, self._answers)
@@ -170,12 +221,13 @@ class EaselCommands:
         return status_text(health, known, today, self._version)
 
     async def _style(self, message: Message, words: tuple[str, ...]) -> str:
-        match words:
-            case ():
+        first = words[0].lower() if words else ""
+        match (_STYLE_WORDS.get(first, first), *words[1:]):
+            case ("list", *_) | ("",):
                 return await self._styles.listed(message.room_id)
             case ("add", *rest):
                 return await self._styles.add(message, " ".join(rest), self._ownership.may_change)
-            case ("remove", name):
+            case ("remove", name, *_):
                 return await self._styles.remove(message, name, self._ownership.may_change)
             case ("sheet", *rest) if rest:
                 return await self._style_sheets(message, " ".join(rest))

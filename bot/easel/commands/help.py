@@ -12,6 +12,9 @@ DRAW = f"""Type what you want to see after !draw, for example:
 {EXAMPLE}
 !easel help tells more."""
 
+DRAW_FROM_PHOTO = """Say what to make of the photo, for example in a reply to it:
+!draw otter, cowboy hat --strength 0.6"""
+
 # What follows !easel, and what it does.
 EASEL_COMMANDS = {
     "help": "this; !easel help flags tells flags; also slots, weights, gestures, replies, photos, lists, style, find",

@@ -4,8 +4,10 @@ import re
 
 # `[Ada](https://matrix.to/#/@ada:example.org)`, and `"Ada" (https://matrix.to/#/@ada:example.org)`.
 _MARKDOWN = re.compile(r"\[(?P<name>[^\]\[\n]{1,200})\]\((?:<)?https?://[^\s()<>]{1,1000}(?:>)?\)")
-_BEHIND_QUOTES = re.compile(r"[\"“„](?P<name>[^\"“”„\n]{1,200})[\"”“]\s?[(<]https?://matrix\.to/[^\s()<>]{1,1000}[)>]")
-_BEHIND_NAME = re.compile(r"\s?[(<]https?://matrix\.to/[^\s()<>]{1,1000}[)>]")
+_BEHIND_QUOTES = re.compile(
+    r"[\"“„](?P<name>[^\"“”„\n]{1,200})[\"”“]\s?[(<]{1,2}https?://matrix\.to/[^\s()<>]{1,1000}[)>]{1,2}"
+)
+_BEHIND_NAME = re.compile(r"\s?[(<]{1,2}https?://matrix\.to/[^\s()<>]{1,1000}[)>]{1,2}")
 _BARE = re.compile(r"https?://matrix\.to/#/(?:@|%40)(?P<name>[^\s:%/?]{1,255})(?::|%3A)[^\s()<>]{1,1000}")
 
 

@@ -12,13 +12,20 @@ from .envelope import Malformed, is_id, storable
 # Events are decrypted within milliseconds of being seen; there are never this many in between.
 MAX_SEEN_ENCRYPTED = 1000
 
+# Where a mention before a command ends.
+MAX_ADDRESS_CHARS = 500
+
 # What older clients put before a reply: the lines of the message replied to.
 _QUOTED_LINES = re.compile(r"(?:> [^\n]*+(?:\n|\Z))*+")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """A text message from a person. ``thread`` is the thread's first event; ``is_caption``: it came with a photo."""
+    """A text message from a person.
+
+    ``thread`` is the thread's first event. ``is_caption``: it came with a photo; ``is_on_file``: with another file.
+    ``is_mention``: it mentions the bot.
+    """
 
     room_id: str
     event_id: str
@@ -27,6 +34,8 @@ class Message:
     thread: str | None = None
     is_caption: bool = False
     reply_to: str | None = None
+    is_on_file: bool = False
+    is_mention: bool = False
 
     def with_body(self, body: str) -> "Message":
         """A copy of this message with another text."""
@@ -45,7 +54,7 @@ class Message:
 def read_message(event: MessageEvent, *, own_id: str) -> Message | None:
     """The message of an event, with the new text of an edit; None for an event that a bot should not read.
 
-    Left out: the bot's own messages, notices (other bots'), files, and pictures without a caption. Raises Malformed.
+    Left out: the bot's own messages, notices (other bots'), and files and pictures without a caption. Raises Malformed.
     """
     content = event.content
     if event.sender == own_id or not isinstance(content, TextMessageEventContent) or content.body is None:
@@ -54,10 +63,11 @@ def read_message(event: MessageEvent, *, own_id: str) -> Message | None:
         raise Malformed("the body is no text")
     content.body = storable(content.body)
     body = _without_quoted_lines(content)
-    is_caption = isinstance(content, MediaMessageEventContent)
+    has_file = is_caption = False
     if isinstance(content, MediaMessageEventContent):
+        has_file, is_caption = True, is_picture_file(str(content.msgtype), _mimetype(content), content.filename)
         # Without a caption the body is the file's name, and a file may be called "!draw.png".
-        if content.msgtype != MessageType.IMAGE or content.filename in (None, content.body):
+        if content.filename in (None, content.body):
             return None
     elif content.msgtype != MessageType.TEXT:
         return None
@@ -71,7 +81,32 @@ def read_message(event: MessageEvent, *, own_id: str) -> Message | None:
         thread=_event_id(content.get_thread_parent()),
         is_caption=is_caption,
         reply_to=_replied_event(content),
+        is_on_file=has_file and not is_caption,
+        is_mention=_mentions(content, own_id),
     )
+
+
+def is_picture_file(msgtype: str, mimetype: str, filename: Any) -> bool:
+    """Whether a file is a picture to draw from: sent as one, or as a file of that kind."""
+    return msgtype == "m.image" or (
+        msgtype == "m.file"
+        and (mimetype.startswith("image/") or str(filename).lower().endswith((".jpg", ".jpeg", ".png", ".webp")))
+    )
+
+
+def _mimetype(content: MediaMessageEventContent) -> str:
+    mimetype = getattr(content.info, "mimetype", None)
+    return mimetype if isinstance(mimetype, str) else ""
+
+
+def _mentions(content: TextMessageEventContent, own_id: str) -> bool:
+    """Whether a message mentions somebody: by its list of mentions, or by a link or an id in older clients' texts."""
+    mentions = (getattr(content, "unrecognized_", None) or {}).get("m.mentions")
+    users = mentions.get("user_ids") if isinstance(mentions, dict) else None
+    if isinstance(users, list):
+        return own_id in users
+    html = content.formatted_body
+    return own_id in content.body[:MAX_ADDRESS_CHARS] or (isinstance(html, str) and own_id in html[:MAX_ADDRESS_CHARS])
 
 
 def _without_quoted_lines(content: TextMessageEventContent) -> str:

@@ -8,6 +8,7 @@ from ..sending.content import EASEL_KEY
 from ..sending.homeserver import Homeserver
 from ..sending.send_queue import NotSent
 from .history import RoomHistory
+from .messages import is_picture_file
 
 # As much as the generator takes.
 MAX_PHOTO_BYTES = 20 * 1024 * 1024
@@ -22,8 +23,15 @@ NOT_HERE = "That recipe draws from a photo that is not in this room. Reply to th
 
 
 def is_photo(content: dict[str, Any]) -> bool:
-    """Whether the content of an event is a picture that the bot did not draw."""
-    return content.get("msgtype") == "m.image" and EASEL_KEY not in content
+    """Whether the content of an event is a picture that the bot did not draw, sent as a picture or as a file."""
+    return EASEL_KEY not in content and _is_picture(content)
+
+
+def _is_picture(content: dict[str, Any]) -> bool:
+    info = content.get("info")
+    mimetype = info.get("mimetype") if isinstance(info, dict) else None
+    name = content.get("filename") or content.get("body")
+    return is_picture_file(str(content.get("msgtype")), mimetype if isinstance(mimetype, str) else "", str(name or ""))
 
 
 class Photos:
@@ -37,7 +45,7 @@ class Photos:
         try:
             async with asyncio.timeout(FETCHED_WITHIN_S):
                 content = await self._history.content_of(room_id, event_id)
-                if content.get("msgtype") != "m.image":
+                if not _is_picture(content):
                     raise CannotAsk(GONE)
                 data = await self._homeserver.download(content, MAX_PHOTO_BYTES)
         except (TimeoutError, NotSent) as error:

@@ -1,10 +1,12 @@
 """Finds what a message replies to: a recipe, in the database or among the events of its own room, or a photo there."""
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from ..jobs.store import Store
-from ..language import ParseError
+from ..language import ParseError, has_signs, quoted
 from ..sending.content import EASEL_KEY, PICTURE_KINDS, SHEET_KINDS, EventKind
 from ..sending.homeserver import Homeserver
 from ..sending.send_queue import NotSent
@@ -12,6 +14,8 @@ from .envelope import is_id
 from .history import RoomHistory
 from .messages import Message
 from .photos import is_photo
+
+T = TypeVar("T")
 
 # The longest recipe that Easel writes is below 16 KB.
 MAX_RECIPE_BYTES = 64 * 1024
@@ -27,7 +31,21 @@ UNSEEN = (
 NO_RECIPE = "I cannot find the recipe of that picture any more. Reply to its recipe file instead."
 UNREADABLE = f"I cannot read that recipe file: it is larger than {MAX_RECIPE_BYTES // 1024} KB, damaged, or no text."
 
-_SUFFIXES = (".yml", ".yaml")
+NOT_DRAWN_YET = "That one is not drawn yet. Reply to its picture when it comes."
+NO_STILL = "I draw from photos, not from {}."
+NEITHER = "I draw from photos and recipes, and {} is neither."
+
+# Phones and chats add endings of their own.
+_SUFFIXES = (".yml", ".yaml", ".txt", ".json")
+
+_NOT_STILL = {"m.video": "videos", "m.audio": "sounds"}
+
+
+class Unseen(ParseError):
+    """The bot cannot see what a message replies to."""
+
+    def __init__(self) -> None:
+        super().__init__(UNSEEN)
 
 
 @dataclass(frozen=True)
@@ -45,9 +63,16 @@ class Replies:
         self._store, self._history, self._homeserver = store, history, homeserver
 
     async def find(self, message: Message) -> Replied:
-        """The recipe or photo that a message replies to. Raises NotSent; ParseError for a sheet or a bad file."""
+        """The recipe or photo that a message comes with, replies to, or has as its thread's start.
+
+        Raises NotSent; ParseError for what cannot be drawn from.
+        """
+        if message.is_caption:
+            return Replied(photo=message.event_id)
+        if message.is_on_file:
+            return await self._within_time(self._in_room(message.room_id, message.event_id))
         if message.reply_to is None:
-            return Replied()
+            return await self._thread_start(message)
         posted = await self._store.posted_as(message.reply_to)
         if posted is not None and posted.room_id == message.room_id and posted.kind in SHEET_KINDS:
             raise ParseError(SHEET)
@@ -57,9 +82,35 @@ class Replies:
             kept = None
         if kept:
             return Replied(recipe=kept)
+        command = await self._store.job_of_command(message.room_id, message.reply_to)
+        if command is not None and has_signs(message.body):
+            recipe = await self._store.recipe(command.id, 0)
+            if recipe is None:
+                raise ParseError(NOT_DRAWN_YET)
+            return Replied(recipe=recipe)
+        return await self._within_time(self._in_room(message.room_id, message.reply_to))
+
+    async def is_about_picture(self, message: Message) -> bool:
+        """Whether a message replies to a picture or recipe of ours in its room."""
+        posted = await self._store.posted_as(message.reply_to) if message.reply_to else None
+        return posted is not None and posted.room_id == message.room_id and posted.kind in PICTURE_KINDS
+
+    async def _thread_start(self, message: Message) -> Replied:
+        """The photo with which the message's thread starts; anything else there is not asked about."""
+        if message.thread is None:
+            return Replied()
+        posted = await self._store.posted_as(message.thread)
+        if posted is not None:
+            is_picture = posted.room_id == message.room_id and posted.kind in PICTURE_KINDS
+            kept = await self._store.recipe(posted.job, posted.n) if is_picture and has_signs(message.body) else None
+            return Replied(recipe=kept)
+        content = await self._within_time(self._history.content_of(message.room_id, message.thread))
+        return Replied(photo=message.thread) if is_photo(content) else Replied()
+
+    async def _within_time(self, reading: Coroutine[Any, Any, T]) -> T:
         try:
             async with asyncio.timeout(READ_WITHIN_S):
-                return await self._in_room(message.room_id, message.reply_to)
+                return await reading
         except TimeoutError as error:
             raise NotSent(f"it did not come within {READ_WITHIN_S:g} s") from error
 
@@ -67,9 +118,11 @@ class Replies:
         """Anybody's recipe file, the recipe file of a picture of ours that the database does not know, or a photo."""
         content = await self._history.content_of(room_id, event_id)
         if not content:
-            raise ParseError(UNSEEN)
+            raise Unseen
         if is_photo(content):
             return Replied(photo=event_id)
+        if (kind := str(content.get("msgtype"))) in _NOT_STILL:
+            raise ParseError(NO_STILL.format(_NOT_STILL[kind]))
         mark = content.get(EASEL_KEY)
         mark = mark if isinstance(mark, dict) else {}
         if mark.get("kind") in SHEET_KINDS:
@@ -80,8 +133,10 @@ class Replies:
             if not content:
                 raise ParseError(NO_RECIPE)
         name = str(content.get("filename") or content.get("body") or "")
-        if content.get("msgtype") != "m.file" or not name.lower().endswith(_SUFFIXES):
+        if content.get("msgtype") != "m.file":
             return Replied()
+        if not name.lower().endswith(_SUFFIXES):
+            raise ParseError(NEITHER.format(quoted(name)))
         data = await self._homeserver.download(content, MAX_RECIPE_BYTES)
         if data is None:
             raise ParseError(UNREADABLE)

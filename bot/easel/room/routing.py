@@ -19,9 +19,10 @@ from mautrix.types import (
 from ..bug_log import log_bug
 from ..commands.draw import DrawCommands
 from ..commands.easel import EaselCommands
+from ..commands.edits import Edits
 from ..commands.reactions import ReactionCommands
 from ..jobs.store import Store
-from ..language import DrawCommand, read_command
+from ..language import DrawCommand, has_signs, read_command
 from ..policy.permissions import Permissions
 from ..sending.homeserver import Homeserver
 from ..sending.send_queue import NotSent
@@ -31,6 +32,7 @@ from .envelope import Malformed, is_encrypted, is_id
 from .invitations import Invitations
 from .messages import Message, SeenEncrypted, edited_event, read_message
 from .reactions import CANCEL, SLOW, SOON, read_reaction
+from .replies import Replies
 
 
 class Routing:
@@ -41,6 +43,8 @@ class Routing:
         *,
         own_id: str,
         draw_commands: DrawCommands,
+        edits: Edits,
+        replies: Replies,
         reaction_commands: ReactionCommands,
         easel_commands: EaselCommands,
         permissions: Permissions,
@@ -55,6 +59,7 @@ class Routing:
         self._own_id, self._permissions, self._settings = own_id, permissions, settings
         self._draw_commands, self._reaction_commands = draw_commands, reaction_commands
         self._easel_commands, self._invitations = easel_commands, invitations
+        self._edits, self._replies = edits, replies
         self._homeserver, self._store, self._seen_encrypted = homeserver, store, seen_encrypted
         self._start, self._log = start, log
 
@@ -134,20 +139,33 @@ class Routing:
         message = read_message(event, own_id=self._own_id)
         if message is None:
             return
-        command, edited = read_command(message.body), edited_event(event)
-        if edited is None and (command is None or is_old):
-            return
+        command, edited = read_command(message.body, is_mentioned=message.is_mention), edited_event(event)
+        if edited is None:
+            if is_old:
+                return
+            if command is None and has_signs(message.body) and await self._replies.is_about_picture(message):
+                command = DrawCommand(message.body.strip())
+            if command is None:
+                self._start(self._hint(message), f"hint for {message.event_id}")
+                return
         if not await self._is_trusted(message):
             return
         if edited is not None:
-            await self._draw_commands.edit(message, command, edited, is_old=is_old)
-        elif isinstance(command, DrawCommand) and command.text:
+            await self._edits.follow(message, command, edited, is_old=is_old)
+        elif isinstance(command, DrawCommand) and (command.text or _has_something(message)):
             await self._draw_commands.draw(message, command.text, asked_by=message.event_id)
         elif command is not None:
+            self._edits.remember(message)
             self._start(self._easel_commands.answer(message, command), f"command {message.event_id}")
         if command is not None:
             self._start(self._homeserver.mark_read(message.room_id, message.event_id), f"receipt {message.event_id}")
             self._start(self._easel_commands.report_settings(message), f"settings for {message.event_id}")
+
+    async def _hint(self, message: Message) -> None:
+        """Answer what is no command, if it is said to the bot."""
+        if await self._is_trusted(message):
+            self._edits.remember(message)
+            await self._easel_commands.hint(message)
 
     async def _is_trusted(self, message: Message) -> bool:
         """Whether a message was encrypted if its room is: a homeserver could forge plain text."""
@@ -165,6 +183,11 @@ class Routing:
     def _is_old(self, event: BaseRoomEvent) -> bool:
         """Whether an event is so old that nobody waits for an answer any more."""
         return bool(time.time() - event.timestamp / 1000 > self._settings().catch_up_s)
+
+
+def _has_something(message: Message) -> bool:
+    """Whether a bare ``!draw`` is about something: a picture, a photo or a file."""
+    return message.reply_to is not None or message.is_caption or message.is_on_file
 
 
 def _is_membership(event: StateEvent) -> bool:

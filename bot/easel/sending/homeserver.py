@@ -64,6 +64,10 @@ class Patience:
     pauses_s: tuple[float, ...] = (1, 2, 4, 8, 16, 32)
 
 
+# The bot and one person.
+DIRECT_MEMBERS = 2
+
+
 class Homeserver:
     """The bot's requests to its homeserver, with the account that maubot gave it."""
 
@@ -166,6 +170,11 @@ class Homeserver:
         """The display names in a room by user id; people without one are left out. Raises NotSent."""
         members = await self.patiently(partial(self._client.get_joined_members, RoomID(room_id)))
         return {str(user_id): str(member.displayname) for user_id, member in members.items() if member.displayname}
+
+    async def is_direct(self, room_id: str) -> bool:
+        """Whether the room is a chat of one person with the bot. Raises NotSent."""
+        members = await self.patiently(partial(self._client.get_joined_members, RoomID(room_id)))
+        return len(members) == DIRECT_MEMBERS
 
     async def joined_rooms(self) -> list[str]:
         """The rooms that the bot is in. Raises NotSent."""

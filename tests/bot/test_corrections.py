@@ -1,0 +1,149 @@
+"""Wrong commands: near misses are answered, edits correct them, and what is said to the bot gets one hint."""
+
+from typing import Any
+
+import pytest
+
+from bot.easel.commands.hints import AGAIN_AFTER_S, HINT, Hints
+from bot.easel.room.messages import Message
+
+ROOM = "!kitchen:example.com"
+ADA, BOB = "@ada:example.com", "@bob:example.com"
+
+
+@pytest.fixture
+def maubot_plugin_config_overrides() -> dict[str, Any]:
+    return {"rate_limit_per_second": 0}
+
+
+async def edit(room, event_id: str, body: str, **more) -> str:
+    new = {"msgtype": "m.text", "body": body}
+    relation = {"rel_type": "m.replace", "event_id": event_id}
+    return await room.put(
+        {"msgtype": "m.text", "body": f"* {body}", "m.new_content": new, "m.relates_to": relation}, **more
+    )
+
+
+def redacted(homeserver) -> set[str]:
+    return {event.content["redacts"] for event in homeserver.events if event.type == "m.room.redaction"}
+
+
+def sent(homeserver, kind: str) -> list[str]:
+    return [f"$sent-{event.txn_id}" for event in homeserver.events if event.kind == kind]
+
+
+@pytest.mark.parametrize(
+    ("body", "answer"),
+    [
+        ("!darw otter, hat", "Did you mean !draw otter, hat? Edit your message, and I do it."),
+        ("/draw otter", "Did you mean !draw otter? Edit your message, and I do it."),
+        ("!esael help", "Did you mean !easel help? Edit your message, and I do it."),
+    ],
+)
+async def test_a_near_miss_of_a_command_is_answered(room, homeserver, body, answer):
+    await room.say(body)
+    assert await homeserver.answer() == answer
+
+
+@pytest.mark.parametrize("wrong", ["!drwa otter", "!draw", "!easel halp", "otter"])
+async def test_a_wrong_command_is_edited_into_a_picture(drawing_room, homeserver, noted, wrong):
+    event_id = await drawing_room.say(wrong)
+    written = {"type": "m.room.message", "event_id": event_id, "sender": ADA, "content": {"body": wrong}}
+    homeserver.history[ROOM] = [written]
+    if wrong.startswith("!"):
+        await homeserver.answers(1)
+        await noted()
+    await edit(drawing_room, event_id, "!draw otter")
+    picture = await homeserver.marked("picture")
+    assert picture.content["m.relates_to"] == {"m.in_reply_to": {"event_id": event_id}}
+    assert redacted(homeserver) >= set(sent(homeserver, "answer"))
+
+
+async def test_a_wrong_question_is_edited_into_a_right_one(room, homeserver, noted):
+    event_id = await room.say("!easel halp")
+    await homeserver.answers(1)
+    await noted()
+    await edit(room, event_id, "!easel hlep")
+    await homeserver.answers(2)
+    await noted()
+    await edit(room, event_id, "!easel help")
+    first, second, third = await homeserver.answers(3)
+    assert "!easel queue" in third.content["body"]
+    assert third.content["m.relates_to"] == {"m.in_reply_to": {"event_id": event_id}}
+    assert redacted(homeserver) == {f"$sent-{first.txn_id}", f"$sent-{second.txn_id}"}
+
+
+async def test_the_refusal_of_a_corrected_command_goes(drawing_room, homeserver, fake_generator):
+    event_id = await drawing_room.say("!draw otter --sede 7")
+    await homeserver.marked("ended")
+    await edit(drawing_room, event_id, "!draw otter --seed 7")
+    await homeserver.marked("picture")
+    gone = {*sent(homeserver, "answer"), *sent(homeserver, "ended")}
+    assert len(gone) == 2
+    await homeserver.until(lambda: redacted(homeserver) >= gone)
+
+
+async def test_nobody_corrects_what_another_person_wrote(drawing_room, homeserver, fake_generator):
+    event_id = await drawing_room.say("!drwa otter")
+    await homeserver.answers(1)
+    await edit(drawing_room, event_id, "!draw otter", sender=BOB)
+    await drawing_room.say("!easel status")
+    await homeserver.answers(2)
+    assert not fake_generator.jobs and not redacted(homeserver)
+
+
+async def test_an_edit_of_an_event_that_is_not_in_the_room_draws_nothing(drawing_room, homeserver, fake_generator):
+    await edit(drawing_room, "$elsewhere", "!draw otter")
+    await drawing_room.say("!easel status")
+    await homeserver.answers(1)
+    assert not fake_generator.jobs
+
+
+async def test_a_mention_gets_one_hint_in_a_while(room, homeserver, maubot_test_bot):
+    homeserver.display_names = {ADA: "Ada", BOB: "Bob", maubot_test_bot.client.mxid: "Easel"}
+    await room.say("good morning")
+    mentions = {"m.mentions": {"user_ids": [maubot_test_bot.client.mxid]}}
+    for _ in range(3):
+        await room.say("Easel: draw me an otter", **mentions)
+    await room.say("!easel status")
+    answers = [event.content["body"] for event in await homeserver.answers(2)]
+    assert answers.count(HINT) == 1 and len(answers) == 2
+
+
+async def test_a_direct_chat_gets_the_hint(room, homeserver, maubot_test_bot):
+    homeserver.display_names = {ADA: "Ada", maubot_test_bot.client.mxid: "Easel"}
+    await room.say("an otter, please")
+    await room.say("thanks")
+    await room.say("!easel status")
+    assert [event.content["body"] == HINT for event in await homeserver.answers(2)] == [True, False]
+
+
+async def test_a_mention_before_a_command_is_read(drawing_room, fake_generator, homeserver, maubot_test_bot):
+    mentions = {"m.mentions": {"user_ids": [maubot_test_bot.client.mxid]}}
+    await drawing_room.say("Picture Bot: !draw otter", **mentions)
+    await homeserver.marked("picture")
+    (job,) = fake_generator.jobs.values()
+    assert job.recipes[0].slots.subject == ("otter",)
+
+
+class Rooms:
+    """Direct chats, and how often somebody asked about them."""
+
+    def __init__(self, *direct: str) -> None:
+        self.direct, self.asked = direct, 0
+
+    async def is_direct(self, room_id: str) -> bool:
+        self.asked += 1
+        return room_id in self.direct
+
+
+async def test_hints_come_again_after_a_while_and_ask_rarely_who_is_there():
+    now = [0.0]
+    rooms = Rooms("!direct")
+    hints = Hints(rooms, lambda: now[0])
+    direct, other = (Message(room_id=room, event_id="$a", sender=ADA, body="hi") for room in ("!direct", "!other"))
+    assert [await hints.hint_for(direct), await hints.hint_for(direct)] == [HINT, None]
+    assert [await hints.hint_for(other) for _ in range(5)] == [None] * 5
+    assert rooms.asked == 2
+    now[0] = AGAIN_AFTER_S
+    assert await hints.hint_for(direct) == HINT
