@@ -6,6 +6,8 @@ from pathlib import Path
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from generator.errors import Refused
+from generator.pictures.colours import in_srgb
+from generator.pictures.mending import ends_of_webp, with_end_of_jpeg, without_texts
 
 # The largest files that phones send; a homeserver's own limit is usually higher.
 MAX_IMAGE_BYTES = 20 * 1024 * 1024
@@ -19,6 +21,8 @@ MAX_WEBP_PIXELS = 25_000_000
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 
+_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+
 # What Pillow raises for damaged files and for files of another kind.
 UNREADABLE = (OSError, ValueError, SyntaxError, EOFError)
 
@@ -29,18 +33,16 @@ _QUARTER_TURNS = range(5, 9)
 
 def image_size(data: bytes) -> tuple[int, int]:
     """Read width and height from the file's head, turned upright. Raises Refused."""
-    with _opened(data) as image:
+    with _opened(ends_of_webp(without_texts(data)[0])[0]) as image:
         width, height = image.size
         return (height, width) if _orientation(image) in _QUARTER_TURNS else (width, height)
 
 
 def read_image(data: bytes) -> Image.Image:
-    """Decode to RGB: upright, and white where it was transparent. Raises Refused."""
-    with _opened(data) as image:
-        try:
-            image.load()
-        except UNREADABLE as error:
-            raise _not_an_image() from error
+    """Decode to sRGB: upright, and white where it was transparent. Completes a cut end. Raises Refused."""
+    data, profile = without_texts(data)
+    with _loaded(data) as image:
+        profile = profile or image.info.get("icc_profile")
         upright = ImageOps.exif_transpose(image) if _orientation(image) != 1 else image
         if upright.mode.startswith("I"):
             # 16 bits of grey: convert() would clip instead of scale.
@@ -48,7 +50,32 @@ def read_image(data: bytes) -> Image.Image:
         if upright.has_transparency_data:
             upright = upright.convert("RGBA")
             upright = Image.alpha_composite(Image.new("RGBA", upright.size, "white"), upright)
-        return upright.convert("RGB")
+        return in_srgb(upright, profile)
+
+
+def _loaded(data: bytes) -> Image.Image:
+    """Open and decode a picture, with its end guessed if a few bytes are missing. Raises Refused."""
+    for whole in ends_of_webp(data):
+        image = _opened(whole)
+        try:
+            image.load()
+        except UNREADABLE as error:
+            problem = error
+        else:
+            return image
+    return _with_guessed_end(data, problem)
+
+
+def _with_guessed_end(data: bytes, error: Exception) -> Image.Image:
+    try:
+        whole = with_end_of_jpeg(data)
+        if whole is not None:
+            image = _opened(whole)
+            image.load()
+            return image
+    except UNREADABLE as still:
+        error = still
+    raise _damaged() from error
 
 
 def fitted(image: Image.Image, width: int, height: int) -> Image.Image:
@@ -78,7 +105,7 @@ def _opened(data: bytes) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_many_pixels() from error
     except (UnidentifiedImageError, *UNREADABLE) as error:
-        raise _not_an_image() from error
+        raise _not_an_image(data) from error
     limit = MAX_WEBP_PIXELS if image.format == "WEBP" else MAX_IMAGE_PIXELS
     if image.width * image.height > limit:
         raise _too_many_pixels(image.width * image.height, limit)
@@ -96,8 +123,14 @@ def _orientation(image: Image.Image) -> int:
     return orientation if orientation in range(1, 9) else 1
 
 
-def _not_an_image() -> Refused:
+def _not_an_image(data: bytes) -> Refused:
+    if data.startswith(_SIGNATURES) or data[8:12] == b"WEBP":
+        return _damaged()
     return Refused("not_an_image", "That is no picture that I can read. I take PNG, JPEG and WebP.")
+
+
+def _damaged() -> Refused:
+    return Refused("not_an_image", "That picture is damaged. Please send it again.")
 
 
 def _too_many_pixels(pixels: int | None = None, limit: int = MAX_IMAGE_PIXELS) -> Refused:

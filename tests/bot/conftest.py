@@ -225,7 +225,9 @@ def noted(plugin: EaselBot) -> Callable[[], Awaitable[None]]:
     """Wait until the bot knows that all it sent has arrived, as it does before a person can react to it."""
 
     async def noted() -> None:
-        while await plugin.database.fetchval("SELECT COUNT(*) FROM posted WHERE event_id IS NULL"):
+        while True:
+            if not await plugin.database.fetchval("SELECT COUNT(*) FROM posted WHERE event_id IS NULL"):
+                return
             await asyncio.sleep(0.01)
 
     return noted
