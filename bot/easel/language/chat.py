@@ -170,11 +170,10 @@ def _take_label(text: str, taken: TakenFlags) -> tuple[str | None, str]:
         return slot, value
     if label["sign"] == "=":
         return None, text
-    if (
-        (flag := flag_named(word))
-        and flag.kind is not Kind.SWITCH
-        and (label["gap"] is not None or value[:1].isdigit())
-    ):
+    has_value = label["gap"] is not None or value[:1].isdigit()
+    if has_value and (flag := flag_named(word)) and flag.kind is not Kind.SWITCH:
+        if value.strip() in ("", "~", "null"):
+            return None, ""
         taken_value, rest = take_value(flag, value)
         taken.flags.append((flag, taken_value))
         return None, rest
