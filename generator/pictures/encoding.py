@@ -1,4 +1,4 @@
-"""Make what accompanies a drawn image: a thumbnail, a blurhash, the recipe in A1111's format. Knows no files.
+"""Make what accompanies a drawn image: a thumbnail, a blurhash. Knows no files.
 
 Refuses broken pictures: those of a wrong size, and those of one colour from edge to edge.
 """
@@ -82,25 +82,6 @@ def blurhash_of(image: Image) -> str:
     data = image.resize(BLURHASH_PIXELS, Resampling.BILINEAR).tobytes()
     pixels = [[data[3 * (y * width + x) :][:3] for x in range(width)] for y in range(height)]
     return str(blurhash.encode(pixels, *BLURHASH_COMPONENTS))
-
-
-def a1111_parameters(recipe: Recipe, *, enlarged: int = 1) -> str:
-    """Format the recipe as AUTOMATIC1111's web UI does, for other tools. Its Size is the one before enlarging."""
-    settings = {
-        "Steps": recipe.steps,
-        "Sampler": recipe.sampler,
-        "CFG scale": f"{recipe.guidance_scale:g}",
-        "Seed": recipe.seed,
-        "Size": f"{recipe.width}x{recipe.height}",
-        "Model": recipe.model,
-    }
-    if recipe.strength is not None:
-        settings["Denoising strength"] = f"{recipe.strength:g}"
-    if enlarged > 1:
-        settings |= {"Postprocess upscale by": enlarged, "Postprocess upscaler": "Lanczos"}
-    lines = [recipe.prompt, f"Negative prompt: {recipe.negative_prompt}" if recipe.negative_prompt else None]
-    lines.append(", ".join(f"{key}: {value}" for key, value in settings.items()))
-    return "\n".join(line for line in lines if line is not None)
 
 
 def _jpeg(image: Image, quality: int) -> bytes:

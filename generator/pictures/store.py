@@ -21,6 +21,7 @@ from generator.errors import DrawingFailed, Refused
 from generator.pictures import encoding, png
 from generator.pictures.file_names import PictureName, job_and_n, words_name
 from generator.pictures.image_files import UNREADABLE
+from generator.pictures.parameters import a1111_parameters
 from generator.recipes import recipe_file
 from generator.workers.messages import Drawn
 
@@ -61,7 +62,7 @@ class PictureStore:
             notes=drawn.notes,
         )
         text = recipe_file.write(recipe, facts)
-        parameters = encoding.a1111_parameters(recipe, enlarged=drawn.enlarge)
+        parameters = a1111_parameters(recipe, enlarged=drawn.enlarge)
         data = png.encode(enlarged, {"parameters": parameters, "easel": text})
         name = PictureName(when, recipe.prompt, recipe.seed, job, n)
         try:

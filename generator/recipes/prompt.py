@@ -19,8 +19,8 @@ _STRONGER, _WEAKER = 1.1, 0.9
 _OPERATOR = re.compile(r"(\.(?:swap|blend|and|add|attend)|(?:with|use)Lora)\(")
 
 # An escaped bracket or quote, a bracket, quote or comma, white space, or a word.
-_TOKEN = re.compile(r'\\[()"]|[()",]|\s+|(?:(?!\\[()"])[^\s()",])+')
-_ESCAPED = {r"\(": "(", r"\)": ")", r"\"": '"'}
+_TOKEN = re.compile(r'\\[()"\[\]]|[()",]|\s+|(?:(?!\\[()"\[\]])[^\s()",])+')
+_ESCAPED = {rf"\{mark}": mark for mark in '()[]"'}
 
 _WEIGHT = re.compile(r"\++|-+|\d+\.?\d*|\.\d+")
 
@@ -133,7 +133,8 @@ def _word(token: str) -> list[Fragment]:
     """Read the signs at the end of a word, before a full stop: ``fog--``, but not ``sci-fi`` and ``--``."""
     body = token.rstrip(".")
     words = body.rstrip(body[-1]) if body[-1:] in ("+", "-") else ""
-    if words:
+    # The hyphen of `:-(` is a nose.
+    if words and words[-1] not in ":;=":
         return [(words, _power(body[len(words) :])), (token[len(body) :] or " ", 1.0)]
     return [(_ESCAPED.get(token, token), 1.0)]
 

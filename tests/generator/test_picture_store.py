@@ -136,7 +136,7 @@ def test_an_enlarged_picture_has_its_own_size_and_its_recipe_the_drawn_size(stor
     with Image.open(BytesIO(store.png(picture))) as png:
         assert png.size == (640, 960)
         assert png.text["parameters"].endswith(
-            "Size: 64x96, Model: stand-in, Postprocess upscale by: 10, Postprocess upscaler: Lanczos"
+            "Size: 64x96, Model: stand-in, Theme: otter, Postprocess upscale by: 10, Postprocess upscaler: Lanczos"
         )
     assert b"\nwidth: 64\nheight: 96\n" in store.recipe(picture)
     assert store.restore("job-1", (recipe,)) == (picture,)

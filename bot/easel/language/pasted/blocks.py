@@ -5,6 +5,7 @@ A1111 and its kin put such a block under a picture; people type its labels. Ever
 
 import re
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from ..flags import find_slot
 from ..request import SLOTS, DrawRequest, Slots
@@ -58,7 +59,8 @@ def recognise(text: str) -> Pasted | None:
     """Read the block, with the flags, slots and words around it. Raises ParseError."""
     lines = text.split("\n")
     has_settings = any(map(_SETTING.search, lines))
-    is_block = has_settings and not _BAR_AND_SLOT.search(text)
+    above = "\n".join(takewhile(lambda line: not _SETTING.match(line), lines))
+    is_block = has_settings and not _BAR_AND_SLOT.search(above)
     has_prompt = any(_PROMPT.match(line) for line in lines)
     if not (has_settings or has_prompt or any(_NEGATIVE.search(line) for line in lines)):
         return None
@@ -94,15 +96,17 @@ def _read_line(line: str, parts: _Parts, *, has_block: bool, has_settings_below:
         _place(head, parts, has_block=has_block, has_settings_below=has_settings_below)
     for (start, end, kind), following in zip(cuts, [*cuts, (len(line), 0, "")][1:], strict=True):
         if kind == NEGATIVE:
-            _start_negative(line[end : following[0]], parts, is_cut=following[2] == "settings")
+            is_cut = following[2] == "settings"
+            _start_negative(line[end : following[0]], parts, is_cut=is_cut, has_settings=has_settings_below or is_cut)
         else:
             _add_settings(line[start : following[0]], parts)
 
 
-def _start_negative(text: str, parts: _Parts, *, is_cut: bool) -> None:
+def _start_negative(text: str, parts: _Parts, *, is_cut: bool, has_settings: bool) -> None:
     if parts.negative is not None and any(map(str.strip, parts.negative)):
         raise ParseError("“Negative prompt” stands there twice. Keep one of them.")
-    at = _end_of_words(text)
+    # In a block a bar is one of its words.
+    at = _end_of_words(text, bar="" if has_settings else "|")
     parts.negative, parts.state = [text[:at].rstrip(" \t,;") if is_cut else text[:at]], NEGATIVE
     if text[at:].strip():
         parts.chat.append(text[at:])
@@ -117,11 +121,10 @@ def _add_settings(text: str, parts: _Parts) -> None:
         parts.chat.append(text[at:])
 
 
-def _end_of_words(text: str) -> int:
+def _end_of_words(text: str, *, bar: str = "|") -> int:
     """Where a text ends before a flag or a bar."""
-    flag, bar = first_flag(text), text.find("|")
-    ends = [at for at in (flag, bar if bar >= 0 else None) if at is not None]
-    return min(ends, default=len(text))
+    flag, at_bar = first_flag(text), text.find(bar) if bar else -1
+    return min((at for at in (flag, at_bar) if at is not None and at >= 0), default=len(text))
 
 
 def _place(text: str, parts: _Parts, *, has_block: bool, has_settings_below: bool) -> None:

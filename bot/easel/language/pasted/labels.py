@@ -62,7 +62,7 @@ _FIELD_BY_NAME = {folded(name): field for field, names in _NAMES.items() for nam
 # They say nothing about the picture that the others do not.
 _SAYS_NOTHING = re.compile(
     r"version|.*hash(es)?|appversion|metadataversion|createddate|software|source|randdevice|generationmode|"
-    r"requesttype|signedhash|user|appid|metadatascheme|jobtimestamp|infotexts|isusinginpaintingconditioning",
+    r"postprocessupscale(by|r)|requesttype|signedhash|user|appid|metadatascheme|jobtimestamp|infotexts|isusinginpaintingconditioning",
 )
 
 

@@ -3,6 +3,7 @@
 Knows no models and samplers: what cannot be used of them is known later. Pure.
 """
 
+import json
 import re
 from itertools import pairwise
 from typing import Any
@@ -143,4 +144,11 @@ def _whole(key: str, text: str) -> int:
 
 
 def _unquoted(text: str) -> str:
-    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
+    """A value without its quotes. A1111 quotes as JSON does."""
+    if len(text) < 2 or text[0] != text[-1] or text[0] not in "\"'":
+        return text
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text[1:-1]
+    return value if isinstance(value, str) else text[1:-1]
