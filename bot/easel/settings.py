@@ -94,6 +94,10 @@ class Settings:
         if url.scheme == "unix":
             if url.host or len(url.path) < 2:
                 raise InvalidSettings("generator_url must be unix:///absolute/path.sock, with three slashes")
+            if "$" in url.path:
+                raise InvalidSettings(
+                    "generator_url cannot have variables such as $XDG_RUNTIME_DIR: write the path itself"
+                )
         elif url.scheme not in ("http", "https") or not url.host:
             raise InvalidSettings("generator_url must start with unix:///, http:// or https://")
         elif not self.generator_token:

@@ -10,6 +10,13 @@ from generator.errors import Refused
 # Nobody reads more of a value that is shown back.
 MAX_SHOWN_CHARS = 80
 
+# By field, where the limits are best told together.
+_ABOUT_VALUES = {"greater_than", "greater_than_equal", "less_than_equal", "string_pattern_mismatch"}
+_OF_FIELDS = {
+    "strength": "is {value}; it can be more than 0, up to 1",
+    "image": "is a picture's SHA-256, 64 of the digits 0 to 9 and letters a to f",
+}
+
 # By pydantic's name of an error: the name of its limit in the context, and the sentence after the field's name.
 _SENTENCES: dict[str, tuple[str | None, str]] = {
     "missing": (None, "is missing"),
@@ -28,6 +35,8 @@ _SENTENCES: dict[str, tuple[str | None, str]] = {
     "too_short": ("min_length", "needs at least {limit}"),
     "too_long": ("max_length", "can have at most {limit}"),
     "greater_than_equal": ("ge", "is {value}; it must be at least {limit}"),
+    "greater_than": ("gt", "is {value}; it must be more than {limit}"),
+    "less_than": ("lt", "is {value}; it must be less than {limit}"),
     "less_than_equal": ("le", "is {value}; it can be at most {limit}"),
     "tuple_type": (None, "must be a list"),
     "dict_type": (None, "must be an object"),
@@ -46,6 +55,8 @@ def refusal(error: ValidationError) -> Refused:
     limit = first.get("ctx", {}).get(limit_name) if limit_name else None
     # A person typed `steps`, not `recipes.0.steps`.
     name = next((part for part in reversed(first["loc"]) if isinstance(part, str)), "The request")
+    if first["type"] in _ABOUT_VALUES:
+        sentence = _OF_FIELDS.get(name, sentence)
     message = f"{name} {sentence.format(limit=limit, value=_shown(first))}."
     return Refused("invalid", message, field=field, value=_shown(first), limit=limit)
 

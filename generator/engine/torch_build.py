@@ -26,11 +26,48 @@ def card_problem() -> Problem | None:
     if not Path("/proc/driver/nvidia/version").exists():
         return None
     if not torch.cuda.is_available():
-        return Problem(
-            f"This machine has an NVIDIA card, but torch {torch.__version__} cannot use it.",
-            "Install a build for the card: make setup TORCH=auto.",
-        )
+        return unusable(_reason(), version=str(torch.__version__), is_for_cards=torch.version.cuda is not None)
     return mismatch(torch.cuda.get_device_name(), torch.cuda.get_device_capability(), torch.cuda.get_arch_list())
+
+
+def _reason() -> str:
+    """Return what torch says when it is made to use the card."""
+    try:
+        torch.cuda.init()  # type: ignore[no-untyped-call]  # as torch has it
+    except (RuntimeError, AssertionError) as error:
+        return str(error)
+    return ""
+
+
+def unusable(reason: str, *, version: str, is_for_cards: bool) -> Problem:
+    """Return why torch cannot use the card, and what helps for what it says is the reason."""
+    message = f"This machine has an NVIDIA card, but torch {version} cannot use it."
+    if not is_for_cards:
+        return Problem(message, "That build is for processors. Install one for the card: make setup TORCH=auto.")
+    for sign, advice in _ADVICE:
+        if sign in reason.lower():
+            return Problem(message, advice)
+    said = f" It says: {reason.splitlines()[0][:200]}." if reason else ""
+    return Problem(f"{message}{said}", "See whether nvidia-smi finds the card. If it does, restart the machine.")
+
+
+# What CUDA and torch say, and what to do.
+_ADVICE = (
+    ("driver on your system is too old", "Its driver is too old for this build: update it, or make setup TORCH=cu126."),
+    (
+        "unsupported display driver",
+        "Its driver was updated while the old one runs (CUDA error 803). Restart the machine.",
+    ),
+    ("version mismatch", "Its driver was updated while the old one runs. Restart the machine."),
+    (
+        "unknown error",
+        "The driver lost the card, as after a suspend: sudo rmmod nvidia_uvm && sudo modprobe nvidia_uvm. "
+        "If that does not help, restart the machine.",
+    ),
+    ("no cuda gpus", "Its driver shows no card to this user. See what nvidia-smi says, and CUDA_VISIBLE_DEVICES."),
+    ("no cuda-capable device", "Its driver shows no card to this user. See what nvidia-smi says."),
+    ("operation not permitted", "This user may not use the card: see the rights of /dev/nvidia*."),
+)
 
 
 def mismatch(card: str, capability: tuple[int, int], architectures: Sequence[str]) -> Problem | None:

@@ -24,8 +24,17 @@ DRAFT_SHARE_OF_STEPS = 2 / 3
 Tier = Literal["exact", "balanced", "fast", "draft"]
 TIERS: tuple[str, ...] = get_args(Tier)
 
-# A path in a settings file; `~` is the home of the generator's user.
-UserPath = Annotated[Path, AfterValidator(lambda path: Path(os.path.expanduser(path)))]  # noqa: PTH111 - never raises
+
+def _expanded(path: Path) -> Path:
+    """Return the path with its variables, such as $XDG_RUNTIME_DIR, and `~`, the home of the generator's user."""
+    text = os.path.expandvars(path)
+    if "$" in text:
+        raise ValueError(f"{path} has a variable that is not set")
+    return Path(os.path.expanduser(text))  # noqa: PTH111 - never raises
+
+
+# A path in a settings file.
+UserPath = Annotated[Path, AfterValidator(_expanded)]
 
 # Browsers and phones still show this; every reader of pictures has a limit near it.
 MAX_SIDE = 4096

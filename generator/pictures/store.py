@@ -22,7 +22,7 @@ from generator.pictures import encoding, png
 from generator.pictures.file_names import PictureName, job_and_n, words_name
 from generator.pictures.image_files import UNREADABLE
 from generator.pictures.parameters import a1111_parameters
-from generator.recipes import recipe_file
+from generator.recipes import prompt, recipe_file
 from generator.workers.messages import Drawn
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,14 @@ _UNFINISHED = ".unfinished-"
 
 # The suffix, beside a picture, of the image that it was drawn from, byte for byte as uploaded.
 _DRAWN_FROM = ".image"
+
+
+def _words(recipe: Recipe) -> str:
+    """Return the words of a recipe's prompt, as somebody reads them in a file's name."""
+    try:
+        return prompt.words(recipe.prompt)
+    except prompt.PromptError:
+        return recipe.prompt
 
 
 class Gone(Refused):
@@ -64,7 +72,7 @@ class PictureStore:
         text = recipe_file.write(recipe, facts)
         parameters = a1111_parameters(recipe, enlarged=drawn.enlarge)
         data = png.encode(enlarged, {"parameters": parameters, "easel": text})
-        name = PictureName(when, recipe.prompt, recipe.seed, job, n)
+        name = PictureName(when, _words(recipe), recipe.seed, job, n)
         try:
             with self._folders:
                 path = self._theme_folder(recipe.theme) / f"{name}.png"

@@ -59,6 +59,11 @@ def parse(text: str) -> tuple[Fragment, ...]:
     return fragments or (("", 1.0),)
 
 
+def words(text: str) -> str:
+    """Return the prompt without its weights and brackets. Raises PromptError."""
+    return " ".join(" ".join(piece for piece, _ in parse(text)).split()).replace(" ,", ",")
+
+
 def split_terms(text: str) -> tuple[str, ...]:
     """Split a text at its commas, except those inside brackets."""
     terms, depth, start = [], 0, 0

@@ -68,7 +68,7 @@ def read(text: str) -> RecipeRequest:
 
     A flat ``prompt`` that differs from the slots was edited by a person, and becomes the whole subject.
     """
-    fields = _mapping(_parse(text), "the recipe")
+    fields = _mapping(_parse(text), "the recipe", is_typed=True)
     for key in fields.keys() - set(_FIELDS):
         raise Refused("bad_recipe", f"“{key[:80]}” is not a line of a recipe.", field=key[:80], choices=_FIELDS)
     try:
@@ -140,12 +140,15 @@ def _parse(text: str) -> yaml.Node:
     return node
 
 
-def _mapping(node: yaml.Node | None, name: str) -> dict[str, yaml.Node]:
+def _mapping(node: yaml.Node | None, name: str, *, is_typed: bool = False) -> dict[str, yaml.Node]:
     if not isinstance(node, yaml.MappingNode):
         raise _refused(f"{name.capitalize()} must be lines of “name: value”.", None)
     fields: dict[str, yaml.Node] = {}
     for key, value in node.value:
         word = _scalar(key, "a name") or ""
+        if is_typed:
+            # Phones write capitals at the start of a line.
+            word = word.lower()
         if word in fields:
             raise _refused(f"“{word[:80]}” is there twice.", word[:80], field=word[:80])
         fields[word] = value
@@ -178,7 +181,9 @@ def _number(node: yaml.Node, field: str, kind: type[int] | type[float]) -> int |
 def _slots(fields: Mapping[str, yaml.Node]) -> Slots:
     slots = Slots()
     if "slots" in fields and not _is_blank(fields["slots"]):
-        slots = Slots(**{slot: _terms(node, slot) for slot, node in _mapping(fields["slots"], "slots").items()})
+        slots = Slots(
+            **{slot: _terms(node, slot) for slot, node in _mapping(fields["slots"], "slots", is_typed=True).items()}
+        )
     prompt = _scalar(fields["prompt"], "prompt") if "prompt" in fields else None
     return slots if prompt is None or prompt == slots.joined() else Slots(subject=split_terms(prompt))
 

@@ -206,8 +206,9 @@ def _plain(number: float) -> str:
 
 
 def _choice(field: str, asked: str, choices: tuple[str, ...]) -> str:
-    if asked in choices:
-        return asked
+    wanted = _folded(asked[:MAX_SHOWN_CHARS])
+    if known := next((choice for choice in choices if choice == asked or _folded(choice) == wanted), None):
+        return known
     shown = asked[:MAX_SHOWN_CHARS]
     near = get_close_matches(shown.lower(), choices, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
@@ -218,6 +219,11 @@ def _choice(field: str, asked: str, choices: tuple[str, ...]) -> str:
         value=shown,
         choices=choices,
     )
+
+
+def _folded(name: str) -> str:
+    """Return the name as it is compared: capitals, hyphens, underscores and spaces make no difference."""
+    return re.sub(r"[\s_-]+", "", name).casefold()
 
 
 def _check_text(field: str, text: str) -> None:
@@ -244,7 +250,7 @@ def _theme(slots: Slots) -> str:
     """Return the first subject term, or the first of all terms, without its weights."""
     first = next(term for slot in SLOTS for term in getattr(slots, slot))
     try:
-        plain = " ".join(text for text, _ in prompt.parse(first)).strip()
+        plain = prompt.words(first)
     except prompt.PromptError:  # brackets that go on into the next term
         plain = first
     return _one_line(plain)[: limits.MAX_THEME_CHARS].strip() or "untitled"

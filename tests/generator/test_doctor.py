@@ -9,7 +9,7 @@ import torch
 from generator.doctor import GIB, Level, can_draw, examine, room, speed
 from generator.engine.needs import Arrangement, Needs
 from generator.engine.remembered_ways import Remembered, Ways
-from generator.engine.torch_build import mismatch
+from generator.engine.torch_build import mismatch, unusable
 from generator.models.cards import CardSettings
 from generator.settings import Settings
 from tests.helpers.stand_in import stand_in_settings
@@ -132,3 +132,22 @@ async def test_a_running_generator_is_found(generator, tmp_path):
     socket = next(finding for finding in findings if finding.name == "socket")
     assert socket.level is Level.OK
     assert socket.message.startswith(f"A generator answers on {generator.socket}; it is ")
+
+
+@pytest.mark.parametrize(
+    ("reason", "is_for_cards", "advice"),
+    [
+        ("Torch not compiled with CUDA enabled", False, "make setup TORCH=auto."),
+        ("CUDA unknown error - this may be due to an incorrectly set up environment", True, "modprobe nvidia_uvm"),
+        ("Error 803: system has unsupported display driver / cuda driver combination", True, "Restart the machine."),
+        ("Failed to initialize NVML: Driver/library version mismatch", True, "Restart the machine."),
+        ("The NVIDIA driver on your system is too old (found version 11040).", True, "TORCH=cu126"),
+        ("No CUDA GPUs are available", True, "CUDA_VISIBLE_DEVICES"),
+        ("Something new\nat length", True, "It says: Something new. See whether nvidia-smi finds the card."),
+        ("", True, "See whether nvidia-smi finds the card."),
+    ],
+)
+def test_each_reason_for_an_unusable_card_has_its_advice(reason, is_for_cards, advice):
+    problem = str(unusable(reason, version="2.13", is_for_cards=is_for_cards))
+    assert advice in problem and problem.startswith("This machine has an NVIDIA card, but torch 2.13 cannot use it.")
+    assert ("TORCH=auto" in problem) is not is_for_cards

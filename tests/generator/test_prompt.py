@@ -181,3 +181,20 @@ def test_conversion_is_idempotent(text):
 )
 def test_terms_are_split_at_commas(text, terms):
     assert prompt.split_terms(text) == terms
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("red++ otter in a (cowboy hat)1.3 at night", "red otter in a cowboy hat at night"),
+        ("(otter)++, hat, [fog]", "otter, hat, [fog]"),
+        ("sad otter :-(", "sad otter :-("),
+        (r"otter \(animal\)", "otter (animal)"),
+    ],
+)
+def test_the_words_of_a_prompt_are_read_without_its_weights(text, words):
+    assert prompt.words(text) == words
+
+
+def test_a_smiley_has_no_weight():
+    assert prompt.parse("sad otter :-(") == (("sad otter :-(", 1.0),)

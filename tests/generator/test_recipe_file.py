@@ -129,3 +129,9 @@ def test_any_text_is_read_or_refused_with_a_sentence(text):
 def test_other_tools_can_read_it():
     text = recipe_file.write(recipe_of(subject=("otter",)), FACTS)
     assert yaml.safe_load(text)["facts"]["plan"]["ratio"] == "16:9"
+
+
+def test_keys_are_read_in_any_capitals_as_the_bot_reads_them():
+    assert recipe_file.read("Prompt: otter\nSeed: 7\nSlots:\n  Subject: [otter]\n").seed == 7
+    with pytest.raises(Refused, match="there twice"):
+        recipe_file.read("Seed: 7\nseed: 8\nprompt: otter")

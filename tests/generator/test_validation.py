@@ -1,8 +1,10 @@
 """A request becomes a full recipe: defaults, rounding, and a refusal for every limit."""
 
 import pytest
+from pydantic import ValidationError
 
 from generator.api import limits
+from generator.api.refusals import refusal
 from generator.api.types import RecipeRequest, Slots
 from generator.errors import Refused
 from generator.models.registry import capabilities
@@ -154,9 +156,9 @@ def test_the_theme_is_the_first_term_without_its_weight(slots, theme):
         ({"slots": Slots(subject=("\x1c", "\0"))}, "slots", "The prompt is empty: say at least what the subject is."),
         ({"slots": Slots(subject=("[a]" * 600,))}, "slots", "The prompt has 2400 characters; it can have 2000."),
         (
-            {"model": "ssd1b"},
+            {"model": "ssd1c"},
             "model",
-            "There is no model “ssd1b” here. Did you mean ssd-1b? There is: ssd-1b, sdxl-turbo, proteus-v0.2, sd-1.5, "
+            "There is no model “ssd1c” here. Did you mean ssd-1b? There is: ssd-1b, sdxl-turbo, proteus-v0.2, sd-1.5, "
             "sd-2.1, pocket, stand-in.",
         ),
         (
@@ -225,3 +227,41 @@ def test_impossible_requests_are_refused_with_value_and_limit(fields, field, mes
     with pytest.raises(Refused) as refused:
         resolved(**fields)
     assert (refused.value.error.field, refused.value.error.message) == (field, message)
+
+
+@pytest.mark.parametrize(
+    ("field", "typed", "name"),
+    [
+        *(("model", "SSD-1B", "ssd-1b"), ("model", "sd 1.5", "sd-1.5"), ("sampler", "Euler A", "euler_a")),
+        *(("sampler", "dpmpp-2m", "dpmpp_2m"), ("tier", "Draft", "draft")),
+    ],
+)
+def test_names_are_found_in_any_spelling(field, typed, name):
+    assert getattr(resolved(**{field: typed}), field) == name
+
+
+def test_the_theme_of_a_weighted_prompt_is_its_words():
+    term = "red++ otter in a (cowboy hat)1.3 at night"
+    assert resolved(slots=Slots(subject=(term,))).theme == "red otter in a cowboy hat at night"
+
+
+def test_a_path_in_the_settings_has_its_variables(monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/7")
+    assert str(Settings(socket="$XDG_RUNTIME_DIR/g.sock").socket) == "/run/user/7/g.sock"
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    with pytest.raises(ValueError, match=r"\$XDG_RUNTIME_DIR/g.sock has a variable that is not set"):
+        Settings(socket="$XDG_RUNTIME_DIR/g.sock")
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"strength": 0}, "strength is 0; it can be more than 0, up to 1."),
+        ({"strength": 1.5}, "strength is 1.5; it can be more than 0, up to 1."),
+        ({"image": "abc"}, "image is a picture's SHA-256, 64 of the digits 0 to 9 and letters a to f."),
+    ],
+)
+def test_limits_have_sentences_of_their_own(given, sentence):
+    with pytest.raises(ValidationError) as error:
+        RecipeRequest(slots=Slots(subject=("otter",)), **given)
+    assert refusal(error.value).error.message == sentence
