@@ -39,7 +39,7 @@ _PLUS = re.compile(r"(?<![^\s,|])\+[ \t]?(?=[^\W\d_]|[(\"])")
 # A word and its colon: `style: …` and `style:…`, but neither `https://…` nor `16:9`.
 _LABEL = re.compile(r"\s*(?P<word>[^\W\d_][\w-]*+)[ \t]*(?P<sign>[:=])(?!//)(?P<gap>\s|$)?")
 # A slot's label where it starts no slot: behind a comma, or in brackets.
-_STRAY_LABEL = re.compile(r"[,|\n][ \t]*+(?P<word>[^\W\d_][\w-]*+)[ \t]*+:\s")
+_STRAY_LABEL = re.compile(r"[,|\n][ \t]*+(?P<word>[^\W\d_][\w-]*+)[ \t]*+:(?!//)")
 
 
 def parse_chat(text: str) -> DrawRequest:

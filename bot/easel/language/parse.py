@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from .chat import parse_changes, read_chat, without_prose
 from .lists import MAX_PICTURES, Cell, expand
-from .pasted import Pasted, meant_text, plain_text, recognised
+from .pasted import Pasted, meant_text, plain_text, recognised, without_sender
 from .phones import as_seen
 from .recipes import read_recipe
 from .refine import refined
@@ -39,7 +39,7 @@ def parse_all(
     ``recipe`` is the file that the message replies to, ``names`` those of models and samplers. Raises ParseError.
     """
     check_length(text)
-    found = expand(text, names=names)
+    found = expand(without_sender(text), names=names)
     earlier = _recipe(recipe)
     texts = _with_styles(found.cells, styles, added_chars=len(recipe or ""))
     requests = tuple(_parse(one, earlier) for one in texts)

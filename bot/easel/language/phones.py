@@ -31,6 +31,10 @@ _PLAIN_SIGNS = str.maketrans(
 # Markdown's escapes, which some clients leave in the text. Compel's own, before brackets and quotes, stay.
 _ESCAPED = re.compile(r"\\([-!*_#~>|+.@`])")
 
+# What a page's source writes for signs.
+_ENTITIES = {"&lt;": "<", "&gt;": ">", "&amp;": "&", "&quot;": '"', "&#39;": "'", "&apos;": "'", "&nbsp;": " "}
+_ENTITY = re.compile("|".join(_ENTITIES))
+
 _STRAIGHT_QUOTES = str.maketrans({**dict.fromkeys("“”„‟", '"'), **dict.fromkeys("‘’‚‛", "'")})
 _STRAIGHT_DASHES = str.maketrans({**dict.fromkeys(_HYPHENS, "-"), **dict.fromkeys(_LONG_DASHES, "--")})
 
@@ -49,5 +53,7 @@ def straight_quotes(text: str) -> str:
 
 def as_typed(text: str) -> str:
     """``text`` with plain signs and straight quotes, and with dashes that are compel weights as hyphens again."""
+    if "&" in text:
+        text = _ENTITY.sub(lambda entity: _ENTITIES[entity[0]], text)
     plain = _ESCAPED.sub(r"\1", straight_quotes(text).translate(_PLAIN_SIGNS))
     return _WEIGHT.sub(lambda dashes: dashes[0].translate(_STRAIGHT_DASHES), plain)

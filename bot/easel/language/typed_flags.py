@@ -20,6 +20,8 @@ _DASHED = re.compile(rf"(?<![^\s,|])(?P<dashes>[{DASHES}]++)(?P<name>[^\W\d_][\w
 _EQUALS = re.compile(r"[ \t]*[=:]")
 # `768 x 1024`, as autocorrect likes to write it.
 _SIDES = re.compile(r"\d+\s*[xX×*:/]\s*\d+")
+# `512,768` and `512 768`, which are no list: a size has two sides.
+_TWO_NUMBERS = re.compile(r"(\d{2,5})(?:,[ \t]?|[ \t])(\d{2,5})(?![\w.])")
 # The end of a sentence is not part of a number or a name; phones turn two spaces into a full stop.
 _STOPS = ",.;!?。"
 _SHORT_FLAG = re.compile(r"(?P<name>n)(?P<value>\d*)", re.IGNORECASE)
@@ -30,6 +32,9 @@ _QUOTED_VALUE = re.compile(
 _OTHERS_VALUE = re.compile(
     r"[ \t]*+[=:]?[ \t]*+(?P<value>(?:https?://\S+|[\w.:/-]*\d[\w.:/-]*|raw)(?:[ \t]++https?://\S+)*+)"
 )
+
+# `--v6`
+_GLUED_VALUE = re.compile(r"(?P<name>[A-Za-z]+)\d+")
 
 # The short flags of InvokeAI's and older command lines, and what they are here.
 _OTHERS_SHORT = {
@@ -142,6 +147,9 @@ def _take_flag(match: re.Match[str], tail: str, taken: TakenFlags) -> str:
         value, rest = take_value(flag, tail)
         taken.flags.append((flag, value))
         return rest
+    if (glued := _GLUED_VALUE.fullmatch(name)) and OTHERS_FLAGS.get(glued["name"].lower()):
+        taken.unused.append(f"--{name}")
+        return tail
     takes_value = OTHERS_FLAGS.get(name.lower())
     if takes_value is None:
         taken.unknown.append(name)
@@ -182,6 +190,8 @@ def take_value(flag: Flag, tail: str) -> tuple[str, str]:
     else:
         if flag.kind in (Kind.SIZE, Kind.RATIO) and (sides := _SIDES.match(text)):
             text = "".join(sides[0].split()) + text[sides.end() :]
+        elif flag.kind is Kind.SIZE and (sides := _TWO_NUMBERS.match(text)):
+            text = f"{sides[1]}x{sides[2]}{text[sides.end() :]}"
         word = text.split(maxsplit=1)[0] if text else ""
         value = word.rstrip(_STOPS)
         rest = _without_stops(text[len(value) :])

@@ -36,6 +36,10 @@ _SETTING = re.compile(
 _NAMED_SETTING = re.compile(
     rf"^[ \t]*+(?P<key>{pattern_of('sampler', 'model', 'theme', 'tier')})[ \t]*+[:=]", re.IGNORECASE
 )
+_BAR_BEFORE_SETTING = re.compile(
+    rf"\|[ \t]*+(?=(?:{pattern_of('steps', 'seed', 'guidance_scale', 'size', 'sampler', 'model')})[ \t]*+[:=])",
+    re.IGNORECASE,
+)
 # Somebody typed it: a block has no slots.
 _BAR_AND_SLOT = re.compile(rf"\|[ \t]*+(?:{'|'.join(SLOTS)})[ \t]*+[:=]", re.IGNORECASE)
 # Keys of a recipe that no flag is called by.
@@ -69,6 +73,8 @@ def recognise(text: str) -> Pasted | None:
         parts.state = "prose"
     settings_left = sum(bool(_SETTING.search(line)) for line in lines)
     for line in lines:
+        if has_settings and "|" in line:
+            line = _BAR_BEFORE_SETTING.sub(", ", line)
         settings_left -= bool(_SETTING.search(line))
         _read_line(line, parts, has_block=has_settings, has_settings_below=settings_left > 0)
     weighs = is_block and (not has_prompt or bool(_A1111_WORDS.search(text)))
@@ -91,7 +97,10 @@ def _read_line(line: str, parts: _Parts, *, has_block: bool, has_settings_below:
         (found.start(), found.end(), kind) for found, kind in ((negative, NEGATIVE), (setting, "settings")) if found
     )
     head = line[: cuts[0][0]] if cuts else line
-    head = head.rstrip(" \t,;|") if cuts else head
+    head = head.rstrip(" \t,;|/") if cuts else head
+    if head.endswith("(") and cuts[0][2] == NEGATIVE and line.rstrip().endswith(")"):
+        # In brackets of its own.
+        head, line = head[:-1].rstrip(" \t,;"), line.rstrip()[:-1]
     if head.strip() or not cuts:
         _place(head, parts, has_block=has_block, has_settings_below=has_settings_below)
     for (start, end, kind), following in zip(cuts, [*cuts, (len(line), 0, "")][1:], strict=True):

@@ -17,7 +17,7 @@ from .labels import NEGATIVE, PROMPT, field_called, says_nothing
 from .others_syntax import in_our_syntax
 from .settings import Settings
 
-_START = re.compile(r"^[ \t]*+\{\s*+[\"'“”„‘’]\w[\w .-]{0,60}[\"'“”„’]\s*+[:：]|\A\{\s*+\}", re.MULTILINE)
+_START = re.compile(r"^[ \t]*+(?:\[\s*+)?\{\s*+[\"'“”„‘’]\w[\w .-]{0,60}[\"'“”„’]\s*+[:：]|\A\{\s*+\}", re.MULTILINE)
 _PYTHON = re.compile(
     r"'(?P<text>(?:[^'\\\n]|\\.)*+)'(?=\s*[:,}\]])|\"(?:[^\"\\]|\\.)*+\"|\b(?:True|False|None)\b|,(?=\s*[}\]])"
 )
@@ -45,8 +45,11 @@ def recognise(text: str) -> Pasted | None:
     start = _START.search(text)
     if start is None:
         return None
-    before = text[: start.start()]
-    value, below = _read(text[start.start() :].lstrip())
+    before, pasted = text[: start.start()], text[start.start() :].lstrip()
+    value, below = _read(pasted.removeprefix("[").lstrip())
+    if pasted.startswith("["):
+        # The first of a list; more of them are named by their number only.
+        below = below.partition("]")[2]
     if isinstance(value, Mapping) and _is_easels(value):
         return Pasted(read_recipe(value), f"{before}\n{below}")
     return Pasted(_of_others(value), f"{before}\n{below}")

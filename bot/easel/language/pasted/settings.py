@@ -21,7 +21,7 @@ _KEY = re.compile(r"(?P<key>[^\W\d_][\w /()+.'#-]{0,60}?)[ \t]*(?:[:=])(?!//)")
 _KNOWN_KEY = re.compile(
     rf"(?<![\w-])(?:{pattern_of(*_NUMERIC, 'size', 'sampler', 'model')})[ \t]*+[:=](?=[ \t]*\S)", re.IGNORECASE
 )
-_NUMBER = re.compile(r"[\"']?(?P<number>[+-]?\d*[.,]?\d+)(?:[eE][+-]?\d+)?[\"']?(?=[\s,;)]|$)")
+_NUMBER = re.compile(r"[\"']?(?P<number>[+-]?\d*[.,]?\d+)(?:[eE][+-]?\d+)?[\"']?(?=[\s,;)]|\.\s|$)")
 _SIGN = re.compile("[:=]")
 _DECIMALS = re.compile(r"\d{1,2}")
 _SIDES = re.compile(r"[\"'(\[]{0,2}(?P<width>\d{1,5})[ \t]*(?:[xX×*/]|, ?)[ \t]*(?P<height>\d{1,5})[\"')\]]{0,2}")
@@ -99,6 +99,8 @@ class Settings:
             self.unused.append(f"Schedule {schedule}")
 
     def _take_number(self, field: str, key: str, value: str) -> None:
+        # The end of a sentence.
+        value = value.rstrip(".")
         number = _NUMBER.match(value)
         text, rest = (number["number"], value[number.end() :].strip(" )")) if number else (value, "")
         if field == "seed":

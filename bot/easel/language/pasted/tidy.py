@@ -26,6 +26,25 @@ _LABEL_ALONE = re.compile(
 )
 
 
+# A setting without its colon: a term of only a name and a number.
+_WITHOUT_COLON = re.compile(
+    r"(?:^|(?<=[,;\n|]))(?P<gap>[ \t]*+)(?P<name>seed|steps|cfg(?:[ _-]?scale)?)[ \t]++(?P<value>-?\d[\d.]*+)[ \t]*+"
+    r"(?=$|[,;\n|])",
+    re.IGNORECASE,
+)
+# Behind a line of Midjourney: who asked for it, and how fast.
+_ASKED_BY = re.compile(
+    r"(?<=[^ \t])[ \t]++-[ \t]++(?:<?@[^\s()]{1,80}|(?:image|upscaled|variations)\b[^\n()]{0,80})"
+    r"(?:[ \t]*+\((?:fast|relaxed|turbo|stealth)[^)\n]{0,40}\))?[ \t]*+$",
+    re.IGNORECASE | re.MULTILINE,
+)
+
+
+def without_sender(text: str) -> str:
+    """The text without the person that Midjourney names behind a line."""
+    return _ASKED_BY.sub("", text) if "--" in text or "—" in text else text
+
+
 def without_marks(text: str, *, is_reply: bool) -> str:
     """The text without the marks. In a reply a hyphen at a line's start takes something away, and stays."""
     if ">" in text:
@@ -40,4 +59,4 @@ def without_marks(text: str, *, is_reply: bool) -> str:
     text = _HASHES.sub("", text)
     if "\n" in text:
         text = _LABEL_ALONE.sub(lambda match: f"{match['label']}: ", _HEADING.sub("", text))
-    return text
+    return _WITHOUT_COLON.sub(r"\g<gap>\g<name>: \g<value>", text)
