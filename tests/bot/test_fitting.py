@@ -1,16 +1,21 @@
 """A request is drawn as near to what was asked as its model can, and the caption says so."""
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from bot.easel.commands.starter_styles import STARTER_STYLES
 from bot.easel.generator.types import Capabilities, read
+from bot.easel.jobs.body import job_body
 from bot.easel.jobs.fitting import fitted, nearest_size
-from bot.easel.language import DrawRequest, Slots, parse_draw, unused_note
+from bot.easel.language import DrawRequest, Slots, parse_all, parse_draw, unused_note
 from generator.models.cards import SAMPLERS
 from tests.helpers.fake_generator import capabilities
 
+ROOT = Path(__file__).parents[2]
 OTTER = DrawRequest(slots=Slots(subject=("otter",)))
 
 
@@ -142,3 +147,22 @@ def test_weights_inside_the_limits_stay_as_they_are(known):
     text = "(otter, (hat:1.2)), [fog]\nSteps: 20"
     found = fit(text, known)
     assert (found.request.slots, found.notes) == (parse_draw(text).slots, ())
+
+
+EXAMPLES = [
+    example
+    for document in ("README.md", "docs/using.md")
+    for example in re.findall(
+        r"^!draw (.+(?:\n(?!!|`).+)*)", (ROOT / document).read_text(encoding="utf-8"), re.MULTILINE
+    )
+]
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_every_example_of_the_documents_is_drawn_by_the_model_of_a_fresh_machine(known, example):
+    styles = {**STARTER_STYLES, "watercolour-cosy": "cosy", "grandpa-cat": "cat", "cosy": "soft light"}
+    asked = parse_all(example, styles=styles)
+    fresh = replace(known, default_model="pocket")
+    body = job_body(asked, fresh, requester="@ada:example.com", seed=1, wildcards={"animal": ("otter",)})
+    here = [recipe for recipe in body["recipes"] if recipe.get("model", "pocket") == "pocket"]
+    assert all((recipe.get("width", 64), recipe.get("height", 64)) == (64, 64) for recipe in here)

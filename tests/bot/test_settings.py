@@ -37,6 +37,7 @@ def test_every_key_documents_its_allowed_values():
         ("generator_url", 5, "generator_url must be text"),
         ("generator_url", "unix://run/x.sock", "three slashes"),
         ("generator_url", "unix:///", "three slashes"),
+        ("generator_url", "unix:///$XDG_RUNTIME_DIR/easel.sock", "cannot have variables"),
         ("generator_url", "ftp://host", "must start with"),
         ("generator_url", "http://", "must start with"),
         ("generator_url", "http://[", "not a URL"),

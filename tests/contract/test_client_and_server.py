@@ -148,7 +148,7 @@ async def test_submitting_twice_makes_one_job_and_a_finished_job_can_be_followed
     ("typed", "parts"),
     [
         ("otter --model ssd-1c", ["ssd-1c", "stand-in"]),
-        ("otter --model standin", ["Did you mean stand-in?"]),
+        ("otter --model standing", ["Did you mean stand-in?"]),
         ("otter --sampler magic", ["magic", "unipc", "euler_a"]),
         ("otter --tier quick", ["quick", "exact", "draft"]),
         ("otter --cfg 99", ["99", "30"]),
