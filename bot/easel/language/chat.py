@@ -23,7 +23,9 @@ _CONTINUED = re.compile(r",[ \t\r]*+\n(?![ \t]*+[^\W\d_][\w-]*+[ \t]*+:)")
 _SEMICOLON = re.compile(r";(?=\s)")
 _SLOT_NAMES = "subject|outfit|environment|env|emotions|emotion|style"
 # A slot behind a sign that ends a thought: `otter; style: ink` and `otter. Style: ink`.
-_BREAK_BEFORE_SLOT = re.compile(rf"[;.·•。/][ \t]*+(?=(?:{_SLOT_NAMES})[ \t]*+[:=])", re.IGNORECASE)
+_BREAK_BEFORE_SLOT = re.compile(
+    rf"(?:[;.·•。/]|(?<=\s)(?:->|[-~>–—])(?=[ \t]))[ \t]*+(?=(?:{_SLOT_NAMES})[ \t]*+[:=])", re.IGNORECASE
+)
 # A sign before a term of a reply: before a letter, bracket, quote, wildcard or emoji, but not a number below 0.
 _SIGN = re.compile(r"(?<![^\s,|])(?P<sign>\+|-(?![\d.]+(?:\s|$)))(?=[^\W_]|[(\"]|__\w|[^\x00-\x7f\s])")
 # Where a reply's first sign stands.

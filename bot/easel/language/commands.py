@@ -12,7 +12,7 @@ COMMAND_WORDS = ("draw", "easel")
 # Behind the word: white space, or a sign that starts the words for a picture, as in `!draw(otter)++`. A full stop or a
 # hyphen makes another bot's command of it.
 _COMMAND = re.compile(
-    r"""\\?[!！]\s{0,2}(?P<word>draw|easel)\b(?:[.,:：]?(?=\s|$)|[:：]|(?=[(\[{"“„@—–]|--))(?P<rest>.*)""",
+    r"""\\?[!！]\s{0,2}(?P<word>draw|easel)\b(?:[.,:：?!]?(?=\s|$)|[:：]|(?=[(\[{"“„@—–]|--))(?P<rest>.*)""",
     re.IGNORECASE | re.DOTALL,
 )
 # A name and its colon before the command, as clients put them for a mention.
@@ -56,6 +56,9 @@ def read_command(body: str, *, is_mentioned: bool = False) -> Command | None:
     before the command, and a newline right behind it are all fine; ``!drawing`` is another bot's.
     """
     seen = names_for_mentions(as_seen(body)).strip()
+    for mark in ("**", "`", "*"):
+        if seen.startswith(f"{mark}!") and seen.endswith(mark):
+            seen = seen[len(mark) : -len(mark)]
     if (address := _ADDRESS.match(seen)) and (is_mentioned or address["name"].strip("@ ").casefold() == "easel"):
         seen = seen[address.end() :]
     match = _COMMAND.match(seen)

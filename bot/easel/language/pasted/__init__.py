@@ -15,7 +15,7 @@ from . import blocks, objects, recipe_text
 from .fences import fenced
 from .found import Pasted
 from .others_syntax import in_our_syntax
-from .tidy import without_marks, without_sender
+from .tidy import without_marks, without_quote_marks, without_sender
 
 __all__ = ["Pasted", "meant_text", "plain_text", "recognised", "without_sender"]
 
@@ -55,6 +55,8 @@ def meant_text(text: str, *, is_reply: bool = False) -> str:
 
 
 def _recognised(text: str, *, is_reply: bool) -> Pasted | None:
+    if text.lstrip().startswith(">"):
+        text = without_quote_marks(text)
     for recognise in AS_WRITTEN:
         if found := recognise(text):
             return found

@@ -2,7 +2,7 @@
 
 import re
 
-_QUOTE_MARK = re.compile(r"^[ \t]*+(?:>[ \t]?+)+", re.MULTILINE)
+_QUOTE_MARK = re.compile(r"^[ \t]*+(?:>[ \t]?+)++", re.MULTILINE)
 _BOLD = re.compile(r"\*\*(?=\S)([^*\n]+)\*\*")
 _ITALIC = re.compile(r"(?<![\w*)])\*(?=[^\s*])([^*\n]+)\*(?![\w*])")
 _CODE = re.compile(r"(?<!`)`(?!`)([^`\n]+)`(?!`)")
@@ -45,10 +45,15 @@ def without_sender(text: str) -> str:
     return _ASKED_BY.sub("", text) if "--" in text or "—" in text else text
 
 
+def without_quote_marks(text: str) -> str:
+    """The text without the marks of a quoted message, and with its indentation."""
+    return _QUOTE_MARK.sub("", text)
+
+
 def without_marks(text: str, *, is_reply: bool) -> str:
     """The text without the marks. In a reply a hyphen at a line's start takes something away, and stays."""
     if ">" in text:
-        text = _QUOTE_MARK.sub("", text)
+        text = without_quote_marks(text)
     if "*" in text or "_" in text:
         text = _LABEL_MARKS.sub(lambda match: f"{match['label']}: ", text)
         text = _ITALIC.sub(r"\1", _BOLD.sub(r"\1", text))
