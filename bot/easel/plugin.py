@@ -15,6 +15,8 @@ from .bug_log import log_bug
 from .commands.draw import DrawCommands
 from .commands.easel import EaselCommands
 from .commands.reactions import ReactionCommands
+from .commands.recipe_files import RecipeFiles
+from .commands.shortest import ShortestCommands
 from .commands.styles import Styles
 from .generator.client import GeneratorClient
 from .generator.wake import wake
@@ -35,10 +37,13 @@ from .room.replies import Replies
 from .room.routing import Routing
 from .room.sync import Sync
 from .sending.homeserver import Homeserver
+from .sending.offers import Offers
 from .sending.posts import JobPosts
+from .sending.room_notes import RoomNotes
 from .sending.send_queue import NotSent, RateLimit, SendQueue
 from .sending.sent_once import SentOnce
 from .sending.typing_notices import TypingNotices
+from .sending.waits import Waits
 from .settings import Config, Settings
 from .settings_in_force import SettingsInForce
 from .side_thread import SideThread
@@ -94,9 +99,10 @@ class EaselBot(Plugin):
             homeserver=self.homeserver,
             store=store,
             sent_once=sent_once,
+            content_of=history.content_of,
             settings=settings,
-            side_thread=side_thread,
         )
+        offers = Offers(store=store, sent_once=sent_once, settings=settings, side_thread=side_thread)
 
         # Jobs.
         self.runner = JobRunner(
@@ -104,6 +110,8 @@ class EaselBot(Plugin):
             watch=watch,
             store=store,
             posts=posts,
+            offers=offers,
+            waits=Waits(RoomNotes(sent_once, store), log),
             photos=Photos(history, self.homeserver),
             send_queue=self.send_queue,
             sent_once=sent_once,
@@ -117,6 +125,7 @@ class EaselBot(Plugin):
         # Commands.
         ownership = Ownership(permissions, self.homeserver, log)
         styles = Styles(store)
+        recipe_files = RecipeFiles(store, self.homeserver, sent_once, side_thread)
         draw_commands = DrawCommands(
             generator=self.generator,
             watch=watch,
@@ -136,6 +145,8 @@ class EaselBot(Plugin):
             sent_once=sent_once,
             ownership=ownership,
             permissions=permissions,
+            recipe_files=recipe_files,
+            shortest=ShortestCommands(store, policy, side_thread),
             side_thread=side_thread,
             log=log,
         )
@@ -150,6 +161,7 @@ class EaselBot(Plugin):
             ownership=ownership,
             permissions=permissions,
             styles=styles,
+            recipe_files=recipe_files,
             settings=settings,
             version=version,
             log=log,
@@ -187,6 +199,7 @@ class EaselBot(Plugin):
         """Continue open jobs, and read missed events."""
         self._start(self.send_queue.run(), "send queue")
         await self.runner.resume()
+        self._start(self._give_avatar(), "avatar")
         # Its events are handled after that.
         self.client.add_event_handler(InternalEventType.SYNC_SUCCESSFUL, self._sync_came, wait_sync=True)
         self.client.add_event_handler(InternalEventType.SYNC_ERRORED, self._sync_failed)
@@ -221,6 +234,9 @@ class EaselBot(Plugin):
     async def take(self, evt: Event) -> None:
         # A task of ours, which `stop` ends: a homeserver that is away may keep an event waiting.
         await asyncio.wait({self._start(self._catching_up.take(evt), f"event {evt.event_id}")})
+
+    async def _give_avatar(self) -> None:
+        await self.homeserver.give_avatar(self.loader.sync_read_file("avatar.png"))
 
     async def _catch_up(self) -> None:
         await self._catching_up.all_rooms(await self.homeserver.joined_rooms())

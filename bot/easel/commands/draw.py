@@ -31,7 +31,7 @@ DAY_MS = 24 * 60 * 60 * 1000
 # A column of either database holds this; a larger number is not a seed.
 MAX_SEED_KEPT = 2**63 - 1
 
-UNREAD_RECIPE = "I could not read what you replied to. Try again in a moment."
+UNREAD_RECIPE = "I couldn't read what you replied to. Try again in a moment."
 
 # People who want another picture edit their message soon; older messages are edited for other reasons.
 REDRAWN_WITHIN_MS = DAY_MS

@@ -27,6 +27,7 @@ async def create_tables(connection: Connection) -> None:
     )
     await connection.execute("CREATE INDEX posted_job ON posted (job)")
     await connection.execute("CREATE INDEX posted_event ON posted (event_id)")
+    await connection.execute("CREATE INDEX posted_note ON posted (room_id) WHERE kind = 'note'")
     await connection.execute(
         "CREATE TABLE recipe (job TEXT NOT NULL, n BIGINT NOT NULL, text TEXT NOT NULL, prompt TEXT NOT NULL, "
         "words TEXT NOT NULL, model TEXT NOT NULL, PRIMARY KEY (job, n))"

@@ -8,5 +8,12 @@ from .settings_table import SettingsTable
 from .style_table import StyleTable
 
 
-class Store(JobTable, EventTables, PictureTables, StyleTable, GeneratorTables, SettingsTable):
+class Store(
+    JobTable,
+    EventTables,
+    PictureTables,
+    StyleTable,
+    GeneratorTables,
+    SettingsTable,
+):
     """Every question to every table."""

@@ -9,6 +9,7 @@ from typing import Any
 from ..generator.types import Capabilities
 from ..jobs.body import CannotAsk, job_body
 from ..jobs.job import Job
+from ..language import DrawRequest
 from ..settings import CurrentSettings
 from .permissions import Permissions
 from .room_profiles import profile_for
@@ -42,6 +43,13 @@ class Policy:
         if refusal:
             raise CannotAsk(refusal)
         return body
+
+    def usual(self, room_id: str, request: DrawRequest, capabilities: Capabilities) -> DrawRequest:
+        """What a person gets in that room if they say only the words of a request.
+
+        Where the request names another model than is usual, its steps and size are that model's.
+        """
+        return profile_for(room_id, self._settings().rooms).usual(request, capabilities)
 
     def notes(self, job: Job, capabilities: Capabilities) -> tuple[str, ...]:
         """Sentences for the captions: what the room's profile cannot do with the job's model."""

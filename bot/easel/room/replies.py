@@ -2,13 +2,14 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 from ..jobs.store import Store
 from ..language import ParseError
 from ..sending.content import EASEL_KEY, PICTURE_KINDS, SHEET_KINDS, EventKind
 from ..sending.homeserver import Homeserver
 from ..sending.send_queue import NotSent
-from .envelope import is_id
+from .envelope import is_id, storable
 from .history import RoomHistory
 from .messages import Message
 from .photos import is_photo
@@ -19,13 +20,13 @@ MAX_RECIPE_BYTES = 64 * 1024
 # The room's other events wait meanwhile. A file that is gone from another homeserver is asked for again and again.
 READ_WITHIN_S = 30.0
 
-SHEET = "That is a sheet of several pictures. React to it with the number of one, and reply to that picture."
+SHEET = "That's a sheet of several pictures. React to it with a number, then reply to that picture."
 UNSEEN = (
-    "I cannot see what you replied to: it is from before I came, I have no key for it, or it is gone. "
-    "Say it without the reply, or send here again what I shall draw from."
+    "I can't see what you replied to. It's gone, or from before I came. "
+    "Say it without the reply, or send it here again."
 )
-NO_RECIPE = "I cannot find the recipe of that picture any more. Reply to its recipe file instead."
-UNREADABLE = f"I cannot read that recipe file: it is larger than {MAX_RECIPE_BYTES // 1024} KB, damaged, or no text."
+NO_RECIPE = "I can't find that picture's recipe any more. Reply to its recipe file instead."
+UNREADABLE = f"I can't read that recipe. It's damaged, no text, or larger than {MAX_RECIPE_BYTES // 1024} KB."
 
 _SUFFIXES = (".yml", ".yaml")
 
@@ -74,13 +75,18 @@ class Replies:
         mark = mark if isinstance(mark, dict) else {}
         if mark.get("kind") in SHEET_KINDS:
             raise ParseError(SHEET)
+        if mark.get("kind") == EventKind.PICTURE and isinstance(recipe := mark.get("recipe"), str):
+            return Replied(storable(recipe), _photo(mark))
+        is_file = content.get("msgtype") == "m.file"
         if mark.get("kind") == EventKind.PICTURE:
             wanted = {EASEL_KEY: {"job": mark.get("job"), "kind": EventKind.RECIPE, "n": mark.get("n")}}
-            content = await self._history.own_content_after(room_id, event_id, wanted)
+            content = await self._history.own_content_near(room_id, event_id, wanted)
             if not content:
                 raise ParseError(NO_RECIPE)
         name = str(content.get("filename") or content.get("body") or "")
-        if content.get("msgtype") != "m.file" or not name.lower().endswith(_SUFFIXES):
+        # Easel's own come as notices with a file, so that they ring no phone.
+        is_own = mark.get("kind") in PICTURE_KINDS
+        if not (is_file or is_own) or not name.lower().endswith(_SUFFIXES):
             return Replied()
         data = await self._homeserver.download(content, MAX_RECIPE_BYTES)
         if data is None:
@@ -89,5 +95,10 @@ class Replies:
             recipe = data.decode()
         except UnicodeDecodeError as error:
             raise ParseError(UNREADABLE) from error
-        photo = mark.get("photo")
-        return Replied(recipe, str(photo) if is_id(photo) else None)
+        return Replied(recipe, _photo(mark))
+
+
+def _photo(mark: dict[str, Any]) -> str | None:
+    """The event of the photo that a picture of ours was drawn from."""
+    photo = mark.get("photo")
+    return str(photo) if is_id(photo) else None
