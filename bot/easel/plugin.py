@@ -12,8 +12,10 @@ from mautrix.types import EncryptedEvent, Event, EventType
 from mautrix.util.async_db import Database, UpgradeTable
 
 from .bug_log import log_bug
+from .commands.defaults import OwnDefaults
 from .commands.draw import DrawCommands
 from .commands.easel import EaselCommands
+from .commands.every import EveryDay
 from .commands.reactions import ReactionCommands
 from .commands.recipe_files import RecipeFiles
 from .commands.shortest import ShortestCommands
@@ -22,6 +24,7 @@ from .generator.client import GeneratorClient
 from .generator.wake import wake
 from .generator.watch import GeneratorWatch
 from .jobs.runner import JobRunner
+from .jobs.schedule import Schedule
 from .jobs.schema import upgrade_table
 from .jobs.store import Store
 from .policy.ownership import Ownership
@@ -138,6 +141,9 @@ class EaselBot(Plugin):
             side_thread=side_thread,
             log=log,
         )
+        self._schedule = Schedule(
+            store, lambda message, text, asked_by: draw_commands.draw(message, text, asked_by=asked_by), log
+        )
         reaction_commands = ReactionCommands(
             draw_commands=draw_commands,
             runner=self.runner,
@@ -162,6 +168,8 @@ class EaselBot(Plugin):
             permissions=permissions,
             styles=styles,
             recipe_files=recipe_files,
+            own_defaults=OwnDefaults(store),
+            every_day=EveryDay(store, self._schedule, draw_commands),
             settings=settings,
             version=version,
             log=log,
@@ -199,6 +207,7 @@ class EaselBot(Plugin):
         """Continue open jobs, and read missed events."""
         self._start(self.send_queue.run(), "send queue")
         await self.runner.resume()
+        self._start(self._schedule.run(), "schedule")
         self._start(self._give_avatar(), "avatar")
         # Its events are handled after that.
         self.client.add_event_handler(InternalEventType.SYNC_SUCCESSFUL, self._sync_came, wait_sync=True)

@@ -62,6 +62,14 @@ async def test_defaults_are_left_out(drawing_room, homeserver, fake_generator, r
     assert await copied(drawing_room, homeserver, picture) == command
 
 
+async def test_a_persons_own_defaults_count_for_the_one_who_copies(drawing_room, homeserver, fake_generator):
+    gives(fake_generator, steps=20)
+    picture = await drawn(drawing_room, homeserver, "!draw otter")
+    await drawing_room.say("!easel defaults --steps 20 --model pocket")
+    await homeserver.answers()
+    assert await copied(drawing_room, homeserver, picture, 2) == "!draw otter --model ssd-1b --seed 7 --steps 20"
+
+
 async def test_an_enlarged_picture_and_one_from_a_photo_have_a_command_too(drawing_room, homeserver, fake_generator):
     gives(fake_generator)
     picture = await drawn(drawing_room, homeserver, "!draw otter")

@@ -103,8 +103,13 @@ class DrawCommands:
         else:
             await self._runner.end(earlier, JobState.CANCELLED)
 
+    async def check(self, message: Message, text: str) -> None:
+        """Raise ParseError if the text cannot be read as a command that stands alone."""
+        await self._read(self._new_job(replace(message, body=text, reply_to=None, is_caption=False), message.event_id))
+
     async def left(self, room_id: str, user_id: str | None) -> None:
-        """End the open jobs of a person who left the room; ``user_id`` None means that the bot left."""
+        """End the open jobs and the schedule of a person who left; ``user_id`` None means that the bot left."""
+        await self._store.forget_scheduled_of(room_id, user_id)
         for job in await self._store.open_jobs_in(room_id, user_id):
             await self._runner.end(job, JobState.DELETED)
 
@@ -152,6 +157,9 @@ class DrawCommands:
         chars = len(message.body) + len(replied.recipe or "") + message.body.count("@") * sum(map(len, styles.values()))
         read = partial(parse_all, message.body, recipe=replied.recipe, styles=styles)
         asked = await self._side_thread.run(read, chars=chars)
+        own = None if replied.recipe else await self._store.own_defaults(message.sender)
+        if own is not None:
+            asked = self._policy.with_own_defaults(asked, own, message.room_id, await self._store.capabilities())
         return replace(job, asked=asked, photo=message.event_id if message.is_caption else replied.photo), None
 
     async def _styles_in(self, text: str, room_id: str) -> dict[str, str]:

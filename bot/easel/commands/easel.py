@@ -27,7 +27,9 @@ from ..sending.send_queue import NotSent, Priority
 from ..sending.sent_once import SentOnce
 from ..settings_in_force import SettingsInForce
 from . import help
+from .defaults import OwnDefaults
 from .draw import DAY_MS, DrawCommands
+from .every import EveryDay
 from .find import MAX_FOUND, TOO_MANY_WORDS, Wanted, found_text, nobody_text, people_called, read_wanted
 from .queue import queue_text
 from .recipe_files import RecipeFiles
@@ -55,6 +57,8 @@ class EaselCommands:
         permissions: Permissions,
         styles: Styles,
         recipe_files: RecipeFiles,
+        own_defaults: OwnDefaults,
+        every_day: EveryDay,
         settings: SettingsInForce,
         version: str,
         log: Logger,
@@ -63,6 +67,7 @@ class EaselCommands:
         self._store, self._homeserver, self._sent_once = store, homeserver, sent_once
         self._ownership, self._permissions, self._version, self._log = ownership, permissions, version, log
         self._styles, self._recipe_files, self._settings = styles, recipe_files, settings
+        self._own_defaults, self._every_day = own_defaults, every_day
         self._answers: dict[str, Callable[[Message, tuple[str, ...]], Awaitable[Text]]] = {
             "help": self._help,
             "queue": self._queue,
@@ -70,6 +75,8 @@ class EaselCommands:
             "models": self._models,
             "status": self._status,
             "style": self._style,
+            "defaults": self._defaults,
+            "every": self._every,
             "find": self._find,
             "history": self._history,
             "recipe": self._recipe,
@@ -213,6 +220,13 @@ class EaselCommands:
     async def _history(self, message: Message, words: tuple[str, ...]) -> Text:
         return await self._found(message, read_wanted(" ".join(words)), {message.sender})
 
+    async def _defaults(self, message: Message, words: tuple[str, ...]) -> Text:
+        return await self._own_defaults.answer(message, _behind_the_word(message))
+
+    async def _every(self, message: Message, words: tuple[str, ...]) -> Text:
+        names = await self._names(message.room_id)
+        return await self._every_day.answer(message, _behind_the_word(message), names, self._ownership.may_change)
+
     async def _recipe(self, message: Message, words: tuple[str, ...]) -> str:
         return await self._recipe_files.of_message(message)
 
@@ -244,3 +258,8 @@ class EaselCommands:
                 # The job itself answers why.
                 return ""
         return f"Drawing {brief(subject)} in {len(names)} styles, on {sheets} sheet{'s' * (sheets > 1)}."
+
+
+def _behind_the_word(message: Message) -> str:
+    """What stands behind ``!easel word``, on its own lines."""
+    return "".join(message.body.split(None, 2)[2:]).strip()

@@ -26,6 +26,8 @@ EASEL_COMMANDS = {
     "queue": "whose turn it is, and when",
     "cancel": "cancels your last picture here, or the one you reply to; !easel cancel all cancels all of yours here",
     "models": "what can draw, at which sizes",
+    "defaults": "your own model, style, size and steps",
+    "every": "a picture for this room every day at 7, say",
     "style": "this room's saved styles, such as @watercolor",
     "find": "finds pictures of this room by their words",
     "history": "your own last pictures here",

@@ -86,6 +86,8 @@ class ReactionCommands:
         """
         await self._end(room_id, event_id, by, JobState.DELETED)
         await self._store.forget_favourite(room_id, event_id)
+        # Whoever may delete a message in a room may end what it scheduled.
+        await self._store.forget_scheduled(room_id, event_id)
         posted = await self._posted(room_id, event_id, (EventKind.PICTURE, EventKind.SHEET))
         if posted is not None and posted.kind == EventKind.PICTURE:
             await self._store.forget_recipe(posted.job, posted.n)
@@ -125,7 +127,7 @@ class ReactionCommands:
     async def _copy(self, reaction: Reaction) -> None:
         """Answer a picture with the command that draws it."""
         posted = await self._posted(reaction.room_id, reaction.target, PICTURE_KINDS)
-        command = await self._shortest.of(posted) if posted else None
+        command = await self._shortest.of(posted, reaction.sender) if posted else None
         if command is not None:
             await self._answer(reaction, command)
 

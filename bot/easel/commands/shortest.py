@@ -17,29 +17,29 @@ THEN_LARGER = "Then react with ⬆️."
 
 
 class ShortestCommands:
-    """Writes commands."""
+    """Writes commands. A person's own defaults count, as they are the one who copies it."""
 
     def __init__(self, store: Store, policy: Policy, side_thread: SideThread) -> None:
         self._store, self._policy, self._side_thread = store, policy, side_thread
 
-    async def of(self, posted: Posted) -> Text | None:
+    async def of(self, posted: Posted, person: str) -> Text | None:
         """The command for a picture or its recipe; None if its recipe is gone. Raises ParseError."""
         recipe, job = await self._store.recipe(posted.job, posted.n), await self._store.job(posted.job)
         if recipe is None:
             return None
         if job is None or job.photo is None:
-            return await self._command(recipe, posted.room_id)
+            return await self._command(recipe, posted.room_id, person)
         if (origin := await self._enlarged(job.photo, recipe)) is not None:
-            command = await self._command(origin, posted.room_id)
+            command = await self._command(origin, posted.room_id, person)
             return command if command == CANNOT_BE_TYPED else blocks(command, THEN_LARGER)
-        command = await self._command(recipe, posted.room_id)
+        command = await self._command(recipe, posted.room_id, person)
         return command if command == CANNOT_BE_TYPED else blocks(REPLY_TO_PHOTO, command)
 
-    async def _command(self, recipe: str, room_id: str) -> Text:
-        known = await self._store.capabilities()
+    async def _command(self, recipe: str, room_id: str, person: str) -> Text:
+        known, own = await self._store.capabilities(), await self._store.own_defaults(person)
 
         def write() -> str | None:
-            usual = self._policy.usual(room_id, parse_recipe(recipe), known) if known else DrawRequest()
+            usual = self._policy.usual(room_id, own, parse_recipe(recipe), known) if known else DrawRequest()
             return as_command(recipe, usual)
 
         command = await self._side_thread.run(write, chars=len(recipe))

@@ -44,6 +44,13 @@ async def create_tables(connection: Connection) -> None:
         "CREATE TABLE style (room_id TEXT NOT NULL, name TEXT NOT NULL, words TEXT NOT NULL, made_by TEXT NOT NULL, "
         "PRIMARY KEY (room_id, name))"
     )
+    await connection.execute("CREATE TABLE own_defaults (person TEXT PRIMARY KEY, request TEXT NOT NULL)")
+    await connection.execute(
+        "CREATE TABLE scheduled (event_id TEXT PRIMARY KEY, room_id TEXT NOT NULL, sender TEXT NOT NULL, thread TEXT, "
+        "typed TEXT NOT NULL, day TEXT NOT NULL, minute BIGINT NOT NULL, next_ms BIGINT NOT NULL)"
+    )
+    await connection.execute("CREATE INDEX scheduled_room ON scheduled (room_id)")
+    await connection.execute("CREATE INDEX scheduled_next ON scheduled (next_ms)")
     await connection.execute("CREATE TABLE handled (room_id TEXT PRIMARY KEY, event_id TEXT NOT NULL)")
 
 
