@@ -35,8 +35,8 @@ async def receipt(person: Person, room: str, bot: str) -> float:
     return time.perf_counter() - began
 
 
-def is_recipe(command: str, heard: Heard) -> bool:
-    return heard.reply_to == command and heard.mark.get("kind") == "recipe"
+def is_picture(command: str, heard: Heard) -> bool:
+    return heard.reply_to == command and heard.mark.get("kind") == "picture"
 
 
 async def draw(person: Person, room: str, jobs: int) -> None:
@@ -44,7 +44,7 @@ async def draw(person: Person, room: str, jobs: int) -> None:
     for begun in range(0, jobs, 9):
         commands = [await person.say(room, COMMAND) for _ in range(min(9, jobs - begun))]
         for command in commands:
-            await person.hear(partial(is_recipe, command), timeout_s=600)
+            await person.hear(partial(is_picture, command), timeout_s=600)
 
 
 def memory_mb(home: Household) -> float:

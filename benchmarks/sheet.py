@@ -34,8 +34,8 @@ async def singles(person: Person, room: str, seed: int) -> list[str]:
     return [await person.say(room, f"!draw otter, cowboy hat --seed {seed + n}") for n in range(PICTURES)]
 
 
-def is_last_file(command: str, heard: Heard) -> bool:
-    return heard.reply_to == command and heard.mark.get("kind") in ("recipe", "recipes")
+def is_there(command: str, heard: Heard) -> bool:
+    return heard.reply_to == command and heard.mark.get("kind") in ("picture", "sheet")
 
 
 async def measure(folder: Path) -> dict[str, Any]:
@@ -51,7 +51,7 @@ async def measure(folder: Path) -> dict[str, Any]:
                 await asyncio.sleep(REST_S)
                 began = time.perf_counter()
                 for command in await ask(person, room, 100 * turn + (10 if name == "sheet" else 50)):
-                    await person.hear(partial(is_last_file, command), timeout_s=LONG_S)
+                    await person.hear(partial(is_there, command), timeout_s=LONG_S)
                 taken[name].append(time.perf_counter() - began)
         ratios = [one / other for one, other in zip(taken["singles"], taken["sheet"], strict=True)]
         return {

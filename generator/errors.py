@@ -50,7 +50,7 @@ class WeightsBroken(DrawingFailed):
     """The model's files are on this machine, but cannot be loaded as its weights."""
 
     def __init__(self, model: str) -> None:
-        message = f"The weights of {model} on the drawing machine are broken; its log says where."
+        message = f"The weights of {model} on the drawing computer are broken; its log says where."
         super().__init__("weights_broken", message)
 
 

@@ -37,11 +37,10 @@ class Chat:
             ]
 
         def has_ended() -> bool:
-            recipes = replies(RECIPE)
-            is_whole_sheet = bool(replies(SHEET)) and bool(replies(RECIPES))
-            return (
-                bool(replies(ANSWER)) or is_whole_sheet or (bool(recipes) and len(recipes) == recipes[0].mark["count"])
-            )
+            # Recipes come before their pictures.
+            pictures = replies(PICTURE)
+            are_all_here = bool(pictures) and len(pictures) == pictures[0].mark["count"]
+            return bool(replies(ANSWER)) or bool(replies(SHEET)) or are_all_here
 
         try:
             await self._person.until(has_ended, timeout_s=PICTURE_LIMIT_S)
@@ -51,7 +50,7 @@ class Chat:
             print(event.body, file=sys.stderr)
         for event in replies(PICTURE, RECIPE, SHEET, RECIPES):
             print(await self._save(event))
-        return bool(replies(RECIPE, RECIPES))
+        return bool(replies(PICTURE, SHEET))
 
     async def talk(self) -> None:
         """Send each typed line as a message, and show each of the bot's events, until the end of the input."""

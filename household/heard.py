@@ -24,7 +24,9 @@ class Heard:
 
     @property
     def reply_to(self) -> str | None:
-        """The event that this one answers."""
+        """The event that this one answers. A recipe of the bot's says so in its mark only, so that it has no quote."""
+        if to := self.mark.get("to"):
+            return str(to)
         relation = self.content.get("m.relates_to", {})
         event_id: str | None = relation.get("m.in_reply_to", {}).get("event_id")
         return event_id

@@ -55,7 +55,7 @@ def test_only_tracked_files_are_packed(tmp_path: Path) -> None:
         (clone / stray).parent.mkdir(exist_ok=True)
         (clone / stray).touch()
     make_plugin(clone)
-    tracked = git("ls-files", "bot", "maubot.yaml", "base-config.yaml", "LICENSE", cwd=clone).split()
+    tracked = git("ls-files", "bot", "maubot.yaml", "avatar.png", "base-config.yaml", "LICENSE", cwd=clone).split()
     (built,) = (clone / "dist").iterdir()
     assert built.match("household.easel-v*.mbp")
     assert sorted(zipfile.ZipFile(built).namelist()) == sorted(tracked)

@@ -12,16 +12,21 @@ from mautrix.types import EncryptedEvent, Event, EventType
 from mautrix.util.async_db import Database, UpgradeTable
 
 from .bug_log import log_bug
+from .commands.defaults import OwnDefaults
 from .commands.draw import DrawCommands
 from .commands.easel import EaselCommands
 from .commands.edits import Edits
+from .commands.every import EveryDay
 from .commands.hints import Hints
 from .commands.reactions import ReactionCommands
+from .commands.recipe_files import RecipeFiles
+from .commands.shortest import ShortestCommands
 from .commands.styles import Styles
 from .generator.client import GeneratorClient
 from .generator.wake import wake
 from .generator.watch import GeneratorWatch
 from .jobs.runner import JobRunner
+from .jobs.schedule import Schedule
 from .jobs.schema import upgrade_table
 from .jobs.store import Store
 from .policy.ownership import Ownership
@@ -37,10 +42,13 @@ from .room.replies import Replies
 from .room.routing import Routing
 from .room.sync import Sync
 from .sending.homeserver import Homeserver
+from .sending.offers import Offers
 from .sending.posts import JobPosts
+from .sending.room_notes import RoomNotes
 from .sending.send_queue import NotSent, RateLimit, SendQueue
 from .sending.sent_once import SentOnce
 from .sending.typing_notices import TypingNotices
+from .sending.waits import Waits
 from .settings import Config, Settings
 from .settings_in_force import SettingsInForce
 from .side_thread import SideThread
@@ -96,9 +104,10 @@ class EaselBot(Plugin):
             homeserver=self.homeserver,
             store=store,
             sent_once=sent_once,
+            content_of=history.content_of,
             settings=settings,
-            side_thread=side_thread,
         )
+        offers = Offers(store=store, sent_once=sent_once, settings=settings, side_thread=side_thread)
 
         # Jobs.
         self.runner = JobRunner(
@@ -106,6 +115,8 @@ class EaselBot(Plugin):
             watch=watch,
             store=store,
             posts=posts,
+            offers=offers,
+            waits=Waits(RoomNotes(sent_once, store), log),
             photos=Photos(history, self.homeserver),
             send_queue=self.send_queue,
             sent_once=sent_once,
@@ -120,6 +131,7 @@ class EaselBot(Plugin):
         ownership = Ownership(permissions, self.homeserver, log)
         styles = Styles(store)
         replies = Replies(store, history, self.homeserver)
+        recipe_files = RecipeFiles(store, self.homeserver, sent_once, side_thread)
         draw_commands = DrawCommands(
             generator=self.generator,
             watch=watch,
@@ -132,6 +144,9 @@ class EaselBot(Plugin):
             side_thread=side_thread,
             log=log,
         )
+        self._schedule = Schedule(
+            store, lambda message, text, asked_by: draw_commands.draw(message, text, asked_by=asked_by), log
+        )
         reaction_commands = ReactionCommands(
             draw_commands=draw_commands,
             runner=self.runner,
@@ -139,6 +154,8 @@ class EaselBot(Plugin):
             sent_once=sent_once,
             ownership=ownership,
             permissions=permissions,
+            recipe_files=recipe_files,
+            shortest=ShortestCommands(store, policy, side_thread),
             side_thread=side_thread,
             log=log,
         )
@@ -153,6 +170,9 @@ class EaselBot(Plugin):
             ownership=ownership,
             permissions=permissions,
             styles=styles,
+            recipe_files=recipe_files,
+            own_defaults=OwnDefaults(store),
+            every_day=EveryDay(store, self._schedule, draw_commands),
             settings=settings,
             hints=Hints(self.homeserver),
             version=version,
@@ -193,6 +213,8 @@ class EaselBot(Plugin):
         """Continue open jobs, and read missed events."""
         self._start(self.send_queue.run(), "send queue")
         await self.runner.resume()
+        self._start(self._schedule.run(), "schedule")
+        self._start(self._give_avatar(), "avatar")
         # Its events are handled after that.
         self.client.add_event_handler(InternalEventType.SYNC_SUCCESSFUL, self._sync_came, wait_sync=True)
         self.client.add_event_handler(InternalEventType.SYNC_ERRORED, self._sync_failed)
@@ -227,6 +249,9 @@ class EaselBot(Plugin):
     async def take(self, evt: Event) -> None:
         # A task of ours, which `stop` ends: a homeserver that is away may keep an event waiting.
         await asyncio.wait({self._start(self._catching_up.take(evt), f"event {evt.event_id}")})
+
+    async def _give_avatar(self) -> None:
+        await self.homeserver.give_avatar(self.loader.sync_read_file("avatar.png"))
 
     async def _catch_up(self) -> None:
         await self._catching_up.all_rooms(await self.homeserver.joined_rooms())

@@ -27,7 +27,7 @@ from .setting_rules import (
     whole_number,
 )
 
-__all__ = ["Config", "CurrentSettings", "InvalidSettings", "Offer", "Progress", "Settings"]
+__all__ = ["Config", "CurrentSettings", "InvalidSettings", "Offer", "Progress", "RecipeAs", "Settings"]
 
 # A message takes a moment to arrive, longer from another homeserver or after a hiccup of our own.
 ALWAYS_CAUGHT_UP_S = 60
@@ -49,6 +49,14 @@ class Offer(StrEnum):
     NEVER = "never"
 
 
+class RecipeAs(StrEnum):
+    """How a picture's recipe comes into the room."""
+
+    FILE = "file"
+    THREAD = "thread"
+    EMBEDDED = "embedded"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """Every key of ``base-config.yaml``, which explains its meaning and unit."""
@@ -62,6 +70,7 @@ class Settings:
     catch_up_minutes: Annotated[float, number()]
     tell_waiting_after_s: Annotated[float, number()]
     progress: Annotated[Progress, one_of(Progress)]
+    recipe: Annotated[RecipeAs, one_of(RecipeAs)]
     reactions: Annotated[frozenset[str], some_of(REACTIONS)]
     offer_reactions: Annotated[Offer, one_of(Offer)]
     rate_limit_burst: Annotated[int, whole_number(at_least=1)]

@@ -76,11 +76,12 @@ Headings = Annotated[tuple[Heading, ...], Field(max_length=limits.MAX_RECIPES_PE
 class SheetRequest(ApiModel):
     """The headings of a contact sheet; the job's pictures fill it row by row.
 
-    Without ``rows``, ``columns`` has a heading for each picture.
+    Without ``rows``, ``columns`` has a heading for each picture. ``notes`` are lines below the pictures.
     """
 
     columns: Headings = Field(min_length=1)
     rows: Headings = ()
+    notes: Headings = ()
 
     @property
     def pictures(self) -> int:

@@ -154,7 +154,7 @@ def arrange(
     if least > total:
         raise DrawingFailed(
             "does_not_fit",
-            f"{needed}; the drawing machine has {total / GIB:.1f} GiB.",
+            f"{needed}; the drawing computer has {total / GIB:.1f} GiB.",
             field="width",
             value=least,
             limit=total,

@@ -50,7 +50,7 @@ def locate(name: str, card: CardSettings) -> Located:
     """Find the weights of a card, without the network. Raises WeightsMissing, whose message says what to do."""
     folder = _folder(card)
     if folder is None:
-        message = f"The weights of {name} are not on the drawing machine. {how_to_get(name, card)}"
+        message = f"The weights of {name} are not on the drawing computer. {how_to_get(name, card)}"
         raise WeightsMissing("weights_missing", message)
     if card.file:
         return Located(folder, _digest([card.file]), card.file)
@@ -61,7 +61,9 @@ def locate_lora(name: str, lora: LoraSettings) -> tuple[Path, str]:
     """Find the LoRA that a model draws drafts with; return its file and revision. Raises WeightsMissing."""
     file = _lora_file(lora)
     if file is None:
-        message = f"The LoRA that {name} draws drafts with is not on the drawing machine. {how_to_get_lora(name, lora)}"
+        message = (
+            f"The LoRA that {name} draws drafts with is not on the drawing computer. {how_to_get_lora(name, lora)}"
+        )
         raise WeightsMissing("weights_missing", message)
     return file, file.parent.name if lora.repository else _digest([file])
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from importlib.resources import files
 from io import BytesIO
-from math import ceil, sqrt
+from math import ceil
 
 from PIL import Image, ImageDraw, ImageFont
 from PIL.Image import Resampling
@@ -20,14 +20,17 @@ _MAX_LINES = 2
 _PAPER, _INK = "white", "black"
 
 
-def contact_sheet(pictures: Sequence[Image.Image], *, columns: Sequence[str], rows: Sequence[str]) -> Image.Image:
+def contact_sheet(
+    pictures: Sequence[Image.Image], *, columns: Sequence[str], rows: Sequence[str], notes: Sequence[str] = ()
+) -> Image.Image:
     """Compose the pictures row by row, with the columns' headings on top and each row's heading above the row.
 
-    Without ``rows``, ``columns`` has a heading for each picture, and the sheet is about as wide as high.
+    Without ``rows``, ``columns`` has a heading for each picture, and the pictures are as large as they can be in a
+    square. ``notes`` are lines at the end. The sheet is at least as wide as high: Element shows a higher one small.
     """
-    across = len(columns) if rows else ceil(sqrt(len(pictures)))
     cells = [_fitted(picture) for picture in pictures]
-    width = max(cell.width for cell in cells)
+    width, height = max(cell.width for cell in cells), max(cell.height for cell in cells)
+    across = len(columns) if rows else _across(len(cells), width, height)
     lines = [cells[first : first + across] for first in range(0, len(cells), across)]
     sheet = _Sheet(across, width)
     if rows:
@@ -38,7 +41,18 @@ def contact_sheet(pictures: Sequence[Image.Image], *, columns: Sequence[str], ro
         else:
             sheet.headings(columns[number * across :][: len(line)])
         sheet.pictures(line, first=number * across + 1)
+    sheet.notes(notes)
     return sheet.image()
+
+
+def _across(number: int, width: int, height: int) -> int:
+    """How many cells of that size stand side by side, so that the square around all of them is small."""
+
+    def side(across: int) -> int:
+        down = ceil(number / across)
+        return max(across * (width + _GAP), down * (height + 2 * _GAP + _LINE_PX))
+
+    return min(range(1, number + 1), key=lambda across: (side(across), -across))
 
 
 class _Sheet:
@@ -72,11 +86,19 @@ class _Sheet:
             draw.text((x + _LINE_PX / 2, y + _LINE_PX / 2), str(first + place), _INK, self._font, anchor="mm")
         self._strips.append(strip)
 
+    def notes(self, texts: Sequence[str]) -> None:
+        for text in texts:
+            for line in self._wrapped(text, self._width - 2 * _GAP):
+                strip, draw = self._strip(_LINE_PX + _GAP)
+                draw.text(self._at(0), line, fill=_INK, font=self._font)
+                self._strips.append(strip)
+
     def image(self) -> Image.Image:
-        whole = Image.new("RGB", (self._width, sum(strip.height for strip in self._strips)), _PAPER)
-        top = 0
+        height = sum(strip.height for strip in self._strips)
+        whole = Image.new("RGB", (max(self._width, height), height), _PAPER)
+        left, top = (whole.width - self._width) // 2, 0
         for strip in self._strips:
-            whole.paste(strip, (0, top))
+            whole.paste(strip, (left, top))
             top += strip.height
         return whole
 

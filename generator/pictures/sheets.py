@@ -44,7 +44,9 @@ class Sheets:
                 images = [Image.open(path).convert("RGB") for path in paths]
             except UNREADABLE as error:
                 raise gone(pictures[0]) from error
-            composed = _composed(contact_sheet(images, columns=asked.columns, rows=asked.rows), pictures[0])
+            notes = (_facts(pictures), *asked.notes)
+            sheet = contact_sheet(images, columns=asked.columns, rows=asked.rows, notes=notes)
+            composed = _composed(sheet, pictures[0])
             self._last = asked, pictures, composed
             return composed
 
@@ -52,6 +54,13 @@ class Sheets:
 def sheet_recipes(asked: SheetRequest, pictures: Sequence[Picture]) -> bytes:
     """Format the recipes of all pictures as one YAML file."""
     return recipe_file.write_sheet(asked, [(picture.recipe, picture.facts) for picture in pictures]).encode()
+
+
+def _facts(pictures: Sequence[Picture]) -> str:
+    """What all pictures share, since some clients show no caption: the seed and the model, or how many there are."""
+    seeds = dict.fromkeys(f"seed {picture.recipe.seed}" for picture in pictures)
+    models = dict.fromkeys(picture.recipe.model for picture in pictures)
+    return " · ".join((f"{len(pictures)} pictures", *(seeds if len(seeds) == 1 else ()), *models))
 
 
 def _composed(image: Image.Image, first: Picture) -> ComposedSheet:

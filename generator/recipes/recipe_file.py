@@ -36,7 +36,7 @@ def write(recipe: Recipe, facts: Facts) -> str:
 def write_sheet(sheet: SheetRequest, cells: Sequence[tuple[Recipe, Facts]]) -> str:
     """Format a contact sheet as YAML: its headings, then each cell as a recipe of its own, in order."""
     recipes = [_document(recipe, facts) for recipe, facts in cells]
-    return _dumped({"sheet": sheet.model_dump(mode="json"), "cells": recipes})
+    return _dumped({"sheet": sheet.model_dump(mode="json", exclude={"notes"}), "cells": recipes})
 
 
 def _dumped(document: dict[str, Any]) -> str:

@@ -40,7 +40,7 @@ def resolve(
     _check_length("slots", request.slots.joined())
     slots = _slots(request.slots)
     if not slots.joined():
-        raise Refused("empty_prompt", "The prompt is empty: say at least what the subject is.", field="slots")
+        raise Refused("empty_prompt", "The prompt is empty. Say what you want to see.", field="slots")
     tier = _choice("tier", request.tier or defaults.tier, TIERS)
     guidance_scale = _guidance_scale(request, card, tier)
     negative = _negative_prompt(request, card, guidance_scale)
@@ -73,7 +73,7 @@ def _strength(request: RecipeRequest, steps: int) -> float | None:
         if request.strength is not None:
             raise Refused(
                 "no_image",
-                "Strength is for drawing from a picture, and there is none.",
+                "--strength needs a photo.",
                 field="strength",
                 value=request.strength,
             )
@@ -83,7 +83,7 @@ def _strength(request: RecipeRequest, steps: int) -> float | None:
         least = ceil(1000 / steps) / 1000
         raise Refused(
             "out_of_range",
-            f"A strength of {strength:g} leaves none of {steps} steps to draw; it can be {least:g} to 1.",
+            f"--strength goes from {least:g} to 1 with {steps} step{'s' * (steps > 1)}.",
             field="strength",
             value=strength,
             limit=[least, 1],
@@ -98,7 +98,7 @@ def _negative_prompt(request: RecipeRequest, card: ModelCard, guidance_scale: fl
     if negative and not card.limits.max_guidance_scale:
         raise Refused(
             "no_guidance",
-            f"{card.name} draws without guidance, so it takes no negative prompt.",
+            f"{card.name} draws without guidance, so it can't leave things out.",
             field="negative_prompt",
             value=negative[:MAX_SHOWN_CHARS],
             limit=0,
@@ -112,13 +112,13 @@ def _guidance_scale(request: RecipeRequest, card: ModelCard, tier: str) -> float
         low, high = bounds.min_guidance_scale, bounds.max_guidance_scale
         if tier == "draft":
             high = min(high, draft.max_guidance_scale)
-            return _bounded("guidance_scale", asked, draft.guidance_scale, low, high, where="in a draft ")
+            return _bounded("guidance_scale", asked, draft.guidance_scale, low, high, where=" in a draft")
         return _bounded("guidance_scale", asked, card.defaults.guidance_scale, low, high)
     # Both 0 and 1 mean no guidance.
     if asked not in (None, 0, 1):
         raise Refused(
             "no_guidance",
-            f"{card.name} draws without guidance, so its guidance scale cannot be {_plain(asked)}.",
+            f"{card.name} draws without guidance: leave out --cfg.",
             field="guidance_scale",
             value=asked,
             limit=0,
@@ -152,7 +152,7 @@ def _size(request: RecipeRequest, card: ModelCard, image_size: tuple[int, int] |
     if image_size is not None:
         max_side, max_pixels = bounds.max_side_from_image, bounds.max_pixels_from_image
     width, height = (
-        round(_bounded(field, asked, default, bounds.min_side, max_side) / multiple) * multiple
+        round(_side(field, asked, default, bounds.min_side, max_side, card.name) / multiple) * multiple
         for field, asked, default in (
             ("width", request.width, card.defaults.width),
             ("height", request.height, card.defaults.height),
@@ -161,12 +161,20 @@ def _size(request: RecipeRequest, card: ModelCard, image_size: tuple[int, int] |
     if width * height > max_pixels:
         raise Refused(
             "too_large",
-            f"{width}×{height} is {width * height:,} pixels; {card.name} draws at most {max_pixels:,}.",
+            f"{width}×{height} is too large: {card.name} draws up to {max_pixels:,} pixels.",
             field="width",
             value=width * height,
             limit=max_pixels,
         )
     return width, height
+
+
+def _side(field: str, asked: int | None, default: int, low: int, high: int, model: str) -> int:
+    side = default if asked is None else asked
+    if low <= side <= high:
+        return side
+    drawn = f"{low}×{low} only" if low == high else f"sides of {low} to {high} pixels"
+    raise Refused("out_of_range", f"{model} draws {drawn}.", field=field, value=asked, limit=[low, high])
 
 
 def _like(image_size: tuple[int, int], card: ModelCard) -> tuple[int, int]:
@@ -189,10 +197,11 @@ def _bounded(
     if asked is None:
         return default
     if not low <= asked <= high:
-        allowed = f"{_plain(low)} to {_plain(high)}" if low < high else f"{_plain(low)} only"
+        # A person typed the flag.
+        flag = {"guidance_scale": "--cfg"}.get(field, f"--{field}")
         raise Refused(
             "out_of_range",
-            f"{field.replace('_', ' ')} is {_plain(asked)}; {where}it can be {allowed}.",
+            f"{flag} goes from {_plain(low)} to {_plain(high)}{where}.",
             field=field,
             value=asked,
             limit=[low, high],

@@ -33,9 +33,9 @@ from generator.workers.messages import (
 
 log = logging.getLogger(__name__)
 
-PAUSED = "The card is in use for something else. This is drawn when it is free again."
+PAUSED = "The drawing computer is busy with something else. I'll draw when it's free."
 
-LOADING = "The model is being loaded. This is drawn when it is ready."
+LOADING = "Warming up, your picture is next."
 
 # The time between two tries while another program holds the card's memory; a game takes longer to end.
 BUSY_PAUSE_S = 10.0

@@ -187,7 +187,7 @@ class Handlers:
 
     def _not_draining(self) -> None:
         if self._dispatcher.is_ending:
-            raise Refused("draining", "The generator is shutting down. Please try again in a moment.")
+            raise Refused("draining", "The drawing computer is shutting down.")
 
     def _job(self, request: web.Request) -> Job:
         job_id = request.match_info["id"]

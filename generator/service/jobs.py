@@ -57,7 +57,7 @@ class QueueFull(Refused):
     def __init__(self, limit: int, retry_after_s: float) -> None:
         super().__init__(
             "queue_full",
-            f"{limit} jobs are waiting already, which is as many as may wait. Please try again later.",
+            f"The queue is full, with {limit} waiting.",
             limit=limit,
         )
         self.retry_after_s = retry_after_s

@@ -18,16 +18,16 @@ EDIT = {"m.relates_to": {"rel_type": "m.replace", "event_id": "$x"}, "m.new_cont
     ("typed", "part"),
     [
         ("!draw", "!draw otter, cowboy hat | style: watercolor"),
-        ("!draw   ", "!easel help tells more"),
-        ("!easel", "also slots, weights, gestures, replies, photos, lists, style, find"),
-        ("!easel help", "A recipe pasted after !draw"),
-        ("!easel help draw", "Type what you want to see"),
+        ("!draw   ", "!easel help shows more"),
+        ("!easel", "flags, draw, slots, weights, gestures, replies, photos, lists, style, find"),
+        ("!easel help", "• !draw otter, cowboy hat | style: watercolor\n• !draw {otter | owl}, scarf\n• !draw "),
+        ("!easel help draw", "Say what you want to see"),
         ("!easel help slots", "subject, outfit, environment, emotions, style"),
         ("!easel help weights", "(cowboy hat)++"),
-        ("!easel help wieghts", "There is no help on “wieghts”. Did you mean !easel help weights?"),
-        ("!easel help zzz", "There is: draw, flags, slots, weights, gestures, replies, photos, lists, style, find."),
-        ("!easel staus", "I do not know “staus”. Did you mean !easel status?"),
-        ("!easel zzz", "There is: help, queue, cancel, models, status, style, find, history."),
+        ("!easel help wieghts", "I have no help on “wieghts”. Did you mean !easel help weights?"),
+        ("!easel help zzz", "Try one of flags, draw, slots, weights, gestures, replies, photos, lists, style, find."),
+        ("!easel staus", "I don't know “staus”. Did you mean !easel status?"),
+        ("!easel zzz", "I don't know “zzz”. !easel help shows what I know."),
         ("!draw otter --sede 7", "--seed"),
         ("> <@bob:example.com> hello\n\n!draw", "!draw otter"),
     ],
@@ -39,7 +39,6 @@ async def test_a_command_is_answered(room, homeserver, typed, part):
     assert part in answer.content["body"]
     assert answer.content["msgtype"] == "m.notice"
     assert answer.content["m.mentions"] == {}
-    assert "formatted_body" not in answer.content
     assert answer.content["m.relates_to"] == {"m.in_reply_to": {"event_id": event_id}}
     assert await homeserver.until(lambda: homeserver.read) == [event_id]
 
@@ -47,13 +46,13 @@ async def test_a_command_is_answered(room, homeserver, typed, part):
 @pytest.mark.parametrize("command", EASEL_COMMANDS)
 async def test_every_command_that_help_names_is_known(room, homeserver, command):
     await room.say(f"!easel {command}")
-    assert "I do not know" not in await homeserver.answer()
+    assert "I don't know" not in await homeserver.answer()
 
 
 async def test_help_on_flags_lists_all_flags(room, homeserver):
     await room.say("!easel help flags")
     answer = await homeserver.answer()
-    assert [line.split(": ")[0] for line in answer.splitlines()] == [flag.usage for flag in FLAGS]
+    assert answer.splitlines() == [f"• {flag.usage}: {flag.help}" for flag in FLAGS]
 
 
 @pytest.mark.parametrize(
@@ -107,9 +106,20 @@ async def test_the_bot_greets_a_room_that_it_joins(room, homeserver, maubot_test
     )
     await room.say("!draw")
     answers = await homeserver.answers(2)
-    assert answers[0].content["body"].startswith("Hello, I am Easel.")
+    assert answers[0].content["body"].startswith("Hello, I'm Easel")
     assert answers[0].kind == "hello"
     assert len(answers) == 2
+
+
+async def test_the_bot_has_an_avatar_unless_it_was_given_one(room, homeserver, plugin):
+    await room.say("!draw")
+    await homeserver.answers()
+    assert homeserver.avatar == "mxc://example.com/chosen"
+    await plugin.internal_stop()
+    homeserver.avatar = ""
+    await plugin.internal_start()
+    avatar = await homeserver.until(lambda: homeserver.avatar)
+    assert homeserver.uploads[avatar].startswith(b"\x89PNG")
 
 
 async def test_a_command_in_plain_text_is_ignored_in_an_encrypted_room(room, homeserver, caplog):
@@ -168,37 +178,56 @@ async def test_nothing_is_sent_in_plain_text_to_an_encrypted_room(room, homeserv
 async def test_status_shows_the_generator_and_its_models(drawing_room, homeserver):
     await drawing_room.say("!easel status")
     assert await homeserver.answer() == (
-        "The generator is ready on a card at 2 steps a second. Loaded: ssd-1b. Memory: 3.0 GiB of 8.0 GiB. "
-        "1 being drawn, 2 waiting.\n"
-        "Models: ssd-1b (default); pocket; other (not fetched yet).\n"
-        "0 jobs were drawn in the last 24 hours.\n"
-        "I am version 0.1.0, the generator 0.1.0."
+        "The drawing computer is ready, 2 steps a second.\n"
+        "1 being drawn · 2 waiting · 0 drawn in 24 hours\n"
+        "Easel 0.1.0 · generator 0.1.0"
     )
 
 
-async def test_status_shows_the_last_models_while_the_generator_is_off(drawing_room, homeserver, serve, socket):
+class TestAdmins:
+    @pytest.fixture
+    def maubot_plugin_config_overrides(self):
+        return {"admins": ["@ada:example.com"]}
+
+    async def test_an_admin_sees_the_machine_and_what_is_missing_there(self, drawing_room, homeserver):
+        await drawing_room.say("!easel status")
+        assert await homeserver.answer() == (
+            "The drawing computer is ready, 2 steps a second.\n"
+            "1 being drawn · 2 waiting · 0 drawn in 24 hours\n"
+            "On a card.\nLoaded: ssd-1b.\nMemory: 3.0 GiB of 8.0 GiB.\nNot fetched: other.\n"
+            "Easel 0.1.0 · generator 0.1.0"
+        )
+        await drawing_room.say("!easel models")
+        assert (await homeserver.answers(2))[1].content["body"].endswith("\nNot fetched: other.")
+
+
+async def test_models_are_those_that_can_draw_now(drawing_room, homeserver):
+    await drawing_room.say("!draw otter")
+    await homeserver.files()
+    await drawing_room.say("!easel models")
+    lines = (await homeserver.answer()).splitlines()
+    sizes = "30 steps · square 768×768, portrait 640×896, landscape 896×640 · free"
+    assert lines == [f"• ssd-1b · the default · {sizes}", f"• pocket · {sizes}"]
+
+
+async def test_status_says_why_the_generator_gives_none(drawing_room, homeserver, serve, socket):
     await drawing_room.say("!easel status")
     await homeserver.answers()
     await serve.stop_unix(socket)
     await drawing_room.say("!easel status")
     answer = (await homeserver.answers(2))[1].content["body"]
-    assert answer == (
-        f"The generator is not running: there is no socket at {socket}.\n"
-        "It last had: ssd-1b (default); pocket; other (not fetched yet).\n"
-        "0 jobs were drawn in the last 24 hours.\n"
-        "I am version 0.1.0."
-    )
+    assert answer == ("Drawing isn't running on the drawing computer.\n0 drawn in 24 hours.\nEasel 0.1.0")
 
 
 async def test_status_works_before_the_first_generator(room, homeserver):
     await room.say("!easel status")
-    assert (await homeserver.answer()).endswith("I am version 0.1.0.")
+    assert (await homeserver.answer()).endswith("Easel 0.1.0")
 
 
 async def test_capabilities_stored_by_another_version_are_no_error(room, homeserver, plugin):
     await plugin.database.execute("INSERT INTO capabilities (id, answer) VALUES (1, '{\"models\": 5}')")
     await room.say("!easel status")
-    assert (await homeserver.answer()).endswith("I am version 0.1.0.")
+    assert (await homeserver.answer()).endswith("Easel 0.1.0")
 
 
 async def test_an_unexpected_error_is_answered_and_logged(drawing_room, homeserver, plugin, caplog):
@@ -216,7 +245,7 @@ async def test_a_picture_too_large_for_the_homeserver_is_reported(drawing_room, 
         web.json_response({"errcode": "M_TOO_LARGE", "error": "Upload request body is too large"}, status=413)
     )
     await drawing_room.say("!draw otter")
-    assert await homeserver.answer() == "I could not bring the picture here. maubot's log says why."
+    assert await homeserver.answer() == "I couldn't bring the picture here. My log says why."
     assert "Upload request body is too large" in caplog.text
 
 

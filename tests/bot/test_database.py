@@ -305,10 +305,11 @@ async def test_stars_and_removed_recipes_change_the_results(store):
     await store.forget_recipe("b", 0)
     everything = (await store.find_pictures("!r", limit=5)).pictures
     assert [(one.prompt, one.is_favourite) for one in everything] == [("otter", False)]
-    assert await store.is_first_picture(job("a", 1)), "a later job posted its picture sooner"
-    assert not await store.is_first_picture(job("b", 2))
+    assert await store.is_first(job("a", 1), "picture"), "a later job posted its picture sooner"
+    assert not await store.is_first(job("b", 2), "picture")
     await store.was_not_posted("a")
-    assert await store.is_first_picture(job("b", 2)) and not await store.is_first_picture(job("c", 3))
+    assert await store.is_first(job("b", 2), "picture") and not await store.is_first(job("c", 3), "picture")
+    assert await store.is_first(job("c", 3), "sheet")
 
 
 async def test_a_locked_database_is_waited_for(tmp_path, monkeypatch):

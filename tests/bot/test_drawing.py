@@ -4,8 +4,10 @@ import asyncio
 
 import pytest
 
+from bot.easel.jobs import runner
 from bot.easel.jobs.job import job_id
 from bot.easel.sending.captions import MAX_NOTES
+from bot.easel.sending.room_notes import OVER
 from generator.api import types as api
 from tests.helpers.fake_generator import capabilities, card
 
@@ -18,7 +20,7 @@ async def test_a_picture_and_its_recipe_arrive(drawing_room, homeserver, fake_ge
     (job,) = fake_generator.jobs
     content = picture.content
     assert content["msgtype"] == "m.image"
-    assert content["filename"] == "otter-7.png"
+    assert content["filename"] == "otter-cowboy-hat-7.png"
     assert content["body"] == "otter, cowboy hat\nseed 7 · ssd-1b · 30 steps · guidance 12 · 768×768 · 4.2 s"
     assert homeserver.uploads[content["url"]] == b"PNG"
     assert content["info"]["w"] == content["info"]["h"] == 768
@@ -30,13 +32,13 @@ async def test_a_picture_and_its_recipe_arrive(drawing_room, homeserver, fake_ge
     assert content["info"]["org.matrix.msc4230.is_animated"] is False
     assert content["m.mentions"] == {}
     assert content["m.relates_to"] == {"m.in_reply_to": {"event_id": event_id}}
-    assert content["household.easel"] == {"job": job, "kind": "picture", "n": 0, "count": 1}
+    assert content["household.easel"] == {"job": job, "kind": "picture", "n": 0, "count": 1, "to": event_id}
 
-    assert recipe.content["body"] == "otter-7.yml"
+    assert recipe.content["body"] == "otter-cowboy-hat-7.yml"
     assert recipe.content["info"] == {"mimetype": "application/yaml", "size": 14}
     assert homeserver.uploads[recipe.content["url"]] == b"prompt: otter\n"
-    assert recipe.content["m.relates_to"] == {"m.in_reply_to": {"event_id": event_id}}
-    assert homeserver.events.index(picture) < homeserver.events.index(recipe)
+    assert "m.relates_to" not in recipe.content, "a quote of its own"
+    assert homeserver.events.index(recipe) < homeserver.events.index(picture)
 
 
 async def test_the_caption_names_a_tier_that_is_not_exact(drawing_room, homeserver):
@@ -75,7 +77,7 @@ async def test_three_pictures_come_on_one_sheet_with_one_file(drawing_room, home
     assert lines[0] == "3 pictures: seed 5, seed 6, seed 7"
     assert lines[2] == "ssd-1b · 13 s"
     assert lines[3] == "React with 1️⃣ to 3️⃣ to have one in full size."
-    assert (await homeserver.answer()) == "I am drawing 3 pictures. They come together, on one sheet."
+    assert (await homeserver.marked("reaction")).content["m.relates_to"]["key"] == "🎨 ×3"
     assert not [event for event in homeserver.events if event.kind in ("picture", "recipe")]
 
 
@@ -91,7 +93,7 @@ async def test_a_failed_sheet_still_delivers_the_pictures_that_were_drawn(drawin
     await drawing_room.say("!draw {otter | owl} --seed 5")
     (file,) = await homeserver.files()
     assert file.content["body"] == "otter-5.yml"
-    assert "Too hot." in [answer.content["body"] for answer in await homeserver.answers(2)]
+    assert await homeserver.answer() == "Too hot."
 
 
 @pytest.mark.parametrize("command", ["!draw otter", "!draw {otter | owl}"])
@@ -105,20 +107,11 @@ async def test_a_caption_has_a_few_notes_of_many(drawing_room, homeserver, fake_
     assert lines[-1] == f"… and {1300 - MAX_NOTES:,} more notes."
 
 
-async def test_the_number_of_pictures_is_named_before_any_is_drawn(drawing_room, homeserver, fake_generator):
-    async def submit(request):
-        await homeserver.answers()
-        return await fake_generator._submit(request)
-
-    fake_generator.sins["submit"] = submit
-    await drawing_room.say("!draw {otter | owl}")
-    await homeserver.marked("sheet")
-
-
 async def test_reactions_draw_from_their_picture(drawing_room, homeserver, fake_generator):
     await drawing_room.say("!draw {otter | owl} --seed 5")
     sheet = await homeserver.marked("sheet")
-    await homeserver.files()
+    # Then the sheet is noted as well.
+    await homeserver.marked("recipe-file")
 
     async def react(event: str, key: str, **more: object) -> str:
         relation = {"rel_type": "m.annotation", "event_id": event, "key": key}
@@ -133,6 +126,7 @@ async def test_reactions_draw_from_their_picture(drawing_room, homeserver, fake_
     picked = await react(f"$sent-{sheet.txn_id}", "2️⃣")
     await homeserver.files(2)
     picture = await homeserver.marked("picture")
+    await homeserver.until(lambda: len([event for event in homeserver.events if event.kind == "recipe-file"]) == 2)
     assert picture.content["m.relates_to"]["m.in_reply_to"]["event_id"] == f"$sent-{sheet.txn_id}"
     assert picture.content["household.easel"]["job"] == job_id(picked)
 
@@ -158,7 +152,7 @@ async def test_a_sheet_is_drawn_again_from_the_same_recipe_and_with_the_same_wor
     await drawing_room.say("!draw style: {@mine | red}", **reply)
     sheet = await homeserver.marked("sheet")
     await drawing_room.say("!easel style add mine = green")
-    await homeserver.answers(3)
+    await homeserver.answers(2)
 
     relation = {"rel_type": "m.annotation", "event_id": f"$sent-{sheet.txn_id}", "key": "🎲"}
     await drawing_room.put({"m.relates_to": relation}, type="m.reaction")
@@ -178,13 +172,11 @@ async def test_an_answer_stays_in_its_thread(drawing_room, homeserver):
     )
     recipe = (await homeserver.files())[0]
     picture = await homeserver.marked("picture")
-    assert picture.content["m.relates_to"] == recipe.content["m.relates_to"]
-    assert recipe.content["m.relates_to"] == {
-        "rel_type": "m.thread",
-        "event_id": "$root",
-        "is_falling_back": False,
-        "m.in_reply_to": {"event_id": event_id},
-    }
+    thread = {"rel_type": "m.thread", "event_id": "$root"}
+    answer = {**thread, "is_falling_back": False, "m.in_reply_to": {"event_id": event_id}}
+    assert picture.content["m.relates_to"] == answer
+    quiet = {**thread, "is_falling_back": True, "m.in_reply_to": {"event_id": "$root"}}
+    assert recipe.content["m.relates_to"] == quiet, "a quote in clients without threads only"
 
 
 async def test_an_enlarged_picture_names_both_sizes(drawing_room, homeserver, fake_generator):
@@ -211,16 +203,22 @@ async def test_the_generators_notes_are_in_the_caption(drawing_room, homeserver,
     assert picture.content["body"].endswith("\nThe last 20 words were left out.")
 
 
-async def test_the_reason_for_a_wait_is_given_once(drawing_room, homeserver, fake_generator):
+async def test_the_reason_for_a_wait_is_given_once(drawing_room, homeserver, fake_generator, monkeypatch):
+    monkeypatch.setattr(runner, "REASON_AFTER_S", 0)
     fake_generator.waiting_for = "The card is needed for a game."
+    go_on = fake_generator.wait_after(2)
     await drawing_room.say("!draw otter")
+    await homeserver.answers()
+    go_on.set()
     await homeserver.files()
     assert [event.content["body"] for event in await homeserver.answers()] == ["The card is needed for a game."]
+    end = await homeserver.marked("note-end")
+    assert end.content["m.new_content"]["body"] == OVER
 
 
 async def test_a_photo_that_has_gone_before_its_turn_is_reported(drawing_room, homeserver, fake_generator):
     await drawing_room.put({"msgtype": "m.image", "body": "!draw otter", "filename": "IMG_1.jpg", "url": "mxc://x/y"})
-    assert await homeserver.answer() == "The photo to draw from is not in this room any more."
+    assert await homeserver.answer() == "That photo isn't in this room any more."
     assert not fake_generator.jobs
 
 
@@ -251,5 +249,5 @@ async def test_one_persons_commands_are_submitted_in_order(drawing_room, homeser
 @pytest.mark.parametrize("number", [0, 10])
 async def test_a_number_out_of_range_is_refused(drawing_room, homeserver, fake_generator, number):
     await drawing_room.say(f"!draw otter -n {number}")
-    assert await homeserver.answer() == f"-n is {number}; it can be 1 to 9."
+    assert await homeserver.answer() == "-n goes from 1 to 9."
     assert not fake_generator.jobs

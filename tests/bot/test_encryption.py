@@ -83,18 +83,21 @@ async def decrypted(client, sent) -> dict[str, Any]:
 async def test_picture_and_recipe_are_encrypted(drawing_room, homeserver, maubot_test_bot):
     await say_encrypted(drawing_room, "!draw otter --seed 7")
     sent = await homeserver.until(
-        lambda: len(found := [event for event in homeserver.events if event.type == "m.room.encrypted"]) == 2 and found
+        lambda: len(found := [event for event in homeserver.events if event.type == "m.room.encrypted"]) == 3 and found
     )
     # No Matrix client encrypts reactions. Everything else is encrypted.
-    assert {event.type for event in homeserver.events} == {"m.room.encrypted", "m.reaction"}
-    picture, recipe = [await decrypted(maubot_test_bot.client, event) for event in sent]
+    assert {event.type for event in homeserver.events} - {"m.room.redaction"} == {"m.room.encrypted", "m.reaction"}
+    recipe, picture, file = [await decrypted(maubot_test_bot.client, event) for event in sent]
     assert picture["msgtype"] == "m.image"
     assert picture["body"].startswith("otter\nseed 7")
     assert picture["household.easel"]["kind"] == "picture"
-    assert sent[0].content["m.relates_to"] == picture["m.relates_to"]
+    assert sent[1].content["m.relates_to"] == picture["m.relates_to"]
+    # The homeserver sees that it is an edit, and rings no phone.
+    assert sent[2].content["m.relates_to"]["rel_type"] == "m.replace"
     assert not {"url", "thumbnail_url"} & (set(picture) | set(picture["info"]))
     assert _plain(homeserver, picture["file"]) == b"PNG"
     assert _plain(homeserver, picture["info"]["thumbnail_file"]) == b"thumb"
+    assert file["m.new_content"]["file"] == recipe["file"]
     assert _plain(homeserver, recipe["file"]) == b"prompt: otter\n"
     assert not {b"PNG", b"thumb", b"prompt: otter\n"} & set(homeserver.uploads.values())
 
@@ -148,7 +151,7 @@ async def test_a_room_whose_encryption_is_stuck_holds_up_no_other(room, homeserv
         lambda: len(found := [event for event in homeserver.events if event.room_id == SECRET]) == 2 and found
     )
     bodies = [(await decrypted(maubot_test_bot.client, event))["body"] for event in secret]
-    assert "!draw otter" in bodies[0] and "Nobody is waiting" in bodies[1]
+    assert "!draw otter" in bodies[0] and "The queue is empty." in bodies[1]
 
 
 async def test_an_encrypted_event_is_sent_again_as_the_same_transaction(room, homeserver):
@@ -232,7 +235,7 @@ async def test_an_encrypted_command_that_mautrix_cannot_pass_on_is_answered(room
     }
     await receive(client, await encrypted(client, {**TEXT, **reply}, "$bad"))
     (answer,) = await homeserver.until(lambda: homeserver.events)
-    assert "Nobody is waiting" in (await decrypted(client, answer))["body"]
+    assert "The queue is empty." in (await decrypted(client, answer))["body"]
     assert "Left out" not in caplog.text and "unexpected" not in caplog.text
 
 
@@ -251,7 +254,7 @@ async def test_a_locked_database_of_keys_loses_no_command(room, homeserver, maub
         assert not homeserver.events
         other.execute("COMMIT")
     (answer,) = await homeserver.until(lambda: homeserver.events)
-    assert "Nobody is waiting" in (await decrypted(client, answer))["body"]
+    assert "The queue is empty." in (await decrypted(client, answer))["body"]
     await database.stop()
 
 

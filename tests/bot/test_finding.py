@@ -4,7 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from bot.easel.commands.find import MAX_FOUND, TOO_MANY_WORDS, Wanted, found_text, people_called, read_wanted
+from bot.easel.commands.find import (
+    MAX_FOUND,
+    NOTHING_FOUND,
+    TOO_MANY_WORDS,
+    Wanted,
+    found_text,
+    people_called,
+    read_wanted,
+)
 from bot.easel.jobs.picture_tables import MAX_WANTED_WORDS, DrawnPicture, Found
 from bot.easel.room.messages import Message
 
@@ -43,13 +51,16 @@ def test_an_unknown_name_matches_nobody():
 
 def test_the_newest_few_are_listed_with_their_links():
     some = tuple(replace(PICTURE, event_id=f"${n}") for n in range(MAX_FOUND))
-    heading, *lines = found_text(Found(some, MAX_FOUND + 2), ASKED).splitlines()
+    text = found_text(Found(some, MAX_FOUND + 2), ASKED, {ADA: "Countess <Ada>"})
+    heading, *lines = text.plain.splitlines()
     assert heading == f"The {MAX_FOUND} newest of {MAX_FOUND + 2}:"
     assert len(lines) == 2 * MAX_FOUND
-    assert lines[0].startswith("otter, (cowboy hat)++ · ssd-1b · @ada:example.com · ")
-    assert lines[1] == "https://matrix.to/#/%21kitchen%3Aexample.com/%240?via=example.com"
-    assert found_text(Found(some, MAX_FOUND), ASKED).startswith(f"Found {MAX_FOUND}:\n")
-    assert found_text(Found(), ASKED) == "There is no such picture in this room. Each word must be in its prompt."
+    assert lines[0] == "1. otter, (cowboy hat)++ · Countess <Ada> · 1 Jan 1970 · ssd-1b"
+    url = "https://matrix.to/#/%21kitchen%3Aexample.com/%240?via=example.com"
+    assert lines[1] == url
+    assert f'<li><a href="{url}">otter, (cowboy hat)++</a> · Countess &lt;Ada&gt; · ' in text.html
+    assert found_text(Found(some, MAX_FOUND), ASKED, {}).plain.startswith(f"Found {MAX_FOUND}:\n")
+    assert found_text(Found(), ASKED, {}) == NOTHING_FOUND
 
 
 async def test_too_many_words_are_refused(room, homeserver):
@@ -57,7 +68,7 @@ async def test_too_many_words_are_refused(room, homeserver):
 
 
 async def find(room, homeserver, text: str, **more) -> str:
-    before = len([event for event in homeserver.events if event.content.get("msgtype") == "m.notice"])
+    before = len(homeserver.sentences())
     await room.say(text, **more)
     return (await homeserver.answers(before + 1))[-1].content["body"]
 
@@ -68,28 +79,27 @@ async def sent(homeserver, kind: str) -> str:
 
 async def test_pictures_are_found_in_their_own_room_only(drawing_room, homeserver):
     await drawing_room.say("!draw otter, hat --seed 1")
-    await homeserver.files()
+    await homeserver.marked("recipe-file")
     picture = (await sent(homeserver, "picture")).replace("$", "%24")
     assert picture in await find(drawing_room, homeserver, "!easel find otter")
     assert picture in await find(drawing_room, homeserver, "!easel history")
     homeserver.display_names = {ADA: "Countess"}
     assert picture in await find(drawing_room, homeserver, "!easel find by:countess hat")
-    nothing = "There is no such picture in this room."
-    assert (await find(drawing_room, homeserver, "!easel find owl")).startswith(nothing)
-    assert (await find(drawing_room, homeserver, "!easel history", sender=BOB)).startswith(nothing)
-    assert (await find(drawing_room, homeserver, "!easel find otter", room_id="!other:example.com")).startswith(nothing)
-    assert await find(drawing_room, homeserver, "!easel find by:bob") == "Nobody called “bob” has drawn in this room."
-    assert "have all these words" in await find(drawing_room, homeserver, "!easel find")
+    assert await find(drawing_room, homeserver, "!easel find owl") == NOTHING_FOUND
+    assert await find(drawing_room, homeserver, "!easel history", sender=BOB) == NOTHING_FOUND
+    assert await find(drawing_room, homeserver, "!easel find otter", room_id="!other:example.com") == NOTHING_FOUND
+    assert await find(drawing_room, homeserver, "!easel find by:bob") == "Nobody called “bob” has drawn here."
+    assert "pictures by their words" in await find(drawing_room, homeserver, "!easel find")
 
 
 async def test_a_star_makes_a_favourite_until_it_is_removed(drawing_room, homeserver, plugin):
     await drawing_room.say("!draw otter --seed 1")
-    await homeserver.files()
+    await homeserver.marked("recipe-file")
     relation = {"rel_type": "m.annotation", "event_id": await sent(homeserver, "picture"), "key": "⭐️"}
     await drawing_room.put({"m.relates_to": relation}, type="m.reaction", event_id="$star", sender=BOB)
     assert "⭐ otter" in await find(drawing_room, homeserver, "!easel find ⭐")
     await drawing_room.put({}, type="m.room.redaction", redacts="$star", sender=BOB)
-    assert "no such picture" in await find(drawing_room, homeserver, "!easel find ⭐")
+    assert await find(drawing_room, homeserver, "!easel find ⭐") == NOTHING_FOUND
 
 
 @pytest.mark.parametrize("key", ["🎲", "⬆️", "⭐", "📋", "🗑️"])
@@ -100,15 +110,15 @@ async def test_a_reaction_from_another_room_does_nothing(drawing_room, homeserve
     await drawing_room.put({"m.relates_to": relation}, type="m.reaction", room_id="!other:example.com")
     redacted = await sent(homeserver, "picture")
     await drawing_room.put({}, type="m.room.redaction", redacts=redacted, room_id="!other:example.com")
-    assert "\notter · " in await find(drawing_room, homeserver, "!easel find otter")
+    assert "\n1. otter · " in await find(drawing_room, homeserver, "!easel find otter")
     assert (len(fake_generator.jobs), fake_generator.forgotten) == (1, [])
 
 
 async def test_a_picture_that_somebody_else_redacted_is_no_longer_found(drawing_room, homeserver):
     await drawing_room.say("!draw otter --seed 1")
-    await homeserver.files()
+    await homeserver.marked("recipe-file")
     await drawing_room.put({}, type="m.room.redaction", redacts=await sent(homeserver, "picture"), sender=BOB)
-    assert "no such picture" in await find(drawing_room, homeserver, "!easel find otter")
+    assert await find(drawing_room, homeserver, "!easel find otter") == NOTHING_FOUND
 
 
 def offered(homeserver) -> list[str]:
@@ -126,9 +136,9 @@ async def drawn_one_after_the_other(room, homeserver, number: int) -> None:
 @pytest.mark.parametrize(
     ("settings", "keys"),
     [
-        ({}, ["🎲", "⬆", "⭐", "📋"]),
+        ({}, ["🎲", "⬆️", "⭐", "📋"]),
         ({"offer_reactions": "never"}, []),
-        ({"offer_reactions": "always"}, ["🎲", "⬆", "⭐", "📋"] * 2),
+        ({"offer_reactions": "always"}, ["🎲", "⬆️", "⭐", "📋"] * 2),
         ({"reactions": ["⭐", "🗑️"]}, ["⭐"]),
     ],
     ids=["first", "never", "always", "some"],
@@ -181,4 +191,4 @@ class TestFewReactions:
             await drawing_room.put({"m.relates_to": relation}, type="m.reaction")
         await homeserver.until(lambda: fake_generator.forgotten)
         assert len(fake_generator.jobs) == 1
-        assert [event for event in homeserver.events if event.content.get("msgtype") == "m.notice"] == []
+        assert homeserver.sentences() == []

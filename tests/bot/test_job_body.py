@@ -5,7 +5,7 @@ import json
 import pytest
 
 from bot.easel.generator.types import Capabilities, read
-from bot.easel.jobs.body import CannotAsk, job_body
+from bot.easel.jobs.body import PICK, CannotAsk, job_body
 from bot.easel.jobs.job import job_id
 from bot.easel.language import Asked, DrawRequest, EarlierFacts, Slots, parse_all
 from generator.api import limits
@@ -85,7 +85,7 @@ def test_every_picture_has_its_own_seed(known, given, seeds):
 
 @pytest.mark.parametrize("count", [0, -1, 10, 10**12])
 def test_a_count_out_of_range_is_refused_before_anything_is_built(known, count):
-    with pytest.raises(CannotAsk, match=rf"-n is {count}; it can be 1 to 9"):
+    with pytest.raises(CannotAsk, match="-n goes from 1 to 9"):
         job_body(Asked((DrawRequest(slots=OTTER, count=count),)), known, requester="x", seed=1)
 
 
@@ -134,7 +134,7 @@ def test_a_message_is_always_the_same_job():
 )
 def test_several_pictures_come_on_a_sheet_with_headings(known, text, sheet):
     job = job_body(parse_all(text), known, requester="@ada:example.com", seed=41)
-    assert job.get("sheet") == sheet
+    assert job.get("sheet") == (sheet and {**sheet, "notes": [PICK]})
     asked = api.JobRequest.model_validate(json.loads(json.dumps(job)))
     assert sheet is None or asked.sheet.pictures == len(asked.recipes) == parse_all(text).pictures
 
@@ -159,11 +159,11 @@ def test_long_headings_are_cut_to_the_generators_limit(known):
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("{otter -n 2 | owl}", "-n is one number for all pictures: put it outside the braces."),
-        ("{otter -n 2 | owl -n 3}", "-n is one number for all pictures: put it outside the braces."),
+        ("{otter -n 2 | owl}", "-n counts all pictures. Put it outside the braces."),
+        ("{otter -n 2 | owl -n 3}", "-n counts all pictures. Put it outside the braces."),
         (
             "otter --seed 1,2 -n 2",
-            "A list of seeds is a picture for each already: say --seed with a list, or -n, not both.",
+            "Use a list of seeds or -n, not both.",
         ),
     ],
 )
@@ -174,7 +174,7 @@ def test_lists_that_conflict_with_n_are_refused(known, text, sentence):
 
 
 def test_a_sheet_too_large_is_refused_with_its_lists(known):
-    with pytest.raises(CannotAsk, match=r"3 × 4 are 12 pictures; one !draw can have 9\."):
+    with pytest.raises(CannotAsk, match=r"3 × 4 makes 12 pictures. One !draw draws up to 9\."):
         job_body(parse_all("{a|b|c} --steps 1,2,3,4"), known, requester="x", seed=1)
-    with pytest.raises(CannotAsk, match=r"3 × 4 are 12 pictures; one !draw can have 9\."):
+    with pytest.raises(CannotAsk, match=r"3 × 4 makes 12 pictures. One !draw draws up to 9\."):
         job_body(parse_all("{a|b|c} -n 4"), known, requester="x", seed=1)

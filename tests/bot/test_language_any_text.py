@@ -14,6 +14,7 @@ from bot.easel.language import (
     DrawCommand,
     DrawRequest,
     EaselCommand,
+    NearMiss,
     ParseError,
     parse_all,
     read_command,
@@ -145,7 +146,7 @@ def test_any_a1111_block_is_read(prompt, negative_prompt, more):
 
 @given(st.sampled_from(["!draw", "!Draw", "!easel", " !draw", ""]), st.text(max_size=50))
 def test_any_message_is_a_command_or_ignored(word, text):
-    assert isinstance(read_command(word + text), DrawCommand | EaselCommand | None)
+    assert isinstance(read_command(word + text), DrawCommand | EaselCommand | NearMiss | None)
 
 
 # Each piece makes a pattern or a loop start over again and again.

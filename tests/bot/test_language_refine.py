@@ -1,5 +1,7 @@
 """A reply to a recipe replaces slots, adds and removes terms, and notes the changes."""
 
+from dataclasses import replace
+
 import pytest
 import yaml
 from hypothesis import given
@@ -113,12 +115,12 @@ def test_flags_override_the_recipe(text, field, value):
 @pytest.mark.parametrize(
     ("text", "note"),
     [
-        ("outfit: pirate coat", "Changed: outfit +pirate coat, −boots"),
-        ("-hat +scarf --steps 30", "Changed: subject +scarf, −(cowboy hat)++ · steps 30"),
-        ("--seed new", "Changed: another seed"),
-        ("--seed 8 --cfg 7.5 --no fog", "Changed: no fog · seed 8 · guidance 7.5"),
-        ("--size 128x64 --tier fast --sampler euler", "Changed: size 128×64 · sampler euler · tier fast"),
-        ("--ar 3:4 --model sd-1.5", "Changed: model sd-1.5 · shape 3×4"),
+        ("outfit: pirate coat", "Now: outfit: pirate coat (was: boots)"),
+        ("-hat +scarf --steps 30", "Now: +scarf, −(cowboy hat)++ · steps 30"),
+        ("--seed new", "Now: another roll"),
+        ("--seed 8 --cfg 7.5 --no fog", "Now: no fog · seed 8 · guidance 7.5"),
+        ("--size 128x64 --tier fast --sampler euler", "Now: size 128×64 · sampler euler · tier fast"),
+        ("--ar 3:4 --model sd-1.5", "Now: model sd-1.5 · shape 3×4"),
     ],
 )
 def test_changes_are_noted(text, note):
@@ -128,9 +130,9 @@ def test_changes_are_noted(text, note):
 def test_a_long_list_of_changes_is_noted_in_short():
     note, hint = refine(", ".join(f"term {n}" for n in range(20))).notes
     assert hint == "To keep the rest: +term 0, term 1, term 2, term 3, term 4,…"
-    assert note == "Changed: subject +" + ", +".join(f"term {n}" for n in range(8)) + ", …"
+    assert note == f"Now: {', '.join(f'term {n}' for n in range(8))}, … (was: otter, (cowboy hat)++)"
     (note,) = refine("outfit: a term that goes on and on and on and on and on").notes
-    assert note == "Changed: outfit +a term that goes on and on and on and o…, −boots"
+    assert note == "Now: outfit: a term that goes on and on and on and on… (was: boots)"
 
 
 def test_a_reply_adds_and_removes_a_limited_number_of_terms():
@@ -218,16 +220,24 @@ def _file(request) -> str:
         (
             RECIPE,
             "!draw otter, (cowboy hat)++ | outfit: boots | environment: beach | style: (watercolor)+ "
-            '--negative "text, ugly" --theme "river" --model pocket --seed 7 --steps 16 --cfg 5.0 --sampler unipc '
+            '--negative "text, ugly" --theme "river" --model pocket --seed 7 --steps 16 --cfg 5 --sampler unipc '
             "--size 64x64 --tier exact",
         ),
         ("slots:\n  style: [pop art]\nseed: 3\n", "!draw style: pop art --seed 3"),
-        ("slots:\n  subject: [a | b]\n", "!draw\n```yaml\nslots:\n  subject: [a | b]\n```"),
-        ("slots:\n  subject: ['otter --seed 3']\n", "!draw\n```yaml\nslots:\n  subject: ['otter --seed 3']\n```"),
+        ("slots:\n  subject: [otter, hat]\ntheme: Otter\n", "!draw otter, hat"),
+        ("slots:\n  subject: [a | b]\n", None),
+        ("slots:\n  subject: ['otter --seed 3']\n", None),
     ],
 )
 def test_a_recipe_becomes_the_command_that_a_person_types(recipe, command):
     assert as_command(recipe) == command
+
+
+def test_the_command_of_a_recipe_leaves_out_what_is_usual():
+    usual = parse_recipe(RECIPE)
+    words = "!draw otter, (cowboy hat)++ | outfit: boots | environment: beach | style: (watercolor)+"
+    assert as_command(RECIPE, usual) == f'{words} --theme "river" --seed 7'
+    assert as_command(RECIPE, replace(usual, steps=30)) == f'{words} --theme "river" --seed 7 --steps 16'
 
 
 # Text that can stand in fenced YAML: YAML has no surrogates, and backticks end the fence.
@@ -241,5 +251,5 @@ def test_the_command_of_a_recipe_draws_it(terms, negative):
         request = parse_recipe(recipe)
     except ParseError:
         return
-    if request.slots:
-        assert parse_draw(as_command(recipe).removeprefix("!draw").strip()) == request
+    if request.slots and (command := as_command(recipe)) is not None:
+        assert parse_draw(command.removeprefix("!draw").strip()) == request

@@ -80,12 +80,12 @@ async def test_after_a_kill_the_job_that_was_being_drawn_comes_first(room, homes
     await homeserver.until(lambda: killed.asked.count("events") == 3)
     await room.say("!easel queue")
     (queue,) = await homeserver.answers()
-    assert "fox — being drawn, 4 s left" in queue.content["body"]
+    assert "fox · drawing, 4 s left" in queue.content["body"]
 
     await serve.stop_unix(socket)
     killed.is_killed.set()
     ada.append(await room.say("!draw dove"))
-    await homeserver.until(lambda: [event for event in homeserver.events if event.kind == "waiting"])
+    await homeserver.until(lambda: [event for event in homeserver.events if event.kind == "note"])
     await room.say("!easel queue")
     queue = (await homeserver.answers(3))[-1]
     lines = queue.content["body"].splitlines()
@@ -111,7 +111,4 @@ async def test_what_is_drawn_is_on_its_way_and_in_the_queue_no_longer(
     assert jobs
     await drawing_room.say("!easel queue")
     (queue,) = await homeserver.answers()
-    assert queue.content["body"].splitlines() == [
-        "1 is drawn and on the way into the room.",
-        "Nobody else is waiting: it would be your turn.",
-    ]
+    assert queue.content["body"].splitlines() == ["1 is drawn and on its way.", "Nobody else waits."]

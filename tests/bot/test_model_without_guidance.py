@@ -6,7 +6,7 @@ import pytest
 
 from tests.helpers.fake_generator import FakeGenerator, capabilities, card
 
-NOTE = "turbo takes no negative prompt, so nothing keeps out what this room adds: blood, gun."
+NOTE = "turbo can't leave things out, so this may have blood, gun."
 
 
 @pytest.fixture
@@ -55,8 +55,5 @@ async def test_models_are_listed_with_their_licence(drawing_room, homeserver):
     await homeserver.files()
     await drawing_room.say("!easel models")
     lines = (await homeserver.answer()).splitlines()
-    sizes = "square 768×768, portrait 640×896, landscape 896×640"
-    assert lines == [
-        f"ssd-1b (default): 30 steps; {sizes}; licence free.",
-        f"turbo: 30 steps; {sizes}; licence free.",
-    ]
+    sizes = "30 steps · square 768×768, portrait 640×896, landscape 896×640 · free"
+    assert lines == [f"• ssd-1b · the default · {sizes}", f"• turbo · {sizes}"]

@@ -31,15 +31,15 @@ OPEN = Permissions(lambda: settings())
     [
         (OPEN, EVE, CELLAR, None),
         (HOUSEHOLD, KID, KITCHEN, None),
-        (HOUSEHOLD, EVE, KITCHEN, "I may not draw for you"),
-        (HOUSEHOLD, "@KID:EXAMPLE.COM", KITCHEN, "I may not draw for you"),
-        (HOUSEHOLD, "@kid:example.com.elsewhere.org", KITCHEN, "I may not draw for you"),
-        (HOUSEHOLD, KID, CELLAR, "I may not draw in this room"),
+        (HOUSEHOLD, EVE, KITCHEN, "You're not on my list yet"),
+        (HOUSEHOLD, "@KID:EXAMPLE.COM", KITCHEN, "You're not on my list yet"),
+        (HOUSEHOLD, "@kid:example.com.elsewhere.org", KITCHEN, "You're not on my list yet"),
+        (HOUSEHOLD, KID, CELLAR, "This room isn't on my list yet"),
         # The list of rooms applies to admins as well.
-        (HOUSEHOLD, ADA, CELLAR, "I may not draw in this room"),
+        (HOUSEHOLD, ADA, CELLAR, "This room isn't on my list yet"),
         (Permissions(lambda: settings(allowed_users=[], admins=["@a?a:*"])), ADA, CELLAR, None),
-        (Permissions(lambda: settings(allowed_users=[])), ADA, CELLAR, "I may not draw for you"),
-        (Permissions(lambda: settings(allowed_rooms=[])), ADA, CELLAR, "I may not draw in this room"),
+        (Permissions(lambda: settings(allowed_users=[])), ADA, CELLAR, "You're not on my list yet"),
+        (Permissions(lambda: settings(allowed_rooms=[])), ADA, CELLAR, "This room isn't on my list yet"),
     ],
 )
 def test_allowed_users_may_use_and_invite_the_bot_in_allowed_rooms(permissions, user, room_id, refused):
@@ -72,8 +72,8 @@ def test_admins_are_named_in_the_settings_or_have_the_power_level(least, user, p
     ("user", "pictures", "open_jobs", "pictures_in_24_h", "refused"),
     [
         (KID, 1, 1, 9, None),
-        (KID, 1, 2, 0, "You have 2 jobs that are not done, and 2 is the limit. Ask again when one is done."),
-        (KID, 3, 1, 8, "You asked for 8 pictures in the last 24 hours. With 3 more that is 11, and 10 is the limit."),
+        (KID, 1, 2, 0, "You have 2 waiting already, and that's the limit. Ask again when one is here."),
+        (KID, 3, 1, 8, "The limit is 10 a day, and you have 2 left."),
         (KID, 2, 1, 8, None),
         (ADA, 9, 50, 500, None),
     ],
@@ -113,7 +113,7 @@ SMALL, LARGE = Work(512, 512, 30), Work(1000, 1000, 21)
         (
             KID,
             (SMALL, LARGE),
-            "21 steps of 1000 × 1000 pixels are 21 megapixel steps, and 20 is the limit. "
+            "21 steps at 1000×1000 take too long here: 21 megapixel steps, and the limit is 20. "
             "Ask for fewer --steps or a smaller --size.",
         ),
         (ADA, (LARGE,), None),

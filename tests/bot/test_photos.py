@@ -27,7 +27,7 @@ def test_every_picture_of_a_job_is_drawn_from_the_photo():
 
 
 def test_a_strength_without_a_photo_is_refused_with_a_sentence():
-    with pytest.raises(CannotAsk, match=r"--strength is for drawing from a photo"):
+    with pytest.raises(CannotAsk, match=r"--strength needs a photo"):
         body("otter --strength 0.5", has_photo=False)
     assert NO_PHOTO.startswith("--strength")
 
@@ -36,11 +36,11 @@ def test_a_strength_without_a_photo_is_refused_with_a_sentence():
 def test_a_larger_picture_is_drawn_from_the_picture_at_low_strength(steps, strength):
     request = larger(parse_recipe(RECIPE.format(steps=steps)))
     assert (request.size, request.strength, request.seed) == ((960, 1344), strength, 7)
-    assert f"Changed: size 960×1344 · strength {strength:g}" in request.notes
+    assert f"Now: size 960×1344 · strength {strength:g}" in request.notes
 
 
 def test_a_recipe_without_a_size_cannot_be_enlarged():
-    with pytest.raises(ParseError, match="does not say how large"):
+    with pytest.raises(ParseError, match="doesn't say how large"):
         larger(parse_recipe("prompt: otter\n"))
 
 
@@ -79,6 +79,7 @@ async def test_the_photo_of_a_reply_is_uploaded_to_the_generator_before_its_job(
     (job,) = fake_generator.jobs.values()
     assert (job.recipes[0].image, job.recipes[0].strength) == (sha256, 0.4)
     assert fake_generator.asked.index("image") < fake_generator.asked.index("submit")
+    assert " · from a photo, strength 0.4 · " in (await homeserver.marked("picture")).content["body"]
 
     # The recipe draws from the photo again in this room only.
     recipe = f"!draw\n```yaml\nprompt: owl\nimage: {sha256}\nstrength: 0.5\n```"

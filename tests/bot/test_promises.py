@@ -63,7 +63,7 @@ async def test_a_running_job_is_drawn_with_its_seed_after_a_restart(
     await homeserver.files()
     assert list(fake_generator.jobs) == [job_id("$said-1")]
     assert fake_generator.jobs[job_id("$said-1")] == asked
-    assert kinds(homeserver) == ["picture", "recipe"]
+    assert kinds(homeserver) == ["recipe", "picture"]
 
 
 async def test_a_job_that_waited_for_the_generator_is_drawn_after_a_restart(
@@ -74,8 +74,8 @@ async def test_a_job_that_waited_for_the_generator_is_drawn_after_a_restart(
     await restart()
     await serve.unix(fake_generator.app(), socket)
     await homeserver.files()
-    # The person gets one waiting message, from the first or the second process.
-    assert [event.kind for event in homeserver.events].count("waiting") == 1
+    # The room gets one note, from the first or the second process.
+    assert [event.kind for event in homeserver.events].count("note") == 1
 
 
 async def test_an_accepted_job_is_drawn_though_the_language_has_changed(
@@ -114,7 +114,7 @@ async def test_a_waiting_job_is_drawn_with_the_generators_new_capabilities(
     await serve.stop_unix(socket)
     for text in ("!draw owl --size portrait", "!draw fox --model new --size portrait"):
         await drawing_room.say(text)
-    await homeserver.answers(2)
+    await homeserver.until(lambda: len([event for event in homeserver.events if event.kind == "reaction"]) >= 5)
     sizes = {**card().sizes, "portrait": api.Size(width=512, height=640)}
     cards = [card().model_copy(update={"name": name, "sizes": sizes}) for name in ("ssd-1b", "new")]
     fake_generator.capabilities = capabilities("0.1.0", *cards)
@@ -149,10 +149,10 @@ async def test_an_event_that_may_have_been_sent_is_looked_up_in_the_room(
     await drawing_room.say("!draw otter")
     await homeserver.files()
     await all_closed(plugin)
-    # The state of a process that is killed while it sends the picture.
+    # The state of a process that is killed while it sends the recipe, which comes first.
     await plugin.database.execute("UPDATE job SET state = 'open', closed = FALSE")
-    await plugin.database.execute("DELETE FROM posted WHERE kind = 'recipe'")
-    await plugin.database.execute("UPDATE posted SET event_id = NULL WHERE kind = 'picture'")
+    await plugin.database.execute("DELETE FROM posted WHERE kind IN ('picture', 'recipe-file')")
+    await plugin.database.execute("UPDATE posted SET event_id = NULL WHERE kind = 'recipe'")
     if arrived:
         others = [{"type": "m.room.message", "event_id": f"${n}", "sender": "@ada:x", "content": {}} for n in range(5)]
         homeserver.history[ROOM] = [*sent_as_heard(homeserver, maubot_test_bot.client.mxid), *others]
@@ -160,8 +160,8 @@ async def test_an_event_that_may_have_been_sent_is_looked_up_in_the_room(
     # So long ago that the homeserver has forgotten the transactions.
     homeserver.transactions.clear()
     await restart()
-    await homeserver.files()
-    assert kinds(homeserver) == (["recipe"] if arrived else ["picture", "recipe"])
+    await homeserver.marked("picture")
+    assert kinds(homeserver) == (["picture"] if arrived else ["recipe", "picture"])
 
 
 async def test_a_finished_job_is_not_drawn_again(drawing_room, homeserver, fake_generator, plugin, restart):
@@ -172,7 +172,7 @@ async def test_a_finished_job_is_not_drawn_again(drawing_room, homeserver, fake_
         await drawing_room.say("!draw otter", event_id=event_id)
     await drawing_room.say("!draw owl")
     await homeserver.files(2)
-    assert kinds(homeserver) == ["picture", "recipe"] * 2
+    assert kinds(homeserver) == ["recipe", "picture"] * 2
 
 
 def heard(n: int, body: str, *, sender: str = "@ada:example.com", age_s: float = 1, **content) -> dict:
@@ -316,7 +316,7 @@ async def test_a_command_that_was_deleted_while_the_bot_was_down_is_not_drawn(
     await homeserver.until(lambda: fake_generator.cancelled)
     drawn.set()
     await drawing_room.say("!draw owl --seed 5")
-    assert [file.content["body"] for file in await homeserver.files()] == ["otter-5.yml"]
+    assert [file.content["body"] for file in await homeserver.files()] == ["owl-5.yml"]
 
 
 def membership(room, bot: str, membership: str, before: str) -> dict:
@@ -363,8 +363,7 @@ async def test_a_job_that_waited_too_long_is_given_up_with_a_sentence(
     await room.say("!draw otter")
     answers = await homeserver.answers(2)
     assert answers[1].content["body"] == (
-        f"The generator is not running: there is no socket at {socket}. I have waited for 1 s and let this go. "
-        "Ask me again when it is back."
+        "Drawing isn't running on the drawing computer. I waited for 1 s and let this go. Ask me again when it's back."
     )
     assert (await homeserver.marked("ended")).content["m.relates_to"]["key"] == "❌"
 
@@ -372,9 +371,14 @@ async def test_a_job_that_waited_too_long_is_given_up_with_a_sentence(
 async def test_everyone_who_waits_gets_their_place(room, homeserver):
     for sender in ("@ada:example.com", "@ada:example.com", "@bob:example.com"):
         await room.say("!draw otter", sender=sender)
-    places = [answer.content["body"].rpartition("you are ")[2] for answer in await homeserver.answers(3)]
+
+    def places() -> list[str]:
+        keys = [event.content["m.relates_to"]["key"] for event in homeserver.events if event.kind == "reaction"]
+        return sorted(key for key in keys if key.startswith("⏳"))
+
+    await homeserver.until(lambda: len(places()) == 3)
     # Everyone's first comes before anyone's second.
-    assert sorted(places) == ["1st.", "2nd.", "2nd."] or sorted(places) == ["1st.", "2nd.", "3rd."]
+    assert places() in (["⏳ 2nd", "⏳ 2nd", "⏳ next"], ["⏳ 2nd", "⏳ 3rd", "⏳ next"])
 
 
 async def test_two_jobs_from_before_the_generator_was_found_missing_get_both_places(
@@ -392,5 +396,10 @@ async def test_two_jobs_from_before_the_generator_was_found_missing_get_both_pla
     for _ in range(2):
         await drawing_room.say("!draw otter")
     both_sent.set()
-    places = [answer.content["body"].rpartition("you are ")[2] for answer in await homeserver.answers(2)]
-    assert sorted(places) == ["1st.", "2nd."]
+
+    def places() -> list[str]:
+        keys = [event.content["m.relates_to"]["key"] for event in homeserver.events if event.kind == "reaction"]
+        return sorted(key for key in keys if key.startswith("⏳"))
+
+    await homeserver.until(lambda: places() == ["⏳ 2nd", "⏳ next"])
+    assert len(await homeserver.answers()) == 1

@@ -99,9 +99,9 @@ async def test_other_reactions_do_nothing(drawing_room, homeserver, fake_generat
     [
         ("!easel cancel", "@ada:example.com", None, "Cancelled: owl --seed 2", ["otter-1.yml"]),
         ("!easel cancel all", "@ada:example.com", None, "Cancelled: otter --seed 1; owl --seed 2", []),
-        ("!easel cancel", "@ada:example.com", "$said-1", "Cancelled: otter --seed 1", ["otter-2.yml"]),
-        ("!easel cancel", BOB, None, "There is nothing of yours here to cancel.", ["otter-1.yml", "otter-2.yml"]),
-        ("!easel cancel", BOB, "$said-1", "There is nothing of yours here to cancel.", ["otter-1.yml", "otter-2.yml"]),
+        ("!easel cancel", "@ada:example.com", "$said-1", "Cancelled: otter --seed 1", ["owl-2.yml"]),
+        ("!easel cancel", BOB, None, "Nothing of yours waits here.", ["otter-1.yml", "owl-2.yml"]),
+        ("!easel cancel", BOB, "$said-1", "Nothing of yours waits here.", ["otter-1.yml", "owl-2.yml"]),
     ],
 )
 async def test_the_command_cancels_ones_own_jobs(
@@ -120,7 +120,7 @@ async def test_the_command_cancels_ones_own_jobs(
 async def test_the_command_cancels_no_job_of_another_room(drawing_room, homeserver, fake_generator, waiting):
     reply = {"m.relates_to": {"m.in_reply_to": {"event_id": waiting}}}
     await drawing_room.say("!easel cancel", room_id="!other:example.com", **reply)
-    assert await homeserver.answer() == "There is nothing of yours here to cancel."
+    assert await homeserver.answer() == "Nothing of yours waits here."
     assert not fake_generator.cancelled
 
 
@@ -140,7 +140,7 @@ async def test_an_edit_replaces_a_waiting_job_and_keeps_its_seed(
     await homeserver.until(lambda: len(fake_generator.jobs) == 3)
     assert fake_generator.jobs[job_id(again)].replaces == job_id(edited)
     drawn.set()
-    assert await seeds(homeserver, 1) == ["otter-4.yml"]
+    assert await seeds(homeserver, 1) == ["fox-4.yml"]
     picture = await homeserver.marked("picture")
     assert picture.content["m.relates_to"]["m.in_reply_to"]["event_id"] == event_id
 
@@ -267,7 +267,7 @@ async def test_reactions_are_answered_in_their_pictures_thread(drawing_room, hom
 
 async def test_removing_a_reaction_cancels_its_own_job_only(drawing_room, homeserver, fake_generator, plugin):
     await drawing_room.say("!draw otter")
-    await homeserver.files()
+    await homeserver.marked("recipe-file")
     picture = f"$sent-{(await homeserver.marked('picture')).txn_id}"
     drawn = fake_generator.wait_after(1)
     mine, theirs = [await react(drawing_room, picture, "🎲", sender=one) for one in ("@ada:example.com", BOB)]
@@ -352,7 +352,7 @@ async def test_a_reaction_to_an_incomplete_recipe_is_answered_with_the_reason(
     await plugin.database.execute("UPDATE recipe SET text = 'prompt: otter'")
     picture = f"$sent-{(await homeserver.marked('picture')).txn_id}"
     await react(drawing_room, picture, "⬆️")
-    assert await homeserver.answer() == "That recipe does not say how large its picture is."
+    assert await homeserver.answer() == "That recipe doesn't say how large its picture is."
     assert len(fake_generator.jobs) == 1
 
 
@@ -381,10 +381,11 @@ async def test_every_button_on_any_recipe_draws_or_is_answered(
 
 async def test_a_sheet_of_another_version_is_not_drawn_again_in_part(drawing_room, homeserver, fake_generator, plugin):
     await drawing_room.say("!draw otter -n 2")
+    await homeserver.marked("recipe-file")
     sheet = f"$sent-{(await homeserver.marked('sheet')).txn_id}"
     await plugin.database.execute("UPDATE job SET request = '{}'")
     await react(drawing_room, sheet, "🎲")
-    assert (await homeserver.answers(2))[-1].content["body"] == OTHER_VERSION
+    assert await homeserver.answer() == OTHER_VERSION
     assert len(fake_generator.jobs) == 1
 
 

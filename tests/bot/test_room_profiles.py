@@ -179,22 +179,22 @@ CHILDREN = {"models": ["ssd-1b"], "max_megapixels": 0.6, "blocked_words": ["gun"
     [
         ("otter", None),
         ("otter --size 768x768", None),
-        ("otter --model pocket", "This room does not draw with “pocket”. It draws with: ssd-1b."),
-        ("otter --model nonsense", "This room does not draw with “nonsense”. It draws with: ssd-1b."),
+        ("otter --model pocket", "This room doesn't draw with “pocket”. It has ssd-1b."),
+        ("otter --model nonsense", "This room doesn't draw with “nonsense”. It has ssd-1b."),
         (
             "otter --size 800x768",
-            "This room draws at most 0.6 megapixels, and 800 × 768 are 0.6144. Ask for a smaller --size.",
+            "800×768 is too large for this room, which draws up to 0.6 megapixels. Ask for a smaller --size.",
         ),
-        ("otter, (Gun)++ -n 4", "This room does not draw “gun”."),
-        ("otter | outfit: ＧＵＮ", "This room does not draw “gun”."),
-        ("prompt: otter with a g\u200bun", "This room does not draw “gun”."),
-        ("(gun:1.2)\nNegative prompt: hat\nSteps: 9, Seed: 1", "This room does not draw “gun”."),
-        ("otter | emotions: horror | style: movie", "This room does not draw “horror movie”."),
-        ("otter 🔫", "This room does not draw “🔫”."),
-        ("otter --theme guns and gun", "This room does not draw “gun”."),
-        ("otter, gun1", "This room does not draw “gun”."),
-        ("otter --theme 1gun", "This room does not draw “gun”."),
-        ("horror1 movie", "This room does not draw “horror movie”."),
+        ("otter, (Gun)++ -n 4", "This room doesn't draw “gun”."),
+        ("otter | outfit: ＧＵＮ", "This room doesn't draw “gun”."),
+        ("prompt: otter with a g\u200bun", "This room doesn't draw “gun”."),
+        ("(gun:1.2)\nNegative prompt: hat\nSteps: 9, Seed: 1", "This room doesn't draw “gun”."),
+        ("otter | emotions: horror | style: movie", "This room doesn't draw “horror movie”."),
+        ("otter 🔫", "This room doesn't draw “🔫”."),
+        ("otter --theme guns and gun", "This room doesn't draw “gun”."),
+        ("otter, gun1", "This room doesn't draw “gun”."),
+        ("otter --theme 1gun", "This room doesn't draw “gun”."),
+        ("horror1 movie", "This room doesn't draw “horror movie”."),
         ("otter, gunner --theme begun", None),
         ("otter --no gun", None),
         ("otter --negative gun", None),
@@ -205,7 +205,7 @@ def test_a_room_names_what_it_does_not_draw(known, words, sentence):
     assert refusal("otter, gun, horror movie --model pocket --size 1536x1536", known) is None
 
 
-KEEPS_OUT = "This room keeps out blood, which takes guidance. Ask for a higher --cfg, such as 2."
+KEEPS_OUT = "This room keeps out blood, and that needs a higher --cfg, such as 2."
 
 
 @pytest.mark.parametrize(
@@ -238,13 +238,15 @@ def test_a_model_that_takes_no_guidance_is_not_refused():
 @pytest.mark.parametrize("words", ["{otter --no gun1 | owl}", "{otter | {owl, a --negative gun | cat}} --steps 2,3"])
 async def test_a_sheets_headings_have_no_blocked_word(drawing_room, homeserver, fake_generator, words):
     await drawing_room.say(f"!draw {words}")
-    assert await homeserver.answer() == "This room does not draw “gun”."
+    assert await homeserver.answer() == "This room doesn't draw “gun”."
     assert not fake_generator.jobs
 
 
 def test_without_a_size_the_models_default_counts(known):
     # The fake generator's default is 768 × 768.
-    assert "768 × 768 are 0.589824" in (refusal("otter", known, max_megapixels=0.5) or "")
+    assert "768×768 is too large for this room, which draws up to 0.5 megapixels" in (
+        refusal("otter", known, max_megapixels=0.5) or ""
+    )
     assert refusal("otter", known, max_megapixels=0.589824) is None
 
 

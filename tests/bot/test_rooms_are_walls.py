@@ -1,5 +1,6 @@
 """What a person sends in one room touches nothing of another, whatever it names there."""
 
+from bot.easel.commands.find import NOTHING_FOUND
 from bot.easel.jobs.job import job_id
 from bot.easel.room import replies
 
@@ -26,7 +27,8 @@ async def say_encrypted(room, *, say, **more) -> str:
 
 
 async def picture(homeserver) -> str:
-    await homeserver.files()
+    # Then the picture is noted as well.
+    await homeserver.marked("recipe-file")
     return f"$sent-{(await homeserver.marked('picture')).txn_id}"
 
 
@@ -84,7 +86,7 @@ async def test_a_redaction_in_another_room_takes_no_star_and_no_picture(drawing_
     assert "⭐ otter" in await homeserver.answer()
     await drawing_room.put({}, type="m.room.redaction", redacts=star)
     await drawing_room.say("!easel find ⭐")
-    assert "no such picture" in (await homeserver.answers(2))[1].content["body"]
+    assert (await homeserver.answers(2))[1].content["body"] == NOTHING_FOUND
 
 
 async def test_a_redaction_in_another_room_ends_no_job(drawing_room, homeserver, fake_generator, drawn):
@@ -93,7 +95,7 @@ async def test_a_redaction_in_another_room_ends_no_job(drawing_room, homeserver,
     await drawing_room.put({}, type="m.room.redaction", redacts=command, room_id=CELLAR)
     await react(drawing_room, command, "❌", room_id=CELLAR)
     await drawing_room.say("!easel cancel", room_id=CELLAR, **REPLY)
-    assert "nothing of yours here" in await homeserver.answer()
+    assert await homeserver.answer() == "Nothing of yours waits here."
     assert not fake_generator.cancelled
     drawn.set()
     await picture(homeserver)

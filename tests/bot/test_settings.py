@@ -231,7 +231,7 @@ class TestABadFirstStart:
         assert why in caplog.text or plugin.settings.problem == why
         assert plugin.settings() == settings(allowed_users=[], admins=[ADA])
         await room.say("!draw", sender=BOB)
-        assert (await homeserver.answer()).startswith("I may not draw for you.")
+        assert (await homeserver.answer()).startswith("You're not on my list yet.")
         await room.say("!draw", sender=ADA)
         bodies = [sent.content["body"] for sent in await homeserver.answers(3)][1:]
         assert f"My settings have a mistake. {why}." in bodies

@@ -8,6 +8,7 @@ import pytest
 from bot.easel.commands.help import HELLO
 from bot.easel.jobs.job import job_id
 from bot.easel.room import invitations
+from bot.easel.sending.rich import written
 from bot.easel.sending.send_queue import MAX_WAITING_A_PERSON, TOO_MANY
 
 ROOM = "!kitchen:example.com"
@@ -67,7 +68,7 @@ async def test_a_room_that_takes_no_event_holds_up_no_other(drawing_room, homese
         await drawing_room.say("!easel help", **MALLORY)
     await homeserver.until(lambda: homeserver.asked_of.count(MALLORY["room_id"]) > 2)
     await drawing_room.say("!draw owl --seed 1")
-    assert [file.content["body"] for file in await homeserver.files()] == ["otter-1.yml"]
+    assert [file.content["body"] for file in await homeserver.files()] == ["owl-1.yml"]
     await homeserver.end_silence(MALLORY["room_id"])
     await homeserver.until(lambda: len(said_in(homeserver, MALLORY["room_id"])) == 4)
     assert len({event.txn_id for event in homeserver.events}) == len(homeserver.events)
@@ -105,7 +106,7 @@ async def test_hellos_take_turns_by_who_invited(room, homeserver, maubot_test_bo
         await room.put({"membership": "join"}, **invite(room_id, bot, bot), unsigned=unsigned)
     await homeserver.answers(16)
     assert before(homeserver, ROOM) < 8
-    assert {event.content["body"] for event in homeserver.events} == {HELLO}
+    assert {event.content["body"] for event in homeserver.events} == {written(HELLO).plain}
 
 
 def recipe_file(homeserver, name: str) -> dict[str, Any]:
@@ -124,12 +125,12 @@ async def test_a_file_that_does_not_come_delays_nobody_else(drawing_room, homese
     )
     await homeserver.until(lambda: "slow" in homeserver.asked_of)
     await asyncio.wait_for(drawing_room.say("!draw owl --seed 1"), 60)
-    assert [file.content["body"] for file in await homeserver.files()] == ["otter-1.yml"]
+    assert [file.content["body"] for file in await homeserver.files()] == ["owl-1.yml"]
     # A restart would read it again.
     assert await plugin.runner._store.last_handled(ROOM) is None
     await homeserver.end_silence("slow")
     await slow
-    assert [file.content["body"] for file in await homeserver.files(2)][1] == "otter-3.yml"
+    assert [file.content["body"] for file in await homeserver.files(2)][1] == "otter-hat-3.yml"
     assert await plugin.runner._store.last_handled(ROOM) == "$said-2"
 
 
@@ -141,7 +142,7 @@ async def test_one_persons_commands_keep_their_order_though_a_file_does_not_come
     assert not second.done()
     await homeserver.end_silence("slow")
     await asyncio.gather(first, second)
-    assert [file.content["body"] for file in await homeserver.files(2)] == ["otter-3.yml", "otter-4.yml"]
+    assert [file.content["body"] for file in await homeserver.files(2)] == ["otter-hat-3.yml", "owl-4.yml"]
 
 
 async def test_a_deletion_finds_the_job_of_a_command_whose_file_does_not_come(drawing_room, homeserver, fake_generator):
@@ -157,7 +158,7 @@ async def test_a_deletion_finds_the_job_of_a_command_whose_file_does_not_come(dr
     await asyncio.gather(slow, deletion)
     go_on.set()
     await drawing_room.say("!draw owl --seed 4")
-    assert [file.content["body"] for file in await homeserver.files()] == ["otter-4.yml"]
+    assert [file.content["body"] for file in await homeserver.files()] == ["owl-4.yml"]
 
 
 async def test_a_command_that_a_stop_interrupts_is_read_again(drawing_room, homeserver, plugin):
@@ -176,7 +177,7 @@ async def test_a_command_that_a_stop_interrupts_is_read_again(drawing_room, home
     await slow
     await homeserver.end_silence("slow")
     await plugin.internal_start()
-    assert [file.content["body"] for file in await homeserver.files()] == ["otter-3.yml"]
+    assert [file.content["body"] for file in await homeserver.files()] == ["otter-hat-3.yml"]
 
 
 async def test_nothing_is_kept_for_people_and_rooms_that_are_gone(drawing_room, homeserver, plugin, maubot_test_bot):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from bot.easel.commands.queue import MAX_LISTED, queue_text
 from bot.easel.jobs.job import Job
-from bot.easel.jobs.waiting import Outlook, away_text, duration, in_turns, ordinal, waiting_text
+from bot.easel.jobs.waiting import Outlook, away_text, duration, in_turns, ordinal, place_text
 from bot.easel.language import parse_all
 from bot.easel.room.messages import Message
 
@@ -41,9 +41,8 @@ def test_durations(seconds, expected):
 
 
 def test_sentences_about_waiting():
-    assert waiting_text(1, None) == "You are next."
-    assert waiting_text(3, 100) == "You are 3rd in the queue. Your picture should be here in 2 min."
-    assert away_text("It is off.", "it is back", 2) == "It is off. I'll draw it when it is back, you are 2nd."
+    assert [place_text(place) for place in (0, 1, 3)] == ["⏳ next", "⏳ next", "⏳ 3rd"]
+    assert away_text("It's off.", "it's back") == "It's off. I'll draw when it's back."
 
 
 def test_everyones_first_job_comes_before_anyones_second():
@@ -68,8 +67,8 @@ def test_the_queue_shows_only_this_rooms_prompts():
         job("c", "@cleo:x", 3),
     ]
     outlooks = {"b": Outlook(is_running=True, eta_s=18), "a": Outlook(position=1, eta_s=40), "c": Outlook(position=2)}
-    assert queue_text(jobs, outlooks, room_id="!here", away=None) == (
-        "1. someone in another room — being drawn, 18 s left\n2. @ada:x: otter, cowboy hat — in 40 s\n3. @cleo:x: otter"
+    assert queue_text(jobs, outlooks, room_id="!here", away=None, names={"@ada:x": "Ada"}).plain == (
+        "1. someone in another room · drawing, 18 s left\n2. Ada: otter, cowboy hat · in 40 s\n3. cleo: otter"
     )
 
 
@@ -78,27 +77,30 @@ def test_the_queue_shows_the_resulting_prompt_of_replies_and_reactions():
     for body, reply_to in (("+scarf", "$picture"), ("", None)):
         message = Message(room_id="!here", event_id="$a", sender="@ada:x", body=body, reply_to=reply_to)
         job = Job(id="a", message=message, asked=asked, seed=1, received_ms=1)
-        assert queue_text([job], {}, room_id="!here", away=None) == "1. @ada:x: otter, scarf"
+        assert queue_text([job], {}, room_id="!here", away=None, names={}).plain == "1. ada: otter, scarf"
     unread = Job(id="a", message=message, seed=1, received_ms=1)
     assert unread.title == ""
 
 
 def test_an_empty_queue_and_a_waiting_one_have_their_own_sentences():
-    assert queue_text([], {}, room_id="!here", away=None) == "Nobody is waiting: it would be your turn."
-    text = queue_text([job("a", "@a", 1)], {}, room_id="!here", away="The drawing machine is off or asleep.")
-    assert text == "The drawing machine is off or asleep. These wait until that has changed:\n1. @a: otter"
+    assert queue_text([], {}, room_id="!here", away=None, names={}) == "The queue is empty."
+    text = queue_text([job("a", "@a", 1)], {}, room_id="!here", away="It's off.", names={"@a": "<Ada>"})
+    assert text.plain == "It's off. These wait for it:\n1. <Ada>: otter"
+    assert text.html == "<p>It's off. These wait for it:</p><ol><li><strong>&lt;Ada&gt;</strong>: otter</li></ol>"
 
 
 def test_the_queue_counts_what_is_drawn_and_on_its_way():
     jobs = [job(name, "@a", n) for n, name in enumerate("abc")]
     drawn = {name: Outlook(is_drawn=True) for name in "ab"}
-    lines = queue_text(jobs, drawn, room_id="!here", away=None).splitlines()
-    assert lines == ["2 are drawn and on the way into the room.", "1. @a: otter"]
-    lines = queue_text(jobs, drawn, room_id="!here", away="The drawing machine is off.").splitlines()
-    assert lines[1:] == ["The drawing machine is off. These wait until that has changed:", "1. @a: otter"]
+    lines = queue_text(jobs, drawn, room_id="!here", away=None, names={}).plain.splitlines()
+    assert lines == ["2 are drawn and on their way.", "1. a: otter"]
+    lines = queue_text(jobs, drawn, room_id="!here", away="It's off.", names={}).plain.splitlines()
+    assert lines[1:] == ["It's off. These wait for it:", "1. a: otter"]
 
 
 def test_a_long_queue_fits_a_phone():
-    lines = queue_text([job(str(n), "@a", n) for n in range(50)], {}, room_id="!here", away=None).splitlines()
+    lines = queue_text(
+        [job(str(n), "@a", n) for n in range(50)], {}, room_id="!here", away=None, names={}
+    ).plain.splitlines()
     assert len(lines) == MAX_LISTED + 1
-    assert lines[-1] == "… and 30 more."
+    assert lines[-1] == "… and 40 more."

@@ -76,6 +76,29 @@ class Talk:
             lambda: found if len(found := self.replies(event_id, *kinds)) >= number else None, timeout_s=LONG_S
         )
 
+    async def sign(self, event_id: str, key: str) -> Heard:
+        """Wait for the bot's progress sign on that message."""
+
+        def shown() -> list[Heard]:
+            signs = self.replies(event_id, "reaction")
+            return [event for event in signs if event.content["m.relates_to"]["key"] == key]
+
+        return (await self.person.until(shown, timeout_s=LONG_S))[0]
+
+    def notes(self) -> list[Heard]:
+        """The bot's notes in the room that it has not ended, on what everybody waits for."""
+        return [
+            event
+            for event in self.person.heard
+            if event.room_id == self.room_id
+            and event.mark.get("kind") == "note"
+            and not self.replies(event.event_id, "note-end")
+        ]
+
+    async def note(self) -> Heard:
+        """Wait for the room's note and return it."""
+        return (await self.person.until(self.notes, timeout_s=LONG_S))[0]
+
     async def taken(self, event_id: str) -> None:
         """Wait for the bot's receipt for that message. Unlike reactions, receipts have no rate limit."""
         bot = self.home.bot.user_id
@@ -107,7 +130,7 @@ class Talk:
 
     async def answer(self, text: str, **content: Any) -> str:
         """Send it and return the answer in words. A picture instead fails the test."""
-        event = await self.reply(await self.say(text, **content), "answer", "recipe")
+        event = await self.reply(await self.say(text, **content), "answer", "picture")
         assert event.mark["kind"] == "answer"
         return event.body
 
@@ -117,14 +140,15 @@ class Talk:
 
     def written_ns(self, drawn: Drawn) -> int:
         """When the generator wrote the picture. Pictures may arrive in another order, and recipes know only seconds."""
-        (file,) = (self.home.folder / "generator" / "pictures").rglob(drawn.picture.content["filename"])
+        job = drawn.picture.mark["job"]
+        (file,) = (self.home.folder / "generator" / "pictures").rglob(f"*-{job}-0.png")
         return file.stat().st_mtime_ns
 
     async def drawn(self, command: str) -> Drawn:
         """Wait for the picture and the recipe of that command."""
-        event = await self.reply(command, "recipe", "answer")
-        assert event.mark["kind"] == "recipe", event.body
-        picture, recipe = await self.reply(command, "picture"), event
+        picture = await self.reply(command, "picture", "answer")
+        assert picture.mark["kind"] == "picture", picture.body
+        recipe = await self.reply(command, "recipe")
         png, text = await self.person.fetch(picture.content), await self.person.fetch(recipe.content)
         return Drawn(command, picture, recipe, png, text.decode())
 

@@ -30,7 +30,12 @@ async def test_a_picture_and_its_recipe(talk):
     assert content["body"].startswith("otter, (cowboy hat)++, watercolor\n")
     facts = ("seed 7", "pocket", "2 steps", "guidance 7.5", "64×64 enlarged to 512×512", "pocket does not know: bokeh")
     assert all(fact in content["body"] for fact in facts)
-    assert drawn.recipe.content["msgtype"] == "m.file" and drawn.recipe.content["filename"].endswith(".yml")
+    assert content["filename"] == "otter-cowboy-hat-watercolor-7.png"
+    # It rings no phone, and becomes a file afterwards.
+    assert (drawn.recipe.content["msgtype"], drawn.recipe.body) == ("m.notice", "otter-cowboy-hat-watercolor-7.yml")
+    file = (await talk.reply(drawn.recipe.event_id, "recipe-file")).content["m.new_content"]
+    assert file["msgtype"] == "m.file"
+    assert await talk.person.fetch(file) == drawn.yaml.encode()
     for event in (drawn.picture, drawn.recipe):
         assert event.reply_to == drawn.command and event.content["m.mentions"] == {}
         assert event.was_encrypted == talk.is_encrypted
@@ -89,6 +94,7 @@ async def test_replies_stay_in_the_thread(encrypted):
         relation = event.content["m.relates_to"]
         assert (relation["rel_type"], relation["event_id"]) == ("m.thread", root)
         assert event.reply_to == drawn.command
+    assert drawn.recipe.content["m.relates_to"]["is_falling_back"], "no quote of its own"
 
 
 async def test_a_command_is_acknowledged(encrypted):
@@ -108,13 +114,13 @@ async def test_a_command_is_acknowledged(encrypted):
     [
         ("!draw", ["!draw otter, cowboy hat"]),
         ("!draw otter --stesp 5", ["stesp", "--steps"]),
-        ("!draw otter --steps 9999", ["9999", "100"]),
+        ("!draw otter --steps 9999", ["--steps", "100"]),
         ("!draw otter --model dall-e", ["dall-e", "pocket"]),
         ("!draw otter --sampler magic", ["magic", "unipc"]),
         ("!draw ((((((((((((otter))))))))))))", ["8"]),
         ("!easel hlep", ["hlep", "help"]),
         ("!easel help", ["!draw"]),
-        ("!easel status", ["pocket"]),
+        ("!easel status", ["drawing computer", "Easel 0.1.0"]),
     ],
 )
 async def test_answers_in_words(encrypted, typed, words):
@@ -131,7 +137,8 @@ async def test_an_answer_is_a_quiet_reply(talk):
 
 async def test_it_greets_a_room_that_it_joins(talk):
     hello = await talk.person.hear(lambda event: event.room_id == talk.room_id and event.mark.get("kind") == "hello")
-    assert "\n" not in hello.body and "!draw" in hello.body and hello.was_encrypted == talk.is_encrypted
+    assert all(part in hello.body for part in ("!draw", "Reply", "react", "!easel help"))
+    assert hello.was_encrypted == talk.is_encrypted
 
 
 async def test_unencrypted_messages_in_an_encrypted_room_are_not_read(encrypted):

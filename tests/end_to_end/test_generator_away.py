@@ -30,18 +30,19 @@ def talk(rooms):
 async def test_jobs_from_while_it_was_off_are_drawn_when_it_is_back(talk, generator):
     assert await generator.stop() == 0
     commands = [await talk.say(f"{SMALL} --seed {seed}") for seed in (1, 2)]
-    for command, place in zip(commands, ("1st", "2nd"), strict=True):
-        waiting = (await talk.reply(command, "waiting")).body
-        assert "not running" in waiting
-        assert f"I'll draw it when it is back, you are {place}." in waiting
-    assert "not running" in await talk.answer("!easel status")
+    note = await talk.note()
+    assert note.body == "Drawing isn't running on the drawing computer. I'll draw when it's back."
+    for command, place in zip(commands, ("⏳ next", "⏳ 2nd"), strict=True):
+        await talk.sign(command, place)
+    assert "isn't running" in await talk.answer("!easel status")
     queue = await talk.answer("!easel queue")
-    assert "not running" in queue
-    assert "2. @ada" in queue
+    assert "isn't running" in queue
+    assert "2. ada" in queue
     await generator.start()
     drawn = [await talk.drawn(command) for command in commands]
     assert [one.record["seed"] for one in drawn] == [1, 2]
-    assert all(len(talk.replies(command, "waiting")) == 1 for command in commands)
+    await talk.reply(note.event_id, "note-end")
+    assert not talk.notes()
 
 
 async def test_killed_at_work_it_draws_the_same_picture_when_it_is_back(talk, generator):
@@ -69,8 +70,10 @@ async def test_paused_at_work_it_gives_its_reason(talk, generator):
     command = await talk.say(LONG)
     await generator.child.wait_until(generator.is_drawing)
     await generator.pause()
-    assert "in use for something else" in (await talk.reply(command, "reason")).body
+    note = await talk.note()
+    assert "busy with something else" in note.body
     await generator.resume()
+    await talk.reply(note.event_id, "note-end")
     await talk.drawn(command)
 
 
@@ -121,7 +124,7 @@ async def test_asleep_it_is_polled_while_a_job_waits_and_left_alone_once_the_job
     async with await asyncio.start_unix_server(hang_up, generator.socket):
         command = await talk.say(SMALL)
         answer = await talk.reply(command, "answer")
-        assert answer.body.endswith("I have waited for 3 s and let this go. Ask me again when it is back.")
+        assert answer.body.endswith("I waited for 3 s and let this go. Ask me again when it's back.")
         assert await talk.end_of(command) == "❌"
         assert not asked.empty()
         while not asked.empty():

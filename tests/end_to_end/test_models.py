@@ -17,7 +17,7 @@ async def test_every_model_draws(encrypted):
 
 async def test_turbo_refuses_what_it_does_not_support(plain):
     refusal = await plain.answer("!draw otter --model sdxl-turbo --negative ugly")
-    assert refusal == "sdxl-turbo draws without guidance, so it takes no negative prompt."
+    assert refusal == "sdxl-turbo draws without guidance, so it can't leave things out."
 
 
 @pytest.mark.parametrize("tier", ["balanced", "fast", "draft"])

@@ -106,7 +106,7 @@ async def test_an_unreadable_photo_is_refused_with_a_sentence(rooms):
     refusal = await ada.answer(f"!draw otter {SMALL}", **replying(fake))
     assert refusal == "That is no picture that I can read. I take PNG, JPEG and WebP."
     assert await ada.answer("!draw otter --strength 0.5") == (
-        "--strength is for drawing from a photo: reply to one, or send one with the command as its caption."
+        "--strength needs a photo. Reply to one, or send one with the command as its caption."
     )
     large = await send_photo(bo, bytes(20 * 1024 * 1024 + 1))
     assert await ada.answer(f"!draw otter {SMALL}", **replying(large)) == NOT_READ
@@ -121,5 +121,5 @@ async def test_an_arrow_draws_a_larger_picture_from_the_picture(rooms):
     record = yaml.safe_load(await bo.person.fetch(recipe.content))
     assert record["image"] == hashlib.sha256(first.png).hexdigest()
     assert (record["width"], record["height"], record["seed"]) == (96, 96, 7)
-    assert "Changed: size 96×96 · strength 0.35" in picture.body
+    assert "Now: size 96×96 · strength 0.35" in picture.body
     assert Image.open(BytesIO(await bo.person.fetch(picture.content))).size == (96, 96)

@@ -23,15 +23,15 @@ async def test_a_progress_message_ends_with_the_outcome(encrypted, change_settin
 async def test_progress_can_be_off(encrypted, change_settings):
     await change_settings(progress="off")
     drawn = await encrypted.draw(SMALL)
-    assert encrypted.replies(drawn.command) == [drawn.picture, drawn.recipe]
+    assert encrypted.replies(drawn.command) == [drawn.recipe, drawn.picture]
 
 
 async def test_a_progress_reaction_moves_and_ends_with_the_outcome_though_the_bot_was_down(encrypted):
     home = encrypted.home
     command = await encrypted.say(LONG)
     working, moved = await encrypted.replies_in_all(command, "reaction", number=2)
-    assert working.content["m.relates_to"]["key"] == "🎨"
-    assert moved.content["m.relates_to"]["key"].endswith(" left")
+    assert working.content["m.relates_to"]["key"] == "🎨 ×9"
+    assert moved.content["m.relates_to"]["key"].endswith("%")
     await encrypted.gone(working.event_id)
     await home.maubot.child.kill()
     await encrypted.person.react(encrypted.room_id, command, "❌")

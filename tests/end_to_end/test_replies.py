@@ -25,13 +25,13 @@ async def test_a_reply_changes_what_it_names_and_keeps_the_rest(rooms):
     assert second.record["slots"] == {**first.record["slots"], "outfit": ["boots"]}
     kept = ("seed", "steps", "model", "negative_prompt", "theme", "width")
     assert [second.record[key] for key in kept] == [first.record[key] for key in kept]
-    assert "Changed: outfit +boots" in second.picture.body
+    assert "Now: outfit +boots" in second.picture.body
 
     third = await ada.draw("!draw -hat +scarf --steps 3 --seed new", **replying(second.recipe.event_id))
     assert third.record["slots"] == {"subject": ["otter", "scarf"], "outfit": ["boots"], "style": ["watercolor"]}
     assert third.record["steps"] == 3
     assert third.record["seed"] != 7
-    assert "Changed: subject +scarf, −(cowboy hat)++ · another seed · steps 3" in third.picture.body
+    assert "Now: +scarf, −(cowboy hat)++ · another roll · steps 3" in third.picture.body
 
     fourth = await bo.draw("!draw owl", **replying(third.picture.event_id))
     assert fourth.record["slots"] == {"subject": ["owl"], "outfit": ["boots"], "style": ["watercolor"]}

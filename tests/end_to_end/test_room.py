@@ -26,16 +26,16 @@ async def test_everyone_gets_their_turn_over_both_rooms(rooms):
     assert all(ada.written_ns(drawn) < ada.written_ns(last) for drawn in others)
 
 
-async def test_a_long_wait_is_answered_with_place_and_time(rooms, change_settings):
+async def test_a_long_wait_shows_the_place_in_the_queue(rooms, change_settings):
     ada, bo, *_ = rooms[True]
     at_once = await bo.draw(f"!draw otter {SMALL}")
     await change_settings(tell_waiting_after_s=1)
     async with ada.holding():
         command = await bo.say(f"!draw otter {SMALL}")
-        waiting = await bo.reply(command, "waiting")
+        await bo.sign(command, "⏳ next")
         await bo.person.redact(bo.room_id, command)
-    assert re.fullmatch(r"You are next\. Your picture should be here in \d+ (s|min)\.", waiting.body)
-    assert not bo.replies(at_once.command, "waiting")
+    signs = [event.content["m.relates_to"]["key"] for event in bo.replies(at_once.command, "reaction")]
+    assert signs == ["🎨"]
 
 
 async def test_reactions_deletions_and_commands_cancel_ones_own_job_only(rooms):
@@ -155,12 +155,12 @@ async def are_waiting(generator, jobs: int) -> bool:
 
 async def test_models_status_and_help_are_answered(rooms):
     ada, bo, cleo, dan = rooms[True]
-    assert "pocket (default)" in await ada.answer("!easel models")
+    assert "pocket · the default" in await ada.answer("!easel models")
     status = await bo.answer("!easel status")
-    assert "GiB" in status and "drawn in the last 24 hours" in status
+    assert "drawing computer is ready" in status and "drawn in 24 hours" in status
     help_text = await cleo.answer("!easel help")
     assert "!easel queue: whose turn it is" in help_text and "!draw otter, cowboy hat" in help_text
-    assert "React to your picture with 🗑️, and it is removed" in await dan.answer("!easel help gestures")
+    assert "🗑️ removes it, if it's yours." in await dan.answer("!easel help gestures")
 
 
 async def test_the_log_names_jobs_but_not_their_prompts(rooms):

@@ -47,7 +47,7 @@ async def test_a_larger_picture_still_shows_the_prompt(encrypted, judge):
     drawn = await encrypted.draw("!draw owl, headphones | outfit: red t-shirt | environment: forest, night --seed 3")
     await encrypted.person.react(encrypted.room_id, drawn.picture.event_id, "⬆️")
     picture = await encrypted.reply(drawn.picture.event_id, "picture")
-    assert "Changed: size 96×96" in picture.body
+    assert "Now: size 96×96" in picture.body
     larger = await encrypted.person.fetch(picture.content)
     assert Image.open(BytesIO(larger)).size == (768, 768)
     before, after = shown(judge, drawn.png, larger)

@@ -23,11 +23,11 @@ async def test_a_room_profile_sets_style_defaults_and_what_is_refused(rooms, cha
     assert drawn.record["steps"] == 3
     assert drawn.record["slots"]["style"] == ["watercolor"]
     assert drawn.record["negative_prompt"] == "scary, hat"
-    assert await ada.answer("!draw\nprompt: otter, (GUN)++\nseed: 7") == "This room does not draw “gun”."
-    refusal = "This room does not draw with “ssd-1b”. It draws with: pocket."
+    assert await ada.answer("!draw\nprompt: otter, (GUN)++\nseed: 7") == "This room doesn't draw “gun”."
+    refusal = "This room doesn't draw with “ssd-1b”. It has pocket."
     assert await ada.answer("!draw otter --model ssd-1b") == refusal
     assert await openly.answer("!draw otter") == (
-        "This room draws at most 0.001 megapixels, and 64 × 64 are 0.004096. Ask for a smaller --size."
+        "64×64 is too large for this room, which draws up to 0.001 megapixels. Ask for a smaller --size."
     )
 
 
@@ -37,12 +37,12 @@ async def test_only_allowed_users_and_rooms_are_served_and_other_invitations_are
     bot = home.bot.user_id
 
     await change_settings(allowed_users=[ada.person.account.user_id])
-    assert await bo.answer(f"!draw otter {SMALL}") == "I may not draw for you. Whoever set me up can allow it."
+    assert await bo.answer(f"!draw otter {SMALL}") == "You're not on my list yet. Ask whoever runs me."
     of_bo = await bo.person.make_room("elsewhere", encrypted=False, invite=(bot,))
     await ada.answer("!easel queue")
 
     await change_settings(allowed_rooms=[ada.room_id])
-    refusal = "I may not draw in this room. Whoever set me up can allow it."
+    refusal = "This room isn't on my list yet. Ask whoever runs me."
     assert await openly_ada.answer(f"!draw otter {SMALL}") == refusal
     of_ada = await ada.person.make_room("elsewhere", encrypted=False, invite=(bot,))
     await ada.answer("!easel queue")
@@ -59,19 +59,17 @@ async def test_limits_are_named_and_do_not_apply_to_admins(rooms, change_setting
         of_admin = await ada.say(f"!draw otter {SMALL}")
         waiting = await cleo.say(f"!draw otter {SMALL}")
         assert await cleo.answer(f"!draw fox {SMALL}") == (
-            "You have 1 job that is not done, and 1 is the limit. Ask again when one is done."
+            "You have 1 waiting already, and that's the limit. Ask again when one is here."
         )
         assert await dan.answer("!draw otter --steps 100") == (
-            "100 steps of 64 × 64 pixels are 0.4096 megapixel steps, and 0.1 is the limit. "
+            "100 steps at 64×64 take too long here: 0.4096 megapixel steps, and the limit is 0.1. "
             "Ask for fewer --steps or a smaller --size."
         )
         await cleo.person.redact(cleo.room_id, waiting)
     await ada.drawn(of_admin)
     await change_settings(max_pictures_a_day=1)
     answer = await bo.answer(f"!draw otter -n 2 {SMALL}")
-    assert re.fullmatch(
-        r"You asked for \d+ pictures in the last 24 hours\. With 2 more that is \d+, and 1 is the limit\.", answer
-    )
+    assert re.fullmatch(r"The limit is 1 a day, and you have none left\.", answer)
 
 
 async def test_an_admin_cancels_and_removes_other_peoples_jobs(rooms, change_settings):

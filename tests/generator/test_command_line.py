@@ -82,8 +82,8 @@ def test_draw_writes_picture_and_recipe_names_the_model_and_draws_again(easel, s
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("draw",), "The prompt is empty: say at least what the subject is."),
-        (("draw", "otter", "--steps", "1000"), "steps is 1000; it can be 1 to 100."),
+        (("draw",), "The prompt is empty. Say what you want to see."),
+        (("draw", "otter", "--steps", "1000"), "--steps goes from 1 to 100."),
         (("draw", "otter", "--seed", "-1"), "seed is -1; it must be at least 0."),
         (("draw", "otter", "--slot", "hat=red"), "--slot takes SLOT=TERMS with a slot of subject, outfit, environment, "
          "emotions, style, not “hat=red”."),
@@ -129,7 +129,7 @@ async def test_pause_and_resume_report_the_generators_state(generator, settings_
     assert await run("pause") == (0, "Paused: the card is free, jobs wait.\n", "")
     assert await run("resume") == (0, "Drawing goes on.\n", "")
     await generator.runner.app[DISPATCHER].drain(timeout_s=0)
-    assert await run("pause") == (1, "", "The generator is shutting down. Please try again in a moment.\n")
+    assert await run("pause") == (1, "", "The drawing computer is shutting down.\n")
 
 
 def test_the_doctor_reports_as_text_and_json(easel):

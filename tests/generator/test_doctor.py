@@ -66,7 +66,7 @@ def test_a_model_that_can_never_fit_is_a_problem(tmp_path, monkeypatch, stand_in
     findings = examine(Settings(**stand_in_settings(stand_in_folder), device="cpu", pictures=tmp_path))
     memory = next(finding for finding in findings if finding.name == "memory")
     assert memory.level is Level.PROBLEM
-    assert "stand-in needs 931322.6 GiB of memory for 65,536 pixels; the drawing machine has" in memory.message
+    assert "stand-in needs 931322.6 GiB of memory for 65,536 pixels; the drawing computer has" in memory.message
     assert not can_draw(findings)
 
 

@@ -186,7 +186,7 @@ def test_a_missing_lora_is_reported_and_everything_else_is_drawn(folders, tmp_pa
     ):
         with pytest.raises(WeightsMissing) as missing:
             engine.start(Draw("draft", asked_of(name)))
-        message = f"The LoRA that {name} draws drafts with is not on the drawing machine. {advice}"
+        message = f"The LoRA that {name} draws drafts with is not on the drawing computer. {advice}"
         assert str(missing.value) == message
         latents_of(engine, exact(name, steps=1))
 
@@ -210,7 +210,7 @@ def test_a_lora_that_does_not_fit_is_reported_and_exact_drawings_do_not_change(f
     engine = engine_of({"mine": card("ssd-1b", folders["ssd-1b"], file)})
     expected = latents_of(engine, exact("mine", steps=1))
     for _ in range(2):
-        with pytest.raises(WeightsBroken, match="The weights of mine on the drawing machine are broken"):
+        with pytest.raises(WeightsBroken, match="The weights of mine on the drawing computer are broken"):
             engine.start(Draw("draft", asked_of("mine")))
     assert f"cannot be loaded from {file}" in caplog.text
     assert torch.equal(latents_of(engine, exact("mine", steps=1)), expected)

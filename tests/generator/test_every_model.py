@@ -34,7 +34,7 @@ async def test_all_models_draw_through_the_api(start_generator, miniatures):
 @pytest.mark.parametrize(
     ("asked", "sentence"),
     [
-        ({"negative_prompt": "ugly"}, "sdxl-turbo draws without guidance, so it takes no negative prompt."),
+        ({"negative_prompt": "ugly"}, "sdxl-turbo draws without guidance, so it can't leave things out."),
         ({"guidance_scale": 7}, "sdxl-turbo draws without guidance, so its guidance scale cannot be 7."),
     ],
 )

@@ -162,9 +162,9 @@ def test_a_picture_from_an_image_may_be_half_larger_than_the_models_own_size():
     with pytest.raises(Refused, match="draws at most 1,048,576"):
         resolved(None, width=1152, height=1152)
     assert resolved(image=HASH, model="pocket", width=96, height=96).pixels == 96**2
-    with pytest.raises(Refused, match="width is 128; it can be 64 to 96"):
+    with pytest.raises(Refused, match="draws sides of 64 to 96 pixels"):
         resolved(image=HASH, model="pocket", width=128)
-    with pytest.raises(Refused, match="it can be 64 only"):
+    with pytest.raises(Refused, match="draws 64×64 only"):
         resolved(None, model="pocket", width=96)
 
 
@@ -174,7 +174,7 @@ def test_a_picture_from_an_image_may_be_half_larger_than_the_models_own_size():
         ({"strength": 0.5}, "Strength is for drawing from a picture, and there is none."),
         (
             {"image": HASH, "strength": 0.05, "steps": 10},
-            "A strength of 0.05 leaves none of 10 steps to draw; it can be 0.1 to 1.",
+            "--strength goes from 0.1 to 1 with 10 steps.",
         ),
     ],
 )

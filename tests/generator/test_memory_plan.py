@@ -50,7 +50,9 @@ def test_memory_held_by_other_programs_is_waited_for_with_the_numbers():
 def test_a_model_that_fits_no_arrangement_is_refused_with_the_numbers():
     with pytest.raises(DrawingFailed) as refused:
         arrange("ssd-1b", SSD_1B, free=2 * GIB, total=2 * GIB, pixels=NATIVE)
-    assert str(refused.value) == ("ssd-1b needs 3.1 GiB of memory for 589,824 pixels; the drawing machine has 2.0 GiB.")
+    assert str(refused.value) == (
+        "ssd-1b needs 3.1 GiB of memory for 589,824 pixels; the drawing computer has 2.0 GiB."
+    )
     assert not isinstance(refused.value, CardBusy)
 
 

@@ -117,7 +117,7 @@ async def test_sigterm_lets_the_running_job_end_and_refuses_new_ones(serve, tmp_
         await eventually(lambda: is_draining(session))
         refused = await session.put("/v1/jobs/late", json=PUT)
         assert refused.status == 503
-        assert (await refused.json())["error"]["message"].startswith("The generator is shutting down")
+        assert (await refused.json())["error"]["message"].startswith("The drawing computer is shutting down")
         for command in ("pause", "resume"):
             assert (await session.post(f"/v1/{command}")).status == 503
         assert (await rest_of(stream))[-1] == "done"

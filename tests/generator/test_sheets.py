@@ -85,12 +85,12 @@ async def test_a_sheet_whose_pictures_were_deleted_is_gone(generator):
 
 
 @pytest.mark.parametrize(
-    ("number", "rows", "across", "down"),
-    [(1, (), 1, 1), (2, (), 2, 1), (3, (), 2, 2), (4, (), 2, 2), (5, (), 3, 2), (9, (), 3, 3), (6, ("a", "b"), 3, 2)],
+    ("number", "rows", "across"),
+    [(1, (), 1), (2, (), 2), (3, (), 2), (4, (), 2), (5, (), 3), (9, (), 3), (6, ("a", "b"), 3)],
 )
-def test_the_pictures_lie_in_rows_under_their_headings(number, rows, across, down):
+def test_the_pictures_lie_in_rows_under_their_headings(number, rows, across):
     colours = [(20 * n, 255 - 20 * n, 60) for n in range(number)]
-    pictures = [Image.new("RGB", (512, 256), colour) for colour in colours]
+    pictures = [Image.new("RGB", (512, 512), colour) for colour in colours]
     columns = [f"column {n}" for n in range(number if not rows else across)]
     sheet = contact_sheet(pictures, columns=columns, rows=rows)
     assert across * CELL_SIDE < sheet.width < (across + 1) * CELL_SIDE
@@ -101,10 +101,30 @@ def test_the_pictures_lie_in_rows_under_their_headings(number, rows, across, dow
         return {colour: count for count, colour in image.getcolors(image.width * image.height)}
 
     # Each picture has its number in a corner and its heading above.
-    corner = {CELL_SIDE * CELL_SIDE // 2 - areas(sheet)[colour] for colour in colours}
+    corner = {CELL_SIDE * CELL_SIDE - areas(sheet)[colour] for colour in colours}
     assert len(corner) == 1 and 1000 < corner.pop() < 2000
     assert areas(blank)[(0, 0, 0)] > 15 * number
     assert areas(sheet)[(0, 0, 0)] > areas(blank)[(0, 0, 0)] + 50 * number
+
+
+@pytest.mark.parametrize("size", [(512, 512), (512, 768), (768, 512), (64, 640)])
+@pytest.mark.parametrize("number", range(1, 10))
+def test_a_sheet_is_at_least_as_wide_as_high(size, number):
+    """Element shows a higher one 183 pixels wide."""
+    pictures, headings = [Image.new("RGB", size, "red")] * number, ["a heading"] * number
+    for columns, rows in ((headings, []), (headings[:1], headings)):
+        sheet = contact_sheet(pictures, columns=columns, rows=rows, notes=["How to have one of them."])
+        assert sheet.width >= sheet.height
+
+
+def test_notes_are_below_the_pictures():
+    def noted(*notes: str) -> Image.Image:
+        pictures = [Image.new("RGB", (128, 64), "red")] * 3
+        return contact_sheet(pictures, columns=["", "", ""], rows=[""], notes=notes)
+
+    plain, one, two = noted(), noted("a"), noted("a", "b")
+    assert plain.height < one.height < two.height
+    assert one.crop((0, 0, plain.width, plain.height)).tobytes() == plain.tobytes()
 
 
 def test_the_font_has_the_letters_of_headings():
@@ -123,9 +143,9 @@ def test_a_row_heading_that_is_too_long_is_cut_to_the_room():
 
 
 def test_a_heading_that_is_too_long_is_cut_and_stays_over_its_picture():
-    pictures = [Image.new("RGB", (64, 64), "red")] * 2
-    short = contact_sheet(pictures, columns=["a", "b"], rows=[])
-    long = contact_sheet(pictures, columns=["word " * 60, "w" * 200], rows=[])
+    pictures = [Image.new("RGB", (128, 64), "red")] * 2
+    short = contact_sheet(pictures, columns=["a", "b"], rows=[""])
+    long = contact_sheet(pictures, columns=["word " * 60, "w" * 200], rows=[""])
     assert long.width == short.width
     assert long.height <= short.height + 40
 

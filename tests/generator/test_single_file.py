@@ -93,7 +93,7 @@ def test_a_file_of_another_model_is_refused_with_a_sentence(miniature, configura
     else:
         kept = {key: tensor for key, tensor in load_file(file).items() if "output_blocks.3" not in key}
         save_file(kept, broken)
-    with pytest.raises(DrawingFailed, match="The weights of mine on the drawing machine are broken"):
+    with pytest.raises(DrawingFailed, match="The weights of mine on the drawing computer are broken"):
         latents(card(name, folder=configuration, file=broken))
     assert str(broken) in caplog.text
 

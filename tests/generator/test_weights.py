@@ -104,7 +104,7 @@ def test_a_models_draft_lora_is_fetched_with_it_and_its_revision_recorded(stand_
 
     assert half.returncode == missing.returncode == 1
     assert half.stderr.splitlines()[-1].startswith(f"tiny could not be fetched from {LORA}: ")
-    message = "The LoRA that tiny draws drafts with is not on the drawing machine. Run python -m generator fetch tiny"
+    message = "The LoRA that tiny draws drafts with is not on the drawing computer. Run python -m generator fetch tiny"
     assert message in missing.stderr
     assert fetched.returncode == 0, fetched.stderr
     _, lora = map(Path, fetched.stdout.split())
@@ -205,6 +205,6 @@ def test_a_broken_file_is_reported_and_named_in_the_log(stand_in_folder, tmp_pat
     weights = copy / f"{part}.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
     engine = DiffusionEngine(Settings(device="cpu", models={"mine": card(copy)}))
-    with pytest.raises(DrawingFailed, match="The weights of mine on the drawing machine are broken"):
+    with pytest.raises(DrawingFailed, match="The weights of mine on the drawing computer are broken"):
         engine.start(Draw("drawing", recipe_of(subject=("otter",)).model_copy(update={"model": "mine"})))
     assert str(copy) in caplog.text

@@ -121,6 +121,8 @@ class FakeGenerator:
             guidance_scale=asked.guidance_scale or defaults.guidance_scale,
             sampler="unipc",
             tier=asked.tier or "exact",
+            image=asked.image,
+            strength=(asked.strength or 0.6) if asked.image else None,
         )
         return api.Picture(
             n=n,

@@ -50,6 +50,7 @@ class Homeserver:
     transactions: set[str] = field(default_factory=set)
     display_names: dict[str, str] = field(default_factory=dict)
     power_levels: dict[str, int] = field(default_factory=dict)
+    avatar: str = "mxc://example.com/chosen"
     refused: list[str] = field(default_factory=list)
     news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -76,6 +77,8 @@ class Homeserver:
                 web.get(room + "/messages", self._messages),
                 web.post("/_matrix/media/v3/upload", self._upload),
                 web.get("/_matrix/client/versions", self._versions),
+                web.get("/_matrix/client/v3/profile/{user}/avatar_url", self._avatar),
+                web.put("/_matrix/client/v3/profile/{user}/avatar_url", self._put_avatar),
                 web.get("/_matrix/media/v3/download/{server}/{media}", self._download),
             ]
         )
@@ -98,20 +101,30 @@ class Homeserver:
             self.news.notify_all()
 
     async def answers(self, number: int = 1) -> list[Sent]:
-        """Wait for this many notices and return them."""
-        return await self.until(lambda: self._of("m.notice") if len(self._of("m.notice")) >= number else None)
+        """Wait for this many sentences and return them."""
+        return await self.until(lambda: self.sentences() if len(self.sentences()) >= number else None)
 
     async def answer(self) -> str:
         return (await self.answers())[0].content["body"]
 
     async def files(self, number: int = 1) -> list[Sent]:
-        return await self.until(lambda: self._of("m.file") if len(self._of("m.file")) >= number else None)
+        """Wait for this many pictures or sheets, and return their recipes, which come before them."""
+        return await self.until(
+            lambda: self._kinds("recipe", "recipes") if len(self._kinds("picture", "sheet")) >= number else None
+        )
 
     async def marked(self, kind: str) -> Sent:
         return (await self.until(lambda: [event for event in self.events if event.kind == kind]))[0]
 
-    def _of(self, msgtype: str) -> list[Sent]:
-        return [event for event in self.events if event.content.get("msgtype") == msgtype]
+    def _kinds(self, *kinds: str) -> list[Sent]:
+        return [event for event in self.events if event.kind in kinds]
+
+    def sentences(self) -> list[Sent]:
+        """Notices, without those that are a recipe, or what a note of the room became."""
+        others = ("recipe", "recipes", "note-edit", "note-end")
+        return [
+            event for event in self.events if event.content.get("msgtype") == "m.notice" and event.kind not in others
+        ]
 
     async def _put_event(self, request: web.Request) -> web.Response:
         info = request.match_info
@@ -192,8 +205,9 @@ class Homeserver:
         ids = [event["event_id"] for event in self.history[request.match_info["room"]]]
         if request.match_info["event"] not in ids:
             return web.json_response({"errcode": "M_NOT_FOUND", "error": "no"}, status=404)
-        after = ids.index(request.match_info["event"]) + 1
-        return web.json_response({"end": str(after), "events_after": self.history[request.match_info["room"]][after:]})
+        events, at = self.history[request.match_info["room"]], ids.index(request.match_info["event"])
+        around = {"events_before": events[:at][::-1], "events_after": events[at + 1 :]}
+        return web.json_response({"end": str(at + 1), **around})
 
     async def _messages(self, request: web.Request) -> web.Response:
         """Return two events a page. A token is an index."""
@@ -209,6 +223,15 @@ class Homeserver:
         self.asked_of.append(room_or_file)
         async with self.news:
             await self.news.wait_for(lambda: room_or_file not in self.in_silence)
+
+    async def _avatar(self, request: web.Request) -> web.Response:
+        return web.json_response({"avatar_url": self.avatar} if self.avatar else {})
+
+    async def _put_avatar(self, request: web.Request) -> web.Response:
+        async with self.news:
+            self.avatar = (await request.json())["avatar_url"]
+            self.news.notify_all()
+        return web.json_response({})
 
     async def _versions(self, request: web.Request) -> web.Response:
         return web.json_response({"versions": ["v1.9"]})

@@ -155,5 +155,5 @@ class Campaign:
         ]
 
     def _open(self) -> int:
-        done = {event.reply_to for event in self._people[0].heard if event.mark.get("kind") == RECIPE}
+        done = {event.reply_to for event in self._people[0].heard if event.mark.get("kind") == PICTURE}
         return sum(command.event_id not in done for command in self.commands)

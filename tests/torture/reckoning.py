@@ -59,6 +59,6 @@ def cut_short(sent_at_ms: Mapping[str, int], shown: Iterable[Heard], kills_at_ms
     for kill in kills_at_ms:
         for command, sent in sent_at_ms.items():
             kinds = {kind for at, kind in kinds_of[command] if at < kill}
-            if sent < kill and RECIPE not in kinds:
-                stages["picture without recipe" if PICTURE in kinds else "acknowledged" if kinds else "only sent"] += 1
+            if sent < kill and PICTURE not in kinds:
+                stages["recipe without picture" if RECIPE in kinds else "acknowledged" if kinds else "only sent"] += 1
     return stages

@@ -32,11 +32,11 @@ def test_a_delivery_is_lost_or_twice(
 def test_open_jobs_are_counted_by_stage_at_each_kill() -> None:
     shown = [
         bot_event("working", 20, {"rel_type": "m.annotation", "event_id": "$said"}),
-        bot_event("picture", 40, {"m.in_reply_to": {"event_id": "$said"}}),
-        bot_event("recipe", 60, {"m.in_reply_to": {"event_id": "$said"}}),
+        bot_event("recipe", 40, {"m.in_reply_to": {"event_id": "$said"}}),
+        bot_event("picture", 60, {"m.in_reply_to": {"event_id": "$said"}}),
     ]
     stages = cut_short({"$said": 10}, shown, kills_at_ms=(5, 15, 25, 45, 55, 65))
-    assert stages == {"only sent": 1, "acknowledged": 1, "picture without recipe": 2}
+    assert stages == {"only sent": 1, "acknowledged": 1, "recipe without picture": 2}
 
 
 def bot_event(kind: str, sent_at_ms: int, relation: dict[str, object]) -> Heard:

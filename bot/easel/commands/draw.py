@@ -32,7 +32,7 @@ DAY_MS = 24 * 60 * 60 * 1000
 # A column of either database holds this; a larger number is not a seed.
 MAX_SEED_KEPT = 2**63 - 1
 
-UNREAD_RECIPE = "I could not read what you replied to. Try again in a moment."
+UNREAD_RECIPE = "I couldn't read what you replied to. Try again in a moment."
 
 # People who want another picture edit their message soon; older messages are edited for other reasons.
 REDRAWN_WITHIN_MS = DAY_MS
@@ -112,8 +112,13 @@ class DrawCommands:
             return command is None
         return True
 
+    async def check(self, message: Message, text: str) -> None:
+        """Raise ParseError if the text cannot be read as a command that stands alone."""
+        await self._read(self._new_job(replace(message, body=text, reply_to=None, is_caption=False), message.event_id))
+
     async def left(self, room_id: str, user_id: str | None) -> None:
-        """End the open jobs of a person who left the room; ``user_id`` None means that the bot left."""
+        """End the open jobs and the schedule of a person who left; ``user_id`` None means that the bot left."""
+        await self._store.forget_scheduled_of(room_id, user_id)
         for job in await self._store.open_jobs_in(room_id, user_id):
             await self._runner.end(job, JobState.DELETED)
 
@@ -170,6 +175,9 @@ class DrawCommands:
         chars = len(message.body) + len(replied.recipe or "") + message.body.count("@") * MAX_STYLE_CHARS
         read = partial(parse_all, message.body, recipe=replied.recipe, styles=styles, names=names)
         asked = await self._side_thread.run(read, chars=chars)
+        own = None if replied.recipe else await self._store.own_defaults(message.sender)
+        if own is not None:
+            asked = self._policy.with_own_defaults(asked, own, message.room_id, known)
         return replace(job, asked=asked, photo=replied.photo), None
 
     async def _judged(self, job: Job) -> tuple[Job, Draft | None]:

@@ -11,6 +11,7 @@ from math import ceil
 from ..bug_log import log_bug
 from ..generator.client import GeneratorClient
 from ..generator.errors import GeneratorError
+from ..generator.types import Capabilities
 from ..generator.watch import GeneratorWatch
 from ..jobs.job import SEED_CHOICES, JobState, job_id
 from ..jobs.picture_tables import MAX_WANTED_WORDS
@@ -22,14 +23,18 @@ from ..policy.permissions import Permissions
 from ..room.messages import Message
 from ..sending.content import EventKind, answer_content, reaction_content
 from ..sending.homeserver import Homeserver
+from ..sending.rich import Text, written
 from ..sending.send_queue import NotSent, Priority
 from ..sending.sent_once import SentOnce
 from ..settings_in_force import SettingsInForce
 from . import help
+from .defaults import OwnDefaults
 from .draw import DAY_MS, DrawCommands
+from .every import EveryDay
 from .find import MAX_FOUND, TOO_MANY_WORDS, Wanted, found_text, nobody_text, people_called, read_wanted
 from .hints import Hints
 from .queue import queue_text
+from .recipe_files import RecipeFiles
 from .status import models_text, status_text
 from .styles import Styles
 
@@ -59,7 +64,7 @@ _STYLE_WORDS = {
 
 
 class EaselCommands:
-    """One method for each word after ``!easel``; each returns the answer's text."""
+    """One method for each word after ``!easel``; each returns the answer, "" if something else answers."""
 
     def __init__(
         self,
@@ -74,6 +79,9 @@ class EaselCommands:
         ownership: Ownership,
         permissions: Permissions,
         styles: Styles,
+        recipe_files: RecipeFiles,
+        own_defaults: OwnDefaults,
+        every_day: EveryDay,
         settings: SettingsInForce,
         hints: Hints,
         version: str,
@@ -82,17 +90,21 @@ class EaselCommands:
         self._generator, self._watch, self._draw_commands, self._runner = generator, watch, draw_commands, runner
         self._store, self._homeserver, self._sent_once = store, homeserver, sent_once
         self._ownership, self._permissions, self._version, self._log = ownership, permissions, version, log
-        self._styles, self._settings, self._hints = styles, settings, hints
+        self._styles, self._recipe_files, self._settings, self._hints = styles, recipe_files, settings, hints
+        self._own_defaults, self._every_day = own_defaults, every_day
         self._answered_edits: OrderedDict[str, list[str]] = OrderedDict()
-        self._answers: dict[str, Callable[[Message, tuple[str, ...]], Awaitable[str]]] = {
+        self._answers: dict[str, Callable[[Message, tuple[str, ...]], Awaitable[Text]]] = {
             "help": self._help,
             "queue": self._queue,
             "cancel": self._cancel,
             "models": self._models,
             "status": self._status,
             "style": self._style,
+            "defaults": self._defaults,
+            "every": self._every,
             "find": self._find,
             "history": self._history,
+            "recipe": self._recipe,
         }
 
     async def answer(self, message: Message, command: Command, *, asked_by: str | None = None) -> None:
@@ -104,6 +116,7 @@ class EaselCommands:
             words = command.words if isinstance(command, EaselCommand) else ("help", "draw")
             refusal = self._permissions.refusal(message.sender, message.room_id)
             check_length(message.body)
+            text: Text
             if isinstance(command, NearMiss):
                 # Whoever may not use the bot did not mean it.
                 text = "" if refusal else f"Did you mean {command.meant}? Edit your message, and I do it."
@@ -143,7 +156,7 @@ class EaselCommands:
         if self._settings.problem and self._permissions.is_admin(message.sender):
             await self._say(EventKind.SETTINGS, f"My settings have a mistake. {self._settings.problem}.", message)
 
-    async def _say(self, kind: EventKind, text: str, message: Message, *, asked_by: str | None = None) -> None:
+    async def _say(self, kind: EventKind, text: Text, message: Message, *, asked_by: str | None = None) -> None:
         content = answer_content(text, message.relation)
         if asked_by is not None:
             self._answered_edits.setdefault(message.event_id, []).append(asked_by)
@@ -156,7 +169,7 @@ class EaselCommands:
         """Introduce the bot to a room; ``joined`` is its join event."""
         try:
             await self._sent_once.send(
-                job_id(joined), room_id, EventKind.HELLO, answer_content(help.HELLO), person=invited_by
+                job_id(joined), room_id, EventKind.HELLO, answer_content(written(help.HELLO)), person=invited_by
             )
         except NotSent as error:
             self._log.warning(f"No hello in {room_id}: {error}")
@@ -175,23 +188,32 @@ class EaselCommands:
                 priority=Priority.TIDY,
             )
 
-    async def _answer_to(self, message: Message, words: tuple[str, ...]) -> str:
-        """The text of the answer; "" if a job answers."""
+    async def _answer_to(self, message: Message, words: tuple[str, ...]) -> Text:
+        """The answer; "" if a job answers."""
         word, *others = words
         word = _WORDS.get(word, word)
         if word in self._answers:
             return await self._answers[word](message, tuple(others))
         near = nearest(word, self._answers)
-        hint = f"Did you mean !easel {near}?" if near else f"There is: {', '.join(self._answers)}."
-        return f"I do not know {quoted(word)}. {hint}"
+        hint = f"Did you mean !easel {near}?" if near else "!easel help shows what I know."
+        return f"I don't know {quoted(word)}. {hint}"
 
-    async def _help(self, message: Message, words: tuple[str, ...]) -> str:
+    async def _help(self, message: Message, words: tuple[str, ...]) -> Text:
         return help.help_text(" ".join(words).lower())
 
-    async def _queue(self, message: Message, words: tuple[str, ...]) -> str:
+    async def _queue(self, message: Message, words: tuple[str, ...]) -> Text:
         away = str(self._watch.away) if self._watch.away else None
         jobs = await self._store.open_jobs()
-        return queue_text(jobs, self._runner.outlooks, room_id=message.room_id, away=away)
+        names = await self._names(message.room_id) if jobs else {}
+        return queue_text(jobs, self._runner.outlooks, room_id=message.room_id, away=away, names=names)
+
+    async def _names(self, room_id: str) -> dict[str, str]:
+        """The display names in a room; none if the homeserver does not say them."""
+        try:
+            return await self._homeserver.display_names(room_id)
+        except NotSent as error:
+            self._log.warning(f"The names in {room_id} are unknown: {error}")
+            return {}
 
     async def _cancel(self, message: Message, words: tuple[str, ...]) -> str:
         """Cancel the jobs of the event replied to; else the person's newest job in this room, or all of them there."""
@@ -203,51 +225,65 @@ class EaselCommands:
             jobs = jobs if words == ("all",) else jobs[-1:]
         cancelled = [job for job in jobs if await self._runner.end(job, JobState.CANCELLED)]
         if not cancelled:
-            return "There is nothing of yours here to cancel."
+            return "Nothing of yours waits here."
         return f"Cancelled: {'; '.join(brief(job.title) for job in cancelled)}"
 
-    async def _models(self, message: Message, words: tuple[str, ...]) -> str:
-        return models_text(await self._store.capabilities())
+    async def _models(self, message: Message, words: tuple[str, ...]) -> Text:
+        is_admin = self._permissions.is_admin(message.sender)
+        return models_text(await self._store.capabilities(), is_admin=is_admin)
 
-    async def _status(self, message: Message, words: tuple[str, ...]) -> str:
+    async def _status(self, message: Message, words: tuple[str, ...]) -> Text:
+        is_admin = self._permissions.is_admin(message.sender)
         today = await self._store.jobs_since(int(time.time() * 1000) - DAY_MS)
+        known: Capabilities | None
         try:
             health = await self._generator.health()
             known, answer = await self._generator.capabilities()
         except GeneratorError as error:
             self._log.info(f"The generator gave no status: {error!r}, {error.__cause__!r}")
-            return status_text(str(error), await self._store.capabilities(), today, self._version)
+            known = await self._store.capabilities()
+            return status_text(str(error), known, today, self._version, is_admin=is_admin)
         await self._store.keep_capabilities(answer)
-        return status_text(health, known, today, self._version)
+        return status_text(health, known, today, self._version, is_admin=is_admin)
 
-    async def _style(self, message: Message, words: tuple[str, ...]) -> str:
+    async def _style(self, message: Message, words: tuple[str, ...]) -> Text:
         first = words[0].lower() if words else ""
         match (_STYLE_WORDS.get(first, first), *words[1:]):
             case ("list", *_) | ("",):
-                return await self._styles.listed(message.room_id)
+                return await self._styles.listed(message.room_id, await self._names(message.room_id))
             case ("add", *rest):
                 return await self._styles.add(message, " ".join(rest), self._ownership.may_change)
             case ("remove", name, *_):
                 return await self._styles.remove(message, name, self._ownership.may_change)
             case ("sheet", *rest) if rest:
                 return await self._style_sheets(message, " ".join(rest))
-        return help.STYLE
+        return help.help_text("style")
 
-    async def _find(self, message: Message, words: tuple[str, ...]) -> str:
+    async def _find(self, message: Message, words: tuple[str, ...]) -> Text:
         if not words:
-            return help.FIND
+            return help.help_text("find")
         wanted, people = read_wanted(" ".join(words)), None
         if wanted.by is not None:
-            names = await self._homeserver.display_names(message.room_id)
+            names = await self._names(message.room_id)
             people = people_called(wanted.by, await self._store.people_with_pictures(message.room_id), names)
             if not people:
                 return nobody_text(wanted.by)
         return await self._found(message, wanted, people)
 
-    async def _history(self, message: Message, words: tuple[str, ...]) -> str:
+    async def _history(self, message: Message, words: tuple[str, ...]) -> Text:
         return await self._found(message, read_wanted(" ".join(words)), {message.sender})
 
-    async def _found(self, message: Message, wanted: Wanted, senders: Collection[str] | None) -> str:
+    async def _defaults(self, message: Message, words: tuple[str, ...]) -> Text:
+        return await self._own_defaults.answer(message, _behind_the_word(message))
+
+    async def _every(self, message: Message, words: tuple[str, ...]) -> Text:
+        names = await self._names(message.room_id)
+        return await self._every_day.answer(message, _behind_the_word(message), names, self._ownership.may_change)
+
+    async def _recipe(self, message: Message, words: tuple[str, ...]) -> str:
+        return await self._recipe_files.of_message(message)
+
+    async def _found(self, message: Message, wanted: Wanted, senders: Collection[str] | None) -> Text:
         if len(wanted.words) > MAX_WANTED_WORDS:
             return TOO_MANY_WORDS
         found = await self._store.find_pictures(
@@ -258,7 +294,7 @@ class EaselCommands:
             senders=senders,
             limit=MAX_FOUND,
         )
-        return found_text(found, message)
+        return found_text(found, message, await self._names(message.room_id) if found.pictures else {})
 
     async def _style_sheets(self, message: Message, subject: str) -> str:
         """One subject in all of the room's styles, on as many sheets as they need."""
@@ -274,4 +310,9 @@ class EaselCommands:
             if not await self._draw_commands.draw(message, text, asked_by=f"{message.event_id} {number}", seed=seed):
                 # The job itself answers why.
                 return ""
-        return f"I am drawing {brief(subject)} in {len(names)} styles, on {sheets} sheet{'s' * (sheets > 1)}."
+        return f"Drawing {brief(subject)} in {len(names)} styles, on {sheets} sheet{'s' * (sheets > 1)}."
+
+
+def _behind_the_word(message: Message) -> str:
+    """What stands behind ``!easel word``, on its own lines."""
+    return "".join(message.body.split(None, 2)[2:]).strip()

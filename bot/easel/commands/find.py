@@ -10,12 +10,15 @@ from ..jobs.picture_tables import MAX_WANTED_WORDS, DrawnPicture, Found
 from ..language import brief, quoted
 from ..language.phones import straight_quotes
 from ..room.messages import Message
+from ..room.names import shown_name
 from ..room.reactions import FAVOURITE, plain_emoji
+from ..sending.rich import Rich, Text, blocks, link, numbered
 
 # As many as a person looks at on a phone, each with its link.
 MAX_FOUND = 5
 
-TOO_MANY_WORDS = f"I look for at most {MAX_WANTED_WORDS} words at once."
+TOO_MANY_WORDS = f"That's too many words. I look for up to {MAX_WANTED_WORDS}."
+NOTHING_FOUND = "No picture in this room has all these words."
 
 _FILTER = re.compile(r'(?<!\S)(?P<what>by|model):[ ]*(?:"(?P<quoted>[^"]*)"|(?P<word>\S+))', re.IGNORECASE)
 
@@ -54,23 +57,26 @@ def people_called(name: str, senders: Collection[str], display_names: Mapping[st
     return {sender for sender in senders if wanted in names(sender)}
 
 
-def found_text(found: Found, asked: Message) -> str:
-    """The pictures with their links, the newest first."""
+def found_text(found: Found, asked: Message, names: Mapping[str, str]) -> Text:
+    """The pictures as links, the newest first, with their people's display ``names``."""
     if not found.pictures:
-        return "There is no such picture in this room. Each word must be in its prompt."
+        return NOTHING_FOUND
     shown = len(found.pictures)
     heading = f"The {shown} newest of {found.number}:" if found.number > shown else f"Found {shown}:"
-    return "\n".join([heading, *(_listed(picture, asked) for picture in found.pictures)])
+    return blocks(heading, numbered(_listed(picture, asked, names) for picture in found.pictures))
 
 
 def nobody_text(name: str) -> str:
-    return f"Nobody called {quoted(name)} has drawn in this room."
+    return f"Nobody called {quoted(name)} has drawn here."
 
 
-def _listed(picture: DrawnPicture, asked: Message) -> str:
+def _listed(picture: DrawnPicture, asked: Message, names: Mapping[str, str]) -> Rich:
     """One picture with its link, for people from elsewhere via the asker's homeserver, which is in the room."""
-    day = datetime.fromtimestamp(picture.received_ms / 1000).date().isoformat()
+    day = datetime.fromtimestamp(picture.received_ms / 1000)
     star = f"{FAVOURITE} " if picture.is_favourite else ""
     room, event = quote(asked.room_id, safe=""), quote(picture.event_id, safe="")
-    link = f"https://matrix.to/#/{room}/{event}?via={quote(asked.sender.partition(':')[2])}"
-    return f"{star}{brief(picture.prompt)} · {picture.model} · {picture.sender} · {day}\n{link}"
+    url = f"https://matrix.to/#/{room}/{event}?via={quote(asked.sender.partition(':')[2])}"
+    about = f"{shown_name(picture.sender, names)} · {day.day} {day:%b %Y} · {picture.model}"
+    named = link(f"{star}{brief(picture.prompt)}", url)
+    plain = f"{star}{brief(picture.prompt)} · {about}\n{url}"
+    return Rich(plain, (named + f" · {about}").html)

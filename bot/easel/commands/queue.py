@@ -5,35 +5,54 @@ from collections.abc import Mapping, Sequence
 from ..jobs.job import Job
 from ..jobs.waiting import Outlook, duration, in_turns
 from ..language import brief
+from ..room.names import shown_name
+from ..sending.rich import Rich, Text, blocks, bold, numbered, text
 
 # A longer queue would fill a phone's screen.
-MAX_LISTED = 20
+MAX_LISTED = 10
+
+EMPTY = "The queue is empty."
+NOBODY_ELSE = "Nobody else waits."
 
 
-def queue_text(jobs: Sequence[Job], outlooks: Mapping[str, Outlook], *, room_id: str, away: str | None) -> str:
+def queue_text(
+    jobs: Sequence[Job],
+    outlooks: Mapping[str, Outlook],
+    *,
+    room_id: str,
+    away: str | None,
+    names: Mapping[str, str],
+) -> Text:
     """How many jobs are on their way into their rooms, then all that are yet to be drawn, in their order.
+
+    ``names`` are the display names of their people.
 
     A job of another room shows neither its person nor its prompt: rooms are walls. While the generator is away, it
     shows no forecast.
     """
     waiting = [job for job in jobs if not outlooks.get(job.id, Outlook()).is_drawn]
     drawn = len(jobs) - len(waiting)
-    lines = [f"{drawn} {'is' if drawn == 1 else 'are'} drawn and on the way into the room."] if drawn else []
     if not waiting:
-        lines.append(f"Nobody {'else ' if drawn else ''}is waiting: it would be your turn.")
-    elif away:
-        lines.append(f"{away} These wait until that has changed:")
+        return f"{_drawn(drawn)}\n{NOBODY_ELSE}" if drawn else EMPTY
     ordered = sorted(
         enumerate(in_turns(waiting)), key=lambda place: _rank(outlooks.get(place[1].id, Outlook()), place[0])
     )
-    for number, (_, job) in enumerate(ordered[:MAX_LISTED], start=1):
-        outlook = outlooks.get(job.id, Outlook())
-        here = job.message.room_id == room_id
-        name = f"{job.message.sender}: {brief(job.title)}" if here else "someone in another room"
-        lines.append(f"{number}. {name}{'' if away else _when(outlook)}")
-    if len(ordered) > MAX_LISTED:
-        lines.append(f"… and {len(ordered) - MAX_LISTED} more.")
-    return "\n".join(lines)
+    lines = [
+        (_of_this_room(job, names) if job.message.room_id == room_id else text("someone in another room"))
+        + ("" if away else _when(outlooks.get(job.id, Outlook())))
+        for _, job in ordered[:MAX_LISTED]
+    ]
+    more = f"… and {len(ordered) - MAX_LISTED} more." if len(ordered) > MAX_LISTED else ""
+    heading = f"{away} These wait for it:" if away else ""
+    return blocks(_drawn(drawn) if drawn else "", heading, numbered(lines), more)
+
+
+def _drawn(number: int) -> str:
+    return f"{number} {'is' if number == 1 else 'are'} drawn and on {'its' if number == 1 else 'their'} way."
+
+
+def _of_this_room(job: Job, names: Mapping[str, str]) -> Rich:
+    return bold(shown_name(job.message.sender, names)) + f": {brief(job.title)}"
 
 
 def _rank(outlook: Outlook, place: int) -> tuple[float, int]:
@@ -44,5 +63,5 @@ def _rank(outlook: Outlook, place: int) -> tuple[float, int]:
 
 def _when(outlook: Outlook) -> str:
     if outlook.is_running:
-        return " — being drawn" + (f", {duration(outlook.eta_s)} left" if outlook.eta_s else "")
-    return f" — in {duration(outlook.eta_s)}" if outlook.eta_s else ""
+        return " · drawing" + (f", {duration(outlook.eta_s)} left" if outlook.eta_s else "")
+    return f" · in {duration(outlook.eta_s)}" if outlook.eta_s else ""

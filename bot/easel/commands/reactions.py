@@ -16,7 +16,6 @@ from ..language import (
     Asked,
     DrawRequest,
     ParseError,
-    as_command,
     larger,
     parse_recipe,
     unchanged,
@@ -26,12 +25,15 @@ from ..language import (
 from ..policy.ownership import Ownership
 from ..policy.permissions import Permissions
 from ..room.messages import Message
-from ..room.reactions import AGAIN, CANCEL, COPY, FAVOURITE, LARGER, NUMBER, REMOVE, Reaction
+from ..room.reactions import AGAIN, CANCEL, COPY, FAVOURITE, FILE, LARGER, NUMBER, REMOVE, Reaction
 from ..sending.content import PICTURE_KINDS, SHEET_KINDS, EventKind, answer_content
+from ..sending.rich import Text
 from ..sending.send_queue import NotSent
 from ..sending.sent_once import SentOnce
 from ..side_thread import SideThread
 from .draw import DrawCommands
+from .recipe_files import RecipeFiles
+from .shortest import ShortestCommands
 
 
 class ReactionCommands:
@@ -46,9 +48,12 @@ class ReactionCommands:
         sent_once: SentOnce,
         ownership: Ownership,
         permissions: Permissions,
+        recipe_files: RecipeFiles,
+        shortest: ShortestCommands,
         side_thread: SideThread,
         log: Logger,
     ) -> None:
+        self._recipe_files, self._shortest = recipe_files, shortest
         self._draw_commands, self._runner, self._store, self._sent_once = draw_commands, runner, store, sent_once
         self._ownership, self._permissions = ownership, permissions
         self._side_thread, self._log = side_thread, log
@@ -58,6 +63,7 @@ class ReactionCommands:
             LARGER: self._larger,
             FAVOURITE: self._favour,
             COPY: self._copy,
+            FILE: self._file,
             REMOVE: self._remove,
             NUMBER: self._pick,
         }
@@ -81,6 +87,8 @@ class ReactionCommands:
         """
         await self._end(room_id, event_id, by, JobState.DELETED)
         await self._store.forget_favourite(room_id, event_id)
+        # Whoever may delete a message in a room may end what it scheduled.
+        await self._store.forget_scheduled(room_id, event_id)
         posted = await self._posted(room_id, event_id, (EventKind.PICTURE, EventKind.SHEET))
         if posted is not None and posted.kind == EventKind.PICTURE:
             await self._store.forget_recipe(posted.job, posted.n)
@@ -123,9 +131,17 @@ class ReactionCommands:
 
     async def _copy(self, reaction: Reaction) -> None:
         """Answer a picture with the command that draws it."""
-        if recipe := await self._recipe_of(reaction, PICTURE_KINDS):
-            command = await self._side_thread.run(partial(as_command, recipe), chars=len(recipe))
+        posted = await self._posted(reaction.room_id, reaction.target, PICTURE_KINDS)
+        command = await self._shortest.of(posted, reaction.sender) if posted else None
+        if command is not None:
             await self._answer(reaction, command)
+
+    async def _file(self, reaction: Reaction) -> None:
+        """Answer a picture or a sheet with its recipe as a file."""
+        posted = await self._store.posted_as(reaction.target)
+        if posted is not None and not self._permissions.refusal(reaction.sender, reaction.room_id):
+            with suppress(NotSent):
+                await self._recipe_files.bring(await self._as_reply(reaction), posted, asked_by=reaction.event_id)
 
     async def _remove(self, reaction: Reaction) -> None:
         """Take a picture and its recipe out of the room, and have the generator forget its files."""
@@ -134,10 +150,11 @@ class ReactionCommands:
         if posted is None or job is None or not await self._ownership.may_change_job(job, reaction.sender):
             return
         if posted.kind in SHEET_KINDS:
-            await self._sent_once.take_back(job.id, *SHEET_KINDS, person=reaction.sender)
+            await self._sent_once.take_back(job.id, *SHEET_KINDS, EventKind.RECIPE_FILE, person=reaction.sender)
             await self._store.forget_recipes(job.id)
         else:
-            await self._sent_once.take_back(job.id, *PICTURE_KINDS, person=reaction.sender, n=posted.n)
+            kinds = (*PICTURE_KINDS, EventKind.RECIPE_FILE)
+            await self._sent_once.take_back(job.id, *kinds, person=reaction.sender, n=posted.n)
             await self._store.forget_recipe(job.id, posted.n)
         if not any(note.kind in (EventKind.PICTURE, EventKind.SHEET) for note in await self._store.all_posted(job.id)):
             await self._store.to_forget(job.id)
@@ -158,7 +175,7 @@ class ReactionCommands:
         message = await self._as_reply(reaction)
         await self._draw_commands.draw_request(message, asked, asked_by=reaction.event_id, photo=photo)
 
-    async def _answer(self, reaction: Reaction, text: str) -> None:
+    async def _answer(self, reaction: Reaction, text: Text) -> None:
         """Answer a reaction, in reply to its target, if its sender may use the bot."""
         if self._permissions.refusal(reaction.sender, reaction.room_id):
             return

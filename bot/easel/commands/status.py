@@ -1,61 +1,82 @@
-"""The answer to ``!easel status``. Pure."""
+"""The answers to ``!easel status`` and ``!easel models``. Pure.
+
+What is missing on the drawing computer is for admins: nobody else can fetch it.
+"""
 
 from ..generator.types import Capabilities, Health, ModelCard
+from ..sending.rich import Rich, Text, blocks, code, points
 
+# What the drawing computer is, by the generator's name of its state.
 STATES = {
     "ready": "is ready",
-    "idle": "is resting: the next picture loads its model",
+    "idle": "is resting. The next picture wakes it",
     "loading": "is starting",
-    "paused": "is paused: its card is needed for something else",
-    "draining": "is stopping",
+    "paused": "is busy with something else",
+    "draining": "is shutting down",
 }
 
+# Before the bot's first job.
+UNKNOWN = "I haven't met the drawing computer yet. Draw something, then I know its models."
+NO_MODEL = "No model is here yet. Ask whoever runs me."
 
-def status_text(generator: Health | str, known: Capabilities | None, jobs_today: int, version: str) -> str:
+
+def status_text(
+    generator: Health | str, known: Capabilities | None, jobs_today: int, version: str, *, is_admin: bool
+) -> Text:
     """The answer. ``generator`` is its health, or the sentence why it gave none; ``known`` are its last capabilities.
 
     ``jobs_today`` is how many jobs were drawn within a day.
     """
-    lines = [generator if isinstance(generator, str) else _health(generator)]
-    if known is not None:
-        models = "; ".join(_model(card, known.default_model) for card in known.models)
-        lines.append(f"{'It last had' if isinstance(generator, str) else 'Models'}: {models}.")
-    theirs = "" if isinstance(generator, str) else f", the generator {generator.version}"
-    lines.append(f"{jobs_today} {'job was' if jobs_today == 1 else 'jobs were'} drawn in the last 24 hours.")
-    return "\n".join((*lines, f"I am version {version}{theirs}."))
+    drawn = f"{jobs_today} drawn in 24 hours"
+    if isinstance(generator, str):
+        lines, theirs = [generator, f"{drawn}."], ""
+    else:
+        load = f"{generator.running} being drawn · {generator.queued} waiting · {drawn}"
+        lines, theirs = [_health(generator), load], f" · generator {generator.version}"
+        if is_admin:
+            lines += _for_admins(generator)
+    missing = [card.name for card in known.models if not card.available] if known and is_admin else []
+    if missing:
+        lines.append(f"Not fetched: {', '.join(missing)}.")
+    return blocks(*lines, f"Easel {version}{theirs}")
 
 
-def models_text(known: Capabilities | None) -> str:
-    """The answer to ``!easel models``."""
+def models_text(known: Capabilities | None, *, is_admin: bool) -> Text:
+    """The models that can draw now, the default first; for admins, the others too."""
     if known is None:
-        return "I have not met the generator yet. Draw something, and then I know its models."
-    return "\n".join(f"{_model(card, known.default_model)}: {_described(card)}." for card in known.models)
+        return UNKNOWN
+    cards = sorted(known.models, key=lambda card: card.name != known.default_model)
+    here = [_described(card, known.default_model) for card in cards if card.available]
+    missing = ", ".join(card.name for card in cards if not card.available) if is_admin else ""
+    return blocks(points(here) if here else NO_MODEL, f"Not fetched: {missing}." if missing else "")
 
 
-def _described(card: ModelCard) -> str:
+def _described(card: ModelCard, default: str) -> Rich:
     sizes = ", ".join(f"{name} {size.width}×{size.height}" for name, size in card.sizes.items())
-    return "; ".join(filter(None, (card.about, f"{card.defaults.steps} steps", sizes, f"licence {card.licence}")))
+    facts = (
+        "the default" if card.name == default else "",
+        card.about,
+        f"{card.defaults.steps} steps",
+        sizes,
+        card.licence,
+    )
+    return code(card.name) + "".join(f" · {fact}" for fact in facts if fact)
 
 
 def _health(health: Health) -> str:
-    speed = f" at {health.steps_per_second:.2g} steps a second" if health.steps_per_second else ""
-    device = f" on {health.device}{speed}" if health.device else speed
-    models = f"Loaded: {', '.join(health.models)}. " if health.models else ""
-    memory = f"Memory: {_gib(health.memory.used_bytes)} of {_gib(health.memory.total_bytes)}. " if health.memory else ""
-    return (
-        f"The generator {STATES.get(health.state, health.state)}{device}. "
-        f"{models}{memory}{health.running} being drawn, {health.queued} waiting."
-    )
+    speed = f", {health.steps_per_second:.2g} steps a second" if health.steps_per_second else ""
+    return f"The drawing computer {STATES.get(health.state, health.state)}{speed}."
+
+
+def _for_admins(health: Health) -> list[str]:
+    """The machine's own figures."""
+    lines = [f"On {health.device}."] if health.device else []
+    if health.models:
+        lines.append(f"Loaded: {', '.join(health.models)}.")
+    if health.memory:
+        lines.append(f"Memory: {_gib(health.memory.used_bytes)} of {_gib(health.memory.total_bytes)}.")
+    return lines
 
 
 def _gib(size: int) -> str:
     return f"{size / 2**30:.1f} GiB"
-
-
-def _model(card: ModelCard, default: str) -> str:
-    facts = (
-        "default" if card.name == default else "",
-        "" if card.available else "not fetched yet",
-    )
-    text = ", ".join(filter(None, facts))
-    return f"{card.name} ({text})" if text else card.name

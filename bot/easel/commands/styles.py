@@ -6,6 +6,8 @@ from ..jobs.store import Store
 from ..jobs.style_table import Style
 from ..language import ParseError, brief, nearest, quoted, read_style
 from ..room.messages import Message
+from ..room.names import shown_name
+from ..sending.rich import Text, blocks, code, points, text
 from .starter_styles import STARTER_STYLES
 
 # As many as a person can look through on a phone, and half of them, so that nobody fills a room alone.
@@ -29,28 +31,31 @@ class Styles:
         """The terms of every name in that room."""
         return STARTER_STYLES | {style.name: style.words for style in await self._store.styles(room_id)}
 
-    async def listed(self, room_id: str) -> str:
+    async def listed(self, room_id: str, names: Mapping[str, str]) -> Text:
+        """The room's styles; ``names`` are the display names of its people."""
         own = await self._store.styles(room_id)
-        names = {style.name for style in own}
         shown = brief if len(own) > MAX_IN_FULL else str
-        lines = [f"@{style.name} = {shown(style.words)} (by {style.made_by})" for style in own]
-        lines += [f"@{name} = {terms}" for name, terms in STARTER_STYLES.items() if name not in names]
-        return "\n".join(["Use a name in any prompt: !draw otter | style: @watercolor", *lines])
+        items = [
+            code(f"@{style.name}") + f": {shown(style.words)} (by {shown_name(style.made_by, names)})" for style in own
+        ]
+        replaced = {style.name for style in own}
+        items += [code(f"@{name}") + f": {terms}" for name, terms in STARTER_STYLES.items() if name not in replaced]
+        return blocks(text("Use one in any prompt: ") + code("!draw otter | style: @watercolor"), points(items))
 
-    async def add(self, message: Message, text: str, may_change: MayChange) -> str:
+    async def add(self, message: Message, typed: str, may_change: MayChange) -> str:
         """Keep the style in ``name = terms``."""
         try:
-            name, terms = read_style(text)
+            name, terms = read_style(typed)
         except ParseError as error:
             return str(error)
         own = {style.name: style for style in await self._store.styles(message.room_id)}
         if name in own and not await may_change(message.room_id, own[name].made_by, message.sender):
-            return f"@{name} is by {own[name].made_by}, who may change it, or an admin. Choose another name."
+            return f"@{name} is somebody else's. Only they or an admin can change it. Choose another name."
         if name not in own and len(own) >= MAX_STYLES:
-            return f"This room has {MAX_STYLES} styles, which is as many as there may be. Remove one first."
+            return f"This room has {MAX_STYLES} styles, and that's the limit. Remove one first."
         made = sum(style.made_by == message.sender for style in own.values())
         if name not in own and made >= MAX_STYLES_A_PERSON:
-            return f"You made {made} styles here, which is as many as one person may have. Remove one first."
+            return f"You made {made} styles here, and that's the limit. Remove one first."
         await self._store.keep_style(message.room_id, Style(name, terms, message.sender))
         return f"@{name} now means: {terms}"
 
@@ -59,10 +64,10 @@ class Styles:
         own = {style.name: style for style in await self._store.styles(message.room_id)}
         if name in own:
             if not await may_change(message.room_id, own[name].made_by, message.sender):
-                return f"@{name} is by {own[name].made_by}, who may remove it, or an admin."
+                return f"@{name} is somebody else's. Only they or an admin can remove it."
             await self._store.forget_style(message.room_id, name)
-            return f"@{name} is removed." if name not in STARTER_STYLES else f"@{name} is again what it was at first."
+            return f"@{name} is gone." if name not in STARTER_STYLES else f"@{name} is back to what it was at first."
         if name in STARTER_STYLES:
-            return f"@{name} came with Easel and stays; !easel style add {name} = … gives it other words here."
+            return f"@{name} comes with Easel. To change it here: !easel style add {name} = …"
         near = nearest(name, own)
-        return f"There is no style {quoted(name)} in this room." + (f" Did you mean @{near}?" if near else "")
+        return f"This room has no style {quoted(name)}." + (f" Did you mean @{near}?" if near else "")

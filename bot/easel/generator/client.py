@@ -195,18 +195,18 @@ class GeneratorClient:
             raise NotUnderstood
         ours_key, theirs_key = _major_minor(self._version), _major_minor(theirs)
         if theirs_key < ours_key:
-            raise OtherVersion(ours=self._version, theirs=theirs, upgrade="the generator")
+            raise OtherVersion(ours=self._version, theirs=theirs, upgrade="the drawing computer")
         if theirs_key > ours_key:
-            raise OtherVersion(ours=self._version, theirs=theirs, upgrade="the plugin in maubot")
+            raise OtherVersion(ours=self._version, theirs=theirs, upgrade="me, the plugin in maubot")
 
 
 def _not_connected(url: URL, error: aiohttp.ClientConnectorError) -> GeneratorError:
     if isinstance(error, aiohttp.ClientSSLError):
         return CertificateRefused()
     if url.scheme == "unix" and error.os_error.errno == errno.ENOENT:
-        return SocketMissing(url.path)
+        return SocketMissing()
     if error.os_error.errno == errno.EACCES:
-        return SocketForbidden(url.path)
+        return SocketForbidden()
     return NotRunning()
 
 

@@ -1,13 +1,14 @@
 """Why the generator gave no picture: one family, one sentence each.
 
-``str()`` of each may be shown to the person who typed. ``__cause__`` is for the log.
+Shown in the room that a picture was asked for, to everybody who waits there, and by ``!easel status``. ``__cause__`` is
+for the log, and so are paths and settings, which nobody in a room can mend.
 """
 
 
 class GeneratorError(Exception):
     """Base: no picture, for a reason that fits in a sentence."""
 
-    sentence = "The generator had a problem."
+    sentence = "The drawing computer had a problem."
 
     def __init__(self, sentence: str | None = None) -> None:
         super().__init__(sentence or self.sentence)
@@ -16,8 +17,8 @@ class GeneratorError(Exception):
 class NotYet(GeneratorError):
     """No picture yet. The job waits, and is drawn when the reason in the sentence is gone."""
 
-    # Ends the sentence "I'll draw it when …".
-    until = "that has been mended"
+    # Ends the sentence "I'll draw when …".
+    until = "that's mended"
     # Mostly over within seconds: not worth a notice at once.
     passes = False
 
@@ -25,43 +26,47 @@ class NotYet(GeneratorError):
 class GeneratorAway(NotYet):
     """Nobody answers; a later try may work."""
 
-    sentence = "The drawing machine does not answer."
-    until = "it is back"
+    sentence = "The drawing computer doesn't answer."
+    until = "it's back"
 
 
 class NotRunning(GeneratorAway):
-    sentence = "The drawing machine is off or asleep."
+    sentence = "The drawing computer is off or asleep."
 
 
 class SocketMissing(NotRunning):
-    def __init__(self, path: str) -> None:
-        super().__init__(f"The generator is not running: there is no socket at {path}.")
+    """The log names its path."""
+
+    sentence = "Drawing isn't running on the drawing computer."
 
 
 class SocketForbidden(NotYet):
-    def __init__(self, path: str) -> None:
-        super().__init__(
-            f"I may not open the generator's socket at {path}: maubot's user must be in the socket's group."
-        )
+    """The log names its path: maubot's user must be in the socket's group."""
+
+    sentence = "I'm not allowed to reach the drawing computer. My log says what to change."
 
 
 class CertificateRefused(NotYet):
-    sentence = "I do not trust the generator's certificate: generator_ca_file must name the one that signed it."
+    """generator_ca_file must name the certificate that signed the generator's."""
+
+    sentence = "I don't trust the drawing computer's certificate. My log says what to change."
 
 
 class TokenRefused(NotYet):
-    sentence = "The generator refused my token: generator_token must be what its token_file holds."
+    """generator_token must be what the generator's token_file holds."""
+
+    sentence = "The drawing computer doesn't know me: my token is wrong. My log says what to change."
 
 
 class OtherVersion(NotYet):
     def __init__(self, *, ours: str, theirs: str, upgrade: str) -> None:
-        super().__init__(f"The generator is version {theirs} and I am {ours}, so we do not match. Upgrade {upgrade}.")
+        super().__init__(f"The drawing computer has Easel {theirs} and I have {ours}. Please upgrade {upgrade}.")
 
 
 class QueueFull(NotYet):
     """The queue has no room. The sentence is the generator's; ``retry_after_s`` is when there may be room."""
 
-    until = "there is room"
+    until = "there's room"
     passes = True
 
     def __init__(self, sentence: str, retry_after_s: int | None) -> None:
@@ -72,23 +77,25 @@ class QueueFull(NotYet):
 class NotNow(NotYet):
     """The generator runs but takes no jobs: it starts or stops."""
 
-    until = "it is ready"
+    until = "it's ready"
     passes = True
 
 
 class Interrupted(GeneratorAway):
     """The generator went away in the middle of a job, or forgot it."""
 
-    sentence = "The drawing machine went away in the middle of drawing."
+    sentence = "The drawing computer went away in the middle of a picture."
     passes = True
 
 
 class NotUnderstood(GeneratorError):
-    sentence = "I did not understand the generator's answer. Is generator_url really Easel's generator?"
+    """Probably generator_url is another program's."""
+
+    sentence = "I don't understand the drawing computer's answer. My log says more."
 
 
 class TooMuch(GeneratorError):
-    sentence = "The generator sent more than a picture can be, so I stopped reading."
+    sentence = "The drawing computer sent more than a picture can be, so I stopped reading."
 
 
 class Refused(GeneratorError):
@@ -104,4 +111,4 @@ class Failed(GeneratorError):
 
 
 class Cancelled(GeneratorError):
-    sentence = "The drawing was cancelled on the drawing machine."
+    sentence = "Somebody cancelled it on the drawing computer."

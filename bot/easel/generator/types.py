@@ -131,6 +131,7 @@ class Recipe:
     steps: int
     guidance_scale: float
     tier: str
+    strength: float | None = None
 
 
 @dataclass(frozen=True)

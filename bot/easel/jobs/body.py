@@ -15,7 +15,10 @@ from ..language import Asked, DrawRequest
 from ..policy.wildcards import WordLists, resolved
 from .fitting import all_fitted, fitted
 
-NO_PHOTO = "--strength is for drawing from a photo: reply to one, or send one with the command as its caption."
+NO_PHOTO = "--strength needs a photo. Reply to one, or send one with the command as its caption."
+
+# At the end of a sheet, as in its caption: some clients show no captions.
+PICK = "React with a number to have that picture in full size."
 
 # As much as the generator takes, and more than fits on two lines above a picture.
 MAX_HEADING_CHARS = 200
@@ -52,15 +55,15 @@ def job_body(
     Raises CannotAsk, and ParseError for a word list that is not among the ``wildcards``.
     """
     if len({request.count for request in asked.requests}) > 1:
-        raise CannotAsk("-n is one number for all pictures: put it outside the braces.")
+        raise CannotAsk("-n counts all pictures. Put it outside the braces.")
     count, most = _count(asked), capabilities.limits.max_recipes_per_job
     if not 1 <= count <= most:
-        raise CannotAsk(f"-n is {count}; it can be 1 to {most}.")
+        raise CannotAsk(f"-n goes from 1 to {most}.")
     if count * len(asked.requests) > most:
         sizes = " × ".join(str(size) for size in (*asked.sizes, count) if size > 1)
-        raise CannotAsk(f"{sizes} are {count * len(asked.requests)} pictures; one !draw can have {most}.")
+        raise CannotAsk(f"{sizes} makes {count * len(asked.requests)} pictures. One !draw draws up to {most}.")
     if count > 1 and len({request.seed for request in asked.requests}) > 1:
-        raise CannotAsk("A list of seeds is a picture for each already: say --seed with a list, or -n, not both.")
+        raise CannotAsk("Use a list of seeds or -n, not both.")
     requests, _, _ = all_fitted(asked.requests, partial(fitted, capabilities=capabilities, has_photo=has_photo))
     recipes, headings = [], []
     for request, heading in zip(requests, asked.headings, strict=True):
@@ -75,7 +78,8 @@ def job_body(
             headings.append((*heading, f"seed {own}") if count > 1 else heading)
     body: dict[str, Any] = {"requester": requester, "recipes": recipes}
     if len(recipes) > 1:
-        body["sheet"] = _sheet(headings, (*asked.sizes, count) if count > 1 else asked.sizes)
+        sheet = _sheet(headings, (*asked.sizes, count) if count > 1 else asked.sizes)
+        body["sheet"] = {**sheet, "notes": [PICK]}
     return {**body, "replaces": replaces} if replaces else body
 
 

@@ -52,6 +52,14 @@ class EventTables(Tables):
     async def all_posted(self, job_id: str) -> list[Posted]:
         return [_posted(row) for row in await self._database.fetch("SELECT * FROM posted WHERE job = $1", job_id)]
 
+    async def open_notes(self) -> list[Posted]:
+        """The notes on what rooms wait for that may be there, and are not ended."""
+        rows = await self._database.fetch(
+            "SELECT * FROM posted WHERE kind = 'note' AND NOT EXISTS (SELECT 1 FROM posted AS ending "
+            "WHERE ending.job = posted.job AND ending.kind = 'note-end' AND ending.n = posted.n)"
+        )
+        return [_posted(row) for row in rows]
+
     async def handled(self, room_id: str, event_id: str) -> None:
         """Note that everything in the room up to that event was handled."""
         await self._database.execute(

@@ -54,6 +54,11 @@ class PictureTables(Tables):
         text: str | None = await self._database.fetchval("SELECT text FROM recipe WHERE job = $1 AND n = $2", job_id, n)
         return text
 
+    async def recipes(self, job_id: str) -> dict[int, str]:
+        """The recipes of a job's pictures by their numbers, in order."""
+        rows = await self._database.fetch("SELECT n, text FROM recipe WHERE job = $1 ORDER BY n", job_id)
+        return {row["n"]: row["text"] for row in rows}
+
     async def forget_recipe(self, job_id: str, n: int) -> None:
         await self._database.execute("DELETE FROM recipe WHERE job = $1 AND n = $2", job_id, n)
 
@@ -61,14 +66,15 @@ class PictureTables(Tables):
         """Forget the recipes of all pictures of a job."""
         await self._database.execute("DELETE FROM recipe WHERE job = $1", job_id)
 
-    async def is_first_picture(self, job: Job) -> bool:
-        """Whether the person had no picture in that room before this job; a sheet does not count."""
+    async def is_first(self, job: Job, kind: str) -> bool:
+        """Whether the person had no ``picture``, or no ``sheet``, in that room before this job."""
         other: int | None = await self._database.fetchval(
             "SELECT 1 FROM posted JOIN job ON job.id = posted.job "
-            "WHERE job.room_id = $1 AND job.sender = $2 AND job.received_ms < $3 AND posted.kind = 'picture' LIMIT 1",
+            "WHERE job.room_id = $1 AND job.sender = $2 AND job.received_ms < $3 AND posted.kind = $4 LIMIT 1",
             job.message.room_id,
             job.message.sender,
             job.received_ms,
+            kind,
         )
         return other is None
 

@@ -21,23 +21,30 @@ from ..language import ParseError
 from ..policy.policy import Policy
 from ..room.photos import Photos
 from ..sending.content import EventKind
+from ..sending.offers import Offers
 from ..sending.posts import EVENTS_PER_PICTURE, JobPosts
 from ..sending.progress import ProgressSign
 from ..sending.send_queue import Debt, NotSent, SendQueue
 from ..sending.sent_once import SentOnce
 from ..sending.typing_notices import TypingNotices
+from ..sending.waits import Waits
 from ..settings import CurrentSettings
 from ..side_thread import SideThread
 from .body import CannotAsk, Draft, with_image
 from .job import NOTHING, Job, JobState
 from .line import Line
 from .store import Store
-from .waiting import Outlook, duration
+from .waiting import Outlook, away_text, duration, in_turns
 
-NOT_BROUGHT = "I could not bring the picture here. maubot's log says why."
+# Mostly a model that is loaded within this time is nothing to talk about.
+REASON_AFTER_S = 5.0
+
+# The homeserver refused the picture.
+NOT_BROUGHT = "I couldn't bring the picture here. My log says why."
 # A request in the database that this version cannot read.
-OTHER_VERSION = "Another version of me was asked for this, and I cannot read what it wrote down. Please ask again."
-UNEXPECTED = "Something went wrong on my side, and maubot's log says what. It may work if you ask again."
+OTHER_VERSION = "You asked another version of me, and I can't read its notes. Please ask again."
+# A bug.
+UNEXPECTED = "Something went wrong on my side. Try again; my log says more."
 
 
 class Expired(Exception):
@@ -68,6 +75,8 @@ class JobRunner:
         watch: GeneratorWatch,
         store: Store,
         posts: JobPosts,
+        offers: Offers,
+        waits: Waits,
         photos: Photos,
         send_queue: SendQueue,
         sent_once: SentOnce,
@@ -78,7 +87,7 @@ class JobRunner:
         log: Logger,
     ) -> None:
         self._generator, self._watch, self._store, self._posts = generator, watch, store, posts
-        self._photos, self._side_thread = photos, side_thread
+        self._offers, self._waits, self._photos, self._side_thread = offers, waits, photos, side_thread
         self._send_queue, self._sent_once, self._typing = send_queue, sent_once, typing
         self._settings, self._policy, self._log = settings, policy, log
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -149,6 +158,7 @@ class JobRunner:
         """Leave every job as it is, for ``resume`` here or in the next process."""
         await asyncio.gather(*(_cancelled(task) for task in (*self._tasks.values(), *self._tidying)))
         await asyncio.gather(*(sign.cancel() for sign in self._signs.values()))
+        await self._waits.stop()
 
     # ---- a job's life
 
@@ -200,10 +210,12 @@ class JobRunner:
         return JobState.DONE, ""
 
     async def _close(self, job: Job, sign: ProgressSign) -> None:
+        await self._waits.end(job)
         await self._posts.last_word(job)
         await sign.ended(job.state)
+        await self._posts.make_files(job)
         if job.state is JobState.DONE:
-            await self._posts.offer(job)
+            await self._offers.offer(job)
         await self._store.close_job(job.id)
 
     async def _draw(self, running: RunningJob) -> None:
@@ -214,7 +226,7 @@ class JobRunner:
                     await self._deliver(running)
                 return
             except NotYet as error:
-                await self._interrupted(running.job, error)
+                await self._interrupted(running, error)
 
     # ---- to the generator
 
@@ -223,31 +235,33 @@ class JobRunner:
         job = running.job
         self._line.join(job)
         while True:
-            await self._turn(job)
+            await self._turn(running)
             try:
                 async with self._typing.shown_in(job.message.room_id):
                     submitted = await self._submit(running)
                 self._line.leave(job.id)
+                await self._waits.end(job)
                 return submitted
             except NotYet as error:
                 self._line.let_others_go(job.id)
-                await self._wait(job, error)
+                await self._wait(running, error)
 
-    async def _turn(self, job: Job) -> None:
+    async def _turn(self, running: RunningJob) -> None:
         """Wait for the job's turn, and report meanwhile when the generator is away."""
-        notice = asyncio.create_task(self._post_when_away(job), name=f"away notice of {job.id} behind others")
+        notice = asyncio.create_task(self._show_when_away(running), name=f"waiting of {running.job.id} behind others")
         try:
-            await self._line.turn(job)
+            await self._line.turn(running.job)
         finally:
             await _cancelled(notice)
 
-    async def _interrupted(self, job: Job, error: NotYet) -> None:
+    async def _interrupted(self, running: RunningJob, error: NotYet) -> None:
         """Return when a job that the generator had may be submitted again."""
+        job = running.job
         is_begun = self.outlooks.get(job.id, Outlook()).is_running
         self._line.join(job, is_begun=is_begun)
         if is_begun:
             self.outlooks[job.id] = Outlook(position=0)
-        await self._wait(job, error)
+        await self._wait(running, error)
 
     async def _submit(self, running: RunningJob) -> RunningJob:
         job = running.job
@@ -263,9 +277,6 @@ class JobRunner:
             if job.photo is not None:
                 body = with_image(body, await self._sent_photo(job.message.room_id, job.photo))
             await self._store.keep_body(job.id, body)
-        if "sheet" in body:
-            with suppress(NotSent):
-                await self._posts.count(job)
         try:
             await self._generator.submit(job.id, body)
         except Refused as error:
@@ -291,12 +302,11 @@ class JobRunner:
         await self._store.keep_image(room_id, sha256, event_id)
         return sha256
 
-    async def _wait(self, job: Job, error: NotYet) -> None:
+    async def _wait(self, running: RunningJob, error: NotYet) -> None:
         """Return when the job may be tried again. Raises Expired."""
-        settings = self._settings()
+        job, settings = running.job, self._settings()
         left_s = job.received_ms / 1000 + settings.wait_hours * 3600 - time.time()
-        grace_s = settings.tell_waiting_after_s if error.passes or job.body else 0
-        notice = asyncio.create_task(self._post_away(job, error, after_s=grace_s), name=f"away notice of {job.id}")
+        await self._show_away(running, error, after_s=settings.tell_waiting_after_s if error.passes or job.body else 0)
         try:
             async with asyncio.timeout(left_s):
                 if isinstance(error, QueueFull):
@@ -305,15 +315,23 @@ class JobRunner:
                     await self._watch.until_back(error)
         except TimeoutError as timeout:
             waited = duration(settings.wait_hours * 3600)
-            sentence = f"{error} I have waited for {waited} and let this go. Ask me again when it is back."
-            raise Expired(sentence) from timeout
-        finally:
-            await _cancelled(notice)
+            raise Expired(f"{error} I waited for {waited} and let this go. Ask me again when it's back.") from timeout
+
+    async def _show_when_away(self, running: RunningJob) -> None:
+        await self._show_away(running, await self._watch.until_away(), after_s=0)
+
+    async def _show_away(self, running: RunningJob, error: NotYet, *, after_s: float) -> None:
+        """Show that the job waits until the generator takes it."""
+        job = running.job
+        order = [waiting.id for waiting in in_turns(await self._store.open_jobs())]
+        if not after_s and job.id in order:
+            running.sign.waits(order.index(job.id) + 1)
+        self._waits.begin(job, away_text(str(error), error.until), after_s=after_s)
 
     # ---- into the room
 
     async def _deliver(self, running: RunningJob) -> None:
-        job, reasons = running.job, list[str]()
+        job = running.job
         notes = (*job.asked.notes, *running.notes)
         has_sheet = job.body is not None and "sheet" in job.body
         async with aclosing(self._generator.follow(job.id)) as events:
@@ -321,11 +339,7 @@ class JobRunner:
                 if isinstance(event, JobStatus | Position):
                     outlook = Outlook(is_running=_is_running(event), position=event.position, eta_s=event.eta_s)
                     self._update(job, outlook)
-                    if event.waiting_for and event.waiting_for not in reasons:
-                        reasons.append(event.waiting_for)
-                        await self._posts.reason(job, event.waiting_for, len(reasons))
-                    elif not event.waiting_for:
-                        await self._posts.place(job, event)
+                    await self._show_place(running, event)
                 match event:
                     case JobStatus():
                         if event.state is GeneratorJobState.DONE:
@@ -346,7 +360,20 @@ class JobRunner:
                         await self._posts.picture(job, event, notes, running.debt)
                     case Step():
                         self._update(job, Outlook(is_running=True, eta_s=event.eta_s))
-                        running.sign.moved((event.n + event.step / event.steps) / job.pictures, event.eta_s)
+                        await self._waits.end(job)
+                        running.sign.moved((event.n + event.step / event.steps) / job.pictures)
+
+    async def _show_place(self, running: RunningJob, event: JobStatus | Position) -> None:
+        """Show why nothing moves, or else the job's place, if it has to wait for long."""
+        if event.waiting_for:
+            self._waits.begin(running.job, event.waiting_for, after_s=REASON_AFTER_S)
+            return
+        await self._waits.end(running.job)
+        if event.position is None:
+            return
+        is_long = event.position > 1 if event.eta_s is None else event.eta_s > self._settings().tell_waiting_after_s
+        if is_long:
+            running.sign.waits(event.position)
 
     def _update(self, job: Job, outlook: Outlook) -> None:
         before = self.outlooks.get(job.id, Outlook())
@@ -357,14 +384,6 @@ class JobRunner:
     def _log_step(self, job: Job, step: str) -> None:
         seconds = time.time() - job.received_ms / 1000
         self._log.info(f"{job.id}: {step} {job.message.sender} in {job.message.room_id} after {seconds:.1f} s")
-
-    async def _post_when_away(self, job: Job) -> None:
-        await self._post_away(job, await self._watch.until_away())
-
-    async def _post_away(self, job: Job, error: NotYet, *, after_s: float = 0) -> None:
-        await asyncio.sleep(after_s)
-        with suppress(NotSent):
-            await self._posts.away(job, error)
 
 
 def _is_running(event: JobStatus | Position) -> bool:

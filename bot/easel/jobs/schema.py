@@ -27,6 +27,7 @@ async def create_tables(connection: Connection) -> None:
     )
     await connection.execute("CREATE INDEX posted_job ON posted (job)")
     await connection.execute("CREATE INDEX posted_event ON posted (event_id)")
+    await connection.execute("CREATE INDEX posted_note ON posted (room_id) WHERE kind = 'note'")
     await connection.execute(
         "CREATE TABLE recipe (job TEXT NOT NULL, n BIGINT NOT NULL, text TEXT NOT NULL, prompt TEXT NOT NULL, "
         "words TEXT NOT NULL, model TEXT NOT NULL, PRIMARY KEY (job, n))"
@@ -43,6 +44,13 @@ async def create_tables(connection: Connection) -> None:
         "CREATE TABLE style (room_id TEXT NOT NULL, name TEXT NOT NULL, words TEXT NOT NULL, made_by TEXT NOT NULL, "
         "PRIMARY KEY (room_id, name))"
     )
+    await connection.execute("CREATE TABLE own_defaults (person TEXT PRIMARY KEY, request TEXT NOT NULL)")
+    await connection.execute(
+        "CREATE TABLE scheduled (event_id TEXT PRIMARY KEY, room_id TEXT NOT NULL, sender TEXT NOT NULL, thread TEXT, "
+        "typed TEXT NOT NULL, day TEXT NOT NULL, minute BIGINT NOT NULL, next_ms BIGINT NOT NULL)"
+    )
+    await connection.execute("CREATE INDEX scheduled_room ON scheduled (room_id)")
+    await connection.execute("CREATE INDEX scheduled_next ON scheduled (next_ms)")
     await connection.execute("CREATE TABLE handled (room_id TEXT PRIMARY KEY, event_id TEXT NOT NULL)")
 
 

@@ -1,12 +1,23 @@
 """The plugin's database. Each table's questions are in a module of its own; `schema` makes the tables."""
 
+from .defaults_table import DefaultsTable
 from .event_tables import EventTables
 from .generator_tables import GeneratorTables
 from .job_table import JobTable
 from .picture_tables import PictureTables
+from .schedule_table import ScheduleTable
 from .settings_table import SettingsTable
 from .style_table import StyleTable
 
 
-class Store(JobTable, EventTables, PictureTables, StyleTable, GeneratorTables, SettingsTable):
+class Store(
+    JobTable,
+    EventTables,
+    PictureTables,
+    StyleTable,
+    DefaultsTable,
+    ScheduleTable,
+    GeneratorTables,
+    SettingsTable,
+):
     """Every question to every table."""

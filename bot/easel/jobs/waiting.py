@@ -1,4 +1,4 @@
-"""Sentences for a person whose job has to wait, with its place and time. Pure.
+"""What people see while jobs wait: a place on each job's sign, and a note in the room on the reason. Pure.
 
 The reason is the generator's own sentence (for a full queue, say), or one of ``generator/errors.py``. The limit of open
 jobs for one person is in ``policy/permissions.py``, the answer to ``!easel queue`` in ``commands/queue.py``.
@@ -48,12 +48,11 @@ def in_turns(jobs: Sequence[Job]) -> list[Job]:
     return [job for *_, job in sorted(ranked, key=lambda rank: rank[:2])]
 
 
-def waiting_text(position: int, eta_s: float | None) -> str:
-    """The sentence for a person whose picture will take a while."""
-    place = "You are next." if position == 1 else f"You are {ordinal(position)} in the queue."
-    return place if eta_s is None else f"{place} Your picture should be here in {duration(eta_s)}."
+def place_text(place: int) -> str:
+    """The sign on the message of a person whose picture takes a while: their place in the queue."""
+    return "⏳ next" if place <= 1 else f"⏳ {ordinal(place)}"
 
 
-def away_text(reason: str, until: str, place: int) -> str:
-    """The sentence for a person whose job waits until the generator takes it: it is off, or its queue is full."""
-    return f"{reason} I'll draw it when {until}, you are {ordinal(place)}."
+def away_text(reason: str, until: str) -> str:
+    """The note in a room whose jobs wait until the generator takes them: it is off, or its queue is full."""
+    return f"{reason} I'll draw when {until}."

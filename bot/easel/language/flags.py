@@ -74,7 +74,7 @@ FLAGS = (
         field="negative_prompt",
         kind=Kind.TERMS,
         example="cars, ugly",
-        help="The same, in place of what is usually left out",
+        help="Instead of what is usually left out",
         synonyms=("neg", "negative-prompt"),
     ),
     Flag(
@@ -82,7 +82,7 @@ FLAGS = (
         field="seed",
         kind=Kind.SEED,
         example="7",
-        help="The same seed draws the same picture; new is another one than that of the picture replied to",
+        help="The same seed draws the same picture; new: the same picture, another roll",
     ),
     Flag(
         name="steps", field="steps", kind=Kind.WHOLE_NUMBER, example="30", help="More take longer", synonyms=("step",)
@@ -111,7 +111,7 @@ FLAGS = (
         field="strength",
         kind=Kind.NUMBER,
         example="0.6",
-        help="Of a photo: how much of it is drawn anew, up to 1",
+        help="How much of the photo to change, 0 to 1",
     ),
     Flag(name="model", field="model", kind=Kind.WORD, example="ssd-1b", help="Which model draws"),
     Flag(name="sampler", field="sampler", kind=Kind.TEXT, example="unipc", help="Which sampler it uses"),

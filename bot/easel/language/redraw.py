@@ -34,7 +34,7 @@ def larger(recipe: DrawRequest) -> DrawRequest:
 def larger_size(recipe: DrawRequest) -> tuple[int, int]:
     """The width and height of a recipe, each times ``LARGER``. Raises ParseError if it has no size."""
     if not isinstance(recipe.size, tuple):
-        raise ParseError("That recipe does not say how large its picture is.")
+        raise ParseError("That recipe doesn't say how large its picture is.")
     width, height = (round(side * LARGER / SIDE_MULTIPLE) * SIDE_MULTIPLE for side in recipe.size)
     return width, height
 

@@ -36,26 +36,34 @@ def refined(recipe: DrawRequest, changes: Changes) -> DrawRequest:
     for change in changes.terms:
         request = (_added if change.is_added else _removed)(request, change, plain)
     changed = _differences(before, request)
-    notes: tuple[str, ...] = (f"Changed: {changed}",) if changed else ()
+    notes: tuple[str, ...] = (f"Now: {changed}",) if changed else ()
     if changes.plain and before.slots.subject and before.slots.subject != request.slots.subject:
         notes += (f"To keep the rest: +{brief(', '.join(changes.plain))}",)
     return replace(request, notes=(*notes, *request.notes)) if notes else request
 
 
 def _differences(before: DrawRequest, after: DrawRequest) -> str:
-    """What the second request changes, on one line: ``outfit +scarf −boots · steps 30``; "" if nothing changes."""
+    """What the second request changes, on one line: ``+scarf, −hat · steps 30``; "" if nothing changes."""
     parts = []
     for slot in SLOTS:
-        old, new = getattr(before.slots, slot), getattr(after.slots, slot)
-        parts += _shown_terms(slot, (*_without("+", new, old), *_without("−", old, new)))
-    parts += _shown_terms("no", after.no)
+        parts += _slot_difference(slot, getattr(before.slots, slot), getattr(after.slots, slot))
+    parts += _shown_terms("no ", after.no)
     if before.seed is not None and after.seed is None:
-        parts.append("another seed")
+        parts.append("another roll")
     for name, label in _LABELS.items():
         value = getattr(after, name)
         if value is not None and value != getattr(before, name):
             parts.append(f"{label} {_shown(value)}")
     return " · ".join(parts)
+
+
+def _slot_difference(slot: str, old: tuple[str, ...], new: tuple[str, ...]) -> list[str]:
+    """A replaced slot as ``night (was: otter)``, else each term with a sign; the subject needs no name."""
+    name = "" if slot == "subject" else slot
+    if old and new and not set(old) & set(new):
+        (was,) = _shown_terms("", old)
+        return [f"{part} (was: {was})" for part in _shown_terms(f"{name}: " if name else "", new)]
+    return _shown_terms(f"{name} " if name else "", (*_without("+", new, old), *_without("−", old, new)))
 
 
 def _without(sign: str, terms: Iterable[str], others: Iterable[str]) -> list[str]:
@@ -65,7 +73,7 @@ def _without(sign: str, terms: Iterable[str], others: Iterable[str]) -> list[str
 
 
 def _shown_terms(label: str, terms: tuple[str, ...]) -> list[str]:
-    return [f"{label} {', '.join(map(brief, shortened(terms)))}"] if terms else []
+    return [f"{label}{', '.join(map(brief, shortened(terms)))}"] if terms else []
 
 
 _LABELS = {

@@ -16,9 +16,9 @@ class Permissions:
     def refusal(self, user: str, room_id: str) -> str | None:
         """Why this person may not use the bot in this room."""
         if not _matches(room_id, self._settings().allowed_rooms):
-            return "I may not draw in this room. Whoever set me up can allow it."
+            return "This room isn't on my list yet. Ask whoever runs me."
         if not _matches(user, (*self._settings().allowed_users, *self._settings().admins)):
-            return "I may not draw for you. Whoever set me up can allow it."
+            return "You're not on my list yet. Ask whoever runs me."
         return None
 
     def may_join(self, room_id: str, *, invited_by: str) -> bool:
@@ -35,13 +35,10 @@ class Permissions:
         if self._is_named_admin(user):
             return None
         if jobs and open_jobs >= jobs:
-            yours = "1 job that is" if open_jobs == 1 else f"{open_jobs} jobs that are"
-            return f"You have {yours} not done, and {jobs} is the limit. Ask again when one is done."
+            return f"You have {open_jobs} waiting already, and that's the limit. Ask again when one is here."
         if a_day and pictures_in_24_h + pictures > a_day:
-            return (
-                f"You asked for {pictures_in_24_h} pictures in the last 24 hours. "
-                f"With {pictures} more that is {pictures_in_24_h + pictures}, and {a_day} is the limit."
-            )
+            left = max(0, a_day - pictures_in_24_h)
+            return f"The limit is {a_day} a day, and you have {left or 'none'} left."
         return None
 
     def too_much(self, user: str, works: Iterable[Work]) -> str | None:
@@ -51,8 +48,8 @@ class Permissions:
         if not limit or most.megapixel_steps <= limit or self._is_named_admin(user):
             return None
         return (
-            f"{most.steps} steps of {most.width} × {most.height} pixels are {most.megapixel_steps:g} megapixel steps, "
-            f"and {limit:g} is the limit. Ask for fewer --steps or a smaller --size."
+            f"{most.steps} steps at {most.width}×{most.height} take too long here: {most.megapixel_steps:g} megapixel "
+            f"steps, and the limit is {limit:g}. Ask for fewer --steps or a smaller --size."
         )
 
     def _is_named_admin(self, user: str) -> bool:

@@ -11,8 +11,9 @@ from ..generator.types import Capabilities
 from ..jobs.body import CannotAsk, job_body
 from ..jobs.fitting import all_fitted, fitted, with_known_names
 from ..jobs.job import Job
-from ..language import unused_note
+from ..language import Asked, DrawRequest, unused_note
 from ..settings import CurrentSettings
+from .own_defaults import with_own_defaults
 from .permissions import Permissions
 from .room_profiles import profile_for
 from .work import work_of
@@ -44,6 +45,31 @@ class Policy:
         if refusal:
             raise CannotAsk(refusal)
         return body
+
+    def with_own_defaults(
+        self, asked: Asked, own: DrawRequest, room_id: str, capabilities: Capabilities | None
+    ) -> Asked:
+        """What a person asked for in that room, with their own defaults for what they left open."""
+        return with_own_defaults(asked, own, profile_for(room_id, self._settings().rooms), capabilities)
+
+    def usual(
+        self, room_id: str, own: DrawRequest | None, request: DrawRequest, capabilities: Capabilities
+    ) -> DrawRequest:
+        """What a person with those defaults gets in that room if they say only the words of a request.
+
+        Where the request names another model than is usual, its steps and size are that model's.
+        """
+        profile = profile_for(room_id, self._settings().rooms)
+        usual = profile.usual(request, capabilities)
+        if own is None:
+            return usual
+        (bare,) = with_own_defaults(Asked((DrawRequest(),)), own, profile, capabilities).requests
+        model = bare.model or usual.model
+        typed = DrawRequest(tier=request.tier, model=None if request.model == model else request.model)
+        (mine,) = with_own_defaults(Asked((typed,)), own, profile, capabilities).requests
+        # A shape is fitted elsewhere, so no size is usual then.
+        size = None if mine.aspect_ratio else mine.size or usual.size
+        return replace(usual, model=model, steps=mine.steps or usual.steps, size=size)
 
     def notes(self, job: Job, capabilities: Capabilities) -> tuple[str, ...]:
         """Sentences for the captions: what the model cannot do as asked, or as the room's profile wants it."""

@@ -93,13 +93,37 @@ class RoomProfile:
             return request
         return replace(request, negative_prompt=self._negative_prompt(request, card))
 
+    def usual(self, request: DrawRequest, capabilities: Capabilities) -> DrawRequest:
+        """What this room draws with for the words, model and tier of a request that says no more."""
+        card = self._card(request, capabilities)
+        applied = self.applied_to(
+            DrawRequest(slots=request.slots, model=request.model, tier=request.tier), capabilities
+        )
+        if card is None:
+            return applied
+        defaults, is_draft = card.defaults, (applied.tier or card.defaults.tier) == "draft"
+        guidance_scale = applied.guidance_scale
+        if guidance_scale is None:
+            guidance_scale = card.guidance_scale(applied.tier)
+        negative_prompt = defaults.negative_prompt if guidance_scale > NO_GUIDANCE else ""
+        return replace(
+            applied,
+            model=self.model or next(iter(self.models), capabilities.default_model),
+            negative_prompt=negative_prompt if applied.negative_prompt is None else applied.negative_prompt,
+            steps=applied.steps or (card.draft.steps if is_draft else defaults.steps),
+            guidance_scale=guidance_scale,
+            sampler=applied.sampler or defaults.sampler,
+            tier=self.defaults.tier or defaults.tier,
+            size=_pixels(applied, card),
+        )
+
     def notes(self, request: DrawRequest, capabilities: Capabilities) -> tuple[str, ...]:
         """What this room's rules cannot do with the model that draws the request, for the caption."""
         card = self._card(request, capabilities)
         if not self.no or not card or card.takes_guidance:
             return ()
         added = ", ".join(self.no)
-        return (f"{card.name} takes no negative prompt, so nothing keeps out what this room adds: {added}.",)
+        return (f"{card.name} can't leave things out, so this may have {added}.",)
 
     def _card(self, request: DrawRequest, capabilities: Capabilities) -> ModelCard | None:
         return capabilities.card(request.model or self.model or next(iter(self.models), None))
@@ -121,20 +145,30 @@ class RoomProfile:
         for recipe, work in zip(body["recipes"], work_of(body, capabilities), strict=True):
             model = recipe.get("model") or capabilities.default_model
             if self.models and model not in self.models:
-                return f"This room does not draw with {quoted(model)}. It draws with: {', '.join(self.models)}."
+                return f"This room doesn't draw with {quoted(model)}. It has {', '.join(self.models)}."
             if self.max_megapixels and work.megapixels > self.max_megapixels:
                 return (
-                    f"This room draws at most {self.max_megapixels:g} megapixels, and {work.width} × {work.height} "
-                    f"are {work.megapixels:g}. Ask for a smaller --size."
+                    f"{work.width}×{work.height} is too large for this room, which draws up to "
+                    f"{self.max_megapixels:g} megapixels. Ask for a smaller --size."
                 )
             if self.no and not _is_negative_prompt_used(recipe, capabilities.card(model)):
                 kept_out = ", ".join(self.no)
-                return f"This room keeps out {kept_out}, which takes guidance. Ask for a higher --cfg, such as 2."
+                return f"This room keeps out {kept_out}, and that needs a higher --cfg, such as 2."
         # The recipes of a job differ in little more than their seeds.
         for typed in dict.fromkeys(_texts(body)):
             if word := find_word(typed, self.blocked_words):
-                return f"This room does not draw {quoted(word)}."
+                return f"This room doesn't draw {quoted(word)}."
         return None
+
+
+def _pixels(request: DrawRequest, card: ModelCard) -> tuple[int, int] | str | None:
+    """The size of a request in pixels; None for a shape, which is fitted elsewhere."""
+    if isinstance(request.size, str):
+        size = card.sizes.get(request.size)
+        return (size.width, size.height) if size else request.size
+    if request.size is None and request.aspect_ratio is None:
+        return card.defaults.width, card.defaults.height
+    return request.size
 
 
 def _fitting(defaults: DrawRequest, card: ModelCard | None) -> DrawRequest:
@@ -161,8 +195,8 @@ def _texts(body: Mapping[str, Any]) -> Iterator[str]:
     for recipe in body["recipes"]:
         yield ", ".join(term for slot in SLOTS for term in recipe["slots"].get(slot, ()))
         yield recipe.get("theme", "")
-    for headings in body.get("sheet", {}).values():
-        yield from headings
+    for headings in ("columns", "rows"):
+        yield from body.get("sheet", {}).get(headings, ())
 
 
 Rooms = Mapping[str, RoomProfile]

@@ -25,7 +25,7 @@ MAX_CAUGHT_UP = 2000
 # An event sent just before the process ended is among the room's newest; this many are read in seconds.
 MAX_LOOKED_THROUGH = 1000
 
-# A recipe comes right behind its picture; others may write something in between.
+# A recipe comes right before its picture, or below it; others may write something in between.
 EVENTS_BETWEEN = 20
 
 # A key that was sent comes with the next syncs, also after a homeserver's hiccup. mautrix reports a key that comes
@@ -87,13 +87,13 @@ class RoomHistory:
             return None
         return str(raw.get("sender")) if raw.get("room_id", room_id) == room_id else None
 
-    async def own_content_after(self, room_id: str, event_id: str, mark: dict[str, Any]) -> dict[str, Any]:
-        """The content of the bot's own event with that mark, if it comes soon after that event; else {}.
+    async def own_content_near(self, room_id: str, event_id: str, mark: dict[str, Any]) -> dict[str, Any]:
+        """The content of the bot's own event with that mark, if it is near that event; else {}.
 
         Raises NotSent.
         """
         around = await self._ask(Path.v3.rooms[room_id].context[event_id], limit=2 * EVENTS_BETWEEN)
-        for raw in around.get("events_after", []):
+        for raw in (*around.get("events_before", []), *around.get("events_after", [])):
             content = await self._trusted_content(raw, room_id)
             if raw.get("sender") == self._client.mxid and _includes(content, mark):
                 return content

@@ -50,6 +50,18 @@ class Message:
         # A true reply inside the thread, not a fallback for old clients.
         return {"rel_type": "m.thread", "event_id": self.thread, "is_falling_back": False, **reply}
 
+    @property
+    def place(self) -> dict[str, Any] | None:
+        """The ``m.relates_to`` of an event that answers nothing: the thread if there is one, without a quote."""
+        if self.thread is None:
+            return None
+        return in_thread(self.thread)
+
+
+def in_thread(first: str) -> dict[str, Any]:
+    """The ``m.relates_to`` of an event in the thread below that one. Clients without threads see a reply to it."""
+    return {"rel_type": "m.thread", "event_id": first, "is_falling_back": True, "m.in_reply_to": {"event_id": first}}
+
 
 def read_message(event: MessageEvent, *, own_id: str) -> Message | None:
     """The message of an event, with the new text of an edit; None for an event that a bot should not read.

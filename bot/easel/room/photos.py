@@ -16,10 +16,10 @@ MAX_PHOTO_BYTES = 20 * 1024 * 1024
 # A person's other jobs wait meanwhile. Fetching is tried again and again within this time.
 FETCHED_WITHIN_S = 300.0
 
-GONE = "The photo to draw from is not in this room any more."
-NOT_READ = "I could not read that photo: it is larger than 20 MB, or it is damaged."
-NOT_FETCHED = "The homeserver did not give me that photo. Ask me again in a while."
-NOT_HERE = "That recipe draws from a photo that is not in this room. Reply to the photo with the words instead."
+GONE = "That photo isn't in this room any more."
+NOT_READ = "I can't read that photo. It's damaged, or larger than 20 MB."
+NOT_FETCHED = "I didn't get that photo. Try again in a moment."
+NOT_HERE = "That recipe needs a photo that isn't in this room. Reply to the photo with your words instead."
 
 
 def is_photo(content: dict[str, Any]) -> bool:

@@ -8,22 +8,25 @@ from mautrix.types import ReactionEvent
 from .envelope import Malformed, is_id
 
 CANCEL = "❌"
-AGAIN, LARGER, FAVOURITE, COPY, REMOVE = "🎲", "⬆", "⭐", "📋", "🗑"
+AGAIN, LARGER, FAVOURITE, COPY, FILE, REMOVE = "🎲", "⬆", "⭐", "📋", "📄", "🗑"
 
 # In the settings it stands for all of 1 to 9.
 NUMBER = "1\u20e3"
 
 # The settings choose from these.
-REACTIONS = (AGAIN, LARGER, FAVOURITE, COPY, REMOVE, NUMBER)
+REACTIONS = (AGAIN, LARGER, FAVOURITE, COPY, FILE, REMOVE, NUMBER)
 
 # The bot puts these on a picture for people to press; nobody should press REMOVE by chance.
 OFFERED = (AGAIN, LARGER, FAVOURITE, COPY)
 
+# Where pictures come without a file of their own, this is offered too.
+OFFERED_EMBEDDED = (*OFFERED, FILE)
+
 # When these are old, nobody waits for their picture or answer any more.
-SOON = (AGAIN, LARGER, COPY, NUMBER)
+SOON = (AGAIN, LARGER, COPY, FILE, NUMBER)
 
 # These wait until the homeserver takes what they send; the room's other events do not wait for them.
-SLOW = (COPY, REMOVE)
+SLOW = (COPY, FILE, REMOVE)
 
 # Keycap digits.
 _NUMBER = re.compile("([1-9])\u20e3", re.ASCII)
@@ -50,6 +53,16 @@ class Reaction:
 def plain_emoji(text: str) -> str:
     """The text without variation selectors: its emoji equal the constants above."""
     return text.replace(_VARIATION_SELECTOR, "")
+
+
+def as_clients_send(key: str) -> str:
+    """A button's key as clients send it: with a variation selector, where they would else count two of them."""
+    return key + _VARIATION_SELECTOR if key in (LARGER, REMOVE) else key
+
+
+def number_key(number: int) -> str:
+    """The keycap of a digit, as clients send it."""
+    return f"{number}{_VARIATION_SELECTOR}\u20e3"
 
 
 def read_reaction(event: ReactionEvent) -> Reaction | None:

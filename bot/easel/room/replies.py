@@ -10,7 +10,7 @@ from ..language import ParseError, has_signs, quoted
 from ..sending.content import EASEL_KEY, PICTURE_KINDS, SHEET_KINDS, EventKind
 from ..sending.homeserver import Homeserver
 from ..sending.send_queue import NotSent
-from .envelope import is_id
+from .envelope import is_id, storable
 from .history import RoomHistory
 from .messages import Message
 from .photos import is_photo
@@ -23,13 +23,13 @@ MAX_RECIPE_BYTES = 64 * 1024
 # The room's other events wait meanwhile. A file that is gone from another homeserver is asked for again and again.
 READ_WITHIN_S = 30.0
 
-SHEET = "That is a sheet of several pictures. React to it with the number of one, and reply to that picture."
+SHEET = "That's a sheet of several pictures. React to it with a number, then reply to that picture."
 UNSEEN = (
-    "I cannot see what you replied to: it is from before I came, I have no key for it, or it is gone. "
-    "Say it without the reply, or send here again what I shall draw from."
+    "I can't see what you replied to. It's gone, or from before I came. "
+    "Say it without the reply, or send it here again."
 )
-NO_RECIPE = "I cannot find the recipe of that picture any more. Reply to its recipe file instead."
-UNREADABLE = f"I cannot read that recipe file: it is larger than {MAX_RECIPE_BYTES // 1024} KB, damaged, or no text."
+NO_RECIPE = "I can't find that picture's recipe any more. Reply to its recipe file instead."
+UNREADABLE = f"I can't read that recipe. It's damaged, no text, or larger than {MAX_RECIPE_BYTES // 1024} KB."
 
 NOT_DRAWN_YET = "That one is not drawn yet. Reply to its picture when it comes."
 NO_STILL = "I draw from photos, not from {}."
@@ -127,13 +127,17 @@ class Replies:
         mark = mark if isinstance(mark, dict) else {}
         if mark.get("kind") in SHEET_KINDS:
             raise ParseError(SHEET)
+        if mark.get("kind") == EventKind.PICTURE and isinstance(recipe := mark.get("recipe"), str):
+            return Replied(storable(recipe), _photo(mark))
+        is_file = content.get("msgtype") == "m.file"
         if mark.get("kind") == EventKind.PICTURE:
             wanted = {EASEL_KEY: {"job": mark.get("job"), "kind": EventKind.RECIPE, "n": mark.get("n")}}
-            content = await self._history.own_content_after(room_id, event_id, wanted)
+            content = await self._history.own_content_near(room_id, event_id, wanted)
             if not content:
                 raise ParseError(NO_RECIPE)
         name = str(content.get("filename") or content.get("body") or "")
-        if content.get("msgtype") != "m.file":
+        # Easel's own come as notices with a file, so that they ring no phone.
+        if not is_file and mark.get("kind") not in PICTURE_KINDS:
             return Replied()
         if not name.lower().endswith(_SUFFIXES):
             raise ParseError(NEITHER.format(quoted(name)))
@@ -144,5 +148,10 @@ class Replies:
             recipe = data.decode()
         except UnicodeDecodeError as error:
             raise ParseError(UNREADABLE) from error
-        photo = mark.get("photo")
-        return Replied(recipe, str(photo) if is_id(photo) else None)
+        return Replied(recipe, _photo(mark))
+
+
+def _photo(mark: dict[str, Any]) -> str | None:
+    """The event of the photo that a picture of ours was drawn from."""
+    photo = mark.get("photo")
+    return str(photo) if is_id(photo) else None

@@ -9,8 +9,11 @@ from ..language import Asked
 MAX_NOTES = 5
 
 
-def caption(picture: Picture, notes: tuple[str, ...] = ()) -> str:
-    """The prompt, one line of facts, and the notes on this picture."""
+def caption(picture: Picture, notes: tuple[str, ...] = (), *, drawn_from: str = "a photo") -> str:
+    """The prompt, which says what is seen, then one line of facts, and the notes on this picture.
+
+    ``drawn_from`` is what it was drawn from, if it was.
+    """
     recipe = picture.recipe
     facts = (
         f"seed {recipe.seed}",
@@ -19,6 +22,7 @@ def caption(picture: Picture, notes: tuple[str, ...] = ()) -> str:
         f"guidance {recipe.guidance_scale:g}",
         # A tier that skips work gives another picture.
         *(() if recipe.tier == "exact" else (recipe.tier,)),
+        *(() if recipe.strength is None else (f"from {drawn_from}, strength {recipe.strength:g}",)),
         _size(picture),
         f"{picture.facts.seconds:.0f} s" if picture.facts.seconds >= 10 else f"{picture.facts.seconds:.1f} s",
     )

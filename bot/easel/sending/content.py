@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Any
 
 from ..generator.types import ImageFile
+from .rich import Rich, Text, plain_of
 
 # Our key in an event's content, by which a later reply or reaction finds its job.
 EASEL_KEY = "household.easel"
@@ -12,7 +13,7 @@ EASEL_KEY = "household.easel"
 # A homeserver takes events of up to 65,536 bytes. 4,096 are left for what it adds, and encryption makes four bytes out
 # of three of the content's JSON, in which mautrix writes é as \\u00e9.
 MAX_CONTENT_CHARS = 45_000
-LEFT_OUT = "… The rest is left out: it does not fit into one message."
+LEFT_OUT = "… The rest doesn't fit into one message."
 
 
 class EventKind(StrEnum):
@@ -23,12 +24,15 @@ class EventKind(StrEnum):
     SHEET = "sheet"
     # One file with the recipes of a sheet.
     RECIPES = "recipes"
+    # The edit that makes a recipe's notice a file, and a recipe that somebody asked for.
+    RECIPE_FILE = "recipe-file"
+    RECIPE_COPY = "recipe-copy"
     # The sentence that answers a command, or ends a job without a picture.
     ANSWER = "answer"
-    # Sentences while a job is open: how many pictures, why nothing moves, the place in the queue.
-    COUNT = "count"
-    REASON = "reason"
-    WAITING = "waiting"
+    # What everybody in a room waits for, with its edits, and the last one, when that is over.
+    NOTE = "note"
+    NOTE_EDIT = "note-edit"
+    NOTE_END = "note-end"
     # Progress, as a reaction or as a notice with its edits; and the sign that stays.
     REACTION = "reaction"
     ENDED = "ended"
@@ -58,12 +62,18 @@ def mark(job: str, kind: EventKind, **more: int | str) -> dict[str, Any]:
 
 
 def picture_content(
-    picture: ImageFile, *, text: str, image: dict[str, Any], thumbnail: dict[str, Any], relation: dict[str, Any]
+    picture: ImageFile,
+    *,
+    filename: str,
+    text: str,
+    image: dict[str, Any],
+    thumbnail: dict[str, Any],
+    relation: dict[str, Any],
 ) -> dict[str, Any]:
     """The ``m.image`` event. ``image`` and ``thumbnail`` are the results of their uploads, ``text`` is the caption."""
     return {
         "msgtype": "m.image",
-        "filename": picture.filename,
+        "filename": filename,
         "body": text,
         **image,
         "info": {
@@ -87,11 +97,8 @@ def picture_content(
     }
 
 
-def recipe_content(
-    picture: ImageFile, *, size: int, recipe: dict[str, Any], relation: dict[str, Any]
-) -> dict[str, Any]:
-    """The ``m.file`` event; ``recipe`` is the result of its upload, ``size`` its bytes."""
-    filename = picture.filename.rpartition(".")[0] + ".yml"
+def recipe_content(filename: str, *, size: int, recipe: dict[str, Any]) -> dict[str, Any]:
+    """The ``m.file`` event of a recipe; ``recipe`` is the result of its upload, ``size`` its bytes."""
     return {
         "msgtype": "m.file",
         "filename": filename,
@@ -99,13 +106,29 @@ def recipe_content(
         **recipe,
         "info": {"mimetype": "application/yaml", "size": size},
         "m.mentions": {},
-        "m.relates_to": relation,
     }
 
 
-def answer_content(text: str, relation: dict[str, Any] | None = None) -> dict[str, Any]:
-    """A notice in plain text: what people typed is never read as markup, and nobody is mentioned."""
-    content: dict[str, Any] = {"msgtype": "m.notice", "body": text, "m.mentions": {}}
+def as_notice(file: dict[str, Any], relation: dict[str, Any] | None) -> dict[str, Any]:
+    """A file as a notice with its name, which notifies nobody. It has the file, but clients show only the name.
+
+    By Matrix's default push rules every message notifies, except notices and edits. So a file that is to come quietly
+    comes as a notice, and ``as_file`` edits it.
+    """
+    notice = {**file, "msgtype": "m.notice"}
+    return notice if relation is None else {**notice, "m.relates_to": relation}
+
+
+def as_file(notice_id: str, file: dict[str, Any]) -> dict[str, Any]:
+    """The edit that makes such a notice the file. It notifies nobody either."""
+    return {**file, "m.new_content": file, "m.relates_to": {"rel_type": "m.replace", "event_id": notice_id}}
+
+
+def answer_content(text: Text, relation: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A notice: what people typed is never read as markup, and nobody is mentioned."""
+    content: dict[str, Any] = {"msgtype": "m.notice", "body": plain_of(text), "m.mentions": {}}
+    if isinstance(text, Rich):
+        content |= {"format": "org.matrix.custom.html", "formatted_body": text.html}
     return content if relation is None else {**content, "m.relates_to": relation}
 
 
@@ -121,6 +144,9 @@ def reaction_content(event_id: str, key: str) -> dict[str, Any]:
 
 def fitting(content: dict[str, Any]) -> dict[str, Any]:
     """The content with as much of its text as an event takes, in whole lines, and a sentence in place of the rest."""
+    if _chars(content) > MAX_CONTENT_CHARS:
+        # HTML cannot be cut at a line.
+        content = {key: value for key, value in content.items() if key not in ("format", "formatted_body")}
     if _chars(content) <= MAX_CONTENT_CHARS or "body" not in content:
         return content
     room, text = MAX_CONTENT_CHARS - _chars({**content, "body": f"\n{LEFT_OUT}"}), content["body"]

@@ -188,6 +188,15 @@ class Homeserver:
         """Show "Easel is typing"; 0 ends it. A courtesy: never raises."""
         await self._courtesy(self._client.set_typing(RoomID(room_id), timeout=for_s * 1000))
 
+    async def give_avatar(self, picture: bytes) -> None:
+        """Give the bot's account a picture, unless it has one: whoever runs it may have chosen one. Never raises."""
+        await self._courtesy(self._give_avatar(picture))
+
+    async def _give_avatar(self, picture: bytes) -> None:
+        if not await self._client.get_avatar_url(self._client.mxid):
+            uploaded = await self._client.upload_media(picture, "image/png")
+            await self._client.set_avatar_url(uploaded, check_current=False)
+
     async def _is_encrypted(self, room_id: str) -> bool:
         store = self._client.state_store
         if store is not None and await store.is_encrypted(RoomID(room_id)):
@@ -273,7 +282,7 @@ class Homeserver:
             async with _homeserver_errors(self._patience.courtesy_s):
                 await request
         except (NotSent, SlowDown, Unreachable) as error:
-            self._log.debug(f"A receipt or typing notice was not sent: {error}")
+            self._log.debug(f"A courtesy was not done: {error}")
 
 
 def _wait_s(answer: Any, retry_after: str | None) -> float | None:

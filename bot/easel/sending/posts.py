@@ -1,30 +1,33 @@
-"""The events of a job in its room: pictures with their recipes, sentences, and reactions to press; each once."""
+"""The events of a job in its room: its pictures with their recipes, and its last word; each once.
 
-from collections.abc import Sequence
+Only the picture rings a phone: its recipe comes as a notice, which the last edit makes a file (see `content`).
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from ..generator.client import GeneratorClient
-from ..generator.errors import NotYet
-from ..generator.types import ImageFile, JobStatus, Picture, Position
+from ..generator.types import ImageFile, Picture
 from ..jobs.job import Job
 from ..jobs.store import Store
-from ..jobs.waiting import away_text, in_turns, waiting_text
-from ..language import Asked, ParseError, larger_size, parse_recipe
-from ..room.reactions import LARGER, OFFERED
-from ..settings import CurrentSettings, Offer
-from ..side_thread import SideThread
+from ..language import Asked
+from ..room.messages import in_thread
+from ..settings import CurrentSettings, RecipeAs
 from .captions import caption, sheet_caption
 from .content import (
+    EASEL_KEY,
     PICTURE_KINDS,
     SHEET_KINDS,
     EventKind,
     answer_content,
+    as_file,
+    as_notice,
+    mark,
     picture_content,
-    reaction_content,
     recipe_content,
 )
+from .file_names import base_name
 from .homeserver import Homeserver
 from .send_queue import Debt, Priority
 from .sent_once import SentOnce
@@ -32,11 +35,18 @@ from .sent_once import SentOnce
 # A picture and its recipe.
 EVENTS_PER_PICTURE = 2
 
+# A longer recipe does not fit into its picture's event, and comes as a file.
+MAX_EMBEDDED_CHARS = 10_000
+
+# The content of an event of a room, {} if it has none. Raises NotSent.
+ContentOf = Callable[[str, str], Awaitable[dict[str, Any]]]
+
 
 @dataclass(frozen=True)
 class _Files:
-    """The generator's files of a picture or a sheet."""
+    """The generator's files of a picture or a sheet, and their name in the room."""
 
+    name: str
     image: bytes
     thumbnail: bytes
     recipe: bytes
@@ -52,32 +62,37 @@ class JobPosts:
         homeserver: Homeserver,
         store: Store,
         sent_once: SentOnce,
+        content_of: ContentOf,
         settings: CurrentSettings,
-        side_thread: SideThread,
     ) -> None:
         self._generator, self._homeserver, self._store, self._sent_once = generator, homeserver, store, sent_once
-        self._settings, self._side_thread = settings, side_thread
+        self._content_of, self._settings = content_of, settings
+        # The files of recipes that came as notices, by job and number; the room has those of earlier processes.
+        self._recipe_files: dict[tuple[str, int], dict[str, Any]] = {}
 
     async def picture(self, job: Job, picture: Picture, notes: tuple[str, ...], debt: Debt) -> None:
-        """Send the picture, then its recipe. ``notes`` go into the caption. Also raises GeneratorError."""
-        if await self._sent_once.there(job.id, EventKind.RECIPE, picture.n):
+        """Send the recipe, then the picture. ``notes`` go into the caption. Also raises GeneratorError."""
+        if await self._is_posted(job, PICTURE_KINDS, picture.n):
             return
         # All at once: a generator that is stopping does not stay for long.
         data = await self._generator.picture(job.id, picture.n)
         thumbnail = await self._generator.thumbnail(job.id, picture.n)
         recipe = await self._generator.recipe(job.id, picture.n)
         await self._keep(job, picture, recipe)
-        files = _Files(data, thumbnail, recipe)
-        await self._post(job, picture, files, caption(picture, notes), debt, kinds=PICTURE_KINDS, n=picture.n)
+        files = _Files(base_name(picture.prompt, picture.recipe.seed), data, thumbnail, recipe)
+        is_ours = job.photo is not None and await self._store.posted_as(job.photo) is not None
+        text = caption(picture, notes, drawn_from="the picture" if is_ours else "a photo")
+        await self._post(job, picture, files, text, debt, kinds=PICTURE_KINDS, n=picture.n)
 
     async def sheet(
         self, job: Job, asked: Asked, pictures: Sequence[Picture], notes: tuple[str, ...], debt: Debt
     ) -> None:
-        """Send the sheet of all pictures, then their recipes in one file. Also raises GeneratorError."""
-        if await self._sent_once.there(job.id, EventKind.RECIPES):
+        """Send the recipes of all pictures in one file, then their sheet. Also raises GeneratorError."""
+        if await self._is_posted(job, SHEET_KINDS, 0):
             return
         sheet = await self._generator.sheet(job.id)
         files = _Files(
+            base_name(pictures[0].prompt, "sheet"),
             await self._generator.sheet_image(job.id),
             await self._generator.sheet_thumbnail(job.id),
             await self._generator.sheet_recipes(job.id),
@@ -87,46 +102,57 @@ class JobPosts:
         text = sheet_caption(asked, pictures, notes)
         await self._post(job, sheet, files, text, debt, kinds=SHEET_KINDS, n=0)
 
-    async def offer(self, job: Job) -> None:
-        """Put reactions to press on a person's first picture in a room, or on all, depending on the settings."""
-        settings = self._settings()
-        is_offered = settings.offer_reactions is Offer.ALWAYS or (
-            settings.offer_reactions is Offer.FIRST and await self._store.is_first_picture(job)
-        )
-        picture = await self._sent_once.there(job.id, EventKind.PICTURE, 0) if is_offered else None
-        if picture is None:
-            return
-        keys = [
-            key for key in OFFERED if key in settings.reactions and (key != LARGER or await self._can_be_larger(job))
-        ]
-        for n, key in enumerate(keys):
+    async def last_word(self, job: Job) -> None:
+        """Say why there is no picture, if the job has a last word."""
+        if job.last_word:
+            content = answer_content(job.last_word, job.message.relation)
             await self._sent_once.send(
-                job.id,
-                job.message.room_id,
-                EventKind.OFFER,
-                reaction_content(picture, key),
-                person=job.message.sender,
-                n=n,
-                event_type="m.reaction",
-                priority=Priority.TIDY,
+                job.id, job.message.room_id, EventKind.ANSWER, content, person=job.message.sender
             )
 
-    async def _can_be_larger(self, job: Job) -> bool:
-        """Whether the model of the job's picture can draw it larger."""
-        known, recipe = await self._store.capabilities(), await self._store.recipe(job.id, 0)
-        if known is None or recipe is None:
-            return False
-        try:
-            request = await self._side_thread.run(partial(parse_recipe, recipe), chars=len(recipe))
-            width, height = larger_size(request)
-        except ParseError:
-            return False
-        card = known.card(request.model)
-        return (
-            card is not None
-            and max(width, height) <= card.limits.max_side_from_image
-            and width * height <= card.limits.max_pixels_from_image
+    async def make_files(self, job: Job) -> None:
+        """Make each recipe of the job, which came as a notice, a file."""
+        for note in await self._store.all_posted(job.id):
+            if note.kind not in (EventKind.RECIPE, EventKind.RECIPES):
+                continue
+            event_id = await self._sent_once.there(job.id, note.kind, note.n)
+            if event_id is None:
+                continue
+            known = self._recipe_files.pop((job.id, note.n), None)
+            file = known or await self._file_in_room(note.room_id, event_id)
+            if not file:
+                continue
+            await self._sent_once.send(
+                job.id,
+                note.room_id,
+                EventKind.RECIPE_FILE,
+                as_file(event_id, {**file, **mark(job.id, note.kind, n=note.n)}),
+                person=job.message.sender,
+                n=note.n,
+                priority=Priority.TIDY,
+            )
+            if await self._sent_once.there(job.id, note.kind, note.n) is None:
+                # Somebody removed it meanwhile.
+                await self._sent_once.take_back(job.id, EventKind.RECIPE_FILE, person=job.message.sender, n=note.n)
+
+    async def _file_in_room(self, room_id: str, event_id: str) -> dict[str, Any]:
+        """The file that an earlier process sent as a notice; {} if it is gone."""
+        content = await self._content_of(room_id, event_id)
+        left_out = ("m.relates_to", EASEL_KEY)
+        return {key: value for key, value in content.items() if key not in left_out} | (
+            {"msgtype": "m.file"} if content else {}
         )
+
+    def _recipe_as(self, job: Job) -> RecipeAs:
+        """How the recipe comes; a thread has no threads in it."""
+        way = self._settings().recipe
+        return RecipeAs.FILE if way is RecipeAs.THREAD and job.message.thread else way
+
+    async def _is_posted(self, job: Job, kinds: tuple[EventKind, EventKind], n: int) -> bool:
+        image, recipe = kinds
+        if await self._sent_once.there(job.id, image, n) is None:
+            return False
+        return self._recipe_as(job) is RecipeAs.EMBEDDED or bool(await self._sent_once.there(job.id, recipe, n))
 
     async def _keep(self, job: Job, picture: Picture, recipe: bytes) -> None:
         await self._store.keep_recipe(
@@ -144,59 +170,47 @@ class JobPosts:
         kinds: tuple[EventKind, EventKind],
         n: int,
     ) -> None:
-        room_id, person, relation = job.message.room_id, job.message.sender, job.message.relation
-        more: dict[str, int | str] = {"count": job.pictures}
+        room_id, way = job.message.room_id, self._recipe_as(job)
+        if way is RecipeAs.EMBEDDED and (len(files.recipe) > MAX_EMBEDDED_CHARS):
+            way = RecipeAs.FILE
+        more: dict[str, int | str] = {"count": job.pictures, "to": job.message.event_id}
         if job.photo is not None:
             more["photo"] = job.photo
 
         async def image_event() -> dict[str, Any]:
             return picture_content(
                 picture,
+                filename=f"{files.name}.{picture.filename.rpartition('.')[2]}",
                 text=text,
                 image=await self._homeserver.upload(room_id, files.image, picture.mimetype),
                 thumbnail=await self._homeserver.upload(room_id, files.thumbnail, picture.thumbnail_mimetype),
-                relation=relation,
+                relation=job.message.relation,
             )
 
         async def recipe_event() -> dict[str, Any]:
             uploaded = await self._homeserver.upload(room_id, files.recipe, "application/yaml")
-            return recipe_content(picture, size=len(files.recipe), recipe=uploaded, relation=relation)
+            file = recipe_content(f"{files.name}.yml", size=len(files.recipe), recipe=uploaded)
+            self._recipe_files[job.id, n] = file
+            image_id = await self._sent_once.there(job.id, kinds[0], n) if way is RecipeAs.THREAD else None
+            return as_notice(file, in_thread(image_id) if image_id else job.message.place)
 
-        for kind, content, priority in zip(
-            kinds, (image_event, recipe_event), (Priority.PICTURE, Priority.ANSWER), strict=True
-        ):
-            await self._sent_once.send(job.id, room_id, kind, content, person=person, n=n, priority=priority, more=more)
+        async def send(kind: EventKind, content: Callable[[], Awaitable[dict[str, Any]]], **marked: str) -> None:
+            await self._sent_once.send(
+                job.id,
+                room_id,
+                kind,
+                content,
+                person=job.message.sender,
+                n=n,
+                priority=Priority.PICTURE,
+                more={**more, **marked},
+            )
             debt.pay()
 
-    async def count(self, job: Job) -> None:
-        """Say how many pictures come on one sheet."""
-        await self._say(
-            job, EventKind.COUNT, f"I am drawing {job.pictures} pictures. They come together, on one sheet."
-        )
-
-    async def reason(self, job: Job, reason: str, number: int) -> None:
-        """Say why nothing moves: the job's ``number``-th reason."""
-        await self._say(job, EventKind.REASON, reason, n=number)
-
-    async def place(self, job: Job, event: JobStatus | Position) -> None:
-        """Say the job's place in the queue, if it has to wait for long."""
-        if event.position is None:
-            return
-        is_long = event.position > 1 if event.eta_s is None else event.eta_s > self._settings().tell_waiting_after_s
-        if is_long:
-            await self._say(job, EventKind.WAITING, waiting_text(event.position, event.eta_s))
-
-    async def away(self, job: Job, error: NotYet) -> None:
-        """Say that the job waits until the generator takes it."""
-        order = [waiting.id for waiting in in_turns(await self._store.open_jobs())]
-        place = order.index(job.id) + 1 if job.id in order else 1
-        await self._say(job, EventKind.WAITING, away_text(str(error), error.until, place))
-
-    async def last_word(self, job: Job) -> None:
-        """Say why there is no picture, if the job has a last word."""
-        if job.last_word:
-            await self._say(job, EventKind.ANSWER, job.last_word)
-
-    async def _say(self, job: Job, kind: EventKind, text: str, *, n: int = 0) -> None:
-        content = answer_content(text, job.message.relation)
-        await self._sent_once.send(job.id, job.message.room_id, kind, content, person=job.message.sender, n=n)
+        image, recipe = kinds
+        if way is RecipeAs.FILE:
+            await send(recipe, recipe_event)
+        embedded = {"recipe": files.recipe.decode()} if way is RecipeAs.EMBEDDED else {}
+        await send(image, image_event, **embedded)
+        if way is RecipeAs.THREAD:
+            await send(recipe, recipe_event)

@@ -10,14 +10,16 @@ from contextlib import suppress
 from typing import Any
 
 from ..jobs.job import Job, JobState
-from ..jobs.waiting import duration
+from ..jobs.waiting import place_text
 from ..settings import CurrentSettings, Progress
 from .content import EventKind, answer_content, edit_content, reaction_content
 from .send_queue import NotSent, Priority
 from .sent_once import SentOnce
 
-# More often does not help a person, and each time costs two of the homeserver's few events.
-AGAIN_AFTER_S = 10
+# The sign first moves after this time. Each move costs two of the homeserver's few events, so the pauses double, up to
+# the longest: more often does not help a person.
+AGAIN_AFTER_S = 10.0
+LONGEST_PAUSE_S = 80.0
 
 WORKING, FAILED, CANCELLED = "🎨", "❌", "🚫 cancelled"
 
@@ -25,10 +27,14 @@ _LAST_REACTION = {JobState.FAILED: FAILED, JobState.EXPIRED: FAILED, JobState.CA
 _LAST_TEXT = {JobState.DONE: "Drawn.", JobState.CANCELLED: "Cancelled."}
 
 
-def progress_text(done: float, eta_s: float | None) -> str:
-    """The progress as text; ``done`` is 0 to 1. Clients print a count behind a reaction, so it ends in a word."""
-    percent = f"{WORKING} {done:.0%}"
-    return f"{percent} drawn" if eta_s is None else f"{percent}, {duration(eta_s)} left"
+def working_text(pictures: int) -> str:
+    """The first sign: what acknowledges a command, with the number of pictures on a sheet."""
+    return WORKING if pictures == 1 else f"{WORKING} ×{pictures}"
+
+
+def progress_text(done: float) -> str:
+    """The progress as text; ``done`` is 0 to 1. Element shows 100 pixels of it, and a count behind."""
+    return f"{WORKING} {done:.0%}"
 
 
 class ProgressSign:
@@ -37,26 +43,47 @@ class ProgressSign:
     def __init__(self, job: Job, sent_once: SentOnce, settings: CurrentSettings) -> None:
         self._job, self._sent_once, self._settings = job, sent_once, settings
         self._sending: asyncio.Task[None] | None = None
-        self._sent_at, self._shown = time.monotonic(), WORKING
+        self._sent_at, self._shown = time.monotonic(), working_text(job.pictures)
+        self._pause_s, self._is_waiting = AGAIN_AFTER_S, False
+        # What to show as soon as what is being sent has arrived.
+        self._next: str | None = None
 
     def began(self) -> None:
         """Acknowledge the job, without waiting until that is sent."""
         if self._settings().progress is Progress.REACTION:
             self._start(self._begin())
 
-    def moved(self, done: float, eta_s: float | None) -> None:
+    def waits(self, place: int) -> None:
+        """Show the job's place in the queue."""
+        if self._show(place_text(place), at_once=not self._is_waiting):
+            self._is_waiting = True
+
+    def moved(self, done: float) -> None:
         """Show how far the job is, unless the sign changed a moment ago."""
+        if self._show(progress_text(done), at_once=self._is_waiting):
+            self._is_waiting = False
+
+    def _show(self, text: str, *, at_once: bool) -> bool:
+        """Start to show a text, unless the sign changed a moment ago; return whether it will be shown."""
         is_sending = self._sending is not None and not self._sending.done()
-        if self._settings().progress is Progress.OFF or is_sending or time.monotonic() - self._sent_at < AGAIN_AFTER_S:
-            return
-        text = progress_text(done, eta_s)
-        if text == self._shown:
-            # A homeserver takes the same reaction only once.
-            return
+        is_early = not at_once and (is_sending or time.monotonic() - self._sent_at < self._pause_s)
+        # A homeserver takes the same reaction only once.
+        if self._settings().progress is Progress.OFF or is_early or text == self._shown:
+            return False
+        if not at_once:
+            self._pause_s = min(LONGEST_PAUSE_S, 2 * self._pause_s)
         self._sent_at, self._shown = time.monotonic(), text
+        if is_sending:
+            self._next = text
+        else:
+            self._start(self._change(text))
+        return True
+
+    async def _change(self, text: str) -> None:
         # Homeservers remember transaction ids over our restarts, so a number is never used again.
-        n = int(time.time())
-        self._start(self._react(text, n) if self._settings().progress is Progress.REACTION else self._write(text, n))
+        n = int(time.time() * 1000)
+        is_reaction = self._settings().progress is Progress.REACTION
+        await (self._react(text, n) if is_reaction else self._write(text, n))
 
     async def arrived(self) -> None:
         """Return when no part of the sign is being sent any more."""
@@ -82,7 +109,7 @@ class ProgressSign:
     async def _begin(self) -> None:
         # A job that continues after a restart may have its sign already.
         if await self._sent_once.there(self._job.id, EventKind.REACTION) is None:
-            await self._react(WORKING, 0)
+            await self._react(working_text(self._job.pictures), 0)
 
     async def _react(
         self, key: str, n: int, *, kind: EventKind = EventKind.REACTION, priority: Priority = Priority.PROGRESS
@@ -125,5 +152,8 @@ class ProgressSign:
             # The send queue has logged the reason; a missing sign is no reason to stop.
             with suppress(NotSent):
                 await sending
+                while (text := self._next) is not None:
+                    self._next = None
+                    await self._change(text)
 
         self._sending = asyncio.create_task(send(), name=f"progress of {self._job.id}")

@@ -35,11 +35,15 @@ TOO_MANY = "That is more than I can answer at once, so I leave out the rest. Ask
 
 
 class Priority(IntEnum):
-    PICTURE = 0
-    ANSWER = 1
+    # What a person waits for at once. `promptness` keeps one person's flood of these from everybody's pictures.
+    PROMPT = 0
+    PICTURE = 1
+    ANSWER = 2
     # Last signs, and redactions of outdated ones: they wait for all of the above, and are never dropped.
-    TIDY = 2
-    PROGRESS = 3
+    TIDY = 3
+    PROGRESS = 4
+    # Reactions to press: they wait until no open job needs the room.
+    OFFER = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +198,8 @@ class SendQueue:
             yield debt
         finally:
             self._debts.discard(debt)
+            # An offer may wait for this.
+            self._news.set()
 
     async def send(self, event: Outgoing, priority: Priority = Priority.ANSWER) -> str | None:
         """Send an event; return its id, or None if it was dropped. Raises NotSent."""
@@ -225,6 +231,8 @@ class SendQueue:
                 elif first.priority is Priority.PROGRESS and self.rate_limit.room() - 1 < self._owed():
                     self._waiting.remove(first)
                     first.sent.set_result(None)
+                elif first.priority is Priority.OFFER and self.rate_limit.room() - 1 < self._owed():
+                    await self._news_within(self.rate_limit.pause_s())
                 elif wait_s := self.rate_limit.wait_s():
                     # Something more important may come meanwhile.
                     await self._news_within(wait_s)
@@ -318,4 +326,7 @@ def _admitted(event: Outgoing, own: list[_Waiting]) -> Outgoing | None:
         return None
     if sum(other.event.is_droppable for other in own) < MAX_WAITING_A_PERSON:
         return event
-    return replace(event, content={**event.content, "body": TOO_MANY}) if "body" in event.content else None
+    if "body" not in event.content:
+        return None
+    plain = {key: value for key, value in event.content.items() if key not in ("format", "formatted_body")}
+    return replace(event, content={**plain, "body": TOO_MANY})

@@ -11,14 +11,12 @@ from typing import Any, Protocol
 from ..jobs.event_tables import Posted
 from ..jobs.store import Store
 from .content import EventKind, mark
+from .promptness import Promptness
 from .send_queue import NotSent, Outgoing, Priority, SendQueue
 
 # Sentences and signs, which are dropped if too many wait for one person.
 DROPPABLE = (
     EventKind.ANSWER,
-    EventKind.COUNT,
-    EventKind.REASON,
-    EventKind.WAITING,
     EventKind.ENDED,
     EventKind.OFFER,
     EventKind.HELLO,
@@ -36,6 +34,7 @@ class SentOnce:
 
     def __init__(self, send_queue: SendQueue, store: Store, find_own: FindOwn) -> None:
         self._send_queue, self._store, self._find_own = send_queue, store, find_own
+        self._promptness = Promptness()
 
     async def send(
         self,
@@ -69,7 +68,7 @@ class SentOnce:
         )
         await self._store.will_post(Posted(txn_id, job, room_id, kind, n, None))
         try:
-            event_id = await self._send_queue.send(event, priority)
+            event_id = await self._send_queue.send(event, self._priority(person, kind, n, priority))
         except NotSent:
             await self._store.was_not_posted(txn_id)
             raise
@@ -78,6 +77,12 @@ class SentOnce:
         else:
             await self._store.was_posted(txn_id, event_id)
         return event_id
+
+    def _priority(self, person: str, kind: EventKind, n: int, priority: Priority) -> Priority:
+        """The priority of an event: an answer, and the sign that acknowledges a command, may be prompt."""
+        if kind is EventKind.ANSWER:
+            return self._promptness.of_answer(person)
+        return self._promptness.of_sign(person) if kind is EventKind.REACTION and n == 0 else priority
 
     async def there(self, job: str, kind: EventKind, n: int | None = None) -> str | None:
         """The id of the job's event of that kind and number, if one is in the room. Raises NotSent."""

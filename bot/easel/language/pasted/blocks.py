@@ -98,7 +98,7 @@ def _read_line(line: str, parts: _Parts, *, has_block: bool, has_settings_below:
     )
     head = line[: cuts[0][0]] if cuts else line
     head = head.rstrip(" \t,;|/") if cuts else head
-    if head.endswith("(") and cuts[0][2] == NEGATIVE and line.rstrip().endswith(")"):
+    if cuts and head.endswith("(") and cuts[0][2] == NEGATIVE and line.rstrip().endswith(")"):
         # In brackets of its own.
         head, line = head[:-1].rstrip(" \t,;"), line.rstrip()[:-1]
     if head.strip() or not cuts:

@@ -1,0 +1,106 @@
+"""``!easel every``: a picture that a room gets every day, or on one day of the week."""
+
+import re
+from datetime import datetime
+
+from ..jobs.schedule import EVERY_DAY, WEEKDAYS, Schedule, next_time_ms
+from ..jobs.schedule_table import Scheduled
+from ..jobs.store import Store
+from ..language import brief
+from ..room.messages import Message
+from ..room.names import shown_name
+from ..sending.rich import Text, blocks, bold, numbered, written
+from .draw import DrawCommands
+from .styles import MayChange
+
+# A room wants a few; each is a picture a day, whether anybody looks or not.
+MAX_IN_ROOM = 5
+MAX_A_PERSON = 2
+
+HOW = """A picture for this room at its time:
+
+• `!easel every day at 7: otter in the morning sun`
+• `!easel every friday at 18:30: owl, party hat`
+
+`!easel every` lists them, `!easel every stop 1` ends the first. Deleting the message ends it too."""
+ROOM_IS_FULL = f"This room has {MAX_IN_ROOM} of these, and that's the limit. End one with !easel every stop 1."
+YOURS_ARE_FULL = f"You have {MAX_A_PERSON} of these here, and that's the limit. End one with !easel every stop 1."
+NO_SUCH = "There is none with that number. !easel every lists them."
+NOT_YOURS = "That one is somebody else's. Only they or an admin can end it."
+
+_DAYS = (EVERY_DAY, *WEEKDAYS)
+_SCHEDULED = re.compile(
+    rf"(?P<day>{'|'.join(_DAYS)})\s+at\s+(?P<hour>\d{{1,2}})(?:[:.](?P<minute>\d{{2}}))?\s*(?P<half>[ap]m)?"
+    r"\s*(?::\s*|\s+)(?P<typed>\S.*)",
+    re.IGNORECASE | re.DOTALL,
+)
+_STOP = re.compile(r"(?:stop|cancel|remove)\s+(\d{1,3})", re.IGNORECASE)
+
+
+def read_time(hour: str, minute: str | None, half: str | None) -> int | None:
+    """The minute of the day, or None for a time that there is not."""
+    hours, minutes = int(hour), int(minute or 0)
+    if half:
+        if not 1 <= hours <= 12:
+            return None
+        hours = hours % 12 + (12 if half.lower() == "pm" else 0)
+    return hours * 60 + minutes if hours < 24 and minutes < 60 else None
+
+
+class EveryDay:
+    """Lists, adds and ends the scheduled pictures of rooms. Returns the answer's text."""
+
+    def __init__(self, store: Store, schedule: Schedule, draw_commands: DrawCommands) -> None:
+        self._store, self._schedule, self._draw_commands = store, schedule, draw_commands
+
+    async def answer(self, message: Message, typed: str, names: dict[str, str], may_change: MayChange) -> Text:
+        """Do what was typed behind the word; ``names`` are the display names in the room. Raises ParseError."""
+        here = await self._store.scheduled_in(message.room_id)
+        if not typed:
+            return _listed(here, names) if here else written(HOW)
+        if stop := _STOP.fullmatch(typed):
+            return await self._stop(message, here, int(stop[1]), may_change)
+        wanted = _SCHEDULED.fullmatch(typed)
+        minute = read_time(wanted["hour"], wanted["minute"], wanted["half"]) if wanted else None
+        if wanted is None or minute is None:
+            return written(HOW)
+        if len(here) >= MAX_IN_ROOM:
+            return ROOM_IS_FULL
+        if sum(one.sender == message.sender for one in here) >= MAX_A_PERSON:
+            return YOURS_ARE_FULL
+        return await self._add(message, wanted["day"].lower(), minute, wanted["typed"])
+
+    async def _add(self, message: Message, day: str, minute: int, typed: str) -> str:
+        await self._draw_commands.check(message, typed)
+        scheduled = Scheduled(
+            event_id=message.event_id,
+            room_id=message.room_id,
+            sender=message.sender,
+            thread=message.thread,
+            typed=typed,
+            day=day,
+            minute=minute,
+            next_ms=next_time_ms(day, minute, datetime.now()),
+        )
+        await self._store.keep_scheduled(scheduled)
+        self._schedule.changed()
+        return f"Every {_when(scheduled)}: {brief(typed)}"
+
+    async def _stop(self, message: Message, here: list[Scheduled], number: int, may_change: MayChange) -> str:
+        if not 1 <= number <= len(here):
+            return NO_SUCH
+        one = here[number - 1]
+        if not await may_change(message.room_id, one.sender, message.sender):
+            return NOT_YOURS
+        await self._store.forget_scheduled(message.room_id, one.event_id)
+        return f"Ended: every {_when(one)}: {brief(one.typed)}"
+
+
+def _listed(here: list[Scheduled], names: dict[str, str]) -> Text:
+    items = (bold(f"Every {_when(one)}") + f": {brief(one.typed)} ({shown_name(one.sender, names)})" for one in here)
+    return blocks(numbered(items), "!easel every stop 1 ends the first.")
+
+
+def _when(scheduled: Scheduled) -> str:
+    day = scheduled.day if scheduled.day == EVERY_DAY else scheduled.day.capitalize()
+    return f"{day} at {scheduled.minute // 60}:{scheduled.minute % 60:02}"

@@ -1,0 +1,98 @@
+"""📋 answers with the shortest command that draws a picture again: in a room, from a photo, and after ⬆️."""
+
+from typing import Any
+
+import pytest
+
+from bot.easel.commands.shortest import CANNOT_BE_TYPED, REPLY_TO_PHOTO, THEN_LARGER
+
+RECIPE = """prompt: {prompt}
+negative_prompt: ugly, text
+slots: {{subject: [{subject}]}}
+theme: otter
+model: ssd-1b
+seed: {seed}
+steps: {steps}
+guidance_scale: 12.0
+sampler: unipc
+width: {side}
+height: {side}
+tier: exact
+"""
+
+
+@pytest.fixture
+def maubot_plugin_config_overrides() -> dict[str, Any]:
+    return {"rate_limit_per_second": 0, "offer_reactions": "never"}
+
+
+def gives(fake_generator, *, subject: str = "otter", seed: int = 7, steps: int = 30, side: int = 768, more: str = ""):
+    """Have the generator give this recipe from now on."""
+    text = RECIPE.format(prompt=subject, subject=subject, seed=seed, steps=steps, side=side) + more
+    fake_generator.sins["recipe"] = fake_generator._bytes(text.encode())
+
+
+async def drawn(room, homeserver, text: str, number: int = 1, **more: Any) -> str:
+    """Draw, and return the event of the picture."""
+    await room.say(text, **more)
+    files = await homeserver.until(
+        lambda: len(found := [e for e in homeserver.events if e.kind == "recipe-file"]) == number and found
+    )
+    job = files[-1].content["household.easel"]["job"]
+    return f"$sent-{job}-picture-0"
+
+
+async def copied(room, homeserver, picture: str, number: int = 1) -> str:
+    relation = {"rel_type": "m.annotation", "event_id": picture, "key": "📋"}
+    await room.put({"m.relates_to": relation}, type="m.reaction")
+    return (await homeserver.answers(number))[-1].content["body"]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "command"),
+    [
+        ({}, "!draw otter --seed 7"),
+        ({"steps": 20, "side": 512}, "!draw otter --seed 7 --steps 20 --size 512x512"),
+        ({"subject": "'a | b'"}, CANNOT_BE_TYPED),
+    ],
+)
+async def test_defaults_are_left_out(drawing_room, homeserver, fake_generator, recipe, command):
+    gives(fake_generator, **recipe)
+    picture = await drawn(drawing_room, homeserver, "!draw otter")
+    assert await copied(drawing_room, homeserver, picture) == command
+
+
+async def test_a_persons_own_defaults_count_for_the_one_who_copies(drawing_room, homeserver, fake_generator):
+    gives(fake_generator, steps=20)
+    picture = await drawn(drawing_room, homeserver, "!draw otter")
+    await drawing_room.say("!easel defaults --steps 20 --model pocket")
+    await homeserver.answers()
+    assert await copied(drawing_room, homeserver, picture, 2) == "!draw otter --model ssd-1b --seed 7 --steps 20"
+
+
+async def test_an_enlarged_picture_and_one_from_a_photo_have_a_command_too(drawing_room, homeserver, fake_generator):
+    gives(fake_generator)
+    picture = await drawn(drawing_room, homeserver, "!draw otter")
+    # The fake room has the picture, as the generator wants its bytes.
+    sent = await homeserver.marked("picture")
+    event = {"type": "m.room.message", "sender": "@bot:x", "event_id": picture, "origin_server_ts": 1}
+    homeserver.history["!kitchen:example.com"] = [{**event, "content": sent.content}]
+    gives(fake_generator, side=1152, more=f"image: {'a' * 64}\nstrength: 0.35\n")
+    relation = {"rel_type": "m.annotation", "event_id": picture, "key": "⬆️"}
+    await drawing_room.put({"m.relates_to": relation}, type="m.reaction")
+    files = await homeserver.until(
+        lambda: len(found := [e for e in homeserver.events if e.kind == "recipe-file"]) == 2 and found
+    )
+    (caption,) = [e.content["body"] for e in homeserver.events if e.kind == "picture"][1:]
+    assert "from the picture, strength 0.35" in caption
+    larger = f"$sent-{files[-1].content['household.easel']['job']}-picture-0"
+    assert await copied(drawing_room, homeserver, larger) == f"!draw otter --seed 7\n{THEN_LARGER}"
+
+    photo = {"msgtype": "m.image", "body": "beach.jpg", "url": "mxc://example.com/beach"}
+    homeserver.uploads["mxc://example.com/beach"] = b"JPEG"
+    homeserver.history["!kitchen:example.com"].append({**event, "event_id": "$photo", "content": photo})
+    gives(fake_generator, more=f"image: {'b' * 64}\nstrength: 0.6\n")
+    reply = {"m.relates_to": {"m.in_reply_to": {"event_id": "$photo"}}}
+    picture = await drawn(drawing_room, homeserver, "!draw otter --strength 0.6", 3, **reply)
+    command = await copied(drawing_room, homeserver, picture, 2)
+    assert command == f"{REPLY_TO_PHOTO}\n!draw otter --seed 7 --strength 0.6"
