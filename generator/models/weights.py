@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from httpx2 import HTTPError
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import LocalEntryNotFoundError, RevisionResolutionError
+from huggingface_hub.errors import LocalEntryNotFoundError
 
 from generator.errors import FetchFailed, WeightsMissing
 from generator.models.cards import CardSettings, LoraSettings
+from generator.models.download import download
 
 # The parts of a pipeline that draw, each with the file that describes it. A safety checker does not draw.
 _PARTS = {
@@ -111,7 +111,7 @@ def can_be_fetched(card: CardSettings) -> bool:
 
 
 def fetch(name: str, card: CardSettings) -> Iterator[Path]:
-    """Download what a card needs with a progress bar, or finish an interrupted download. Yields each path once there.
+    """Download what a card needs, or finish an interrupted download. Yields each path once there.
 
     Fetches the model, without its weights if the card has them in a file, and the LoRA of its drafts. Raises
     FetchFailed if the hub cannot be reached or does not have them.
@@ -132,11 +132,7 @@ def fetch(name: str, card: CardSettings) -> Iterator[Path]:
 
 def _fetched(name: str, source: CardSettings | LoraSettings, patterns: list[str]) -> Path:
     assert source.repository is not None
-    try:
-        return Path(snapshot_download(source.repository, revision=source.revision, allow_patterns=patterns))
-    except (OSError, HTTPError, RevisionResolutionError) as error:
-        why = str(error).partition("\n")[0]
-        raise FetchFailed("fetch_failed", f"{name} could not be fetched from {source.repository}: {why}") from error
+    return download(name, source.repository, source.revision, patterns)
 
 
 def is_complete(folder: Path, card: CardSettings) -> bool:
