@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from generator.client import NotRunning, call
 from generator.errors import CardBusy, DrawingFailed
-from generator.models.registry import all_cards, default_model, has_card
+from generator.models.registry import all_cards, default_model, has_card, larger_model
 from generator.models.weights import how_to_get, how_to_get_lora, is_here, locate, lora_bytes
 from generator.settings import Settings
 
@@ -133,6 +133,9 @@ def _weights(settings: Settings) -> Finding:
     card = all_cards(settings)[name]
     if not is_here(card):
         return Finding("weights", Level.PROBLEM, f"The weights of {name} are not here.", how_to_get(name, card))
+    if (larger := larger_model(settings)) is not None:
+        message = f"{name} draws here, small pictures and few words, until the weights of {larger} are here."
+        return Finding("weights", Level.WARNING, message, how_to_get(larger, all_cards(settings)[larger]))
     if card.built_in:
         return Finding("weights", Level.OK, f"{name} draws here: small pictures, few words.", _MORE)
     if card.draft and not lora_bytes(card):

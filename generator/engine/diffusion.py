@@ -27,7 +27,8 @@ from generator.engine.sampling import make_sampling
 from generator.engine.text import Conditioning
 from generator.errors import DrawingFailed, is_out_of_memory
 from generator.models import known_words
-from generator.models.registry import all_cards, default_model
+from generator.models.registry import all_cards, default_model, larger_model
+from generator.models.weights import how_to_get
 from generator.pictures.image_files import fitted, read_file, read_image
 from generator.settings import Settings
 from generator.workers.messages import Draw, Drawn, Hello, WorkerState
@@ -60,6 +61,9 @@ class DiffusionEngine:
             self.models.get(default_model(self._settings))
         except DrawingFailed as error:
             log.error("not ready to draw: %s", error)
+        if (larger := larger_model(self._settings)) is not None:
+            advice = how_to_get(larger, all_cards(self._settings)[larger])
+            log.warning("%s is not here yet, so pocket draws. %s", larger, advice)
         device = self._models.plan.device_name if self._models else "no usable card"
         return Hello(device, self.state())
 

@@ -6,10 +6,12 @@ import platform
 import pytest
 import torch
 
+from generator import doctor
 from generator.doctor import GIB, Level, can_draw, examine, room, speed
 from generator.engine.needs import Arrangement, Needs
 from generator.engine.remembered_ways import Remembered, Ways
 from generator.engine.torch_build import mismatch, unusable
+from generator.models import registry
 from generator.models.cards import CardSettings
 from generator.settings import Settings
 from tests.helpers.stand_in import stand_in_settings
@@ -98,6 +100,13 @@ def test_the_built_in_model_is_here_and_a_larger_one_can_be_fetched(tmp_path):
     assert (weights.level, weights.message) == (Level.OK, "pocket draws here: small pictures, few words.")
     assert weights.advice == "For large pictures of anything: python -m generator fetch ssd-1b"
     assert can_draw(findings)
+
+
+def test_pocket_that_stands_in_for_a_larger_model_is_a_warning_with_the_command(monkeypatch, no_hub_cache):
+    monkeypatch.setattr(registry, "has_card", lambda _: True)
+    finding = doctor._weights(Settings())
+    assert (finding.level, finding.advice) == (Level.WARNING, "Run python -m generator fetch ssd-1b")
+    assert finding.message.endswith("until the weights of ssd-1b are here.")
 
 
 def test_a_missing_lora_for_drafts_is_a_warning_with_advice(tmp_path, stand_in_folder):
