@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from generator.client import NotRunning, call
 from generator.errors import CardBusy, DrawingFailed
@@ -47,7 +47,13 @@ class Finding:
 
 def examine(settings: Settings) -> tuple[Finding, ...]:
     """Check everything that decides whether this machine can draw, in the order in which to fix it."""
-    return (_python(), *_torch_and_card(settings), _weights(settings), _disk(settings.pictures), _socket(settings))
+    try:
+        _, health = asyncio.run(call(settings, "GET", "/v1/health"))
+        socket = Finding("socket", Level.OK, f"A generator answers on {settings.socket}; it is {health.get('state')}.")
+    except NotRunning as error:
+        health = {}
+        socket = Finding("socket", Level.WARNING, str(error), "Start it: python -m generator serve")
+    return (_python(), *_torch_and_card(settings, health), _weights(settings), _disk(settings.pictures), socket)
 
 
 def can_draw(findings: tuple[Finding, ...]) -> bool:
@@ -59,7 +65,7 @@ def _python() -> Finding:
     return Finding("python", Level.OK, f"Python {version}.")
 
 
-def _torch_and_card(settings: Settings) -> Iterator[Finding]:
+def _torch_and_card(settings: Settings, health: dict[str, Any]) -> Iterator[Finding]:
     try:
         import torch
 
@@ -78,7 +84,19 @@ def _torch_and_card(settings: Settings) -> Iterator[Finding]:
     else:
         yield Finding("card", Level.OK, f"{torch.cuda.get_device_name()}.")
         yield from speed(default_model(settings), torch.device("cuda"))
-    yield _memory(settings)
+    yield held_by_the_service(health) or _memory(settings)
+
+
+def held_by_the_service(health: dict[str, Any]) -> Finding | None:
+    """Report what the running service holds of the memory; None if it holds no model.
+
+    Its memory is not free for this process, so what is free says nothing of whether it can draw.
+    """
+    if not health.get("models") or not health.get("arrangement") or not health.get("memory"):
+        return None
+    used, total = (health["memory"][key] / GIB for key in ("used_bytes", "total_bytes"))
+    message = f"The service has loaded {', '.join(health['models'])}, {health['arrangement']}"
+    return Finding("memory", Level.OK, f"{message}; {used:.1f} of {total:.1f} GiB are in use by all programs.")
 
 
 def speed(model: str, device: "torch.device") -> Iterator[Finding]:
@@ -156,11 +174,3 @@ def _disk(pictures: Path) -> Finding:
         message = f"{free / GIB:.1f} GiB are free for pictures in {folder}."
         return Finding("disk", Level.WARNING, message, "Delete old pictures, or set keep_pictures_days.")
     return Finding("disk", Level.OK, f"{free / GIB:.0f} GiB are free for pictures in {pictures}.")
-
-
-def _socket(settings: Settings) -> Finding:
-    try:
-        _, health = asyncio.run(call(settings, "GET", "/v1/health"))
-    except NotRunning as error:
-        return Finding("socket", Level.WARNING, str(error), "Start it: python -m generator serve")
-    return Finding("socket", Level.OK, f"A generator answers on {settings.socket}; it is {health.get('state')}.")

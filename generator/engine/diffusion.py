@@ -72,7 +72,7 @@ class DiffusionEngine:
             return WorkerState()
         if self._memory is None or time.monotonic() - self._memory_read_at >= _MEMORY_EVERY_S:
             self._memory, self._memory_read_at = memory_of(self._models.plan.device), time.monotonic()
-        return WorkerState(self._models.names, self._memory, self._models.at_once)
+        return WorkerState(self._models.names, self._memory, self._models.at_once, self._models.arrangement)
 
     @property
     def models(self) -> ModelCache:

@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from generator import doctor
-from generator.doctor import GIB, Level, can_draw, examine, room, speed
+from generator.api.types import Health, Memory
+from generator.doctor import GIB, Level, can_draw, examine, held_by_the_service, room, speed
+from generator.engine.diffusion import DiffusionEngine
 from generator.engine.needs import Arrangement, Needs
 from generator.engine.remembered_ways import Remembered, Ways
 from generator.engine.torch_build import mismatch, unusable
@@ -133,6 +135,25 @@ def test_a_file_in_place_of_the_pictures_folder_is_a_problem(tmp_path, pictures)
     settings = Settings(device="cpu", pictures=tmp_path / pictures, socket=tmp_path / "s")
     disk = next(finding for finding in examine(settings) if finding.name == "disk")
     assert (disk.level, disk.advice) == (Level.PROBLEM, "Move it away, or set pictures.")
+
+
+def test_beside_a_running_service_its_own_arrangement_is_reported(tmp_path, stand_in_folder):
+    """Not that other programs hold the memory."""
+    engine = DiffusionEngine(Settings(**stand_in_settings(stand_in_folder), device="cpu", pictures=tmp_path))
+    engine.models.get("stand-in")
+    state = engine.state()
+    health = Health(
+        **{"state": "ready", "device": "cpu", "queued": 0, "running": 0, "version": "1", "steps_per_second": None},
+        models=state.models,
+        arrangement=state.arrangement,
+        memory=state.memory or Memory(used_bytes=5 * GIB, total_bytes=8 * GIB),
+    )
+    finding = held_by_the_service(health.model_dump(mode="json"))
+    assert finding is not None
+    assert finding.level is Level.OK
+    assert finding.message.startswith("The service has loaded stand-in, all of it in the memory of what draws; ")
+    assert held_by_the_service({}) is None
+    assert held_by_the_service({**health.model_dump(mode="json"), "models": [], "arrangement": None}) is None
 
 
 async def test_a_running_generator_is_found(generator, tmp_path):
