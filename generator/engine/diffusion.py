@@ -56,16 +56,19 @@ class DiffusionEngine:
         self._memory_read_at = 0.0
 
     def hello(self) -> Hello:
-        """Choose the plan and load the default model. Logs a failure; every drawing then fails with the same reason."""
+        """Choose the plan and load the default model. If that cannot be loaded, other models may draw.
+
+        Raises DrawingFailed without a usable card: CUDA looks for cards once in a process, so this one must end.
+        """
+        models = self.models
         try:
-            self.models.get(default_model(self._settings))
+            models.get(default_model(self._settings))
         except DrawingFailed as error:
             log.error("not ready to draw: %s", error)
         if (larger := larger_model(self._settings)) is not None:
             advice = how_to_get(larger, all_cards(self._settings)[larger])
             log.warning("%s is not here yet, so pocket draws. %s", larger, advice)
-        device = self._models.plan.device_name if self._models else "no usable card"
-        return Hello(device, self.state())
+        return Hello(models.plan.device_name, self.state())
 
     def state(self) -> WorkerState:
         if self._models is None:

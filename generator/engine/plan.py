@@ -13,7 +13,7 @@ import torch
 from generator.engine.memory import memory_of
 from generator.engine.needs import SPARE_BYTES, Arrangement, Needs
 from generator.engine.torch_build import card_problem
-from generator.errors import DrawingFailed
+from generator.errors import CardBusy, DrawingFailed
 from generator.models.cards import CardSettings
 
 log = logging.getLogger(__name__)
@@ -85,9 +85,12 @@ def lora_facts(revision: str | None) -> dict[str, str | int | float | bool | Non
 
 
 def make_plan(device: Literal["auto", "cpu", "cuda"], vae_tiling: Literal["auto", "always", "never"]) -> Plan:
-    """Choose the device and the dtypes, and log them. Raises DrawingFailed for a card that torch cannot use."""
+    """Choose the device and the dtypes, and log them.
+
+    Raises DrawingFailed for a card that torch cannot use, and CardBusy for one that may come back.
+    """
     if device != "cpu" and (problem := card_problem()):
-        raise DrawingFailed("unusable_card", str(problem))
+        raise CardBusy(str(problem)) if problem.may_pass else DrawingFailed("unusable_card", str(problem))
     if device == "cuda" and not torch.cuda.is_available():
         raise DrawingFailed("no_card", "The settings say device: cuda, and there is no NVIDIA card on this machine.")
     if device == "cpu" or not torch.cuda.is_available():

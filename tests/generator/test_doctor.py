@@ -41,6 +41,16 @@ def test_the_build_is_compared_with_the_card(capability, architectures, runs):
     assert (problem is None) is runs
 
 
+def test_jobs_wait_for_a_card_only_where_it_may_come_back():
+    for_cards = {"version": "2.13.0", "is_for_cards": True}
+    asleep = unusable("CUDA unknown error - this may be due to", **for_cards)
+    without_uvm = unusable("No CUDA GPUs are available", **for_cards, has_uvm=False)
+    assert "nvidia-modprobe -u -c 0" in without_uvm.advice
+    assert asleep.may_pass and without_uvm.may_pass
+    assert not unusable("", version="2.13.0+cpu", is_for_cards=False).may_pass
+    assert not unusable("The NVIDIA driver on your system is too old", **for_cards, has_uvm=False).may_pass
+
+
 def test_a_card_without_code_is_reported_with_what_to_install():
     assert str(mismatch("NVIDIA GeForce GTX 1070", (6, 1), ["sm_75", "sm_80"])) == (
         "NVIDIA GeForce GTX 1070 has compute capability 6.1, for which this build of torch has no code (sm_75, sm_80). "
