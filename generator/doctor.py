@@ -4,7 +4,7 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -69,7 +69,7 @@ def _torch_and_card(settings: Settings, health: dict[str, Any]) -> Iterator[Find
     try:
         import torch
 
-        from generator.engine.torch_build import card_problem
+        from generator.engine.torch_build import card_problem, index_of
     except ImportError as error:
         yield Finding("torch", Level.PROBLEM, f"torch cannot be imported: {error}.", "Run make setup.")
         return
@@ -78,12 +78,13 @@ def _torch_and_card(settings: Settings, health: dict[str, Any]) -> Iterator[Find
     if not has_card(settings):
         why = "The settings say device: cpu." if settings.device == "cpu" else "There is no NVIDIA card here."
         yield Finding("card", Level.WARNING, f"{why} A large model takes minutes for a picture on the CPU.")
-    elif problem := card_problem():
+    elif problem := card_problem(settings.device):
         yield Finding("card", Level.PROBLEM, problem.message, problem.advice)
         return
     else:
-        yield Finding("card", Level.OK, f"{torch.cuda.get_device_name()}.")
-        yield from speed(default_model(settings), torch.device("cuda"))
+        names = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
+        yield card_found(names, index_of(settings.device))
+        yield from speed(default_model(settings), torch.device("cuda", index_of(settings.device)))
     yield held_by_the_service(health) or _memory(settings)
 
 
@@ -97,6 +98,16 @@ def held_by_the_service(health: dict[str, Any]) -> Finding | None:
     used, total = (health["memory"][key] / GIB for key in ("used_bytes", "total_bytes"))
     message = f"The service has loaded {', '.join(health['models'])}, {health['arrangement']}"
     return Finding("memory", Level.OK, f"{message}; {used:.1f} of {total:.1f} GiB are in use by all programs.")
+
+
+def card_found(names: Sequence[str], index: int) -> Finding:
+    """Report the card that draws, and the others."""
+    from generator.engine.torch_build import listed
+
+    if len(names) == 1:
+        return Finding("card", Level.OK, f"{names[0]}.")
+    advice = "To draw with another one, set device."
+    return Finding("card", Level.OK, f"{names[index]} draws; there is {listed(names)}.", advice)
 
 
 def speed(model: str, device: "torch.device") -> Iterator[Finding]:
@@ -113,7 +124,10 @@ def _memory(settings: Settings) -> Finding:
     from generator.engine.needs import count
     from generator.engine.plan import free_bytes, make_plan
 
-    plan = make_plan(settings.device, settings.vae_tiling)
+    try:
+        plan = make_plan(settings.device, settings.vae_tiling)
+    except DrawingFailed as error:
+        return Finding("memory", Level.PROBLEM, str(error))
     free, total = free_bytes(plan.device), memory_of(plan.device).total_bytes
     name = default_model(settings)
     card = all_cards(settings)[name]

@@ -12,7 +12,7 @@ import torch
 from generator.engine.memory import memory_of
 from generator.engine.needs import SPARE_BYTES, Arrangement, Needs
 from generator.engine.precision import computed_on, measured_on
-from generator.engine.torch_build import card_problem
+from generator.engine.torch_build import card_problem, index_of
 from generator.errors import CardBusy, DrawingFailed
 from generator.models.cards import CardSettings
 
@@ -81,19 +81,22 @@ def lora_facts(revision: str | None) -> dict[str, str | int | float | bool | Non
     return {"lora": revision, **({"peft": _version("peft")} if revision else {})}
 
 
-def make_plan(device: Literal["auto", "cpu", "cuda"], vae_tiling: Literal["auto", "always", "never"]) -> Plan:
-    """Choose the device and the dtypes, and log them.
+def make_plan(device: str, vae_tiling: Literal["auto", "always", "never"]) -> Plan:
+    """Choose the device and the dtypes, and log them. What follows in this process is for that card.
 
     Raises DrawingFailed for a card that torch cannot use, and CardBusy for one that may come back.
     """
-    if device != "cpu" and (problem := card_problem()):
+    if device != "cpu" and (problem := card_problem(device)):
         raise CardBusy(str(problem)) if problem.may_pass else DrawingFailed("unusable_card", str(problem))
-    if device == "cuda" and not torch.cuda.is_available():
-        raise DrawingFailed("no_card", "The settings say device: cuda, and there is no NVIDIA card on this machine.")
+    if device not in ("auto", "cpu") and not torch.cuda.is_available():
+        raise DrawingFailed(
+            "no_card", f"The settings say device: {device}, and there is no NVIDIA card on this machine."
+        )
     if device == "cpu" or not torch.cuda.is_available():
         plan = Plan(torch.device("cpu"), f"cpu, {platform.machine()}", torch.float32, torch.float32, vae_tiling)
     else:
-        card = torch.device("cuda")
+        card = torch.device("cuda" if device == "auto" else device)
+        torch.cuda.set_device(index_of(device))
         computed = computed_on(torch.cuda.get_device_capability(card), partial(measured_on, card))
         plan = Plan(card, torch.cuda.get_device_name(), torch.float16, computed, vae_tiling)
     log.info("drawing on %s: stored in %s, computed in %s", plan.device_name, plan.stored, plan.computed)

@@ -25,14 +25,28 @@ class Problem:
         return f"{self.message} {self.advice}"
 
 
-def card_problem() -> Problem | None:
-    """Return why this machine's card cannot be used; None if it can, or if there is no card."""
+def card_problem(device: str) -> Problem | None:
+    """Return why the card that the setting ``device`` names cannot be used; None if it can, or if there is no card."""
     if not Path("/proc/driver/nvidia/version").exists():
         return None
     if not torch.cuda.is_available():
         is_for_cards, has_uvm = torch.version.cuda is not None, Path("/dev/nvidia-uvm").exists()
         return unusable(_reason(), version=str(torch.__version__), is_for_cards=is_for_cards, has_uvm=has_uvm)
-    return mismatch(torch.cuda.get_device_name(), torch.cuda.get_device_capability(), torch.cuda.get_arch_list())
+    names = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
+    index = index_of(device)
+    if index >= len(names):
+        return Problem(f"The settings say device: {device}; there is {listed(names)}.", "Set device to one of them.")
+    return mismatch(names[index], torch.cuda.get_device_capability(index), torch.cuda.get_arch_list())
+
+
+def index_of(device: str) -> int:
+    """Return the number of the card that the setting ``device`` names: the first, unless it names another."""
+    return int(device.partition(":")[2] or 0)
+
+
+def listed(names: Sequence[str]) -> str:
+    """List a machine's cards under the names that the setting ``device`` has for them."""
+    return ", ".join(f"cuda:{n} ({name})" for n, name in enumerate(names))
 
 
 def _reason() -> str:
@@ -62,7 +76,8 @@ def unusable(reason: str, *, version: str, is_for_cards: bool, has_uvm: bool = T
         if sign in reason.lower():
             return Problem(message, advice, may_pass=True)
     said = f" It says: {reason.splitlines()[0][:200]}." if reason else ""
-    return Problem(f"{message}{said}", "See whether nvidia-smi finds the card. If it does, restart the machine.", may_pass=True)
+    advice = "See whether nvidia-smi finds the card. If it does, restart the machine."
+    return Problem(f"{message}{said}", advice, may_pass=True)
 
 
 # What CUDA and torch say, and what to do: first what waiting does not mend.

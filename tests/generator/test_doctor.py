@@ -8,11 +8,11 @@ import torch
 
 from generator import doctor
 from generator.api.types import Health, Memory
-from generator.doctor import GIB, Level, can_draw, examine, held_by_the_service, room, speed
+from generator.doctor import GIB, Level, can_draw, card_found, examine, held_by_the_service, room, speed
 from generator.engine.diffusion import DiffusionEngine
 from generator.engine.needs import Arrangement, Needs
 from generator.engine.remembered_ways import Remembered, Ways
-from generator.engine.torch_build import mismatch, unusable
+from generator.engine.torch_build import index_of, mismatch, unusable
 from generator.models import registry
 from generator.models.cards import CardSettings
 from generator.settings import Settings
@@ -49,6 +49,22 @@ def test_jobs_wait_for_a_card_only_where_it_may_come_back():
     assert asleep.may_pass and without_uvm.may_pass
     assert not unusable("", version="2.13.0+cpu", is_for_cards=False).may_pass
     assert not unusable("The NVIDIA driver on your system is too old", **for_cards, has_uvm=False).may_pass
+
+
+def test_the_cards_of_a_machine_with_two_are_listed():
+    two = card_found(["NVIDIA GeForce GTX 1070", "NVIDIA GeForce RTX 5090"], index_of("cuda:1"))
+    assert two.message == (
+        "NVIDIA GeForce RTX 5090 draws; there is cuda:0 (NVIDIA GeForce GTX 1070), cuda:1 (NVIDIA GeForce RTX 5090)."
+    )
+    assert card_found(["NVIDIA GeForce GTX 1070"], index_of("auto")).message == "NVIDIA GeForce GTX 1070."
+    assert index_of("cuda") == 0
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the card would be found")
+def test_a_card_that_the_settings_name_and_that_is_not_there_is_a_problem(tmp_path):
+    findings = examine(Settings(device="cuda:1", pictures=tmp_path, socket=tmp_path / "none.sock"))
+    assert not can_draw(findings)
+    assert "The settings say device: cuda:1" in " ".join(finding.message for finding in findings)
 
 
 def test_a_card_without_code_is_reported_with_what_to_install():
