@@ -58,9 +58,10 @@ endif
 
 .venv/household: requirements/household.txt .venv/generator
 .venv/dev: requirements/dev.txt .venv/household
+# One package is there for a file of it, without what it would need to run.
 .venv/household .venv/dev:
 	$(BIN)/python $(INSTALL) -r $<
-	@$(BIN)/python -m pip check
+	@! $(BIN)/python -m pip check | grep -v -e '^open-clip-torch ' -e '^No broken requirements found'
 	@touch $@
 
 $(BOT_VENV)/ready: requirements/dev.txt

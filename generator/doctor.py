@@ -4,15 +4,15 @@ import asyncio
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from generator.client import NotRunning, call
 from generator.errors import CardBusy, DrawingFailed
-from generator.models.registry import all_cards, default_model, has_card
+from generator.models.registry import all_cards, default_model, has_card, larger_model
 from generator.models.weights import how_to_get, how_to_get_lora, is_here, locate, lora_bytes
 from generator.settings import Settings
 
@@ -47,7 +47,13 @@ class Finding:
 
 def examine(settings: Settings) -> tuple[Finding, ...]:
     """Check everything that decides whether this machine can draw, in the order in which to fix it."""
-    return (_python(), *_torch_and_card(settings), _weights(settings), _disk(settings.pictures), _socket(settings))
+    try:
+        _, health = asyncio.run(call(settings, "GET", "/v1/health"))
+        socket = Finding("socket", Level.OK, f"A generator answers on {settings.socket}; it is {health.get('state')}.")
+    except NotRunning as error:
+        health = {}
+        socket = Finding("socket", Level.WARNING, str(error), "Start it: python -m generator serve")
+    return (_python(), *_torch_and_card(settings, health), _weights(settings), _disk(settings.pictures), socket)
 
 
 def can_draw(findings: tuple[Finding, ...]) -> bool:
@@ -59,11 +65,11 @@ def _python() -> Finding:
     return Finding("python", Level.OK, f"Python {version}.")
 
 
-def _torch_and_card(settings: Settings) -> Iterator[Finding]:
+def _torch_and_card(settings: Settings, health: dict[str, Any]) -> Iterator[Finding]:
     try:
         import torch
 
-        from generator.engine.torch_build import card_problem
+        from generator.engine.torch_build import card_problem, index_of
     except ImportError as error:
         yield Finding("torch", Level.PROBLEM, f"torch cannot be imported: {error}.", "Run make setup.")
         return
@@ -72,13 +78,36 @@ def _torch_and_card(settings: Settings) -> Iterator[Finding]:
     if not has_card(settings):
         why = "The settings say device: cpu." if settings.device == "cpu" else "There is no NVIDIA card here."
         yield Finding("card", Level.WARNING, f"{why} A large model takes minutes for a picture on the CPU.")
-    elif problem := card_problem():
+    elif problem := card_problem(settings.device):
         yield Finding("card", Level.PROBLEM, problem.message, problem.advice)
         return
     else:
-        yield Finding("card", Level.OK, f"{torch.cuda.get_device_name()}.")
-        yield from speed(default_model(settings), torch.device("cuda"))
-    yield _memory(settings)
+        names = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
+        yield card_found(names, index_of(settings.device))
+        yield from speed(default_model(settings), torch.device("cuda", index_of(settings.device)))
+    yield held_by_the_service(health) or _memory(settings)
+
+
+def held_by_the_service(health: dict[str, Any]) -> Finding | None:
+    """Report what the running service holds of the memory; None if it holds no model.
+
+    Its memory is not free for this process, so what is free says nothing of whether it can draw.
+    """
+    if not health.get("models") or not health.get("arrangement") or not health.get("memory"):
+        return None
+    used, total = (health["memory"][key] / GIB for key in ("used_bytes", "total_bytes"))
+    message = f"The service has loaded {', '.join(health['models'])}, {health['arrangement']}"
+    return Finding("memory", Level.OK, f"{message}; {used:.1f} of {total:.1f} GiB are in use by all programs.")
+
+
+def card_found(names: Sequence[str], index: int) -> Finding:
+    """Report the card that draws, and the others."""
+    from generator.engine.torch_build import listed
+
+    if len(names) == 1:
+        return Finding("card", Level.OK, f"{names[0]}.")
+    advice = "To draw with another one, set device."
+    return Finding("card", Level.OK, f"{names[index]} draws; there is {listed(names)}.", advice)
 
 
 def speed(model: str, device: "torch.device") -> Iterator[Finding]:
@@ -95,7 +124,10 @@ def _memory(settings: Settings) -> Finding:
     from generator.engine.needs import count
     from generator.engine.plan import free_bytes, make_plan
 
-    plan = make_plan(settings.device, settings.vae_tiling)
+    try:
+        plan = make_plan(settings.device, settings.vae_tiling)
+    except DrawingFailed as error:
+        return Finding("memory", Level.PROBLEM, str(error))
     free, total = free_bytes(plan.device), memory_of(plan.device).total_bytes
     name = default_model(settings)
     card = all_cards(settings)[name]
@@ -133,6 +165,9 @@ def _weights(settings: Settings) -> Finding:
     card = all_cards(settings)[name]
     if not is_here(card):
         return Finding("weights", Level.PROBLEM, f"The weights of {name} are not here.", how_to_get(name, card))
+    if (larger := larger_model(settings)) is not None:
+        message = f"{name} draws here, small pictures and few words, until the weights of {larger} are here."
+        return Finding("weights", Level.WARNING, message, how_to_get(larger, all_cards(settings)[larger]))
     if card.built_in:
         return Finding("weights", Level.OK, f"{name} draws here: small pictures, few words.", _MORE)
     if card.draft and not lora_bytes(card):
@@ -153,11 +188,3 @@ def _disk(pictures: Path) -> Finding:
         message = f"{free / GIB:.1f} GiB are free for pictures in {folder}."
         return Finding("disk", Level.WARNING, message, "Delete old pictures, or set keep_pictures_days.")
     return Finding("disk", Level.OK, f"{free / GIB:.0f} GiB are free for pictures in {pictures}.")
-
-
-def _socket(settings: Settings) -> Finding:
-    try:
-        _, health = asyncio.run(call(settings, "GET", "/v1/health"))
-    except NotRunning as error:
-        return Finding("socket", Level.WARNING, str(error), "Start it: python -m generator serve")
-    return Finding("socket", Level.OK, f"A generator answers on {settings.socket}; it is {health.get('state')}.")

@@ -54,6 +54,16 @@ class WeightsBroken(DrawingFailed):
         super().__init__("weights_broken", message)
 
 
+class WeightsIncomplete(DrawingFailed):
+    """The model's one file lacks a part, and its card may name another file that has it."""
+
+    def __init__(self, model: str, part: str, *, key: str) -> None:
+        message = (
+            f"The file of {model} has no {part}. Name one that has it in the model's card: {key}: FILE.safetensors"
+        )
+        super().__init__("weights_incomplete", message)
+
+
 class FetchFailed(GeneratorError):
     """Weights could not be downloaded; what has arrived is kept, and the next try resumes there."""
 

@@ -46,7 +46,8 @@ class Settings(BaseModel):
 
     default_model: str = "auto"
     models: dict[str, CardSettings] = Field(default_factory=dict)
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    # `cuda:1` is the second card.
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d)?)$")
     vae_tiling: Literal["auto", "always", "never"] = "auto"
 
     unload_when_idle_minutes: float | None = Field(None, gt=0)

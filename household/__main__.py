@@ -33,10 +33,13 @@ async def room_with_bot(home: Household, person: Person) -> str:
 
 
 async def who_draws(home: Household) -> str:
-    """Describe the default model in a sentence."""
+    """Describe the default model in a sentence, and what brings a larger one."""
     capabilities = await home.generator.capabilities()
     card = next(card for card in capabilities["models"] if card["name"] == capabilities["default_model"])
-    return f"{card['name']} draws here: {card['about']}." if card["about"] else f"{card['name']} draws here."
+    described = f"{card['name']} draws here: {card['about']}." if card["about"] else f"{card['name']} draws here."
+    if card["name"] != "pocket":
+        return described
+    return f"{described}\nFor large pictures of anything: .venv/bin/python -m generator fetch ssd-1b"
 
 
 async def live(folder: Path, say: str) -> bool:

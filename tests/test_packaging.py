@@ -140,6 +140,7 @@ def test_the_unit_confines_the_service_but_leaves_it_the_card() -> None:
     for needed in (
         "CapabilityBoundingSet=",
         "DeviceAllow=char-nvidia* rw",
+        "ExecStartPre=+-/usr/bin/nvidia-modprobe -u -c 0",
         "MemoryMax=75%",
         "NoNewPrivileges=yes",
         "ProtectProc=invisible",

@@ -295,6 +295,7 @@ class Health(ApiModel):
     state: ServiceState
     device: str | None
     models: tuple[str, ...] = Field(description="Loaded models")
+    arrangement: str | None = Field(None, description="Where the parts of the model that drew last are, in words")
     memory: Memory | None = Field(None, description="Measured at the last step; null while no model is loaded")
     queued: int
     running: int

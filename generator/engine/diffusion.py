@@ -27,7 +27,8 @@ from generator.engine.sampling import make_sampling
 from generator.engine.text import Conditioning
 from generator.errors import DrawingFailed, is_out_of_memory
 from generator.models import known_words
-from generator.models.registry import all_cards, default_model
+from generator.models.registry import all_cards, default_model, larger_model
+from generator.models.weights import how_to_get
 from generator.pictures.image_files import fitted, read_file, read_image
 from generator.settings import Settings
 from generator.workers.messages import Draw, Drawn, Hello, WorkerState
@@ -55,20 +56,26 @@ class DiffusionEngine:
         self._memory_read_at = 0.0
 
     def hello(self) -> Hello:
-        """Choose the plan and load the default model. Logs a failure; every drawing then fails with the same reason."""
+        """Choose the plan and load the default model. If that cannot be loaded, other models may draw.
+
+        Raises DrawingFailed without a usable card: CUDA looks for cards once in a process, so this one must end.
+        """
+        models = self.models
         try:
-            self.models.get(default_model(self._settings))
+            models.get(default_model(self._settings))
         except DrawingFailed as error:
             log.error("not ready to draw: %s", error)
-        device = self._models.plan.device_name if self._models else "no usable card"
-        return Hello(device, self.state())
+        if (larger := larger_model(self._settings)) is not None:
+            advice = how_to_get(larger, all_cards(self._settings)[larger])
+            log.warning("%s is not here yet, so pocket draws. %s", larger, advice)
+        return Hello(models.plan.device_name, self.state())
 
     def state(self) -> WorkerState:
         if self._models is None:
             return WorkerState()
         if self._memory is None or time.monotonic() - self._memory_read_at >= _MEMORY_EVERY_S:
             self._memory, self._memory_read_at = memory_of(self._models.plan.device), time.monotonic()
-        return WorkerState(self._models.names, self._memory, self._models.at_once)
+        return WorkerState(self._models.names, self._memory, self._models.at_once, self._models.arrangement)
 
     @property
     def models(self) -> ModelCache:

@@ -173,7 +173,7 @@ def _from_file(card: CardSettings, located: Located, dtype: torch.dtype, text_dt
     pipeline, options = _PIPELINES[card.family]
     here: dict[str, Any] = {"config": str(located.folder), "local_files_only": True}
     # The VAE by itself, since one call loads all parts in one dtype.
-    vae = AutoencoderKL.from_single_file(str(located.file), subfolder="vae", dtype=torch.float32, **here)
+    vae = AutoencoderKL.from_single_file(str(located.vae or located.file), subfolder="vae", dtype=torch.float32, **here)
     whole = pipeline.from_single_file(str(located.file), vae=vae, dtype=dtype, **here, **options)
     for encoder in (whole.text_encoder, getattr(whole, "text_encoder_2", None)):
         if encoder is not None:

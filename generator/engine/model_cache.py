@@ -66,6 +66,11 @@ class ModelCache:
     def at_once(self) -> int:
         return self._on_device[0].at_once if self._on_device else 1
 
+    @property
+    def arrangement(self) -> str | None:
+        """Where the parts of the model that drew last are, in words; None without a model."""
+        return self._on_device[0].model.arrangement.meaning if self._on_device else None
+
     def get(self, name: str) -> Cached:
         """Load the model or return it, ready to draw. Raises DrawingFailed, and CardBusy if others hold the memory."""
         if (cached := self.find(name)) is None:

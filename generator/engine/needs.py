@@ -10,7 +10,7 @@ from math import prod
 import torch
 from safetensors import SafetensorError, safe_open
 
-from generator.errors import CardBusy, DrawingFailed, WeightsBroken
+from generator.errors import CardBusy, DrawingFailed, WeightsBroken, WeightsIncomplete
 from generator.models.cards import CardSettings
 from generator.models.weights import Located, lora_bytes, weight_files
 
@@ -108,7 +108,12 @@ def count(name: str, card: CardSettings, located: Located, *, stored: torch.dtyp
         for part, file in weight_files(located, card):
             with safe_open(file, framework="numpy") as tensors:
                 for tensor in tensors.keys():  # noqa: SIM118 - tensors is not a dictionary
-                    numbers[_part(part, tensor)] += prod(tensors.get_slice(tensor).get_shape())
+                    own = _part(part, tensor)
+                    # A file with the VAE alone takes the place of the one among all parts.
+                    if not (part == "" and own == "vae" and located.vae):
+                        numbers[own] += prod(tensors.get_slice(tensor).get_shape())
+        if located.file and numbers["unet"] and not numbers["vae"]:
+            raise WeightsIncomplete(name, "VAE", key="vae")
         unet, vae = (
             json.loads((located.folder / part / "config.json").read_text(encoding="utf-8")) for part in ("unet", "vae")
         )

@@ -2,9 +2,8 @@
 
 import logging
 import platform
-import time
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from typing import Literal
 
@@ -12,14 +11,12 @@ import torch
 
 from generator.engine.memory import memory_of
 from generator.engine.needs import SPARE_BYTES, Arrangement, Needs
-from generator.engine.torch_build import card_problem
-from generator.errors import DrawingFailed
+from generator.engine.precision import computed_on, measured_on
+from generator.engine.torch_build import card_problem, index_of
+from generator.errors import CardBusy, DrawingFailed
 from generator.models.cards import CardSettings
 
 log = logging.getLogger(__name__)
-
-# Large enough to keep the card busy with arithmetic.
-_MATMUL_SIDE = 2048
 
 # Cached, since it reads a file of the package.
 _version = cache(version)
@@ -84,17 +81,23 @@ def lora_facts(revision: str | None) -> dict[str, str | int | float | bool | Non
     return {"lora": revision, **({"peft": _version("peft")} if revision else {})}
 
 
-def make_plan(device: Literal["auto", "cpu", "cuda"], vae_tiling: Literal["auto", "always", "never"]) -> Plan:
-    """Choose the device and the dtypes, and log them. Raises DrawingFailed for a card that torch cannot use."""
-    if device != "cpu" and (problem := card_problem()):
-        raise DrawingFailed("unusable_card", str(problem))
-    if device == "cuda" and not torch.cuda.is_available():
-        raise DrawingFailed("no_card", "The settings say device: cuda, and there is no NVIDIA card on this machine.")
+def make_plan(device: str, vae_tiling: Literal["auto", "always", "never"]) -> Plan:
+    """Choose the device and the dtypes, and log them. What follows in this process is for that card.
+
+    Raises DrawingFailed for a card that torch cannot use, and CardBusy for one that may come back.
+    """
+    if device != "cpu" and (problem := card_problem(device)):
+        raise CardBusy(str(problem)) if problem.may_pass else DrawingFailed("unusable_card", str(problem))
+    if device not in ("auto", "cpu") and not torch.cuda.is_available():
+        raise DrawingFailed(
+            "no_card", f"The settings say device: {device}, and there is no NVIDIA card on this machine."
+        )
     if device == "cpu" or not torch.cuda.is_available():
         plan = Plan(torch.device("cpu"), f"cpu, {platform.machine()}", torch.float32, torch.float32, vae_tiling)
     else:
-        card = torch.device("cuda")
-        computed = torch.float16 if _seconds(card, torch.float16) < _seconds(card, torch.float32) else torch.float32
+        card = torch.device("cuda" if device == "auto" else device)
+        torch.cuda.set_device(index_of(device))
+        computed = computed_on(torch.cuda.get_device_capability(card), partial(measured_on, card))
         plan = Plan(card, torch.cuda.get_device_name(), torch.float16, computed, vae_tiling)
     log.info("drawing on %s: stored in %s, computed in %s", plan.device_name, plan.stored, plan.computed)
     return plan
@@ -117,19 +120,6 @@ def must_tile(plan: Plan, needs: Needs, *, pixels: int) -> bool:
     if plan.vae_tiling != "auto":
         return plan.vae_tiling == "always"
     return plan.device.type == "cuda" and needs.decode(pixels, tiled=False) + SPARE_BYTES > free_bytes(plan.device)
-
-
-def _seconds(card: torch.device, dtype: torch.dtype) -> float:
-    """Time a matrix product: sources disagree on whether Pascal cards are faster in fp16, so it is measured."""
-    a = torch.ones(_MATMUL_SIDE, _MATMUL_SIDE, dtype=dtype, device=card)
-    times = []
-    for _ in range(3):
-        torch.cuda.synchronize(card)
-        began = time.perf_counter()
-        torch.mm(a, a)
-        torch.cuda.synchronize(card)
-        times.append(time.perf_counter() - began)
-    return min(times)
 
 
 def _dtype_name(dtype: torch.dtype) -> str:

@@ -15,6 +15,7 @@ from compel import Compel, ReturnedEmbeddingsType
 
 from generator.engine.captured_graphs import CapturedGraphs, capture
 from generator.engine.model import Model
+from generator.engine.text_chunks import are_read_alike, chunks
 from generator.errors import DrawingFailed
 from generator.recipes import prompt
 from generator.recipes.prompt import Fragment
@@ -128,6 +129,11 @@ class TextEncoding:
             )
             if encoder is not None
         ]
+        self._tokenizers = [
+            partial(_token_ids, tokenizer)
+            for tokenizer in (model.tokenizer, model.tokenizer_2)
+            if tokenizer is not None
+        ]
         # A weak reference: otherwise the cache would keep a dropped model in memory.
         encode_row = WeakMethod(self._encode_row)
 
@@ -170,6 +176,12 @@ class TextEncoding:
 
     def _encoded(self, fragments: Sequence[Fragment]) -> torch.Tensor:
         """Encode fragments to a row of embeddings (1, tokens, width). Raises DrawingFailed."""
+        if are_read_alike(fragments, self._tokenizers):
+            return self._encoded_chunk(fragments)
+        # compel would cut each encoder's tokens by themselves.
+        return torch.cat([self._encoded_chunk(chunk) for chunk in chunks(fragments, self._tokenizers)], dim=1)
+
+    def _encoded_chunk(self, fragments: Sequence[Fragment]) -> torch.Tensor:
         texts, weights = [text for text, _ in fragments], [weight for _, weight in fragments]
         providers: list[Any] = [encoder.conditioning_provider for encoder in self._encoders]
         try:
@@ -205,21 +217,30 @@ class TextEncoding:
         """Cut fragments to the model card's tokens, between two terms; return the rest as the text that is left out."""
         fragments = prompt.parse(text)
         kept: list[Fragment] = []
-        room = self._model.card.limits.max_tokens
+        tokenizers = [words for words in (self._model.tokenizer, self._model.tokenizer_2) if words is not None]
+        rooms = [self._model.card.limits.max_tokens] * len(tokenizers)
         for n, (words, weight) in enumerate(fragments):
-            tokens = self._model.tokenizer(words, add_special_tokens=False, return_offsets_mapping=True)
-            starts = [start for start, _ in tokens["offset_mapping"]]
-            if len(starts) > room:
-                cut = _last_gap(words, starts[room], otherwise=0 if kept else starts[room])
+            offsets = [
+                tokenizer(words, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+                for tokenizer in tokenizers
+            ]
+            ends = [own[room][0] for own, room in zip(offsets, rooms, strict=True) if len(own) > room]
+            if ends:
+                cut = _last_gap(words, min(ends), otherwise=0 if kept else min(ends))
                 if words[:cut].strip():
                     kept.append((words[:cut], weight))
                 rest = ", ".join([words[cut:], *(later for later, _ in fragments[n + 1 :])])
                 return tuple(kept), (re.sub(r"[\s,]*,[\s,]*", ", ", rest).strip(" ,"),)
             # compel cannot weaken a fragment without tokens.
-            if starts:
+            if offsets[0]:
                 kept.append((words, weight))
-            room -= len(starts)
+            rooms = [room - len(own) for own, room in zip(offsets, rooms, strict=True)]
         return tuple(kept) or (("", 1.0),), ()
+
+
+def _token_ids(tokenizer: Any, text: str) -> list[int]:
+    ids: list[int] = tokenizer(text, add_special_tokens=False).input_ids
+    return ids
 
 
 def _last_gap(words: str, end: int, *, otherwise: int) -> int:

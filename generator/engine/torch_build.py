@@ -12,22 +12,41 @@ OLD_CARDS_BUILD = "cu126"
 
 @dataclass(frozen=True)
 class Problem:
-    """Why the card cannot be used, and what to do. ``str()`` has both."""
+    """Why the card cannot be used, and what to do. ``str()`` has both.
+
+    ``may_pass``: another process may find the card usable later, and jobs wait for that.
+    """
 
     message: str
     advice: str
+    may_pass: bool = False
 
     def __str__(self) -> str:
         return f"{self.message} {self.advice}"
 
 
-def card_problem() -> Problem | None:
-    """Return why this machine's card cannot be used; None if it can, or if there is no card."""
+def card_problem(device: str) -> Problem | None:
+    """Return why the card that the setting ``device`` names cannot be used; None if it can, or if there is no card."""
     if not Path("/proc/driver/nvidia/version").exists():
         return None
     if not torch.cuda.is_available():
-        return unusable(_reason(), version=str(torch.__version__), is_for_cards=torch.version.cuda is not None)
-    return mismatch(torch.cuda.get_device_name(), torch.cuda.get_device_capability(), torch.cuda.get_arch_list())
+        is_for_cards, has_uvm = torch.version.cuda is not None, Path("/dev/nvidia-uvm").exists()
+        return unusable(_reason(), version=str(torch.__version__), is_for_cards=is_for_cards, has_uvm=has_uvm)
+    names = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
+    index = index_of(device)
+    if index >= len(names):
+        return Problem(f"The settings say device: {device}; there is {listed(names)}.", "Set device to one of them.")
+    return mismatch(names[index], torch.cuda.get_device_capability(index), torch.cuda.get_arch_list())
+
+
+def index_of(device: str) -> int:
+    """Return the number of the card that the setting ``device`` names: the first, unless it names another."""
+    return int(device.partition(":")[2] or 0)
+
+
+def listed(names: Sequence[str]) -> str:
+    """List a machine's cards under the names that the setting ``device`` has for them."""
+    return ", ".join(f"cuda:{n} ({name})" for n, name in enumerate(names))
 
 
 def _reason() -> str:
@@ -39,21 +58,34 @@ def _reason() -> str:
     return ""
 
 
-def unusable(reason: str, *, version: str, is_for_cards: bool) -> Problem:
-    """Return why torch cannot use the card, and what helps for what it says is the reason."""
+def unusable(reason: str, *, version: str, is_for_cards: bool, has_uvm: bool = True) -> Problem:
+    """Return why torch cannot use the card, and what helps for what it says is the reason.
+
+    ``has_uvm``: the kernel module nvidia-uvm is loaded.
+    """
     message = f"This machine has an NVIDIA card, but torch {version} cannot use it."
     if not is_for_cards:
         return Problem(message, "That build is for processors. Install one for the card: make setup TORCH=auto.")
-    for sign, advice in _ADVICE:
+    for sign, advice in _LASTING:
         if sign in reason.lower():
             return Problem(message, advice)
+    if not has_uvm:
+        advice = "The module nvidia-uvm is not loaded: nvidia-modprobe -u -c 0, as root. The unit does so at its start."
+        return Problem(message, advice, may_pass=True)
+    for sign, advice in _PASSING:
+        if sign in reason.lower():
+            return Problem(message, advice, may_pass=True)
     said = f" It says: {reason.splitlines()[0][:200]}." if reason else ""
-    return Problem(f"{message}{said}", "See whether nvidia-smi finds the card. If it does, restart the machine.")
+    advice = "See whether nvidia-smi finds the card. If it does, restart the machine."
+    return Problem(f"{message}{said}", advice, may_pass=True)
 
 
-# What CUDA and torch say, and what to do.
-_ADVICE = (
+# What CUDA and torch say, and what to do: first what waiting does not mend.
+_LASTING = (
     ("driver on your system is too old", "Its driver is too old for this build: update it, or make setup TORCH=cu126."),
+    ("operation not permitted", "This user may not use the card: see the rights of /dev/nvidia*."),
+)
+_PASSING = (
     (
         "unsupported display driver",
         "Its driver was updated while the old one runs (CUDA error 803). Restart the machine.",
@@ -66,7 +98,6 @@ _ADVICE = (
     ),
     ("no cuda gpus", "Its driver shows no card to this user. See what nvidia-smi says, and CUDA_VISIBLE_DEVICES."),
     ("no cuda-capable device", "Its driver shows no card to this user. See what nvidia-smi says."),
-    ("operation not permitted", "This user may not use the card: see the rights of /dev/nvidia*."),
 )
 
 

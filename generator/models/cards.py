@@ -44,6 +44,7 @@ LARGER_FROM_IMAGE = 1.5
 
 # A name on a hub: words with single dots and hyphens between them.
 _WORDS = "[A-Za-z0-9_]+([.-][A-Za-z0-9_]+)*"
+_SAFETENSORS = r"^[A-Za-z0-9_.-]+\.safetensors$"
 
 
 class _Data(BaseModel):
@@ -87,7 +88,7 @@ class LoraSettings(_Data):
 
     repository: str | None = Field(None, pattern=f"^({_WORDS}/)?{_WORDS}$", max_length=96)
     revision: str | None = None
-    weight_name: str = Field("pytorch_lora_weights.safetensors", pattern=r"^[A-Za-z0-9_.-]+\.safetensors$")
+    weight_name: str = Field("pytorch_lora_weights.safetensors", pattern=_SAFETENSORS)
     file: UserPath | None = None
 
     @model_validator(mode="after")
@@ -116,16 +117,19 @@ class CardSettings(_Data):
     """One model as ``cards.yml`` or a settings file describes it.
 
     Exactly one of ``repository``, ``folder`` and ``built_in`` has the configuration and tokenizers, and the weights
-    unless ``file`` has them.
+    unless ``file`` has them. With ``weight_name`` the repository has the weights in that one file. ``vae`` is a file
+    with a VAE for a model whose one file has none.
     """
 
     family: Literal["sdxl", "sd"]
     repository: str | None = Field(None, pattern=f"^({_WORDS}/)?{_WORDS}$", max_length=96)
     revision: str | None = None
     variant: str | None = None
+    weight_name: str | None = Field(None, pattern=_SAFETENSORS)
     folder: UserPath | None = None
     built_in: Literal["pocket"] | None = None
     file: UserPath | None = None
+    vae: UserPath | None = None
     licence: str = "unknown"
     about: str = ""
     sizes: dict[Literal["square", "portrait", "landscape"], tuple[int, int]]
@@ -154,7 +158,12 @@ class CardSettings(_Data):
     def _is_consistent(self) -> "CardSettings":
         if sum(source is not None for source in (self.repository, self.folder, self.built_in)) != 1:
             raise ValueError("a model has exactly one of repository, folder and built_in, or is like another")
+        if self.weight_name and (self.file or not self.repository):
+            raise ValueError("weight_name is a file of the repository, and there is no other file beside it")
+        if self.vae and not self.is_one_file:
+            raise ValueError("vae is for a model in one file, which may have none")
         _check_safetensors(self.file)
+        _check_safetensors(self.vae, key="vae")
         if "square" not in self.sizes:
             raise ValueError("sizes needs at least square")
         low, high = self.limits.min_side, self.limits.max_side
@@ -187,10 +196,15 @@ class CardSettings(_Data):
     def source(self) -> str:
         return str(self.file or self.repository or self.folder or "built in")
 
+    @property
+    def is_one_file(self) -> bool:
+        """Whether one file in the original layout has the weights."""
+        return bool(self.file or self.weight_name)
 
-def _check_safetensors(file: Path | None) -> None:
+
+def _check_safetensors(file: Path | None, *, key: str = "file") -> None:
     if file is not None and file.suffix != ".safetensors":
-        raise ValueError(f"file is {file.name}; it can be a .safetensors file only")
+        raise ValueError(f"{key} is {file.name}; it can be a .safetensors file only")
 
 
 def _merged(card: dict[str, Any], like: dict[str, Any]) -> dict[str, Any]:
@@ -202,6 +216,8 @@ def _merged(card: dict[str, Any], like: dict[str, Any]) -> dict[str, Any]:
     taken = dict(like)
     sources = {"repository", "folder", "built_in"} & card.keys()
     for key in ("repository", "revision", "variant", "folder", "built_in") if sources else ():
+        taken.pop(key, None)
+    for key in ("weight_name", "vae") if sources or "file" in card else ():
         taken.pop(key, None)
     for key in ("licence", "about") if sources or "file" in card else ():
         taken.pop(key, None)

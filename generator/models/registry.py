@@ -25,13 +25,21 @@ def all_cards(settings: Settings) -> dict[str, CardSettings]:
 def default_model(settings: Settings) -> str:
     """Return the model for a request that names no model.
 
-    ``auto`` is SSD-1B wherever it could run: on a machine with a card, or with its weights. Any other machine draws
-    with pocket; one with a card and no weights asks to fetch them rather than draw less than it could.
+    ``auto`` is SSD-1B where its weights are, else pocket.
     """
     if settings.default_model != "auto":
         return settings.default_model
-    can_run = has_card(settings) or is_here(all_cards(settings)[_LARGE_MODEL])
-    return _LARGE_MODEL if can_run else _SMALL_MODEL
+    return _LARGE_MODEL if is_here(all_cards(settings)[_LARGE_MODEL]) else _SMALL_MODEL
+
+
+def larger_model(settings: Settings) -> str | None:
+    """Return the model that could draw by default on this machine's card and is not fetched yet; None if there is none.
+
+    Pocket draws meanwhile.
+    """
+    if settings.default_model != "auto" or not has_card(settings) or is_here(all_cards(settings)[_LARGE_MODEL]):
+        return None
+    return _LARGE_MODEL
 
 
 def has_card(settings: Settings) -> bool:

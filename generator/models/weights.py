@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from httpx2 import HTTPError
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import LocalEntryNotFoundError, RevisionResolutionError
+from huggingface_hub.errors import LocalEntryNotFoundError
 
 from generator.errors import FetchFailed, WeightsMissing
 from generator.models.cards import CardSettings, LoraSettings
+from generator.models.download import download
 
 # The parts of a pipeline that draw, each with the file that describes it. A safety checker does not draw.
 _PARTS = {
@@ -36,7 +36,7 @@ _DIGEST_BYTES = 1024 * 1024
 
 @dataclass(frozen=True)
 class Located:
-    """A pipeline in diffusers' layout; ``file``, if there is one, has all weights.
+    """A pipeline in diffusers' layout; ``file``, if there is one, has all weights but those in ``vae``.
 
     ``revision`` is the hub's commit, or a digest of the files with weights.
     """
@@ -44,6 +44,7 @@ class Located:
     folder: Path
     revision: str
     file: Path | None = None
+    vae: Path | None = None
 
 
 def locate(name: str, card: CardSettings) -> Located:
@@ -52,8 +53,11 @@ def locate(name: str, card: CardSettings) -> Located:
     if folder is None:
         message = f"The weights of {name} are not on the drawing computer. {how_to_get(name, card)}"
         raise WeightsMissing("weights_missing", message)
-    if card.file:
-        return Located(folder, _digest([card.file]), card.file)
+    if card.is_one_file:
+        file = _one_file(card, folder)
+        own = [path for path in (card.file, card.vae) if path]
+        parts = ([folder.name] if card.weight_name else []) + ([_digest(own)] if own else [])
+        return Located(folder, "+".join(parts), file, card.vae)
     return Located(folder, folder.name if card.repository else _digest(sorted(folder.rglob("*.safetensors"))))
 
 
@@ -78,6 +82,8 @@ def weight_files(located: Located, card: CardSettings) -> Iterator[tuple[str, Pa
     """Yield every file with weights, after the part it belongs to: ``""`` for a file with all parts."""
     if located.file:
         yield "", located.file
+        if located.vae:
+            yield "vae", located.vae
         return
     for part in _PARTS_OF[card.family]:
         for pattern in _weights(part, card):
@@ -92,8 +98,9 @@ def is_here(card: CardSettings) -> bool:
 
 def how_to_get(name: str, card: CardSettings) -> str:
     """Advise the person who runs this machine on how to get a card's weights."""
-    if card.file and not card.file.is_file():
-        return f"There is no file {card.file}."
+    for file in (card.file, card.vae):
+        if file and not file.is_file():
+            return f"There is no file {file}."
     if card.repository:
         return f"Run python -m generator fetch {name}"
     if card.built_in:
@@ -113,15 +120,15 @@ def can_be_fetched(card: CardSettings) -> bool:
 
 
 def fetch(name: str, card: CardSettings) -> Iterator[Path]:
-    """Download what a card needs with a progress bar, or finish an interrupted download. Yields each path once there.
+    """Download what a card needs, or finish an interrupted download. Yields each path once there.
 
-    Fetches the model, without its weights if the card has them in a file, and the LoRA of its drafts. Raises
-    FetchFailed if the hub cannot be reached or does not have them.
+    Fetches the model, without its weights if the card has them in a file of this machine, and the LoRA of its drafts.
+    Raises FetchFailed if the hub cannot be reached or does not have them.
     """
     if card.repository:
         folder = _fetched(name, card, _patterns(card))
         if not is_complete(folder, card):
-            what = "configuration" if card.file else "set of safetensors"
+            what = "configuration" if card.file else card.weight_name or "set of safetensors"
             raise FetchFailed("fetch_failed", f"{card.repository} has no complete {what} for {name}.")
         yield folder
     if card.draft and card.draft.lora.repository:
@@ -134,15 +141,13 @@ def fetch(name: str, card: CardSettings) -> Iterator[Path]:
 
 def _fetched(name: str, source: CardSettings | LoraSettings, patterns: list[str]) -> Path:
     assert source.repository is not None
-    try:
-        return Path(snapshot_download(source.repository, revision=source.revision, allow_patterns=patterns))
-    except (OSError, HTTPError, RevisionResolutionError) as error:
-        why = str(error).partition("\n")[0]
-        raise FetchFailed("fetch_failed", f"{name} could not be fetched from {source.repository}: {why}") from error
+    return download(name, source.repository, source.revision, patterns)
 
 
 def is_complete(folder: Path, card: CardSettings) -> bool:
     """Whether the folder has every part that draws, with its configuration and, unless a file has them, its weights."""
+    if card.weight_name and not (folder / card.weight_name).is_file():
+        return False
     return (folder / "model_index.json").is_file() and all(
         (folder / part / described_by).is_file() and _has_weights(folder, part, card)
         for part, described_by in _PARTS_OF[card.family].items()
@@ -163,9 +168,16 @@ def _folder(card: CardSettings) -> Path | None:
         folder = Path(str(files("generator") / card.built_in / "weights"))
     else:
         folder = card.folder
-    if folder is None or (card.file and not card.file.is_file()):
+    if folder is None or any(file and not file.is_file() for file in (card.file, card.vae)):
         return None
     return folder if is_complete(folder, card) else None
+
+
+def _one_file(card: CardSettings, folder: Path) -> Path:
+    if card.file:
+        return card.file
+    assert card.weight_name, "card.is_one_file"
+    return folder / card.weight_name
 
 
 def _lora_file(lora: LoraSettings) -> Path | None:
@@ -190,7 +202,7 @@ def _cached(source: CardSettings | LoraSettings, patterns: list[str]) -> Path | 
 
 def _patterns(card: CardSettings) -> list[str]:
     """List the files to fetch: configurations, tokenizers and one variant's weights. Never pickles, never code."""
-    patterns = ["model_index.json"]
+    patterns = ["model_index.json", *([card.weight_name] if card.weight_name else [])]
     for part in _PARTS_OF[card.family]:
         patterns += [f"{part}/*.json", f"{part}/*.txt", *_weights(part, card)]
     return patterns
@@ -198,7 +210,7 @@ def _patterns(card: CardSettings) -> list[str]:
 
 def _weights(part: str, card: CardSettings) -> list[str]:
     """List the names that a part's weights can have in the card's variant: a single file, or numbered ones."""
-    if card.file or part in _WITHOUT_WEIGHTS:
+    if card.is_one_file or part in _WITHOUT_WEIGHTS:
         return []
     name = "model" if part.startswith("text_encoder") else "diffusion_pytorch_model"
     variant = f".{card.variant}" if card.variant else ""

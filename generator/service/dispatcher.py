@@ -126,6 +126,7 @@ class Dispatcher:
             state=self._service_state(),
             device=self._hello.device if self._hello else None,
             models=self._worker_state.models,
+            arrangement=self._worker_state.arrangement,
             memory=self._worker_state.memory,
             queued=self._jobs.count(JobState.QUEUED),
             running=self._jobs.count(JobState.RUNNING),

@@ -51,12 +51,14 @@ class Prepare:
 class WorkerState:
     """The models that a worker has loaded, and its memory.
 
-    ``at_once`` is the number of drawings that, as measured, are faster with shared calls than in turns.
+    ``at_once`` is the number of drawings that, as measured, are faster with shared calls than in turns;
+    ``arrangement`` says where the parts of the first model are.
     """
 
     models: tuple[str, ...] = ()
     memory: Memory | None = None
     at_once: int = 1
+    arrangement: str | None = None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from threading import Thread
 
 from generator.api.types import Recipe
-from generator.errors import DrawingFailed
+from generator.errors import CardBusy, DrawingFailed
 from generator.workers import child
 from generator.workers.messages import (
     Cancel,
@@ -161,7 +161,10 @@ class WorkerProcess:
         return self._hello is not None and self._child is not None and self._child.is_alive
 
     async def hello(self) -> Hello:
-        """Start the child if there is none. Raises WorkerDied, and DrawingFailed with the engine's own reason."""
+        """Start the child if there is none. Raises WorkerDied, and DrawingFailed with the engine's own reason.
+
+        A child that cannot draw has ended by then, so the next call asks a new one.
+        """
         async with self._starting:
             if self._hello is None or not self.is_ready:
                 await self.close()
@@ -174,6 +177,8 @@ class WorkerProcess:
             match await child.greeting(self._load_timeout_s):
                 case Hello() as hello:
                     return hello
+                case Failed(error) if error.code == CardBusy.CODE:
+                    raise CardBusy(error.message)
                 case Failed(error):
                     raise DrawingFailed(error.code, error.message, value=error.value, choices=error.choices)
                 case other:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from generator.models import registry
 from generator.models.cards import CardSettings, built_in_cards
-from generator.models.registry import KEPT_S, KeptCapabilities, capabilities, default_model
+from generator.models.registry import KEPT_S, KeptCapabilities, capabilities, default_model, larger_model
 from generator.settings import InvalidSettings, Settings, load_settings
 
 FIVE_LINES = """
@@ -107,6 +108,19 @@ def test_without_card_and_weights_the_default_is_the_built_in_model(tmp_path, no
     file.write_text("device: cpu")
     settings = load_settings(file)
     assert default_model(settings) == capabilities(settings).default_model == "pocket"
+
+
+def test_on_a_machine_with_a_card_pocket_draws_until_the_large_model_is_there(
+    no_hub_cache, monkeypatch, stand_in_folder
+):
+    monkeypatch.setattr(registry, "has_card", lambda settings: settings.device != "cpu")
+    assert default_model(Settings()) == "pocket"
+    assert larger_model(Settings()) == "ssd-1b"
+    assert larger_model(Settings(device="cpu")) is None
+    assert larger_model(Settings(default_model="pocket")) is None
+    fetched = Settings(models={"ssd-1b": {"like": "ssd-1b", "folder": stand_in_folder}})
+    assert default_model(fetched) == "ssd-1b"
+    assert larger_model(fetched) is None
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,14 @@ import platform
 import pytest
 import torch
 
-from generator.doctor import GIB, Level, can_draw, examine, room, speed
+from generator import doctor
+from generator.api.types import Health, Memory
+from generator.doctor import GIB, Level, can_draw, card_found, examine, held_by_the_service, room, speed
+from generator.engine.diffusion import DiffusionEngine
 from generator.engine.needs import Arrangement, Needs
 from generator.engine.remembered_ways import Remembered, Ways
-from generator.engine.torch_build import mismatch, unusable
+from generator.engine.torch_build import index_of, mismatch, unusable
+from generator.models import registry
 from generator.models.cards import CardSettings
 from generator.settings import Settings
 from tests.helpers.stand_in import stand_in_settings
@@ -35,6 +39,32 @@ CU130 = ["sm_75", "sm_80", "sm_86", "sm_90", "sm_100", "sm_120"]
 def test_the_build_is_compared_with_the_card(capability, architectures, runs):
     problem = mismatch("GTX 1070", capability, architectures)
     assert (problem is None) is runs
+
+
+def test_jobs_wait_for_a_card_only_where_it_may_come_back():
+    for_cards = {"version": "2.13.0", "is_for_cards": True}
+    asleep = unusable("CUDA unknown error - this may be due to", **for_cards)
+    without_uvm = unusable("No CUDA GPUs are available", **for_cards, has_uvm=False)
+    assert "nvidia-modprobe -u -c 0" in without_uvm.advice
+    assert asleep.may_pass and without_uvm.may_pass
+    assert not unusable("", version="2.13.0+cpu", is_for_cards=False).may_pass
+    assert not unusable("The NVIDIA driver on your system is too old", **for_cards, has_uvm=False).may_pass
+
+
+def test_the_cards_of_a_machine_with_two_are_listed():
+    two = card_found(["NVIDIA GeForce GTX 1070", "NVIDIA GeForce RTX 5090"], index_of("cuda:1"))
+    assert two.message == (
+        "NVIDIA GeForce RTX 5090 draws; there is cuda:0 (NVIDIA GeForce GTX 1070), cuda:1 (NVIDIA GeForce RTX 5090)."
+    )
+    assert card_found(["NVIDIA GeForce GTX 1070"], index_of("auto")).message == "NVIDIA GeForce GTX 1070."
+    assert index_of("cuda") == 0
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the card would be found")
+def test_a_card_that_the_settings_name_and_that_is_not_there_is_a_problem(tmp_path):
+    findings = examine(Settings(device="cuda:1", pictures=tmp_path, socket=tmp_path / "none.sock"))
+    assert not can_draw(findings)
+    assert "The settings say device: cuda:1" in " ".join(finding.message for finding in findings)
 
 
 def test_a_card_without_code_is_reported_with_what_to_install():
@@ -100,6 +130,13 @@ def test_the_built_in_model_is_here_and_a_larger_one_can_be_fetched(tmp_path):
     assert can_draw(findings)
 
 
+def test_pocket_that_stands_in_for_a_larger_model_is_a_warning_with_the_command(monkeypatch, no_hub_cache):
+    monkeypatch.setattr(registry, "has_card", lambda _: True)
+    finding = doctor._weights(Settings())
+    assert (finding.level, finding.advice) == (Level.WARNING, "Run python -m generator fetch ssd-1b")
+    assert finding.message.endswith("until the weights of ssd-1b are here.")
+
+
 def test_a_missing_lora_for_drafts_is_a_warning_with_advice(tmp_path, stand_in_folder):
     draft, sizes = {"lora": {"file": tmp_path / "lora.safetensors"}}, {"square": (512, 512)}
     card = CardSettings(family="sdxl", folder=stand_in_folder, sizes=sizes, draft=draft)
@@ -124,6 +161,25 @@ def test_a_file_in_place_of_the_pictures_folder_is_a_problem(tmp_path, pictures)
     settings = Settings(device="cpu", pictures=tmp_path / pictures, socket=tmp_path / "s")
     disk = next(finding for finding in examine(settings) if finding.name == "disk")
     assert (disk.level, disk.advice) == (Level.PROBLEM, "Move it away, or set pictures.")
+
+
+def test_beside_a_running_service_its_own_arrangement_is_reported(tmp_path, stand_in_folder):
+    """Not that other programs hold the memory."""
+    engine = DiffusionEngine(Settings(**stand_in_settings(stand_in_folder), device="cpu", pictures=tmp_path))
+    engine.models.get("stand-in")
+    state = engine.state()
+    health = Health(
+        **{"state": "ready", "device": "cpu", "queued": 0, "running": 0, "version": "1", "steps_per_second": None},
+        models=state.models,
+        arrangement=state.arrangement,
+        memory=state.memory or Memory(used_bytes=5 * GIB, total_bytes=8 * GIB),
+    )
+    finding = held_by_the_service(health.model_dump(mode="json"))
+    assert finding is not None
+    assert finding.level is Level.OK
+    assert finding.message.startswith("The service has loaded stand-in, all of it in the memory of what draws; ")
+    assert held_by_the_service({}) is None
+    assert held_by_the_service({**health.model_dump(mode="json"), "models": [], "arrangement": None}) is None
 
 
 async def test_a_running_generator_is_found(generator, tmp_path):

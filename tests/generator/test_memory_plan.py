@@ -153,6 +153,13 @@ def test_every_arrangement_moves_computing_parts_to_the_card_and_draws_the_same(
     assert drawn.plan["arrangement"] == arrangement
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the card would be found")
+def test_an_engine_without_the_card_that_it_needs_does_not_start():
+    """The process ends with it, so that the next job asks anew."""
+    with pytest.raises(DrawingFailed, match="there is no NVIDIA card on this machine"):
+        DiffusionEngine(Settings(device="cuda")).hello()
+
+
 def test_weights_stored_in_fp16_compute_like_the_same_weights_in_fp32(stand_in_folder):
     full, stored = full_and_stored("stand-in", stand_in_card(stand_in_folder), Located(stand_in_folder, "1"))
     inputs = unet_input()

@@ -10,7 +10,7 @@ import pytest
 from generator.errors import DrawingFailed
 from generator.pictures.store import PictureStore
 from generator.service.jobs import MAX_FINISHED_JOBS
-from tests.helpers.bad_engines import SLOW_STEP_S, Outplayed, Slow
+from tests.helpers.bad_engines import SLOW_STEP_S, Cardless, Outplayed, Slow
 from tests.helpers.running_generator import eventually, stand_in_capabilities
 
 
@@ -141,6 +141,20 @@ async def test_a_job_has_no_reason_to_wait_after_the_one_that_waited_for_the_car
     game.unlink()
     await asyncio.sleep(1)  # longer than the pause
     assert (await generator.submit("job-2")).json["waiting_for"] is None
+
+
+async def test_a_job_waits_for_a_card_that_is_away_and_is_drawn_when_it_is_back(start_generator, tmp_path):
+    away = tmp_path / "away"
+    away.touch()
+    generator = await start_generator(functools.partial(Cardless, card_is_away=away), busy_pause_s=0.2)
+    await generator.submit("job-1")
+
+    async def waits() -> bool:
+        return "finds no card" in ((await generator.call("GET", "/v1/jobs/job-1")).json["waiting_for"] or "")
+
+    await eventually(waits)
+    away.unlink()
+    assert (await generator.end("job-1"))["state"] == "done"
 
 
 async def test_the_files_of_a_running_job_are_not_deleted(slow_generator):

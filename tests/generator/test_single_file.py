@@ -3,14 +3,17 @@
 import shutil
 from pathlib import Path
 
+import huggingface_hub.constants
+import numpy as np
 import pytest
 import torch
 import yaml
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
+from safetensors.torch import load_file, save_file
 
 from generator.engine.diffusion import DiffusionEngine
 from generator.errors import DrawingFailed, WeightsMissing
-from generator.models.cards import CardSettings
+from generator.models.cards import CardSettings, built_in_cards
 from generator.models.weights import is_here, locate
 from generator.settings import Settings
 from generator.workers.messages import Draw
@@ -18,6 +21,7 @@ from tests.helpers.generator_command import run_generator
 from tests.helpers.model_hub import COMMIT, model_hub
 from tests.helpers.original_layout import save_in_original_layout
 from tests.helpers.running_generator import recipe_of
+from tests.helpers.stock import denoised
 
 PIPELINES = {"sd-1.5": StableDiffusionPipeline, "proteus-v0.2": StableDiffusionXLPipeline}
 
@@ -37,7 +41,7 @@ def configuration(miniature, tmp_path) -> Path:
     return Path(shutil.copytree(miniature[1], tmp_path / "like", ignore=shutil.ignore_patterns("*.safetensors")))
 
 
-def card(like: str, **source: Path) -> CardSettings:
+def card(like: str, **source: Path | str) -> CardSettings:
     small = {"sizes": {"square": (64, 64)}, "limits": {"min_side": 64}}
     return CardSettings.model_validate({"like": like, **small, **source})
 
@@ -80,8 +84,6 @@ def test_missing_parts_are_reported_with_advice(miniature, configuration, tmp_pa
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "another model", "half"])
 def test_a_file_of_another_model_is_refused_with_a_sentence(miniature, configuration, tmp_path, damage, caplog):
-    from safetensors.torch import load_file, save_file
-
     name, _, file = miniature
     broken = tmp_path / "broken.safetensors"
     if damage == "cut":
@@ -117,3 +119,64 @@ def test_fetch_gets_only_the_configuration_and_the_model_then_draws_without_a_ne
     asked = ("draw", "otter", "--model", "mine", "--steps", "1")
     drawn = run_generator(*asked, settings=settings, hub="http://127.0.0.1:9")
     assert drawn.returncode == 0, drawn.stderr
+
+
+def test_a_repository_with_its_weights_in_one_file_is_fetched_and_draws_the_same(
+    miniature, configuration, tmp_path, monkeypatch
+):
+    """Proteus is kept so: the parts' own weights are pickles, which are left where they are."""
+    name, folder, file = miniature
+    shutil.copy(file, configuration / "one.safetensors")
+    (configuration / "unet/diffusion_pytorch_model.bin").write_bytes(b"a pickle")
+    (configuration / "another.safetensors").write_bytes(b"not asked for")
+    settings = tmp_path / "generator.yml"
+    source = {"repository": "someone/one-file", "weight_name": "one.safetensors"}
+    settings.write_text(yaml.safe_dump({"models": {"mine": {"like": name, **source}}}))
+
+    with model_hub({"someone/one-file": configuration}) as hub:
+        fetched = run_generator("fetch", "mine", settings=settings, hub=hub)
+    assert fetched.returncode == 0, fetched.stderr
+    there = Path(fetched.stdout.split()[0])
+    assert [path.name for path in there.rglob("*") if path.suffix in (".safetensors", ".bin")] == ["one.safetensors"]
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub/hub"))
+    mine = card(name, **source)
+    located = locate("mine", mine)
+    assert (located.file, located.revision) == (there / "one.safetensors", COMMIT)
+    assert (latents(mine) - latents(card(name, folder=folder))).abs().max() < 1e-4
+
+    (there / "one.safetensors").unlink()
+    with pytest.raises(WeightsMissing, match="Run python -m generator fetch mine"):
+        locate("mine", mine)
+
+
+def test_a_file_without_a_vae_says_what_lacks_and_draws_with_one(miniature, configuration, tmp_path):
+    name, folder, file = miniature
+    weights = load_file(file)
+    without, vae = tmp_path / "without.safetensors", tmp_path / "vae.safetensors"
+    save_file({key: tensor for key, tensor in weights.items() if not key.startswith("first_stage_model.")}, without)
+    start = "first_stage_model."
+    save_file({key.removeprefix(start): tensor for key, tensor in weights.items() if key.startswith(start)}, vae)
+
+    sentence = "The file of mine has no VAE. Name one that has it in the model's card: vae: FILE.safetensors"
+    with pytest.raises(DrawingFailed, match=sentence):
+        latents(card(name, folder=configuration, file=without))
+    with pytest.raises(WeightsMissing, match=r"There is no file .*none\.safetensors"):
+        locate("mine", card(name, folder=configuration, file=without, vae=tmp_path / "none.safetensors"))
+
+    mine = card(name, folder=configuration, file=without, vae=vae)
+    recipe = recipe_of(subject=("otter",))
+    pictures = []
+    for one in (mine, card(name, folder=folder)):
+        engine = DiffusionEngine(Settings(device="cpu", models={"mine": one}))
+        pictures.append(engine.finish(denoised(engine, recipe.model_copy(update={"model": "mine"}))).image)
+    difference = np.abs(np.asarray(pictures[0], dtype=int) - np.asarray(pictures[1], dtype=int))
+    assert difference.max() <= 1
+
+
+def test_proteus_is_one_file_of_its_repository():
+    proteus = built_in_cards()["proteus-v0.2"]
+    assert (proteus.repository, proteus.weight_name) == ("dataautogpt3/ProteusV0.2", "ProteusV0.2.safetensors")
+    # Other sources do not inherit it.
+    assert not card("proteus-v0.2", folder=Path("/srv/models/mine")).is_one_file
+    assert card("proteus-v0.2", file=Path("/srv/models/mine.safetensors")).weight_name is None

@@ -131,14 +131,6 @@ def test_a_hub_without_the_model_is_reported(settings_file, fp16_folder):
     assert refused.stderr.startswith(f"tiny could not be fetched from {REPOSITORY}: ")
 
 
-def test_a_hub_that_hangs_up_is_reported(settings_file, fp16_folder):
-    with model_hub({REPOSITORY: fp16_folder}, breaks_off=True) as hub:
-        broken_off = run_generator("fetch", "tiny", settings=settings_file, hub=hub)
-    assert broken_off.returncode == 1
-    assert broken_off.stderr.splitlines()[-1].startswith(f"tiny could not be fetched from {REPOSITORY}: ")
-    assert "Traceback" not in broken_off.stderr
-
-
 def test_a_repository_without_safetensors_is_reported(settings_file, fp16_folder, tmp_path):
     shutil.copytree(fp16_folder, tmp_path / "pickles", ignore=shutil.ignore_patterns("*.safetensors"))
     with model_hub({REPOSITORY: tmp_path / "pickles"}) as hub:

@@ -244,6 +244,18 @@ class Outplayed(Colour):
         return super().start(draw)
 
 
+@dataclass(kw_only=True)
+class Cardless(Colour):
+    """Finds no card while the file exists. A process looks for cards once, so it is asked only once."""
+
+    card_is_away: Path
+
+    def hello(self) -> Hello:
+        if self.card_is_away.exists():
+            raise CardBusy("CUDA finds no card: No CUDA GPUs are available")
+        return super().hello()
+
+
 class Showing(Slow):
     """Returns a preview of every step."""
 
