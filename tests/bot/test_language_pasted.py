@@ -1,7 +1,5 @@
 """What people paste and type in the forms of other programs and chats: each kind is read, or told in one answer."""
 
-import json
-
 import pytest
 
 from bot.easel.language import SLOTS, DrawRequest, ParseError, Slots, parse_all, parse_draw, parse_recipe, sampler_name
@@ -195,109 +193,6 @@ OTHER_SYNTAX = [
     ('this one:\n{"prompt": "otter"}\n--seed 8', request(seed=8, unused=("“this one:”",))),
 ]
 
-INVOKEAI = {
-    "generation_mode": "txt2img",
-    "positive_prompt": "otter, (hat)+",
-    "negative_prompt": "blurry",
-    "width": 512,
-    "height": 768,
-    "seed": 12,
-    "rand_device": "cpu",
-    "cfg_scale": 7.5,
-    "steps": 20,
-    "scheduler": "dpmpp_2m_k",
-    "clip_skip": 2,
-    "model": {"key": "abc", "hash": "blake3:1", "name": "dreamy", "base": "sd-1", "type": "main"},
-    "app_version": "5.0.0",
-    "loras": [],
-}
-FOOOCUS = {
-    "Prompt": "otter",
-    "Negative Prompt": "blurry",
-    "Styles": "['Fooocus V2']",
-    "Performance": "Speed",
-    "Resolution": "(1152, 896)",
-    "Guidance Scale": 4,
-    "Base Model": "juggernaut.safetensors",
-    "Sampler": "dpmpp_2m_sde_gpu",
-    "Scheduler": "karras",
-    "Seed": "123",
-    "Version": "Fooocus v2.5",
-}
-NOVELAI = {
-    "prompt": "{{otter}}, [hat]",
-    "uc": "lowres",
-    "steps": 28,
-    "scale": 5.0,
-    "uncond_scale": 0.0,
-    "sampler": "k_euler_ancestral",
-    "seed": 123,
-    "width": 832,
-    "height": 1216,
-    "v4_prompt": {"caption": {"base_caption": "otter", "char_captions": [{"centers": [{"x": 0.5}]}]}},
-}
-A1111_API = {
-    "prompt": "((otter))",
-    "negative_prompt": "",
-    "sampler_name": "Euler a",
-    "cfg_scale": 7,
-    "seed": -1,
-    "steps": 20,
-    "denoising_strength": None,
-    "restore_faces": False,
-}
-
-JSON = [
-    (
-        INVOKEAI,
-        request(
-            "otter, (hat)+",
-            negative_prompt="blurry",
-            size=(512, 768),
-            seed=12,
-            guidance_scale=7.5,
-            steps=20,
-            sampler="dpmpp_2m",
-            model="dreamy",
-            unused=("Schedule Karras", "clip_skip 2"),
-        ),
-    ),
-    (
-        FOOOCUS,
-        request(
-            negative_prompt="blurry",
-            size=(1152, 896),
-            guidance_scale=4.0,
-            model="juggernaut",
-            sampler="dpmpp_2m_sde",
-            seed=123,
-            unused=("Styles ['Fooocus V2']", "Performance Speed", "scheduler karras"),
-        ),
-    ),
-    (
-        NOVELAI,
-        request(
-            "((otter)1.05)1.05, (hat)-",
-            negative_prompt="lowres",
-            steps=28,
-            guidance_scale=5.0,
-            sampler="euler_a",
-            seed=123,
-            size=(832, 1216),
-            unused=("v4_prompt",),
-        ),
-    ),
-    (A1111_API, request("((otter)+)+", negative_prompt="", sampler="euler_a", guidance_scale=7.0, steps=20)),
-    (
-        {"sui_image_params": {"prompt": "otter", "cfgscale": 7, "steps": 20, "aspectratio": "1:1"}},
-        request(guidance_scale=7.0, steps=20, unused=("aspectratio 1:1",)),
-    ),
-    (
-        {"model": "sd", "image": {"prompt": [{"prompt": "otter", "weight": 1}], "steps": 9, "cfg_scale": 7}},
-        request(model="sd", steps=9, guidance_scale=7.0),
-    ),
-]
-
 WIDE_SIGNS = [
     ("otter，cowboy hat｜style：watercolor", request("otter, cowboy hat", style="watercolor")),
     ("otter ｜ style: x －－seed 7", request(style="x", seed=7)),
@@ -347,20 +242,11 @@ NUMBERS = [
     [
         *(*BELOW_A_BLOCK, *FORMS_OF_A_BLOCK, *LABELS, *TYPED_PROMPTS, *OTHER_SYNTAX),
         *(*WIDE_SIGNS, *STRAY_SIGNS, *NUMBERS),
-        *((json.dumps(given, indent=1), expected) for given, expected in JSON),
     ],
 )
 def test_what_can_be_read_in_one_way_is_read(text, expected):
     (read,) = parse_all(text).requests
     assert read == expected
-
-
-@pytest.mark.parametrize("given", [given for given, _ in JSON])
-def test_json_is_read_alike_as_python_prints_it_and_in_a_fence(given):
-    text = json.dumps(given)
-    for spelled in (str(given), f"```json\n{text}\n```", f"here:\n```\n{text}```"):
-        read = parse_draw(spelled)
-        assert read.slots == parse_draw(text).slots and set(parse_draw(text).unused) <= set(read.unused)
 
 
 WITHOUT_INDENTATION = "\n".join(line.strip() for line in RECIPE.splitlines())
@@ -401,7 +287,6 @@ def test_a_file_of_another_program_is_a_recipe():
     assert parse_recipe("otter\nNegative prompt: x\nSteps: 20, Seed: 1") == request(
         negative_prompt="x", steps=20, seed=1
     )
-    assert parse_draw("+hat", recipe=json.dumps(A1111_API)).slots.subject == ("((otter)+)+", "hat")
 
 
 @pytest.mark.parametrize(

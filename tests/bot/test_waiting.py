@@ -1,4 +1,6 @@
-"""Sentences about waiting, and the order of the queue, by tables."""
+"""Sentences and signs about waiting, and the order of the queue."""
+
+import asyncio
 
 import pytest
 from hypothesis import given
@@ -104,3 +106,38 @@ def test_a_long_queue_fits_a_phone():
     ).plain.splitlines()
     assert len(lines) == MAX_LISTED + 1
     assert lines[-1] == "… and 40 more."
+
+
+def places(homeserver) -> list[str]:
+    """The places that signs on commands show."""
+    keys = [event.content["m.relates_to"]["key"] for event in homeserver.events if event.kind == "reaction"]
+    return sorted(key for key in keys if key.startswith("⏳"))
+
+
+async def test_everyone_who_waits_gets_their_place(room, homeserver):
+    for sender in ("@ada:example.com", "@ada:example.com", "@bob:example.com"):
+        await room.say("!draw otter", sender=sender)
+
+    await homeserver.until(lambda: len(places(homeserver)) == 3)
+    # Everyone's first comes before anyone's second.
+    assert places(homeserver) in (["⏳ 2nd", "⏳ 2nd", "⏳ next"], ["⏳ 2nd", "⏳ 3rd", "⏳ next"])
+
+
+async def test_two_jobs_from_before_the_generator_was_found_missing_get_both_places(
+    drawing_room, homeserver, fake_generator, plugin, maubot_plugin_config_dict, refusal
+):
+    maubot_plugin_config_dict["tell_waiting_after_s"] = 0
+    await plugin.on_external_config_update()
+    both_sent = asyncio.Event()
+
+    async def busy(request):
+        await both_sent.wait()
+        return await refusal(503, "Not now.")(request)
+
+    fake_generator.sins["capabilities"] = busy
+    for _ in range(2):
+        await drawing_room.say("!draw otter")
+    both_sent.set()
+
+    await homeserver.until(lambda: places(homeserver) == ["⏳ 2nd", "⏳ next"])
+    assert len(await homeserver.answers()) == 1
