@@ -48,7 +48,9 @@ class Chat:
             print(f"No answer within {PICTURE_LIMIT_S // 60} minutes.", file=sys.stderr)
         for event in replies(ANSWER, PICTURE, SHEET):
             print(event.body, file=sys.stderr)
-        for event in replies(PICTURE, RECIPE, SHEET, RECIPES):
+        # Each picture, then its recipe.
+        files = sorted(replies(PICTURE, RECIPE, SHEET, RECIPES), key=lambda event: (event.mark["n"], is_recipe(event)))
+        for event in files:
             print(await self._save(event))
         return bool(replies(PICTURE, SHEET))
 
@@ -75,19 +77,25 @@ class Chat:
                 await self._show_event(event)
 
     async def _show_event(self, event: Heard) -> None:
-        kind = event.content.get("msgtype", event.type)
-        if kind in ("m.text", "m.notice"):
-            print(f"Easel: {event.body}")
-        elif kind in ("m.image", "m.file"):
-            caption = event.body if event.body != event.content.get("filename") else ""
+        # A recipe comes as a notice with a file, and an edit makes it one.
+        if event.content.get("m.relates_to", {}).get("rel_type") == "m.replace" and "filename" in event.content:
+            return
+        if "filename" in event.content:
+            caption = event.body if event.body != event.content["filename"] else ""
             print("\n".join(f"Easel: {line}" for line in (caption, str(await self._save(event))) if line))
-        elif kind == "m.reaction":
+        elif event.content.get("msgtype") in ("m.text", "m.notice"):
+            print(f"Easel: {event.body}")
+        elif event.type == "m.reaction":
             print(f"Easel reacts: {event.content['m.relates_to']['key']}")
 
     async def _save(self, event: Heard) -> Path:
         """Save the event's file under its own name, ignoring any folder in that name; return the path."""
         data = await self._person.fetch(event.content)
         return await asyncio.to_thread(write, self._folder / Path(event.content["filename"]).name, data)
+
+
+def is_recipe(event: Heard) -> bool:
+    return event.mark["kind"] in (RECIPE, RECIPES)
 
 
 def write(path: Path, data: bytes) -> Path:
