@@ -1,13 +1,10 @@
 """Follows the edits of messages: a wrong command becomes a right one, and what was said about the wrong one goes."""
 
 from collections import OrderedDict
-from contextlib import suppress
 from dataclasses import replace
 
 from ..language import Command, DrawCommand, EaselCommand, has_signs
-from ..room.history import RoomHistory
 from ..room.messages import Message
-from ..sending.send_queue import NotSent
 from .draw import DrawCommands
 from .easel import EaselCommands
 
@@ -16,10 +13,10 @@ MAX_REMEMBERED = 1000
 
 
 class Edits:
-    """Knows who wrote the last commands that asked for no picture, so that only they can correct them."""
+    """Knows who wrote the last messages that asked for no picture: only they can correct them, until a restart."""
 
-    def __init__(self, *, draw_commands: DrawCommands, easel_commands: EaselCommands, history: RoomHistory) -> None:
-        self._draw_commands, self._easel_commands, self._history = draw_commands, easel_commands, history
+    def __init__(self, *, draw_commands: DrawCommands, easel_commands: EaselCommands) -> None:
+        self._draw_commands, self._easel_commands = draw_commands, easel_commands
         self._senders: OrderedDict[tuple[str, str], str] = OrderedDict()
 
     def remember(self, message: Message) -> None:
@@ -33,7 +30,8 @@ class Edits:
             command = DrawCommand(message.body.strip())
         if await self._draw_commands.edit(message, command, edited, is_old=is_old):
             return
-        if command is None or is_old or not await self._is_own(message, edited):
+        if command is None or is_old or self._senders.get((message.room_id, edited)) != message.sender:
+            # Not the sender's own, or from before the bot came.
             return
         original = replace(message, event_id=edited)
         await self._easel_commands.take_back(original)
@@ -41,11 +39,3 @@ class Edits:
             await self._draw_commands.draw(original, command.text, asked_by=message.event_id)
         elif isinstance(command, DrawCommand | EaselCommand):
             await self._easel_commands.answer(original, command, asked_by=message.event_id)
-
-    async def _is_own(self, message: Message, edited: str) -> bool:
-        """Whether the edited message is the sender's own, in the same room."""
-        known = self._senders.get((message.room_id, edited))
-        if known is None:
-            with suppress(NotSent):
-                known = await self._history.sender_of(message.room_id, edited)
-        return known == message.sender
