@@ -44,7 +44,7 @@ async def test_a_job_becomes_a_picture_with_thumbnail_and_recipe(generator):
         assert image.text["easel"] == recipe.body.decode()
         assert image.text["parameters"] == (
             f"otter, カワウソ\nNegative prompt: {picture['recipe']['negative_prompt']}\n"
-            "Steps: 3, Sampler: UniPC, CFG scale: 12, Seed: 7, Size: 64x96, Model: stand-in, Theme: otter"
+            'Steps: 3, Sampler: UniPC, CFG scale: 12, Seed: 7, Size: 64x96, Model: stand-in, Theme: "otter, カワウソ"'
         )
     assert yaml.safe_load(recipe.body)["prompt"] == "otter, カワウソ"
 
