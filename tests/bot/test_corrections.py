@@ -1,7 +1,5 @@
 """Wrong commands: near misses are answered, edits correct them, and what is said to the bot gets one hint."""
 
-from typing import Any
-
 import pytest
 
 from bot.easel.commands.hints import AGAIN_AFTER_S, HINT, Hints
@@ -9,11 +7,6 @@ from bot.easel.room.messages import Message
 
 ROOM = "!kitchen:example.com"
 ADA, BOB = "@ada:example.com", "@bob:example.com"
-
-
-@pytest.fixture
-def maubot_plugin_config_overrides() -> dict[str, Any]:
-    return {"rate_limit_per_second": 0}
 
 
 async def edit(room, event_id: str, body: str, **more) -> str:

@@ -19,7 +19,7 @@ from tests.helpers.push_rules import notifies
 @pytest.fixture
 def maubot_plugin_config_overrides() -> dict[str, Any]:
     """Everything comes at once."""
-    return {"rate_limit_per_second": 0, "offer_reactions": "never"}
+    return {"offer_reactions": "never"}
 
 
 async def all_sent(plugin, homeserver) -> list[Any]:

@@ -16,7 +16,7 @@ RECIPE = "prompt: otter\nslots: {subject: [otter]}\ntheme: otter\nmodel: ssd-1b\
 
 @pytest.fixture
 def maubot_plugin_config_overrides() -> dict[str, Any]:
-    return {"rate_limit_per_second": 0, "offer_reactions": "never"}
+    return {"offer_reactions": "never"}
 
 
 def filled(text: str, profile: RoomProfile = RoomProfile()) -> tuple[object, ...]:  # noqa: B008  # it is frozen

@@ -37,21 +37,6 @@ async def all_closed(plugin) -> None:
     await asyncio.gather(*plugin.runner._tasks.values())
 
 
-def sent_as_heard(homeserver, bot: str) -> list[dict]:
-    """The bot's events as the room's history has them."""
-    return [
-        {
-            "type": event.type,
-            "room_id": event.room_id,
-            "event_id": f"$sent-{event.txn_id}",
-            "sender": bot,
-            "origin_server_ts": 1,
-            "content": event.content,
-        }
-        for event in homeserver.events
-    ]
-
-
 async def test_a_running_job_is_drawn_with_its_seed_after_a_restart(
     drawing_room, homeserver, fake_generator, plugin, drawn, restart
 ):
@@ -155,7 +140,7 @@ async def test_an_event_that_may_have_been_sent_is_looked_up_in_the_room(
     await plugin.database.execute("UPDATE posted SET event_id = NULL WHERE kind = 'recipe'")
     if arrived:
         others = [{"type": "m.room.message", "event_id": f"${n}", "sender": "@ada:x", "content": {}} for n in range(5)]
-        homeserver.history[ROOM] = [*sent_as_heard(homeserver, maubot_test_bot.client.mxid), *others]
+        homeserver.history[ROOM] = [*homeserver.as_heard(maubot_test_bot.client.mxid), *others]
     homeserver.events.clear()
     # So long ago that the homeserver has forgotten the transactions.
     homeserver.transactions.clear()

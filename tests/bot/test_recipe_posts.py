@@ -13,7 +13,7 @@ RECIPE = b"prompt: otter\nseed: 7\nwidth: 768\nheight: 768\n"
 
 @pytest.fixture
 def maubot_plugin_config_overrides() -> dict[str, Any]:
-    return {"rate_limit_per_second": 0, "offer_reactions": "never"}
+    return {"offer_reactions": "never"}
 
 
 @pytest.mark.parametrize(
@@ -44,21 +44,6 @@ async def quiet(plugin, homeserver) -> None:
 async def use(plugin, config: dict[str, Any], way: str) -> None:
     config["recipe"] = way
     await plugin.on_external_config_update()
-
-
-def as_heard(homeserver, bot: str) -> list[dict[str, Any]]:
-    """The bot's events as the room's history has them."""
-    return [
-        {
-            "type": event.type,
-            "room_id": event.room_id,
-            "event_id": f"$sent-{event.txn_id}",
-            "sender": bot,
-            "origin_server_ts": 1,
-            "content": event.content,
-        }
-        for event in homeserver.events
-    ]
 
 
 async def test_in_a_thread_the_recipe_comes_below_the_picture(
@@ -105,7 +90,7 @@ async def test_embedded_the_recipe_is_in_the_pictures_event_and_comes_on_request
     # The event alone is enough, without the database.
     for table in ("posted", "recipe"):
         await plugin.database.execute(f"DELETE FROM {table}")
-    homeserver.history[ROOM] = as_heard(homeserver, maubot_test_bot.client.mxid)
+    homeserver.history[ROOM] = homeserver.as_heard(maubot_test_bot.client.mxid)
     await drawing_room.say("!draw +hat", **{"m.relates_to": {"m.in_reply_to": {"event_id": target}}})
     await homeserver.until(lambda: kinds(homeserver) == ["picture", "picture"])
     assert list(fake_generator.jobs.values())[-1].recipes[0].slots.subject == ("otter", "hat")
@@ -122,7 +107,7 @@ async def test_the_room_alone_is_enough_for_a_reply(
     await quiet(plugin, homeserver)
     for table in ("posted", "recipe"):
         await plugin.database.execute(f"DELETE FROM {table}")
-    homeserver.history[ROOM] = as_heard(homeserver, maubot_test_bot.client.mxid)
+    homeserver.history[ROOM] = homeserver.as_heard(maubot_test_bot.client.mxid)
     target = f"$sent-{(await homeserver.marked(replied_to)).txn_id}"
     await drawing_room.say("!draw +hat", **{"m.relates_to": {"m.in_reply_to": {"event_id": target}}})
     await homeserver.until(lambda: len(fake_generator.jobs) == 2)
@@ -162,7 +147,7 @@ async def test_a_process_that_is_killed_after_any_event_leaves_nothing_out_and_s
     state = "done" if is_done else "open"
     await plugin.database.execute("UPDATE job SET state = $1, closed = FALSE", state)
     homeserver.events = [event for event in homeserver.events if event.kind in there]
-    homeserver.history[ROOM] = as_heard(homeserver, maubot_test_bot.client.mxid)
+    homeserver.history[ROOM] = homeserver.as_heard(maubot_test_bot.client.mxid)
     homeserver.transactions.clear()
     await plugin.internal_start()
     await quiet(plugin, homeserver)

@@ -12,11 +12,6 @@ ADA = "@ada:example.com"
 
 
 @pytest.fixture
-def maubot_plugin_config_overrides() -> dict[str, Any]:
-    return {"rate_limit_per_second": 0}
-
-
-@pytest.fixture
 def post(homeserver):
     """Put an event with a file into the room's past."""
 

@@ -15,7 +15,7 @@ ROOM, BOB = "!kitchen:example.com", "@bob:example.com"
 
 @pytest.fixture
 def maubot_plugin_config_overrides() -> dict[str, Any]:
-    return {"rate_limit_per_second": 0, "offer_reactions": "never"}
+    return {"offer_reactions": "never"}
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ tier: exact
 
 @pytest.fixture
 def maubot_plugin_config_overrides() -> dict[str, Any]:
-    return {"rate_limit_per_second": 0, "offer_reactions": "never"}
+    return {"offer_reactions": "never"}
 
 
 def gives(fake_generator, *, subject: str = "otter", seed: int = 7, steps: int = 30, side: int = 768, more: str = ""):

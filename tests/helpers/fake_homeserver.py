@@ -100,6 +100,20 @@ class Homeserver:
             self.in_silence.difference_update(rooms_or_files)
             self.news.notify_all()
 
+    def as_heard(self, bot: str) -> list[dict[str, Any]]:
+        """The bot's events as a room's history has them."""
+        return [
+            {
+                "type": event.type,
+                "room_id": event.room_id,
+                "event_id": f"$sent-{event.txn_id}",
+                "sender": bot,
+                "origin_server_ts": 1,
+                "content": event.content,
+            }
+            for event in self.events
+        ]
+
     async def answers(self, number: int = 1) -> list[Sent]:
         """Wait for this many sentences and return them."""
         return await self.until(lambda: self.sentences() if len(self.sentences()) >= number else None)

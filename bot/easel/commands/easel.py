@@ -2,8 +2,7 @@
 
 import secrets
 import time
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
 from logging import Logger
 from math import ceil
@@ -40,9 +39,6 @@ from .styles import Styles
 
 # The pictures of a sheet before the generator's first answer, which has its own limit.
 MAX_ON_A_SHEET = 9
-
-# People correct what they have just written.
-MAX_ANSWERED_EDITS = 1000
 
 # What people say for the words after !easel.
 _WORDS = {
@@ -92,7 +88,6 @@ class EaselCommands:
         self._ownership, self._permissions, self._version, self._log = ownership, permissions, version, log
         self._styles, self._recipe_files, self._settings, self._hints = styles, recipe_files, settings, hints
         self._own_defaults, self._every_day = own_defaults, every_day
-        self._answered_edits: OrderedDict[str, list[str]] = OrderedDict()
         self._answers: dict[str, Callable[[Message, tuple[str, ...]], Awaitable[Text]]] = {
             "help": self._help,
             "queue": self._queue,
@@ -141,11 +136,11 @@ class EaselCommands:
         ):
             await self._say(EventKind.ANSWER, text, message)
 
-    async def take_back(self, message: Message) -> None:
-        """Take the answers to a message, and to earlier edits of it, out of the room. It was corrected."""
+    async def take_back(self, message: Message, asked_by: Iterable[str]) -> None:
+        """Take the answers to these events out of the room: a message that was corrected, or edits of it."""
         with suppress(NotSent):
-            for asked_by in (message.event_id, *self._answered_edits.pop(message.event_id, ())):
-                await self._sent_once.take_back(job_id(asked_by), EventKind.ANSWER, person=message.sender)
+            for event_id in asked_by:
+                await self._sent_once.take_back(job_id(event_id), EventKind.ANSWER, person=message.sender)
 
     async def failed(self, message: Message) -> None:
         """Answer a command that could not be handled. Raises NotSent."""
@@ -157,12 +152,7 @@ class EaselCommands:
             await self._say(EventKind.SETTINGS, f"My settings have a mistake. {self._settings.problem}.", message)
 
     async def _say(self, kind: EventKind, text: Text, message: Message, *, asked_by: str | None = None) -> None:
-        content = answer_content(text, message.relation)
-        if asked_by is not None:
-            self._answered_edits.setdefault(message.event_id, []).append(asked_by)
-            while len(self._answered_edits) > MAX_ANSWERED_EDITS:
-                self._answered_edits.popitem(last=False)
-        job = job_id(asked_by or message.event_id)
+        content, job = answer_content(text, message.relation), job_id(asked_by or message.event_id)
         await self._sent_once.send(job, message.room_id, kind, content, person=message.sender)
 
     async def hello(self, room_id: str, joined: str, invited_by: str) -> None:

@@ -159,10 +159,7 @@ def nearest_size(width: int, height: int, limits: CardLimits, *, from_image: boo
         return width, height
     shrink = min(1.0, longest / max(width, height), sqrt(pixels / (width * height)))
     grow = max(1.0, shortest / (min(width, height) * shrink)) if min(width, height) * shrink < shortest else 1.0
-    sides = [_side(side * shrink * grow, limits, most=longest, least=shortest) for side in (width, height)]
-    while sides[0] * sides[1] > pixels and max(sides) > shortest:
-        sides[sides.index(max(sides))] -= limits.side_multiple
-    return sides[0], sides[1]
+    return _sides(width * shrink * grow, height * shrink * grow, limits, longest=longest, pixels=pixels)
 
 
 def size_of_ratio(width: int, height: int, card: ModelCard) -> tuple[int, int]:
@@ -171,16 +168,18 @@ def size_of_ratio(width: int, height: int, card: ModelCard) -> tuple[int, int]:
     area = min(card.defaults.width * card.defaults.height, limits.max_pixels)
     longest = limits.max_side // limits.side_multiple * limits.side_multiple
     shrink = min(1.0, longest / sqrt(area * max(ratio, 1 / ratio)))
-    wanted = (sqrt(area * ratio) * shrink, sqrt(area / ratio) * shrink)
-    sides = [_side(side, limits, most=longest, least=limits.min_side) for side in wanted]
-    while sides[0] * sides[1] > limits.max_pixels and max(sides) > limits.min_side:
-        sides[sides.index(max(sides))] -= limits.side_multiple
+    return _sides(
+        sqrt(area * ratio) * shrink, sqrt(area / ratio) * shrink, limits, longest=longest, pixels=limits.max_pixels
+    )
+
+
+def _sides(width: float, height: float, limits: CardLimits, *, longest: int, pixels: int) -> tuple[int, int]:
+    """The sides in the model's steps: none below its shortest, none above ``longest``, and no more than ``pixels``."""
+    least, multiple = limits.min_side, limits.side_multiple
+    sides = [min(max(round(wanted / multiple) * multiple, least), max(longest, least)) for wanted in (width, height)]
+    while sides[0] * sides[1] > pixels and max(sides) > least:
+        sides[sides.index(max(sides))] -= multiple
     return sides[0], sides[1]
-
-
-def _side(wanted: float, limits: CardLimits, *, most: int, least: int) -> int:
-    rounded = round(wanted / limits.side_multiple) * limits.side_multiple
-    return min(max(rounded, least), max(most, least))
 
 
 def all_fitted(

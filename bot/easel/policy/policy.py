@@ -15,7 +15,7 @@ from ..language import Asked, DrawRequest, unused_note
 from ..settings import CurrentSettings
 from .own_defaults import with_own_defaults
 from .permissions import Permissions
-from .room_profiles import profile_for
+from .room_profiles import RoomProfile, profile_for
 from .work import work_of
 
 
@@ -28,10 +28,9 @@ class Policy:
     def body(self, job: Job, capabilities: Capabilities) -> dict[str, Any]:
         """The body of the job, with its room's defaults and rules. Raises ParseError, CannotAsk."""
         profile = profile_for(job.message.room_id, self._settings().rooms)
-        named, _, _ = all_fitted(job.asked.requests, partial(with_known_names, capabilities=capabilities))
-        asked = replace(job.asked, requests=tuple(profile.applied_to(request, capabilities) for request in named))
+        requests, _ = _applied(profile, job, capabilities)
         body = job_body(
-            asked,
+            replace(job.asked, requests=requests),
             capabilities,
             requester=job.message.sender,
             seed=job.seed,
@@ -74,10 +73,17 @@ class Policy:
     def notes(self, job: Job, capabilities: Capabilities) -> tuple[str, ...]:
         """Sentences for the captions: what the model cannot do as asked, or as the room's profile wants it."""
         profile = profile_for(job.message.room_id, self._settings().rooms)
-        named, unnamed, _ = all_fitted(job.asked.requests, partial(with_known_names, capabilities=capabilities))
-        requests = tuple(profile.applied_to(request, capabilities) for request in named)
+        requests, unnamed = _applied(profile, job, capabilities)
         fit = partial(fitted, capabilities=capabilities, has_photo=job.photo is not None)
         _, unused, fitting = all_fitted(requests, fit)
         left_out = unused_note((*job.asked.unused, *unnamed, *unused))
         notes = (note for request in job.asked.requests for note in profile.notes(request, capabilities))
         return tuple(dict.fromkeys((*((left_out,) if left_out else ()), *fitting, *notes)))
+
+
+def _applied(
+    profile: RoomProfile, job: Job, capabilities: Capabilities
+) -> tuple[tuple[DrawRequest, ...], tuple[str, ...]]:
+    """A job's requests in the generator's names and with the room's defaults, and the pasted names that it lacks."""
+    named, unnamed, _ = all_fitted(job.asked.requests, partial(with_known_names, capabilities=capabilities))
+    return tuple(profile.applied_to(request, capabilities) for request in named), unnamed

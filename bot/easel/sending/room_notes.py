@@ -41,10 +41,11 @@ class RoomNotes:
     async def over(self, job: Job) -> None:
         """The job waits no more. If no other of its room does, the note says that the wait is over."""
         reasons = self._reasons.get(job.message.room_id, {})
-        reasons.pop(job.id, None)
+        has_waited = reasons.pop(job.id, None) is not None
         if not reasons:
             self._reasons.pop(job.message.room_id, None)
-        if job.message.room_id in await self._rooms_with_notes():
+        # Every step of a job says so, while others of its room may wait.
+        if (has_waited or not reasons) and job.message.room_id in await self._rooms_with_notes():
             await self._write(job)
 
     async def _rooms_with_notes(self) -> set[str]:
