@@ -4,7 +4,7 @@ import string
 from itertools import chain
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from transformers import CLIPTokenizer
 
@@ -43,6 +43,7 @@ AROUND = st.text(max_size=3) | st.text(FOOLERS, max_size=4)
 
 
 @settings(max_examples=500)
+@example([":'", "℠"], "d")
 @given(st.lists(AROUND, min_size=2, max_size=4), st.text(string.ascii_lowercase, min_size=1, max_size=4))
 def test_no_text_around_a_word_hides_it_from_the_bot_alone(around, word):
     text = word.join(around)

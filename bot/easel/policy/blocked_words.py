@@ -16,8 +16,9 @@ _BLANKS = frozenset(map(chr, (0x34F, 0x115F, 0x1160, 0x3164, 0xFFA0, *range(0x18
 # Canonical combining classes of marks that go with any letter. Below 200 are the vowel signs of many scripts.
 _OVERLAY, _FIRST_ABOVE_OR_BELOW = 1, 200
 
-# CLIP's tokenizer cuts these off before it looks for letters: of “'sgun” it reads “gun”.
-_CONTRACTION = re.compile("'(?:s|t|re|ve|m|ll|d)")
+# CLIP's tokenizer cuts these off before it looks for letters: of “'sgun” it reads “gun”. Behind another sign the
+# apostrophe goes with that: of “:'dagger” it reads “dagger”.
+_CONTRACTION = re.compile(r"(?<![^\s\w]|_)'(?:s|t|re|ve|m|ll|d)")
 
 # More marks in a row are in no language (Unicode's stream-safe format has this limit), and Python takes quadratic time
 # to put them in order.
