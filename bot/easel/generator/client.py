@@ -58,13 +58,15 @@ class Server:
 
     url: URL
     token: str
-    ssl: ssl.SSLContext
+    # The certificates to trust; True for the system's, which aiohttp reads once: that takes many milliseconds.
+    ssl: ssl.SSLContext | bool
 
     @classmethod
     def of(cls, settings: Settings) -> "Server":
         """The server of the settings. Raises InvalidSettings if generator_ca_file cannot be read."""
         try:
-            context = ssl.create_default_context(cafile=settings.generator_ca_file or None)
+            ca_file = settings.generator_ca_file
+            context = ssl.create_default_context(cafile=ca_file) if ca_file else True
         except (OSError, ssl.SSLError) as error:
             raise InvalidSettings("generator_ca_file is no readable PEM file") from error
         return cls(URL(settings.generator_url), settings.generator_token, context)
