@@ -10,8 +10,10 @@ TORCH ?= $(or $(INSTALLED),auto)
 # The bot's tests run without torch, so that another Python is tried quickly.
 BOT_VENV := .venv-$(notdir $(PYTHON))
 
-# The lock lists every package with its version and hashes, so nothing is resolved. torch is chosen for the card.
-INSTALL := -m pip install --quiet --disable-pip-version-check --no-compile --no-deps
+# The lock lists every package with its version and hashes, so nothing is resolved. torch is chosen for the card. pip
+# brings uv, which installs in seconds what takes pip minutes.
+PIP := -m pip install --quiet --disable-pip-version-check --no-compile
+UV := -m uv pip install --quiet --no-deps
 
 # Processes start often, so their bytecode is kept, whatever the environment says.
 unexport PYTHONDONTWRITEBYTECODE
@@ -44,12 +46,13 @@ setup: .venv/generator
 	@$(BIN)/python -m compileall -qq -j 0 .venv/lib generator || true
 
 # Each role adds to the one before: what draws, what `make run` starts, what tests and lints.
-.venv/generator: requirements/generator.txt deploy/choose_torch.py
+.venv/generator: requirements/generator.txt requirements/uv.txt deploy/choose_torch.py
 	torch="$$($(PYTHON) deploy/choose_torch.py '$(TORCH)')" && \
 	$(PYTHON) -m venv --clear .venv && \
-	$(BIN)/python $(INSTALL) -r $< && \
+	$(BIN)/python $(PIP) -r requirements/uv.txt && \
+	$(BIN)/python $(UV) -r $< && \
 	$(BIN)/python -m pip install --disable-pip-version-check --no-compile $$torch && \
-	$(BIN)/python $(INSTALL) --no-build-isolation --editable .
+	$(BIN)/python $(PIP) --no-deps --no-build-isolation --editable .
 	@echo '$(TORCH)' >$@
 
 ifneq ($(TORCH),$(INSTALLED))
@@ -60,13 +63,14 @@ endif
 .venv/dev: requirements/dev.txt .venv/household
 # One package is there for a file of it, without what it would need to run.
 .venv/household .venv/dev:
-	$(BIN)/python $(INSTALL) -r $<
+	$(BIN)/python $(UV) -r $<
 	@! $(BIN)/python -m pip check | grep -v -e '^open-clip-torch ' -e '^No broken requirements found'
 	@touch $@
 
 $(BOT_VENV)/ready: requirements/dev.txt
 	$(PYTHON) -m venv --clear $(@D)
-	$(@D)/bin/python $(INSTALL) -r $<
+	$(@D)/bin/python $(PIP) -r requirements/uv.txt
+	$(@D)/bin/python $(UV) -r $<
 	@touch $@
 
 run: .venv/household
@@ -101,3 +105,4 @@ lock: .venv/dev
 	$(LOCK) --upgrade --group household --group dev -o requirements/dev.txt
 	$(LOCK) --constraint requirements/dev.txt --group household -o requirements/household.txt
 	$(LOCK) --constraint requirements/dev.txt -o requirements/generator.txt
+	echo uv | $(BIN)/uv pip compile - --quiet --generate-hashes --constraint requirements/dev.txt -o requirements/uv.txt
