@@ -20,6 +20,7 @@ from generator.client import NotRunning, call
 from generator.errors import GeneratorError, Refused
 from generator.log_lines import start_log
 from generator.models.registry import all_cards, capabilities
+from generator.models.weights import can_be_fetched, fetch, locate
 from generator.pictures.image_files import image_size, read_file
 from generator.pictures.store import beside
 from generator.recipes import prompt, recipe_file
@@ -115,6 +116,8 @@ def _draw(asked: argparse.Namespace, settings: Settings) -> int:
         job_id=job,
         image_size=image_size(read_file(image)) if image else None,
     )
+    # Weights that are missing are reported at once; to import torch takes many seconds.
+    locate(recipe.model, all_cards(settings)[recipe.model])
 
     from generator.workers.alone import draw_alone
 
@@ -169,8 +172,6 @@ def _read_recipe(path: Path) -> RecipeRequest:
 
 
 def _fetch(asked: argparse.Namespace, settings: Settings) -> int:
-    from generator.models.weights import can_be_fetched, fetch
-
     cards = all_cards(settings)
     fetchable = tuple(name for name, card in cards.items() if can_be_fetched(card))
     if asked.model not in fetchable:
