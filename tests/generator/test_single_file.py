@@ -18,6 +18,7 @@ from generator.models.weights import is_here, locate
 from generator.settings import Settings
 from generator.workers.messages import Draw
 from tests.helpers.generator_command import run_generator
+from tests.helpers.miniatures import save_miniature
 from tests.helpers.model_hub import COMMIT, model_hub
 from tests.helpers.original_layout import save_in_original_layout
 from tests.helpers.running_generator import recipe_of
@@ -27,9 +28,10 @@ PIPELINES = {"sd-1.5": StableDiffusionPipeline, "proteus-v0.2": StableDiffusionX
 
 
 @pytest.fixture(scope="module", params=PIPELINES)
-def miniature(request, miniature_folders, tmp_path_factory) -> tuple[str, Path, Path]:
+def miniature(request, tmp_path_factory) -> tuple[str, Path, Path]:
     """A model's name, its miniature in diffusers' layout, and the same weights in one file."""
-    folder = miniature_folders[request.param]
+    folder = tmp_path_factory.mktemp("miniature")
+    save_miniature(request.param, folder, layers_per_block=2)
     file = tmp_path_factory.mktemp("single") / "one.safetensors"
     save_in_original_layout(PIPELINES[request.param].from_pretrained(folder, use_safetensors=True), file)
     return request.param, folder, file
