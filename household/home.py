@@ -146,7 +146,7 @@ async def household(
         if recovery_key := await maubot.cross_sign(bot):
             write_private(folder / "recovery-key.txt", recovery_key)
         await maubot.upload(build_plugin(folder / "plugin").read_bytes())
-        settings = {"generator_url": f"unix://{socket}", **({"rate_limit_per_second": 0} if exempt else {})}
+        settings = {"generator_url": f"unix://{socket}"}
         await maubot.set_instance(INSTANCE, PLUGIN_ID, bot, settings)
         yield Household(
             folder=folder,

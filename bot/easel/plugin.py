@@ -44,8 +44,9 @@ from .room.sync import Sync
 from .sending.homeserver import Homeserver
 from .sending.offers import Offers
 from .sending.posts import JobPosts
+from .sending.rate_limit import LearnedLimit, RateLimit
 from .sending.room_notes import RoomNotes
-from .sending.send_queue import NotSent, RateLimit, SendQueue
+from .sending.send_queue import NotSent, SendQueue
 from .sending.sent_once import SentOnce
 from .sending.typing_notices import TypingNotices
 from .sending.waits import Waits
@@ -287,4 +288,6 @@ class EaselBot(Plugin):
 
 
 def _rate_limit(settings: Settings) -> RateLimit:
+    if settings.rate_limit_per_second is None:
+        return LearnedLimit(settings.rate_limit_burst, time.monotonic)
     return RateLimit(settings.rate_limit_burst, settings.rate_limit_per_second, time.monotonic)

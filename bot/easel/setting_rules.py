@@ -95,6 +95,19 @@ def number(*, above: float | None = None) -> Rule:
     return rule
 
 
+def number_or(word: str) -> Rule:
+    """A number of 0 or more, or None for that word."""
+
+    def rule(key: str, value: Any) -> float | None:
+        if value == word:
+            return None
+        if isinstance(value, str):
+            raise InvalidSettings(f"{key} must be {word}, or a number, 0 or more")
+        return float(number()(key, value))
+
+    return rule
+
+
 def one_of(choices: type[StrEnum]) -> Rule:
     def rule(key: str, value: Any) -> StrEnum:
         if value not in list(choices):

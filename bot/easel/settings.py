@@ -20,6 +20,7 @@ from .setting_rules import (
     mac_address,
     no_such,
     number,
+    number_or,
     one_of,
     read_settings,
     some_of,
@@ -31,6 +32,8 @@ __all__ = ["Config", "CurrentSettings", "InvalidSettings", "Offer", "Progress", 
 
 # A message takes a moment to arrive, longer from another homeserver or after a hiccup of our own.
 ALWAYS_CAUGHT_UP_S = 60
+
+LEARNED = "learned"
 
 
 class Progress(StrEnum):
@@ -74,7 +77,8 @@ class Settings:
     reactions: Annotated[frozenset[str], some_of(REACTIONS)]
     offer_reactions: Annotated[Offer, one_of(Offer)]
     rate_limit_burst: Annotated[int, whole_number(at_least=1)]
-    rate_limit_per_second: Annotated[float, number()]
+    # None is what the homeserver's refusals teach.
+    rate_limit_per_second: Annotated[float | None, number_or(LEARNED)]
     allowed_users: Annotated[tuple[str, ...], globs("@")]
     admins: Annotated[tuple[str, ...], globs("@")]
     admin_power_level: Annotated[int, whole_number(at_least=0)]

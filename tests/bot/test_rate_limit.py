@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from bot.easel.sending.send_queue import RateLimit
+from bot.easel.sending.rate_limit import RateLimit
 
 
 @dataclass

@@ -18,10 +18,14 @@ from logging import Logger
 from typing import Any, Protocol
 
 from ..bug_log import log_bug
+from .rate_limit import RateLimit
 
 # While a homeserver is away, the pauses double up to the longest. The queue waits as long as it takes.
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
+
+# Synapse holds a refusal back for so long, and gives the pause from when it got the event.
+HELD_BACK_S = 0.5
 
 # How many droppable events of one priority may wait for one person: an answer to each job that they may have open, if
 # all end at once. At Synapse's usual limit these take 100 s.
@@ -70,7 +74,7 @@ class SlowDown(Exception):
     """The homeserver's rate limit; nothing was sent. ``wait_s`` is how long it asks us to wait, or None."""
 
     def __init__(self, wait_s: float | None) -> None:
-        super().__init__(f"rate limited for {wait_s} s")
+        super().__init__("rate limited" if wait_s is None else f"rate limited for {wait_s:g} s")
         self.wait_s = wait_s
 
 
@@ -81,50 +85,6 @@ class Unreachable(Exception):
 class Sender(Protocol):
     async def send(self, event: Outgoing) -> str:
         """Send one event to the homeserver and return its id. Raises NotSent, SlowDown, Unreachable."""
-
-
-class RateLimit:
-    """What the homeserver allows: ``burst`` events at once, ``per_second`` after that; 0 means no limit."""
-
-    def __init__(self, burst: int, per_second: float, clock: Callable[[], float]) -> None:
-        self._burst, self._per_second, self._clock = burst, per_second, clock
-        self._room, self._counted_at, self._closed_until = float(burst), clock(), clock()
-
-    def room(self) -> float:
-        """How many events may go now."""
-        now = self._clock()
-        if now < self._closed_until:
-            return 0.0
-        if not self._per_second:
-            return float("inf")
-        self._room = min(self._burst, self._room + (now - self._counted_at) * self._per_second)
-        self._counted_at = now
-        return self._room
-
-    def wait_s(self) -> float:
-        """How long until one more may go."""
-        room = self.room()
-        if self._clock() < self._closed_until:
-            return self._closed_until - self._clock()
-        return 0.0 if room >= 1 else (1 - room) / self._per_second
-
-    def take(self) -> None:
-        """Count an event that is going to be sent."""
-        self._room = max(0.0, self.room() - 1) if self._per_second else self._room
-
-    def give_back(self) -> None:
-        """Count an event as not sent."""
-        self._room = min(self._burst, self.room() + 1)
-
-    def close(self, for_s: float) -> None:
-        """Allow no event for a while, then one at a time: the homeserver counts differently than we do."""
-        # Another event may have been told to wait for longer.
-        self._closed_until = max(self._closed_until, self._clock() + for_s)
-        self._counted_at, self._room = self._closed_until, 1.0
-
-    def pause_s(self) -> float:
-        """How long to wait if the homeserver gives no time: the time that one event takes."""
-        return 1 / self._per_second if self._per_second else 5.0
 
 
 class Debt:
@@ -257,18 +217,19 @@ class SendQueue:
     def _begin(self, waiting: _Waiting) -> None:
         self._waiting.remove(waiting)
         self._on_its_way[waiting.event.room_id] = waiting.event.person
-        self._rounds[waiting.priority].serve(waiting.event.person, waiting.turn)
         # Counted before it is sent, so that all that are on their way keep within the limit together.
         self.rate_limit.take()
 
     async def _try(self, waiting: _Waiting) -> None:
+        began = asyncio.get_running_loop().time()
         try:
             event_id = await self._sender.send(waiting.event)
         except SlowDown as error:
             # Without a least pause, a homeserver that asks for 0 s would be asked without end.
             pause_s = self.rate_limit.pause_s() if error.wait_s is None else max(error.wait_s, self._first_pause_s)
             self._log.info(f"The homeserver wants {pause_s:.1f} s of quiet before {waiting.event.txn_id}")
-            self.rate_limit.close(pause_s)
+            held_back_s = min(asyncio.get_running_loop().time() - began, HELD_BACK_S)
+            self.rate_limit.close(pause_s - held_back_s)
             self._put(waiting)
         except Unreachable as error:
             pause_s = min(LONGEST_PAUSE_S, self._first_pause_s * 2 ** min(waiting.tries, 10))
@@ -285,6 +246,9 @@ class SendQueue:
             self.rate_limit.give_back()
             self._give_up(waiting, NotSent(f"an unexpected {type(error).__name__}"))
         else:
+            self.rate_limit.accepted()
+            # What was refused has had no turn.
+            self._rounds[waiting.priority].serve(waiting.event.person, waiting.turn)
             self._sent_to(waiting.event.room_id)
             if not waiting.sent.done():
                 waiting.sent.set_result(event_id)
