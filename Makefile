@@ -21,6 +21,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # What is typed after SAY= reaches the program as it stands: neither make nor a shell expands it.
 override SAY := $(value SAY)
 export SAY
+export DENDRITE
 export LONG
 
 # python-olm, which encrypts, has no wheels for most machines.
@@ -32,6 +33,7 @@ help:
 	@echo 'make setup    the generator, in .venv (TORCH=auto, cpu, cu126, ... chooses the build of torch)'
 	@echo 'make run      a household on this machine: homeserver, bot, generator, and a chat in the terminal'
 	@echo "make run SAY='!draw otter, cowboy hat'    the same for one message: prints the paths of picture and recipe"
+	@echo 'make run DENDRITE=/path/to/dendrite    the same with a Dendrite as the homeserver; make test takes it, too'
 	@echo 'make test     lint, then every test, with coverage'
 	@echo 'make test LONG=1    the same, and pocket judged by all its figures: some minutes more'
 	@echo 'make torture KILLS=200 SEED=1    kills all parts again and again; nothing may be lost or come twice: half an hour'

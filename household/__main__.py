@@ -1,7 +1,8 @@
 """`make run`: a household on this machine, and a chat with its bot in the terminal.
 
 $SAY is a single message to send; the exit status is then 0 if picture and recipe came. Without it the terminal is a
-chat. $EASEL_HOUSEHOLD is the folder of the household's state, by default `.household` in the checkout.
+chat. $EASEL_HOUSEHOLD is the folder of the household's state, by default `.household` in the checkout. $DENDRITE is the
+path of a Dendrite to take as the homeserver; its household lives in `.household-dendrite`.
 """
 
 import asyncio
@@ -19,7 +20,9 @@ from household.person import Person
 
 ROOM = "Easel"
 PERSON = "you"
-FOLDER = Path(os.environ.get("EASEL_HOUSEHOLD") or ROOT / ".household").absolute()
+# Accounts and rooms of one homeserver are no use on the other.
+OWN_FOLDER = ROOT / (".household-dendrite" if os.environ.get("DENDRITE") else ".household")
+FOLDER = Path(os.environ.get("EASEL_HOUSEHOLD") or OWN_FOLDER).absolute()
 
 
 async def room_with_bot(home: Household, person: Person) -> str:

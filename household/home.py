@@ -1,6 +1,7 @@
 """The household's parts list: builds the parts and connects them, in order."""
 
 import asyncio
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -9,15 +10,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from deploy.plugin import ROOT, build_plugin
-from household import generator_server, maubot_server, synapse
+from household import dendrite, generator_server, maubot_server, synapse
 from household.errors import HouseholdError
 from household.generator_server import Generator
+from household.homeserver import Account, Homeserver
 from household.json_api import JsonApi
 from household.maubot_server import Maubot
 from household.memory import Memory, write_private
 from household.person import Person
 from household.processes import Child, claim
-from household.synapse import Account, Synapse
+from household.synapse import Synapse
 
 INSTANCE = "easel"
 PLUGIN_ID = "household.easel"
@@ -34,7 +36,7 @@ class Household:
 
     folder: Path
     url: str
-    homeserver: Synapse
+    homeserver: Homeserver
     maubot: Maubot
     generator: Generator
     bot: Account
@@ -92,7 +94,8 @@ async def household(
 ) -> AsyncIterator[Household]:
     """Start everything, keep its state in ``folder`` (absolute), and stop everything at the end. Raises HouseholdError.
 
-    ``exempt`` lifts the homeserver's default rate limits for the bot. ``postgres`` is the URL of a database for maubot
+    The homeserver is Synapse, or the Dendrite that $DENDRITE names. ``exempt`` lifts its default rate limits for the
+    bot. ``postgres`` is the URL of a database for maubot
     and its plugins, in place of SQLite.
     """
     logs = prepare(folder)
@@ -106,26 +109,34 @@ async def household(
         memory = Memory(folder / "memory.json")
         socket = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="easel-")), "generator.sock")
 
-        def child(name: str, module: str, *arguments: str, where: Path) -> Child:
-            return Child(name, module, *arguments, folder=where, log=logs / f"{name}.log", lock=lock, env=env or {})
+        def child(name: str, *command: str, where: Path) -> Child:
+            return Child(name, *command, folder=where, log=logs / f"{name}.log", lock=lock, env=env or {})
 
         async def server(port: int) -> JsonApi:
             return await stack.enter_async_context(JsonApi(f"http://127.0.0.1:{port}"))
 
+        python = (sys.executable, "-m")
         port = memory.port("homeserver")
         url = f"http://127.0.0.1:{port}"
-        config = synapse.write_config(folder / "homeserver", memory, port)
-        process = child("homeserver", "synapse.app.homeserver", "--config-path", str(config), where=folder)
-        homeserver = Synapse(process, await stack.enter_async_context(JsonApi(url)), memory)
+        api = await stack.enter_async_context(JsonApi(url))
+        homeserver: Homeserver
+        if binary := dendrite.binary():
+            config = dendrite.write_config(folder / "homeserver", memory, exempt=exempt)
+            homeserver = Homeserver(
+                child("homeserver", *dendrite.command(binary, config, port), where=folder), api, memory
+            )
+        else:
+            config = synapse.write_config(folder / "homeserver", memory, port)
+            homeserver = Synapse(child("homeserver", *synapse.command(config), where=folder), api, memory)
 
         port = memory.port("maubot")
         config = maubot_server.write_config(folder / "maubot", memory, port, postgres)
-        process = child("maubot", "maubot", "--config", str(config), where=folder / "maubot")
+        process = child("maubot", *python, "maubot", "--config", str(config), where=folder / "maubot")
         api = await stack.enter_async_context(JsonApi(f"http://127.0.0.1:{port}"))
         maubot = Maubot(process, api, memory)
 
         config = generator_server.write_settings(folder / "generator", socket, **(generator_settings or {}))
-        process = child("generator", "generator", "--settings", str(config), "serve", where=ROOT)
+        process = child("generator", *python, "generator", "--settings", str(config), "serve", where=ROOT)
         generator = Generator(process, await stack.enter_async_context(generator_server.connect(socket)), socket)
 
         async def matrix() -> None:

@@ -5,10 +5,10 @@ from typing import Any
 
 import yaml
 
+from household.homeserver import Account
 from household.json_api import JsonApi, Refusal
 from household.memory import Memory, write_private
 from household.processes import Child
-from household.synapse import Account
 
 API = "/_matrix/maubot/v1"
 

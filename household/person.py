@@ -19,7 +19,7 @@ from nio.crypto.attachments import decrypt_attachment
 
 from household.errors import HouseholdError
 from household.heard import Heard, as_heard
-from household.synapse import Account
+from household.homeserver import Account
 
 # The homeserver answers a sync as soon as there is news, else after this time.
 SYNC_MS = 30_000

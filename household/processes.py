@@ -30,12 +30,12 @@ class Child:
     """One process of the household, with its own process group and log."""
 
     def __init__(
-        self, name: str, module: str, *arguments: str, folder: Path, log: Path, lock: IO[str], env: Mapping[str, str]
+        self, name: str, *command: str, folder: Path, log: Path, lock: IO[str], env: Mapping[str, str]
     ) -> None:
-        """Run ``module`` with this Python in ``folder``; ``lock`` stays locked for as long as the process lives."""
+        """Run the command in ``folder``; ``lock`` stays locked for as long as the process lives."""
         self.name = name
         self.log = log
-        self._command = (sys.executable, "-m", module, *arguments)
+        self._command = command
         self._folder = folder
         self._lock = lock
         self._env = env

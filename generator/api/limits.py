@@ -26,6 +26,9 @@ MIN_WEIGHT, MAX_WEIGHT = 0.0, 2.0
 # The largest integer that JSON readers, Matrix included, keep exact.
 MAX_SEED = 2**53 - 1
 
+# A copy of a picture is asked for with as many bytes as a homeserver takes, and none takes fewer. Even noise fits.
+MIN_FITTING_BYTES = 64 * 1024
+
 # The theme is a folder's name.
 MAX_THEME_CHARS = 64
 

@@ -18,6 +18,7 @@ from generator.api.types import (
     JobId,
     JobRequest,
     JobStatus,
+    MaxBytes,
     SentImage,
     Sha256,
     Sheet,
@@ -28,11 +29,14 @@ NDJSON = "application/x-ndjson"
 YAML = "application/yaml"
 PNG = "image/png"
 JPEG = "image/jpeg"
+WEBP = "image/webp"
+# The pixels of a copy that was made to fit.
+PICTURE_SIZE = "Picture-Size"
 PROMETHEUS = "text/plain"
 ANY_IMAGE = "image/*"
 
-# The body of a success: a type as JSON, bytes of a media type, or nothing.
-Content = type[BaseModel] | str | None
+# The body of a success: a type as JSON, bytes of one of these media types, or nothing.
+Content = type[BaseModel] | str | tuple[str, ...] | None
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,8 @@ class Route:
     summary: str
     answers: dict[int, Content]
     errors: tuple[int, ...] = ()
+    # Parameters after the path; none is required.
+    query: tuple[str, ...] = ()
     # A type as JSON, or bytes of a media type.
     body: type[BaseModel] | str | None = None
 
@@ -62,7 +68,7 @@ ROUTES = (
         "Submit a job; the same id with the same body is the same job",
         {200: JobStatus, 201: JobStatus},
         (400, 409, 413, 422, 429, 503),
-        JobRequest,
+        body=JobRequest,
     ),
     Route(
         "PUT",
@@ -71,7 +77,7 @@ ROUTES = (
         "Upload an image to draw from (PNG, JPEG or WebP) before the job that names it",
         {200: SentImage},
         (413, 422, 503),
-        ANY_IMAGE,
+        body=ANY_IMAGE,
     ),
     Route("GET", _JOB, "status", "The state of a job", {200: JobStatus}, (404,)),
     Route("DELETE", _JOB, "cancel", "Cancel a job; one that has ended stays as it is", {200: JobStatus}, (404,)),
@@ -83,11 +89,27 @@ ROUTES = (
         {200: NDJSON},
         (404,),
     ),
-    Route("GET", _PICTURE, "picture", "A picture", {200: PNG}, (404,)),
+    Route(
+        "GET",
+        _PICTURE,
+        "picture",
+        "A picture; as a WebP or JPEG of at most max_bytes, if its PNG is larger",
+        {200: (PNG, WEBP, JPEG)},
+        (404, 422),
+        ("max_bytes",),
+    ),
     Route("GET", _PICTURE + "/thumbnail", "thumbnail", "A small copy of a picture", {200: JPEG}, (404,)),
     Route("GET", _PICTURE + "/recipe", "recipe", "All that is needed to draw a picture again", {200: YAML}, (404,)),
     Route("GET", _JOB + "/sheet", "sheet", "The contact sheet of a job that is done", {200: Sheet}, (404, 409)),
-    Route("GET", _JOB + "/sheet/image", "sheet_image", "The contact sheet's image", {200: JPEG}, (404, 409)),
+    Route(
+        "GET",
+        _JOB + "/sheet/image",
+        "sheet_image",
+        "The contact sheet's image; of at most max_bytes, if it is larger",
+        {200: (JPEG, WEBP)},
+        (404, 409, 422),
+        ("max_bytes",),
+    ),
     Route("GET", _JOB + "/sheet/thumbnail", "sheet_thumbnail", "A small copy of the sheet", {200: JPEG}, (404, 409)),
     Route("GET", _JOB + "/sheet/recipes", "sheet_recipes", "The recipes of all its pictures", {200: YAML}, (404, 409)),
     Route("DELETE", _JOB + "/pictures", "forget", "Delete the files of a job that has ended", {204: None}, (409, 422)),
@@ -116,6 +138,7 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "id": TypeAdapter(JobId).json_schema(),
     "sha256": TypeAdapter(Sha256).json_schema(),
     "n": {"type": "integer", "minimum": 0, "maximum": 99},
+    "max_bytes": TypeAdapter(MaxBytes).json_schema(),
 }
 
 _REF = "#/components/schemas/{model}"
@@ -153,10 +176,12 @@ def document() -> dict[str, Any]:
 
 def _operation(route: Route) -> dict[str, Any]:
     operation: dict[str, Any] = {"operationId": route.name, "summary": route.summary}
-    if names := [name for name in _PARAMETERS if f"{{{name}}}" in route.path]:
-        operation["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": _PARAMETERS[name]} for name in names
-        ]
+    in_path = [name for name in _PARAMETERS if f"{{{name}}}" in route.path]
+    if parameters := [
+        *({"name": name, "in": "path", "required": True, "schema": _PARAMETERS[name]} for name in in_path),
+        *({"name": name, "in": "query", "schema": _PARAMETERS[name]} for name in route.query),
+    ]:
+        operation["parameters"] = parameters
     if route.body:
         operation["requestBody"] = {"required": True, "content": _content(route.body)}
     answers: dict[int, Content] = {**route.answers, **dict.fromkeys((*route.errors, 401, 403), ErrorAnswer)}
@@ -168,12 +193,17 @@ def _response(status: int, content: Content) -> dict[str, Any]:
     response: dict[str, Any] = {"description": _DESCRIPTIONS[status]}
     if content is not None:
         response["content"] = _content(content)
+    if isinstance(content, tuple):
+        size = {"description": "Width x height, if it was made to fit", "schema": {"type": "string"}}
+        response["headers"] = {PICTURE_SIZE: size}
     if status == 429:
         response["headers"] = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}}
     return response
 
 
-def _content(content: type[BaseModel] | str) -> dict[str, Any]:
+def _content(content: type[BaseModel] | str | tuple[str, ...]) -> dict[str, Any]:
+    if isinstance(content, tuple):
+        return {mimetype: {} for mimetype in content}
     if isinstance(content, type):
         return {JSON: {"schema": {"$ref": _REF.format(model=_name(content))}}}
     return {content: {"schema": {"$ref": _REF.format(model="Event")}} if content == NDJSON else {}}

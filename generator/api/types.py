@@ -15,6 +15,7 @@ SLOTS = ("subject", "outfit", "environment", "emotions", "style")
 
 JobId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$", max_length=limits.MAX_ID_CHARS)]
 ShortText = Annotated[str, StringConstraints(max_length=limits.MAX_FACT_CHARS)]
+MaxBytes = Annotated[int, Field(ge=limits.MIN_FITTING_BYTES)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Term = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=limits.MAX_PROMPT_CHARS)]
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -19,13 +20,15 @@ from generator.api.types import (
     JobId,
     JobRequest,
     JobState,
+    MaxBytes,
     Picture,
     Recipe,
     Sha256,
     SheetRequest,
 )
 from generator.errors import Refused
-from generator.pictures.image_files import MAX_IMAGE_BYTES, too_many_bytes
+from generator.pictures import encoding
+from generator.pictures.image_files import MAX_IMAGE_BYTES, UNREADABLE, too_many_bytes
 from generator.pictures.sheets import ComposedSheet, Sheets, sheet_recipes
 from generator.pictures.store import PictureStore
 from generator.pictures.uploads import Uploads
@@ -41,6 +44,7 @@ BODY_TIMEOUT_S = 60.0
 
 _JOB_ID: TypeAdapter[str] = TypeAdapter(JobId)
 _SHA256: TypeAdapter[str] = TypeAdapter(Sha256)
+_MAX_BYTES: TypeAdapter[int] = TypeAdapter(MaxBytes)
 
 
 class Handlers:
@@ -70,7 +74,7 @@ class Handlers:
         self._document = openapi.document()
         # A lock for each job that is being submitted: cancelling it waits for that.
         self._submitting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        # A large photo takes up to a gigabyte while it is decoded.
+        # A large photo takes up to a gigabyte while it is decoded, and so does a picture that is made to fit.
         self._decoding = asyncio.Lock()
         # A lock for each requester, so that nobody's requests take all the threads that answer calls.
         self._checking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -133,7 +137,7 @@ class Handlers:
         return response
 
     async def picture(self, request: web.Request) -> web.Response:
-        return await self._bytes(request, self._store.png, openapi.PNG)
+        return await self._fitting(request, partial(self._store.png, self._picture(request)), openapi.PNG)
 
     async def thumbnail(self, request: web.Request) -> web.Response:
         return await self._bytes(request, self._store.thumbnail, openapi.JPEG)
@@ -145,7 +149,8 @@ class Handlers:
         return _answer((await self._composed(request)).sheet)
 
     async def sheet_image(self, request: web.Request) -> web.Response:
-        return web.Response(body=(await self._composed(request)).image, content_type=openapi.JPEG)
+        asked = self._sheet(request)
+        return await self._fitting(request, lambda: self._sheets.compose(*asked).image, openapi.JPEG)
 
     async def sheet_thumbnail(self, request: web.Request) -> web.Response:
         return web.Response(body=(await self._composed(request)).thumbnail, content_type=openapi.JPEG)
@@ -235,12 +240,30 @@ class Handlers:
     async def _composed(self, request: web.Request) -> ComposedSheet:
         return await asyncio.to_thread(self._sheets.compose, *self._sheet(request))
 
-    async def _bytes(self, request: web.Request, read: Callable[[Picture], bytes], mimetype: str) -> web.Response:
+    def _picture(self, request: web.Request) -> Picture:
         job, n = self._job(request), request.match_info["n"]
         picture = next((picture for picture in job.pictures if str(picture.n) == n), None)
         if picture is None:
             raise Refused("unknown", "This job has no such picture.", field="n", value=n[:8])
+        return picture
+
+    async def _bytes(self, request: web.Request, read: Callable[[Picture], bytes], mimetype: str) -> web.Response:
+        picture = self._picture(request)
         return web.Response(body=await asyncio.to_thread(read, picture), content_type=mimetype)
+
+    async def _fitting(self, request: web.Request, read: Callable[[], bytes], mimetype: str) -> web.Response:
+        """Answer with the file, or with a copy of at most ``max_bytes`` if it is larger than that."""
+        max_bytes = _max_bytes(request)
+        data = await asyncio.to_thread(read)
+        if max_bytes is None or len(data) <= max_bytes:
+            return web.Response(body=data, content_type=mimetype)
+        async with self._decoding:
+            try:
+                copy = await asyncio.to_thread(encoding.fitted, data, max_bytes)
+            except UNREADABLE as error:
+                raise Refused("gone", "This picture cannot be read any more.") from error
+        size = {openapi.PICTURE_SIZE: f"{copy.width}x{copy.height}"}
+        return web.Response(body=copy.data, content_type=copy.mimetype, headers=size)
 
 
 async def _received(body: Coroutine[Any, Any, bytes]) -> bytes:
@@ -269,6 +292,13 @@ def _job_id(request: web.Request) -> str:
 def _parameter(request: web.Request, name: str, kind: TypeAdapter[str]) -> str:
     try:
         return kind.validate_python(request.match_info[name])
+    except ValidationError as error:
+        raise refusal(error) from error
+
+
+def _max_bytes(request: web.Request) -> int | None:
+    try:
+        return _MAX_BYTES.validate_python(request.query["max_bytes"]) if "max_bytes" in request.query else None
     except ValidationError as error:
         raise refusal(error) from error
 

@@ -142,8 +142,8 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 def maubot_plugin_config_dict(socket: Path) -> dict[str, Any]:
-    """The settings that differ from the shipped ones."""
-    return {"generator_url": f"unix://{socket}"}
+    """The settings that differ from the shipped ones. Tests of the rate limit set one; others would wait for it."""
+    return {"generator_url": f"unix://{socket}", "rate_limit_per_second": 0}
 
 
 @pytest.fixture

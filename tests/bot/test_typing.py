@@ -35,7 +35,7 @@ async def test_typing_restarts_after_each_event_of_the_bot():
     async def set_typing(room_id: str, for_s: int) -> None:
         notices_sent.put_nowait(for_s)
 
-    notices = TypingNotices(set_typing)
+    notices = TypingNotices(set_typing, together_s=0)
     notices.interrupted("!kitchen:example.com")
     async with notices.shown_in("!kitchen:example.com"):
         assert await notices_sent.get() == TYPING_FOR_S
@@ -43,6 +43,23 @@ async def test_typing_restarts_after_each_event_of_the_bot():
             notices.interrupted("!kitchen:example.com")
             notices.interrupted("!attic:example.com")
             assert [await notices_sent.get(), await notices_sent.get()] == [0, TYPING_FOR_S]
+    assert await notices_sent.get() == 0
+    assert notices_sent.empty()
+
+
+async def test_events_that_come_together_restart_typing_once():
+    notices_sent: asyncio.Queue[int] = asyncio.Queue()
+
+    async def set_typing(room_id: str, for_s: int) -> None:
+        notices_sent.put_nowait(for_s)
+
+    notices = TypingNotices(set_typing, together_s=0.01)
+    async with notices.shown_in("!kitchen:example.com"):
+        assert await notices_sent.get() == TYPING_FOR_S
+        for _ in range(5):
+            notices.interrupted("!kitchen:example.com")
+            await asyncio.sleep(0)
+        assert [await notices_sent.get(), await notices_sent.get()] == [0, TYPING_FOR_S]
     assert await notices_sent.get() == 0
     assert notices_sent.empty()
 

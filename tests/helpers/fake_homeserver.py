@@ -43,6 +43,7 @@ class Homeserver:
     download_sins: list[web.Response] = field(default_factory=list)
     encryption_sins: list[web.Response] = field(default_factory=list)
     courtesy_sins: list[web.Response] = field(default_factory=list)
+    join_sins: list[web.Response] = field(default_factory=list)
     in_silence: set[str] = field(default_factory=set)
     joined: list[str] = field(default_factory=list)
     asked_of: list[str] = field(default_factory=list)
@@ -51,6 +52,11 @@ class Homeserver:
     display_names: dict[str, str] = field(default_factory=dict)
     power_levels: dict[str, int] = field(default_factory=dict)
     avatar: str = "mxc://example.com/chosen"
+    # What /media/config says, at the newer path or the older, and what is refused all the same, as a proxy does.
+    max_upload_bytes: int | None = None
+    has_old_media_config: bool = False
+    proxy_takes_bytes: int | None = None
+    asked_media_config: int = 0
     refused: list[str] = field(default_factory=list)
     news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
@@ -76,6 +82,8 @@ class Homeserver:
                 web.get(room + "/event/{event}", self._event),
                 web.get(room + "/messages", self._messages),
                 web.post("/_matrix/media/v3/upload", self._upload),
+                web.get("/_matrix/client/v1/media/config", self._media_config),
+                web.get("/_matrix/media/v3/config", self._media_config),
                 web.get("/_matrix/client/versions", self._versions),
                 web.get("/_matrix/client/v3/profile/{user}/avatar_url", self._avatar),
                 web.put("/_matrix/client/v3/profile/{user}/avatar_url", self._put_avatar),
@@ -165,6 +173,8 @@ class Homeserver:
         return web.json_response({})
 
     async def _put_receipt(self, request: web.Request) -> web.Response:
+        if self.courtesy_sins:
+            return self.courtesy_sins.pop(0)
         async with self.news:
             self.read.append(request.match_info["event"])
             self.news.notify_all()
@@ -202,6 +212,8 @@ class Homeserver:
         return web.json_response({"joined_rooms": list(self.history)})
 
     async def _join(self, request: web.Request) -> web.Response:
+        if self.join_sins:
+            return self.join_sins.pop(0)
         await self._stay_silent(request.match_info["room"])
         async with self.news:
             self.joined.append(request.match_info["room"])
@@ -257,9 +269,21 @@ class Homeserver:
             return self.download_sins.pop(0)
         return web.Response(body=self.uploads[f"mxc://{info['server']}/{info['media']}"])
 
+    async def _media_config(self, request: web.Request) -> web.Response:
+        self.asked_media_config += 1
+        is_old = "/v3/" in request.path
+        if self.max_upload_bytes is None or is_old != self.has_old_media_config:
+            return web.json_response({"errcode": "M_UNRECOGNIZED", "error": "no"}, status=404)
+        return web.json_response({"m.upload.size": self.max_upload_bytes})
+
     async def _upload(self, request: web.Request) -> web.Response:
         if self.upload_sins:
             return self.upload_sins.pop(0)
+        if self.proxy_takes_bytes is not None and len(await request.read()) > self.proxy_takes_bytes:
+            page = "<html><h1>413 Request Entity Too Large</h1></html>"
+            return web.Response(status=413, text=page, content_type="text/html")
+        if self.max_upload_bytes is not None and len(await request.read()) > self.max_upload_bytes:
+            return web.json_response({"errcode": "M_TOO_LARGE", "error": "no"}, status=413)
         uri = f"mxc://example.com/{len(self.uploads)}"
         async with self.news:
             self.uploads[uri] = await request.read()

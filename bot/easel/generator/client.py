@@ -6,6 +6,7 @@ Knows neither Matrix nor rooms.
 
 import errno
 import json
+import re
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -33,9 +34,12 @@ from .errors import (
     TokenRefused,
     TooMuch,
 )
-from .types import Capabilities, Error, Health, JobEvent, JobStatus, NotTheContract, Sheet, read, read_event
+from .types import Capabilities, Error, Health, ImageData, JobEvent, JobStatus, NotTheContract, Sheet, read, read_event
 
 T = TypeVar("T")
+
+# The pixels of a copy that was made to fit.
+_SIZE = re.compile(r"(\d{1,5})x(\d{1,5})", re.ASCII)
 
 # On the same machine a connection takes milliseconds; a machine that sleeps or a socket that wakes it takes longer.
 CONNECT_TIMEOUT_S = 10
@@ -45,6 +49,8 @@ TRANSFER_TIMEOUT_S = 60
 
 # A PNG of 4096 × 4096 pixels of noise is 50 MB.
 MAX_PICTURE_BYTES = 64 * 1024 * 1024
+# The generator makes no copy smaller than this.
+MIN_FITTING_BYTES = 64 * 1024
 # Capabilities with a hundred model cards are below 100 KB; an events stream's line is a job of nine pictures.
 MAX_ANSWER_BYTES = 1024 * 1024
 
@@ -130,11 +136,12 @@ class GeneratorClient:
         with suppress(Interrupted):
             await self._ask("DELETE", f"jobs/{job_id}/pictures")
 
-    async def picture(self, job_id: str, n: int) -> bytes:
-        return await self._download(f"jobs/{job_id}/pictures/{n}")
+    async def picture(self, job_id: str, n: int, *, max_bytes: int | None = None) -> ImageData:
+        """The picture; a smaller copy if it has more than ``max_bytes``."""
+        return await self._download(f"jobs/{job_id}/pictures/{n}", max_bytes)
 
     async def thumbnail(self, job_id: str, n: int) -> bytes:
-        return await self._download(f"jobs/{job_id}/pictures/{n}/thumbnail")
+        return (await self._download(f"jobs/{job_id}/pictures/{n}/thumbnail")).data
 
     async def recipe(self, job_id: str, n: int) -> bytes:
         """The recipe file, YAML."""
@@ -144,11 +151,12 @@ class GeneratorClient:
         """The sheet of a job that is done: its name and sizes, without the image."""
         return _read(Sheet, _parsed(await self._ask("GET", f"jobs/{job_id}/sheet")))
 
-    async def sheet_image(self, job_id: str) -> bytes:
-        return await self._download(f"jobs/{job_id}/sheet/image")
+    async def sheet_image(self, job_id: str, *, max_bytes: int | None = None) -> ImageData:
+        """The sheet; a smaller copy if it has more than ``max_bytes``."""
+        return await self._download(f"jobs/{job_id}/sheet/image", max_bytes)
 
     async def sheet_thumbnail(self, job_id: str) -> bytes:
-        return await self._download(f"jobs/{job_id}/sheet/thumbnail")
+        return (await self._download(f"jobs/{job_id}/sheet/thumbnail")).data
 
     async def sheet_recipes(self, job_id: str) -> bytes:
         """One file with all recipes, YAML."""
@@ -160,11 +168,14 @@ class GeneratorClient:
             await _refuse_bad_status(response)
             return await _bounded(response, MAX_ANSWER_BYTES)
 
-    async def _download(self, path: str) -> bytes:
+    async def _download(self, path: str, max_bytes: int | None = None) -> ImageData:
         timeout = aiohttp.ClientTimeout(total=TRANSFER_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
-        async with self._request("GET", path, timeout=timeout) as response:
+        query = {} if max_bytes is None else {"max_bytes": str(max(max_bytes, MIN_FITTING_BYTES))}
+        async with self._request("GET", path, timeout=timeout, params=query) as response:
             await _refuse_bad_status(response)
-            return await _bounded(response, MAX_PICTURE_BYTES)
+            data = await _bounded(response, MAX_PICTURE_BYTES)
+            made = _SIZE.fullmatch(response.headers.get("Picture-Size", ""))
+            return ImageData(data, (int(made[1]), int(made[2])), response.content_type) if made else ImageData(data)
 
     @asynccontextmanager
     async def _request(self, method: str, path: str, **options: Any) -> AsyncIterator[aiohttp.ClientResponse]:

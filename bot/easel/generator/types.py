@@ -4,7 +4,7 @@ Names and meanings are as in the generator's ``/openapi.json``; fields that the 
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from enum import StrEnum
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
@@ -15,6 +15,8 @@ T = TypeVar("T")
 
 # JSON holds whole numbers exactly up to here; so do the columns of the database.
 MAX_WHOLE_NUMBER = 2**53 - 1
+
+_SUFFIXES = {"image/jpeg": "jpg", "image/webp": "webp"}
 
 
 class NotTheContract(Exception):
@@ -154,6 +156,23 @@ class ImageFile:
     thumbnail_height: int
     thumbnail_size: int
     thumbnail_mimetype: str
+
+
+@dataclass(frozen=True)
+class ImageData:
+    """The bytes of an image; ``size`` and ``mimetype`` only of a copy that was made to fit."""
+
+    data: bytes
+    size: tuple[int, int] | None = None
+    mimetype: str = ""
+
+    def described(self, file: ImageFile) -> ImageFile:
+        """The file as these bytes have it."""
+        if self.size is None:
+            return replace(file, size=len(self.data))
+        width, height = self.size
+        name = f"{file.filename.rpartition('.')[0]}.{_SUFFIXES.get(self.mimetype, 'jpg')}"
+        return replace(file, filename=name, mimetype=self.mimetype, size=len(self.data), width=width, height=height)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ..generator.types import Picture
+from ..generator.types import ImageFile, Picture
 from ..language import Asked
 
 # As many as somebody reads below a picture.
@@ -39,6 +39,14 @@ def _size(picture: Picture) -> str:
     """The size of a picture, and the drawn one of an enlarged picture: only that can be asked for."""
     shown, drawn = f"{picture.width}×{picture.height}", f"{picture.recipe.width}×{picture.recipe.height}"
     return shown if shown == drawn else f"{drawn} enlarged to {shown}"
+
+
+def smaller_note(sent: ImageFile, file: ImageFile, max_bytes: int) -> str:
+    """Why a picture or sheet comes as a smaller copy."""
+    kind = "WebP" if sent.mimetype == "image/webp" else "JPEG"
+    pixels = "" if (sent.width, sent.height) == (file.width, file.height) else f" of {sent.width}×{sent.height}"
+    kept = " The drawing computer keeps the PNG." if file.mimetype == "image/png" else ""
+    return f"Your homeserver takes files up to {max_bytes / 2**20:.2g} MB, so this is a smaller {kind}{pixels}.{kept}"
 
 
 def sheet_caption(asked: Asked, pictures: Sequence[Picture], notes: tuple[str, ...] = ()) -> str:

@@ -1,44 +1,38 @@
 """The way to the homeserver: events, uploads, receipts, typing. Never plain text into an encrypted room.
 
-Events are sent with a request of our own: mautrix does not report how long a rate limit lasts, takes no transaction id
-for redactions, and without crypto would send plain text into an encrypted room. Knows nothing of pictures.
+What a homeserver limits is sent with a request of our own: mautrix does not report how long a rate limit lasts, takes
+no transaction id for redactions, and without crypto would send plain text into an encrypted room. Knows nothing of
+pictures.
 """
 
 import asyncio
 import json
 import re
+import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
 from itertools import chain, repeat
 from logging import Logger
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
-import aiohttp
 from maubot.matrix import MaubotMatrixClient
-from mautrix.api import Path
-from mautrix.errors import (
-    DecryptionError,
-    EncryptionError,
-    MatrixConnectionError,
-    MatrixRequestError,
-    MatrixResponseError,
-    MLimitExceeded,
-    MNotFound,
-    SessionShareError,
-)
-from mautrix.types import DeviceLists, EventID, EventType, RoomID, SpecVersions, UserID
+from mautrix.api import MediaPath, Path
+from mautrix.errors import DecryptionError, MNotFound
+from mautrix.types import ContentURI, DeviceLists, EventType, Membership, RoomID, SpecVersions, UserID
 from yarl import URL
 
-from ..jobs.tables import passes
-from ..patience import patiently
+from .answers import MAX_ERROR_BYTES, TooLarge, homeserver_errors, parsed, refusal, refusal_as_file
 from .content import fitting
 from .send_queue import NotSent, Outgoing, SlowDown, Unreachable
+from .upload_limit import UploadLimit
 
 T = TypeVar("T")
+
+JSON = "application/json"
 
 # A server's name, with a port perhaps, and an id, as Matrix spells them; no ".." that means another path.
 _MXC = re.compile(r"mxc://(?:[a-z\d][a-z\d.-]*|\[[\da-f:.]+\])(?::\d{1,5})?/[\w-]+", re.ASCII | re.IGNORECASE)
@@ -64,6 +58,11 @@ class Patience:
     pauses_s: tuple[float, ...] = (1, 2, 4, 8, 16, 32)
 
 
+# How often a file is asked for if refusals come in its place, and the longest pause between: Dendrite asks for half a
+# second. Not more, since somebody could send a file that reads like a refusal.
+REFUSED_AS_FILE = 6
+REFUSED_PAUSE_S = 5.0
+
 # The bot and one person.
 DIRECT_MEMBERS = 2
 
@@ -78,6 +77,9 @@ class Homeserver:
         # How often people came and went in a room, and that number when the bot last asked who is there.
         self._moves: Counter[str] = Counter()
         self._moves_seen: dict[str, int] = {}
+        # The newest courtesy of each kind that is under way.
+        self._courtesies: dict[str, object] = {}
+        self._upload_limit = UploadLimit(time.monotonic)
         # A lock is kept while somebody holds it or waits for it.
         self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -103,10 +105,10 @@ class Homeserver:
 
     async def send(self, event: Outgoing) -> str:
         """Send one event, encrypted if the room is. Raises NotSent, SlowDown, Unreachable."""
-        async with _homeserver_errors(self._patience.send_s):
+        async with homeserver_errors(self._patience.send_s):
             if event.redacts is not None:
                 path = Path.v3.rooms[event.room_id].redact[event.redacts][event.txn_id]
-                return await self._put(path, event.content)
+                return await self._event_id(path, event.content)
             event_type = EventType.find(event.event_type, EventType.Class.MESSAGE)
             content: Any = fitting(event.content)
             # Reactions are never encrypted, in any client.
@@ -114,14 +116,38 @@ class Homeserver:
                 await self._see_devices(event.room_id)
                 encrypted = await self._client.encrypt(RoomID(event.room_id), event_type, content)
                 event_type, content = EventType.ROOM_ENCRYPTED, encrypted.serialize()
-            return await self._put(Path.v3.rooms[event.room_id].send[event_type.t][event.txn_id], content)
+            return await self._event_id(Path.v3.rooms[event.room_id].send[event_type.t][event.txn_id], content)
 
     async def upload(self, room_id: str, data: bytes, mimetype: str) -> dict[str, Any]:
         """Upload a file for the people in a room; ``{"url": …}``, or ``{"file": …}`` in an encrypted room.
 
-        Raises NotSent.
+        Raises NotSent, and TooLarge, after which ``upload_limit`` is smaller.
         """
-        return await self.patiently(partial(self._upload, room_id, data, mimetype), self._patience.upload_s)
+        if not self._upload_limit.takes(len(data)):
+            raise TooLarge(f"the homeserver takes no file of {len(data):,} bytes")
+        try:
+            return await self.patiently(partial(self._upload, room_id, data, mimetype), self._patience.upload_s)
+        except TooLarge:
+            self._upload_limit.refused(len(data))
+            raise
+
+    async def upload_limit(self) -> int | None:
+        """How many bytes a file may have; None if the homeserver does not say. Raises NotSent."""
+        if not self._upload_limit.is_known:
+            self._upload_limit.said(await self._said_limit())
+        return self._upload_limit.max_bytes
+
+    async def _said_limit(self) -> int | None:
+        # The second is that of older homeservers.
+        for path in (Path.v1.media.config, MediaPath.v3.config):
+            try:
+                answer = await self.patiently(partial(self._ask, "GET", path))
+            except NotSent:
+                continue
+            size = answer.get("m.upload.size")
+            # Dendrite's 0 is no limit.
+            return size if isinstance(size, int) and size > 0 else None
+        return None
 
     async def download(self, content: dict[str, Any], max_bytes: int) -> bytes | None:
         """The file of a message, decrypted; None if it is larger, or does not match the message.
@@ -133,7 +159,7 @@ class Homeserver:
         url = source.get("url") if isinstance(source, dict) else None
         if not isinstance(url, str) or not _MXC.fullmatch(url):
             return None
-        data = await self.patiently(partial(self._download, url, max_bytes), self._patience.upload_s)
+        data = await self._file(content, url, max_bytes)
         if data is None or file is None:
             return data
         try:
@@ -146,18 +172,26 @@ class Homeserver:
 
         async def once() -> T:
             try:
-                async with _homeserver_errors(timeout_s or self._patience.send_s):
+                async with homeserver_errors(timeout_s or self._patience.send_s):
                     return await ask()
             except (SlowDown, Unreachable) as error:
                 self._log.warning(f"The homeserver did not take a request and is asked again: {error}")
                 raise
 
-        pauses_s = chain(self._patience.pauses_s, repeat(self._patience.pauses_s[-1]))
-        return await patiently(once, pauses_s=pauses_s, passes=lambda error: isinstance(error, SlowDown | Unreachable))
+        for pause_s in chain(self._patience.pauses_s, repeat(self._patience.pauses_s[-1])):
+            try:
+                return await once()
+            except SlowDown as error:
+                await asyncio.sleep(pause_s if error.wait_s is None else max(error.wait_s, self._patience.pauses_s[0]))
+            except Unreachable:
+                await asyncio.sleep(pause_s)
+        raise AssertionError("the pauses do not end")
 
     async def join(self, room_id: str) -> None:
         """Accept an invitation. Raises NotSent."""
-        await self.patiently(partial(self._client.join_room_by_id, RoomID(room_id)))
+        await self.patiently(partial(self._ask, "POST", Path.v3.rooms[room_id].join, {}))
+        if self._client.state_store is not None:
+            await self._client.state_store.set_membership(RoomID(room_id), self._client.mxid, Membership.JOIN)
 
     async def power_level(self, room_id: str, user_id: str) -> int:
         """Somebody's power level in a room; its creators may be above all. Raises NotSent."""
@@ -181,20 +215,26 @@ class Homeserver:
         return [str(room_id) for room_id in await self.patiently(self._client.get_joined_rooms)]
 
     async def mark_read(self, room_id: str, event_id: str) -> None:
-        """Show that a message was seen. A courtesy: never raises."""
-        await self._courtesy(self._client.send_receipt(RoomID(room_id), EventID(event_id)))
+        """Show that all up to a message was seen. A courtesy: never raises."""
+        path = Path.v3.rooms[room_id].receipt["m.read"][event_id]
+        await self._courtesy(f"receipt in {room_id}", partial(self._ask, "POST", path, {}))
 
     async def set_typing(self, room_id: str, for_s: int) -> None:
         """Show "Easel is typing"; 0 ends it. A courtesy: never raises."""
-        await self._courtesy(self._client.set_typing(RoomID(room_id), timeout=for_s * 1000))
+        path = Path.v3.rooms[room_id].typing[self._client.mxid]
+        content = {"typing": True, "timeout": for_s * 1000} if for_s else {"typing": False}
+        # A job's end waits for this one.
+        await self._courtesy(
+            f"typing in {room_id}", partial(self._ask, "PUT", path, content), within_s=self._patience.courtesy_s
+        )
 
     async def give_avatar(self, picture: bytes) -> None:
         """Give the bot's account a picture, unless it has one: whoever runs it may have chosen one. Never raises."""
-        await self._courtesy(self._give_avatar(picture))
+        await self._courtesy("avatar", partial(self._give_avatar, picture))
 
     async def _give_avatar(self, picture: bytes) -> None:
         if not await self._client.get_avatar_url(self._client.mxid):
-            uploaded = await self._client.upload_media(picture, "image/png")
+            uploaded = ContentURI(await self._uploaded(picture, "image/png"))
             await self._client.set_avatar_url(uploaded, check_current=False)
 
     async def _is_encrypted(self, room_id: str) -> bool:
@@ -226,11 +266,34 @@ class Homeserver:
 
     async def _upload(self, room_id: str, data: bytes, mimetype: str) -> dict[str, Any]:
         if not await self._must_encrypt(room_id):
-            return {"url": await self._client.upload_media(data, mimetype)}
+            return {"url": await self._uploaded(data, mimetype)}
         ciphertext = bytearray(data)
         file = await async_inplace_encrypt_attachment(ciphertext)
-        file.url = await self._client.upload_media(ciphertext, "application/octet-stream")
+        file.url = ContentURI(await self._uploaded(ciphertext, "application/octet-stream"))
         return {"file": file.serialize()}
+
+    async def _uploaded(self, data: bytes | bytearray, mimetype: str) -> str:
+        answer = await self._ask("POST", MediaPath.v3.upload, data=data, mimetype=mimetype)
+        return _text_in(answer, "content_uri")
+
+    async def _event_id(self, path: Any, content: dict[str, Any]) -> str:
+        return _text_in(await self._ask("PUT", path, content), "event_id")
+
+    async def _file(self, content: dict[str, Any], url: str, max_bytes: int) -> bytes | None:
+        """The file at that address; None if it is larger. Raises NotSent."""
+        info = content.get("info")
+        size = info.get("size") if isinstance(info, dict) else None
+        for _ in range(REFUSED_AS_FILE):
+            data = await self.patiently(partial(self._download, url, max_bytes), self._patience.upload_s)
+            # What has the size of the event's file is that file, whatever it reads like.
+            refused = None if data is None or len(data) == size else refusal_as_file(data)
+            if refused is None:
+                return data
+            if not isinstance(refused, SlowDown):
+                raise NotSent(f"in a file's place came: {refused}")
+            self._log.info(f"In a file's place came: {refused}")
+            await asyncio.sleep(min(max(refused.wait_s or 0, self._patience.pauses_s[0]), REFUSED_PAUSE_S))
+        raise NotSent("refusals came in a file's place")
 
     async def _download(self, url: str, max_bytes: int) -> bytes | None:
         api, data = self._client.api, bytearray()
@@ -240,12 +303,9 @@ class Homeserver:
         address = api.get_download_url(url, authenticated=authenticated)
         # A redirection could lead to any machine that the bot can reach.
         async with api.session.get(address, headers=headers, allow_redirects=False) as response:
-            if response.status == 429:
-                raise SlowDown(_wait_s({}, response.headers.get("Retry-After")))
-            if response.status >= 500:
-                raise Unreachable(f"the homeserver answered {response.status}")
             if response.status != 200:
-                raise NotSent(f"the homeserver answered {response.status}")
+                error = parsed(await response.content.read(MAX_ERROR_BYTES))
+                raise refusal(response.status, error, retry_after=response.headers.get("Retry-After"))
             async for chunk in response.content.iter_chunked(64 * 1024):
                 data += chunk
                 if len(data) > max_bytes:
@@ -259,59 +319,58 @@ class Homeserver:
             raise NotSent("the room is encrypted and this client has no encryption: give it a device id in maubot")
         return True
 
-    async def _put(self, path: Any, content: dict[str, Any]) -> str:
+    async def _ask(
+        self,
+        method: str,
+        path: Any,
+        content: Any = None,
+        *,
+        data: bytes | bytearray | None = None,
+        mimetype: str = JSON,
+    ) -> dict[str, Any]:
+        """Send ``content`` as JSON, or ``data``; return the answer's JSON. Raises NotSent, SlowDown, Unreachable."""
         api = self._client.api
         url = URL(f"{str(api.base_url).rstrip('/')}/{path}", encoded=True)
-        headers = {"Authorization": f"Bearer {api.token}"}
-        async with api.session.put(url, json=content, headers=headers) as response:
-            status, text = response.status, await response.text()
-        answer = {}
-        with suppress(ValueError):
-            answer = json.loads(text)
-        if status == 200 and isinstance(answer, dict) and isinstance(answer.get("event_id"), str):
-            return str(answer["event_id"])
-        if status == 429:
-            raise SlowDown(_wait_s(answer, response.headers.get("Retry-After")))
-        # An invalid token can be replaced in maubot, and then the event is sent.
-        if 400 <= status < 500 and status != 401:
-            raise NotSent(f"the homeserver answered {status}: {text[:200]}")
-        raise Unreachable(f"the homeserver answered {status}")
+        headers = {"Authorization": f"Bearer {api.token}", "Content-Type": mimetype}
+        body = BytesIO(json.dumps(content).encode() if data is None else data)
+        async with api.session.request(method, url, data=body, headers=headers) as response:
+            status, answer = response.status, parsed(await response.read())
+            if not 200 <= status < 300:
+                raise refusal(status, answer, retry_after=response.headers.get("Retry-After"))
+        if not isinstance(answer, dict):
+            raise Unreachable("the homeserver answered no JSON")
+        return answer
 
-    async def _courtesy(self, request: Awaitable[object]) -> None:
+    async def _courtesy(
+        self, kind: str, request: Callable[[], Awaitable[object]], *, within_s: float | None = None
+    ) -> None:
+        """Do what is nice to have, again after each rate limit, unless a newer one of its kind takes its place."""
+        self._courtesies[kind] = mine = object()
         try:
-            async with _homeserver_errors(self._patience.courtesy_s):
-                await request
-        except (NotSent, SlowDown, Unreachable) as error:
+            async with asyncio.timeout(within_s):
+                while self._courtesies.get(kind) is mine and not await self._was_done(request):
+                    pass
+        except TimeoutError:
+            self._log.debug(f"A courtesy was not done in {within_s} s: {kind}")
+        finally:
+            if self._courtesies.get(kind) is mine:
+                del self._courtesies[kind]
+
+    async def _was_done(self, request: Callable[[], Awaitable[object]]) -> bool:
+        """Do a courtesy; wait and return False where a rate limit refused it."""
+        try:
+            async with homeserver_errors(self._patience.courtesy_s):
+                await request()
+        except SlowDown as error:
+            self._log.debug(f"A courtesy waits: {error}")
+            await asyncio.sleep(error.wait_s or self._patience.pauses_s[-1])
+            return False
+        except (NotSent, Unreachable) as error:
             self._log.debug(f"A courtesy was not done: {error}")
+        return True
 
 
-def _wait_s(answer: Any, retry_after: str | None) -> float | None:
-    """How long a rate limit lasts: in milliseconds in the body, or in seconds in the header of newer homeservers."""
-    if isinstance(answer, dict) and isinstance(answer.get("retry_after_ms"), int):
-        return float(answer["retry_after_ms"]) / 1000
-    return float(retry_after) if retry_after and retry_after.isdecimal() else None
-
-
-@asynccontextmanager
-async def _homeserver_errors(timeout_s: float) -> AsyncIterator[None]:
-    """Translate mautrix's and aiohttp's errors, and a missing answer, into the send queue's three."""
-    try:
-        async with asyncio.timeout(timeout_s):
-            yield
-    except MLimitExceeded as error:
-        raise SlowDown(None) from error
-    except MatrixRequestError as error:
-        if error.http_status >= 500 or error.http_status == 401:
-            raise Unreachable(f"the homeserver answered {error.http_status}") from error
-        raise NotSent(f"the homeserver answered {error.http_status}: {error.message}") from error
-    except (EncryptionError, SessionShareError) as error:
-        # Keys of other people's devices come from their homeservers, which may be away for a moment.
-        raise Unreachable(f"encryption failed: {error}") from error
-    # A ValueError is an answer that is not JSON.
-    except (MatrixConnectionError, MatrixResponseError, aiohttp.ClientError, OSError, ValueError) as error:
-        raise Unreachable(str(error) or type(error).__name__) from error
-    except Exception as error:
-        # maubot keeps rooms and keys in a database of its own.
-        if passes(error):
-            raise Unreachable("maubot's database is locked") from error
-        raise
+def _text_in(answer: dict[str, Any], key: str) -> str:
+    if not isinstance(answer.get(key), str):
+        raise Unreachable(f"the homeserver answered without {key}")
+    return str(answer[key])

@@ -5,16 +5,18 @@ Only the picture rings a phone: its recipe comes as a notice, which the last edi
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from ..generator.client import GeneratorClient
-from ..generator.types import ImageFile, Picture
+from ..generator.types import ImageData, ImageFile, Picture
 from ..jobs.job import Job
 from ..jobs.store import Store
 from ..language import Asked
 from ..room.messages import in_thread
 from ..settings import CurrentSettings, RecipeAs
-from .captions import caption, sheet_caption
+from .answers import TooLarge
+from .captions import caption, sheet_caption, smaller_note
 from .content import (
     EASEL_KEY,
     PICTURE_KINDS,
@@ -29,8 +31,9 @@ from .content import (
 )
 from .file_names import base_name
 from .homeserver import Homeserver
-from .send_queue import Debt, Priority
+from .send_queue import Debt, NotSent, Priority
 from .sent_once import SentOnce
+from .upload_limit import USUAL_LIMITS
 
 # A picture and its recipe.
 EVENTS_PER_PICTURE = 2
@@ -42,14 +45,25 @@ MAX_EMBEDDED_CHARS = 10_000
 ContentOf = Callable[[str, str], Awaitable[dict[str, Any]]]
 
 
+# How often a smaller copy is tried before a proxy that refuses without a reason: each of the usual limits.
+SMALLER_COPIES = len(USUAL_LIMITS) + 1
+
+
+class FetchImage(Protocol):
+    async def __call__(self, *, max_bytes: int | None) -> ImageData:
+        """Fetch an image of at most so many bytes. Raises GeneratorError."""
+
+
 @dataclass(frozen=True)
 class _Files:
     """The generator's files of a picture or a sheet, and their name in the room."""
 
     name: str
-    image: bytes
+    image: ImageData
     thumbnail: bytes
     recipe: bytes
+    # Fetches the image again, smaller.
+    fetch_image: FetchImage
 
 
 class JobPosts:
@@ -75,11 +89,12 @@ class JobPosts:
         if await self._is_posted(job, PICTURE_KINDS, picture.n):
             return
         # All at once: a generator that is stopping does not stay for long.
-        data = await self._generator.picture(job.id, picture.n)
+        fetch_image = partial(self._generator.picture, job.id, picture.n)
+        image = await fetch_image(max_bytes=await self._homeserver.upload_limit())
         thumbnail = await self._generator.thumbnail(job.id, picture.n)
         recipe = await self._generator.recipe(job.id, picture.n)
         await self._keep(job, picture, recipe)
-        files = _Files(base_name(picture.prompt, picture.recipe.seed), data, thumbnail, recipe)
+        files = _Files(base_name(picture.prompt, picture.recipe.seed), image, thumbnail, recipe, fetch_image)
         is_ours = job.photo is not None and await self._store.posted_as(job.photo) is not None
         text = caption(picture, notes, drawn_from="the picture" if is_ours else "a photo")
         await self._post(job, picture, files, text, debt, kinds=PICTURE_KINDS, n=picture.n)
@@ -91,11 +106,13 @@ class JobPosts:
         if await self._is_posted(job, SHEET_KINDS, 0):
             return
         sheet = await self._generator.sheet(job.id)
+        fetch_image = partial(self._generator.sheet_image, job.id)
         files = _Files(
             base_name(pictures[0].prompt, "sheet"),
-            await self._generator.sheet_image(job.id),
+            await fetch_image(max_bytes=await self._homeserver.upload_limit()),
             await self._generator.sheet_thumbnail(job.id),
             await self._generator.sheet_recipes(job.id),
+            fetch_image,
         )
         for picture in pictures:
             await self._keep(job, picture, await self._generator.recipe(job.id, picture.n))
@@ -143,6 +160,26 @@ class JobPosts:
             {"msgtype": "m.file"} if content else {}
         )
 
+    async def _uploaded(
+        self, room_id: str, file: ImageFile, files: _Files
+    ) -> tuple[ImageFile, dict[str, Any], tuple[str, ...]]:
+        """Upload an image, or the largest copy that the homeserver takes.
+
+        Return what was sent, the result of the upload, and a note if it is a copy. Also raises GeneratorError.
+        """
+        image = files.image
+        for _ in range(SMALLER_COPIES):
+            sent = image.described(file)
+            try:
+                uploaded = await self._homeserver.upload(room_id, image.data, sent.mimetype)
+            except TooLarge:
+                # A proxy took less than the homeserver says.
+                image = await files.fetch_image(max_bytes=await self._homeserver.upload_limit())
+                continue
+            max_bytes = await self._homeserver.upload_limit() if image.size else None
+            return sent, uploaded, () if max_bytes is None else (smaller_note(sent, file, max_bytes),)
+        raise NotSent(f"the homeserver takes no file of {len(image.data):,} bytes")
+
     def _recipe_as(self, job: Job) -> RecipeAs:
         """How the recipe comes; a thread has no threads in it."""
         way = self._settings().recipe
@@ -178,11 +215,12 @@ class JobPosts:
             more["photo"] = job.photo
 
         async def image_event() -> dict[str, Any]:
+            sent, image, note = await self._uploaded(room_id, picture, files)
             return picture_content(
-                picture,
-                filename=f"{files.name}.{picture.filename.rpartition('.')[2]}",
-                text=text,
-                image=await self._homeserver.upload(room_id, files.image, picture.mimetype),
+                sent,
+                filename=f"{files.name}.{sent.filename.rpartition('.')[2]}",
+                text="\n".join((text, *note)),
+                image=image,
                 thumbnail=await self._homeserver.upload(room_id, files.thumbnail, picture.thumbnail_mimetype),
                 relation=job.message.relation,
             )

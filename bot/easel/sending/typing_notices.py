@@ -1,4 +1,4 @@
-"""Typing notices, which show in a room that the bot is working. No rate limit counts them."""
+"""Typing notices, which show in a room that the bot is working. Dendrite limits them to five in half a second."""
 
 import asyncio
 from collections import Counter, defaultdict
@@ -9,6 +9,9 @@ from contextlib import asynccontextmanager, suppress
 TYPING_FOR_S = 30
 TYPING_AGAIN_S = 20
 
+# Events that come in this time, such as a picture with its recipe and sign, end typing together.
+TOGETHER_S = 1.0
+
 
 class TypingNotices:
     """Shows typing in a room while any of its jobs is open.
@@ -17,8 +20,8 @@ class TypingNotices:
     each event of ours, typing ends and starts again.
     """
 
-    def __init__(self, set_typing: Callable[[str, int], Awaitable[None]]) -> None:
-        self._set_typing = set_typing
+    def __init__(self, set_typing: Callable[[str, int], Awaitable[None]], *, together_s: float = TOGETHER_S) -> None:
+        self._set_typing, self._together_s = set_typing, together_s
         self._jobs: Counter[str] = Counter()
         self._keepers: dict[str, asyncio.Task[None]] = {}
         self._interrupted: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
@@ -54,5 +57,6 @@ class TypingNotices:
             with suppress(TimeoutError):
                 async with asyncio.timeout(TYPING_AGAIN_S):
                     await self._interrupted[room_id].wait()
+                await asyncio.sleep(self._together_s)
                 self._interrupted[room_id].clear()
                 await self._set_typing(room_id, 0)
