@@ -53,6 +53,11 @@ class Maubot:
         body["config"] = yaml.safe_dump(settings)
         await self._api.call("PUT", f"{API}/instance/{name}", body)
 
+    async def restart_instance(self, name: str) -> None:
+        """Start the plugin anew, with the client as it is now."""
+        for started in (False, True):
+            await self._api.call("PUT", f"{API}/instance/{name}", {"started": started})
+
     async def cross_sign(self, account: Account) -> str | None:
         """Sign the bot's device, so that clients trust it. Returns the recovery key; None if it was signed already."""
         try:

@@ -102,7 +102,7 @@ async def test_a_command_becomes_a_picture(generator):
     assert events[-1].pictures == (picture,)
     assert (picture.recipe.seed, picture.width, picture.height) == (7, 64, 96)
 
-    png = await bot.picture("job", 0)
+    png = (await bot.picture("job", 0)).data
     assert len(png) == picture.size
     assert Image.open(io.BytesIO(png)).size == (64, 96)
     assert len(await bot.thumbnail("job", 0)) == picture.thumbnail_size
@@ -110,6 +110,35 @@ async def test_a_command_becomes_a_picture(generator):
     assert recipe["slots"]["subject"] == ["otter", "(cowboy hat)++"]
     assert recipe["slots"]["style"] == ["watercolor"]
     assert recipe["negative_prompt"] == "ugly, poor quality, bokeh"
+
+
+async def test_a_picture_is_made_to_fit_and_its_png_is_kept(generator):
+    bot = client(generator.socket)
+    await submit(bot, "otter --seed 7 --size 64x96")
+    await follow(bot)
+    # Noise, which needs many bytes.
+    (path,) = generator.pictures.rglob("*.png")
+    Image.effect_noise((400, 400), 80).convert("RGB").save(path)
+    png = path.read_bytes()
+    assert await bot.picture("job", 0, max_bytes=len(png)) == words.ImageData(png)
+    copy = await bot.picture("job", 0, max_bytes=70_000)
+    assert (copy.mimetype, len(copy.data) <= 70_000) == ("image/jpeg", True)
+    assert Image.open(io.BytesIO(copy.data)).size == copy.size
+    # No smaller one is made.
+    assert len((await bot.picture("job", 0, max_bytes=1)).data) > 30_000
+    assert path.read_bytes() == png
+
+
+async def test_a_damaged_picture_is_made_to_fit_by_nobody(generator):
+    bot = client(generator.socket)
+    await submit(bot, "otter --seed 7 --size 64x96")
+    await follow(bot)
+    (path,) = generator.pictures.rglob("*.png")
+    path.write_bytes(b"x" * 70_000)
+    with pytest.raises(Interrupted):
+        await bot.picture("job", 0, max_bytes=65_536)
+    refused = await generator.call("GET", "/v1/jobs/job/pictures/0?max_bytes=many")
+    assert (refused.status, refused.json["error"]["code"]) == (422, "invalid")
 
 
 async def test_a_recipe_file_pasted_into_the_chat_is_drawn_again(generator):
@@ -120,7 +149,8 @@ async def test_a_recipe_file_pasted_into_the_chat_is_drawn_again(generator):
     known, _ = await bot.capabilities()
     await bot.submit("again", job_body(Asked((pasted,)), known, requester="@bob:home", seed=1))
     await follow(bot, "again")
-    assert _pixels(await bot.picture("again", 0)) == _pixels(await bot.picture("job", 0))
+    again, first = await bot.picture("again", 0), await bot.picture("job", 0)
+    assert _pixels(again.data) == _pixels(first.data)
     first, second = [yaml.safe_load(await bot.recipe(job, 0)) for job in ("job", "again")]
     assert {key: first[key] for key in first if key != "facts"} == {
         key: second[key] for key in second if key != "facts"

@@ -1,0 +1,93 @@
+"""A proxy that gives a homeserver Dendrite's habits, as they were seen on one of May 2026, with its default limits."""
+
+import asyncio
+import json
+import re
+from collections import defaultdict, deque
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from yarl import URL
+
+THRESHOLD, COOLOFF_S = 5, 0.5
+
+# What Dendrite limits for a device; messages are not among it.
+_LIMITED = re.compile(r"/(typing/|receipt/|join$|join/|read_markers$|media/v3/upload$|media/config$|media/v3/config$)")
+_DOWNLOAD = re.compile(r"/media/(v\d/)?download/")
+_CONFIG = re.compile(r"/media/(v\d/)?config$")
+
+_HOP_BY_HOP = {"connection", "content-length", "host", "keep-alive", "transfer-encoding"}
+
+
+class DendriteProxy:
+    """Passes everything on but what Dendrite would refuse, in its words. ``refused`` has the paths of refusals."""
+
+    def __init__(self, homeserver: str, *, max_upload_bytes: int) -> None:
+        self._homeserver, self._max_upload_bytes = homeserver, max_upload_bytes
+        self._slots: defaultdict[str, deque[float]] = defaultdict(deque)
+        self.refused: list[str] = []
+        self.url = ""
+
+    async def __aenter__(self) -> "DendriteProxy":
+        self._session = aiohttp.ClientSession(auto_decompress=False, timeout=aiohttp.ClientTimeout(total=None))
+        app = web.Application(client_max_size=2**26)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._runner.cleanup()
+        await self._session.close()
+
+    def use_up(self, token: str) -> None:
+        """Have this device, and everybody's downloads, reach their limits now."""
+        now = asyncio.get_running_loop().time()
+        for caller in (token, "downloads"):
+            self._slots[caller].extend([now] * THRESHOLD)
+
+    def _is_limited(self, caller: str) -> bool:
+        slots, now = self._slots[caller], asyncio.get_running_loop().time()
+        while slots and slots[0] <= now - COOLOFF_S:
+            slots.popleft()
+        if len(slots) >= THRESHOLD:
+            return True
+        slots.append(now)
+        return False
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        path, token = request.path, request.headers.get("Authorization", "").removeprefix("Bearer ")
+        if _DOWNLOAD.search(path) and self._is_limited("downloads"):
+            self.refused.append(path)
+            answer = json.dumps({"Code": 429, "JSON": _too_many(), "Headers": None})
+            return web.Response(text=answer, content_type="application/json")
+        if _LIMITED.search(path) and self._is_limited(token):
+            self.refused.append(path)
+            return web.json_response(_too_many(), status=429)
+        if _CONFIG.search(path):
+            return web.json_response({"m.upload.size": self._max_upload_bytes})
+        body = await request.read()
+        if path.endswith("/upload") and len(body) > self._max_upload_bytes:
+            self.refused.append(path)
+            return web.json_response({"errcode": "M_TOO_LARGE", "error": "too large"}, status=413)
+        return await self._passed_on(request, body)
+
+    async def _passed_on(self, request: web.Request, body: bytes) -> web.Response:
+        headers = {key: value for key, value in request.headers.items() if key.lower() not in _HOP_BY_HOP}
+        address = f"{self._homeserver}{request.raw_path}"
+        async with self._session.request(
+            request.method, URL(address, encoded=True), data=body, headers=headers, allow_redirects=False
+        ) as answer:
+            kept = {key: value for key, value in answer.headers.items() if key.lower() not in _HOP_BY_HOP}
+            return web.Response(status=answer.status, body=await answer.read(), headers=kept)
+
+
+def _too_many() -> dict[str, Any]:
+    return {
+        "errcode": "M_LIMIT_EXCEEDED",
+        "error": "You are sending too many requests too quickly!",
+        "retry_after_ms": int(COOLOFF_S * 1000),
+    }

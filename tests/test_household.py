@@ -1,0 +1,101 @@
+"""The household's homeserver: accounts with devices of their own, and Dendrite's settings and command."""
+
+import base64
+import stat
+from pathlib import Path
+
+import pytest
+import yaml
+from aiohttp import web
+
+from household import dendrite
+from household.errors import HouseholdError
+from household.homeserver import SHARED_DEVICE, Homeserver
+from household.json_api import JsonApi
+from household.memory import Memory
+
+
+class FakeAdminApi:
+    """Registers accounts with the shared secret, each with the same device or with one of its own."""
+
+    def __init__(self, *, is_dendrite: bool) -> None:
+        self.is_dendrite, self.logins = is_dendrite, []
+
+    def app(self) -> web.Application:
+        app = web.Application()
+        register = "/_synapse/admin/v1/register"
+        app.add_routes(
+            [
+                web.get(register, self._nonce),
+                web.post(register, self._register),
+                web.post("/_matrix/client/v3/login", self._login),
+            ]
+        )
+        return app
+
+    async def _nonce(self, request: web.Request) -> web.Response:
+        return web.json_response({"nonce": "n"})
+
+    async def _register(self, request: web.Request) -> web.Response:
+        name = (await request.json())["username"]
+        device = SHARED_DEVICE if self.is_dendrite else f"OWN-{name}"
+        return web.json_response({"user_id": f"@{name}:localhost", "access_token": "made", "device_id": device})
+
+    async def _login(self, request: web.Request) -> web.Response:
+        self.logins.append(body := await request.json())
+        user_id = body["identifier"]["user"]
+        return web.json_response({"user_id": user_id, "access_token": "new", "device_id": f"NEW-{user_id}"})
+
+
+@pytest.mark.parametrize("is_dendrite", [True, False])
+async def test_every_account_has_a_device_of_its_own(tmp_path, is_dendrite):
+    api = FakeAdminApi(is_dendrite=is_dendrite)
+    runner = web.AppRunner(api.app())
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with JsonApi(f"http://127.0.0.1:{runner.addresses[0][1]}") as client:
+        homeserver = Homeserver(None, client, Memory(tmp_path / "memory.json"))
+        ada, bo = await homeserver.account("ada"), await homeserver.account("bo")
+        assert await homeserver.account("ada") == ada
+    await runner.cleanup()
+    assert SHARED_DEVICE not in (ada.device_id, bo.device_id) and ada.device_id != bo.device_id
+    assert [login["password"] for login in api.logins] == ([ada.password, bo.password] if is_dendrite else [])
+    assert ada.access_token == ("new" if is_dendrite else "made")
+
+
+@pytest.mark.parametrize("exempt", [True, False])
+def test_dendrites_settings_name_everything_that_it_needs(tmp_path, exempt):
+    path = dendrite.write_config(tmp_path / "homeserver", Memory(tmp_path / "memory.json"), exempt=exempt)
+    settings = yaml.safe_load(path.read_text())
+    assert settings["version"] == 2
+    assert settings["client_api"]["registration_shared_secret"]
+    assert settings["client_api"]["rate_limiting"] == {"enabled": not exempt, "threshold": 5, "cooloff_ms": 500}
+    parts = ("federation_api", "media_api", "room_server", "sync_api")
+    databases = [settings[part]["database"] for part in parts] + [settings["user_api"]["account_database"]]
+    files = [database["connection_string"] for database in databases]
+    assert len(set(files)) == len(files)
+    assert all(file.startswith(f"file:{tmp_path}") for file in files)
+
+    key = Path(settings["global"]["private_key"])
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    begin, name, empty, seed, end = key.read_text().splitlines()
+    assert (begin, end) == ("-----BEGIN MATRIX PRIVATE KEY-----", "-----END MATRIX PRIVATE KEY-----")
+    assert (name, empty, len(base64.b64decode(seed))) == ("Key-ID: ed25519:easel", "", 32)
+    # The next run is the same server.
+    again = dendrite.write_config(tmp_path / "homeserver", Memory(tmp_path / "memory.json"), exempt=exempt)
+    assert yaml.safe_load(again.read_text()) == settings
+    assert key.read_text().splitlines()[3] == seed
+
+
+def test_the_named_binary_is_the_homeserver(tmp_path, monkeypatch):
+    monkeypatch.delenv("DENDRITE", raising=False)
+    assert dendrite.binary() is None
+    program = tmp_path / "dendrite"
+    monkeypatch.setenv("DENDRITE", str(program))
+    with pytest.raises(HouseholdError, match="no program is there"):
+        dendrite.binary()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    assert dendrite.binary() == program
+    command = dendrite.command(program, tmp_path / "dendrite.yaml", 8008)
+    assert command == (str(program), "-config", f"{tmp_path}/dendrite.yaml", "-http-bind-address", "127.0.0.1:8008")
