@@ -98,7 +98,7 @@ class EaselBot(Plugin):
 
         # What is kept, and what is sent.
         typing = TypingNotices(self.homeserver.set_typing)
-        self.send_queue = SendQueue(self.homeserver, _rate_limit(settings()), log, sent_to=typing.interrupted)
+        self.send_queue = SendQueue(self.homeserver, limit_of(settings()), log, sent_to=typing.interrupted)
         sent_once = SentOnce(self.send_queue, store, history.find_own)
         posts = JobPosts(
             generator=self.generator,
@@ -227,7 +227,7 @@ class EaselBot(Plugin):
         if not await self.settings.take():
             return
         self.generator.server = self.settings.server
-        self.send_queue.rate_limit = _rate_limit(self.settings())
+        self.send_queue.rate_limit = limit_of(self.settings())
         await asyncio.wait({self._start(self.runner.restart(), "new settings")})
 
     async def stop(self) -> None:
@@ -287,7 +287,7 @@ class EaselBot(Plugin):
             log_bug(self.log, task.get_name(), error)
 
 
-def _rate_limit(settings: Settings) -> RateLimit:
+def limit_of(settings: Settings) -> RateLimit:
     if settings.rate_limit_per_second is None:
         return LearnedLimit(settings.rate_limit_burst, time.monotonic)
     return RateLimit(settings.rate_limit_burst, settings.rate_limit_per_second, time.monotonic)

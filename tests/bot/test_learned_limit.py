@@ -9,8 +9,10 @@ from typing import TypeVar
 
 import pytest
 
+from bot.easel.plugin import limit_of
 from bot.easel.sending.rate_limit import BEYOND, QUIET_S, LearnedLimit, RateLimit
 from bot.easel.sending.send_queue import Outgoing, Priority, SendQueue, SlowDown
+from tests.helpers.shipped_settings import settings
 
 T = TypeVar("T")
 BURST, PER_SECOND = 10, 0.2
@@ -85,6 +87,11 @@ class Bot:
     async def send(self, *names: str, priority: Priority = Priority.ANSWER) -> list[str | None]:
         events = [Outgoing(room_id=f"!{name}", txn_id=name, person=name) for name in names]
         return await asyncio.gather(*(self.queue.send(event, priority) for event in events))
+
+
+@pytest.mark.parametrize(("edited", "kind"), [({}, LearnedLimit), ({"rate_limit_per_second": 0.2}, RateLimit)])
+def test_the_limit_is_learned_unless_the_settings_fix_it(edited, kind):
+    assert type(limit_of(settings(**edited))) is kind
 
 
 def numbered(count: int, prefix: str = "e") -> list[str]:

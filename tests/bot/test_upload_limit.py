@@ -142,4 +142,5 @@ def image(mimetype: str, side: int) -> ImageFile:
     ],
 )
 def test_the_caption_says_what_came(sent, file, note):
-    assert smaller_note(sent, file, 10 * MB) == f"Your homeserver takes files up to 10 MB, {note}"
+    for max_bytes, said in ((10 * MB, "10"), (200 * MB, "200"), (MB // 2, "0.5"), (1_500_000, "1.4")):
+        assert smaller_note(sent, file, max_bytes) == f"Your homeserver takes files up to {said} MB, {note}"

@@ -46,7 +46,8 @@ def smaller_note(sent: ImageFile, file: ImageFile, max_bytes: int) -> str:
     kind = "WebP" if sent.mimetype == "image/webp" else "JPEG"
     pixels = "" if (sent.width, sent.height) == (file.width, file.height) else f" of {sent.width}×{sent.height}"
     kept = " The drawing computer keeps the PNG." if file.mimetype == "image/png" else ""
-    return f"Your homeserver takes files up to {max_bytes / 2**20:.2g} MB, so this is a smaller {kind}{pixels}.{kept}"
+    limit = f"{round(max_bytes / 2**20, 1):g} MB"
+    return f"Your homeserver takes files up to {limit}, so this is a smaller {kind}{pixels}.{kept}"
 
 
 def sheet_caption(asked: Asked, pictures: Sequence[Picture], notes: tuple[str, ...] = ()) -> str:
