@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from typing import Any
 
 import aiohttp
@@ -26,6 +26,7 @@ class DendriteProxy:
     def __init__(self, homeserver: str, *, max_upload_bytes: int) -> None:
         self._homeserver, self._max_upload_bytes = homeserver, max_upload_bytes
         self._slots: defaultdict[str, deque[float]] = defaultdict(deque)
+        self._taken: Counter[str] = Counter()
         self.refused: list[str] = []
         self.url = ""
 
@@ -43,13 +44,15 @@ class DendriteProxy:
         await self._runner.cleanup()
         await self._session.close()
 
-    def use_up(self, token: str) -> None:
-        """Have this device, and everybody's downloads, reach their limits now."""
-        now = asyncio.get_running_loop().time()
-        for caller in (token, "downloads"):
-            self._slots[caller].extend([now] * THRESHOLD)
+    def refuse_next(self, part: str, times: int) -> None:
+        """Refuse the next requests with that in their path, as if others had taken their places."""
+        self._taken[part] += times
 
-    def _is_limited(self, caller: str) -> bool:
+    def _is_limited(self, path: str, caller: str) -> bool:
+        for part in self._taken:
+            if part in path and self._taken[part]:
+                self._taken[part] -= 1
+                return True
         slots, now = self._slots[caller], asyncio.get_running_loop().time()
         while slots and slots[0] <= now - COOLOFF_S:
             slots.popleft()
@@ -60,11 +63,11 @@ class DendriteProxy:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         path, token = request.path, request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if _DOWNLOAD.search(path) and self._is_limited("downloads"):
+        if _DOWNLOAD.search(path) and self._is_limited(path, "downloads"):
             self.refused.append(path)
             answer = json.dumps({"Code": 429, "JSON": _too_many(), "Headers": None})
             return web.Response(text=answer, content_type="application/json")
-        if _LIMITED.search(path) and self._is_limited(token):
+        if _LIMITED.search(path) and self._is_limited(path, token):
             self.refused.append(path)
             return web.json_response(_too_many(), status=429)
         if _CONFIG.search(path):
