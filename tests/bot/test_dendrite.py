@@ -99,15 +99,18 @@ async def test_a_receipt_of_another_room_takes_no_ones_place(way, homeserver):
     assert sorted(homeserver.read) == ["$a", "$b"]
 
 
-async def test_typing_is_shown_after_the_pause_but_holds_nobody_up_for_long(maubot_test_bot, homeserver):
-    hasty = Patience(courtesy_s=0.2, pauses_s=(0, 0))
-    way = Homeserver(maubot_test_bot.client, logging.getLogger("test"), hasty)
-    homeserver.courtesy_sins.append(limited())
+async def test_typing_is_shown_after_the_pause(way, homeserver):
+    homeserver.courtesy_sins += [limited(), limited()]
     await way.set_typing(ROOM, 30)
-    assert homeserver.typing == [True]
+    await way.set_typing(ROOM, 0)
+    assert homeserver.typing == [True, False]
+
+
+async def test_typing_holds_nobody_up_for_long(maubot_test_bot, homeserver):
+    hasty = Patience(courtesy_s=0.1, pauses_s=(0, 0))
     homeserver.courtesy_sins.append(limited(retry_after_ms=60_000))
     async with asyncio.timeout(30):
-        await way.set_typing(ROOM, 0)
+        await Homeserver(maubot_test_bot.client, logging.getLogger("test"), hasty).set_typing(ROOM, 30)
 
 
 @pytest.mark.parametrize("what", ["join", "upload"])
@@ -126,8 +129,9 @@ def test_a_limit_without_a_time_is_logged_without_one():
     assert str(SlowDown(None)) == "rate limited"
 
 
-async def test_no_homeserver_makes_the_bot_wait_for_ever(way, homeserver):
-    homeserver.sins.append(limited(retry_after_ms=10**400))
+@pytest.mark.parametrize(("retry_after_ms", "wait_s"), [(10**400, LONGEST_WAIT_MS / 1000), (-1, 0)])
+async def test_a_homeservers_pause_is_bounded(way, homeserver, retry_after_ms, wait_s):
+    homeserver.sins.append(limited(retry_after_ms))
     with pytest.raises(SlowDown) as error:
         await way.send(Outgoing(room_id=ROOM, txn_id="t", content={"msgtype": "m.notice", "body": "hello"}))
-    assert error.value.wait_s == LONGEST_WAIT_MS / 1000
+    assert error.value.wait_s == wait_s

@@ -67,7 +67,7 @@ def parsed(data: bytes) -> Any:
 def _wait_s(answer: Any, retry_after: str | None) -> float | None:
     """How long a rate limit lasts: in milliseconds in the body, or in seconds in the header of newer homeservers."""
     if isinstance(answer, dict) and isinstance(answer.get("retry_after_ms"), int):
-        return float(min(answer["retry_after_ms"], LONGEST_WAIT_MS)) / 1000
+        return float(max(0, min(answer["retry_after_ms"], LONGEST_WAIT_MS))) / 1000
     is_number = retry_after is not None and retry_after.isascii() and retry_after.isdecimal()
     return min(float(retry_after or 0), LONGEST_WAIT_MS / 1000) if is_number else None
 

@@ -332,7 +332,9 @@ class Homeserver:
         api = self._client.api
         url = URL(f"{str(api.base_url).rstrip('/')}/{path}", encoded=True)
         headers = {"Authorization": f"Bearer {api.token}", "Content-Type": mimetype}
-        body = BytesIO(json.dumps(content).encode() if data is None else data)
+        if data is None and content is not None:
+            data = json.dumps(content).encode()
+        body = None if data is None else BytesIO(data)
         async with api.session.request(method, url, data=body, headers=headers) as response:
             status, answer = response.status, parsed(await response.read())
             if not 200 <= status < 300:
