@@ -52,6 +52,7 @@ class Homeserver:
     power_levels: dict[str, int] = field(default_factory=dict)
     avatar: str = "mxc://example.com/chosen"
     refused: list[str] = field(default_factory=list)
+    whoami_status: int = 200
     news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def app(self) -> web.Application:
@@ -77,6 +78,7 @@ class Homeserver:
                 web.get(room + "/messages", self._messages),
                 web.post("/_matrix/media/v3/upload", self._upload),
                 web.get("/_matrix/client/versions", self._versions),
+                web.get("/_matrix/client/v3/account/whoami", self._whoami),
                 web.get("/_matrix/client/v3/profile/{user}/avatar_url", self._avatar),
                 web.put("/_matrix/client/v3/profile/{user}/avatar_url", self._put_avatar),
                 web.get("/_matrix/media/v3/download/{server}/{media}", self._download),
@@ -246,6 +248,9 @@ class Homeserver:
             self.avatar = (await request.json())["avatar_url"]
             self.news.notify_all()
         return web.json_response({})
+
+    async def _whoami(self, request: web.Request) -> web.Response:
+        return web.json_response({"user_id": "@botname:example.com"}, status=self.whoami_status)
 
     async def _versions(self, request: web.Request) -> web.Response:
         return web.json_response({"versions": ["v1.9"]})
