@@ -26,7 +26,7 @@ export LONG
 # python-olm, which encrypts, has no wheels for most machines.
 export CMAKE_TOOLCHAIN_FILE := $(CURDIR)/requirements/olm.cmake
 
-.PHONY: help setup run test test-bot torture lint lock plugin
+.PHONY: help setup run test test-bot torture lint lock plugin release
 
 help:
 	@echo 'make setup    the generator, in .venv (TORCH=auto, cpu, cu126, ... chooses the build of torch)'
@@ -38,6 +38,7 @@ help:
 	@echo 'make lint     ruff and mypy'
 	@echo 'make test-bot PYTHON=python3.13    the tests of the bot on another Python, in an environment of its own'
 	@echo 'make plugin   the plugin for maubot, in dist/; needs git and Python, no environment'
+	@echo 'make release  the same with its checksum and notes, for a release page'
 	@echo 'make lock     newer versions of all packages, within pyproject.toml, into requirements/'
 
 # Python compiles a module when it is first imported, but a service may not write: all modules at once. Packages bring
@@ -94,8 +95,8 @@ lint: .venv/dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-plugin:
-	@$(PYTHON) deploy/plugin.py
+plugin release:
+	@$(PYTHON) -m deploy.$@
 
 # Each lock has all that its role needs; the versions are those of the largest.
 LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-emit-package torch
