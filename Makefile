@@ -47,11 +47,11 @@ setup: .venv/generator
 	@$(BIN)/python -m compileall -qq -j 0 .venv/lib generator || true
 
 # Each role adds to the one before: what draws, what `make run` starts, what tests and lints.
-.venv/generator: requirements/generator.txt requirements/uv.txt deploy/choose_torch.py
-	torch="$$($(PYTHON) deploy/choose_torch.py '$(TORCH)')" && \
+.venv/generator: requirements/generator.txt requirements/pascal.txt requirements/uv.txt deploy/choose_torch.py
+	chosen="$$($(PYTHON) deploy/choose_torch.py '$(TORCH)')" && lock="$${chosen%% *}" torch="$${chosen#* }" && \
 	$(PYTHON) -m venv --clear .venv && \
 	$(BIN)/python $(PIP) -r requirements/uv.txt && \
-	$(BIN)/python $(UV) -r $< && \
+	$(BIN)/python $(UV) -r "$$lock" && echo "$$lock" >.venv/lock && \
 	$(BIN)/python -m pip install --disable-pip-version-check --no-compile $$torch && \
 	$(BIN)/python $(PIP) --no-deps --no-build-isolation --editable .
 	@echo '$(TORCH)' >$@
@@ -62,9 +62,10 @@ endif
 
 .venv/household: requirements/household.txt .venv/generator
 .venv/dev: requirements/dev.txt .venv/household
-# One package is there for a file of it, without what it would need to run.
+# The generator keeps the versions of its own lock. One package is there for a file of it, without what it would need.
 .venv/household .venv/dev:
 	$(BIN)/python $(UV) -r $<
+	$(BIN)/python $(UV) -r "$$(cat .venv/lock)"
 	@! $(BIN)/python -m pip check | grep -v -e '^open-clip-torch ' -e '^No broken requirements found'
 	@touch $@
 

@@ -14,6 +14,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from deploy.choose_torch import PASCAL_VERSION
 from deploy.plugin import ROOT, build_plugin, read_meta
 
 # maubot's own loader in a separate process: it loads the archives in the given order, then looks at both.
@@ -143,6 +144,20 @@ def test_each_roles_lock_satisfies_its_requirements() -> None:
         for requirement in map(Requirement, asked):
             if requirement.name != "torch":
                 assert versions[canonicalize_name(requirement.name)] in requirement.specifier, requirement
+
+
+def test_the_set_for_pascal_is_whole_and_left_alone_by_new_versions() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    named = {line.split("==")[0] for line in locked("pascal")}
+    asked = {canonicalize_name(Requirement(line).name) for line in project["project"]["dependencies"]}
+    assert asked - {"torch"} <= named
+    makefile = (ROOT / "Makefile").read_text()
+    assert "pascal" not in makefile[makefile.index("LOCK :=") :]
+    head = (ROOT / "requirements/pascal.txt").read_text().split("\naccelerate")[0]
+    versions = dict(line.split(" ;")[0].split("==") for line in locked("pascal"))
+    assert f"torch {PASCAL_VERSION}+cu126" in head
+    for name in ("diffusers", "transformers", "compel"):
+        assert f"{name} {versions[name]}" in head
 
 
 def test_an_installed_generator_has_its_cards_its_model_and_its_font(tmp_path: Path) -> None:
