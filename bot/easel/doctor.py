@@ -5,13 +5,13 @@ The findings go into maubot's log at each start, and into a room on ``!easel doc
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from logging import Logger
 from typing import Any
 
 from maubot.matrix import MaubotMatrixClient
-from mautrix.types import TrustState
 
 from .generator.client import GeneratorClient
 from .generator.errors import (
@@ -122,10 +122,7 @@ class Doctor:
         yield await self._generator_answers()
 
     async def _account(self) -> Finding:
-        try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                await self._homeserver.patiently(self._client.whoami)
-        except (NotSent, TimeoutError):
+        if await self._answer_to(self._client.whoami) is None:
             return Finding(
                 "account",
                 "The homeserver doesn't answer me, or refuses my access token.",
@@ -173,16 +170,32 @@ class Doctor:
         )
 
     async def _signature(self) -> Finding:
-        crypto: Any = self._client.crypto
-        has_keys = await crypto.get_own_cross_signing_public_keys() is not None
-        if await crypto.resolve_trust(crypto.own_identity) >= TrustState.CROSS_SIGNED_UNTRUSTED:
+        """Whether my device is signed, as other people's clients see it."""
+        me = self._client.mxid
+        keys = await self._answer_to(partial(self._client.query_keys, [me]))
+        if keys is None:
+            return Finding("device", "The homeserver doesn't say whether my device is signed.", "Ask again later.")
+        device = keys.device_keys.get(me, {}).get(self._client.device_id)
+        signed_by = {key_id.key_id for key_id in device.signatures.get(me, {})} if device else set()
+        signing = keys.self_signing_keys.get(me)
+        if signing is not None and signing.first_ed25519_key in signed_by:
             return Finding("device", "My device is signed.", is_good=True)
-        button = "Verify, with my recovery key" if has_keys else "Generate recovery key, and keep that key"
+        button = (
+            "Verify, with my recovery key" if me in keys.master_keys else "Generate recovery key, and keep that key"
+        )
         return Finding(
             "device",
             "My device isn't signed, so people's clients mark what I send or hide it.",
-            f"In maubot's page, open the client {self._client.mxid} and press {button}.",
+            f"In maubot's page, open the client {me} and press {button}.",
         )
+
+    async def _answer_to(self, ask: Callable[[], Awaitable[Any]]) -> Any:
+        """Return the homeserver's answer; None if there is none, or a refusal."""
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                return await self._homeserver.patiently(ask)
+        except (NotSent, TimeoutError):
+            return None
 
     def _rate_limit(self) -> Finding:
         settings = self._settings()

@@ -5,7 +5,6 @@ from aiohttp import web
 from mautrix.client import MemorySyncStore
 from mautrix.crypto import OlmMachine
 from mautrix.crypto.store import MemoryCryptoStore
-from mautrix.types import CrossSigner, CrossSigningUsage
 
 from bot.easel import doctor as module
 from bot.easel.commands.easel import FOR_ADMINS
@@ -30,11 +29,15 @@ def maubot_plugin_config_dict(maubot_plugin_config_dict):
 
 
 @pytest.fixture
-async def maubot_test_bot(request, maubot_test_bot, homeserver, serve):
+async def maubot_test_bot(request, maubot_test_bot, homeserver, serve, keys):
     """The bot with a device of its own and real crypto. A parameter: what is missing."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response(keys)
+
     wrong = getattr(request, "param", "")
     app = homeserver.app()
-    app.add_routes([web.post("/_matrix/client/v3/keys/{what}", _no_keys)])
+    app.add_routes([web.post("/_matrix/client/v3/keys/{what}", answer)])
     client = maubot_test_bot.client
     client.api.base_url = client.api.base_url.with_port(await serve.tcp(app))
     client.sync_store = Switches(on=True)
@@ -46,8 +49,22 @@ async def maubot_test_bot(request, maubot_test_bot, homeserver, serve):
     return maubot_test_bot
 
 
-async def _no_keys(request: web.Request) -> web.Response:
-    return web.json_response({"device_keys": {}, "one_time_keys": {}, "one_time_key_counts": {"signed_curve25519": 50}})
+@pytest.fixture
+def keys():
+    """The bot's keys as the homeserver publishes them: a device that nobody signed."""
+    device = {"user_id": BOT, "device_id": "EASEL", "algorithms": [], "keys": {}, "signatures": {BOT: {}}}
+    return {"device_keys": {BOT: {"EASEL": device}}, "one_time_key_counts": {"signed_curve25519": 50}}
+
+
+def make_owner(keys) -> None:
+    """Give the account keys of its own, as maubot's button does."""
+    for kind in ("master", "self_signing"):
+        keys[f"{kind}_keys"] = {BOT: {"user_id": BOT, "usage": [kind], "keys": {f"ed25519:{kind}": kind}}}
+
+
+def sign(keys) -> None:
+    make_owner(keys)
+    keys["device_keys"][BOT]["EASEL"]["signatures"][BOT] = {"ed25519:EASEL": "own", "ed25519:self_signing": "owner's"}
 
 
 @pytest.fixture
@@ -69,19 +86,8 @@ async def findings(room, homeserver):
     return findings
 
 
-async def sign(client) -> None:
-    """Sign the bot's device as maubot's button does, without a homeserver."""
-    crypto = client.crypto
-    for usage in (CrossSigningUsage.MASTER, CrossSigningUsage.SELF):
-        await crypto.crypto_store.put_cross_signing_key(BOT, usage, f"key of {usage}")
-    master, own = (CrossSigner(BOT, f"key of {usage}") for usage in (CrossSigningUsage.MASTER, CrossSigningUsage.SELF))
-    await crypto.crypto_store.put_signature(target=own, signer=master, signature="signed")
-    device = CrossSigner(BOT, crypto.own_identity.signing_key)
-    await crypto.crypto_store.put_signature(target=device, signer=own, signature="signed")
-
-
-async def test_all_is_well(findings, generator, plugin):
-    await sign(plugin.client)
+async def test_all_is_well(findings, generator, plugin, keys):
+    sign(keys)
     plugin.client.sync_store.sync = plugin.client.sync_store.autojoin = False
     assert await findings() == {
         "✅ account": f"I am {BOT}, on the device EASEL.",
@@ -102,12 +108,10 @@ async def test_at_the_start_the_log_warns_of_switches_that_are_on_and_says_what_
     assert [text for text in warnings if "turn Autojoin off and save." in text]
 
 
-async def test_an_unsigned_device_is_told_with_the_button_that_signs_it(findings, generator, plugin):
-    said = (await findings())["⚠️ device"]
-    assert said.endswith("press Generate recovery key, and keep that key.")
-    # Another device has signed before.
-    await plugin.client.crypto.crypto_store.put_cross_signing_key(BOT, CrossSigningUsage.MASTER, "key")
-    plugin.client.crypto._cross_signing_public_keys_fetched = False
+async def test_an_unsigned_device_is_told_with_the_button_that_signs_it(findings, keys):
+    assert (await findings())["⚠️ device"].endswith("press Generate recovery key, and keep that key.")
+    # An earlier device was signed.
+    make_owner(keys)
     assert (await findings())["⚠️ device"].endswith("press Verify, with my recovery key.")
 
 
