@@ -69,7 +69,8 @@ def test_pascal_gets_a_set_of_versions_of_its_own(nvidia_smi, choose):
 def test_make_installs_the_lock_and_the_torch_that_were_chosen(nvidia_smi, tmp_path):
     """A Python that only notes what it is asked takes the place of the environment's."""
     nvidia_smi(PASCAL.format(driver="580.159.04"))
-    for name in ("Makefile", "deploy/choose_torch.py", "requirements/generator.txt", "requirements/pascal.txt"):
+    locks = (f"requirements/{name}.txt" for name in ("generator", "pascal", "uv"))
+    for name in ("Makefile", "deploy/choose_torch.py", *locks):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
     python = tmp_path / ".venv/bin/python"
@@ -84,15 +85,15 @@ def test_make_installs_the_lock_and_the_torch_that_were_chosen(nvidia_smi, tmp_p
         subprocess.run([*make, *arguments], cwd=tmp_path, env=environment, check=True, capture_output=True)
         return [line for line in (tmp_path / "asked").read_text().splitlines() if "pip install" in line]
 
-    lock, torch, _ = asked()
+    _, lock, torch, _ = asked()
     assert lock.endswith("--no-deps -r requirements/pascal.txt")
     assert torch.endswith(f"torch=={choose_torch.PASCAL_VERSION}+cu126 --index-url {choose_torch.INDEX}/cu126")
     assert (tmp_path / ".venv/lock").read_text() == "requirements/pascal.txt\n"
     # Nothing to be done again, until another build is named: that is installed over what is there.
     assert asked() == []
-    assert asked("TORCH=cpu")[0].endswith("-r requirements/generator.txt")
+    assert asked("TORCH=cpu")[1].endswith("-r requirements/generator.txt")
     assert asked() == []
-    assert asked("TORCH=auto")[0].endswith("-r requirements/pascal.txt")
+    assert asked("TORCH=auto")[1].endswith("-r requirements/pascal.txt")
 
 
 def test_of_two_cards_the_newest_draws_and_a_card_that_cannot_is_named(nvidia_smi, choose):
