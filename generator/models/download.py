@@ -37,7 +37,7 @@ _SHA256_LENGTH = 64
 
 # Its bars count files; ours counts bytes. Its warnings name each of its own tries, in the words of the network.
 disable_progress_bars()
-logging.set_verbosity_error()
+logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # as huggingface_hub has it
 
 
 def download(name: str, repository: str, revision: str | None, patterns: Sequence[str]) -> Path:
