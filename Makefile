@@ -27,7 +27,7 @@ export LONG
 # python-olm, which encrypts, has no wheels for most machines.
 export CMAKE_TOOLCHAIN_FILE := $(CURDIR)/requirements/olm.cmake
 
-.PHONY: help setup run test test-bot torture lint lock plugin
+.PHONY: help setup run test test-bot torture lint lock plugin release
 
 help:
 	@echo 'make setup    the generator, in .venv (TORCH=auto, cpu, cu126, ... chooses the build of torch)'
@@ -40,6 +40,7 @@ help:
 	@echo 'make lint     ruff and mypy'
 	@echo 'make test-bot PYTHON=python3.13    the tests of the bot on another Python, in an environment of its own'
 	@echo 'make plugin   the plugin for maubot, in dist/; needs git and Python, no environment'
+	@echo 'make release  the same with its checksum and notes, for a release page'
 	@echo 'make lock     newer versions of all packages, within pyproject.toml, into requirements/'
 
 # Python compiles a module when it is first imported, but a service may not write: all modules at once. Packages bring
@@ -48,11 +49,11 @@ setup: .venv/generator
 	@$(BIN)/python -m compileall -qq -j 0 .venv/lib generator || true
 
 # Each role adds to the one before: what draws, what `make run` starts, what tests and lints.
-.venv/generator: requirements/generator.txt requirements/uv.txt deploy/choose_torch.py
-	torch="$$($(PYTHON) deploy/choose_torch.py '$(TORCH)')" && \
+.venv/generator: requirements/generator.txt requirements/pascal.txt requirements/uv.txt deploy/choose_torch.py
+	chosen="$$($(PYTHON) deploy/choose_torch.py '$(TORCH)')" && lock="$${chosen%% *}" torch="$${chosen#* }" && \
 	$(PYTHON) -m venv --clear .venv && \
 	$(BIN)/python $(PIP) -r requirements/uv.txt && \
-	$(BIN)/python $(UV) -r $< && \
+	$(BIN)/python $(UV) -r "$$lock" && echo "$$lock" >.venv/lock && \
 	$(BIN)/python -m pip install --disable-pip-version-check --no-compile $$torch && \
 	$(BIN)/python $(PIP) --no-deps --no-build-isolation --editable .
 	@echo '$(TORCH)' >$@
@@ -63,9 +64,10 @@ endif
 
 .venv/household: requirements/household.txt .venv/generator
 .venv/dev: requirements/dev.txt .venv/household
-# One package is there for a file of it, without what it would need to run.
+# The generator keeps the versions of its own lock. One package is there for a file of it, without what it would need.
 .venv/household .venv/dev:
 	$(BIN)/python $(UV) -r $<
+	$(BIN)/python $(UV) -r "$$(cat .venv/lock)"
 	@! $(BIN)/python -m pip check | grep -v -e '^open-clip-torch ' -e '^No broken requirements found'
 	@touch $@
 
@@ -96,8 +98,8 @@ lint: .venv/dev
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-plugin:
-	@$(PYTHON) deploy/plugin.py
+plugin release:
+	@$(PYTHON) -m deploy.$@
 
 # Each lock has all that its role needs; the versions are those of the largest.
 LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --generate-hashes --no-emit-package torch

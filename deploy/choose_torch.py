@@ -1,4 +1,6 @@
-"""Choose the build of torch for this machine's card; print the arguments for `pip install`, and the reason to stderr.
+"""Choose the build of torch for this machine's card, and the versions that go with it.
+
+Prints the lock of the other packages and the arguments of `pip install` for torch, and the reason to stderr.
 
 Runs before anything is installed: standard library only, and old Pythons must get as far as the sentence below.
 """
@@ -15,6 +17,9 @@ if sys.version_info < (3, 11):  # noqa: UP036 - an older Python gets this senten
     sys.exit("Easel needs Python 3.11 or newer. If there is one, name it: make setup PYTHON=python3.11")
 
 VERSION = "2.13.0"
+# PyTorch drops Pascal after 2.14. What draws there is kept apart from the newest, with a lock of its own.
+PASCAL_VERSION = "2.13.0"
+PASCAL_BUILD = "cu126"
 INDEX = "https://download.pytorch.org/whl"
 
 # Long enough for a slow line; behind a firewall there may never be an answer.
@@ -59,15 +64,17 @@ class Build:
 # The preferred one first.
 BUILDS = (
     Build("default", Capability(7, 5), Capability(12, 1), driver=580),
-    Build("cu126", Capability(5, 0), Capability(9, 0), driver=525),
+    Build(PASCAL_BUILD, Capability(5, 0), Capability(9, 0), driver=525),
 )
 
 
 def build_arguments(build: str) -> list[str]:
-    """Return pip's arguments to install that build; ``default`` is the package index's own."""
+    """Return the lock, then pip's arguments to install that build; ``default`` is the package index's own."""
+    if build == PASCAL_BUILD:
+        return ["requirements/pascal.txt", f"torch=={PASCAL_VERSION}+{build}", "--index-url", f"{INDEX}/{build}"]
     if build == "default":
-        return [f"torch=={VERSION}"]
-    return [f"torch=={VERSION}+{build}", "--index-url", f"{INDEX}/{build}"]
+        return ["requirements/generator.txt", f"torch=={VERSION}"]
+    return ["requirements/generator.txt", f"torch=={VERSION}+{build}", "--index-url", f"{INDEX}/{build}"]
 
 
 def build_for(cards: list[Card], driver: str) -> tuple[str, str]:

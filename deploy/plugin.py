@@ -39,7 +39,8 @@ def build_plugin(folder: Path) -> Path:
     with zipfile.ZipFile(unfinished, "w") as archive:
         for name in filter(None, tracked.split("\0")):
             if (ROOT / name).exists():
-                archive.write(ROOT / name, name)
+                # Without the file's date: the same files give the same archive everywhere.
+                archive.writestr(zipfile.ZipInfo(name), (ROOT / name).read_bytes())
     unfinished.replace(target)
     return target
 

@@ -1,6 +1,7 @@
 """`make setup` chooses the build of torch for card and driver; a program in place of nvidia-smi reports them."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -56,6 +57,43 @@ def test_the_build_fits_card_and_driver(nvidia_smi, choose, cards, driver, build
     status, arguments, reason = choose()
     assert (status, arguments.split()) == (0, choose_torch.build_arguments(build))
     assert driver in reason and cards[0].split(", ")[2] in reason
+
+
+def test_pascal_gets_a_set_of_versions_of_its_own(nvidia_smi, choose):
+    nvidia_smi(PASCAL.format(driver="580.159.04"))
+    assert choose()[1].split()[:2] == ["requirements/pascal.txt", f"torch=={choose_torch.PASCAL_VERSION}+cu126"]
+    nvidia_smi(AMPERE.format(driver="580.159.04"))
+    assert choose()[1].split() == ["requirements/generator.txt", f"torch=={choose_torch.VERSION}"]
+
+
+def test_make_installs_the_lock_and_the_torch_that_were_chosen(nvidia_smi, tmp_path):
+    """A Python that only notes what it is asked takes the place of the environment's."""
+    nvidia_smi(PASCAL.format(driver="580.159.04"))
+    locks = (f"requirements/{name}.txt" for name in ("generator", "pascal", "uv"))
+    for name in ("Makefile", "deploy/choose_torch.py", *locks):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\n[ $1 = deploy/choose_torch.py ] && exec {sys.executable} "$@"\necho "$@" >>asked\n')
+    python.chmod(0o755)
+    make = ["make", "--silent", ".venv/generator", f"PYTHON={python}"]
+    environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+
+    def asked(*arguments: str) -> list[str]:
+        (tmp_path / "asked").write_text("")
+        subprocess.run([*make, *arguments], cwd=tmp_path, env=environment, check=True, capture_output=True)
+        return [line for line in (tmp_path / "asked").read_text().splitlines() if "pip install" in line]
+
+    _, lock, torch, _ = asked()
+    assert lock.endswith("--no-deps -r requirements/pascal.txt")
+    assert torch.endswith(f"torch=={choose_torch.PASCAL_VERSION}+cu126 --index-url {choose_torch.INDEX}/cu126")
+    assert (tmp_path / ".venv/lock").read_text() == "requirements/pascal.txt\n"
+    # Nothing to be done again, until another build is named: that is installed over what is there.
+    assert asked() == []
+    assert asked("TORCH=cpu")[1].endswith("-r requirements/generator.txt")
+    assert asked() == []
+    assert asked("TORCH=auto")[1].endswith("-r requirements/pascal.txt")
 
 
 def test_of_two_cards_the_newest_draws_and_a_card_that_cannot_is_named(nvidia_smi, choose):

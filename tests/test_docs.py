@@ -56,7 +56,7 @@ def lines() -> Iterator[tuple[str, str, str]]:
         yield "docs/settings.md", "## Models and samplers", f"| {name} | {facts} |"
     for sampler in SAMPLERS:
         yield "docs/settings.md", "## Models and samplers", f"`{sampler}`"
-    yield "docs/install.md", "## The bot", f"household.easel-v{__version__}.mbp"
+    yield "docs/install.md", "## 4. The plugin", f"household.easel-v{__version__}.mbp"
     yield "docs/promises.md", "## The promise", f"newest {MAX_CAUGHT_UP:,} events"
 
 

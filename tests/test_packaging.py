@@ -14,6 +14,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from deploy.choose_torch import PASCAL_VERSION
 from deploy.plugin import ROOT, build_plugin, read_meta
 
 # maubot's own loader in a separate process: it loads the archives in the given order, then looks at both.
@@ -37,10 +38,10 @@ def git(*arguments: str, cwd: Path = ROOT) -> str:
     return subprocess.run(["git", *arguments], cwd=cwd, capture_output=True, text=True, check=True).stdout
 
 
-def make_plugin(checkout: Path) -> None:
+def make_plugin(checkout: Path, target: str = "plugin") -> None:
     """Build the plugin as on a machine that has only git and Python's standard library."""
-    build = ["make", "--silent", "plugin", f"PYTHON={sys.executable} -I -S"]
-    subprocess.run(build, cwd=checkout, check=True, capture_output=True)
+    build = ["make", "--silent", target, f"PYTHON={sys.executable} -S -E"]
+    subprocess.run(build, cwd=checkout, check=True, capture_output=True, text=True)
 
 
 def contents(archive: Path) -> dict[str, bytes]:
@@ -76,6 +77,25 @@ def test_the_plugin_is_what_maubot_would_build(tmp_path: Path) -> None:
     assert built == expected
 
 
+def test_a_release_is_the_same_from_every_checkout_and_has_checksum_and_notes(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        git("clone", "--quiet", "--shared", str(ROOT), str(tmp_path / name))
+        make_plugin(tmp_path / name, "release")
+    one, two = (tmp_path / name / "dist" for name in ("one", "two"))
+    subprocess.run(["sha256sum", "--check", "--strict", one / "SHA256SUMS"], cwd=two, check=True, capture_output=True)
+    assert (one / "SHA256SUMS").read_text().split()[0] in (one / "notes.md").read_text()
+    assert (one / "notes.md").read_text().startswith("The first whole version")
+
+
+def test_a_release_with_uncommitted_edits_is_refused(tmp_path: Path) -> None:
+    git("clone", "--quiet", "--shared", str(ROOT), str(tmp_path / "clone"))
+    with (tmp_path / "clone/README.md").open("a") as readme:
+        readme.write("more")
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        make_plugin(tmp_path / "clone", "release")
+    assert "uncommitted edits:\n M README.md" in failed.value.stderr
+
+
 def test_the_plugins_description_is_read_like_yaml() -> None:
     text = (ROOT / "maubot.yaml").read_text()
     words, lists = read_meta(text)
@@ -88,6 +108,17 @@ def test_the_plugins_description_is_read_like_yaml() -> None:
 def test_a_description_with_other_yaml_syntax_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match="only `name: word` and lists of words"):
         read_meta(f"id: household.easel\n{line}\n")
+
+
+def test_the_plugin_asks_for_the_maubot_that_is_tested() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (tested,) = (asked for asked in project["dependency-groups"]["household"] if asked.startswith("maubot"))
+    assert tested == f"maubot[encryption]=={read_meta((ROOT / 'maubot.yaml').read_text())[0]['maubot']}"
+
+
+def test_the_settings_fit_into_the_editor_of_maubots_page() -> None:
+    # The editor shows 66 columns and does not wrap.
+    assert max(map(len, (ROOT / "base-config.yaml").read_text(encoding="utf-8").splitlines())) <= 66
 
 
 def locked(role: str) -> set[str]:
@@ -113,6 +144,20 @@ def test_each_roles_lock_satisfies_its_requirements() -> None:
         for requirement in map(Requirement, asked):
             if requirement.name != "torch":
                 assert versions[canonicalize_name(requirement.name)] in requirement.specifier, requirement
+
+
+def test_the_set_for_pascal_is_whole_and_left_alone_by_new_versions() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    named = {line.split("==")[0] for line in locked("pascal")}
+    asked = {canonicalize_name(Requirement(line).name) for line in project["project"]["dependencies"]}
+    assert asked - {"torch"} <= named
+    makefile = (ROOT / "Makefile").read_text()
+    assert "pascal" not in makefile[makefile.index("LOCK :=") :]
+    head = (ROOT / "requirements/pascal.txt").read_text().split("\naccelerate")[0]
+    versions = dict(line.split(" ;")[0].split("==") for line in locked("pascal"))
+    assert f"torch {PASCAL_VERSION}+cu126" in head
+    for name in ("diffusers", "transformers", "compel"):
+        assert f"{name} {versions[name]}" in head
 
 
 def test_an_installed_generator_has_its_cards_its_model_and_its_font(tmp_path: Path) -> None:

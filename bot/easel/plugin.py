@@ -22,6 +22,7 @@ from .commands.reactions import ReactionCommands
 from .commands.recipe_files import RecipeFiles
 from .commands.shortest import ShortestCommands
 from .commands.styles import Styles
+from .doctor import Doctor, SlowDowns
 from .generator.client import GeneratorClient
 from .generator.wake import wake
 from .generator.watch import GeneratorWatch
@@ -98,7 +99,8 @@ class EaselBot(Plugin):
 
         # What is kept, and what is sent.
         typing = TypingNotices(self.homeserver.set_typing)
-        self.send_queue = SendQueue(self.homeserver, limit_of(settings()), log, sent_to=typing.interrupted)
+        slow_downs = SlowDowns(self.homeserver)
+        self.send_queue = SendQueue(slow_downs, limit_of(settings()), log, sent_to=typing.interrupted)
         sent_once = SentOnce(self.send_queue, store, history.find_own)
         posts = JobPosts(
             generator=self.generator,
@@ -125,6 +127,16 @@ class EaselBot(Plugin):
             settings=settings,
             policy=policy,
             side_thread=side_thread,
+            log=log,
+        )
+
+        self._doctor = Doctor(
+            self.client,
+            homeserver=self.homeserver,
+            generator=self.generator,
+            slow_downs=slow_downs,
+            settings=settings,
+            version=version,
             log=log,
         )
 
@@ -176,6 +188,7 @@ class EaselBot(Plugin):
             every_day=EveryDay(store, self._schedule, draw_commands),
             settings=settings,
             hints=Hints(self.homeserver),
+            doctor=self._doctor,
             version=version,
             log=log,
         )
@@ -221,6 +234,7 @@ class EaselBot(Plugin):
         self.client.add_event_handler(InternalEventType.SYNC_ERRORED, self._sync_failed)
         self._own_sync.start()
         self._start(self._catch_up(), "catching up")
+        self._start(self._doctor.log_findings(), "doctor")
 
     async def on_external_config_update(self) -> None:
         """Take the edited settings, or keep the old ones and log why. Jobs under way continue with the new ones."""

@@ -1,6 +1,7 @@
 """A model in memory: a diffusers pipeline's parts, from a folder in diffusers' layout or a single file. No drawings."""
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -119,12 +120,22 @@ class Model:
 def load_model(
     name: str, card: CardSettings, located: Located, plan: Plan, arrangement: Arrangement = Arrangement.RESIDENT
 ) -> Model:
-    """Load a model from local safetensors files into RAM, without remote code. Raises DrawingFailed for broken ones."""
+    """Load a model from local safetensors files, without remote code. Raises DrawingFailed for broken ones.
+
+    UNet and VAE go to the device before the text encoders are loaded, so that RAM never holds all of them.
+    """
     text_dtype = plan.stored if arrangement is Arrangement.RESIDENT else torch.float32
     try:
-        pipeline = (_from_file if located.file else _from_folder)(card, located, plan.stored, text_dtype)
+        own: dict[str, Any] = {}
+        for part, kind, dtype in _large_parts(card, located, plan.stored, text_dtype):
+            own[part] = _part(part, kind, card, located, dtype)
+            if arrangement is Arrangement.RESIDENT or (arrangement is Arrangement.LEAN and part in ("unet", "vae")):
+                own[part].to(plan.device)
+        pipeline = (_from_file if located.file else _from_folder)(card, located, text_dtype, own)
         known_words = _known_words(located.folder)
-    # Missing or misshapen weights raise any of these; nothing is on the card yet.
+    except (torch.OutOfMemoryError, torch.AcceleratorError):
+        raise
+    # Missing or misshapen weights raise any of these.
     except (OSError, ValueError, LookupError, RuntimeError, SafetensorError, SingleFileComponentError) as error:
         log.error("%s cannot be loaded from %s: %s", name, located.file or located.folder, error)
         raise WeightsBroken(name) from error
@@ -156,29 +167,52 @@ def load_model(
     )
 
 
-def _from_folder(card: CardSettings, located: Located, dtype: torch.dtype, text_dtype: torch.dtype) -> Any:
-    pipeline, options = _PIPELINES[card.family]
-    return pipeline.from_pretrained(
+def _large_parts(
+    card: CardSettings, located: Located, stored: torch.dtype, text_dtype: torch.dtype
+) -> Iterator[tuple[str, Any, torch.dtype]]:
+    """Yield the parts to load one by one: name, class and dtype. What follows them in the pipeline is small."""
+    yield "unet", UNet2DConditionModel, stored
+    yield "vae", AutoencoderKL, torch.float32
+    # The larger encoder first: while it is converted, both its file and its copy are in RAM.
+    if card.family == "sdxl" and not located.file:
+        yield "text_encoder_2", CLIPTextModelWithProjection, text_dtype
+
+
+def _part(part: str, kind: Any, card: CardSettings, located: Located, dtype: torch.dtype) -> Any:
+    """Load a part from one file in the original layout, or from its own folder."""
+    file = located.vae if part == "vae" and located.vae else located.file
+    if file:
+        config = str(located.folder)
+        return kind.from_single_file(str(file), config=config, subfolder=part, dtype=dtype, local_files_only=True)
+    return kind.from_pretrained(
         located.folder,
-        dtype={"default": dtype, "vae": torch.float32, "text_encoder": text_dtype, "text_encoder_2": text_dtype},
+        subfolder=part,
+        dtype=dtype,
         variant=card.variant,
         use_safetensors=True,
         local_files_only=True,
+    )
+
+
+def _from_folder(card: CardSettings, located: Located, text_dtype: torch.dtype, own: dict[str, Any]) -> Any:
+    pipeline, options = _PIPELINES[card.family]
+    return pipeline.from_pretrained(
+        located.folder,
+        dtype=text_dtype,
+        variant=card.variant,
+        use_safetensors=True,
+        local_files_only=True,
+        **own,
         **options,
     )
 
 
-def _from_file(card: CardSettings, located: Located, dtype: torch.dtype, text_dtype: torch.dtype) -> Any:
-    """Load the weights from one file in the original layout, and the rest from the folder instead of a hub."""
+def _from_file(card: CardSettings, located: Located, text_dtype: torch.dtype, own: dict[str, Any]) -> Any:
+    """Load the text encoders from one file in the original layout, and the rest from the folder instead of a hub."""
     pipeline, options = _PIPELINES[card.family]
-    here: dict[str, Any] = {"config": str(located.folder), "local_files_only": True}
-    # The VAE by itself, since one call loads all parts in one dtype.
-    vae = AutoencoderKL.from_single_file(str(located.vae or located.file), subfolder="vae", dtype=torch.float32, **here)
-    whole = pipeline.from_single_file(str(located.file), vae=vae, dtype=dtype, **here, **options)
-    for encoder in (whole.text_encoder, getattr(whole, "text_encoder_2", None)):
-        if encoder is not None:
-            encoder.to(text_dtype)
-    return whole
+    return pipeline.from_single_file(
+        str(located.file), config=str(located.folder), local_files_only=True, dtype=text_dtype, **own, **options
+    )
 
 
 def _scheduler_config(scheduler: Any, card: CardSettings) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from httpx2 import ConnectError, HTTPError, RemoteProtocolError, TimeoutExceptio
 from huggingface_hub import constants, get_hf_file_metadata, hf_hub_url, snapshot_download
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RevisionResolutionError
 from huggingface_hub.file_download import repo_folder_name
-from huggingface_hub.utils import build_hf_headers, disable_progress_bars, hf_raise_for_status
+from huggingface_hub.utils import build_hf_headers, disable_progress_bars, hf_raise_for_status, logging
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 from tqdm import tqdm
 
@@ -35,8 +35,9 @@ _PASSING = (408, 429, 500, 502, 503, 504)
 # A file on large storage is named after its own SHA-256; others have a shorter name.
 _SHA256_LENGTH = 64
 
-# Its bars count files; ours counts bytes.
+# Its bars count files; ours counts bytes. Its warnings name each of its own tries, in the words of the network.
 disable_progress_bars()
+logging.set_verbosity_error()  # type: ignore[no-untyped-call]  # as huggingface_hub has it
 
 
 def download(name: str, repository: str, revision: str | None, patterns: Sequence[str]) -> Path:

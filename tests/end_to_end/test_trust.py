@@ -20,6 +20,14 @@ async def test_the_bots_device_is_signed_by_its_owner(home, ada):
     verify_signed_json(keys["device_keys"][bot.user_id][bot.device_id], bot.user_id, verify_key(signing))
 
 
+async def test_the_doctor_finds_nothing_to_mend_in_this_household(encrypted, change_settings):
+    await change_settings(admins=[encrypted.person.account.user_id])
+    found = await encrypted.answer("!easel doctor")
+    assert "⚠️" not in found
+    for name in ("account", "encryption", "device", "rate limit", "generator"):
+        assert f"✅ {name}: " in found
+
+
 async def test_the_recovery_key_is_kept_for_its_owner_alone(home):
     path = home.folder / "recovery-key.txt"
     assert path.stat().st_mode & 0o777 == 0o600

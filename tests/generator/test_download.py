@@ -115,6 +115,13 @@ def test_storage_that_does_not_give_a_file_is_a_sentence(fetch, status, sentence
     assert len(habits.statuses) == (0 if status == 500 else TRIES - 1)
 
 
+def test_silent_storage_is_told_after_each_try_and_given_up(fetch, monkeypatch, capsys):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.05)
+    with pytest.raises(FetchFailed, match="the hub does not answer"):
+        fetch(Habits(is_silent=True))
+    assert capsys.readouterr().err.count("The hub does not answer; trying again in ") == TRIES - 1
+
+
 def test_a_repository_that_is_not_there_is_a_sentence(fetch):
     with pytest.raises(FetchFailed, match="the hub has no such repository or file"):
         fetch(name="someone/other")

@@ -9,7 +9,9 @@ from functools import partial
 
 import pytest
 import torch
+from diffusers import StableDiffusionXLPipeline, UNet2DConditionModel
 
+from generator.engine import model as model_module
 from generator.engine import model_cache
 from generator.engine.diffusion import DiffusionEngine
 from generator.engine.model import Model, load_model
@@ -73,6 +75,35 @@ def test_counted_needs_match_the_loaded_model(stand_in_folder):
     assert needs.text == 2 * numbers(model.text_encoder, model.text_encoder_2)
     assert needs.vae == 4 * numbers(model.vae)
     assert needs.step(NATIVE) < needs.decode(NATIVE, tiled=False)
+
+
+@pytest.mark.parametrize("arrangement", [Arrangement.RESIDENT, Arrangement.LEAN])
+def test_ram_never_holds_all_parts_while_a_model_is_loaded(stand_in_folder, monkeypatch, arrangement):
+    """The device is one that keeps no data: what is there is not in RAM."""
+    on_the_device = []
+
+    class Pipeline(StableDiffusionXLPipeline):
+        @classmethod
+        def from_pretrained(cls, *arguments, unet, vae, **more):
+            on_the_device.extend(part.device.type for part in (unet, vae))
+            return super().from_pretrained(*arguments, unet=unet, vae=vae, **more)
+
+    monkeypatch.setitem(model_module._PIPELINES, "sdxl", (Pipeline, {"add_watermarker": False}))
+    plan = replace(make_plan("cpu", "auto"), device=torch.device("meta"), stored=torch.float16, computed=torch.float16)
+    loaded = load_model("stand-in", stand_in_card(stand_in_folder), Located(stand_in_folder, "1"), plan, arrangement)
+    assert on_the_device == ["meta", "meta"]
+    # In RAM the encoders are in the dtype in which they compute there.
+    kept = torch.float16 if arrangement is Arrangement.RESIDENT else torch.float32
+    assert loaded.text_encoder.dtype == loaded.text_encoder_2.dtype == kept
+
+
+def test_a_card_without_room_while_loading_is_no_broken_file(stand_in_folder, monkeypatch):
+    def to(self, *_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(UNet2DConditionModel, "to", to)
+    with pytest.raises(torch.OutOfMemoryError):
+        load_model("stand-in", stand_in_card(stand_in_folder), Located(stand_in_folder, "1"), make_plan("cpu", "auto"))
 
 
 def test_a_model_that_cannot_fit_is_refused_before_it_is_loaded(stand_in_folder, tmp_path):

@@ -58,6 +58,7 @@ class Homeserver:
     proxy_takes_bytes: int | None = None
     asked_media_config: int = 0
     refused: list[str] = field(default_factory=list)
+    whoami_status: int = 200
     news: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     def app(self) -> web.Application:
@@ -85,6 +86,7 @@ class Homeserver:
                 web.get("/_matrix/client/v1/media/config", self._media_config),
                 web.get("/_matrix/media/v3/config", self._media_config),
                 web.get("/_matrix/client/versions", self._versions),
+                web.get("/_matrix/client/v3/account/whoami", self._whoami),
                 web.get("/_matrix/client/v3/profile/{user}/avatar_url", self._avatar),
                 web.put("/_matrix/client/v3/profile/{user}/avatar_url", self._put_avatar),
                 web.get("/_matrix/media/v3/download/{server}/{media}", self._download),
@@ -258,6 +260,9 @@ class Homeserver:
             self.avatar = (await request.json())["avatar_url"]
             self.news.notify_all()
         return web.json_response({})
+
+    async def _whoami(self, request: web.Request) -> web.Response:
+        return web.json_response({"user_id": "@botname:example.com"}, status=self.whoami_status)
 
     async def _versions(self, request: web.Request) -> web.Response:
         return web.json_response({"versions": ["v1.9"]})

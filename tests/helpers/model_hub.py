@@ -23,6 +23,8 @@ class Habits:
     ranges: bool = True
     # Answer the next downloads with these statuses.
     statuses: list[int] = field(default_factory=list)
+    # Take requests for files, and never answer.
+    is_silent: bool = False
     cuts: int = 0
     sent_bytes: int = 0
 
@@ -54,6 +56,10 @@ def model_hub(repositories: Mapping[str, Path], habits: Habits | None = None) ->
             self._send(json.dumps(content).encode(), status, {"Content-Type": "application/json", **(headers or {})})
 
         def _file(self, file: Path) -> None:
+            if self.command == "GET" and served.is_silent:
+                # Until the other side hangs up.
+                self.connection.recv(1)
+                return
             if self.command == "GET" and served.statuses:
                 self._json({"error": "not now"}, status=served.statuses.pop(0))
                 return

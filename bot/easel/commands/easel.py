@@ -8,6 +8,7 @@ from logging import Logger
 from math import ceil
 
 from ..bug_log import log_bug
+from ..doctor import Doctor, findings_text
 from ..generator.client import GeneratorClient
 from ..generator.errors import GeneratorError
 from ..generator.types import Capabilities
@@ -39,6 +40,8 @@ from .styles import Styles
 
 # The pictures of a sheet before the generator's first answer, which has its own limit.
 MAX_ON_A_SHEET = 9
+
+FOR_ADMINS = "That's for my admins. Whoever runs me can add you to them, in my settings."
 
 # What people say for the words after !easel.
 _WORDS = {
@@ -80,6 +83,7 @@ class EaselCommands:
         every_day: EveryDay,
         settings: SettingsInForce,
         hints: Hints,
+        doctor: Doctor,
         version: str,
         log: Logger,
     ) -> None:
@@ -87,13 +91,14 @@ class EaselCommands:
         self._store, self._homeserver, self._sent_once = store, homeserver, sent_once
         self._ownership, self._permissions, self._version, self._log = ownership, permissions, version, log
         self._styles, self._recipe_files, self._settings, self._hints = styles, recipe_files, settings, hints
-        self._own_defaults, self._every_day = own_defaults, every_day
+        self._own_defaults, self._every_day, self._doctor = own_defaults, every_day, doctor
         self._answers: dict[str, Callable[[Message, tuple[str, ...]], Awaitable[Text]]] = {
             "help": self._help,
             "queue": self._queue,
             "cancel": self._cancel,
             "models": self._models,
             "status": self._status,
+            "doctor": self._examine,
             "style": self._style,
             "defaults": self._defaults,
             "every": self._every,
@@ -235,6 +240,11 @@ class EaselCommands:
             return status_text(str(error), known, today, self._version, is_admin=is_admin)
         await self._store.keep_capabilities(answer)
         return status_text(health, known, today, self._version, is_admin=is_admin)
+
+    async def _examine(self, message: Message, words: tuple[str, ...]) -> Text:
+        if not self._permissions.is_admin(message.sender):
+            return FOR_ADMINS
+        return findings_text(await self._doctor.examine())
 
     async def _style(self, message: Message, words: tuple[str, ...]) -> Text:
         first = words[0].lower() if words else ""

@@ -36,6 +36,7 @@ EASEL_COMMANDS = {
     "history": "your own last pictures here",
     "recipe": "your last picture's recipe as a file, or that of the picture you reply to",
     "status": "how the drawing computer is",
+    "doctor": "what is wrong with me and how to mend it, for admins",
 }
 
 _EXAMPLES = (EXAMPLE, "!draw {otter | owl}, scarf", "!draw otter, top hat --ar 3:4 --seed 7")

@@ -90,7 +90,7 @@ class Sync:
         _UNREAD_LOG.addFilter(_leave_out)
         # maubot's own Client is the store; another store lacks this attribute.
         if getattr(self._store, "sync", True):
-            self._log.info("maubot syncs for this client: room keys that come while maubot is down are lost")
+            # The doctor says what this costs.
             return
         self._client.sync_store = HandledSyncs(self._store)
         self._client.ignore_first_sync = False
