@@ -33,6 +33,7 @@ from .policy.ownership import Ownership
 from .policy.permissions import Permissions
 from .policy.policy import Policy
 from .room.catching_up import CatchingUp
+from .room.envelope import Malformed
 from .room.history import RoomHistory
 from .room.invitations import Invitations
 from .room.messages import SeenEncrypted
@@ -207,7 +208,9 @@ class EaselBot(Plugin):
             start=self._start,
             log=log,
         )
-        self._own_sync = Sync(self.client, failed=routing.failed, failed_inside=self._catching_up.take_failed, log=log)
+        self._own_sync = Sync(
+            self.client, failed=self._take_unreadable, failed_inside=self._catching_up.take_failed, log=log
+        )
 
     async def start(self) -> None:
         """Continue open jobs, and read missed events."""
@@ -218,6 +221,7 @@ class EaselBot(Plugin):
         # Its events are handled after that.
         self.client.add_event_handler(InternalEventType.SYNC_SUCCESSFUL, self._sync_came, wait_sync=True)
         self.client.add_event_handler(InternalEventType.SYNC_ERRORED, self._sync_failed)
+        self.homeserver.devices.start()
         self._own_sync.start()
         self._start(self._catch_up(), "catching up")
 
@@ -250,6 +254,9 @@ class EaselBot(Plugin):
         # A task of ours, which `stop` ends: a homeserver that is away may keep an event waiting.
         await asyncio.wait({self._start(self._catching_up.take(evt), f"event {evt.event_id}")})
 
+    async def _take_unreadable(self, outline: Any, error: Malformed) -> None:
+        await asyncio.wait({self._start(self._catching_up.take_unreadable(outline, error), "event that is malformed")})
+
     async def _give_avatar(self) -> None:
         await self.homeserver.give_avatar(self.loader.sync_read_file("avatar.png"))
 
@@ -257,13 +264,15 @@ class EaselBot(Plugin):
         await self._catching_up.all_rooms(await self.homeserver.joined_rooms())
 
     async def _sync_came(self, data: dict[str, Any]) -> None:
-        """Read what a sync left out: of many events in a room it has only the newest."""
+        """Note that devices changed, and read what a sync left out: of many events in a room it has the newest."""
+        if data["data"].get("device_lists", {}).get("changed"):
+            self.homeserver.devices.changed()
         rooms = self._origins.note(data["data"])
         if rooms:
             self._start(self._catching_up.rooms(rooms), "catching up")
 
     async def _sync_failed(self, data: dict[str, Any]) -> None:
-        self.homeserver.sync_failed()
+        self.homeserver.devices.may_have_missed()
 
     async def _wake(self) -> None:
         if self.settings().wake_mac:
