@@ -1,6 +1,7 @@
 """The plugin: maubot's side of Easel. Builds the parts, passes on events, ends what it started."""
 
 import asyncio
+import gc
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar, cast
@@ -214,6 +215,8 @@ class EaselBot(Plugin):
 
     async def start(self) -> None:
         """Continue open jobs, and read missed events."""
+        # A full collection would look through all that maubot has loaded, and keep its event loop for 100 ms.
+        gc.freeze()
         self._start(self.send_queue.run(), "send queue")
         await self.runner.resume()
         self._start(self._schedule.run(), "schedule")
@@ -234,6 +237,7 @@ class EaselBot(Plugin):
         await asyncio.wait({self._start(self.runner.restart(), "new settings")})
 
     async def stop(self) -> None:
+        gc.unfreeze()
         self._own_sync.stop()
         self.client.remove_event_handler(InternalEventType.SYNC_SUCCESSFUL, self._sync_came)
         self.client.remove_event_handler(InternalEventType.SYNC_ERRORED, self._sync_failed)

@@ -1,6 +1,7 @@
 """Events while a picture is being drawn: the plugin stops, settings change, other rooms ask."""
 
 import asyncio
+import gc
 
 import pytest
 
@@ -29,6 +30,13 @@ async def test_stopping_leaves_no_task_behind(drawing_room, homeserver, plugin, 
     assert homeserver.typing[-1] is False
     assert [event.kind for event in homeserver.events] == ["reaction"]
     assert not [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
+
+
+async def test_what_maubot_has_loaded_is_no_work_for_a_full_garbage_collection(plugin):
+    left = len(gc.get_objects())
+    assert gc.get_freeze_count() > 10 * left
+    await plugin.internal_stop()
+    assert gc.get_freeze_count() == 0
 
 
 async def test_the_plugin_can_stop_before_anything_is_sent(drawing_room, homeserver, plugin, drawn):
