@@ -215,8 +215,10 @@ class EaselBot(Plugin):
 
     async def start(self) -> None:
         """Continue open jobs, and read missed events."""
-        # A full collection would look through all that maubot has loaded, and keep its event loop for 100 ms.
-        gc.freeze()
+        # A full collection would look through all that maubot has loaded, and keep its event loop for 100 ms. Only
+        # once: what is frozen is never collected.
+        if not gc.get_freeze_count():
+            gc.freeze()
         self._start(self.send_queue.run(), "send queue")
         await self.runner.resume()
         self._start(self._schedule.run(), "schedule")
@@ -237,7 +239,6 @@ class EaselBot(Plugin):
         await asyncio.wait({self._start(self.runner.restart(), "new settings")})
 
     async def stop(self) -> None:
-        gc.unfreeze()
         self._own_sync.stop()
         self.client.remove_event_handler(InternalEventType.SYNC_SUCCESSFUL, self._sync_came)
         self.client.remove_event_handler(InternalEventType.SYNC_ERRORED, self._sync_failed)
