@@ -40,14 +40,13 @@ EVERY = 1000
 PEOPLE = tuple((f"@{name}:example.com", f"!{name}:example.com") for name in ("ada", "bo", "cy"))
 ENCRYPTED = PEOPLE[0][1]
 
-# Each with the number of replies that it gets.
 COMMANDS = (
-    ("!draw otter, (cowboy hat)++ | style: (watercolor)+ --seed {n}", 2),
-    ("!easel queue", 1),
-    ("!draw owl --sede {n}", 1),
-    ("!easel help", 1),
-    ("!draw {{otter | owl}}, number {n}", 2),
-    ("!easel find otter", 1),
+    "!draw otter, (cowboy hat)++ | style: (watercolor)+ --seed {n}",
+    "!easel queue",
+    "!draw owl --sede {n}",
+    "!easel help",
+    "!draw {{otter | owl}}, number {n}",
+    "!easel find otter",
 )
 PICTURE_BYTES = 1_000_000
 
@@ -95,19 +94,18 @@ async def serve(stack: AsyncExitStack, app: web.Application, site: Any, *where: 
 
 
 async def say(client: Any, homeserver: Homeserver, n: int, sender: str, room_id: str) -> None:
-    """Send the ``n``-th command, and return when the bot has answered it."""
-    text, replies = COMMANDS[n % len(COMMANDS)]
+    """Send the ``n``-th command, and return when its answer or picture is there."""
     if room_id == ENCRYPTED:
         # maubot passes on an encrypted event, and then what it decrypted.
         content = {"algorithm": "m.megolm.v1.aes-sha2", "ciphertext": "x", "session_id": "x"}
         await dispatch(client, n, sender, room_id, "m.room.encrypted", content)
-    content = {"msgtype": "m.text", "body": text.format(n=n)}
+    content = {"msgtype": "m.text", "body": COMMANDS[n % len(COMMANDS)].format(n=n)}
     event_id = await dispatch(client, n, sender, room_id, "m.room.message", content)
 
     def is_reply(content: dict[str, Any]) -> bool:
         return bool(content.get("m.relates_to", {}).get("m.in_reply_to", {}).get("event_id") == event_id)
 
-    await homeserver.until(lambda: sum(is_reply(sent.content) for sent in homeserver.events) >= replies)
+    await homeserver.until(lambda: any(is_reply(sent.content) for sent in homeserver.events))
 
 
 async def dispatch(client: Any, n: int, sender: str, room_id: str, kind: str, content: dict[str, Any]) -> str:

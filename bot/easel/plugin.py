@@ -1,6 +1,7 @@
 """The plugin: maubot's side of Easel. Builds the parts, passes on events, ends what it started."""
 
 import asyncio
+import gc
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar, cast
@@ -34,6 +35,7 @@ from .policy.ownership import Ownership
 from .policy.permissions import Permissions
 from .policy.policy import Policy
 from .room.catching_up import CatchingUp
+from .room.envelope import Malformed
 from .room.history import RoomHistory
 from .room.invitations import Invitations
 from .room.messages import SeenEncrypted
@@ -221,10 +223,16 @@ class EaselBot(Plugin):
             start=self._start,
             log=log,
         )
-        self._own_sync = Sync(self.client, failed=routing.failed, failed_inside=self._catching_up.take_failed, log=log)
+        self._own_sync = Sync(
+            self.client, failed=self._take_unreadable, failed_inside=self._catching_up.take_failed, log=log
+        )
 
     async def start(self) -> None:
         """Continue open jobs, and read missed events."""
+        # A full collection would look through all that maubot has loaded, and keep its event loop for 100 ms. Only
+        # once: what is frozen is never collected.
+        if not gc.get_freeze_count():
+            gc.freeze()
         self._start(self.send_queue.run(), "send queue")
         await self.runner.resume()
         self._start(self._schedule.run(), "schedule")
@@ -232,6 +240,7 @@ class EaselBot(Plugin):
         # Its events are handled after that.
         self.client.add_event_handler(InternalEventType.SYNC_SUCCESSFUL, self._sync_came, wait_sync=True)
         self.client.add_event_handler(InternalEventType.SYNC_ERRORED, self._sync_failed)
+        self.homeserver.devices.start()
         self._own_sync.start()
         self._start(self._catch_up(), "catching up")
         self._start(self._doctor.log_findings(), "doctor")
@@ -265,6 +274,9 @@ class EaselBot(Plugin):
         # A task of ours, which `stop` ends: a homeserver that is away may keep an event waiting.
         await asyncio.wait({self._start(self._catching_up.take(evt), f"event {evt.event_id}")})
 
+    async def _take_unreadable(self, outline: Any, error: Malformed) -> None:
+        await asyncio.wait({self._start(self._catching_up.take_unreadable(outline, error), "event that is malformed")})
+
     async def _give_avatar(self) -> None:
         await self.homeserver.give_avatar(self.loader.sync_read_file("avatar.png"))
 
@@ -272,13 +284,15 @@ class EaselBot(Plugin):
         await self._catching_up.all_rooms(await self.homeserver.joined_rooms())
 
     async def _sync_came(self, data: dict[str, Any]) -> None:
-        """Read what a sync left out: of many events in a room it has only the newest."""
+        """Note that devices changed, and read what a sync left out: of many events in a room it has the newest."""
+        if data["data"].get("device_lists", {}).get("changed"):
+            self.homeserver.devices.changed()
         rooms = self._origins.note(data["data"])
         if rooms:
             self._start(self._catching_up.rooms(rooms), "catching up")
 
     async def _sync_failed(self, data: dict[str, Any]) -> None:
-        self.homeserver.sync_failed()
+        self.homeserver.devices.may_have_missed()
 
     async def _wake(self) -> None:
         if self.settings().wake_mac:

@@ -201,6 +201,34 @@ async def test_what_cannot_be_answered_is_logged_with_its_id_alone(bad, receive,
     assert await last_handled(plugin, KITCHEN) == "$good"
 
 
+# mautrix reads the first and raises at the second.
+LAST = {
+    "no time": {"origin_server_ts": "now"},
+    "a formatted text that is a number": {"content": POISONS["a formatted text that is a number"]["content"]},
+}
+
+
+@pytest.mark.parametrize("bad", LAST.values(), ids=LAST)
+async def test_a_broken_message_marks_its_room_behind_those_before_it(bad, receive, drawing_room, homeserver, plugin):
+    homeserver.in_silence.add("slow")
+    slow = event(text("!draw --seed 8", **REPLY), event_id="$slow")
+    homeserver.history[KITCHEN] = [
+        event(
+            {"msgtype": "m.file", "body": "a.yml", "url": "mxc://example.com/slow"}, event_id="$first", room_id=KITCHEN
+        )
+    ]
+    receiving = asyncio.create_task(
+        receive(
+            sync({KITCHEN: [event(text("hello"), event_id="$good"), slow, event(text("!draw"), event_id="$bad") | bad]})
+        )
+    )
+    await homeserver.until(lambda: "slow" in homeserver.asked_of and homeserver.sentences())
+    assert await last_handled(plugin, KITCHEN) == "$good"
+    await homeserver.end_silence("slow")
+    await receiving
+    assert await last_handled(plugin, KITCHEN) == "$bad"
+
+
 async def test_a_reaction_that_was_taken_back_is_no_mistake(receive, room, caplog):
     await receive(sync({KITCHEN: [event({}, type="m.reaction"), event({})]}))
     assert "Left out" not in caplog.text

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from mautrix.crypto import OlmMachine
+from mautrix.client import InternalEventType
+from mautrix.crypto import OlmAccount, OlmMachine
 from mautrix.crypto.attachments import decrypt_attachment
 from mautrix.crypto.store import MemoryCryptoStore, PgCryptoStore
 from mautrix.types import EncryptionAlgorithm, Event, EventType, RoomEncryptionStateEventContent
@@ -21,6 +22,7 @@ from bot.easel.jobs import tables
 from bot.easel.jobs.store import Store
 from bot.easel.sending.content import LEFT_OUT, answer_content
 from bot.easel.sending.send_queue import Outgoing
+from tests.helpers.fake_homeserver import Homeserver
 from tests.helpers.mutations import mutated
 
 SECRET, OTHER_SECRET = "!secret:example.com", "!other-secret:example.com"
@@ -35,11 +37,41 @@ ADDED_BYTES = 4096
 pytestmark = pytest.mark.filterwarnings("ignore:The sender_key field:DeprecationWarning")
 
 
+ADA, EVE, EVES_SERVER = "@ada:example.com", "@eve:slow.example", "slow.example"
+
+
+class Keys:
+    """Answers questions about keys. One kind of them is ``stuck`` where Eve's server is in silence."""
+
+    def __init__(self, homeserver: Homeserver) -> None:
+        self._homeserver = homeserver
+        self.phones: dict[str, Any] = {}
+        self.stuck = ""
+        self.queried: list[str] = []
+
+    async def answer(self, request: web.Request) -> web.Response:
+        what, body = request.match_info["what"], await request.json()
+        people = {"query": body.get("device_keys"), "claim": body.get("one_time_keys")}.get(what, ())
+        if what == self.stuck and EVE in people:
+            await self._homeserver.until_not_silent(EVES_SERVER)
+        phones = {}
+        if what == "query":
+            self.queried += people
+            phones = {user_id: {"PHONE": self.phones[user_id]} for user_id in people if user_id in self.phones}
+        counts = {"signed_curve25519": 50}
+        return web.json_response({"device_keys": phones, "one_time_keys": {}, "one_time_key_counts": counts})
+
+
 @pytest.fixture
-async def maubot_test_bot(maubot_test_bot: Any, homeserver, serve):
+async def keys(homeserver) -> Keys:
+    return Keys(homeserver)
+
+
+@pytest.fixture
+async def maubot_test_bot(maubot_test_bot: Any, homeserver, keys, serve):
     """The bot with its own device, in one encrypted room with a person without devices."""
     app = homeserver.app()
-    app.add_routes([web.post("/_matrix/client/v3/keys/{what}", _no_keys)])
+    app.add_routes([web.post("/_matrix/client/v3/keys/{what}", keys.answer)])
     homeserver.display_names["@ada:example.com"] = "Ada"
     client = maubot_test_bot.client
     client.api.base_url = client.api.base_url.with_port(await serve.tcp(app))
@@ -52,10 +84,6 @@ async def maubot_test_bot(maubot_test_bot: Any, homeserver, serve):
     await client.state_store.set_encryption_info(SECRET, encryption)
     homeserver.encrypted_rooms.add(SECRET)
     return maubot_test_bot
-
-
-async def _no_keys(request: web.Request) -> web.Response:
-    return web.json_response({"device_keys": {}, "one_time_keys": {}, "one_time_key_counts": {"signed_curve25519": 50}})
 
 
 async def say_encrypted(room, body: str, room_id: str = SECRET) -> None:
@@ -152,6 +180,53 @@ async def test_a_room_whose_encryption_is_stuck_holds_up_no_other(room, homeserv
     )
     bodies = [(await decrypted(maubot_test_bot.client, event))["body"] for event in secret]
     assert "!draw otter" in bodies[0] and "The queue is empty." in bodies[1]
+
+
+@pytest.fixture
+async def two_rooms(room, keys, homeserver, maubot_test_bot) -> None:
+    """Eve is in one room, Ada in the other, each with a phone that the bot has sent nothing to."""
+    client = maubot_test_bot.client
+    encryption = RoomEncryptionStateEventContent(algorithm=EncryptionAlgorithm.MEGOLM_V1)
+    await client.state_store.set_encryption_info(OTHER_SECRET, encryption)
+    homeserver.members = {SECRET: [EVE], OTHER_SECRET: [ADA]}
+    # The store in memory does not know which rooms a person is in.
+    client.crypto.disable_device_change_key_rotation = True
+    for user_id in (ADA, EVE):
+        keys.phones[user_id] = OlmAccount().get_device_keys(user_id, "PHONE").serialize()
+        # mautrix asks for the devices of people whom it knows.
+        await client.crypto.crypto_store.put_devices(user_id, {})
+    homeserver.in_silence.add(EVES_SERVER)
+
+
+@pytest.mark.parametrize("what", ["query", "claim"])
+async def test_a_server_that_brings_no_keys_holds_up_only_rooms_with_its_people(
+    two_rooms, room, keys, homeserver, what
+):
+    keys.stuck = what
+    await say_encrypted(room, "!draw")
+    await homeserver.until(lambda: EVES_SERVER in homeserver.asked_of)
+    await say_encrypted(room, "!draw", OTHER_SECRET)
+    await homeserver.until(lambda: homeserver.events)
+    await homeserver.end_silence(EVES_SERVER)
+    await homeserver.until(lambda: len(homeserver.events) == 2)
+    assert [event.room_id for event in homeserver.events] == [OTHER_SECRET, SECRET]
+
+
+async def test_devices_that_change_while_the_bot_asks_are_asked_for_again(
+    two_rooms, room, keys, homeserver, maubot_test_bot
+):
+    keys.stuck = "query"
+    await say_encrypted(room, "!draw")
+    await homeserver.until(lambda: EVES_SERVER in homeserver.asked_of)
+    sync = {"device_lists": {"changed": [EVE]}, "net.maunium.mautrix": {"is_first": False}}
+    await maubot_test_bot.client.run_internal_event(InternalEventType.SYNC_SUCCESSFUL, data=sync)
+    await homeserver.end_silence(EVES_SERVER)
+    asked = []
+    for number in (1, 2, 3):
+        await homeserver.until(lambda number=number: len(homeserver.events) == number)
+        asked.append(len(keys.queried))
+        await say_encrypted(room, "!draw")
+    assert asked[0] < asked[1] == asked[2]
 
 
 async def test_an_encrypted_event_is_sent_again_as_the_same_transaction(room, homeserver):

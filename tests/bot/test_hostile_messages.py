@@ -3,12 +3,15 @@
 import asyncio
 from collections import Counter
 from functools import partial
+from importlib import import_module
+from inspect import isfunction
+from pkgutil import iter_modules
 from typing import Any
 
 import pytest
 
 from bot.easel.commands.starter_styles import STARTER_STYLES
-from bot.easel.language import DrawCommand, as_command, parse_all, read_command
+from bot.easel.language import DrawCommand, as_command, parse_all, pasted, read_command
 from bot.easel.language.parse import MAX_MESSAGE_CHARS, parse_recipe
 from bot.easel.policy.blocked_words import find_word
 from tests.helpers.calls import calls_of, counted
@@ -92,6 +95,22 @@ def test_reading_a_message_takes_time_in_proportion_to_its_length(family):
         return calls_of(read).total()
 
     assert not grows(calls(1000), calls(4000))
+
+
+def test_every_step_of_recognising_what_was_pasted_is_in_a_family():
+    called: Counter[str] = Counter()
+    for message in messages(1000).values():
+        command = read_command(message.body)
+        if isinstance(command, DrawCommand):
+            called += calls_of(partial(parse_all, command.text, recipe=message.recipe))
+    steps = {
+        name
+        for module in iter_modules(pasted.__path__, f"{pasted.__name__}.")
+        for name, step in vars(import_module(module.name)).items()
+        if isfunction(step) and step.__module__ == module.name
+    }
+    # That one runs when its module is imported.
+    assert steps - set(called) == {"pattern_of"}
 
 
 @pytest.mark.parametrize("family", RECIPES)

@@ -1,6 +1,7 @@
 """Events while a picture is being drawn: the plugin stops, settings change, other rooms ask."""
 
 import asyncio
+import gc
 
 import pytest
 
@@ -29,6 +30,17 @@ async def test_stopping_leaves_no_task_behind(drawing_room, homeserver, plugin, 
     assert homeserver.typing[-1] is False
     assert [event.kind for event in homeserver.events] == ["reaction"]
     assert not [record for record in caplog.records if record.levelname in ("WARNING", "ERROR")]
+
+
+async def test_a_full_garbage_collection_leaves_out_what_maubot_has_loaded_but_nothing_later(plugin):
+    await plugin.internal_stop()
+    gc.unfreeze()
+    await plugin.internal_start()
+    frozen = gc.get_freeze_count()
+    assert frozen > 10 * len(gc.get_objects())
+    await plugin.internal_stop()
+    await plugin.internal_start()
+    assert gc.get_freeze_count() <= frozen
 
 
 async def test_the_plugin_can_stop_before_anything_is_sent(drawing_room, homeserver, plugin, drawn):

@@ -31,6 +31,7 @@ class Homeserver:
     """Takes events, uploads, receipts and typing.
 
     ``sins`` replace the answers to the next events. Requests about the rooms and files ``in_silence`` get no answer.
+    Rooms have their ``members``, or else everybody with a display name.
     """
 
     events: list[Sent] = field(default_factory=list)
@@ -50,6 +51,7 @@ class Homeserver:
     history: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     transactions: set[str] = field(default_factory=set)
     display_names: dict[str, str] = field(default_factory=dict)
+    members: dict[str, list[str]] = field(default_factory=dict)
     power_levels: dict[str, int] = field(default_factory=dict)
     avatar: str = "mxc://example.com/chosen"
     # What /media/config says, at the newer path or the older, and what is refused all the same, as a proxy does.
@@ -152,7 +154,7 @@ class Homeserver:
 
     async def _put_event(self, request: web.Request) -> web.Response:
         info = request.match_info
-        await self._stay_silent(info["room"])
+        await self.until_not_silent(info["room"])
         if self.sins:
             self.refused.append(info["txn"])
             return self.sins.pop(0)
@@ -183,7 +185,7 @@ class Homeserver:
         return web.json_response({})
 
     async def _encryption(self, request: web.Request) -> web.Response:
-        await self._stay_silent(request.match_info["room"])
+        await self.until_not_silent(request.match_info["room"])
         if self.encryption_sins:
             return self.encryption_sins.pop(0)
         if request.match_info["room"] in self.encrypted_rooms:
@@ -191,8 +193,9 @@ class Homeserver:
         return web.json_response({"errcode": "M_NOT_FOUND", "error": "no"}, status=404)
 
     async def _joined_members(self, request: web.Request) -> web.Response:
-        await self._stay_silent(request.match_info["room"])
-        joined = {user_id: {"display_name": name} for user_id, name in self.display_names.items()}
+        await self.until_not_silent(request.match_info["room"])
+        user_ids = self.members.get(request.match_info["room"], self.display_names)
+        joined = {user_id: {"display_name": self.display_names.get(user_id)} for user_id in user_ids}
         return web.json_response({"joined": joined})
 
     async def _create(self, request: web.Request) -> web.Response:
@@ -216,14 +219,14 @@ class Homeserver:
     async def _join(self, request: web.Request) -> web.Response:
         if self.join_sins:
             return self.join_sins.pop(0)
-        await self._stay_silent(request.match_info["room"])
+        await self.until_not_silent(request.match_info["room"])
         async with self.news:
             self.joined.append(request.match_info["room"])
             self.news.notify_all()
         return web.json_response({"room_id": request.match_info["room"]})
 
     async def _event(self, request: web.Request) -> web.Response:
-        await self._stay_silent(request.match_info["room"])
+        await self.until_not_silent(request.match_info["room"])
         for event in self.history.get(request.match_info["room"], []):
             if event["event_id"] == request.match_info["event"]:
                 return web.json_response(event)
@@ -247,7 +250,7 @@ class Homeserver:
         end = int(request.query.get("from", len(events)))
         return web.json_response({"chunk": events[max(0, end - 2) : end][::-1], "end": str(max(0, end - 2))})
 
-    async def _stay_silent(self, room_or_file: str) -> None:
+    async def until_not_silent(self, room_or_file: str) -> None:
         self.asked_of.append(room_or_file)
         async with self.news:
             await self.news.wait_for(lambda: room_or_file not in self.in_silence)
@@ -269,7 +272,7 @@ class Homeserver:
 
     async def _download(self, request: web.Request) -> web.Response:
         info = request.match_info
-        await self._stay_silent(info["media"])
+        await self.until_not_silent(info["media"])
         if self.download_sins:
             return self.download_sins.pop(0)
         return web.Response(body=self.uploads[f"mxc://{info['server']}/{info['media']}"])

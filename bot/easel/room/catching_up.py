@@ -15,7 +15,7 @@ from mautrix.types import EncryptedEvent, Event, MessageEvent
 from ..bug_log import log_bug
 from ..jobs.store import Store
 from ..sending.send_queue import NotSent
-from .envelope import check_envelope, outline, read_event
+from .envelope import Malformed, check_envelope, is_id, is_message, outline, read_event
 from .history import RoomHistory
 from .messages import SeenEncrypted
 from .origins import Origin, Origins
@@ -60,13 +60,24 @@ class CatchingUp:
 
     async def take(self, event: Event) -> None:
         """Read one event of the sync. A room with missed events is not marked as read up to it."""
-        async with self._alone(event):
+        try:
             check_envelope(event)
-            origin = self._origins.of(event.event_id)
-            if origin is not Origin.BEFORE_US:
-                is_behind = self._all_behind or event.room_id in self._behind
-                counts = isinstance(event, MessageEvent) and not is_behind
-                await self._handle(self._places.take(event, is_missed=origin is Origin.MISSED, counts=counts), event)
+        except Malformed as error:
+            await self.take_unreadable(event, error)
+            return
+        origin = self._origins.of(event.event_id)
+        if origin is not Origin.BEFORE_US:
+            counts = isinstance(event, MessageEvent) and self._is_up_to_date(event.room_id)
+            await self._handle(self._places.take(event, is_missed=origin is Origin.MISSED, counts=counts), event)
+
+    async def take_unreadable(self, event: Any, error: Malformed) -> None:
+        """Pass over an event of the sync that nothing can read, or its outline."""
+        self._reader.failed(event, error)
+        if not (is_message(event) and is_id(event.room_id) and is_id(event.event_id)):
+            return
+        if self._origins.of(event.event_id) is not Origin.BEFORE_US:
+            counts = self._is_up_to_date(event.room_id)
+            await self._leave(self._places.take(event, is_missed=False, counts=counts))
 
     async def take_encrypted(self, event: EncryptedEvent) -> None:
         """Note that an event came encrypted. mautrix decrypts it and passes it on again, if the key is there."""
@@ -99,6 +110,10 @@ class CatchingUp:
                 log_bug(self._log, f"catching up in {room_id}", error)
             self._behind.discard(room_id)
 
+    def _is_up_to_date(self, room_id: str) -> bool:
+        """Whether every missed event of the room has its place."""
+        return not self._all_behind and room_id not in self._behind
+
     async def _room(self, room_id: str) -> None:
         last = await self._store.last_handled(room_id)
         if last is None:
@@ -123,8 +138,8 @@ class CatchingUp:
             check_envelope(event)
             origin = self._origins.of(event.event_id)
             if origin is not Origin.BEFORE_US:
-                is_missed = origin is Origin.MISSED
-                await self._handle(self._places.take(event, is_missed=is_missed, counts=False), event)
+                is_missed, counts = origin is Origin.MISSED, self._is_up_to_date(event.room_id)
+                await self._handle(self._places.take(event, is_missed=is_missed, counts=counts), event)
 
     async def _handle_late(self, place: Place, event: EncryptedEvent) -> None:
         """Handle an event once its key has come, or does not come any more. The room's others do not wait for it."""

@@ -62,7 +62,16 @@ def check_envelope(event: Any) -> None:
 
 def is_encrypted(event: Any) -> bool:
     """Whether an event or an outline came encrypted, whatever it holds."""
-    return bool(getattr(event.type, "t", event.type) == "m.room.encrypted")
+    return _type(event) == "m.room.encrypted"
+
+
+def is_message(event: Any) -> bool:
+    """Whether an event or an outline is a message, or what may be one when it is decrypted."""
+    return is_encrypted(event) or _type(event) == "m.room.message"
+
+
+def _type(event: Any) -> object:
+    return getattr(event.type, "t", event.type)
 
 
 def is_id(value: object) -> bool:

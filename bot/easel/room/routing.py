@@ -118,7 +118,7 @@ class Routing:
 
     async def _follow_member(self, event: StateEvent, membership: Membership, is_old: bool) -> None:
         user_id = str(event.state_key)
-        self._homeserver.somebody_moved(event.room_id)
+        self._homeserver.devices.somebody_moved(event.room_id)
         if membership in (Membership.LEAVE, Membership.BAN):
             if user_id == self._own_id:
                 self._homeserver.left(event.room_id)

@@ -6,7 +6,7 @@ events there. If maubot's client is set not to sync, the bot syncs itself and do
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import suppress
 from logging import Logger, LogRecord
 from types import SimpleNamespace
@@ -23,7 +23,7 @@ from .envelope import Malformed, outline
 _UNREAD_LOG = logging.getLogger("mau.attrs")
 
 # Gets what is there of an event that mautrix could not read, and why.
-Failed = Callable[[SimpleNamespace, Malformed], None]
+Failed = Callable[[SimpleNamespace, Malformed], Coroutine[Any, Any, None]]
 
 
 class HandledSyncs(SyncStore):
@@ -117,7 +117,9 @@ class Sync:
             try:
                 tasks += handle(OneEvent(self._client), sync)
             except Exception as error:
-                self._failed(event, Malformed(f"mautrix cannot read it ({type(error).__name__})"))
+                reason = Malformed(f"mautrix cannot read it ({type(error).__name__})")
+                # Like mautrix's tasks for other events, so that each is passed on in its order.
+                tasks.append(asyncio.create_task(self._failed(event, reason)))
         return tasks
 
     async def _catch_errors(self, handler: Callable[[Any], Awaitable[None]], data: Any) -> None:

@@ -9,7 +9,6 @@ import asyncio
 import json
 import re
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -22,11 +21,12 @@ from weakref import WeakValueDictionary
 from maubot.matrix import MaubotMatrixClient
 from mautrix.api import MediaPath, Path
 from mautrix.errors import DecryptionError, MNotFound
-from mautrix.types import ContentURI, DeviceLists, EventType, Membership, RoomID, SpecVersions, UserID
+from mautrix.types import ContentURI, EventType, Membership, RoomID, SpecVersions, UserID
 from yarl import URL
 
 from .answers import MAX_ERROR_BYTES, TooLarge, homeserver_errors, parsed, refusal, refusal_as_file
 from .content import fitting
+from .devices import Devices
 from .send_queue import NotSent, Outgoing, SlowDown, Unreachable
 from .upload_limit import UploadLimit
 
@@ -74,28 +74,17 @@ class Homeserver:
         self._client, self._log, self._patience = client, log, patience
         # When encryption is turned on in one of these, the state store learns it from the sync.
         self._known_plain: set[str] = set()
-        # How often people came and went in a room, and that number when the bot last asked who is there.
-        self._moves: Counter[str] = Counter()
-        self._moves_seen: dict[str, int] = {}
+        self.devices = Devices(client)
         # The newest courtesy of each kind that is under way.
         self._courtesies: dict[str, object] = {}
         self._upload_limit = UploadLimit(time.monotonic)
         # A lock is kept while somebody holds it or waits for it.
         self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    def sync_failed(self) -> None:
-        """Forget who is in each room, since a change may have been missed."""
-        self._moves_seen.clear()
-
-    def somebody_moved(self, room_id: str) -> None:
-        """Note that somebody came into the room or left it."""
-        self._moves[room_id] += 1
-
     def left(self, room_id: str) -> None:
         """Forget a room that the bot is not in any more."""
         self._known_plain.discard(room_id)
-        self._moves.pop(room_id, None)
-        self._moves_seen.pop(room_id, None)
+        self.devices.forget(room_id)
 
     async def is_encrypted(self, room_id: str) -> bool:
         """Whether the room is encrypted; asks the homeserver if that is unknown. Raises NotSent."""
@@ -113,7 +102,7 @@ class Homeserver:
             content: Any = fitting(event.content)
             # Reactions are never encrypted, in any client.
             if event_type not in self._client.encryption_blacklist and await self._must_encrypt(event.room_id):
-                await self._see_devices(event.room_id)
+                await self.devices.see(event.room_id)
                 encrypted = await self._client.encrypt(RoomID(event.room_id), event_type, content)
                 event_type, content = EventType.ROOM_ENCRYPTED, encrypted.serialize()
             return await self._event_id(Path.v3.rooms[event.room_id].send[event_type.t][event.txn_id], content)
@@ -249,20 +238,6 @@ class Homeserver:
             self._known_plain.add(room_id)
             return False
         return True
-
-    async def _see_devices(self, room_id: str) -> None:
-        """Ask once who is in the room with which devices, so that all of them get the next key.
-
-        mautrix misses what changes while it or the homeserver is down, and forgets who joins while it asks for all.
-        """
-        # Read before asking: a move meanwhile makes the bot ask again.
-        moves = self._moves[room_id]
-        if self._moves_seen.get(room_id) == moves:
-            return
-        members = list(await self._client.get_joined_members(RoomID(room_id)))
-        await self._client.crypto.handle_device_lists(DeviceLists(changed=members))
-        await self._client.crypto.crypto_store.remove_outbound_group_session(RoomID(room_id))
-        self._moves_seen[room_id] = moves
 
     async def _upload(self, room_id: str, data: bytes, mimetype: str) -> dict[str, Any]:
         if not await self._must_encrypt(room_id):
