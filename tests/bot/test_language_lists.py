@@ -197,6 +197,10 @@ def test_a_decimal_comma_is_told_from_a_list(typed, values):
         ("otter --model ssd-1b, sd-1.5", ["ssd-1b", "sd-1.5"], ("otter",)),
         ("otter --model ssd-1b, Pocket, hat", ["ssd-1b", "Pocket"], ("otter", "hat")),
         ("otter --model ssd-1b, hat", ["ssd-1b"], ("otter", "hat")),
+        ("otter --model ssd-1b , sd-1.5", ["ssd-1b", "sd-1.5"], ("otter",)),
+        ("otter --model ssd-1b , hat", ["ssd-1b"], ("otter", "hat")),
+        ("otter --model SD 1.5 --seed 7", ["SD 1.5"], ("otter",)),
+        ("--model pocket otter", ["pocket"], ("otter",)),
     ],
 )
 def test_names_behind_a_space_are_a_list_if_there_are_such_models(typed, models, subject):

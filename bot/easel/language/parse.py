@@ -15,6 +15,7 @@ from .request import Asked, DrawRequest
 from .sentences import ParseError, quoted
 from .structured import read_yaml
 from .styles import with_styles
+from .typed_flags import with_names_quoted
 from .weights import without_loras
 
 # A recipe with the longest prompts and all its facts is below 8,000; Matrix itself takes 64 KiB.
@@ -39,7 +40,7 @@ def parse_all(
     ``recipe`` is the file that the message replies to, ``names`` those of models and samplers. Raises ParseError.
     """
     check_length(text)
-    found = expand(without_sender(text), names=names)
+    found = expand(with_names_quoted(without_sender(text), names), names=names)
     earlier = _recipe(recipe)
     texts = _with_styles(found.cells, styles, added_chars=len(recipe or ""))
     requests = tuple(_parse(one, earlier) for one in texts)

@@ -17,7 +17,7 @@ MAX_STYLE_CHARS = 300
 _NAME = re.compile(rf"[a-z0-9](?:[a-z0-9-]{{0,{MAX_NAME_CHARS - 2}}}[a-z0-9])?")
 
 # An @name, but neither an email address nor a Matrix id.
-_REFERENCE = re.compile(r"(?<![\w@.])@(?P<name>[A-Za-z0-9_-]++)(?!\.*+[\w:@])")
+_REFERENCE = re.compile(r"(?<![\w@＠.])[@＠](?P<name>[A-Za-z0-9_-]++)(?!\.*+[\w:@])")
 
 
 def style_names(text: str) -> tuple[str, ...]:
