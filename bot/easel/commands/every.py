@@ -1,9 +1,8 @@
 """``!easel every``: a picture that a room gets every day, or on one day of the week."""
 
 import re
-from datetime import datetime
 
-from ..jobs.schedule import EVERY_DAY, WEEKDAYS, Schedule, next_time_ms
+from ..jobs.schedule import EVERY_DAY, WEEKDAYS, Schedule
 from ..jobs.schedule_table import Scheduled
 from ..jobs.store import Store
 from ..language import brief
@@ -80,7 +79,7 @@ class EveryDay:
             typed=typed,
             day=day,
             minute=minute,
-            next_ms=next_time_ms(day, minute, datetime.now()),
+            next_ms=self._schedule.next_time_ms(day, minute),
         )
         await self._store.keep_scheduled(scheduled)
         self._schedule.changed()

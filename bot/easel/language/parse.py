@@ -31,18 +31,19 @@ NOTHING_TO_DRAW = "There is nothing to draw yet. Say what should be in the pictu
 def parse_all(
     text: str,
     *,
-    recipe: str | None = None,
+    recipe: str | DrawRequest | None = None,
     styles: Mapping[str, str] = MappingProxyType({}),
     names: Collection[str] = (),
 ) -> Asked:
     """Read the text behind ``!draw``: a request per combination of its lists, with ``styles`` for their ``@names``.
 
-    ``recipe`` is the file that the message replies to, ``names`` those of models and samplers. Raises ParseError.
+    ``recipe`` is the file that the message replies to, or a request that is not drawn yet; ``names`` are those of
+    models and samplers. Raises ParseError.
     """
     check_length(text)
     found = expand(with_names_quoted(without_sender(text), names), names=names)
     earlier = _recipe(recipe)
-    texts = _with_styles(found.cells, styles, added_chars=len(recipe or ""))
+    texts = _with_styles(found.cells, styles, added_chars=len(recipe) if isinstance(recipe, str) else 0)
     requests = tuple(_parse(one, earlier) for one in texts)
     asked = Asked(requests, tuple(cell.headings for cell in found.cells), found.sizes)
     if asked.pictures > MAX_PICTURES:
@@ -86,9 +87,11 @@ def check_length(text: str) -> None:
         raise ParseError(f"That is {len(text)} characters long; Easel reads at most {MAX_MESSAGE_CHARS}.")
 
 
-def _recipe(text: str | None) -> Callable[[], DrawRequest] | None:
+def _recipe(recipe: str | DrawRequest | None) -> Callable[[], DrawRequest] | None:
     """What reads a recipe file, once and only if somebody asks for it."""
-    return None if text is None else cache(partial(parse_recipe, text))
+    if isinstance(recipe, DrawRequest):
+        return lambda: recipe
+    return None if recipe is None else cache(partial(parse_recipe, recipe))
 
 
 def _with_styles(cells: tuple[Cell, ...], styles: Mapping[str, str], *, added_chars: int) -> list[str]:
