@@ -214,7 +214,7 @@ async def test_what_was_not_used_is_one_line_of_the_caption(drawing_room, homese
     assert [line for line in lines if line.startswith("Not used")] == [
         "Not used: <lora:a:1>, Clip skip 2, --v 6, Model dreamy."
     ]
-    assert "ssd-1b cannot draw 64×64. This is 256×256, the nearest." in lines
+    assert "ssd-1b can't draw 64×64. This is 256×256, the nearest." in lines
 
 
 async def test_the_generators_notes_are_in_the_caption(drawing_room, homeserver, fake_generator):

@@ -337,9 +337,9 @@ def test_a_file_of_another_program_is_a_recipe():
             "--ar takes width to height such as 3:4, not “wide”.",
         ),
         ("{2$$otter|owl}", "A list draws all of its choices. Leave out “2$$”."),
-        ("otter --upscale 2", "There is no flag --upscale. Did you mean ⬆️ under a picture?"),
-        ("otter --scheduler euler", "There is no flag --scheduler. Did you mean --sampler?"),
-        ("otter --stepps 7", "There is no flag --stepps. Did you mean --steps?"),
+        ("otter --upscale 2", "There's no flag --upscale. Did you mean ⬆️ under a picture?"),
+        ("otter --scheduler euler", "There's no flag --scheduler. Did you mean --sampler?"),
+        ("otter --stepps 7", "There's no flag --stepps. Did you mean --steps?"),
         ("otter -s 50 -W 512", "Here -s is --steps and -W is --size."),
         ("otter --width 512", "A size needs both sides, such as --size 768x1024."),
         (
@@ -358,7 +358,7 @@ def test_a_file_of_another_program_is_a_recipe():
         ("otter +hat, scarf", "“+hat” changes a picture: reply to one with it."),
         (
             "{'3': {'class_type': 'KSampler'}}",
-            "There is no prompt in that JSON, only “3”. Say it in words: !draw otter --steps 20.",
+            "There's no prompt in that JSON, only “3”. Say it in words: !draw otter --steps 20.",
         ),
     ],
 )

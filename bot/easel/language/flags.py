@@ -186,7 +186,7 @@ def unknown_flags(names: Sequence[str]) -> str:
     hints = [_hint(name) for name in names]
     if len(names) == 1:
         hint = f"Did you mean {hints[0]}?" if hints[0] else "!easel help flags lists them all."
-        return f"There is no flag --{brief(names[0])}. {hint}"
+        return f"There's no flag --{brief(names[0])}. {hint}"
     shown = [f"--{brief(name)}" + (f" ({hint}?)" if hint else "") for name, hint in zip(names, hints, strict=True)]
     return f"There are no flags {listed(shortened(shown))}. !easel help flags lists them all."
 

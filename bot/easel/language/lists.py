@@ -123,7 +123,7 @@ def _braces(text: str, depth: int, names: frozenset[str]) -> list[_Axis]:
         if text[start] != "{" or (found and start < found[-1].end):
             continue
         if depth >= MAX_DEPTH:
-            raise ParseError(f"Lists stand within each other at most {MAX_DEPTH} deep.")
+            raise ParseError(f"Lists go up to {MAX_DEPTH} deep into each other.")
         if others := _CHOOSES_SOME.match(text, start):
             raise ParseError(f"A list draws all of its choices. Leave out {quoted(others[0].strip('{ '))}.")
         starts, ends = [start + 1, *(bar.end() for bar in bars)], [*(bar.start() for bar in bars), end]

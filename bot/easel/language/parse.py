@@ -25,7 +25,7 @@ MAX_MESSAGE_CHARS = 16_000
 # parsed within a second.
 MAX_SHEET_CHARS = 100_000
 
-NOTHING_TO_DRAW = "There is nothing to draw yet. Say what should be in the picture, such as !draw otter."
+NOTHING_TO_DRAW = "There's nothing to draw yet. Say what you want to see, such as !draw otter."
 
 
 def parse_all(
@@ -84,7 +84,7 @@ def _without_layout(text: str) -> DrawRequest | None:
 def check_length(text: str) -> None:
     """Raise ParseError if a text is longer than Easel reads."""
     if len(text) > MAX_MESSAGE_CHARS:
-        raise ParseError(f"That is {len(text)} characters long; Easel reads at most {MAX_MESSAGE_CHARS}.")
+        raise ParseError(f"That's {len(text)} characters. I read up to {MAX_MESSAGE_CHARS}.")
 
 
 def _recipe(recipe: str | DrawRequest | None) -> Callable[[], DrawRequest] | None:
@@ -102,7 +102,7 @@ def _with_styles(cells: tuple[Cell, ...], styles: Mapping[str, str], *, added_ch
         check_length(texts[-1])
         chars += len(texts[-1]) + added_chars
         if chars > MAX_SHEET_CHARS:
-            raise ParseError(f"That is too much for {len(cells)} pictures. Ask for fewer, or with fewer words.")
+            raise ParseError(f"That's too many words for {len(cells)} pictures. Ask for fewer of either.")
     return texts
 
 

@@ -47,7 +47,7 @@ def to_compel(text: str, *, bare_brackets_weigh: bool = False) -> str:
         weighs = weight and word.start() < weight.start()
         if text[start] == "[":
             if weight or bisect(bars, start) < bisect(bars, end):
-                raise ParseError(f"Easel cannot change words while it draws: {quoted(text[start : end + 1])}.")
+                raise ParseError(f"I can't change words while I draw: {quoted(text[start : end + 1])}.")
             edits += [(start, start + 1, "("), (end, end + 1, ")-")]
         elif weight and weighs:
             edits.append((weight.start(), end + 1, f"){_number(weight[0])}{_gap(text, end + 1)}"))
@@ -120,7 +120,7 @@ def _number(weight: str) -> str:
     """``1.2`` from ``: 1.20``, and ``0.5`` from ``:.5``, which compel cannot read."""
     value = float(weight.strip(": \t\r\n"))
     if value < 0:
-        raise ParseError(f"A weight cannot be below 0, but one is {value:g}.")
+        raise ParseError(f"Weights start at 0, and one is {value:g}.")
     return written_weight(value)
 
 
