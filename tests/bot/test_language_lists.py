@@ -158,7 +158,7 @@ def test_names_count_with_the_words_that_they_stand_for():
     styles = {"a": "b, " * 100}
     with pytest.raises(ParseError, match=f"up to {MAX_MESSAGE_CHARS}"):
         parse_all("@a " * 60, styles=styles)
-    with pytest.raises(ParseError, match="too much for 20 pictures"):
+    with pytest.raises(ParseError, match="too many words for 20 pictures"):
         parse_all("@a " * 50 + "{1|2|3|4|5}{1|2|3|4}", styles=styles)
 
 

@@ -105,8 +105,9 @@ def with_names_quoted(text: str, names: Collection[str]) -> str:
     for match in dashed(text):
         flag = flag_named(match["name"])
         named = _SPACED_NAME.match(text, match.end()) if flag and flag.field == "model" else None
-        ends = [named.end(group) for group in ("third", "second") if named[group]] if named else []
-        for end in ends:
+        if named is None:
+            continue
+        for end in (named.end(group) for group in ("third", "second") if named[group]):
             name = text[named.start("name") : end]
             if folded(name) in known:
                 pieces += [text[done : named.start("name")], f'"{name}"']
