@@ -57,10 +57,10 @@ def test_a_sheet_of_styles_has_the_names_as_headings():
         ("-x = otter", "A style's name has "),
         (f"cosy = {'a' * (MAX_STYLE_CHARS + 1)}", "A style has up to 300 characters. That one has 301."),
         ("cosy = otter --seed 7", "A style is words only, without slots, flags, lists or other styles."),
-        ("cosy = otter | style: pop art", "A style is terms only"),
-        ("cosy = {a | b}", "A style is terms only"),
-        ("cosy = @other", "A style is terms only"),
-        ("cosy = style: pop art", "A style is terms only"),
+        ("cosy = otter | style: pop art", "A style is words only"),
+        ("cosy = {a | b}", "A style is words only"),
+        ("cosy = @other", "A style is words only"),
+        ("cosy = style: pop art", "A style is words only"),
     ],
 )
 def test_a_bad_style_is_refused_with_a_sentence(text, sentence):
