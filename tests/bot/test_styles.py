@@ -34,7 +34,7 @@ def test_a_name_expands_to_its_words(text, expanded):
 def test_an_unknown_name_is_refused_with_the_nearest():
     with pytest.raises(ParseError, match=r"There's no style “@cozy” in this room\. Did you mean @cosy\?"):
         with_styles("otter | style: @cozy", STYLES)
-    with pytest.raises(ParseError, match="!easel style tells which there are"):
+    with pytest.raises(ParseError, match="!easel style lists them"):
         with_styles("@xyzzy", STYLES)
 
 
@@ -54,7 +54,7 @@ def test_a_sheet_of_styles_has_the_names_as_headings():
             "not a name = otter",
             "A style's name takes up to 40 letters a to z, digits and hyphens, not “not a name”.",
         ),
-        ("-x = otter", "A style's name has "),
+        ("-x = otter", "A style's name takes "),
         (f"cosy = {'a' * (MAX_STYLE_CHARS + 1)}", "A style has up to 300 characters. That one has 301."),
         ("cosy = otter --seed 7", "A style is words only, without slots, flags, lists or other styles."),
         ("cosy = otter | style: pop art", "A style is words only"),
