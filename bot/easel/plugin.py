@@ -160,7 +160,7 @@ class EaselBot(Plugin):
             log=log,
         )
         self._schedule = Schedule(
-            store, lambda message, text, asked_by: draw_commands.draw(message, text, asked_by=asked_by), log
+            store, lambda message, text, asked_by: draw_commands.draw(message, text, asked_by=asked_by), settings, log
         )
         reaction_commands = ReactionCommands(
             draw_commands=draw_commands,
@@ -200,7 +200,7 @@ class EaselBot(Plugin):
         routing = Routing(
             own_id=self.client.mxid,
             draw_commands=draw_commands,
-            edits=Edits(draw_commands=draw_commands, easel_commands=easel_commands),
+            edits=Edits(draw_commands=draw_commands, easel_commands=easel_commands, history=history),
             replies=replies,
             reaction_commands=reaction_commands,
             easel_commands=easel_commands,

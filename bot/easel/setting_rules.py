@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import tzinfo
 from enum import StrEnum
 from ipaddress import IPv4Address
 from pathlib import PurePosixPath
 from typing import Any, TypeVar, get_type_hints
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .language import nearest
 from .room.reactions import plain_emoji
@@ -70,6 +72,16 @@ def ipv4_address(key: str, value: Any) -> str:
         return str(IPv4Address(text(key, value)))
     except ValueError as error:
         raise InvalidSettings(f"{key} must be an IPv4 address such as 192.168.1.255") from error
+
+
+def time_zone(key: str, value: Any) -> tzinfo | None:
+    """The zone of an IANA name; None for empty text, which is the machine's own."""
+    if not text(key, value):
+        return None
+    try:
+        return ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise InvalidSettings(f"{key} must be a time zone such as Europe/Berlin") from error
 
 
 def whole_number(*, at_least: int) -> Rule:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from datetime import tzinfo
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -25,6 +26,7 @@ from .setting_rules import (
     read_settings,
     some_of,
     text,
+    time_zone,
     whole_number,
 )
 
@@ -72,6 +74,7 @@ class Settings:
     wait_hours: Annotated[float, number(above=0)]
     catch_up_minutes: Annotated[float, number()]
     tell_waiting_after_s: Annotated[float, number()]
+    time_zone: Annotated[tzinfo | None, time_zone]
     progress: Annotated[Progress, one_of(Progress)]
     recipe: Annotated[RecipeAs, one_of(RecipeAs)]
     reactions: Annotated[frozenset[str], some_of(REACTIONS)]

@@ -6,7 +6,7 @@ from pathlib import Path
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from generator.errors import Refused
-from generator.pictures.colours import in_srgb
+from generator.pictures.colours import in_srgb, profile_of_exif
 from generator.pictures.mending import ends_of_webp, with_end_of_jpeg, without_texts
 
 # The largest files that phones send; a homeserver's own limit is usually higher.
@@ -42,7 +42,7 @@ def read_image(data: bytes) -> Image.Image:
     """Decode to sRGB: upright, and white where it was transparent. Completes a cut end. Raises Refused."""
     data, profile = without_texts(data)
     with _loaded(data) as image:
-        profile = profile or image.info.get("icc_profile")
+        profile = profile or image.info.get("icc_profile") or profile_of_exif(image)
         upright = ImageOps.exif_transpose(image) if _orientation(image) != 1 else image
         if upright.mode.startswith("I"):
             # 16 bits of grey: convert() would clip instead of scale.

@@ -76,6 +76,27 @@ async def test_the_refusal_of_a_corrected_command_goes(drawing_room, homeserver,
     await homeserver.until(lambda: redacted(homeserver) >= gone)
 
 
+@pytest.mark.parametrize("sender", [ADA, BOB])
+async def test_an_edit_is_followed_over_a_restart(drawing_room, homeserver, fake_generator, plugin, noted, sender):
+    wrong = await drawing_room.say("!darw owl")
+    await homeserver.answers(1)
+    await noted()
+    homeserver.history[ROOM] = [
+        {"type": "m.room.message", "event_id": wrong, "sender": ADA, "content": {"body": "!darw owl"}}
+    ]
+    await plugin.internal_stop()
+    await plugin.internal_start()
+    await edit(drawing_room, wrong, "!draw owl", sender=sender)
+    if sender == ADA:
+        picture = await homeserver.marked("picture")
+        assert picture.content["m.relates_to"] == {"m.in_reply_to": {"event_id": wrong}}
+        assert redacted(homeserver) >= set(sent(homeserver, "answer"))
+    else:
+        await drawing_room.say("!easel status")
+        await homeserver.answers(2)
+        assert not fake_generator.jobs and not redacted(homeserver)
+
+
 async def test_nobody_corrects_what_another_person_wrote(drawing_room, homeserver, fake_generator):
     event_id = await drawing_room.say("!drwa otter")
     await homeserver.answers(1)

@@ -81,6 +81,27 @@ async def test_three_pictures_come_on_one_sheet_with_one_file(drawing_room, home
     assert not [event for event in homeserver.events if event.kind in ("picture", "recipe")]
 
 
+@pytest.mark.parametrize("maubot_plugin_config_overrides", [{"max_pictures_a_day": 3, "offer_reactions": "never"}])
+async def test_what_a_failed_picture_cost_is_given_back(drawing_room, homeserver, fake_generator):
+    async def fails(request):
+        failed = fake_generator.status(
+            request.match_info["job"], "failed", error=api.Error(code="no", message="Too hot.")
+        )
+        return await fake_generator.stream(request, [api.EndEvent(event="failed", job=failed)])
+
+    fake_generator.sins["events"] = fails
+    await drawing_room.say("!draw otter -n 3")
+    await homeserver.answers(1)
+    del fake_generator.sins["events"]
+    await drawing_room.say("!draw otter -n 3")
+    await homeserver.marked("sheet")
+    await drawing_room.say("!draw otter")
+    assert [event.content["body"] for event in await homeserver.answers(2)] == [
+        "Too hot.",
+        "The limit is 3 a day, and you have none left.",
+    ]
+
+
 async def test_a_failed_sheet_still_delivers_the_pictures_that_were_drawn(drawing_room, homeserver, fake_generator):
     async def fails(request):
         job = request.match_info["job"]
@@ -193,7 +214,7 @@ async def test_what_was_not_used_is_one_line_of_the_caption(drawing_room, homese
     assert [line for line in lines if line.startswith("Not used")] == [
         "Not used: <lora:a:1>, Clip skip 2, --v 6, Model dreamy."
     ]
-    assert "ssd-1b cannot draw 64×64. This is 256×256, the nearest." in lines
+    assert "ssd-1b can't draw 64×64. This is 256×256, the nearest." in lines
 
 
 async def test_the_generators_notes_are_in_the_caption(drawing_room, homeserver, fake_generator):

@@ -145,4 +145,4 @@ def test_a_recipe_is_not_read_for_a_sheet_that_is_too_large():
 @pytest.mark.parametrize("command", ["!draw", "!easel find", "!easel style add", "!easel"])
 async def test_a_message_beyond_the_limit_is_answered_with_it(drawing_room, homeserver, command):
     await drawing_room.say(f"{command} a" + "a" * MAX_MESSAGE_CHARS)
-    assert f"Easel reads at most {MAX_MESSAGE_CHARS}." in await homeserver.answer()
+    assert f"I read up to {MAX_MESSAGE_CHARS}." in await homeserver.answer()

@@ -255,10 +255,10 @@ def test_many_loras_are_named_in_short():
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("otter --sed 7", "There is no flag --sed. Did you mean --seed?"),
-        ("otter —sed 7", "There is no flag --sed. Did you mean --seed?"),
-        ("otter --seed7", "There is no flag --seed7. Did you mean --seed?"),
-        ("otter --xyzzy", "There is no flag --xyzzy. !easel help flags lists them all."),
+        ("otter --sed 7", "There's no flag --sed. Did you mean --seed?"),
+        ("otter —sed 7", "There's no flag --sed. Did you mean --seed?"),
+        ("otter --seed7", "There's no flag --seed7. Did you mean --seed?"),
+        ("otter --xyzzy", "There's no flag --xyzzy. !easel help flags lists them all."),
         ("otter --steps many", "--steps takes a whole number, not “many”."),
         ("otter --steps 7.5", "--steps takes a whole number, not “7.5”."),
         ("otter --cfg nan", "--cfg takes a number such as 7.5, not “nan”."),
@@ -281,11 +281,11 @@ def test_many_loras_are_named_in_short():
         ("(otter --seed 7)", "--seed takes a whole number, or new, not “7)”."),
         (
             "otter | hat: cowboy",
-            "There is no slot “hat”. The slots are subject, outfit, environment, emotions and style; "
+            "There's no slot “hat”. The slots are subject, outfit, environment, emotions and style; "
             "to draw the words themselves, write “subject: hat: …”.",
         ),
-        ("otter\nstile: ink", "There is no slot “stile”. Did you mean style?"),
-        ("otter\nstepps: 20", "There is no slot “stepps”. Did you mean --steps 20?"),
+        ("otter\nstile: ink", "There's no slot “stile”. Did you mean style?"),
+        ("otter\nstepps: 20", "There's no slot “stepps”. Did you mean --steps 20?"),
         (
             "otter, style: ink",
             "To start another slot, put “|” or a new line before “style: ink”, outside of brackets.",
@@ -298,17 +298,17 @@ def test_many_loras_are_named_in_short():
             "a, b: c, style: ink",
             "To start another slot, put “|” or a new line before “style: ink”, outside of brackets.",
         ),
-        ("otter --w 3", "There is no flag --w. !easel help flags lists them all."),
-        ("(x:-1)", "A weight cannot be below 0, but one is -1."),
-        ("a [cat:dog:0.5]", "Easel cannot change words while it draws: “[cat:dog:0.5]”."),
-        ("a [cat|dog]", "Easel cannot change words while it draws: “[cat|dog]”."),
-        ("--seed 7", "There is nothing to draw yet. Say what should be in the picture, such as !draw otter."),
-        ("", "There is nothing to draw yet. Say what should be in the picture, such as !draw otter."),
+        ("otter --w 3", "There's no flag --w. !easel help flags lists them all."),
+        ("(x:-1)", "Weights start at 0, and one is -1."),
+        ("a [cat:dog:0.5]", "I can't change words while I draw: “[cat:dog:0.5]”."),
+        ("a [cat|dog]", "I can't change words while I draw: “[cat|dog]”."),
+        ("--seed 7", "There's nothing to draw yet. Say what you want to see, such as !draw otter."),
+        ("", "There's nothing to draw yet. Say what you want to see, such as !draw otter."),
         (
             "<lora:x:1>",
-            "There is nothing to draw yet. Say what should be in the picture, such as !draw otter.",
+            "There's nothing to draw yet. Say what you want to see, such as !draw otter.",
         ),
-        ("otter " + "x" * 20_000, "That is 20006 characters long; Easel reads at most 16000."),
+        ("otter " + "x" * 20_000, "That's 20006 characters. I read up to 16000."),
         (
             "otter --seed " + "x" * 50,
             "--seed takes a whole number, or new, not “xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…”.",

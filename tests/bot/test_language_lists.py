@@ -148,7 +148,7 @@ def test_the_texts_of_a_sheet_have_a_limit_together():
     assert len(parse_all(f"{words} --steps 1,2,3,4,5,6,7,8,9").requests) == 9
     assert len(parse_all("--steps 1,2,3,4,5,6,7,8,9", recipe=f"prompt: {words}").requests) == 9
     for text, recipe in ((words, None), (" " * 999, f"prompt: {words}")):
-        with pytest.raises(ParseError, match=r"too much for 10 pictures\. Ask for fewer, or with fewer words\."):
+        with pytest.raises(ParseError, match=r"too many words for 10 pictures\. Ask for fewer of either\."):
             parse_all(f"{text} --steps 1,2,3,4,5,6,7,8,9,10", recipe=recipe)
     # Nine of the longest recipes, of about 8,000 characters, stay within it.
     assert MAX_SHEET_CHARS > 9 * 8000
@@ -156,14 +156,14 @@ def test_the_texts_of_a_sheet_have_a_limit_together():
 
 def test_names_count_with_the_words_that_they_stand_for():
     styles = {"a": "b, " * 100}
-    with pytest.raises(ParseError, match=f"at most {MAX_MESSAGE_CHARS}"):
+    with pytest.raises(ParseError, match=f"up to {MAX_MESSAGE_CHARS}"):
         parse_all("@a " * 60, styles=styles)
-    with pytest.raises(ParseError, match="too much for 20 pictures"):
+    with pytest.raises(ParseError, match="too many words for 20 pictures"):
         parse_all("@a " * 50 + "{1|2|3|4|5}{1|2|3|4}", styles=styles)
 
 
 def test_lists_within_lists_are_refused_in_time():
-    with pytest.raises(ParseError, match=f"Lists stand within each other at most {MAX_DEPTH} deep"):
+    with pytest.raises(ParseError, match=f"Lists go up to {MAX_DEPTH} deep into each other"):
         parse_all("{a|" * 1500 + "b" + "}" * 1500)
     with pytest.raises(ParseError, match="far too many"):
         parse_all("{" + "{a|b}" * 1000 + "|c}")
@@ -197,6 +197,10 @@ def test_a_decimal_comma_is_told_from_a_list(typed, values):
         ("otter --model ssd-1b, sd-1.5", ["ssd-1b", "sd-1.5"], ("otter",)),
         ("otter --model ssd-1b, Pocket, hat", ["ssd-1b", "Pocket"], ("otter", "hat")),
         ("otter --model ssd-1b, hat", ["ssd-1b"], ("otter", "hat")),
+        ("otter --model ssd-1b , sd-1.5", ["ssd-1b", "sd-1.5"], ("otter",)),
+        ("otter --model ssd-1b , hat", ["ssd-1b"], ("otter", "hat")),
+        ("otter --model SD 1.5 --seed 7", ["SD 1.5"], ("otter",)),
+        ("--model pocket otter", ["pocket"], ("otter",)),
     ],
 )
 def test_names_behind_a_space_are_a_list_if_there_are_such_models(typed, models, subject):

@@ -127,7 +127,7 @@ FORMS_OF_A_BLOCK = [
 LABELS = [
     ("otter, negative prompt: blurry", request(negative_prompt="blurry")),
     ("otter Negative prompt: blurry", request(negative_prompt="blurry")),
-    ("otter. NEGATIVE_PROMPT = blurry, text", request("otter.", negative_prompt="blurry, text")),
+    ("otter. NEGATIVE_PROMPT = blurry, text", request(negative_prompt="blurry, text")),
     ("otter / negative prompt: blurry", request(negative_prompt="blurry")),
     ("otter (negative prompt: blurry)", request(negative_prompt="blurry")),
     ("otter, hat, negative: blurry", request("otter, hat", negative_prompt="blurry")),
@@ -236,17 +236,55 @@ NUMBERS = [
     ("otter | cfg: 7", request(guidance_scale=7.0)),
 ]
 
+OF_EACH_KIND = [
+    (
+        "otter. Negative prompt: cars. Steps: 30. Seed: 12.",
+        request(negative_prompt="cars", steps=30, seed=12),
+    ),
+    ("otter (Steps: 20, Seed: 7)", request(steps=20, seed=7)),
+    ("otter [Seed: 7]", request(seed=7)),
+    ("parameters: otter\nSteps: 20, Seed: 7", request(steps=20, seed=7)),
+    ("Prompt - otter\nSeed: 7", request(seed=7)),
+    ("otter, without: cars", request(negative_prompt="cars")),
+    ("{prompt: otter}", request()),
+    ("{prompt: otter, hat, seed: 7}", request("otter, hat", seed=7)),
+    ('{\n  prompt: "otter",\n  seed: 7,\n}', request(seed=7)),
+    ("{prompt: otter} --seed 7 | style: ink", request(style="ink", seed=7)),
+    ("otter seed 7", request(seed=7)),
+    ("otter in a hat steps 30 seed 7", request("otter in a hat", steps=30, seed=7)),
+    ("otter with seed 7 of 9", request("otter with seed 7 of 9")),
+    ("otter, embedding:easynegative, hat", request("otter, hat", unused=("embedding:easynegative",))),
+    ("otter, (embedding:badhands:1.2)", request(unused=("(embedding:badhands:1.2)",))),
+    ("otter --quality high", request(unused=("--quality high",))),
+    ("otter --landscape --seed 7", request(size="landscape", seed=7)),
+]
+
+SMILEYS = [
+    (":-( otter, hat :-)", (r":-\( otter", r"hat :-\)")),
+    ("otter :( or (hat)++ :)", (r"otter :\( or (hat)++ :\)",)),
+    ("sad otter :-(", ("sad otter :-(",)),
+    ("(hat)++, otter :)", ("(hat)++", "otter :)")),
+    ("(otter, hat :)++", ("(otter, hat :)++",)),
+]
+
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         *(*BELOW_A_BLOCK, *FORMS_OF_A_BLOCK, *LABELS, *TYPED_PROMPTS, *OTHER_SYNTAX),
-        *(*WIDE_SIGNS, *STRAY_SIGNS, *NUMBERS),
+        *(*WIDE_SIGNS, *STRAY_SIGNS, *NUMBERS, *OF_EACH_KIND),
     ],
 )
 def test_what_can_be_read_in_one_way_is_read(text, expected):
     (read,) = parse_all(text).requests
     assert read == expected
+
+
+@pytest.mark.parametrize(("text", "terms"), SMILEYS)
+def test_a_smiley_is_no_bracket(text, terms):
+    assert parse_draw(text).slots.subject == terms
+    # The generator's syntax is compel's, in which an escaped bracket is a sign.
+    assert parse_draw(", ".join(terms)).slots.subject == terms
 
 
 WITHOUT_INDENTATION = "\n".join(line.strip() for line in RECIPE.splitlines())
@@ -266,6 +304,7 @@ ON_ONE_LINE = " ".join(WITHOUT_INDENTATION.splitlines())
         "> this:\n> " + RECIPE.replace("\n", "\n> "),
         f"~~~\n{RECIPE}~~~",
         f"```\n{WITHOUT_INDENTATION}\n```",
+        RECIPE.replace("- ", "• "),
     ],
 )
 def test_a_recipe_that_lost_its_layout_is_drawn(text):
@@ -297,9 +336,10 @@ def test_a_file_of_another_program_is_a_recipe():
             "There are no flags --foo and --sede (--seed?). !easel help flags lists them all. "
             "--ar takes width to height such as 3:4, not “wide”.",
         ),
-        ("otter --upscale 2", "There is no flag --upscale. Did you mean ⬆️ under a picture?"),
-        ("otter --scheduler euler", "There is no flag --scheduler. Did you mean --sampler?"),
-        ("otter --stepps 7", "There is no flag --stepps. Did you mean --steps?"),
+        ("{2$$otter|owl}", "A list draws all of its choices. Leave out “2$$”."),
+        ("otter --upscale 2", "There's no flag --upscale. Did you mean ⬆️ under a picture?"),
+        ("otter --scheduler euler", "There's no flag --scheduler. Did you mean --sampler?"),
+        ("otter --stepps 7", "There's no flag --stepps. Did you mean --steps?"),
         ("otter -s 50 -W 512", "Here -s is --steps and -W is --size."),
         ("otter --width 512", "A size needs both sides, such as --size 768x1024."),
         (
@@ -318,7 +358,7 @@ def test_a_file_of_another_program_is_a_recipe():
         ("otter +hat, scarf", "“+hat” changes a picture: reply to one with it."),
         (
             "{'3': {'class_type': 'KSampler'}}",
-            "There is no prompt in that JSON, only “3”. Say it in words: !draw otter --steps 20.",
+            "There's no prompt in that JSON, only “3”. Say it in words: !draw otter --steps 20.",
         ),
     ],
 )
@@ -328,7 +368,7 @@ def test_what_cannot_be_read_is_told_in_one_answer(text, sentence):
 
 def test_names_of_styles_are_equal_in_any_spelling():
     styles = {"pop-art": "(pop art)+", "watercolor": "soft edges"}
-    for typed in ("@pop-art", "@pop_art", "@Pop_Art", "@popart"):
+    for typed in ("@pop-art", "@pop_art", "@Pop_Art", "@popart", "＠pop-art"):
         assert parse_all(typed, styles=styles).requests == (request("(pop art)+"),)
     assert refusal("otter | style: @watercolour", styles=styles).endswith("Did you mean @watercolor?")
 

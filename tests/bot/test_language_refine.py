@@ -138,7 +138,7 @@ def test_a_long_list_of_changes_is_noted_in_short():
 def test_a_reply_adds_and_removes_a_limited_number_of_terms():
     terms = [f"term {n}" for n in range(MAX_CHANGES)]
     assert refine(f"+{', '.join(terms)}").slots.subject[2:] == tuple(terms)
-    with pytest.raises(ParseError, match=f"{MAX_CHANGES + 1} terms; one reply can change {MAX_CHANGES}"):
+    with pytest.raises(ParseError, match=f"changes {MAX_CHANGES + 1} terms. One reply changes up to {MAX_CHANGES}"):
         refine(f"+{', '.join(terms)} -boots")
 
 
@@ -152,11 +152,11 @@ def test_changes_without_effect_are_not_noted(text):
     [
         (
             "-spaceship",
-            "There is no “spaceship” in that recipe. "
+            "There's no “spaceship” in that recipe. "
             "It has “otter”, “(cowboy hat)++”, “boots”, “beach” and “(watercolor)+”.",
         ),
         ("-style pop art", "Flags start with two hyphens. Did you mean --style?"),
-        ("-otter, hat, boots, beach, watercolor", "There is nothing to draw yet. "),
+        ("-otter, hat, boots, beach, watercolor", "There's nothing to draw yet. "),
         ("--seed newer", "--seed takes a whole number, or new, not “newer”."),
     ],
 )

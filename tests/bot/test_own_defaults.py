@@ -79,7 +79,7 @@ async def test_they_are_set_shown_used_and_forgotten(drawing_room, homeserver, f
     assert (mine.slots.style, mine.steps) == (("watercolor",), 10)
     assert (theirs.slots.style, theirs.steps) == ((), None)
 
-    assert await ask("!easel defaults --model ssd") == "There is no model “ssd”. Did you mean ssd-1b?"
+    assert await ask("!easel defaults --model ssd") == "There's no model “ssd”. Did you mean ssd-1b?"
     assert await ask("!easel defaults off") == FORGOTTEN
     assert (await ask("!easel defaults")).startswith("You have no defaults.")
 

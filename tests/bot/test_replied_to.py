@@ -35,7 +35,7 @@ def in_thread(event_id: str) -> dict[str, Any]:
     return {"m.relates_to": {**relation, "m.in_reply_to": {"event_id": event_id}}}
 
 
-async def drawn(homeserver, fake_generator):
+async def drawn_recipe(homeserver, fake_generator):
     await homeserver.marked("picture")
     return list(fake_generator.jobs.values())[-1].recipes[0]
 
@@ -55,21 +55,21 @@ async def test_a_photo_sent_in_any_way_is_drawn_from(
 ):
     photo = post(msgtype, name, b"a photo", **info)
     await drawing_room.say("!draw otter", **to_photo(photo))
-    assert (await drawn(homeserver, fake_generator)).image
+    assert (await drawn_recipe(homeserver, fake_generator)).image
 
 
 async def test_a_photo_sent_as_a_file_with_a_command_is_drawn_from(drawing_room, homeserver, fake_generator, post):
     photo = post("m.file", "IMG.jpg", b"a photo", info={"mimetype": "image/jpeg"})
     content = {**homeserver.history[ROOM][0]["content"], "body": "!draw otter", "filename": "IMG.jpg"}
     await drawing_room.put(content, event_id=photo)
-    assert (await drawn(homeserver, fake_generator)).image
+    assert (await drawn_recipe(homeserver, fake_generator)).image
 
 
 @pytest.mark.parametrize("name", ["otter.yml", "otter.yaml", "otter.yml.txt", "otter.txt"])
 async def test_a_recipe_file_of_any_ending_is_one(drawing_room, homeserver, fake_generator, post, name):
     file = post("m.file", name, b"prompt: otter\nseed: 7\n")
     await drawing_room.say("!draw +hat", **reply(file))
-    recipe = await drawn(homeserver, fake_generator)
+    recipe = await drawn_recipe(homeserver, fake_generator)
     assert (recipe.slots.subject, recipe.seed) == (("otter", "hat"), 7)
 
 
@@ -78,13 +78,13 @@ async def test_a_recipe_file_sent_with_a_command_is_drawn(drawing_room, homeserv
     file = post("m.file", "otter.yml", b"prompt: otter\nseed: 7\n")
     content = {**homeserver.history[ROOM][0]["content"], "body": body, "filename": "otter.yml"}
     await drawing_room.put(content, event_id=file)
-    assert (await drawn(homeserver, fake_generator)).seed == 7
+    assert (await drawn_recipe(homeserver, fake_generator)).seed == 7
 
 
 async def test_a_bare_command_draws_the_recipe_that_it_replies_to(drawing_room, homeserver, fake_generator, post):
     file = post("m.file", "otter.yml", b"prompt: otter\nseed: 7\n")
     await drawing_room.say("!draw", **reply(file))
-    assert (await drawn(homeserver, fake_generator)).seed == 7
+    assert (await drawn_recipe(homeserver, fake_generator)).seed == 7
 
 
 @pytest.mark.parametrize(
@@ -132,6 +132,29 @@ async def test_a_reply_to_ones_own_command_changes_its_picture(drawing_room, hom
     await plugin.database.execute("DELETE FROM recipe")
     await drawing_room.say("!draw +hat", **reply(command))
     assert await homeserver.answer() == NOT_DRAWN_YET
+
+
+async def test_a_reply_to_a_command_that_is_not_drawn_yet_changes_its_request(
+    drawing_room, homeserver, fake_generator, drawn
+):
+    command = await drawing_room.say("!draw otter, scarf | style: ink --steps 9")
+    await homeserver.until(lambda: fake_generator.jobs)
+    await drawing_room.say("!draw +hat -scarf", **reply(command))
+    await homeserver.until(lambda: len(fake_generator.jobs) == 2)
+    drawn.set()
+    await homeserver.files(2)
+    first, second = (job.recipes[0] for job in fake_generator.jobs.values())
+    assert (second.slots.subject, second.slots.style) == (("otter", "hat"), ("ink",))
+    assert (second.seed, second.steps) == (first.seed, 9)
+
+
+@pytest.mark.parametrize("command", ["!draw otter --sede 7", "!draw otter -n 2"])
+async def test_what_cannot_be_changed_yet_is_told(drawing_room, homeserver, fake_generator, drawn, command):
+    event_id, is_refused = await drawing_room.say(command), "--sede" in command
+    if is_refused:
+        await homeserver.answers(1)
+    await drawing_room.say("!draw +hat", **reply(event_id))
+    assert (await homeserver.answers(1 + is_refused))[-1].content["body"] == NOT_DRAWN_YET
 
 
 async def test_words_that_replace_the_subject_say_how_to_keep_the_rest(drawing_room, homeserver, fake_generator, post):

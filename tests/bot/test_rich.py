@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.easel.commands import help
+from bot.easel.language import HELP_TOPICS
 from bot.easel.room.names import MAX_NAME_CHARS, shown_name
 from bot.easel.sending.content import LEFT_OUT, MAX_CONTENT_CHARS, answer_content, fitting
 from bot.easel.sending.rich import Rich, blocks, bold, code, link, numbered, points, text, written
@@ -43,7 +44,7 @@ def test_nothing_that_is_typed_becomes_a_tag(typed):
     assert "<" not in TAGS.sub("", html)
 
 
-@pytest.mark.parametrize("topic", ["", *help.TOPICS])
+@pytest.mark.parametrize("topic", ["", *HELP_TOPICS])
 def test_help_is_short_has_code_to_copy_and_reads_well_in_plain_text(topic):
     answer = help.help_text(topic)
     assert isinstance(answer, Rich)

@@ -83,7 +83,7 @@ def test_a_room_without_a_profile_has_no_rules(known):
         ({"defaults": {"steps": "20 --seed 7"}}, "defaults must be one value for each flag"),
         ({"defaults": {"tier": "fast --steps 3", "steps": 20}}, "defaults: --steps stands there twice"),
         ({"style": "ink"}, r"style must be a list of texts, such as style: \[one, two\]"),
-        ({"style": ["(ink:-1)"]}, "style: A weight cannot be below 0"),
+        ({"style": ["(ink:-1)"]}, "style: Weights start at 0"),
         ({"no": [7]}, "no must be a list of texts"),
         ({"models": {"ssd-1b": True}}, "models must be a list of texts"),
         ({"max_megapixels": 0}, "max_megapixels must be a number above 0"),

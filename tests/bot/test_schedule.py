@@ -1,14 +1,15 @@
 """Pictures that a room gets every day: read, listed, ended, bounded, and drawn once over restarts."""
 
 import time
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from bot.easel.commands import every
 from bot.easel.commands.every import read_time
-from bot.easel.jobs.schedule import DRAWN_LATE_S, next_time_ms
+from bot.easel.jobs.schedule import DRAWN_LATE_S, Schedule, next_time_ms
+from tests.helpers.shipped_settings import settings
 
 ROOM, BOB = "!kitchen:example.com", "@bob:example.com"
 
@@ -49,6 +50,16 @@ def test_times_of_day(typed, minute):
 def test_the_next_time_is_always_later(day, minute, expected):
     saturday = datetime(2026, 11, 28, 8)
     assert next_time_ms(day, minute, saturday) == expected.timestamp() * 1000
+
+
+@pytest.mark.parametrize(
+    ("day", "expected"), [(datetime(2026, 7, 1), "2026-07-01T05:00"), (datetime(2026, 12, 1), "2026-12-01T06:00")]
+)
+def test_a_time_is_one_of_the_settings_zone_in_summer_and_winter(day, expected):
+    berlin = settings(time_zone="Europe/Berlin")
+    schedule = Schedule(None, None, lambda: berlin, None, clock=day.replace(tzinfo=UTC).timestamp)
+    at = datetime.fromtimestamp(schedule.next_time_ms("day", 7 * 60) / 1000, UTC)
+    assert at.isoformat()[:16] == expected
 
 
 class Asking:

@@ -37,8 +37,8 @@ def test_every_version_chooses_the_same_words():
 @pytest.mark.parametrize(
     ("term", "sentence"),
     [
-        ("__animals__", "There is no word list “__animals__”. Did you mean __animal__?"),
-        ("__xyz__", "There is no word list “__xyz__”. There is: animal, blue_sky."),
+        ("__animals__", "There's no word list “__animals__”. Did you mean __animal__?"),
+        ("__xyz__", "There's no word list “__xyz__”. There is: animal, blue_sky."),
     ],
 )
 def test_a_missing_list_is_refused_with_a_sentence(term, sentence):

@@ -37,7 +37,7 @@ async def test_a_reply_changes_what_it_names_and_keeps_the_rest(rooms):
     assert fourth.record["slots"] == {"subject": ["owl"], "outfit": ["boots"], "style": ["watercolor"]}
 
     refusal = await ada.answer("!draw -spaceship", **replying(fourth.picture.event_id))
-    assert refusal == "There is no “spaceship” in that recipe. It has “owl”, “boots” and “watercolor”."
+    assert refusal == "There's no “spaceship” in that recipe. It has “owl”, “boots” and “watercolor”."
 
 
 async def test_a_reply_to_a_persons_own_recipe_file_draws(rooms):

@@ -109,7 +109,7 @@ async def test_a_rooms_own_styles_are_for_everybody_in_it_and_for_no_other_room(
     drawn = await bo.draw("!draw otter | style: @cosy --steps 2")
     assert drawn.record["slots"]["style"] == ["(watercolor)+", "soft light"]
     elsewhere = rooms[False][1]
-    assert (await elsewhere.answer("!draw otter | style: @cosy")).startswith("There is no style “@cosy”")
+    assert (await elsewhere.answer("!draw otter | style: @cosy")).startswith("There's no style “@cosy”")
     assert (await cleo.answer("!easel style remove cosy")).startswith("@cosy is somebody else's.")
     assert await ada.answer("!easel style remove cosy") == "@cosy is gone."
 
@@ -121,7 +121,7 @@ async def test_the_seed_chooses_from_a_word_list_of_the_settings(rooms, change_s
     again = await bo.draw("!draw __animal__, scarf --seed 3 --steps 2")
     assert drawn.record["slots"]["subject"][0] in ("otter", "owl", "fox")
     assert drawn.record["slots"] == again.record["slots"]
-    assert await ada.answer("!draw __animals__") == ("There is no word list “__animals__”. Did you mean __animal__?")
+    assert await ada.answer("!draw __animals__") == ("There's no word list “__animals__”. Did you mean __animal__?")
 
 
 async def test_one_subject_in_all_styles_comes_on_two_sheets(rooms):

@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import ExifTags, Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
 from generator.errors import Refused
@@ -114,6 +114,42 @@ def test_a_photo_in_a_wide_colour_space_keeps_its_colours(primaries, kind):
     data = encoded(in_space(photo(), primaries), kind, icc_profile=profile(primaries), **how)
     untagged = encoded(in_space(photo(), primaries), kind, **how)
     assert difference(data, photo()) < 2.5 < difference(untagged, photo())
+
+
+def exif(*, space: int, rules: str = "", gamma: float | None = None) -> bytes:
+    """The EXIF of a camera that says so in tags alone."""
+    written = Image.Exif()
+    written.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.ColorSpace] = space
+    if gamma is not None:
+        written.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.Gamma] = gamma
+    if rules:
+        written.get_ifd(ExifTags.IFD.Exif)[ExifTags.IFD.Interop] = {ExifTags.Interop.InteropIndex: rules}
+    return written.tobytes()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("tags", [{"space": 65535, "rules": "R03"}, {"space": 65535, "gamma": 2.2}])
+def test_a_photo_whose_exif_alone_names_adobe_rgb_keeps_its_colours(kind, tags):
+    how = {"quality": 100} if kind != "PNG" else {}
+    data = encoded(in_space(photo(), ADOBE_RGB), kind, exif=exif(**tags), **how)
+    assert difference(data, photo()) < 2.5
+
+
+@pytest.mark.parametrize(
+    "tags", [{"space": 1, "rules": "R98"}, {"space": 65535}, {"space": 65535, "gamma": 1.0}, {"space": 1, "gamma": 2.2}]
+)
+def test_other_exif_leaves_colours_as_they_are(tags):
+    assert difference(encoded(photo(), exif=exif(**tags)), photo()) == 0
+
+
+def test_a_profile_counts_before_exif():
+    data = encoded(in_space(photo(), DISPLAY_P3), icc_profile=profile(DISPLAY_P3), exif=exif(space=65535, rules="R03"))
+    assert difference(data, photo()) < 2.5
+
+
+@pytest.mark.parametrize("broken", [b"Exif\0\0no tags", bytes(500)])
+def test_broken_exif_is_no_reason_to_refuse_a_photo(broken):
+    assert read_image(encoded(photo(), "JPEG", exif=broken)).size == (512, 384)
 
 
 def test_a_photo_in_srgb_keeps_its_bytes():

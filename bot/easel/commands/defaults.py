@@ -46,7 +46,7 @@ class OwnDefaults:
         names = [card.name for card in known.models] if known else []
         if wanted.model and known and wanted.model not in names:
             near = nearest(wanted.model, names)
-            return f"There is no model {quoted(wanted.model)}." + (f" Did you mean {near}?" if near else "")
+            return f"There's no model {quoted(wanted.model)}." + (f" Did you mean {near}?" if near else "")
         own = (own or DrawRequest()).changed_by(wanted)
         await self._store.keep_own_defaults(message.sender, replace(own, notes=()))
         return f"Your defaults: {described(own)}"

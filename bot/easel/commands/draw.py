@@ -173,9 +173,9 @@ class DrawCommands:
         known = await self._store.capabilities()
         names = [*(card.name for card in known.models), *known.samplers, *known.tiers] if known else []
         chars = len(message.body) + len(replied.recipe or "") + message.body.count("@") * MAX_STYLE_CHARS
-        read = partial(parse_all, message.body, recipe=replied.recipe, styles=styles, names=names)
+        read = partial(parse_all, message.body, recipe=replied.recipe or replied.request, styles=styles, names=names)
         asked = await self._side_thread.run(read, chars=chars)
-        own = None if replied.recipe else await self._store.own_defaults(message.sender)
+        own = None if replied.recipe or replied.request else await self._store.own_defaults(message.sender)
         if own is not None:
             asked = self._policy.with_own_defaults(asked, own, message.room_id, known)
         return replace(job, asked=asked, photo=replied.photo), None

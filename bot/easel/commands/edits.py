@@ -4,6 +4,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 
 from ..language import Command, DrawCommand, EaselCommand, has_signs
+from ..room.history import RoomHistory
 from ..room.messages import Message
 from .draw import DrawCommands
 from .easel import EaselCommands
@@ -21,10 +22,13 @@ class _Written:
 
 
 class Edits:
-    """Knows the last messages that asked for no picture: only their senders can correct them, until a restart."""
+    """Knows the last messages that asked for no picture, and asks the room for older ones, as after a restart.
 
-    def __init__(self, *, draw_commands: DrawCommands, easel_commands: EaselCommands) -> None:
-        self._draw_commands, self._easel_commands = draw_commands, easel_commands
+    Only their senders can correct them.
+    """
+
+    def __init__(self, *, draw_commands: DrawCommands, easel_commands: EaselCommands, history: RoomHistory) -> None:
+        self._draw_commands, self._easel_commands, self._history = draw_commands, easel_commands, history
         self._written: OrderedDict[tuple[str, str], _Written] = OrderedDict()
 
     def remember(self, message: Message) -> None:
@@ -38,8 +42,10 @@ class Edits:
             command = DrawCommand(message.body.strip())
         if await self._draw_commands.edit(message, command, edited, is_old=is_old):
             return
-        written = self._written.get((message.room_id, edited))
-        if command is None or is_old or written is None or written.sender != message.sender:
+        if command is None or is_old:
+            return
+        written = self._written.get((message.room_id, edited)) or await self._looked_up(message.room_id, edited)
+        if written is None or written.sender != message.sender:
             # Not the sender's own, or from before the bot came.
             return
         original = replace(message, event_id=edited)
@@ -50,3 +56,9 @@ class Edits:
         elif isinstance(command, DrawCommand | EaselCommand):
             written.asked_by.append(message.event_id)
             await self._easel_commands.answer(original, command, asked_by=message.event_id)
+
+    async def _looked_up(self, room_id: str, event_id: str) -> _Written | None:
+        sender = await self._history.sender_of(room_id, event_id)
+        if sender is None:
+            return None
+        return self._written.setdefault((room_id, event_id), _Written(sender, [event_id]))

@@ -1,9 +1,8 @@
 """``!easel every``: a picture that a room gets every day, or on one day of the week."""
 
 import re
-from datetime import datetime
 
-from ..jobs.schedule import EVERY_DAY, WEEKDAYS, Schedule, next_time_ms
+from ..jobs.schedule import EVERY_DAY, WEEKDAYS, Schedule
 from ..jobs.schedule_table import Scheduled
 from ..jobs.store import Store
 from ..language import brief
@@ -25,7 +24,7 @@ HOW = """A picture for this room at its time:
 `!easel every` lists them, `!easel every stop 1` ends the first. Deleting the message ends it too."""
 ROOM_IS_FULL = f"This room has {MAX_IN_ROOM} of these, and that's the limit. End one with !easel every stop 1."
 YOURS_ARE_FULL = f"You have {MAX_A_PERSON} of these here, and that's the limit. End one with !easel every stop 1."
-NO_SUCH = "There is none with that number. !easel every lists them."
+NO_SUCH = "I have no such number. !easel every lists them."
 NOT_YOURS = "That one is somebody else's. Only they or an admin can end it."
 
 _DAYS = (EVERY_DAY, *WEEKDAYS)
@@ -80,7 +79,7 @@ class EveryDay:
             typed=typed,
             day=day,
             minute=minute,
-            next_ms=next_time_ms(day, minute, datetime.now()),
+            next_ms=self._schedule.next_time_ms(day, minute),
         )
         await self._store.keep_scheduled(scheduled)
         self._schedule.changed()

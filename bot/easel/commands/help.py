@@ -3,7 +3,7 @@
 A person taps an example to copy it, so examples stand in code. The flags come from the language's own table.
 """
 
-from ..language import FLAGS, SLOTS, nearest, quoted
+from ..language import FLAGS, HELP_TOPICS, SLOTS, nearest, quoted
 from ..sending.rich import Rich, Text, blocks, code, points, written
 
 EXAMPLE = "!draw otter, cowboy hat | style: watercolor"
@@ -123,7 +123,6 @@ _TOPICS = {
     "style": _STYLE,
     "find": _FIND,
 }
-TOPICS = ("flags", *_TOPICS)
 
 
 def help_text(topic: str) -> Text:
@@ -134,13 +133,13 @@ def help_text(topic: str) -> Text:
         return points(code(flag.usage) + f": {flag.help}" for flag in FLAGS)
     if topic in _TOPICS:
         return written(_TOPICS[topic])
-    near = nearest(topic, TOPICS)
-    hint = f"Did you mean !easel help {near}?" if near else f"Try one of {', '.join(TOPICS)}."
+    near = nearest(topic, HELP_TOPICS)
+    hint = f"Did you mean !easel help {near}?" if near else f"Try one of {', '.join(HELP_TOPICS)}."
     return f"I have no help on {quoted(topic)}. {hint}"
 
 
 def _overview() -> Rich:
     """Three examples to copy, then what to do with a picture, then all commands."""
     commands = points(code(f"!easel {command}") + f": {does}" for command, does in EASEL_COMMANDS.items())
-    more = f"More with !easel help and one of these: {', '.join(TOPICS)}."
+    more = f"More with !easel help and one of these: {', '.join(HELP_TOPICS)}."
     return blocks(points(map(code, _EXAMPLES)), written(_BEGIN), commands, more, gap="\n\n")

@@ -132,7 +132,7 @@ def _size_note(asked: str, size: tuple[int, int], card: ModelCard) -> str:
     drawn = f"{size[0]}×{size[1]}"
     if card.limits.min_side == card.limits.max_side:
         return f"{card.name} draws {drawn} only, not {asked}."
-    return f"{card.name} cannot draw {asked}. This is {drawn}, the nearest."
+    return f"{card.name} can't draw {asked}. This is {drawn}, the nearest."
 
 
 def cannot_enlarge(request: DrawRequest, capabilities: Capabilities) -> str | None:

@@ -1,7 +1,4 @@
-"""Draws what rooms asked to get every day, each at its time, over restarts too. Knows no texts.
-
-A time is one of the machine that maubot runs on.
-"""
+"""Draws what rooms asked to get every day, each at its time, over restarts too. Knows no texts."""
 
 import asyncio
 import time
@@ -11,6 +8,7 @@ from logging import Logger
 
 from ..bug_log import log_bug
 from ..room.messages import Message
+from ..settings import CurrentSettings
 from .schedule_table import Scheduled, ScheduleTable
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -37,9 +35,20 @@ def next_time_ms(day: str, minute: int, after: datetime) -> int:
 class Schedule:
     """Draws each scheduled command once for each of its times."""
 
-    def __init__(self, table: ScheduleTable, draw: Draw, log: Logger, clock: Callable[[], float] = time.time) -> None:
-        self._table, self._draw, self._log, self._clock = table, draw, log, clock
+    def __init__(
+        self,
+        table: ScheduleTable,
+        draw: Draw,
+        settings: CurrentSettings,
+        log: Logger,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._table, self._draw, self._settings, self._log, self._clock = table, draw, settings, log, clock
         self._changed = asyncio.Event()
+
+    def next_time_ms(self, day: str, minute: int) -> int:
+        """The next time of that day and minute, by the clock of the settings' time zone."""
+        return next_time_ms(day, minute, datetime.fromtimestamp(self._clock(), self._settings().time_zone))
 
     def changed(self) -> None:
         """Look again at what comes next."""
@@ -75,5 +84,4 @@ class Schedule:
                 thread=scheduled.thread,
             )
             await self._draw(message, scheduled.typed, f"{scheduled.event_id} {scheduled.next_ms}")
-        next_ms = next_time_ms(scheduled.day, scheduled.minute, datetime.fromtimestamp(self._clock()))
-        await self._table.schedule_next(scheduled.event_id, next_ms)
+        await self._table.schedule_next(scheduled.event_id, self.next_time_ms(scheduled.day, scheduled.minute))

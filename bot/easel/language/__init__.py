@@ -4,7 +4,7 @@ Pure: knows no Matrix, no network and no generator, and raises nothing but ``Par
 """
 
 from .chat import has_signs
-from .commands import Command, DrawCommand, EaselCommand, NearMiss, read_command
+from .commands import HELP_TOPICS, Command, DrawCommand, EaselCommand, NearMiss, read_command
 from .flags import FLAGS, Flag, Kind
 from .names import folded, same_name, sampler_name
 from .parse import check_length, parse_all, parse_draw, parse_recipe
@@ -17,6 +17,7 @@ from .written import as_command
 
 __all__ = [
     "FLAGS",
+    "HELP_TOPICS",
     "MAX_STYLE_CHARS",
     "SLOTS",
     "Asked",

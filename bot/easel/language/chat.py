@@ -58,7 +58,7 @@ def parse_changes(text: str) -> Changes:
     """Read a reply to a recipe, where a sign adds or removes a term or a list of terms. Raises ParseError."""
     changes = _read(_SPACED_SIGN.sub(r"\g<sign>", text), are_signs_read=True)
     if len(changes.terms) > MAX_CHANGES:
-        raise ParseError(f"That adds and removes {len(changes.terms)} terms; one reply can change {MAX_CHANGES}.")
+        raise ParseError(f"That changes {len(changes.terms)} terms. One reply changes up to {MAX_CHANGES}.")
     return changes
 
 
@@ -200,7 +200,7 @@ def _no_slot(word: str, value: str) -> str:
         hint = f"Did you mean {near}?"
     else:
         hint = f"The slots are {listed(SLOTS)}; to draw the words themselves, write “subject: {brief(word)}: …”."
-    return f"There is no slot {quoted(word)}. {hint}"
+    return f"There's no slot {quoted(word)}. {hint}"
 
 
 def _twice(first: str, second: str) -> str:

@@ -20,7 +20,11 @@ _ADDRESS = re.compile(r"(?P<name>[^\s!][^\n!]{0,79}?)[:,]?\s{1,8}+(?=\\?[!！]\s
 _NEAR_MISS = re.compile(
     r"(?P<sign>[!！/.?¡])\s?(?P<word>[a-z]{2,7})[.,:]?(?=\s|$)(?P<rest>.*)", re.IGNORECASE | re.DOTALL
 )
-_HELP = re.compile(r"(?:--?)?(?:help|h|\?+)[.!?]*|help me[.!?]*", re.IGNORECASE)
+# What there is help on, beside the overview.
+HELP_TOPICS = ("flags", "draw", "slots", "weights", "gestures", "replies", "photos", "lists", "style", "find")
+_HELP = re.compile(
+    rf"(?:--?)?(?:help|h|\?+)[.!?]*|help me[.!?]*|help (?P<topic>{'|'.join(HELP_TOPICS)})", re.IGNORECASE
+)
 # The end of a sentence, which phones add.
 _STOPS = ".,:;!?"
 
@@ -76,8 +80,8 @@ def _draw_command(text: str) -> Command:
         if again["word"].lower() != "draw":
             break
         text = again["rest"].strip()
-    if _HELP.fullmatch(text):
-        return EaselCommand(("help", "draw"))
+    if asked := _HELP.fullmatch(text):
+        return EaselCommand(("help", (asked["topic"] or "draw").lower()))
     return DrawCommand(text)
 
 
@@ -93,7 +97,7 @@ def _near_miss(text: str) -> NearMiss | None:
 
 
 def is_slip(typed: str, word: str) -> bool:
-    """Whether a word was meant but one letter was swapped with the next, missed, doubled or hit wrongly.
+    """Whether a word was meant but its letters were mixed up, or one of them missed, doubled or hit wrongly.
 
     A longer word, such as ``drawn`` or ``easels``, may be another bot's command.
     """
@@ -101,10 +105,8 @@ def is_slip(typed: str, word: str) -> bool:
         return False
     if len(typed) == len(word):
         wrong = [at for at, (one, other) in enumerate(zip(typed, word, strict=True)) if one != other]
-        if len(wrong) == 2:
-            first, second = wrong
-            return second == first + 1 and typed[first] == word[second] and typed[second] == word[first]
-        return len(wrong) == 1 and len(word) > 4
+        is_mixed_up = typed[0] == word[0] and sorted(typed) == sorted(word)
+        return is_mixed_up or (len(wrong) == 1 and len(word) > 4)
     if len(typed) < len(word):
         return any(word[:at] + word[at + 1 :] == typed for at in range(len(word)))
     return any(word[:at] + word[at - 1] + word[at:] == typed for at in range(1, len(word) + 1))

@@ -10,6 +10,7 @@ from enum import Enum, auto
 from .names import folded
 from .request import SLOTS
 from .sentences import brief, listed, nearest, shortened
+from .values import SIZE_NAMES
 
 
 class Kind(Enum):
@@ -139,6 +140,9 @@ SIDES = {
     side: Flag(name=side, field=side, kind=Kind.WHOLE_NUMBER, example="768", help="") for side in ("width", "height")
 }
 
+# A shape as a flag of its own, as --fast is one.
+_SHAPES = {shape: Flag(name=shape, field="size", kind=Kind.SWITCH, example=shape, help="") for shape in SIZE_NAMES}
+
 # Midjourney's flags, which mean nothing here, and whether a value follows.
 OTHERS_FLAGS = {
     **dict.fromkeys(("v", "version", "s", "stylize", "q", "quality", "c", "chaos", "weird", "niji", "exp"), True),
@@ -162,7 +166,7 @@ _MEANT = {
 
 def flag_named(name: str) -> Flag | None:
     """The flag called ``name`` (no dashes; any capitals, hyphens and underscores), or None."""
-    return _BY_NAME.get(folded(name)) or SIDES.get(name.lower())
+    return _BY_NAME.get(folded(name)) or SIDES.get(name.lower()) or _SHAPES.get(name.lower())
 
 
 def find_slot(label: str) -> str | None:
@@ -182,7 +186,7 @@ def unknown_flags(names: Sequence[str]) -> str:
     hints = [_hint(name) for name in names]
     if len(names) == 1:
         hint = f"Did you mean {hints[0]}?" if hints[0] else "!easel help flags lists them all."
-        return f"There is no flag --{brief(names[0])}. {hint}"
+        return f"There's no flag --{brief(names[0])}. {hint}"
     shown = [f"--{brief(name)}" + (f" ({hint}?)" if hint else "") for name, hint in zip(names, hints, strict=True)]
     return f"There are no flags {listed(shortened(shown))}. !easel help flags lists them all."
 

@@ -14,7 +14,7 @@ from .flags import Kind, flag_named
 from .names import folded
 from .nesting import covered, matches_directly_inside
 from .phones import as_typed
-from .sentences import ParseError, brief
+from .sentences import ParseError, brief, quoted
 from .typed_flags import dashed, with_flags_apart
 
 # More than any generator takes as one job. All texts are parsed before the generator's limit is known.
@@ -25,13 +25,16 @@ MAX_DEPTH = 3
 
 _BAR = re.compile(r"\|")
 
+# `{2$$otter|owl}` of dynamic prompts, which chooses two of them.
+_CHOOSES_SOME = re.compile(r"\{\s*[\d-]{1,5}\$\$")
+
 # Numbers may have spaces behind their commas, as phones put them; a name behind a space could be a term, unless there
 # is a model or sampler of that name.
 _NUMBERS = re.compile(r"[ \t]*+[=:]?[ \t]*+(?P<list>[\d.]+(?:[ \t]*+,[ \t]*+[\d.]+)+)(?=[\s,|]|$)")
-_NAMES = re.compile(r"[ \t]*+[=:]?[ \t]*+(?P<list>[\w.+-]+(?:,[ \t]*+[\w.+-]+)+)(?=[\s,|]|$)")
+_NAMES = re.compile(r"[ \t]*+[=:]?[ \t]*+(?P<list>[\w.+-]++(?:[ \t]*+,[ \t]*+[\w.+-]++)++)(?=[\s,|]|$)")
 # Without known names, what looks like a model's name: sd-1.5.
 _MODEL_LIKE = re.compile(r"(?=[^\d]\w*[-.])(?=.*\d)[\w.-]+")
-_SPACED_NAME = re.compile(r",[ \t]++(?P<name>[\w.+-]+)")
+_SPACED_NAME = re.compile(r"(?:(?<![ \t])[ \t]++,[ \t]*+|,[ \t]++)(?P<name>[\w.+-]+)")
 # A decimal comma: 7,5 and 0,6. A list of whole numbers is more likely to grow: 5,7 and 7,12.
 _DECIMAL = re.compile(r"(?P<whole>\d{1,2}),(?P<tenths>\d|25|75)")
 
@@ -120,7 +123,9 @@ def _braces(text: str, depth: int, names: frozenset[str]) -> list[_Axis]:
         if text[start] != "{" or (found and start < found[-1].end):
             continue
         if depth >= MAX_DEPTH:
-            raise ParseError(f"Lists stand within each other at most {MAX_DEPTH} deep.")
+            raise ParseError(f"Lists go up to {MAX_DEPTH} deep into each other.")
+        if others := _CHOOSES_SOME.match(text, start):
+            raise ParseError(f"A list draws all of its choices. Leave out {quoted(others[0].strip('{ '))}.")
         starts, ends = [start + 1, *(bar.end() for bar in bars)], [*(bar.start() for bar in bars), end]
         options = tuple(_read(text[s:e], depth=depth + 1, names=names) for s, e in zip(starts, ends, strict=True))
         found.append(_Axis(start, end + 1, options))

@@ -1,7 +1,7 @@
 r"""How far quotes and brackets reach, and splitting text outside of them. Knows nothing of slots, flags or weights.
 
-Only pairs count: the bracket of ``:(`` and the inches of ``5"`` are plain characters, and so is ``\(``. Everything
-here takes linear time.
+Only pairs count, and smileys are none: the brackets of ``:-(`` and the inches of ``5"`` are plain characters, and so
+is ``\(``. Everything here takes linear time.
 """
 
 import re
@@ -10,7 +10,9 @@ from itertools import accumulate, pairwise
 
 # A quote opens at the start of a word and closes at the end of one, on the same line.
 _QUOTED = re.compile(r'(?<![^\s,|=:(\[{])"(?:[^"\\\n]|\\.)*+"(?![^\s,|)\]}+\-.:;!?\d])')
-_BRACKET = re.compile(r"\\.|[()\[\]{}]", re.DOTALL)
+# A word of eyes, a nose if any, and a mouth.
+_SMILEY = re.compile(r"(?<![^\s,|(\[])[:;=](?P<face>[-'^]?[()\[\]])(?=[\s,.!?|)\]]|\Z)")
+_BRACKET = re.compile(rf"\\.|{_SMILEY.pattern}|[()\[\]{{}}]", re.DOTALL)
 _OPENS = {")": "(", "]": "[", "}": "{"}
 
 
@@ -76,6 +78,15 @@ def split_outside(text: str, separators: re.Pattern[str]) -> list[str]:
     cuts = [match.span() for match in matches_outside(text, separators)]
     edges = [(0, 0), *cuts, (len(text), len(text))]
     return [text[left[1] : right[0]] for left, right in pairwise(edges)]
+
+
+def paired_smileys(text: str) -> list[int]:
+    """Positions of the brackets of smileys that a reader without smileys pairs with others."""
+    mouths = [match.end() - 1 for match in _SMILEY.finditer(text)]
+    if not mouths:
+        return []
+    paired = {at for pair in bracket_pairs(_SMILEY.sub(r"_\g<face>", text)) for at in pair}
+    return [mouth for mouth in mouths if mouth in paired]
 
 
 def covered(length: int, spans: list[tuple[int, int]]) -> list[int]:

@@ -15,6 +15,7 @@ from .request import Asked, DrawRequest
 from .sentences import ParseError, quoted
 from .structured import read_yaml
 from .styles import with_styles
+from .typed_flags import with_names_quoted
 from .weights import without_loras
 
 # A recipe with the longest prompts and all its facts is below 8,000; Matrix itself takes 64 KiB.
@@ -24,24 +25,25 @@ MAX_MESSAGE_CHARS = 16_000
 # parsed within a second.
 MAX_SHEET_CHARS = 100_000
 
-NOTHING_TO_DRAW = "There is nothing to draw yet. Say what should be in the picture, such as !draw otter."
+NOTHING_TO_DRAW = "There's nothing to draw yet. Say what you want to see, such as !draw otter."
 
 
 def parse_all(
     text: str,
     *,
-    recipe: str | None = None,
+    recipe: str | DrawRequest | None = None,
     styles: Mapping[str, str] = MappingProxyType({}),
     names: Collection[str] = (),
 ) -> Asked:
     """Read the text behind ``!draw``: a request per combination of its lists, with ``styles`` for their ``@names``.
 
-    ``recipe`` is the file that the message replies to, ``names`` those of models and samplers. Raises ParseError.
+    ``recipe`` is the file that the message replies to, or a request that is not drawn yet; ``names`` are those of
+    models and samplers. Raises ParseError.
     """
     check_length(text)
-    found = expand(without_sender(text), names=names)
+    found = expand(with_names_quoted(without_sender(text), names), names=names)
     earlier = _recipe(recipe)
-    texts = _with_styles(found.cells, styles, added_chars=len(recipe or ""))
+    texts = _with_styles(found.cells, styles, added_chars=len(recipe) if isinstance(recipe, str) else 0)
     requests = tuple(_parse(one, earlier) for one in texts)
     asked = Asked(requests, tuple(cell.headings for cell in found.cells), found.sizes)
     if asked.pictures > MAX_PICTURES:
@@ -82,12 +84,14 @@ def _without_layout(text: str) -> DrawRequest | None:
 def check_length(text: str) -> None:
     """Raise ParseError if a text is longer than Easel reads."""
     if len(text) > MAX_MESSAGE_CHARS:
-        raise ParseError(f"That is {len(text)} characters long; Easel reads at most {MAX_MESSAGE_CHARS}.")
+        raise ParseError(f"That's {len(text)} characters. I read up to {MAX_MESSAGE_CHARS}.")
 
 
-def _recipe(text: str | None) -> Callable[[], DrawRequest] | None:
+def _recipe(recipe: str | DrawRequest | None) -> Callable[[], DrawRequest] | None:
     """What reads a recipe file, once and only if somebody asks for it."""
-    return None if text is None else cache(partial(parse_recipe, text))
+    if isinstance(recipe, DrawRequest):
+        return lambda: recipe
+    return None if recipe is None else cache(partial(parse_recipe, recipe))
 
 
 def _with_styles(cells: tuple[Cell, ...], styles: Mapping[str, str], *, added_chars: int) -> list[str]:
@@ -98,7 +102,7 @@ def _with_styles(cells: tuple[Cell, ...], styles: Mapping[str, str], *, added_ch
         check_length(texts[-1])
         chars += len(texts[-1]) + added_chars
         if chars > MAX_SHEET_CHARS:
-            raise ParseError(f"That is too much for {len(cells)} pictures. Ask for fewer, or with fewer words.")
+            raise ParseError(f"That's too many words for {len(cells)} pictures. Ask for fewer of either.")
     return texts
 
 

@@ -51,7 +51,7 @@ def _slots(given: Mapping[str, Value]) -> Slots:
     prompt, written = given.get("prompt"), given.get("slots")
     if isinstance(prompt, Mapping):
         if written is not None:
-            raise ParseError("The recipe has its slots twice, in “prompt” and in “slots”. Keep one of them.")
+            raise ParseError("That recipe has its slots twice, in “prompt” and in “slots”. Keep one of them.")
         prompt, written = None, prompt
     slots = _slot_terms({} if written is None else written)
     if prompt is not None:
@@ -90,7 +90,7 @@ def _size(given: Mapping[str, Value]) -> tuple[int, int] | None:
     if "width" not in given and "height" not in given:
         return None
     if "width" not in given or "height" not in given:
-        raise ParseError("A recipe with a width needs a height as well, and the other way round.")
+        raise ParseError("A recipe needs both width and height, or neither.")
     width, height = (values.whole_number(key, _text(key, given[key])) for key in ("width", "height"))
     return width, height
 

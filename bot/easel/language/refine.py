@@ -115,7 +115,7 @@ def _removed(request: DrawRequest, change: Change, plain: Callable[[str], str]) 
     gone = gone or {term for term in terms if f" {wanted} " in f" {plain(term)} "}
     if not gone:
         there = f"It has {listed(shortened([*map(quoted, terms)]))}." if terms else "It has no terms any more."
-        raise ParseError(f"There is no {quoted(change.term)} in that recipe. {there}")
+        raise ParseError(f"There's no {quoted(change.term)} in that recipe. {there}")
     kept = {slot: tuple(term for term in getattr(request.slots, slot) if term not in gone) for slot in SLOTS}
     return replace(request, slots=Slots(**kept))
 

@@ -50,13 +50,13 @@ def read_yaml(text: str) -> Value:
         value = _node(next(events), events, depth=0)
         next(events)  # the end of the document
         if not isinstance(next(events), StreamEndEvent):
-            raise ParseError("A recipe is one YAML document, but there are several.")
+            raise ParseError("That's several recipes. Send one at a time.")
     except StopIteration:
-        raise ParseError("The recipe is empty.") from None
+        raise ParseError("That recipe is empty.") from None
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark else ""
-        raise ParseError(f"The recipe cannot be read as YAML{where}. Texts with odd characters need quotes.") from error
+        where = f"line {mark.line + 1} of " if mark else ""
+        raise ParseError(f"I can't read {where}that recipe. Texts with odd signs need quotes.") from error
     _check_characters(value)
     return value
 
@@ -68,7 +68,7 @@ def read_json_start(text: str) -> tuple[Value, str]:
         value, end = _JSON.raw_decode(text)
     except json.JSONDecodeError as error:
         raise ParseError(
-            f"The recipe cannot be read as JSON at line {error.lineno}, column {error.colno}: {error.msg.lower()}."
+            f"I can't read that JSON at line {error.lineno}, column {error.colno}: {error.msg.lower()}."
         ) from error
     _check_characters(value)
     return value, text[end:]
@@ -76,9 +76,9 @@ def read_json_start(text: str) -> tuple[Value, str]:
 
 def _node(event: Event, events: Iterator[Event], depth: int) -> Value:
     if isinstance(event, AliasEvent) or (isinstance(event, NodeEvent) and event.anchor is not None):
-        raise ParseError("A recipe cannot have anchors (&) or aliases (*). Put quotes around such a text.")
+        raise ParseError("A recipe can't have anchors (&) or aliases (*). Put quotes around such a text.")
     if getattr(event, "tag", None) is not None:
-        raise ParseError("A recipe cannot have tags (!). Put quotes around such a text.")
+        raise ParseError("A recipe can't have tags (!). Put quotes around such a text.")
     if depth > MAX_DEPTH:
         _too_deep()
     if isinstance(event, ScalarEvent):
@@ -130,15 +130,15 @@ def _check_characters(value: Value) -> None:
     written = json.dumps(value, ensure_ascii=False)
     # JSON writes a backslash that stands for itself twice.
     if "\\u0000" in written.replace("\\\\", ""):
-        raise ParseError("The recipe has a character in it that no text has, “\\u0000”.")
+        raise ParseError("That recipe has a sign that no text can have, “\\u0000”.")
     try:
         written.encode()
     except UnicodeEncodeError:
-        raise ParseError("The recipe has half a character in it, such as “\\ud83d”.") from None
+        raise ParseError("That recipe has half a sign in it, such as “\\ud83d”.") from None
 
 
 def _too_deep(most: int = MAX_DEPTH) -> NoReturn:
-    raise ParseError(f"A recipe is nested at most {most} levels deep.")
+    raise ParseError(f"A recipe nests up to {most} levels deep.")
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Value]:

@@ -17,7 +17,7 @@ MAX_STYLE_CHARS = 300
 _NAME = re.compile(rf"[a-z0-9](?:[a-z0-9-]{{0,{MAX_NAME_CHARS - 2}}}[a-z0-9])?")
 
 # An @name, but neither an email address nor a Matrix id.
-_REFERENCE = re.compile(r"(?<![\w@.])@(?P<name>[A-Za-z0-9_-]++)(?!\.*+[\w:@])")
+_REFERENCE = re.compile(r"(?<![\w@＠.])[@＠](?P<name>[A-Za-z0-9_-]++)(?!\.*+[\w:@])")
 
 
 def style_names(text: str) -> tuple[str, ...]:
@@ -34,8 +34,8 @@ def with_styles(text: str, styles: Mapping[str, str]) -> str:
         name = match["name"].lower()
         if folded(name) not in by_name:
             near = nearest(name, styles)
-            hint = f"Did you mean @{near}?" if near else "!easel style tells which there are."
-            raise ParseError(f"There is no style {quoted(match[0])} in this room. {hint}")
+            hint = f"Did you mean @{near}?" if near else "!easel style lists them."
+            raise ParseError(f"There's no style {quoted(match[0])} in this room. {hint}")
         return by_name[folded(name)]
 
     return _REFERENCE.sub(terms, text)
@@ -49,12 +49,12 @@ def read_style(text: str) -> tuple[str, str]:
         raise ParseError("A style is a name and its words, such as !easel style add cosy = soft light, cosy.")
     if not _NAME.fullmatch(name):
         raise ParseError(
-            f"A style's name has up to {MAX_NAME_CHARS} letters a to z, digits and hyphens, and {quoted(name)} is none."
+            f"A style's name takes up to {MAX_NAME_CHARS} letters a to z, digits and hyphens, not {quoted(name)}."
         )
     if len(terms) > MAX_STYLE_CHARS:
-        raise ParseError(f"A style has at most {MAX_STYLE_CHARS} characters, and this one has {len(terms)}.")
+        raise ParseError(f"A style has up to {MAX_STYLE_CHARS} characters. That one has {len(terms)}.")
     request = parse_chat(terms)
     is_terms_only = request == DrawRequest(slots=Slots(subject=request.slots.subject)) and request.slots
     if not is_terms_only or style_names(terms) or any(terms[start] == "{" for start, _ in bracket_pairs(terms)):
-        raise ParseError("A style is terms only: no slots, flags, lists or other styles.")
+        raise ParseError("A style is words only, without slots, flags, lists or other styles.")
     return name, terms

@@ -1,13 +1,14 @@
 """Finds the flags in a piece of text and reads their values. Knows no slots and no recipes."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
 from . import values
 from .flags import FLAGS, OTHERS_FLAGS, Flag, Kind, flag_like, flag_named, unknown_flags
+from .names import folded
 from .nesting import quote_spans
 from .phones import DASHES
 from .sentences import ParseError, brief, listed, quoted
@@ -24,13 +25,18 @@ _SIDES = re.compile(r"\d+\s*[xX×*:/]\s*\d+")
 _TWO_NUMBERS = re.compile(r"(\d{2,5})(?:,[ \t]?|[ \t])(\d{2,5})(?![\w.])")
 # The end of a sentence is not part of a number or a name; phones turn two spaces into a full stop.
 _STOPS = ",.;!?。"
+# A name with spaces, of up to three words.
+_SPACED_NAME = re.compile(
+    r"[ \t]*+[=:]?[ \t]*+(?P<name>[\w.+-]++(?P<second>[ \t]++[\w.+-]++)(?P<third>[ \t]++[\w.+-]++)?)"
+)
 _SHORT_FLAG = re.compile(r"(?P<name>n)(?P<value>\d*)", re.IGNORECASE)
 _QUOTED_VALUE = re.compile(
     r"""(?P<quote>["'])(?P<text>(?:(?!(?P=quote))[^\\]|\\.)*+)(?P=quote)(?=[\s,]|$)""", re.DOTALL
 )
-# Numbers, codes and addresses behind a flag of another program.
+# Numbers, codes, addresses and grades behind a flag of another program.
 _OTHERS_VALUE = re.compile(
-    r"[ \t]*+[=:]?[ \t]*+(?P<value>(?:https?://\S+|[\w.:/-]*\d[\w.:/-]*|raw)(?:[ \t]++https?://\S+)*+)"
+    r"[ \t]*+[=:]?[ \t]*+(?P<value>(?:https?://\S+|[\w.:/-]*\d[\w.:/-]*"
+    r"|(?:raw|random|low|medium|high|best|standard|ultra)\b)(?:[ \t]++https?://\S+)*+)"
 )
 
 # `--v6`
@@ -90,6 +96,24 @@ class TakenFlags:
 def with_flags_apart(text: str) -> str:
     """The text with a space before each flag that is glued to a word, and without one between dashes and name."""
     return _GLUED.sub(" --", _APART.sub(" --", text)) if any(dash in text for dash in ("-", *DASHES)) else text
+
+
+def with_names_quoted(text: str, names: Collection[str]) -> str:
+    """The text with quotes around each model's name that has spaces, as in ``--model SD 1.5``."""
+    known = set(map(folded, names))
+    pieces, done = [], 0
+    for match in dashed(text):
+        flag = flag_named(match["name"])
+        named = _SPACED_NAME.match(text, match.end()) if flag and flag.field == "model" else None
+        if named is None:
+            continue
+        for end in (named.end(group) for group in ("third", "second") if named[group]):
+            name = text[named.start("name") : end]
+            if folded(name) in known:
+                pieces += [text[done : named.start("name")], f'"{name}"']
+                done = end
+                break
+    return "".join(pieces) + text[done:] if pieces else text
 
 
 def dashed(text: str) -> list[re.Match[str]]:

@@ -6,12 +6,12 @@ compel's own syntax passes unchanged, so a second pass changes nothing.
 import re
 from bisect import bisect
 
-from .nesting import bracket_pairs, split_outside
+from .nesting import bracket_pairs, paired_smileys, split_outside
 from .sentences import ParseError, brief, quoted
 
 # A colon between whole numbers is a ratio, as in (16:9); a minus sign matches, to be refused.
 _WEIGHT = re.compile(r"(?:(?<!\d):\s*-?\d{1,3}|:\s*-?\d{0,3}\.\d{1,6})\s*$")
-_LORA = re.compile(r"<(?:lora|lyco|hypernet):[^<>]*+>", re.IGNORECASE)
+_LORA = re.compile(r"<(?:lora|lyco|hypernet):[^<>]*+>|\(?\bembedding:[\w.-]++(?::[\d.]++\))?", re.IGNORECASE)
 _COMMA = re.compile(",")
 _BAR = re.compile(r"\|")
 _WORD = re.compile(r"\S")
@@ -24,7 +24,7 @@ _MAX_WEIGHT_CHARS = 20
 
 
 def without_loras(text: str) -> tuple[str, tuple[str, ...]]:
-    """``text`` without ``<lora:name:weight>`` and its kin, and what was left out."""
+    """``text`` without ``<lora:name:weight>``, ``embedding:name`` and their kin, and what was left out."""
     names = tuple(dict.fromkeys(brief(match[0]) for match in _LORA.finditer(text)))
     return (_LORA.sub("", text), names) if names else (text, ())
 
@@ -36,7 +36,8 @@ def to_compel(text: str, *, bare_brackets_weigh: bool = False) -> str:
     which is compel's, stays.
     Raises ParseError for A1111's words that change while drawing, and for a weight below 0, which compel lacks.
     """
-    edits: list[tuple[int, int, str]] = []
+    # The generator reads compel's syntax alone, in which a bracket is a bracket.
+    edits = [(mouth, mouth, "\\") for mouth in paired_smileys(text)]
     bars = [bar.start() for bar in _BAR.finditer(text)]
     for start, end in bracket_pairs(text):
         word = _WORD.search(text, start + 1, end)
@@ -46,7 +47,7 @@ def to_compel(text: str, *, bare_brackets_weigh: bool = False) -> str:
         weighs = weight and word.start() < weight.start()
         if text[start] == "[":
             if weight or bisect(bars, start) < bisect(bars, end):
-                raise ParseError(f"Easel cannot change words while it draws: {quoted(text[start : end + 1])}.")
+                raise ParseError(f"I can't change words while I draw: {quoted(text[start : end + 1])}.")
             edits += [(start, start + 1, "("), (end, end + 1, ")-")]
         elif weight and weighs:
             edits.append((weight.start(), end + 1, f"){_number(weight[0])}{_gap(text, end + 1)}"))
@@ -119,7 +120,7 @@ def _number(weight: str) -> str:
     """``1.2`` from ``: 1.20``, and ``0.5`` from ``:.5``, which compel cannot read."""
     value = float(weight.strip(": \t\r\n"))
     if value < 0:
-        raise ParseError(f"A weight cannot be below 0, but one is {value:g}.")
+        raise ParseError(f"Weights start at 0, and one is {value:g}.")
     return written_weight(value)
 
 

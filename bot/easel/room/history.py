@@ -79,6 +79,15 @@ class RoomHistory:
             return {}
         return await self._trusted_content(raw, room_id)
 
+    async def sender_of(self, room_id: str, event_id: str) -> str | None:
+        """Who sent an event of that room; None as for ``content_of``. Raises NotSent."""
+        try:
+            raw = await self._ask(Path.v3.rooms[room_id].event[event_id])
+        except NotSent:
+            return None
+        sender = raw.get("sender")
+        return sender if isinstance(sender, str) and await self._trusted_content(raw, room_id) else None
+
     async def own_content_near(self, room_id: str, event_id: str, mark: dict[str, Any]) -> dict[str, Any]:
         """The content of the bot's own event with that mark, if it is near that event; else {}.
 

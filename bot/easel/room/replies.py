@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+from ..jobs.job import Job, JobState
 from ..jobs.store import Store
-from ..language import ParseError, has_signs, quoted
+from ..language import DrawRequest, ParseError, has_signs, quoted
 from ..sending.content import EASEL_KEY, PICTURE_KINDS, SHEET_KINDS, EventKind
 from ..sending.homeserver import Homeserver
 from ..sending.send_queue import NotSent
@@ -31,7 +32,7 @@ UNSEEN = (
 NO_RECIPE = "I can't find that picture's recipe any more. Reply to its recipe file instead."
 UNREADABLE = f"I can't read that recipe. It's damaged, no text, or larger than {MAX_RECIPE_BYTES // 1024} KB."
 
-NOT_DRAWN_YET = "That one is not drawn yet. Reply to its picture when it comes."
+NOT_DRAWN_YET = "That one isn't drawn yet. Reply to its picture when it comes."
 NO_STILL = "I draw from photos, not from {}."
 NEITHER = "I draw from photos and recipes, and {} is neither."
 
@@ -50,10 +51,11 @@ class Unseen(ParseError):
 
 @dataclass(frozen=True)
 class Replied:
-    """The text of a recipe file, or the event of a photo; neither if the message replies to something else."""
+    """The text of a recipe file, a request that is not drawn yet, or the event of a photo; None for anything else."""
 
     recipe: str | None = None
     photo: str | None = None
+    request: DrawRequest | None = None
 
 
 class Replies:
@@ -84,11 +86,18 @@ class Replies:
             return Replied(recipe=kept)
         command = await self._store.job_of_command(message.room_id, message.reply_to)
         if command is not None and has_signs(message.body):
-            recipe = await self._store.recipe(command.id, 0)
-            if recipe is None:
-                raise ParseError(NOT_DRAWN_YET)
-            return Replied(recipe=recipe)
+            return await self._of_command(command)
         return await self._within_time(self._in_room(message.room_id, message.reply_to))
+
+    async def _of_command(self, job: Job) -> Replied:
+        """The recipe of a command's picture, or its request while it waits or is drawn. Raises ParseError."""
+        if recipe := await self._store.recipe(job.id, 0):
+            return Replied(recipe=recipe)
+        if job.state is not JobState.OPEN or job.pictures != 1:
+            raise ParseError(NOT_DRAWN_YET)
+        (request,) = job.asked.requests
+        seed = job.seed if request.seed is None else request.seed
+        return Replied(photo=job.photo, request=replace(request, seed=seed, notes=(), unused=()))
 
     async def is_about_picture(self, message: Message) -> bool:
         """Whether a message replies to a picture or recipe of ours in its room."""

@@ -35,7 +35,7 @@ MAX_WAITING_A_PERSON = 20
 # minute if the room is stuck, and the sync and the files need some of the hundred that a client has.
 MAX_ROOMS_A_PERSON = 10
 
-TOO_MANY = "That is more than I can answer at once, so I leave out the rest. Ask me again in a minute or two."
+TOO_MANY = "That's more than I can answer at once. Ask me again in a minute or two."
 
 
 class Priority(IntEnum):

@@ -15,7 +15,7 @@ from . import blocks, objects, recipe_text
 from .fences import fenced
 from .found import Pasted
 from .others_syntax import in_our_syntax
-from .tidy import without_marks, without_quote_marks, without_sender
+from .tidy import without_braces, without_marks, without_quote_marks, without_sender
 
 __all__ = ["Pasted", "meant_text", "plain_text", "recognised", "without_sender"]
 
@@ -60,5 +60,5 @@ def _recognised(text: str, *, is_reply: bool) -> Pasted | None:
     for recognise in AS_WRITTEN:
         if found := recognise(text):
             return found
-    meant = meant_text(text, is_reply=is_reply)
+    meant = without_braces(meant_text(text, is_reply=is_reply))
     return next((found for recognise in AS_MEANT if (found := recognise(meant))), None)

@@ -17,7 +17,7 @@ from .labels import NEGATIVE, PROMPT, field_called, pattern_of
 from .settings import Settings
 
 _PROMPT = re.compile(
-    r"^[ \t]*+(?:(?:/?imagine[ \t]++)?(?:(?:full|positive)[ _-]?)?prompts?[\"']?[ \t]*+[:=]"
+    r"^[ \t]*+(?:(?:/?imagine[ \t]++)?(?:(?:full|positive)[ _-]?)?prompts?[\"']?(?:[ \t]*+[:=]|[ \t]++[-–—](?=[ \t]))"
     r"|positive[ \t]*+:|/imagine(?=\s))[ \t]*+",
     re.IGNORECASE,
 )
@@ -27,7 +27,7 @@ _NEGATIVE = re.compile(
     re.IGNORECASE,
 )
 _SETTING = re.compile(
-    rf"(?:^|(?<=[\s,;|]))(?:(?:{pattern_of('steps', 'seed', 'guidance_scale', 'width', 'height', 'strength')})"
+    rf"(?:^|(?<=[\s,;|([{{]))(?:(?:{pattern_of('steps', 'seed', 'guidance_scale', 'width', 'height', 'strength')})"
     r"[ \t]*+[:=][ \t]*+[\"']?(?=-?[\d.,]*\d)"
     rf"|(?:{pattern_of('size')})[ \t]*+[:=][ \t]*+(?=[\"'(\[]{{0,2}}\d{{1,5}}[ \t]*(?:[xX×*]|, ?)[ \t]*\d))",
     re.IGNORECASE,
@@ -97,10 +97,10 @@ def _read_line(line: str, parts: _Parts, *, has_block: bool, has_settings_below:
         (found.start(), found.end(), kind) for found, kind in ((negative, NEGATIVE), (setting, "settings")) if found
     )
     head = line[: cuts[0][0]] if cuts else line
-    head = head.rstrip(" \t,;|/") if cuts else head
-    if cuts and head.endswith("(") and cuts[0][2] == NEGATIVE and line.rstrip().endswith(")"):
+    head = head.rstrip(" \t,;|/.") if cuts else head
+    if cuts and head.endswith(("(", "[")) and line.rstrip().endswith((")", "]")):
         # In brackets of its own.
-        head, line = head[:-1].rstrip(" \t,;"), line.rstrip()[:-1]
+        head, line = head[:-1].rstrip(" \t,;."), line.rstrip()[:-1]
     if head.strip() or not cuts:
         _place(head, parts, has_block=has_block, has_settings_below=has_settings_below)
     for (start, end, kind), following in zip(cuts, [*cuts, (len(line), 0, "")][1:], strict=True):
@@ -116,7 +116,7 @@ def _start_negative(text: str, parts: _Parts, *, is_cut: bool, has_settings: boo
         raise ParseError("“Negative prompt” stands there twice. Keep one of them.")
     # In a block a bar is one of its words.
     at = _end_of_words(text, bar="" if has_settings else "|")
-    parts.negative, parts.state = [text[:at].rstrip(" \t,;") if is_cut else text[:at]], NEGATIVE
+    parts.negative, parts.state = [text[:at].rstrip(" \t,;.") if is_cut else text[:at]], NEGATIVE
     if text[at:].strip():
         parts.chat.append(text[at:])
         parts.state = "below"
@@ -182,7 +182,7 @@ def _joined(parts: _Parts, *, weighs: bool, is_block: bool, has_prompt: bool) ->
 
 def _unwrapped(text: str) -> str:
     """A text without the quotes or brackets around all of it, as YAML and JSON have them."""
-    bare = text.strip()
+    bare = text.strip().rstrip(",")
     for opening, closing in ('""', "''", "[]"):
         if (
             len(bare) > 1

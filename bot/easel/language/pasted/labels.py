@@ -17,6 +17,8 @@ _NAMES = {
         "undesired content",
         "uc",
         "exclude",
+        "without",
+        "avoid",
     ),
     "seed": ("seed", "noise seed", "actual seed", "image seed", "initial seed"),
     "steps": (

@@ -86,7 +86,7 @@ def _of_others(value: Value) -> DrawRequest:
     prompt = _first(given, PROMPT)
     if prompt is None:
         keys = quoted(", ".join(given)) if given else "nothing"
-        raise ParseError(f"There is no prompt in that JSON, only {keys}. Say it in words: !draw otter --steps 20.")
+        raise ParseError(f"There's no prompt in that JSON, only {keys}. Say it in words: !draw otter --steps 20.")
     settings = Settings()
     negative = _first(given, NEGATIVE)
     for key, item in given.items():

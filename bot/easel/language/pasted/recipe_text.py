@@ -38,6 +38,8 @@ _WRITTEN = re.compile(
 _FLAG_LINE = re.compile(rf"^[{DASHES}]++[^\W\d_]", re.MULTILINE)
 _LINE_KEY = re.compile(rf"^[ \t]*+(?P<key>{_KEYS}):(?=\s|$)", re.MULTILINE)
 _WORD_KEY = re.compile(rf"(?:(?<=\s)|^)(?P<key>{_KEYS}):(?=\s|$)")
+# What chats make of a list's hyphens.
+_BULLET = re.compile(r"^([ \t]*+)[•‣◦▪–—·*](?=[ \t])", re.MULTILINE)
 _LINE_ITEM = re.compile(r"^[ \t]*+-[ \t]++", re.MULTILINE)
 _WORD_ITEM = re.compile(r"(?:(?<=\s)|^)-[ \t]++")
 _FACT = re.compile(r"(?P<key>\w++):[ \t]++(?P<value>'[^']*+'|\"[^\"]*+\"|\S++)")
@@ -48,7 +50,7 @@ def recognise(text: str) -> Pasted | None:
     start = _START.search(text)
     if start is None or not _WRITTEN.search(text, start.start()):
         return None
-    before, recipe = text[: start.start()], text[start.start() :]
+    before, recipe = text[: start.start()], _BULLET.sub(r"\1-", text[start.start() :])
     flags = _FLAG_LINE.search(recipe)
     recipe, below = (recipe[: flags.start()], recipe[flags.start() :]) if flags else (recipe, "")
     try:

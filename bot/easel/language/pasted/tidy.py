@@ -2,6 +2,8 @@
 
 import re
 
+from ..nesting import bracket_pairs
+
 _QUOTE_MARK = re.compile(r"^[ \t]*+(?:>[ \t]?+)++", re.MULTILINE)
 _BOLD = re.compile(r"\*\*(?=\S)([^*\n]+)\*\*")
 _ITALIC = re.compile(r"(?<![\w*)])\*(?=[^\s*])([^*\n]+)\*(?![\w*])")
@@ -16,7 +18,7 @@ _HASHES = re.compile(r"^[ \t]*+#{1,6}[ \t]++(?=[^\W\d_][\w ]{0,30}:?[ \t]*$)", r
 _BULLET = re.compile(r"^[ \t]*+(?:[-*•‣◦▪–—]|\d{1,2}[.)])[ \t]++(?=\S)", re.MULTILINE)
 _HEADING = re.compile(
     r"^[ \t]*+(?:parameters|png info|(?:generation|image|prompt) (?:data|parameters|info|information|details|settings)"
-    r"|metadata|info|settings|details|recipe)[ \t]*+:?[ \t]*+(?:\n|\Z)",
+    r"|metadata|info|settings|details|recipe)[ \t]*+:?[ \t]*+(?:\n|\Z)|\A[ \t]*+parameters[ \t]*+:[ \t]*+",
     re.MULTILINE | re.IGNORECASE,
 )
 # A label on a line of its own names the next line.
@@ -24,7 +26,8 @@ _LABEL_ALONE = re.compile(
     r"^[ \t]*+(?P<label>(?:positive[ ]|negative[ ])?prompt|undesired content)[ \t]*+:?[ \t]*+\n[ \t\n]*+(?=\S)",
     re.MULTILINE | re.IGNORECASE,
 )
-
+# JSON without its quotes.
+_BRACED = re.compile(r"\s*+\{\s*+(?=(?:positive[ _-]?)?prompt[ \t]*+:)", re.IGNORECASE)
 
 # A setting without its colon: a term of only a name and a number.
 _WITHOUT_COLON = re.compile(
@@ -32,6 +35,11 @@ _WITHOUT_COLON = re.compile(
     r"(?=$|[,;\n|])",
     re.IGNORECASE,
 )
+# Settings without a sign, as the last words of a text.
+_LAST_WORDS = re.compile(
+    r"(?<=[^\s,|:=-])(?:[ \t]++(?:seed|steps|cfg(?:[ _-]?scale)?)[ \t]++\d[\d.]*+){1,3}\s*+\Z", re.IGNORECASE
+)
+_LAST_WORD = re.compile(r"[ \t]++(?P<name>[a-z]++(?:[ _-]?scale)?)[ \t]++(?P<value>\d[\d.]*+)", re.IGNORECASE)
 # Behind a line of Midjourney: who asked for it, and how fast.
 _ASKED_BY = re.compile(
     r"(?<=[^ \t])[ \t]++-[ \t]++(?:<?@[^\s()]{1,80}|(?:image|upscaled|variations)\b[^\n()]{0,80})"
@@ -62,6 +70,17 @@ def without_marks(text: str, *, is_reply: bool) -> str:
     if not is_reply:
         text = _BULLET.sub("", text)
     text = _HASHES.sub("", text)
+    text = _HEADING.sub("", text)
     if "\n" in text:
-        text = _LABEL_ALONE.sub(lambda match: f"{match['label']}: ", _HEADING.sub("", text))
-    return _WITHOUT_COLON.sub(r"\g<gap>\g<name>: \g<value>", text)
+        text = _LABEL_ALONE.sub(lambda match: f"{match['label']}: ", text)
+    text = _WITHOUT_COLON.sub(r"\g<gap>\g<name>: \g<value>", text)
+    return _LAST_WORDS.sub(lambda words: _LAST_WORD.sub(r", \g<name>: \g<value>", words[0]), text)
+
+
+def without_braces(text: str) -> str:
+    """The text without braces around an object whose keys have no quotes."""
+    if not (opening := _BRACED.match(text)):
+        return text
+    start = text.index("{")
+    closing = next((end for begin, end in bracket_pairs(text) if begin == start), None)
+    return text if closing is None else f"{text[opening.end() : closing].rstrip(' ,')}\n{text[closing + 1 :]}".strip()
