@@ -95,8 +95,7 @@ async def household(
     """Start everything, keep its state in ``folder`` (absolute), and stop everything at the end. Raises HouseholdError.
 
     The homeserver is Synapse, or the Dendrite that $DENDRITE names. ``exempt`` lifts its default rate limits for the
-    bot. ``postgres`` is the URL of a database for maubot
-    and its plugins, in place of SQLite.
+    bot. ``postgres`` is the URL of a database for maubot and its plugins, in place of SQLite.
     """
     logs = prepare(folder)
     async with AsyncExitStack() as stack:
@@ -157,7 +156,8 @@ async def household(
         if recovery_key := await maubot.cross_sign(bot):
             write_private(folder / "recovery-key.txt", recovery_key)
         await maubot.upload(build_plugin(folder / "plugin").read_bytes())
-        settings = {"generator_url": f"unix://{socket}"}
+        # An exempt bot shows all progress from the start, without finding out first.
+        settings = {"generator_url": f"unix://{socket}", **({"rate_limit_per_second": 0} if exempt else {})}
         await maubot.set_instance(INSTANCE, PLUGIN_ID, bot, settings)
         yield Household(
             folder=folder,

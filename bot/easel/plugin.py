@@ -247,10 +247,14 @@ class EaselBot(Plugin):
 
     async def on_external_config_update(self) -> None:
         """Take the edited settings, or keep the old ones and log why. Jobs under way continue with the new ones."""
+        before = self.settings()
         if not await self.settings.take():
             return
+        now = self.settings()
         self.generator.server = self.settings.server
-        self.send_queue.rate_limit = limit_of(self.settings())
+        # What was learned of the homeserver still holds.
+        if any(getattr(before, key) != getattr(now, key) for key in ("rate_limit_burst", "rate_limit_per_second")):
+            self.send_queue.rate_limit = limit_of(now)
         await asyncio.wait({self._start(self.runner.restart(), "new settings")})
 
     async def stop(self) -> None:

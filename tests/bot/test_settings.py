@@ -272,3 +272,15 @@ async def test_settings_in_no_form_are_a_mistake_like_any_other(maubot_plugin_db
     in_force = SettingsInForce(config, Store(maubot_plugin_db), logging.getLogger("test"))
     assert not await in_force.take()
     assert in_force.problem.startswith("The settings ") and in_force() == settings(allowed_users=[])
+
+
+async def test_what_was_learned_of_the_homeserver_outlasts_a_change_of_other_settings(
+    plugin, maubot_plugin_config_dict
+):
+    learned = plugin.send_queue.rate_limit
+    maubot_plugin_config_dict["catch_up_minutes"] = 5
+    await plugin.on_external_config_update()
+    assert plugin.send_queue.rate_limit is learned
+    maubot_plugin_config_dict["rate_limit_burst"] = 5
+    await plugin.on_external_config_update()
+    assert plugin.send_queue.rate_limit is not learned

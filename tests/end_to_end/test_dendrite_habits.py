@@ -21,7 +21,9 @@ async def proxy(home):
     async with DendriteProxy(home.url, max_upload_bytes=MAX_UPLOAD_BYTES) as proxy:
         await home.maubot.set_client(home.bot, proxy.url)
         await home.maubot.restart_instance(INSTANCE)
+        await home.change_settings(rate_limit_per_second="learned")
         yield proxy
+        await home.change_settings()
         await home.maubot.set_client(home.bot, home.url)
         await home.maubot.restart_instance(INSTANCE)
 
