@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -141,3 +142,17 @@ async def test_two_jobs_from_before_the_generator_was_found_missing_get_both_pla
 
     await homeserver.until(lambda: places(homeserver) == ["⏳ 2nd", "⏳ next"])
     assert len(await homeserver.answers()) == 1
+
+
+async def test_a_picture_on_its_way_takes_nobodys_place(drawing_room, homeserver, serve, socket, plugin):
+    homeserver.upload_sins += [web.Response(status=503) for _ in range(1000)]
+    await drawing_room.say("!draw otter")
+    async with asyncio.timeout(60):
+        # Nobody is told of an outlook.
+        while not any(outlook.is_drawn for outlook in plugin.runner.outlooks.values()):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    await serve.stop_unix(socket)
+    await drawing_room.say("!draw owl", sender="@bob:example.com")
+    await homeserver.until(lambda: places(homeserver))
+    assert places(homeserver) == ["⏳ next"]
+    homeserver.upload_sins.clear()

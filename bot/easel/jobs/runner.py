@@ -323,7 +323,9 @@ class JobRunner:
     async def _show_away(self, running: RunningJob, error: NotYet, *, after_s: float) -> None:
         """Show that the job waits until the generator takes it."""
         job = running.job
-        order = [waiting.id for waiting in in_turns(await self._store.open_jobs())]
+        # What is drawn is on its way, and before nobody.
+        waiting = [one for one in await self._store.open_jobs() if not self.outlooks.get(one.id, Outlook()).is_drawn]
+        order = [one.id for one in in_turns(waiting)]
         if not after_s and job.id in order:
             running.sign.waits(order.index(job.id) + 1)
         self._waits.begin(job, away_text(str(error), error.until), after_s=after_s)
