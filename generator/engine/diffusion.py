@@ -41,6 +41,9 @@ TILE_PIXELS = 512
 # Measuring the memory takes a hundredth of a small model's step.
 _MEMORY_EVERY_S = 1.0
 
+# Eight lines of a phone below a picture. The rest of a prompt of 200 words would fill two screens.
+MAX_LEFT_OUT_CHARS = 200
+
 
 class DiffusionEngine:
     """The engine of one device. Call it from one thread."""
@@ -280,7 +283,12 @@ def make_engine(settings: Settings) -> DiffusionEngine:
 
 
 def _left_out(conditioning: Conditioning) -> tuple[str, ...]:
-    return tuple(f"Too long for the model, left out: {text}" for text in conditioning.left_out)
+    return tuple(f"Too long for the model, left out: {_begun(text)}" for text in conditioning.left_out)
+
+
+def _begun(text: str) -> str:
+    """The beginning of ``text``, which shows where the cut is: the caption has the whole prompt."""
+    return text if len(text) <= MAX_LEFT_OUT_CHARS else f"{text[:MAX_LEFT_OUT_CHARS].rstrip(', ')}…"
 
 
 def _not_known(recipe: Recipe, model: Model) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ async def test_a_picture_and_its_recipe_arrive(drawing_room, homeserver, fake_ge
     content = picture.content
     assert content["msgtype"] == "m.image"
     assert content["filename"] == "otter-cowboy-hat-7.png"
-    assert content["body"] == "otter, cowboy hat\nseed 7 · ssd-1b · 30 steps · guidance 12 · 768×768 · 4.2 s"
+    assert content["body"] == "otter, cowboy hat\nseed 7 · ssd-1b · 30 steps · guidance 12 · 768×768 · 4.2\u00a0s"
     assert homeserver.uploads[content["url"]] == b"PNG"
     assert content["info"]["w"] == content["info"]["h"] == 768
     assert content["info"]["size"] == 3
@@ -44,7 +44,7 @@ async def test_a_picture_and_its_recipe_arrive(drawing_room, homeserver, fake_ge
 async def test_the_caption_names_a_tier_that_is_not_exact(drawing_room, homeserver):
     await drawing_room.say("!draw otter --seed 7 --steps 8 --cfg 1 --draft")
     picture = await homeserver.marked("picture")
-    facts = "seed 7 · ssd-1b · 8 steps · guidance 1 · draft · 768×768 · 4.2 s"
+    facts = "seed 7 · ssd-1b · 8 steps · guidance 1 · draft · 768×768 · 4.2\u00a0s"
     assert picture.content["body"] == f"otter\n{facts}"
 
 
@@ -75,7 +75,7 @@ async def test_three_pictures_come_on_one_sheet_with_one_file(drawing_room, home
     assert (sheet.content["info"]["w"], sheet.content["info"]["h"]) == (1232, 1016)
     lines = sheet.content["body"].splitlines()
     assert lines[0] == "3 pictures: seed 5, seed 6, seed 7"
-    assert lines[2] == "ssd-1b · 13 s"
+    assert lines[2] == "ssd-1b · 13\u00a0s"
     assert lines[3] == "React with 1️⃣ to 3️⃣ to have one in full size."
     assert (await homeserver.marked("reaction")).content["m.relates_to"]["key"] == "🎨 ×3"
     assert not [event for event in homeserver.events if event.kind in ("picture", "recipe")]

@@ -11,7 +11,7 @@ from diffusers import UniPCMultistepScheduler
 
 from generator.api.types import EarlierFacts, Recipe, Slots
 from generator.engine import ways
-from generator.engine.diffusion import DiffusionEngine, encodes_beside
+from generator.engine.diffusion import MAX_LEFT_OUT_CHARS, DiffusionEngine, encodes_beside
 from generator.engine.needs import Arrangement
 from generator.engine.text import TextEncoding
 from generator.errors import DrawingFailed, WeightsMissing
@@ -254,6 +254,12 @@ def test_preparing_a_recipe_loads_no_model(stand_in_folder, engine):
 def test_text_that_exceeds_the_model_is_noted(engine):
     drawn = engine.finish(denoised(engine, recipe(slots=Slots(subject=("otter", "a" * 290, "left over")), steps=1)))
     assert drawn.notes == ("Too long for the model, left out: left over",)
+
+
+def test_of_much_text_that_exceeds_the_model_the_beginning_is_noted(engine):
+    words = "b" * (MAX_LEFT_OUT_CHARS - 2)
+    drawn = engine.finish(denoised(engine, recipe(slots=Slots(subject=("a" * 290, words, "c" * 200)), steps=1)))
+    assert drawn.notes == (f"Too long for the model, left out: {words}…",)
 
 
 def test_a_recipe_from_another_machine_is_drawn_and_the_difference_noted(engine):

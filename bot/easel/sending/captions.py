@@ -24,7 +24,7 @@ def caption(picture: Picture, notes: tuple[str, ...] = (), *, drawn_from: str = 
         *(() if recipe.tier == "exact" else (recipe.tier,)),
         *(() if recipe.strength is None else (f"from {drawn_from}, strength {recipe.strength:g}",)),
         _size(picture),
-        f"{picture.facts.seconds:.0f} s" if picture.facts.seconds >= 10 else f"{picture.facts.seconds:.1f} s",
+        _seconds(picture.facts.seconds, 0 if picture.facts.seconds >= 10 else 1),
     )
     return "\n".join((picture.prompt, " · ".join(facts), *_some((*picture.facts.notes, *notes))))
 
@@ -33,6 +33,11 @@ def _some(notes: Sequence[str]) -> Sequence[str]:
     """The first notes, each once, and how many more there are."""
     notes = tuple(dict.fromkeys(notes))
     return notes if len(notes) <= MAX_NOTES else (*notes[:MAX_NOTES], f"… and {len(notes) - MAX_NOTES:,} more notes.")
+
+
+def _seconds(seconds: float, digits: int) -> str:
+    """With a no-break space: at the end of a phone's line, the unit would stand alone on the next."""
+    return f"{seconds:.{digits}f}\u00a0s"
 
 
 def _size(picture: Picture) -> str:
@@ -59,7 +64,7 @@ def sheet_caption(asked: Asked, pictures: Sequence[Picture], notes: tuple[str, .
     facts = (
         *(() if len(seeds) > 1 else seeds),
         *dict.fromkeys(picture.recipe.model for picture in pictures),
-        f"{sum(picture.facts.seconds for picture in pictures):.0f} s",
+        _seconds(sum(picture.facts.seconds for picture in pictures), 0),
     )
     remarks = [note for picture in pictures for note in picture.facts.notes]
     return "\n".join(
