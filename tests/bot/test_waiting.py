@@ -109,6 +109,14 @@ def test_a_long_queue_fits_a_phone():
     assert lines[-1] == "… and 40 more."
 
 
+@pytest.mark.parametrize(("room_id", "yours"), [("!here", " Yours is 14th."), ("!elsewhere", "")])
+def test_a_person_far_behind_in_a_long_queue_reads_their_own_place_in_this_room(room_id, yours):
+    jobs = [job(f"other-{n}", f"@{n}:x", n, room_id="!elsewhere") for n in range(13)]
+    jobs += [job(name, "@ada:x", 13 + n, room_id=room_id) for n, name in enumerate("ab")]
+    text = queue_text(jobs, {}, room_id="!here", away=None, names={}, asker="@ada:x")
+    assert text.plain.splitlines()[-1] == f"… and 5 more.{yours}"
+
+
 def places(homeserver) -> list[str]:
     """The places that signs on commands show."""
     keys = [event.content["m.relates_to"]["key"] for event in homeserver.events if event.kind == "reaction"]

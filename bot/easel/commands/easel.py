@@ -200,7 +200,9 @@ class EaselCommands:
         away = str(self._watch.away) if self._watch.away else None
         jobs = await self._store.open_jobs()
         names = await self._names(message.room_id) if jobs else {}
-        return queue_text(jobs, self._runner.outlooks, room_id=message.room_id, away=away, names=names)
+        return queue_text(
+            jobs, self._runner.outlooks, room_id=message.room_id, away=away, names=names, asker=message.sender
+        )
 
     async def _names(self, room_id: str) -> dict[str, str]:
         """The display names in a room; none if the homeserver does not say them."""

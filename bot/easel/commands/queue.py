@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from ..jobs.job import Job
-from ..jobs.waiting import Outlook, duration, in_turns
+from ..jobs.waiting import Outlook, duration, in_turns, ordinal
 from ..language import brief
 from ..room.names import shown_name
 from ..sending.rich import Rich, Text, blocks, bold, numbered, text
@@ -22,10 +22,11 @@ def queue_text(
     room_id: str,
     away: str | None,
     names: Mapping[str, str],
+    asker: str = "",
 ) -> Text:
     """How many jobs are on their way into their rooms, then all that are yet to be drawn, in their order.
 
-    ``names`` are the display names of their people.
+    ``names`` are the display names of their people. ``asker`` also reads their own place in a longer queue.
 
     A job of another room shows neither its person nor its prompt: rooms are walls. While the generator is away, it
     shows no forecast.
@@ -42,7 +43,10 @@ def queue_text(
         + ("" if away else _when(outlooks.get(job.id, Outlook())))
         for _, job in ordered[:MAX_LISTED]
     ]
+    own = (n for n, (_, job) in enumerate(ordered, 1) if (job.message.sender, job.message.room_id) == (asker, room_id))
     more = f"… and {len(ordered) - MAX_LISTED} more." if len(ordered) > MAX_LISTED else ""
+    if (first_own := next(own, 0)) > MAX_LISTED:
+        more += f" Yours is {ordinal(first_own)}."
     heading = f"{away} These wait for it:" if away else ""
     return blocks(_drawn(drawn) if drawn else "", heading, numbered(lines), more)
 
