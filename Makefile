@@ -11,9 +11,11 @@ TORCH ?= $(or $(INSTALLED),auto)
 BOT_VENV := .venv-$(notdir $(PYTHON))
 
 # The lock lists every package with its version and hashes, so nothing is resolved. torch is chosen for the card. pip
-# brings uv, which installs in seconds what takes pip minutes.
+# brings uv, which installs in seconds what takes pip minutes. Where it cannot, pip installs: its settings may name a
+# mirror, which uv does not read.
 PIP := -m pip install --quiet --disable-pip-version-check --no-compile
-UV := -m uv pip install --quiet --no-deps
+UV := -m uv pip install --quiet --system-certs --no-deps
+install = { $(1)/python $(UV) -r $(2) || $(1)/python $(PIP) --no-deps -r $(2); }
 
 # Processes start often, so their bytecode is kept, whatever the environment says.
 unexport PYTHONDONTWRITEBYTECODE
@@ -53,7 +55,7 @@ setup: .venv/generator
 	chosen="$$($(PYTHON) deploy/choose_torch.py '$(TORCH)')" && lock="$${chosen%% *}" torch="$${chosen#* }" && \
 	$(PYTHON) -m venv --clear .venv && \
 	$(BIN)/python $(PIP) -r requirements/uv.txt && \
-	$(BIN)/python $(UV) -r "$$lock" && echo "$$lock" >.venv/lock && \
+	$(call install,$(BIN),"$$lock") && echo "$$lock" >.venv/lock && \
 	$(BIN)/python -m pip install --disable-pip-version-check --no-compile $$torch && \
 	$(BIN)/python $(PIP) --no-deps --no-build-isolation --editable .
 	@echo '$(TORCH)' >$@
@@ -66,15 +68,15 @@ endif
 .venv/dev: requirements/dev.txt .venv/household
 # The generator keeps the versions of its own lock. One package is there for a file of it, without what it would need.
 .venv/household .venv/dev:
-	$(BIN)/python $(UV) -r $<
-	$(BIN)/python $(UV) -r "$$(cat .venv/lock)"
+	$(call install,$(BIN),$<)
+	$(call install,$(BIN),"$$(cat .venv/lock)")
 	@! $(BIN)/python -m pip check | grep -v -e '^open-clip-torch ' -e '^No broken requirements found'
 	@touch $@
 
 $(BOT_VENV)/ready: requirements/dev.txt
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python $(PIP) -r requirements/uv.txt
-	$(@D)/bin/python $(UV) -r $<
+	$(call install,$(@D)/bin,$<)
 	@touch $@
 
 run: .venv/household
