@@ -76,18 +76,20 @@ async def test_the_refusal_of_a_corrected_command_goes(drawing_room, homeserver,
     await homeserver.until(lambda: redacted(homeserver) >= gone)
 
 
-@pytest.mark.parametrize("sender", [ADA, BOB])
-async def test_an_edit_is_followed_over_a_restart(drawing_room, homeserver, fake_generator, plugin, noted, sender):
+@pytest.mark.parametrize(("sender", "membership"), [(ADA, "join"), (BOB, "join"), (ADA, "invite")])
+async def test_an_edit_is_followed_over_a_restart(
+    drawing_room, homeserver, fake_generator, plugin, noted, sender, membership
+):
+    """Of its sender, and of what was written while the bot was in the room."""
     wrong = await drawing_room.say("!darw owl")
     await homeserver.answers(1)
     await noted()
-    homeserver.history[ROOM] = [
-        {"type": "m.room.message", "event_id": wrong, "sender": ADA, "content": {"body": "!darw owl"}}
-    ]
+    before = {"type": "m.room.message", "event_id": wrong, "sender": ADA, "content": {"body": "!darw owl"}}
+    homeserver.history[ROOM] = [{**before, "unsigned": {"membership": membership}}]
     await plugin.internal_stop()
     await plugin.internal_start()
     await edit(drawing_room, wrong, "!draw owl", sender=sender)
-    if sender == ADA:
+    if (sender, membership) == (ADA, "join"):
         picture = await homeserver.marked("picture")
         assert picture.content["m.relates_to"] == {"m.in_reply_to": {"event_id": wrong}}
         assert redacted(homeserver) >= set(sent(homeserver, "answer"))

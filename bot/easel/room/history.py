@@ -80,13 +80,17 @@ class RoomHistory:
         return await self._trusted_content(raw, room_id)
 
     async def sender_of(self, room_id: str, event_id: str) -> str | None:
-        """Who sent an event of that room; None as for ``content_of``. Raises NotSent."""
+        """Who sent an event of that room while the bot was in it; else None, and as for ``content_of``. Raises NotSent.
+
+        A homeserver that does not say whether the bot was there, as the specification has asked since 1.11, gets None.
+        """
         try:
             raw = await self._ask(Path.v3.rooms[room_id].event[event_id])
         except NotSent:
             return None
-        sender = raw.get("sender")
-        return sender if isinstance(sender, str) and await self._trusted_content(raw, room_id) else None
+        sender, unsigned = raw.get("sender"), raw.get("unsigned")
+        was_there = isinstance(unsigned, dict) and unsigned.get("membership") == "join"
+        return sender if was_there and isinstance(sender, str) and await self._trusted_content(raw, room_id) else None
 
     async def own_content_near(self, room_id: str, event_id: str, mark: dict[str, Any]) -> dict[str, Any]:
         """The content of the bot's own event with that mark, if it is near that event; else {}.
