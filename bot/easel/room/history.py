@@ -72,22 +72,15 @@ class RoomHistory:
 
         Raises NotSent.
         """
-        try:
-            raw = await self._ask(Path.v3.rooms[room_id].event[event_id])
-        except NotSent:
-            # Redacted long ago, in another room, or from before the bot joined.
-            return {}
-        return await self._trusted_content(raw, room_id)
+        raw = await self._event(room_id, event_id)
+        return await self._trusted_content(raw, room_id) if raw else {}
 
     async def sender_of(self, room_id: str, event_id: str) -> str | None:
         """Who sent an event of that room while the bot was in it; else None, and as for ``content_of``. Raises NotSent.
 
         A homeserver that does not say whether the bot was there, as the specification has asked since 1.11, gets None.
         """
-        try:
-            raw = await self._ask(Path.v3.rooms[room_id].event[event_id])
-        except NotSent:
-            return None
+        raw = await self._event(room_id, event_id)
         sender, unsigned = raw.get("sender"), raw.get("unsigned")
         was_there = isinstance(unsigned, dict) and unsigned.get("membership") == "join"
         return sender if was_there and isinstance(sender, str) and await self._trusted_content(raw, room_id) else None
@@ -138,6 +131,14 @@ class RoomHistory:
             session_id = event.content.session_id
             if await crypto.wait_for_session(event.room_id, session_id, timeout=LOOK_FOR_KEY_EVERY_S):
                 return
+
+    async def _event(self, room_id: str, event_id: str) -> dict[str, Any]:
+        """The event as the homeserver has it; {} if it was redacted long ago, or is not ours to see."""
+        try:
+            raw: dict[str, Any] = await self._ask(Path.v3.rooms[room_id].event[event_id])
+        except NotSent:
+            return {}
+        return raw
 
     async def _trusted_content(self, raw: dict[str, Any], room_id: str) -> dict[str, Any]:
         """The content of an event; {} if it is another room's, or came in plain text in an encrypted room.

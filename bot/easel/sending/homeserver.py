@@ -24,6 +24,7 @@ from mautrix.errors import DecryptionError, MNotFound
 from mautrix.types import ContentURI, EventType, Membership, RoomID, SpecVersions, UserID
 from yarl import URL
 
+from ..patience import patiently
 from .answers import MAX_ERROR_BYTES, TooLarge, homeserver_errors, parsed, refusal, refusal_as_file
 from .content import fitting
 from .devices import Devices
@@ -167,14 +168,16 @@ class Homeserver:
                 self._log.warning(f"The homeserver did not take a request and is asked again: {error}")
                 raise
 
-        for pause_s in chain(self._patience.pauses_s, repeat(self._patience.pauses_s[-1])):
-            try:
-                return await once()
-            except SlowDown as error:
-                await asyncio.sleep(pause_s if error.wait_s is None else max(error.wait_s, self._patience.pauses_s[0]))
-            except Unreachable:
-                await asyncio.sleep(pause_s)
-        raise AssertionError("the pauses do not end")
+        def wanted_s(error: Exception) -> float | None:
+            wait_s = error.wait_s if isinstance(error, SlowDown) else None
+            return None if wait_s is None else max(wait_s, self._patience.pauses_s[0])
+
+        return await patiently(
+            once,
+            pauses_s=chain(self._patience.pauses_s, repeat(self._patience.pauses_s[-1])),
+            passes=lambda error: isinstance(error, SlowDown | Unreachable),
+            wanted_s=wanted_s,
+        )
 
     async def join(self, room_id: str) -> None:
         """Accept an invitation. Raises NotSent."""
