@@ -3,11 +3,13 @@
 Each page is the template of its class's name in lower case, which gets it as ``view``, and ``page`` beside it. Texts
 are ready to be read; dates are those of the room's clock. Templates build addresses below ``page.root``:
 
-    ./?words=…&before=…      Grid         enter/SECRET       Enter (POST opens the gallery)
+    ./?words=…&before=…      Grid         enter?key=SECRET   Enter (POST with `key` opens the gallery)
     picture/ID?words=…       Picture      compare?id=…&id=…  Comparison
-    bin/ID                   Bin (POST)   frame/SECRET       Frame (?after=ID)
+    bin/ID                   Bin (POST)   frame?key=SECRET   Frame (&after=ID)
     star/ID                  POST `star=1`, or nothing to take it back
-    thumbnail/ID  image/ID  photo/ID  download/ID  zip?id=…&id=…  frame/SECRET/image/ID  static/NAME
+    thumbnail/ID  image/ID  photo/ID  download/ID  zip?id=…&id=…  frame/ID?key=SECRET  static/NAME
+
+Secrets stand behind the ``?``, which maubot's log leaves out.
 
 Everything that is posted but the button of Enter carries ``page.token``.
 """
@@ -33,7 +35,7 @@ class Page:
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """Which pictures an address asks for; an empty field asks for any."""
+    """Which pictures an address asks for; an empty field asks for any. ``day`` is like ``2026-11-28``."""
 
     words: str = ""
     theme: str = ""
@@ -41,6 +43,7 @@ class Search:
     room: str = ""
     model: str = ""
     style: str = ""
+    day: str = ""
     star: str = ""
 
     def query(self, **changed: str) -> str:
