@@ -24,6 +24,7 @@ from .commands.recipe_files import RecipeFiles
 from .commands.shortest import ShortestCommands
 from .commands.styles import Styles
 from .doctor import Doctor, SlowDowns
+from .gallery.keeping import Keeping
 from .generator.client import GeneratorClient
 from .generator.wake import wake
 from .generator.watch import GeneratorWatch
@@ -110,6 +111,7 @@ class EaselBot(Plugin):
             store=store,
             sent_once=sent_once,
             content_of=history.content_of,
+            keeping=Keeping(store),
             settings=settings,
         )
         offers = Offers(store=store, sent_once=sent_once, settings=settings, side_thread=side_thread)

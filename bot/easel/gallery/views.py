@@ -177,6 +177,7 @@ class Picture:
     origin: Origin | None = None
     children: tuple[Tile, ...] = ()
     has_photo: bool = False
+    may_star: bool = True
     may_unstar: bool = True
     may_bin: bool = False
 
