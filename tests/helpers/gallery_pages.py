@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image, ImageOps
 
 from bot.easel.gallery import views
+from bot.easel.gallery.pages import Pages
 from bot.easel.gallery.views import Choice, Day, Difference, Fact, Filter, Recipe, Search, Tile
 
-GALLERY = Path(views.__file__).parent
 SECURITY = (
     "default-src 'none'; img-src 'self'; style-src 'self'; script-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+ROOT = Path(__file__).parents[2]
 PAGE_SIZE = 30
 NUMBER = 96
 
@@ -70,6 +70,16 @@ def recipe(n: int, heading: str = "") -> Recipe:
     return Recipe(tuple(Fact(*item) for item in values.items()), yaml, command, heading)
 
 
+class Checkout:
+    """Reads the plugin's files as maubot does."""
+
+    def sync_list_files(self, directory: str) -> list[str]:
+        return [path.name for path in (ROOT / directory).iterdir()]
+
+    def sync_read_file(self, path: str) -> bytes:
+        return (ROOT / path).read_bytes()
+
+
 class InventedGallery:
     """96 pictures of three days; ``stars`` are the numbers of the favourites."""
 
@@ -78,9 +88,7 @@ class InventedGallery:
         self.stars = frozenset({2, 9, 14})
         self.folder = pictures
         self.asked: list[str] = []
-        self._environment = Environment(
-            loader=FileSystemLoader(GALLERY / "templates"), autoescape=True, undefined=StrictUndefined
-        )
+        self._pages = Pages.read(Checkout())
 
     def app(self) -> web.Application:
         app = web.Application()
@@ -97,7 +105,7 @@ class InventedGallery:
                 web.get("/easel/message", self.message),
                 web.get("/easel/{kind:thumbnail|image|photo|download}/{id}", self.image),
                 web.get("/easel/frame/{id}", self.image),
-                web.static("/easel/static", GALLERY / "static"),
+                web.static("/easel/static", ROOT / "bot/easel/gallery/static"),
             ]
         )
         app.on_response_prepare.append(self._protect)
@@ -109,9 +117,8 @@ class InventedGallery:
 
     def _page(self, request: web.Request, view: Any, status: int = 200) -> web.Response:
         root = "../" * (request.path.count("/") - 2) or "./"
-        page = views.Page(root=root, version="1", token="token")
-        template = self._environment.get_template(f"{type(view).__name__.lower()}.html")
-        return web.Response(text=template.render(page=page, view=view), content_type="text/html", status=status)
+        html = self._pages.html(view, root=root, token="token")
+        return web.Response(text=html, content_type="text/html", status=status)
 
     def _matching(self, search: Search) -> list[int]:
         return [
