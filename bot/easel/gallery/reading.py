@@ -133,6 +133,9 @@ class Reading:
     async def may_bin(self, visitor: Visitor, picture: GalleryPicture) -> bool:
         return await self._ownership.may_change(picture.room_id, picture.sender, visitor.person)
 
+    def bin(self, picture: GalleryPicture) -> views.Bin:
+        return views.Bin(_tile(picture), plain_prompt(picture.prompt))
+
     async def comparison(self, visitor: Visitor, picture_ids: list[str]) -> views.Comparison | None:
         pictures = [picture for one in picture_ids[:2] if (picture := await self.seen(visitor, one))]
         if len(pictures) != 2:

@@ -13,12 +13,15 @@ class _Pipe:
     def __init__(self) -> None:
         self._data = bytearray()
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes, /) -> int:
         self._data += data
         return len(data)
 
     def flush(self) -> None:
         """Nothing to do: what is written is there."""
+
+    def close(self) -> None:
+        """Nothing to do either."""
 
     def taken(self) -> bytes:
         data = bytes(self._data)
@@ -29,7 +32,7 @@ class _Pipe:
 async def zipped(files: AsyncIterator[tuple[str, bytes]]) -> AsyncIterator[bytes]:
     """The parts of a zip file with these files, by name."""
     pipe = _Pipe()
-    with ZipFile(pipe, "w") as archive:  # type: ignore[arg-type]  # It writes to anything that takes bytes.
+    with ZipFile(pipe, "w") as archive:
         async for name, data in files:
             archive.writestr(name, data)
             yield pipe.taken()

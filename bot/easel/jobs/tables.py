@@ -31,8 +31,11 @@ class PatientDatabase:
     async def execute_all(self, statements: Sequence[tuple[str, Sequence[Sequence[Any]]]]) -> None:
         """Execute each statement with each of its rows of values, all of it or nothing."""
 
+        # mautrix's annotation is of the generator, not of what it becomes.
+        acquire: Any = self._database.acquire
+
         async def all_of_it() -> None:
-            async with self._database.acquire() as connection, connection.transaction():
+            async with acquire() as connection, connection.transaction():
                 for query, rows in statements:
                     await connection.executemany(query, rows)
 
