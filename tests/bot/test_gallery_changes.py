@@ -107,7 +107,7 @@ async def test_a_picture_is_removed_by_its_author_after_one_more_question(
     event_id, sign_in, gallery_room, homeserver, fake_generator
 ):
     browser = await sign_in()
-    picture, token = await opened(browser)
+    picture, _ = await opened(browser)
     question = await browser.get(f"bin/{picture}")
     assert (question.status, event_id in redacted(homeserver)) == (200, False)
     page = await browser.post(f"bin/{picture}", {"token": question.hidden("token")})
