@@ -5,12 +5,12 @@ const FAR_ENOUGH_PX = 60;
 const main = document.querySelector("main");
 const find = (id) => document.getElementById(id);
 
-/** Show another picture's page in place of this one. */
+/** Show a picture's page in place of this one, or the sentence that came instead. */
 async function show(request) {
   const answer = await request;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const next = page.querySelector(".picture main");
-  if (!next) return location.reload();
+  if (!next) return say(page.querySelector("h1").textContent);
   const isOther = new URL(answer.url).pathname !== location.pathname;
   main.replaceChildren(...next.childNodes);
   document.title = page.title;
@@ -22,6 +22,10 @@ async function show(request) {
 function go(id) {
   const link = find(id);
   if (link) show(fetch(link.href)).catch(() => location.assign(link.href));
+}
+
+function say(text) {
+  find("status").textContent = text;
 }
 
 /** Show what works only with this script, and have the neighbours' images ready. */
@@ -50,8 +54,7 @@ async function copy(button) {
     getSelection().selectAllChildren(text);
     document.execCommand("copy");
   }
-  find("status").textContent = "Copied.";
-  button.classList.add("done");
+  say("Copied.");
 }
 
 main.addEventListener("click", (event) => {
@@ -73,7 +76,7 @@ main.addEventListener("submit", (event) => {
   event.preventDefault();
   const form = event.target;
   const body = new URLSearchParams(new FormData(form, event.submitter));
-  show(fetch(form.action, { method: "POST", body })).catch(() => location.reload());
+  show(fetch(form.action, { method: "POST", body })).catch(() => say("That did not work. Try it again in a moment."));
 });
 
 addEventListener("keydown", (event) => {
