@@ -192,7 +192,7 @@ class EaselBot(Plugin):
             log=log,
         )
         sessions = Sessions(store)
-        gallery_commands = GalleryCommands(
+        self.gallery_commands = gallery_commands = GalleryCommands(
             sessions=sessions,
             direct_chats=DirectChats(self.homeserver, self.client.mxid),
             sent_once=sent_once,

@@ -20,7 +20,7 @@ MAX_IMAGE_BYTES = 32 * 1024 * 1024
 MAX_FETCHED_AT_ONCE = 4
 
 # A browser waits that long for an image; a homeserver that is away answers none.
-FETCHED_WITHIN_S = 60.0
+FETCHED_WITHIN_S = 30.0
 
 # The thumbnails of some hundred pictures: people look at the newest again and again.
 MAX_CACHED_BYTES = 16 * 1024 * 1024

@@ -192,7 +192,8 @@ class Reading:
             _filter("room", "Room", called, search.room),
             _filter("model", "Model", ((value, value) for value in tags[Tag.MODEL]), search.model),
         )
-        return tuple(one for one in filters if len(one.choices) > 1 or one.chosen)
+        # A picture may be without a style, so that one alone is a choice.
+        return tuple(one for one in filters if len(one.choices) > (one.name != "style") or one.chosen)
 
     async def _recipes(self, visitor: Visitor, picture: GalleryPicture) -> tuple[views.Recipe, ...]:
         """The recipe of a picture, or those of a sheet."""

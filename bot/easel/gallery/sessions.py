@@ -86,7 +86,7 @@ class Sessions:
         key = Key(hash=_hash(secret), kind=kind, person=person, room_id=room_id, made_ms=self._before(0))
         await self._store.keep_key(key)
         others = [other for other in await self._store.keys_of(person, kind) if other.hash != key.hash]
-        for old in others[: len(others) + 1 - most] if most else ():
+        for old in others[: max(0, len(others) + 1 - most)] if most else ():
             await self._store.take_key(kind, old.hash)
         return secret
 
