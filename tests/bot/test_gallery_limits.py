@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from io import BytesIO
+from zipfile import ZipFile
 
 import pytest
 from aiohttp import web
@@ -13,7 +15,7 @@ from bot.easel.gallery.recipes import MAX_PROMPT_CHARS, plain_prompt
 from bot.easel.gallery.searching import MAX_FIELD_CHARS, MAX_WORDS, read_search, wanted_by
 from bot.easel.gallery.sight import Sight
 from bot.easel.gallery.views import Search
-from bot.easel.gallery.zipped import MAX_ZIPPED
+from bot.easel.gallery.zipped import MAX_ZIPPED, zipped
 from bot.easel.sending.download_pace import QUIET_S, SPACED_S, DownloadPace
 from bot.easel.sending.send_queue import NotSent
 from tests.helpers.gallery_browser import PNG, WEBP
@@ -66,6 +68,22 @@ async def test_only_so_many_pictures_are_packed_at_once(picture):
     browser, one = picture
     many = "&".join(f"id={n}" for n in range(MAX_ZIPPED))
     assert (await browser.get(f"zip?id={one}&{many}")).status == 400
+
+
+async def test_a_zip_file_is_sent_while_it_is_made():
+    asked = []
+
+    async def some():
+        for n in range(3):
+            asked.append(n)
+            yield f"{n}.png", b"x" * 1000 * n
+
+    parts = zipped(some())
+    data = [await anext(parts)]
+    assert asked == [0]
+    data += [part async for part in parts]
+    assert ZipFile(BytesIO(b"".join(data))).testzip() is None
+    assert len(data) == 4 and max(map(len, data)) < 2500
 
 
 def test_an_address_has_limits():

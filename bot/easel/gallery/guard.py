@@ -4,6 +4,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from logging import Logger
 from typing import Any
@@ -13,6 +14,7 @@ from aiohttp import web
 from yarl import URL
 
 from ..bug_log import log_bug
+from ..jobs.key_table import Key
 from ..room.envelope import storable
 from ..sending.rate_limit import RateLimit
 from ..sending.send_queue import NotSent
@@ -23,6 +25,9 @@ from .reading import Visitor
 from .sessions import SESSION_S, Sessions, is_token, token_of
 
 COOKIE = "easel_gallery"
+
+# The key of the session that the present request is of. aiohttp's own place for it is new.
+_SESSION: ContextVar[Key | None] = ContextVar("session", default=None)
 
 # A screen of a large desk has sixty thumbnails, and somebody scrolls fast.
 BURST = 600
@@ -97,10 +102,9 @@ class Guard:
                 response.headers.setdefault(name, value)
         return response
 
-    async def visitor(self, request: web.Request) -> Visitor:
+    def visitor(self) -> Visitor:
         """Who is signed in. Raises Refused."""
-        key = await self._sessions.session(_cookie(request))
-        if key is None:
+        if (key := _SESSION.get()) is None:
             raise Refused(NOT_SIGNED_IN, 403)
         return Visitor.of(key)
 
@@ -113,7 +117,7 @@ class Guard:
 
     async def change(self, request: web.Request) -> tuple[Visitor, Mapping[str, str]]:
         """Who is signed in, and the form that came from one of our own pages. Raises Refused."""
-        visitor, form = await self.visitor(request), await self.form(request)
+        visitor, form = self.visitor(), await self.form(request)
         if not is_token(_cookie(request), form.get("token", "")):
             raise Refused(NOT_AGAIN, 403)
         return visitor, form
@@ -139,17 +143,15 @@ class Guard:
     async def _handled(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if not self._settings().gallery:
             raise Refused(NOT_HERE, 404)
-        self._count(await self._who(request), request)
+        cookie = _cookie(request)
+        key = await self._sessions.session(cookie) if cookie else None
+        _SESSION.set(key)
+        # A made-up cookie is a stranger's.
+        self._count(key.hash if key else None, request)
         # Browsers say so of a form on another site; the cookie does not come with it either.
         if request.method == "POST" and request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
             raise Refused(NOT_AGAIN, 403)
         return await handler(request)
-
-    async def _who(self, request: web.Request) -> str | None:
-        """The hash of a session that there is: a made-up cookie is a stranger's."""
-        cookie = _cookie(request)
-        key = await self._sessions.session(cookie) if cookie else None
-        return key.hash if key else None
 
     def _count(self, session: str | None, request: web.Request) -> None:
         """Count a request of a session, or of strangers from one address. Raises Refused."""

@@ -95,7 +95,7 @@ class Routes:
     # ---- pages
 
     async def _grid(self, request: web.Request) -> web.StreamResponse:
-        visitor, query = await self._guard.visitor(request), request.query
+        visitor, query = self._guard.visitor(), request.query
         grid = await self._reading.grid(
             visitor,
             read_search(query),
@@ -106,18 +106,18 @@ class Routes:
         return self._guard.page(request, grid)
 
     async def _picture(self, request: web.Request) -> web.StreamResponse:
-        visitor = await self._guard.visitor(request)
+        visitor = self._guard.visitor()
         view = await self._reading.picture(visitor, _id(request), read_search(request.query))
         return self._guard.page(request, _there(view))
 
     async def _compare(self, request: web.Request) -> web.StreamResponse:
-        visitor, picture_ids = await self._guard.visitor(request), _ids(request)
+        visitor, picture_ids = self._guard.visitor(), _ids(request)
         if len(picture_ids) != 2:
             raise Refused(PICK_TWO, 400)
         return self._guard.page(request, _there(await self._reading.comparison(visitor, picture_ids)))
 
     async def _ask_to_bin(self, request: web.Request) -> web.StreamResponse:
-        picture = await self._may_bin(await self._guard.visitor(request), request)
+        picture = await self._may_bin(self._guard.visitor(), request)
         return self._guard.page(request, self._reading.bin(picture))
 
     # ---- files
@@ -139,7 +139,7 @@ class Routes:
         return _answer(_there(await self._files.image(picture)), name=_file_name(picture))
 
     async def _zip(self, request: web.Request) -> web.StreamResponse:
-        visitor, picture_ids = await self._guard.visitor(request), _ids(request)
+        visitor, picture_ids = self._guard.visitor(), _ids(request)
         if not 0 < len(picture_ids) <= MAX_ZIPPED:
             raise Refused(PICK_SOME, 400)
         for picture_id in picture_ids:
@@ -241,7 +241,7 @@ class Routes:
     # ---- what they share
 
     async def _seen(self, request: web.Request) -> tuple[Visitor, GalleryPicture]:
-        visitor = await self._guard.visitor(request)
+        visitor = self._guard.visitor()
         return visitor, _there(await self._reading.seen(visitor, _id(request)))
 
     async def _sent(
