@@ -64,6 +64,8 @@ async def test_who_has_no_chat_with_the_bot_is_invited_and_gets_the_link_on_join
     (made,) = homeserver.made
     assert made["invite"] == [CLEO] and made["is_direct"]
     new = "!made-1:example.com"
+    # Nobody is there yet who could read a hello.
+    await gallery_room.put({"membership": "join"}, type="m.room.member", room_id=new, sender=BOT, state_key=BOT)
     join = {"type": "m.room.member", "room_id": new}
     before = len(homeserver.sentences())
     await gallery_room.put({"membership": "join"}, sender=BOB, state_key=BOB, **join)

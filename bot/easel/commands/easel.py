@@ -167,8 +167,10 @@ class EaselCommands:
         await self._sent_once.send(job, message.room_id, kind, content, person=message.sender)
 
     async def hello(self, room_id: str, joined: str, invited_by: str) -> None:
-        """Introduce the bot to a room; ``joined`` is its join event."""
+        """Introduce the bot to a room, unless it is alone in one of its own; ``joined`` is its join event."""
         try:
+            if len(await self._homeserver.members(room_id)) == 1:
+                return
             await self._sent_once.send(
                 job_id(joined), room_id, EventKind.HELLO, answer_content(written(help.HELLO)), person=invited_by
             )
