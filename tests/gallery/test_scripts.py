@@ -74,6 +74,27 @@ async def test_keys_and_swipes_lead_through_the_pictures(served, phone):
     assert errors == []
 
 
+async def test_full_screen_stays_while_one_goes_on(served, phone):
+    page = await phone.new_page()
+    await page.goto(f"{served.url}picture/p20")
+    await page.get_by_role("button", name="Full screen").click()
+    await page.keyboard.press("ArrowRight")
+    await expect(page.locator("#image")).to_have_attribute("src", "../image/p21")
+    assert await page.evaluate("document.fullscreenElement === document.documentElement")
+    await expect(page.locator("h1")).to_be_hidden()
+
+
+async def test_a_star_that_is_refused_says_why(served, phone):
+    page = await phone.new_page()
+    await page.route("**/star/*", lambda route: route.fulfill(status=503, body="<h1>I don't reach the chat</h1>"))
+    await page.goto(f"{served.url}picture/p20")
+    await page.get_by_role("button", name="Star").click()
+    await expect(page.get_by_role("status")).to_have_text("I don't reach the chat")
+    await page.route("**/star/*", lambda route: route.abort())
+    await page.get_by_role("button", name="Star").click()
+    await expect(page.get_by_role("status")).to_have_text("That did not work. Try it again in a moment.")
+
+
 async def test_a_star_is_given_and_taken_in_place(served, phone):
     page = await phone.new_page()
     await page.goto(f"{served.url}picture/p20")
@@ -124,8 +145,10 @@ async def test_the_slider_moves_by_keys_and_a_button_lays_both_side_by_side(serv
 async def test_what_is_ticked_is_counted_and_taken_home(served, phone):
     page = await phone.new_page()
     await page.goto(f"{served.url}?select=1&id=p3")
-    await expect(page.locator("#selected")).to_have_text("1 picture")
+    await expect(page.locator("#selected")).to_have_text("1 picture. Tick another to compare.")
+    await expect(page.get_by_role("button", name="Compare")).to_be_disabled()
     await page.locator("label.tile").nth(1).click()
+    await expect(page.get_by_role("button", name="Compare")).to_be_enabled()
     await expect(page.locator("#selected")).to_have_text("2 pictures")
     async with page.expect_request("**/zip?id=p3&id=p0"):
         await page.get_by_role("button", name="Download").click()

@@ -54,7 +54,7 @@ def tile(n: int, stars: frozenset[int] = frozenset()) -> Tile:
 def recipe(n: int, heading: str = "") -> Recipe:
     width, height = SHAPES[n % 6]
     values = {
-        "Subject": f"{ANIMALS[n % 10]}, {WORN[n % 4]}",
+        "Subject": HOSTILE if n == 7 else f"{ANIMALS[n % 10]}, {WORN[n % 4]}",
         "Environment": PLACES[n % 5],
         "Style": STYLES[n * 3 % 5],
         "Leave out": "blurry, text",

@@ -2,13 +2,16 @@
 
 const days = document.getElementById("days");
 
-function ids() {
-  return [...document.querySelectorAll("#selection input:checked")].map((input) => input.value);
-}
-
+/** Say how many pictures are ticked, and offer what can be done with so many. */
 function showSelected() {
-  const text = document.getElementById("selected");
-  if (text && ids().length) text.textContent = ids().length === 1 ? "1 picture" : `${ids().length} pictures`;
+  const form = document.getElementById("selection");
+  const number = form?.querySelectorAll("input:checked").length;
+  if (!form) return;
+  const [download, compare] = form.querySelectorAll("button");
+  download.disabled = number === 0;
+  compare.disabled = number !== 2;
+  const texts = ["Tick pictures to take them home, or two to compare.", "1 picture. Tick another to compare."];
+  document.getElementById("selected").textContent = texts[number] ?? `${number} pictures`;
 }
 
 /** Append the page behind "Older pictures"; a day that continues gets its pictures below its own heading. */
