@@ -239,7 +239,7 @@ def sessions(database, clock) -> Sessions:
 async def test_links_and_sessions_end_in_time(sessions, clock):
     link = await sessions.new_link(ADA)
     clock.now += LINK_S + 1
-    assert not await sessions.is_link(link)
+    assert await sessions.link(link) is None
     assert await sessions.sign_in(link) is None
     session = await sessions.sign_in(await sessions.new_link(ADA))
     clock.now += SESSION_S - 1
@@ -252,7 +252,7 @@ async def test_each_secret_opens_its_own_kind_alone(sessions):
     link, frame = await sessions.new_link(ADA), await sessions.new_frame(ADA, KITCHEN)
     session = await sessions.sign_in(await sessions.new_link(ADA))
     assert await sessions.session(link) is await sessions.session(frame) is await sessions.frame(session) is None
-    assert not await sessions.is_link(session) and await sessions.sign_in(frame) is None
+    assert await sessions.link(session) is None and await sessions.sign_in(frame) is None
     assert len({link, frame, session}) == 3 and min(map(len, (link, frame, session))) * 6 >= 128
 
 
@@ -261,8 +261,8 @@ async def test_the_oldest_links_and_sessions_of_a_person_end_for_one_too_many(se
     for _ in range(MAX_LINKS_A_PERSON + 1):
         clock.now += 1
         links.append(await sessions.new_link(ADA))
-    assert sum([await sessions.is_link(link) for link in links]) == MAX_LINKS_A_PERSON
-    assert await sessions.is_link(links[-1])
+    assert sum([await sessions.link(link) is not None for link in links]) == MAX_LINKS_A_PERSON
+    assert await sessions.link(links[-1])
     bobs = await sessions.sign_in(await sessions.new_link(BOB))
     signed_in = []
     for _ in range(MAX_SESSIONS_A_PERSON + 2):

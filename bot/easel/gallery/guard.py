@@ -33,7 +33,7 @@ _SESSION: ContextVar[Key | None] = ContextVar("session", default=None)
 BURST = 600
 PER_SECOND = 20.0
 
-# Who is not signed in needs a page, its files and a button.
+# Somebody without a key gets a page that says how to get one. Behind a web server all of them have its address.
 STRANGERS_BURST = 60
 STRANGERS_PER_SECOND = 1.0
 
@@ -110,9 +110,11 @@ class Guard:
 
     async def form(self, request: web.Request) -> Mapping[str, str]:
         """What was posted. Raises Refused for more than a form has."""
-        data = await request.content.read(MAX_FORM_BYTES)
-        if len(data) == MAX_FORM_BYTES or not request.content.at_eof():
-            raise Refused(NOT_HERE, 404)
+        data = bytearray()
+        async for part in request.content.iter_any():
+            data += part
+            if len(data) > MAX_FORM_BYTES:
+                raise Refused(NOT_HERE, 404)
         return {name: storable(value) for name, value in parse_qsl(data.decode(errors="replace"))}
 
     async def change(self, request: web.Request) -> tuple[Visitor, Mapping[str, str]]:
@@ -144,21 +146,21 @@ class Guard:
         if not self._settings().gallery:
             raise Refused(NOT_HERE, 404)
         cookie = _cookie(request)
-        key = await self._sessions.session(cookie) if cookie else None
-        _SESSION.set(key)
-        # A made-up cookie is a stranger's.
-        self._count(key.hash if key else None, request)
+        session = await self._sessions.session(cookie) if cookie else None
+        _SESSION.set(session)
+        # A made-up cookie or key is a stranger's.
+        self._count(session or await self._sessions.link_or_frame(secret_of(request)), request.remote)
         # Browsers say so of a form on another site; the cookie does not come with it either.
-        if request.method == "POST" and request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        if request.method == "POST" and request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
             raise Refused(NOT_AGAIN, 403)
         return await handler(request)
 
-    def _count(self, session: str | None, request: web.Request) -> None:
-        """Count a request of a session, or of strangers from one address. Raises Refused."""
-        who = session or f"from {request.remote}"
+    def _count(self, key: Key | None, address: str | None) -> None:
+        """Count a request with a key, or of strangers from one address. Raises Refused."""
+        who = key.hash if key else f"from {address}"
         limit = self._limits.pop(who, None)
         if limit is None:
-            known = (BURST, PER_SECOND) if session else (STRANGERS_BURST, STRANGERS_PER_SECOND)
+            known = (BURST, PER_SECOND) if key else (STRANGERS_BURST, STRANGERS_PER_SECOND)
             limit = RateLimit(*known, time.monotonic)
         self._limits[who] = limit
         while len(self._limits) > MAX_KNOWN:
@@ -174,6 +176,11 @@ class Guard:
 def root_of(request: web.Request) -> str:
     """The relative way from a request's address to the gallery."""
     return "../" * (request.path.count("/") - 1) or "./"
+
+
+def secret_of(request: web.Request) -> str:
+    """The secret of a link or a frame in an address."""
+    return storable(request.query.get("key", ""))
 
 
 def _cookie(request: web.Request) -> str:

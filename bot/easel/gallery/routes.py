@@ -18,7 +18,7 @@ from ..room.envelope import storable
 from ..room.reactions import FAVOURITE, REMOVE
 from ..settings import CurrentSettings
 from . import views
-from .guard import HEADERS, NOT_HERE, USED_UP, Guard, Refused
+from .guard import HEADERS, NOT_HERE, USED_UP, Guard, Refused, secret_of
 from .pages import Pages
 from .pictures import Image, PictureFiles
 from .reading import Reading, Visitor
@@ -178,8 +178,8 @@ class Routes:
 
     async def _ask_to_enter(self, request: web.Request) -> web.StreamResponse:
         """A page with a button: what looks at links for a preview presses none."""
-        secret = storable(request.query.get("key", ""))
-        if not await self._sessions.is_link(secret):
+        secret = secret_of(request)
+        if await self._sessions.link(secret) is None:
             raise Refused(USED_UP, 403)
         return self._guard.page(request, views.Enter(secret))
 
@@ -200,7 +200,7 @@ class Routes:
         return await self._sent(request, picture, self._files.image)
 
     async def _key(self, request: web.Request) -> Key:
-        return _there(await self._sessions.frame(storable(request.query.get("key", ""))))
+        return _there(await self._sessions.frame(secret_of(request)))
 
     # ---- what changes the room
 

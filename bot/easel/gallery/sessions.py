@@ -41,9 +41,13 @@ class Sessions:
         await self._store.forget_keys_before(KeyKind.LINK, self._before(LINK_S))
         return await self._new(KeyKind.LINK, person, room_id, MAX_LINKS_A_PERSON)
 
-    async def is_link(self, secret: str) -> bool:
+    async def link(self, secret: str) -> Key | None:
+        """Whose link has that secret, if it still opens the gallery."""
         key = await self._store.key(KeyKind.LINK, _hash(secret))
-        return key is not None and key.made_ms >= self._before(LINK_S)
+        return key if key is not None and key.made_ms >= self._before(LINK_S) else None
+
+    async def link_or_frame(self, secret: str) -> Key | None:
+        return await self.link(secret) or await self.frame(secret) if secret else None
 
     async def sign_in(self, secret: str) -> str | None:
         """The secret of a new session for a link's, which ends; None if the link is used up or old."""
