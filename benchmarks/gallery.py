@@ -1,4 +1,4 @@
-"""Measure the gallery: ``python -m benchmarks.gallery [--pictures 10000] [--views 1000]``.
+"""Measure the gallery: ``python -m benchmarks.gallery [--pictures 10000] [--views 1000] [--on SQLite]``.
 
 The real plugin, with the tests' homeserver in the same process and its database on SQLite, then on PostgreSQL; the
 browser is another process. Prints how long pages take on loopback, and the memory of the plugin's process before and
@@ -253,12 +253,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=10_000)
     parser.add_argument("--views", type=int, default=1000)
+    parser.add_argument(
+        "--on", choices=("SQLite", "PostgreSQL"), help="one of the two; without it, one after the other"
+    )
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps({"SQLite": on(f"sqlite:{folder}/bot.db", asked)}, indent=2), flush=True)
-        with get_server(f"{folder}/postgres") as server:
-            url = asyncio.run(new_database(server))
-            print(json.dumps({"PostgreSQL": on(url, asked)}, indent=2), flush=True)
+        if asked.on != "PostgreSQL":
+            print(json.dumps({"SQLite": on(f"sqlite:{folder}/bot.db", asked)}, indent=2), flush=True)
+        if asked.on != "SQLite":
+            with get_server(f"{folder}/postgres") as server:
+                url = asyncio.run(new_database(server))
+                print(json.dumps({"PostgreSQL": on(url, asked)}, indent=2), flush=True)
 
 
 if __name__ == "__main__":
