@@ -112,7 +112,7 @@ async def test_everybody_can_use_every_page(album, page_of):
         for address in addresses:
             await page.goto(address)
             assert await flaws(page) == [], address
-            await page.wait_for_function("[...document.images].every((one) => one.complete)")
+            await page.wait_for_function("() => [...document.images].every((one) => one.complete)")
             assert await page.evaluate("[...document.images].every((one) => one.naturalWidth)"), address
     assert errors == []
 
