@@ -50,7 +50,7 @@ def denoise(engine: DiffusionEngine, **changes: Any) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    ("engine", "drawings", "kinds"), [("sd-1.5", DRAWINGS, 7), ("ssd-1b", DRAWINGS[:1], 2)], indirect=["engine"]
+    ("engine", "drawings", "kinds"), [("sd-1.5", DRAWINGS[1:], 5), ("ssd-1b", DRAWINGS[:1], 2)], indirect=["engine"]
 )
 def test_traced_calls_give_the_same_latents_bit_for_bit(engine, caplog, drawings, kinds):
     held = engine.models.get("small").model.graphs

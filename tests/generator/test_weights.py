@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import huggingface_hub.constants
 import pytest
 import yaml
 
@@ -10,12 +11,13 @@ from generator.engine.diffusion import DiffusionEngine
 from generator.errors import DrawingFailed, WeightsMissing
 from generator.models.cards import CardSettings, built_in_cards
 from generator.models.weights import is_complete, is_here, locate
-from generator.settings import Settings
+from generator.settings import Settings, load_settings
 from generator.workers.messages import Draw
 from tests.helpers.generator_command import run_generator
 from tests.helpers.miniatures import save_lora
 from tests.helpers.model_hub import COMMIT, model_hub
 from tests.helpers.running_generator import recipe_of
+from tests.helpers.stock import denoised
 
 REPOSITORY = "someone/tiny-sdxl"
 LORA = "someone/tiny-lora"
@@ -86,33 +88,34 @@ def test_a_fetched_model_draws_without_a_network(settings_file, fp16_folder):
     assert yaml.safe_load(recipe.read_text())["facts"]["model_revision"] == COMMIT
 
 
-def test_a_models_draft_lora_is_fetched_with_it_and_its_revision_recorded(stand_in_folder, fp16_folder, tmp_path):
+def test_a_models_draft_lora_is_fetched_with_it_and_its_revision_recorded(
+    stand_in_folder, fp16_folder, tmp_path, monkeypatch
+):
     repository = tmp_path / "lora-repository"
     repository.mkdir()
     save_lora(stand_in_folder, repository / "pytorch_lora_weights.safetensors")
     (repository / "another.safetensors").write_bytes(b"not asked for")
-    draft = {"lora": {"repository": LORA}, "steps": 1}
+    draft = {"lora": {"repository": LORA}}
     settings = settings_of(tmp_path, tiny={"repository": REPOSITORY, "variant": "fp16", "draft": draft})
-    asked = ("draw", "otter", "--model", "tiny", "--tier", "draft")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "hub/hub"))
+    drafted = {"model": "tiny", "tier": "draft", "sampler": "lcm", "steps": 1, "guidance_scale": 1.0}
+    recipe = recipe_of(subject=("otter",)).model_copy(update=drafted)
 
     with model_hub({REPOSITORY: fp16_folder}) as hub:
         half = run_generator("fetch", "tiny", settings=settings, hub=hub)
-    missing = run_generator(*asked, settings=settings, hub="http://127.0.0.1:9")
+    assert half.returncode == 1
+    assert half.stderr.splitlines()[-1].startswith(f"tiny could not be fetched from {LORA}: ")
+    engine = DiffusionEngine(load_settings(settings))
+    message = "The LoRA that tiny draws drafts with is not on the drawing computer. Run python -m generator fetch tiny"
+    with pytest.raises(WeightsMissing, match=message):
+        engine.start(Draw("drawing", recipe))
+
     with model_hub({REPOSITORY: fp16_folder, LORA: repository}) as hub:
         fetched = run_generator("fetch", "tiny", settings=settings, hub=hub)
-    drawn = run_generator(*asked, settings=settings, hub="http://127.0.0.1:9")
-
-    assert half.returncode == missing.returncode == 1
-    assert half.stderr.splitlines()[-1].startswith(f"tiny could not be fetched from {LORA}: ")
-    message = "The LoRA that tiny draws drafts with is not on the drawing computer. Run python -m generator fetch tiny"
-    assert message in missing.stderr
     assert fetched.returncode == 0, fetched.stderr
     _, lora = map(Path, fetched.stdout.split())
     assert [file.name for file in lora.parent.iterdir()] == ["pytorch_lora_weights.safetensors"]
-    assert drawn.returncode == 0, drawn.stderr
-    recipe = yaml.safe_load(Path(drawn.stdout.split()[1]).read_text())
-    assert (recipe["tier"], recipe["sampler"], recipe["steps"]) == ("draft", "lcm", 1)
-    assert recipe["facts"]["plan"]["lora"] == COMMIT
+    assert engine.finish(denoised(engine, recipe)).plan["lora"] == COMMIT
 
 
 def test_a_repository_without_the_cards_lora_is_reported(fp16_folder, tmp_path):
