@@ -112,7 +112,7 @@ async def test_everybody_can_use_every_page(album, page_of):
         for address in addresses:
             await page.goto(address)
             assert await flaws(page) == [], address
-            await page.wait_for_function("[...document.images].every((one) => one.complete)")
+            await page.wait_for_function("() => [...document.images].every((one) => one.complete)")
             assert await page.evaluate("[...document.images].every((one) => one.naturalWidth)"), address
     assert errors == []
 
@@ -239,3 +239,5 @@ async def test_walls(album, page_of):
     assert "No device" in await album.chats["pia"].answer("!easel gallery off")
     await page.reload()
     await expect(page.locator("h1")).to_have_text("Hello! Say !easel gallery to Easel")
+    # No link leads in a circle.
+    await expect(page.get_by_role("link")).to_have_count(0)

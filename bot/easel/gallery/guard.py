@@ -125,7 +125,8 @@ class Guard:
         return visitor, form
 
     def page(self, request: web.Request, view: Any, status: int = 200) -> web.Response:
-        session = _cookie(request)
+        # A browser that is signed out may still have its cookie.
+        session = "" if view is NOT_SIGNED_IN else _cookie(request)
         html = self._pages.html(view, root=root_of(request), token=token_of(session) if session else "")
         return web.Response(text=html, content_type="text/html", status=status)
 
