@@ -41,8 +41,8 @@ async def client_at(port: int, state_store: StateStore) -> AsyncIterator[Any]:
 
 
 @asynccontextmanager
-async def database(path: Path, tables: UpgradeTable) -> AsyncIterator[Database]:
-    started = Database.create(f"sqlite:{path}", upgrade_table=tables)
+async def database(url: str, tables: UpgradeTable) -> AsyncIterator[Database]:
+    started = Database.create(url, upgrade_table=tables)
     await started.start()
     try:
         yield started
@@ -51,12 +51,15 @@ async def database(path: Path, tables: UpgradeTable) -> AsyncIterator[Database]:
 
 
 @asynccontextmanager
-async def running_plugin(client: Any, folder: Path, settings: dict[str, Any]) -> AsyncIterator[EaselBot]:
-    """Run the plugin with a database in the folder."""
+async def running_plugin(
+    client: Any, folder: Path, settings: dict[str, Any], *, database_url: str = ""
+) -> AsyncIterator[EaselBot]:
+    """Run the plugin with that database, or one in the folder."""
+    url = database_url or f"sqlite:{folder / 'bot.db'}"
     yaml = YAML()
     edited = CommentedMap(settings)
     base = RecursiveDict(yaml.load(ROOT / "base-config.yaml"))
-    async with aiohttp.ClientSession() as http, database(folder / "bot.db", upgrade_table) as kept:
+    async with aiohttp.ClientSession() as http, database(url, upgrade_table) as kept:
         bot = EaselBot(
             client=client,
             loop=asyncio.get_running_loop(),

@@ -45,6 +45,10 @@ class Household:
     bot_settings: Mapping[str, Any]
     stack: AsyncExitStack
 
+    @property
+    def gallery_url(self) -> str:
+        return str(self.bot_settings["gallery_url"])
+
     async def person(self, name: str) -> Person:
         """Log a person in until the household ends, with an account of that name and no rate limit."""
         account = await self.homeserver.account(name)
@@ -157,7 +161,11 @@ async def household(
             write_private(folder / "recovery-key.txt", recovery_key)
         await maubot.upload(build_plugin(folder / "plugin").read_bytes())
         # An exempt bot shows all progress from the start, without finding out first.
-        settings = {"generator_url": f"unix://{socket}", **({"rate_limit_per_second": 0} if exempt else {})}
+        settings = {
+            "generator_url": f"unix://{socket}",
+            "gallery_url": f"http://127.0.0.1:{port}/_matrix/maubot/plugin/{INSTANCE}/",
+            **({"rate_limit_per_second": 0} if exempt else {}),
+        }
         await maubot.set_instance(INSTANCE, PLUGIN_ID, bot, settings)
         yield Household(
             folder=folder,

@@ -27,13 +27,13 @@ hypothesis.settings.register_profile("easel", deadline=None)
 hypothesis.settings.load_profile("easel")
 
 # Folders with long tests start first, so that all processes end at about the same time.
-FOLDERS = ("end_to_end", "pocket", "generator", "contract", "torture", "bot")
+FOLDERS = ("end_to_end", "pocket", "generator", "contract", "torture", "gallery", "bot")
 
-# Where coverage is not measured: in end-to-end tests, since what they test runs in other processes, and in tests that
-# call models most of the time, since they run the same lines as test_engine.py. Before Python 3.12, which brought
-# sys.monitoring, measuring doubles the time of tests: `make test-bot` measures the bot on a newer one.
+# Where coverage is not measured: in tests whose subject runs in other processes, and in tests that call models most of
+# the time, since they run the same lines as test_engine.py. Before Python 3.12, which brought sys.monitoring, measuring
+# doubles the time of tests: `make test-bot` measures the bot on a newer one.
 UNMEASURED = {
-    *("end_to_end", "pocket"),
+    *("end_to_end", "gallery", "pocket"),
     *("test_captured_graphs.py", "test_draft.py", "test_exactness.py", "test_fused.py", "test_image_to_image.py"),
     *(["bot"] if sys.version_info < (3, 12) else []),
 }

@@ -18,12 +18,23 @@ from .commands.draw import DrawCommands
 from .commands.easel import EaselCommands
 from .commands.edits import Edits
 from .commands.every import EveryDay
+from .commands.gallery import GalleryCommands
 from .commands.hints import Hints
 from .commands.reactions import ReactionCommands
 from .commands.recipe_files import RecipeFiles
 from .commands.shortest import ShortestCommands
 from .commands.styles import Styles
 from .doctor import Doctor, SlowDowns
+from .gallery.guard import Guard
+from .gallery.keeping import Keeping
+from .gallery.pages import Pages
+from .gallery.pictures import PictureFiles
+from .gallery.reading import Reading
+from .gallery.room_names import RoomNames
+from .gallery.routes import Routes
+from .gallery.sessions import Sessions
+from .gallery.sight import Sight
+from .gallery.stars import Stars
 from .generator.client import GeneratorClient
 from .generator.wake import wake
 from .generator.watch import GeneratorWatch
@@ -35,6 +46,7 @@ from .policy.ownership import Ownership
 from .policy.permissions import Permissions
 from .policy.policy import Policy
 from .room.catching_up import CatchingUp
+from .room.direct_chats import DirectChats
 from .room.envelope import Malformed
 from .room.history import RoomHistory
 from .room.invitations import Invitations
@@ -56,6 +68,9 @@ from .sending.waits import Waits
 from .settings import Config, Settings
 from .settings_in_force import SettingsInForce
 from .side_thread import SideThread
+
+# Of an instance by the name that the documents suggest, where maubot does not say it.
+USUAL_PATH = "/_matrix/maubot/plugin/easel/"
 
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[None]])
 
@@ -110,6 +125,7 @@ class EaselBot(Plugin):
             store=store,
             sent_once=sent_once,
             content_of=history.content_of,
+            keeping=Keeping(store),
             settings=settings,
         )
         offers = Offers(store=store, sent_once=sent_once, settings=settings, side_thread=side_thread)
@@ -162,6 +178,7 @@ class EaselBot(Plugin):
         self._schedule = Schedule(
             store, lambda message, text, asked_by: draw_commands.draw(message, text, asked_by=asked_by), settings, log
         )
+        shortest = ShortestCommands(store, policy, side_thread)
         reaction_commands = ReactionCommands(
             draw_commands=draw_commands,
             runner=self.runner,
@@ -170,8 +187,17 @@ class EaselBot(Plugin):
             ownership=ownership,
             permissions=permissions,
             recipe_files=recipe_files,
-            shortest=ShortestCommands(store, policy, side_thread),
+            shortest=shortest,
             side_thread=side_thread,
+            log=log,
+        )
+        sessions = Sessions(store)
+        self.gallery_commands = gallery_commands = GalleryCommands(
+            sessions=sessions,
+            direct_chats=DirectChats(self.homeserver, self.client.mxid),
+            sent_once=sent_once,
+            settings=settings,
+            usual_path=self.webapp_url.path if self.webapp_url else USUAL_PATH,
             log=log,
         )
         easel_commands = EaselCommands(
@@ -188,11 +214,38 @@ class EaselBot(Plugin):
             recipe_files=recipe_files,
             own_defaults=OwnDefaults(store),
             every_day=EveryDay(store, self._schedule, draw_commands),
+            gallery_commands=gallery_commands,
             settings=settings,
             hints=Hints(self.homeserver),
             doctor=self._doctor,
             version=version,
             log=log,
+        )
+
+        # The gallery's web pages.
+        files, stars = PictureFiles(store, history, self.homeserver, log), Stars(store, history, sent_once)
+        reading = Reading(
+            store=store,
+            sight=Sight(store, self.homeserver, permissions),
+            files=files,
+            stars=stars,
+            room_names=RoomNames(self.homeserver, self.client.mxid),
+            shortest=shortest,
+            ownership=ownership,
+            side_thread=side_thread,
+            settings=settings,
+        )
+        pages = Pages.read(self.loader)
+        self.gallery = Routes(
+            guard=Guard(sessions, pages, settings, log),
+            sessions=sessions,
+            reading=reading,
+            files=files,
+            stars=stars,
+            remove=reaction_commands.remove,
+            pages=pages,
+            settings=settings,
+            start=self._start,
         )
 
         # Events, from the sync and from the past, to the commands.
@@ -204,6 +257,7 @@ class EaselBot(Plugin):
             replies=replies,
             reaction_commands=reaction_commands,
             easel_commands=easel_commands,
+            gallery_commands=gallery_commands,
             permissions=permissions,
             homeserver=self.homeserver,
             invitations=Invitations(self.homeserver.join, log),
@@ -233,6 +287,8 @@ class EaselBot(Plugin):
         # once: what is frozen is never collected.
         if not gc.get_freeze_count():
             gc.freeze()
+        if self.webapp is not None:
+            self.gallery.add_to(self.webapp)
         self._start(self.send_queue.run(), "send queue")
         await self.runner.resume()
         self._start(self._schedule.run(), "schedule")

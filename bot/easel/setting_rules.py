@@ -9,6 +9,8 @@ from pathlib import PurePosixPath
 from typing import Any, TypeVar, get_type_hints
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from yarl import URL
+
 from .language import nearest
 from .room.reactions import plain_emoji
 
@@ -82,6 +84,25 @@ def time_zone(key: str, value: Any) -> tzinfo | None:
         return ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise InvalidSettings(f"{key} must be a time zone such as Europe/Berlin") from error
+
+
+def true_or_false(key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidSettings(f"{key} must be true or false")
+    return value
+
+
+def web_address(key: str, value: Any) -> str:
+    """The address of web pages, which ends with a slash, or empty text."""
+    if not text(key, value):
+        return ""
+    try:
+        url = URL(value)
+    except ValueError as error:
+        raise InvalidSettings(f"{key} is not a URL") from error
+    if url.scheme not in ("http", "https") or not url.host or url.query_string or url.fragment:
+        raise InvalidSettings(f"{key} must be an address such as https://example.org/_matrix/maubot/plugin/easel/")
+    return f"{value.rstrip('/')}/"
 
 
 def whole_number(*, at_least: int) -> Rule:

@@ -27,6 +27,8 @@ from .setting_rules import (
     some_of,
     text,
     time_zone,
+    true_or_false,
+    web_address,
     whole_number,
 )
 
@@ -75,6 +77,8 @@ class Settings:
     catch_up_minutes: Annotated[float, number()]
     tell_waiting_after_s: Annotated[float, number()]
     time_zone: Annotated[tzinfo | None, time_zone]
+    gallery: Annotated[bool, true_or_false]
+    gallery_url: Annotated[str, web_address]
     progress: Annotated[Progress, one_of(Progress)]
     recipe: Annotated[RecipeAs, one_of(RecipeAs)]
     reactions: Annotated[frozenset[str], some_of(REACTIONS)]

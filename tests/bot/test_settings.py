@@ -69,6 +69,13 @@ def test_every_key_documents_its_allowed_values():
         ("time_zone", "Berlin", "must be a time zone such as Europe/Berlin"),
         ("time_zone", "../../etc/passwd", "must be a time zone"),
         ("time_zone", 2, "must be text"),
+        ("gallery", "yes", "must be true or false"),
+        ("gallery", 1, "must be true or false"),
+        ("gallery_url", 5, "must be text"),
+        ("gallery_url", "example.org/easel/", "must be an address such as https://"),
+        ("gallery_url", "ftp://example.org/", "must be an address"),
+        ("gallery_url", "https://example.org/?a=b", "must be an address"),
+        ("gallery_url", "https://[::1", "is not a URL"),
         ("progress", "loud", "must be one of reaction, message, off"),
         ("progress", False, "must be one of reaction, message, off"),
         ("progress", ["off"], "must be one of reaction, message, off"),
@@ -93,6 +100,12 @@ def test_a_bad_value_is_refused_with_its_key(key, value, rule):
     with pytest.raises(InvalidSettings, match=rule) as error:
         settings(**{key: value})
     assert "generator_" in str(error.value) or str(error.value).startswith(key)
+
+
+def test_the_address_of_the_gallery_ends_with_one_slash():
+    for written in ("https://example.org/easel", "https://example.org/easel/", "https://example.org/easel//"):
+        assert settings(gallery_url=written).gallery_url == "https://example.org/easel/"
+    assert settings(gallery_url="").gallery_url == ""
 
 
 @pytest.mark.parametrize("url", ["http://card:7801", "https://card:7801"])

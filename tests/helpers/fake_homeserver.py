@@ -8,6 +8,9 @@ from typing import Any
 
 from aiohttp import web
 
+# As maubot's test bot is called.
+BOT = "@botname:example.com"
+
 # What takes milliseconds takes seconds on a busy machine.
 WITHIN_S = 60
 
@@ -31,7 +34,8 @@ class Homeserver:
     """Takes events, uploads, receipts and typing.
 
     ``sins`` replace the answers to the next events. Requests about the rooms and files ``in_silence`` get no answer.
-    Rooms have their ``members``, or else everybody with a display name.
+    Rooms have their ``members``, or else everybody with a display name; the bot is in all but those that it ``left``.
+    ``state`` has the content of other state events by room, type and key.
     """
 
     events: list[Sent] = field(default_factory=list)
@@ -52,6 +56,10 @@ class Homeserver:
     transactions: set[str] = field(default_factory=set)
     display_names: dict[str, str] = field(default_factory=dict)
     members: dict[str, list[str]] = field(default_factory=dict)
+    left: set[str] = field(default_factory=set)
+    state: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
+    made: list[dict[str, Any]] = field(default_factory=list)
+    reactions: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     power_levels: dict[str, int] = field(default_factory=dict)
     avatar: str = "mxc://example.com/chosen"
     # What /media/config says, at the newer path or the older, and what is refused all the same, as a proxy does.
@@ -79,6 +87,11 @@ class Homeserver:
                 web.get(room + "/state/m.room.create", self._create),
                 web.get(room + "/state/m.room.encryption/", self._encryption),
                 web.get(room + "/state/m.room.encryption", self._encryption),
+                web.get(room + "/state/{kind}/{key:.*}", self._state),
+                web.post("/_matrix/client/v3/createRoom", self._make_room),
+                web.get(
+                    "/_matrix/client/v1/rooms/{room}/relations/{event}/m.annotation/m.reaction", self._list_reactions
+                ),
                 web.post(room + "/join", self._join),
                 web.get("/_matrix/client/v3/joined_rooms", self._joined_rooms),
                 web.get(room + "/context/{event}", self._context),
@@ -194,9 +207,30 @@ class Homeserver:
 
     async def _joined_members(self, request: web.Request) -> web.Response:
         await self.until_not_silent(request.match_info["room"])
+        if request.match_info["room"] in self.left:
+            return web.json_response({"errcode": "M_FORBIDDEN", "error": "not there"}, status=403)
         user_ids = self.members.get(request.match_info["room"], self.display_names)
         joined = {user_id: {"display_name": self.display_names.get(user_id)} for user_id in user_ids}
         return web.json_response({"joined": joined})
+
+    async def _state(self, request: web.Request) -> web.Response:
+        info = request.match_info
+        content = self.state.get((info["room"], info["kind"], info["key"]))
+        if content is None:
+            return web.json_response({"errcode": "M_NOT_FOUND", "error": "no"}, status=404)
+        return web.json_response(content)
+
+    async def _make_room(self, request: web.Request) -> web.Response:
+        """Make a room with the bot alone in it, who invites."""
+        self.made.append(content := await request.json())
+        room_id = f"!made-{len(self.made)}:example.com"
+        self.members[room_id], self.history[room_id] = [BOT], []
+        for person in content["invite"]:
+            self.state[room_id, "m.room.member", person] = {"membership": "invite"}
+        return web.json_response({"room_id": room_id})
+
+    async def _list_reactions(self, request: web.Request) -> web.Response:
+        return web.json_response({"chunk": self.reactions.get(request.match_info["event"], [])})
 
     async def _create(self, request: web.Request) -> web.Response:
         event = {

@@ -2,7 +2,7 @@
 
 A real homeserver, maubot and generator; two people who talk to the bot in a plain and an encrypted room, and a hostile
 stranger who is there as well. The last line is JSON, and the exit status 0 only if every command of the two brought one
-picture and one recipe of its seed.
+picture and one recipe of its seed, and the gallery shows it once.
 """
 
 import argparse
@@ -13,11 +13,13 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 from household.errors import HouseholdError
 from household.home import Household, household
 from household.person import Person
+from tests.torture.album import seeds_in_gallery
 from tests.torture.audit import pictures, read_rooms, recipes
 from tests.torture.campaign import Campaign
 from tests.torture.plan import VICTIMS, strikes
@@ -68,6 +70,8 @@ async def torture(folder: Path, *, kills: int, seed: int) -> dict[str, int]:
         events = await read_rooms(ada, rooms)
         by_bot = [event for event in events if event.sender == home.bot.user_id]
         delivered = deliveries(commands, await pictures(ada, by_bot), await recipes(ada, by_bot))
+        chat = await room_of(home, ada, encrypted=False)
+        shown = Counter(await seeds_in_gallery(home, ada, chat, people))
 
     sent_at_ms = {event.event_id: event.sent_at_ms for event in events}
     stages = cut_short({one.event_id: sent_at_ms[one.event_id] for one in commands}, ada.heard, campaign.kills_at_ms)
@@ -83,6 +87,7 @@ async def torture(folder: Path, *, kills: int, seed: int) -> dict[str, int]:
         "jobs": len(commands),
         "lost": sum(delivery.is_lost for delivery in delivered),
         "twice": sum(delivery.is_twice for delivery in delivered),
+        "not once in the gallery": sum(shown[command.seed] != 1 for command in commands),
     }
 
 
@@ -100,7 +105,7 @@ def main() -> int:
         result = asyncio.run(torture(folder, kills=options.kills, seed=options.seed))
     except* HouseholdError as group:
         print(*group.exceptions, sep="\n")
-    failed = not result or result["lost"] or result["twice"]
+    failed = not result or result["lost"] or result["twice"] or result["not once in the gallery"]
     if failed:
         print(f"Logs and databases are in {folder}")
     else:

@@ -32,6 +32,7 @@ from .defaults import OwnDefaults
 from .draw import DAY_MS, DrawCommands
 from .every import EveryDay
 from .find import MAX_FOUND, TOO_MANY_WORDS, Wanted, found_text, nobody_text, people_called, read_wanted
+from .gallery import GalleryCommands
 from .hints import Hints
 from .queue import queue_text
 from .recipe_files import RecipeFiles
@@ -50,6 +51,7 @@ _WORDS = {
     "stop": "cancel",
     "search": "find",
     "jobs": "queue",
+    "pictures": "gallery",
     "?": "help",
 }
 
@@ -81,6 +83,7 @@ class EaselCommands:
         recipe_files: RecipeFiles,
         own_defaults: OwnDefaults,
         every_day: EveryDay,
+        gallery_commands: GalleryCommands,
         settings: SettingsInForce,
         hints: Hints,
         doctor: Doctor,
@@ -92,6 +95,7 @@ class EaselCommands:
         self._ownership, self._permissions, self._version, self._log = ownership, permissions, version, log
         self._styles, self._recipe_files, self._settings, self._hints = styles, recipe_files, settings, hints
         self._own_defaults, self._every_day, self._doctor = own_defaults, every_day, doctor
+        self._gallery_commands = gallery_commands
         self._answers: dict[str, Callable[[Message, tuple[str, ...]], Awaitable[Text]]] = {
             "help": self._help,
             "queue": self._queue,
@@ -104,6 +108,8 @@ class EaselCommands:
             "every": self._every,
             "find": self._find,
             "history": self._history,
+            "gallery": self._gallery,
+            "frame": self._frame,
             "recipe": self._recipe,
         }
 
@@ -161,8 +167,10 @@ class EaselCommands:
         await self._sent_once.send(job, message.room_id, kind, content, person=message.sender)
 
     async def hello(self, room_id: str, joined: str, invited_by: str) -> None:
-        """Introduce the bot to a room; ``joined`` is its join event."""
+        """Introduce the bot to a room, unless it is alone in one of its own; ``joined`` is its join event."""
         try:
+            if len(await self._homeserver.members(room_id)) == 1:
+                return
             await self._sent_once.send(
                 job_id(joined), room_id, EventKind.HELLO, answer_content(written(help.HELLO)), person=invited_by
             )
@@ -281,6 +289,13 @@ class EaselCommands:
     async def _every(self, message: Message, words: tuple[str, ...]) -> Text:
         names = await self._names(message.room_id)
         return await self._every_day.answer(message, _behind_the_word(message), names, self._ownership.may_change)
+
+    async def _gallery(self, message: Message, words: tuple[str, ...]) -> Text:
+        return await self._gallery_commands.gallery(message, words)
+
+    async def _frame(self, message: Message, words: tuple[str, ...]) -> Text:
+        names = await self._names(message.room_id)
+        return await self._gallery_commands.frame(message, words, names, self._ownership.may_change)
 
     async def _recipe(self, message: Message, words: tuple[str, ...]) -> str:
         return await self._recipe_files.of_message(message)

@@ -66,16 +66,21 @@ def found_text(found: Found, asked: Message, names: Mapping[str, str]) -> Text:
     return blocks(heading, numbered(_listed(picture, asked, names) for picture in found.pictures))
 
 
+def event_url(room_id: str, event_id: str, asker: str) -> str:
+    """The link to an event, for people from elsewhere via the asker's homeserver, which is in the room."""
+    room, event = quote(room_id, safe=""), quote(event_id, safe="")
+    return f"https://matrix.to/#/{room}/{event}?via={quote(asker.partition(':')[2])}"
+
+
 def nobody_text(name: str) -> str:
     return f"Nobody called {quoted(name)} has drawn here."
 
 
 def _listed(picture: DrawnPicture, asked: Message, names: Mapping[str, str]) -> Rich:
-    """One picture with its link, for people from elsewhere via the asker's homeserver, which is in the room."""
+    """One picture with its link."""
     day = datetime.fromtimestamp(picture.received_ms / 1000)
     star = f"{FAVOURITE} " if picture.is_favourite else ""
-    room, event = quote(asked.room_id, safe=""), quote(picture.event_id, safe="")
-    url = f"https://matrix.to/#/{room}/{event}?via={quote(asked.sender.partition(':')[2])}"
+    url = event_url(asked.room_id, picture.event_id, asked.sender)
     about = f"{shown_name(picture.sender, names)} · {day.day} {day:%b %Y} · {picture.model}"
     named = link(f"{star}{brief(picture.prompt)}", url)
     plain = f"{star}{brief(picture.prompt)} · {about}\n{url}"

@@ -34,6 +34,8 @@ EASEL_COMMANDS = {
     "style": "this room's saved styles, such as @watercolor",
     "find": "finds pictures of this room by their words",
     "history": "your own last pictures here",
+    "gallery": "all your pictures in the browser; !easel gallery off closes it on all your devices",
+    "frame": "this room's stars on a tablet; !easel frame list and !easel frame off",
     "recipe": "your last picture's recipe as a file, or that of the picture you reply to",
     "status": "how the drawing computer is",
     "doctor": "what is wrong with me and how to mend it, for admins",

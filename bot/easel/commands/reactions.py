@@ -90,10 +90,25 @@ class ReactionCommands:
         # Whoever may delete a message in a room may end what it scheduled.
         await self._store.forget_scheduled(room_id, event_id)
         posted = await self._posted(room_id, event_id, (EventKind.PICTURE, EventKind.SHEET))
-        if posted is not None and posted.kind == EventKind.PICTURE:
-            await self._store.forget_recipe(posted.job, posted.n)
-        elif posted is not None:
-            await self._store.forget_recipes(posted.job)
+        if posted is not None:
+            await self._forget(posted)
+
+    async def remove(self, room_id: str, event_id: str, *, by: str) -> bool:
+        """Take a picture and its recipe out of the room, and have the generator forget its files, if ``by`` may.
+
+        Return whether it was done. Raises NotSent.
+        """
+        posted = await self._posted(room_id, event_id, (*PICTURE_KINDS, *SHEET_KINDS))
+        job = await self._store.job(posted.job) if posted else None
+        if posted is None or job is None or not await self._ownership.may_change_job(job, by):
+            return False
+        kinds = SHEET_KINDS if posted.kind in SHEET_KINDS else PICTURE_KINDS
+        await self._sent_once.take_back(job.id, *kinds, EventKind.RECIPE_FILE, person=by, n=posted.n)
+        await self._forget(posted)
+        if not any(note.kind in (EventKind.PICTURE, EventKind.SHEET) for note in await self._store.all_posted(job.id)):
+            await self._store.to_forget(job.id)
+            await self._runner.forget_files()
+        return True
 
     # ---- the buttons
 
@@ -144,23 +159,17 @@ class ReactionCommands:
                 await self._recipe_files.bring(await self._as_reply(reaction), posted, asked_by=reaction.event_id)
 
     async def _remove(self, reaction: Reaction) -> None:
-        """Take a picture and its recipe out of the room, and have the generator forget its files."""
-        posted = await self._posted(reaction.room_id, reaction.target, (*PICTURE_KINDS, *SHEET_KINDS))
-        job = await self._store.job(posted.job) if posted else None
-        if posted is None or job is None or not await self._ownership.may_change_job(job, reaction.sender):
-            return
-        if posted.kind in SHEET_KINDS:
-            await self._sent_once.take_back(job.id, *SHEET_KINDS, EventKind.RECIPE_FILE, person=reaction.sender)
-            await self._store.forget_recipes(job.id)
-        else:
-            kinds = (*PICTURE_KINDS, EventKind.RECIPE_FILE)
-            await self._sent_once.take_back(job.id, *kinds, person=reaction.sender, n=posted.n)
-            await self._store.forget_recipe(job.id, posted.n)
-        if not any(note.kind in (EventKind.PICTURE, EventKind.SHEET) for note in await self._store.all_posted(job.id)):
-            await self._store.to_forget(job.id)
-            await self._runner.forget_files()
+        await self.remove(reaction.room_id, reaction.target, by=reaction.sender)
 
     # ---- what they share
+
+    async def _forget(self, posted: Posted) -> None:
+        """Forget what finds a picture or a sheet."""
+        if posted.kind in SHEET_KINDS:
+            await self._store.forget_recipes(posted.job)
+        else:
+            await self._store.forget_recipe(posted.job, posted.n)
+        await self._store.forget_picture(posted.job, posted.n)
 
     async def _end(self, room_id: str, event_id: str, by: str, state: JobState) -> None:
         """End the jobs that an event and the reactions to it asked for, as far as ``by`` may."""

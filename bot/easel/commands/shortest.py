@@ -35,14 +35,18 @@ class ShortestCommands:
         command = await self._command(recipe, posted.room_id, person)
         return command if command == CANNOT_BE_TYPED else blocks(REPLY_TO_PHOTO, command)
 
-    async def _command(self, recipe: str, room_id: str, person: str) -> Text:
+    async def typed(self, recipe: str, room_id: str, person: str) -> str | None:
+        """The command that draws a recipe in that room; None if it cannot be typed. Raises ParseError."""
         known, own = await self._store.capabilities(), await self._store.own_defaults(person)
 
         def write() -> str | None:
             usual = self._policy.usual(room_id, own, parse_recipe(recipe), known) if known else DrawRequest()
             return as_command(recipe, usual)
 
-        command = await self._side_thread.run(write, chars=len(recipe))
+        return await self._side_thread.run(write, chars=len(recipe))
+
+    async def _command(self, recipe: str, room_id: str, person: str) -> Text:
+        command = await self.typed(recipe, room_id, person)
         return CANNOT_BE_TYPED if command is None else code(command)
 
     async def _enlarged(self, photo: str, recipe: str) -> str | None:

@@ -125,6 +125,11 @@ class Health:
 
 
 @dataclass(frozen=True)
+class PromptSlots:
+    style: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Recipe:
     model: str
     seed: int
@@ -134,6 +139,8 @@ class Recipe:
     guidance_scale: float
     tier: str
     strength: float | None = None
+    theme: str = ""
+    slots: PromptSlots = PromptSlots()
 
 
 @dataclass(frozen=True)

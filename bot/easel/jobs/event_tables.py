@@ -49,6 +49,16 @@ class EventTables(Tables):
         row = await self._database.fetchrow("SELECT * FROM posted WHERE event_id = $1", event_id)
         return _posted(row) if row else None
 
+    async def own_star(self, room_id: str, event_id: str) -> Posted | None:
+        """The note about a reaction of ours that makes one of our pictures in that room a favourite."""
+        row = await self._database.fetchrow(
+            "SELECT posted.* FROM favourite JOIN posted ON posted.event_id = favourite.reaction "
+            "WHERE favourite.room_id = $1 AND favourite.event_id = $2 LIMIT 1",
+            room_id,
+            event_id,
+        )
+        return _posted(row) if row else None
+
     async def all_posted(self, job_id: str) -> list[Posted]:
         return [_posted(row) for row in await self._database.fetch("SELECT * FROM posted WHERE job = $1", job_id)]
 

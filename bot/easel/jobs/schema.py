@@ -40,6 +40,31 @@ async def create_tables(connection: Connection) -> None:
         "CREATE TABLE image (room_id TEXT NOT NULL, sha256 TEXT NOT NULL, event_id TEXT NOT NULL, "
         "PRIMARY KEY (room_id, sha256))"
     )
+    # The gallery's pictures and sheets. Words are UTF-8 bytes, which both databases put in the same order.
+    await connection.execute(
+        "CREATE TABLE picture (id TEXT PRIMARY KEY, txn_id TEXT NOT NULL UNIQUE, job TEXT NOT NULL, n BIGINT NOT NULL, "
+        "is_sheet BOOLEAN NOT NULL, pictures BIGINT NOT NULL, room_id TEXT NOT NULL, sender TEXT NOT NULL, "
+        "drawn_ms BIGINT NOT NULL, prompt TEXT NOT NULL, origin TEXT, content TEXT NOT NULL)"
+    )
+    # The gallery goes through it in this order, whatever else is wanted.
+    await connection.execute("CREATE INDEX picture_drawn ON picture (drawn_ms, id, room_id, sender)")
+    await connection.execute("CREATE INDEX picture_job ON picture (job)")
+    await connection.execute("CREATE INDEX picture_origin ON picture (origin)")
+    await connection.execute(
+        "CREATE TABLE picture_tag (room_id TEXT NOT NULL, kind TEXT NOT NULL, value TEXT NOT NULL, "
+        "picture TEXT NOT NULL, PRIMARY KEY (room_id, kind, value, picture))"
+    )
+    await connection.execute("CREATE INDEX picture_tag_picture ON picture_tag (picture)")
+    await connection.execute(
+        "CREATE TABLE picture_word (word BYTEA NOT NULL, picture TEXT NOT NULL, PRIMARY KEY (word, picture))"
+    )
+    await connection.execute("CREATE INDEX picture_word_picture ON picture_word (picture)")
+    await connection.execute(
+        "CREATE TABLE gallery_key (hash TEXT PRIMARY KEY, kind TEXT NOT NULL, person TEXT NOT NULL, "
+        "room_id TEXT NOT NULL, made_ms BIGINT NOT NULL)"
+    )
+    await connection.execute("CREATE INDEX gallery_key_person ON gallery_key (person, kind)")
+    await connection.execute("CREATE INDEX gallery_key_room ON gallery_key (room_id, kind)")
     await connection.execute(
         "CREATE TABLE style (room_id TEXT NOT NULL, name TEXT NOT NULL, words TEXT NOT NULL, made_by TEXT NOT NULL, "
         "PRIMARY KEY (room_id, name))"

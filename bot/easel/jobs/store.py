@@ -2,8 +2,10 @@
 
 from .defaults_table import DefaultsTable
 from .event_tables import EventTables
+from .gallery_table import GalleryTable
 from .generator_tables import GeneratorTables
 from .job_table import JobTable
+from .key_table import KeyTable
 from .picture_tables import PictureTables
 from .schedule_table import ScheduleTable
 from .settings_table import SettingsTable
@@ -14,6 +16,8 @@ class Store(
     JobTable,
     EventTables,
     PictureTables,
+    GalleryTable,
+    KeyTable,
     StyleTable,
     DefaultsTable,
     ScheduleTable,

@@ -1,7 +1,7 @@
 """The base of all tables, which holds the database. Statements are complete, for SQLite and PostgreSQL alike."""
 
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -27,6 +27,19 @@ class PatientDatabase:
 
     async def execute(self, query: str, *values: Any) -> None:
         await outlasting_locks(partial(self._database.execute, query, *values))
+
+    async def execute_all(self, statements: Sequence[tuple[str, Sequence[Sequence[Any]]]]) -> None:
+        """Execute each statement with each of its rows of values, all of it or nothing."""
+
+        # mautrix's annotation is of the generator, not of what it becomes.
+        acquire: Any = self._database.acquire
+
+        async def all_of_it() -> None:
+            async with acquire() as connection, connection.transaction():
+                for query, rows in statements:
+                    await connection.executemany(query, rows)
+
+        await outlasting_locks(all_of_it)
 
     async def fetch(self, query: str, *values: Any) -> Any:
         return await outlasting_locks(partial(self._database.fetch, query, *values))

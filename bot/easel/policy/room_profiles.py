@@ -216,6 +216,12 @@ def room_profiles(key: str, value: Any) -> Rooms:
     return MappingProxyType(profiles)
 
 
+def has_own_rules(room_id: str, rooms: Rooms) -> bool:
+    """Whether a room, unlike every other one, keeps something out of its pictures: one for children, say."""
+    profile = next((profile for room, profile in rooms.items() if room != "*" and fnmatchcase(room_id, room)), None)
+    return profile is not None and bool(profile.blocked_words or profile.no)
+
+
 def profile_for(room_id: str, rooms: Rooms) -> RoomProfile:
     """The first profile whose key matches the room, or a profile without rules."""
     return next((profile for room, profile in rooms.items() if fnmatchcase(room_id, room)), RoomProfile())

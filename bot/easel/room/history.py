@@ -97,6 +97,16 @@ class RoomHistory:
                 return content
         return {}
 
+    async def own_reaction(self, room_id: str, event_id: str, key: str) -> str | None:
+        """The id of the bot's own reaction with that key to an event. Raises NotSent."""
+        relations = Path.v1.rooms[room_id].relations[event_id]["m.annotation"]["m.reaction"]
+        page = await self._ask(relations, limit=EVENTS_A_PAGE)
+        for raw in page.get("chunk", []):
+            relation = {"m.relates_to": {"event_id": event_id, "key": key}}
+            if raw.get("sender") == self._client.mxid and _includes(raw.get("content"), relation):
+                return str(raw["event_id"])
+        return None
+
     async def decrypted(self, event: EncryptedEvent) -> Event | None:
         """The decrypted event; None where the key is missing. Raises Malformed."""
         crypto = self._client.crypto

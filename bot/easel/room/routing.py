@@ -20,6 +20,7 @@ from ..bug_log import log_bug
 from ..commands.draw import DrawCommands
 from ..commands.easel import EaselCommands
 from ..commands.edits import Edits
+from ..commands.gallery import GalleryCommands
 from ..commands.reactions import ReactionCommands
 from ..jobs.store import Store
 from ..language import DrawCommand, has_signs, read_command
@@ -47,6 +48,7 @@ class Routing:
         replies: Replies,
         reaction_commands: ReactionCommands,
         easel_commands: EaselCommands,
+        gallery_commands: GalleryCommands,
         permissions: Permissions,
         homeserver: Homeserver,
         invitations: Invitations,
@@ -59,6 +61,7 @@ class Routing:
         self._own_id, self._permissions, self._settings = own_id, permissions, settings
         self._draw_commands, self._reaction_commands = draw_commands, reaction_commands
         self._easel_commands, self._invitations = easel_commands, invitations
+        self._gallery_commands = gallery_commands
         self._edits, self._replies = edits, replies
         self._homeserver, self._store, self._seen_encrypted = homeserver, store, seen_encrypted
         self._start, self._log = start, log
@@ -129,6 +132,8 @@ class Routing:
                 invited_by = (event.unsigned.prev_sender if event.unsigned else None) or event.sender
                 hello = self._easel_commands.hello(event.room_id, event.event_id, invited_by)
                 self._start(hello, f"hello in {event.room_id}")
+        elif membership is Membership.JOIN:
+            self._start(self._gallery_commands.joined(event.room_id, user_id), f"link in {event.room_id}")
         elif membership is Membership.INVITE and user_id == self._own_id:
             if self._permissions.may_join(event.room_id, invited_by=event.sender):
                 self._start(self._invitations.accept(event.room_id, event.sender), f"joining {event.room_id}")

@@ -41,6 +41,9 @@ class EventKind(StrEnum):
     PROGRESS_END = "progress-end"
     # Reactions on a picture for people to press.
     OFFER = "offer"
+    # A star that somebody put on a picture in the gallery, and the link to the gallery in a direct chat.
+    STAR = "star"
+    LINK = "link"
     HELLO = "hello"
     # What is wrong with the settings, to an admin.
     SETTINGS = "settings"

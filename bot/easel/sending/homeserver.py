@@ -28,6 +28,7 @@ from ..patience import patiently
 from .answers import MAX_ERROR_BYTES, TooLarge, homeserver_errors, parsed, refusal, refusal_as_file
 from .content import fitting
 from .devices import Devices
+from .download_pace import DownloadPace
 from .send_queue import NotSent, Outgoing, SlowDown, Unreachable
 from .upload_limit import UploadLimit
 
@@ -78,7 +79,7 @@ class Homeserver:
         self.devices = Devices(client)
         # The newest courtesy of each kind that is under way.
         self._courtesies: dict[str, object] = {}
-        self._upload_limit = UploadLimit(time.monotonic)
+        self._upload_limit, self._pace = UploadLimit(time.monotonic), DownloadPace(time.monotonic)
         # A lock is kept while somebody holds it or waits for it.
         self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -192,15 +193,42 @@ class Homeserver:
         created: Any = await self.patiently(partial(state, EventType.ROOM_CREATE, format="event"))
         return int(levels.get_user_level(UserID(user_id), created))
 
+    async def members(self, room_id: str) -> dict[str, str]:
+        """Who is in a room now, with their display names, or "". Raises NotSent, also if the bot is not in it."""
+        # mautrix would also write all of them into maubot's database.
+        answer = await self.patiently(partial(self._ask, "GET", Path.v3.rooms[room_id].joined_members))
+        joined = answer.get("joined")
+        if not isinstance(joined, dict):
+            raise NotSent("the homeserver answered without joined")
+        return {user_id: _text(profile, "display_name") for user_id, profile in joined.items()}
+
     async def display_names(self, room_id: str) -> dict[str, str]:
         """The display names in a room by user id; people without one are left out. Raises NotSent."""
-        members = await self.patiently(partial(self._client.get_joined_members, RoomID(room_id)))
-        return {str(user_id): str(member.displayname) for user_id, member in members.items() if member.displayname}
+        return {user_id: name for user_id, name in (await self.members(room_id)).items() if name}
 
     async def is_direct(self, room_id: str) -> bool:
         """Whether the room is a chat of one person with the bot. Raises NotSent."""
-        members = await self.patiently(partial(self._client.get_joined_members, RoomID(room_id)))
-        return len(members) == DIRECT_MEMBERS
+        return len(await self.members(room_id)) == DIRECT_MEMBERS
+
+    async def state_text(self, room_id: str, kind: str, name: str, key: str = "") -> str:
+        """The text of that name in a state event; "" if there is none, or the bot is not in the room."""
+        try:
+            path = Path.v3.rooms[room_id].state[kind][key]
+            return _text(await self.patiently(partial(self._ask, "GET", path)), name)
+        except NotSent:
+            return ""
+
+    async def start_direct(self, user_id: str) -> str:
+        """Make a room for the bot and that person, encrypted where the bot can, and invite them. Raises NotSent."""
+        encryption = {"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "m.megolm.v1.aes-sha2"}}
+        content = {
+            "preset": "trusted_private_chat",
+            "is_direct": True,
+            "invite": [user_id],
+            "initial_state": [encryption] if self._client.crypto_enabled else [],
+        }
+        answer = await self.patiently(partial(self._ask, "POST", Path.v3.createRoom, content))
+        return _text_in(answer, "room_id")
 
     async def joined_rooms(self) -> list[str]:
         """The rooms that the bot is in. Raises NotSent."""
@@ -262,6 +290,7 @@ class Homeserver:
         info = content.get("info")
         size = info.get("size") if isinstance(info, dict) else None
         for _ in range(REFUSED_AS_FILE):
+            await self._pace.turn()
             data = await self.patiently(partial(self._download, url, max_bytes), self._patience.upload_s)
             # What has the size of the event's file is that file, whatever it reads like.
             refused = None if data is None or len(data) == size else refusal_as_file(data)
@@ -270,7 +299,7 @@ class Homeserver:
             if not isinstance(refused, SlowDown):
                 raise NotSent(f"in a file's place came: {refused}")
             self._log.info(f"In a file's place came: {refused}")
-            await asyncio.sleep(min(max(refused.wait_s or 0, self._patience.pauses_s[0]), REFUSED_PAUSE_S))
+            self._pace.refused(min(max(refused.wait_s or 0, self._patience.pauses_s[0]), REFUSED_PAUSE_S))
         raise NotSent("refusals came in a file's place")
 
     async def _download(self, url: str, max_bytes: int) -> bytes | None:
@@ -348,6 +377,12 @@ class Homeserver:
         except (NotSent, Unreachable) as error:
             self._log.debug(f"A courtesy was not done: {error}")
         return True
+
+
+def _text(content: Any, key: str) -> str:
+    """The text at that key of somebody's content, which may be anything."""
+    value = content.get(key) if isinstance(content, dict) else None
+    return value if isinstance(value, str) else ""
 
 
 def _text_in(answer: dict[str, Any], key: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
+from ..gallery.keeping import Keeping
 from ..generator.client import GeneratorClient
 from ..generator.types import ImageData, ImageFile, Picture
 from ..jobs.job import Job
@@ -77,10 +78,11 @@ class JobPosts:
         store: Store,
         sent_once: SentOnce,
         content_of: ContentOf,
+        keeping: Keeping,
         settings: CurrentSettings,
     ) -> None:
         self._generator, self._homeserver, self._store, self._sent_once = generator, homeserver, store, sent_once
-        self._content_of, self._settings = content_of, settings
+        self._content_of, self._keeping, self._settings = content_of, keeping, settings
         # The files of recipes that came as notices, by job and number; the room has those of earlier processes.
         self._recipe_files: dict[tuple[str, int], dict[str, Any]] = {}
 
@@ -97,7 +99,7 @@ class JobPosts:
         files = _Files(base_name(picture.prompt, picture.recipe.seed), image, thumbnail, recipe, fetch_image)
         is_ours = job.photo is not None and await self._store.posted_as(job.photo) is not None
         text = caption(picture, notes, drawn_from="the picture" if is_ours else "a photo")
-        await self._post(job, picture, files, text, debt, kinds=PICTURE_KINDS, n=picture.n)
+        await self._post(job, picture, (picture,), files, text, debt, kinds=PICTURE_KINDS, n=picture.n)
 
     async def sheet(
         self, job: Job, asked: Asked, pictures: Sequence[Picture], notes: tuple[str, ...], debt: Debt
@@ -117,7 +119,7 @@ class JobPosts:
         for picture in pictures:
             await self._keep(job, picture, await self._generator.recipe(job.id, picture.n))
         text = sheet_caption(asked, pictures, notes)
-        await self._post(job, sheet, files, text, debt, kinds=SHEET_KINDS, n=0)
+        await self._post(job, sheet, pictures, files, text, debt, kinds=SHEET_KINDS, n=0)
 
     async def last_word(self, job: Job) -> None:
         """Say why there is no picture, if the job has a last word."""
@@ -200,6 +202,7 @@ class JobPosts:
         self,
         job: Job,
         picture: ImageFile,
+        pictures: Sequence[Picture],
         files: "_Files",
         text: str,
         debt: Debt,
@@ -216,7 +219,7 @@ class JobPosts:
 
         async def image_event() -> dict[str, Any]:
             sent, image, note = await self._uploaded(room_id, picture, files)
-            return picture_content(
+            content = picture_content(
                 sent,
                 filename=f"{files.name}.{sent.filename.rpartition('.')[2]}",
                 text="\n".join((text, *note)),
@@ -224,6 +227,8 @@ class JobPosts:
                 thumbnail=await self._homeserver.upload(room_id, files.thumbnail, picture.thumbnail_mimetype),
                 relation=job.message.relation,
             )
+            await self._keeping.keep(job, kinds[0], n, pictures, content)
+            return content
 
         async def recipe_event() -> dict[str, Any]:
             uploaded = await self._homeserver.upload(room_id, files.recipe, "application/yaml")

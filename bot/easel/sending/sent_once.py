@@ -24,6 +24,11 @@ DROPPABLE = (
 )
 
 
+def txn_id_of(job: str, kind: EventKind, n: int) -> str:
+    """The transaction id of a job's event."""
+    return f"{job}-{kind}-{n}"
+
+
 class FindOwn(Protocol):
     async def __call__(self, room_id: str, mark: dict[str, Any]) -> str | None:
         """The id of the bot's own event in that room with that mark, or None. Raises NotSent."""
@@ -54,7 +59,7 @@ class SentOnce:
         ``person`` caused it. ``content`` may be a function, for content that takes work to make. ``more`` is added to
         the event's mark. Raises NotSent.
         """
-        txn_id = f"{job}-{kind}-{n}"
+        txn_id = txn_id_of(job, kind, n)
         if there := await self._found(await self._store.posted(txn_id)):
             return there
         made = content if isinstance(content, dict) else await content()

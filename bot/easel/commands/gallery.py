@@ -1,0 +1,156 @@
+"""``!easel gallery`` and ``!easel frame``: links to the web pages with the pictures, for one person's eyes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from logging import Logger
+
+from yarl import URL
+
+from ..gallery.sessions import MAX_FRAMES_A_ROOM, Sessions
+from ..jobs.job import job_id
+from ..jobs.key_table import Key
+from ..policy.room_profiles import has_own_rules
+from ..room.direct_chats import DirectChats
+from ..room.messages import Message
+from ..room.names import shown_name
+from ..sending.content import EventKind, answer_content
+from ..sending.rich import Rich, Text, blocks, link, numbered, text
+from ..sending.send_queue import NotSent
+from ..sending.sent_once import SentOnce
+from ..settings import CurrentSettings
+from .styles import MayChange
+
+# An invitation that nobody accepted by then is asked for again.
+MAX_INVITED = 1000
+
+# A homeserver that is stuck with one of the bot's rooms keeps no command waiting for ever.
+FOUND_WITHIN_S = 60.0
+
+OFF = "The gallery is switched off here."
+NO_ADDRESS = "The gallery has no address yet. Whoever runs me can set gallery_url in my settings, such as {}"
+SENT = "The link is in our own chat."
+INVITED = "I've invited you to a chat of our own. The link comes there when you accept."
+NOT_SENT = "I can't reach you in a chat of our own. Start one with me, and ask there."
+SIGNED_OUT = "Done. No device has your gallery open any more."
+NOWHERE_OPEN = "You have it open nowhere."
+
+LINK = "All your pictures. The link works once, within ten minutes:"
+LINK_OF_ROOM = "This room's pictures. The link works once, within ten minutes:"
+FRAME = "This room's stars, for a tablet on the wall. Keep the link to yourselves; !easel frame off ends it:"
+ROOM_IS_FULL = f"This room has {MAX_FRAMES_A_ROOM} frames, and that's the limit. End one with !easel frame off 1."
+NO_FRAMES = "This room has no frame. !easel frame makes one."
+NO_SUCH = "I have no such number. !easel frame list shows them."
+NOT_YOURS = "That one is somebody else's. Only they or an admin can end it."
+ENDED = "Ended. The tablet shows nothing any more."
+
+
+class GalleryCommands:
+    """Returns the answer's text; a link goes into a direct chat of the person who asked."""
+
+    def __init__(
+        self,
+        *,
+        sessions: Sessions,
+        direct_chats: DirectChats,
+        sent_once: SentOnce,
+        settings: CurrentSettings,
+        usual_path: str,
+        log: Logger,
+    ) -> None:
+        self._sessions, self._direct_chats, self._sent_once = sessions, direct_chats, sent_once
+        self._settings, self._usual_path, self._log = settings, usual_path, log
+        # What to send to whom once they accept the invitation to a room.
+        self._invited: dict[str, tuple[Message, Callable[[], Awaitable[Text]]]] = {}
+
+    async def gallery(self, message: Message, words: tuple[str, ...]) -> Text:
+        """Send the link to the gallery, or sign all of a person's devices out."""
+        if words[:1] == ("off",):
+            return SIGNED_OUT if await self._sessions.sign_out(message.sender) else NOWHERE_OPEN
+        only = message.room_id if has_own_rules(message.room_id, self._settings().rooms) else ""
+
+        async def made() -> Text:
+            secret = await self._sessions.new_link(message.sender, only)
+            return self._linked(LINK_OF_ROOM if only else LINK, "enter", secret)
+
+        return self._refusal() or await self._send(message, made)
+
+    async def frame(
+        self, message: Message, words: tuple[str, ...], names: dict[str, str], may_change: MayChange
+    ) -> Text:
+        """Send the link to a frame of this room, list the room's frames, or end them."""
+        match words:
+            case ("list", *_):
+                frames = await self._sessions.frames(message.room_id)
+                return self._listed(frames, names) if frames else NO_FRAMES
+            case ("off", number, *_):
+                return await self._end(message, number, may_change)
+            case ("off",):
+                own = [one for one in await self._sessions.frames(message.room_id) if one.person == message.sender]
+                for one in own:
+                    await self._sessions.end_frame(one)
+                return ENDED if own else NO_FRAMES
+
+        async def made() -> Text:
+            secret = await self._sessions.new_frame(message.sender, message.room_id)
+            return self._linked(FRAME, "frame", secret) if secret else ROOM_IS_FULL
+
+        return self._refusal() or await self._send(message, made)
+
+    async def joined(self, room_id: str, person: str) -> None:
+        """Send what waits for a person who accepted the bot's invitation to a room. Raises NotSent."""
+        message, made = self._invited.get(room_id, (None, None))
+        if message is not None and made is not None and message.sender == person:
+            del self._invited[room_id]
+            await self._say(message, room_id, await made())
+
+    def _refusal(self) -> str:
+        if not self._settings().gallery:
+            return OFF
+        return "" if self._settings().gallery_url else NO_ADDRESS.format(f"https://example.org{self._usual_path}")
+
+    async def _send(self, message: Message, made: Callable[[], Awaitable[Text]]) -> Text:
+        try:
+            async with asyncio.timeout(FOUND_WITHIN_S):
+                chat = await self._direct_chats.find(message.sender, message.room_id)
+                if chat is None:
+                    room_id = await self._direct_chats.invite(message.sender)
+        except (NotSent, TimeoutError) as error:
+            self._log.warning(f"No direct chat with {message.sender}: {error!r}")
+            return NOT_SENT
+        if chat is None:
+            self._invited[room_id] = message, made
+            while len(self._invited) > MAX_INVITED:
+                del self._invited[next(iter(self._invited))]
+            return INVITED
+        if chat == message.room_id:
+            return await made()
+        await self._say(message, chat, await made())
+        return SENT
+
+    async def _say(self, message: Message, room_id: str, words: Text) -> None:
+        content = answer_content(words)
+        await self._sent_once.send(job_id(message.event_id), room_id, EventKind.LINK, content, person=message.sender)
+
+    async def _end(self, message: Message, number: str, may_change: MayChange) -> str:
+        frames = await self._sessions.frames(message.room_id)
+        if not (number.isascii() and number.isdecimal()) or not 1 <= int(number[:4]) <= len(frames):
+            return NO_SUCH
+        frame = frames[int(number[:4]) - 1]
+        if not await may_change(message.room_id, frame.person, message.sender):
+            return NOT_YOURS
+        await self._sessions.end_frame(frame)
+        return ENDED
+
+    def _linked(self, words: str, page: str, secret: str) -> Rich:
+        url = str((URL(self._settings().gallery_url) / page).with_query(key=secret))
+        return Rich(f"{words}\n{url}", blocks(words, link(url, url)).html)
+
+    def _listed(self, frames: list[Key], names: dict[str, str]) -> Text:
+        zone = self._settings().time_zone
+        days = (datetime.fromtimestamp(frame.made_ms / 1000, zone) for frame in frames)
+        items = (
+            text(f"By {shown_name(frame.person, names)}, since {day.day} {day:%B %Y}")
+            for frame, day in zip(frames, days, strict=True)
+        )
+        return blocks(numbered(items), "!easel frame off 1 ends the first.")
