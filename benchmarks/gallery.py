@@ -176,7 +176,7 @@ async def timed(ask: Callable[[], Awaitable[Answer]], into: list[float]) -> Answ
     return answer
 
 
-async def measure(pipe: Connection, views: int) -> dict[str, str]:
+async def measure(pipe: Connection, views: int) -> None:
     port, secret = await asyncio.to_thread(pipe.recv)
     browser = Browser(port)
 
@@ -213,6 +213,15 @@ async def measure(pipe: Connection, views: int) -> dict[str, str]:
             found = await page(f"?words={SEARCHES[n % len(SEARCHES)].replace(' ', '+')}", searching)
         for one in (await page("?words=otter", [])).ids() + found.ids():
             await page(f"picture/{one}?words=otter", picture)
+        report(
+            {
+                "first screen": p95(first),
+                "its thumbnails": p95(screens),
+                "next screens": p95(following),
+                "searches": p95(searching),
+                "one picture": p95(picture),
+            }
+        )
         before = memory_mb()
         answer = await page("", [])
         for n in range(views):
@@ -223,14 +232,11 @@ async def measure(pipe: Connection, views: int) -> dict[str, str]:
     finally:
         await browser.close()
         pipe.send(False)
-    return {
-        "first screen": p95(first),
-        "its thumbnails": p95(screens),
-        "next screens": p95(following),
-        "searches": p95(searching),
-        "one picture": p95(picture),
-        f"memory before and after {views} views": f"{before} MB, {after} MB",
-    }
+    report({f"memory before and after {views} views": f"{before} MB, {after} MB"})
+
+
+def report(figures: dict[str, str]) -> None:
+    print(json.dumps(figures, indent=2), flush=True)
 
 
 async def timed_screens(screen: Callable[[Answer], Awaitable[None]], answer: Answer, into: list[float]) -> None:
@@ -240,7 +246,7 @@ async def timed_screens(screen: Callable[[Answer], Awaitable[None]], answer: Ans
         into.append(time.perf_counter() - began)
 
 
-def on(url: str, asked: argparse.Namespace) -> dict[str, str]:
+def on(url: str, asked: argparse.Namespace) -> None:
     """Measure with the plugin's database at that URL."""
     # Started anew: what this process has loaded is no part of the plugin's memory.
     context = get_context("spawn")
@@ -249,7 +255,7 @@ def on(url: str, asked: argparse.Namespace) -> dict[str, str]:
         process = context.Process(target=run_gallery, args=(folder, url, asked.pictures, theirs))
         process.start()
         try:
-            return asyncio.run(measure(ours, asked.views))
+            asyncio.run(measure(ours, asked.views))
         finally:
             process.join(30)
             process.kill()
@@ -273,11 +279,13 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if asked.on != "PostgreSQL":
-            print(json.dumps({"SQLite": on(f"sqlite:{folder}/bot.db", asked)}, indent=2), flush=True)
+            print("SQLite", flush=True)
+            on(f"sqlite:{folder}/bot.db", asked)
         if asked.on != "SQLite":
             with get_server(f"{folder}/postgres") as server:
                 url = asyncio.run(new_database(server))
-                print(json.dumps({"PostgreSQL": on(url, asked)}, indent=2), flush=True)
+                print("PostgreSQL", flush=True)
+                on(url, asked)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ from bot.easel.jobs.schema import upgrade_table
 from bot.easel.settings import Config
 from generator.recipes import recipe_file
 from tests.helpers.fake_generator import Answer, FakeGenerator, refuse
-from tests.helpers.fake_homeserver import BOT, Homeserver
+from tests.helpers.fake_homeserver import BOT, WITHIN_S, Homeserver
 from tests.helpers.gallery_browser import PNG, WEBP, Browser, as_maubot_serves
 
 BASE_CONFIG = Path(__file__).parents[2] / "base-config.yaml"
@@ -274,8 +274,11 @@ async def gallery_room(drawing_room: Room, fake_generator: FakeGenerator, homese
 
 
 @pytest.fixture
-async def gallery_port(plugin: EaselBot, serve: Serve) -> int:
+async def gallery_port(plugin: EaselBot, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> int:
     """The port of the gallery; tests set ``gallery_url``."""
+    # What takes milliseconds takes seconds on a busy machine.
+    for limit in ("sight.ASKED_WITHIN_S", "room_names.ASKED_WITHIN_S", "pictures.FETCHED_WITHIN_S", "routes.WAITED_S"):
+        monkeypatch.setattr(f"bot.easel.gallery.{limit}", WITHIN_S)
     webapp = PluginWebApp()
     plugin.gallery.add_to(webapp)
     return await serve.tcp(as_maubot_serves(webapp))

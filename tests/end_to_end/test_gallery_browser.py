@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from tests.helpers.browser import DESK, PHONE, browser, flaws, note_errors, swipe
+from tests.helpers.browser import DESK, PHONE, browser, flaws, new_context, note_errors, swipe
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -51,10 +51,8 @@ async def page_of(album, browser):
     """Open the gallery as one of the people, on a phone of their own."""
     contexts = []
 
-    async def open_gallery(name: str, **options):
-        context = await browser.new_context(
-            viewport=PHONE, is_mobile=True, has_touch=True, reduced_motion="reduce", **options
-        )
+    async def open_gallery(name: str):
+        context = await new_context(browser)
         contexts.append(context)
         page = await context.new_page()
         await page.goto(await album.link(name))
@@ -78,7 +76,7 @@ async def test_a_link_opens_the_gallery_once(album, browser):
     assert sent.room_id == album.chats["pia"].room_id
     link = sent.body.splitlines()[-1]
 
-    phone = await browser.new_context(viewport=PHONE)
+    phone = await new_context(browser)
     page = await phone.new_page()
     errors = note_errors(page)
     for _ in range(2):
@@ -89,7 +87,7 @@ async def test_a_link_opens_the_gallery_once(album, browser):
     await expect(images(page)).to_have_count(4)
     assert errors == []
 
-    other = await browser.new_context(viewport=PHONE)
+    other = await new_context(browser)
     page = await other.new_page()
     await page.goto(link)
     await expect(page.locator("h1")).to_have_text("That link was used already, or is old")

@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import expect
 
-from tests.helpers.browser import DESK, PHONE, flaws, note_errors
+from tests.helpers.browser import DESK, flaws, new_context, note_errors
 from tests.helpers.gallery_pages import HOSTILE
 
 # Of the first screens; more pictures may come at any time.
@@ -43,15 +43,15 @@ async def faultless(page, address: str) -> None:
 
 
 @pytest.mark.parametrize("address", PAGES.values(), ids=PAGES)
-async def test_everybody_can_use_the_page_on_a_phone(served, phone, address):
+async def test_everybody_can_use_the_page_on_new_context(served, phone, address):
     await faultless(await phone.new_page(), served.url + address)
 
 
 @pytest.mark.parametrize("name", ON_A_DESK)
 async def test_everybody_can_use_the_page_on_a_desk_at_night(served, browser, name):
-    page = await browser.new_page(viewport=DESK, color_scheme="dark", reduced_motion="reduce")
-    await faultless(page, served.url + PAGES[name])
-    await page.context.close()
+    desk = await new_context(browser, viewport=DESK, is_mobile=False, has_touch=False, color_scheme="dark")
+    await faultless(await desk.new_page(), served.url + PAGES[name])
+    await desk.close()
 
 
 async def test_nothing_moves_when_images_come(served, phone):
@@ -75,7 +75,7 @@ async def test_what_people_typed_is_never_html(served, phone):
 
 
 async def test_everything_is_looked_at_and_found_without_scripts(served, browser):
-    context = await browser.new_context(viewport=PHONE, java_script_enabled=False)
+    context = await new_context(browser, java_script_enabled=False)
     page = await context.new_page()
     await page.goto(served.url)
     await page.get_by_role("link", name="Older pictures").click()

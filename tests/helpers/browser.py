@@ -2,14 +2,19 @@
 
 import shutil
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1440, "height": 900}
+
+# What takes milliseconds takes seconds on a busy machine.
+WITHIN_MS = 60_000
+expect.set_options(timeout=WITHIN_MS)
 
 # As large as a fingertip; links within a sentence may be smaller.
 MIN_TARGET_PX = 44
@@ -35,10 +40,17 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def phone(browser: Browser) -> AsyncIterator[BrowserContext]:
-    """A phone in daylight, on which nothing moves by itself."""
-    context = await browser.new_context(viewport=PHONE, is_mobile=True, has_touch=True, reduced_motion="reduce")
+    context = await new_context(browser)
     yield context
     await context.close()
+
+
+async def new_context(browser: Browser, **options: Any) -> BrowserContext:
+    """A phone in daylight, on which nothing moves by itself, or what ``options`` make of it."""
+    phone = {"viewport": PHONE, "is_mobile": True, "has_touch": True, "reduced_motion": "reduce"}
+    context = await browser.new_context(**(phone | options))
+    context.set_default_timeout(WITHIN_MS)
+    return context
 
 
 async def flaws(page: Page) -> list[str]:

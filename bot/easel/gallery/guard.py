@@ -126,8 +126,8 @@ class Guard:
 
     def page(self, request: web.Request, view: Any, status: int = 200) -> web.Response:
         # A browser that is signed out may still have its cookie.
-        session = "" if view is NOT_SIGNED_IN else _cookie(request)
-        html = self._pages.html(view, root=root_of(request), token=token_of(session) if session else "")
+        token = token_of(_cookie(request)) if _SESSION.get() else ""
+        html = self._pages.html(view, root=root_of(request), token=token)
         return web.Response(text=html, content_type="text/html", status=status)
 
     def sign_in(self, response: web.Response, session: str) -> None:
@@ -144,6 +144,8 @@ class Guard:
         )
 
     async def _handled(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        # A connection brings one request after the other, in one context.
+        _SESSION.set(None)
         if not self._settings().gallery:
             raise Refused(NOT_HERE, 404)
         cookie = _cookie(request)
