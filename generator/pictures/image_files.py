@@ -95,7 +95,7 @@ def read_file(path: Path) -> bytes:
 
 def too_many_bytes() -> Refused:
     limit = MAX_IMAGE_BYTES
-    return Refused("image_too_large", f"A picture to draw from can have {limit // 1024**2} MB.", limit=limit)
+    return Refused("image_too_large", f"A photo takes up to {limit // 1024**2} MB.", limit=limit)
 
 
 def _opened(data: bytes) -> Image.Image:
@@ -126,7 +126,7 @@ def _orientation(image: Image.Image) -> int:
 def _not_an_image(data: bytes) -> Refused:
     if data.startswith(_SIGNATURES) or data[8:12] == b"WEBP":
         return _damaged()
-    return Refused("not_an_image", "That is no picture that I can read. I take PNG, JPEG and WebP.")
+    return Refused("not_an_image", "I can't read that picture. I take PNG, JPEG and WebP.")
 
 
 def _damaged() -> Refused:
@@ -135,5 +135,5 @@ def _damaged() -> Refused:
 
 def _too_many_pixels(pixels: int | None = None, limit: int = MAX_IMAGE_PIXELS) -> Refused:
     has = "; that one has more" if pixels is None else f"; that one has {pixels / 1_000_000:.0f} million"
-    message = f"A picture to draw from can have {limit // 1_000_000} million pixels{has}."
+    message = f"A photo takes up to {limit // 1_000_000} million pixels{has}."
     return Refused("too_many_pixels", message, value=pixels, limit=limit)

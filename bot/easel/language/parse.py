@@ -7,10 +7,11 @@ from types import MappingProxyType
 
 from .chat import parse_changes, read_chat, without_prose
 from .lists import MAX_PICTURES, Cell, expand
-from .pasted import Pasted, meant_text, plain_text, recognised, without_sender
+from .pasted import Pasted, meant_text, plain_text, recognised, without_sender, without_table
 from .phones import as_seen
 from .recipes import read_recipe
 from .refine import refined
+from .reply_phrases import in_signs
 from .request import Asked, DrawRequest
 from .sentences import ParseError, quoted
 from .structured import read_yaml
@@ -108,22 +109,29 @@ def _with_styles(cells: tuple[Cell, ...], styles: Mapping[str, str], *, added_ch
 
 def _parse(text: str, recipe: Callable[[], DrawRequest] | None) -> DrawRequest:
     check_length(text)
-    text, unused = without_loras(text.strip())
+    text, settings = without_table(text.strip())
+    text, loras = without_loras(text)
     is_reply = recipe is not None
     pasted = recognised(text, is_reply=is_reply)
     if pasted is not None and (recipe is None or pasted.request.slots):
         request = _changed(pasted)
     elif recipe is not None:
         # A reply may hold settings without a prompt, as of another program.
-        changes = parse_changes(meant_text(pasted.around, is_reply=True) if pasted else plain_text(text, is_reply=True))
+        earlier = recipe()
+        around = (
+            meant_text(pasted.around, is_reply=True)
+            if pasted
+            else plain_text(in_signs(text, earlier.slots), is_reply=True)
+        )
+        changes = parse_changes(around)
         if pasted:
             changes = replace(changes, request=pasted.request.changed_by(changes.request))
-        request = refined(recipe(), changes)
+        request = refined(earlier, changes)
     else:
         request = read_chat(plain_text(text)).request
     if not request.slots:
         raise ParseError(NOTHING_TO_DRAW)
-    return replace(request, unused=tuple(dict.fromkeys(unused + request.unused)))
+    return replace(request, unused=tuple(dict.fromkeys(settings + loras + request.unused)))
 
 
 def _changed(pasted: Pasted) -> DrawRequest:
