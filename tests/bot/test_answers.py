@@ -8,9 +8,12 @@ from aiohttp import web
 
 from bot.easel.commands.help import EASEL_COMMANDS
 from bot.easel.language import FLAGS
+from generator.models.cards import built_in_cards, model_card
+from tests.helpers.fake_generator import capabilities
 
 BOT = "@botname:example.com"
 ENCRYPTED = "!secret:example.com"
+PHONE_LINE_CHARS = 45
 EDIT = {"m.relates_to": {"rel_type": "m.replace", "event_id": "$x"}, "m.new_content": {"msgtype": "m.text"}}
 
 
@@ -19,13 +22,14 @@ EDIT = {"m.relates_to": {"rel_type": "m.replace", "event_id": "$x"}, "m.new_cont
     [
         ("!draw", "!draw otter, cowboy hat | style: watercolor"),
         ("!draw   ", "!easel help shows more"),
-        ("!easel", "flags, draw, slots, weights, gestures, replies, photos, lists, style, find"),
+        ("!easel", "flags, draw, slots, weights, gestures, replies, photos, lists, style and find"),
+        ("!easel help commands", "!easel every: a picture for this room every day at 7, say"),
         ("!easel help", "• !draw otter, cowboy hat | style: watercolor\n• !draw {otter | owl}, scarf\n• !draw "),
         ("!easel help draw", "Say what you want to see"),
         ("!easel help slots", "subject, outfit, environment, emotions, style"),
         ("!easel help weights", "(cowboy hat)++"),
         ("!easel help wieghts", "I have no help on “wieghts”. Did you mean !easel help weights?"),
-        ("!easel help zzz", "Try one of flags, draw, slots, weights, gestures, replies, photos, lists, style, find."),
+        ("!easel help zzz", "I have no help on “zzz”. Try one of commands, flags, draw"),
         ("!easel staus", "I don't know “staus”. Did you mean !easel status?"),
         ("!easel zzz", "I don't know “zzz”. !easel help shows what I know."),
         ("!draw otter --sede 7", "--seed"),
@@ -198,7 +202,7 @@ class TestAdmins:
             "Easel 0.1.0 · generator 0.1.0"
         )
         await drawing_room.say("!easel models")
-        assert (await homeserver.answers(2))[1].content["body"].endswith("\nNot fetched: other.")
+        assert (await homeserver.answers(2))[1].content["body"].endswith(" · free\nNot fetched: other.")
 
 
 async def test_models_are_those_that_can_draw_now(drawing_room, homeserver):
@@ -206,8 +210,19 @@ async def test_models_are_those_that_can_draw_now(drawing_room, homeserver):
     await homeserver.files()
     await drawing_room.say("!easel models")
     lines = (await homeserver.answer()).splitlines()
-    sizes = "30 steps · square 768×768, portrait 640×896, landscape 896×640 · free"
+    sizes = "30 steps · square 768×768, portrait 640×896, landscape 896×640"
     assert lines == [f"• ssd-1b · the default · {sizes}", f"• pocket · {sizes}"]
+
+
+async def test_each_model_takes_a_few_lines_of_a_phone(drawing_room, homeserver, fake_generator):
+    cards = (model_card(name, card, available=True) for name, card in built_in_cards().items())
+    fake_generator.capabilities = capabilities("0.1.0", *cards)
+    await drawing_room.say("!easel status")
+    await homeserver.answers()
+    await drawing_room.say("!easel models")
+    lines = (await homeserver.answers(2))[1].content["body"].splitlines()
+    assert len(lines) == len(built_in_cards()) and all(len(line) <= 4 * PHONE_LINE_CHARS for line in lines)
+    assert any("our own small model, for cartoons of animals in clothes ·" in line for line in lines)
 
 
 async def test_status_says_why_the_generator_gives_none(drawing_room, homeserver, serve, socket):

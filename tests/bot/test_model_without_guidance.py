@@ -55,5 +55,5 @@ async def test_models_are_listed_with_their_licence(drawing_room, homeserver):
     await homeserver.files()
     await drawing_room.say("!easel models")
     lines = (await homeserver.answer()).splitlines()
-    sizes = "30 steps · square 768×768, portrait 640×896, landscape 896×640 · free"
+    sizes = "30 steps · square 768×768, portrait 640×896, landscape 896×640"
     assert lines == [f"• ssd-1b · the default · {sizes}", f"• turbo · {sizes}"]

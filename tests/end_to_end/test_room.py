@@ -159,7 +159,7 @@ async def test_models_status_and_help_are_answered(rooms):
     status = await bo.answer("!easel status")
     assert "drawing computer is ready" in status and "drawn in 24 hours" in status
     help_text = await cleo.answer("!easel help")
-    assert "!easel queue: whose turn it is" in help_text and "!draw otter, cowboy hat" in help_text
+    assert "!easel queue shows whose turn it is" in help_text and "!draw otter, cowboy hat" in help_text
     assert "🗑️ removes it, if it's yours." in await dan.answer("!easel help gestures")
 
 

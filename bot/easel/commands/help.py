@@ -3,7 +3,7 @@
 A person taps an example to copy it, so examples stand in code. The flags come from the language's own table.
 """
 
-from ..language import FLAGS, HELP_TOPICS, SLOTS, nearest, quoted
+from ..language import FLAGS, HELP_TOPICS, SLOTS, listed, nearest, quoted
 from ..sending.rich import Rich, Text, blocks, code, points, written
 
 EXAMPLE = "!draw otter, cowboy hat | style: watercolor"
@@ -25,24 +25,27 @@ DRAW_FROM_PHOTO = """Say what to make of the photo, for example in a reply to it
 
 # What follows !easel, and what it does.
 EASEL_COMMANDS = {
-    "help": "this",
+    "help": "how to begin, and help on one topic",
     "queue": "whose turn it is, and when",
-    "cancel": "cancels your last picture here, or the one you reply to; !easel cancel all cancels all of yours here",
+    "cancel": "stops your last picture here, or the one you reply to; cancel all stops all of yours",
     "models": "what can draw, at which sizes",
     "defaults": "your own model, style, size and steps",
     "every": "a picture for this room every day at 7, say",
     "style": "this room's saved styles, such as @watercolor",
     "find": "finds pictures of this room by their words",
     "history": "your own last pictures here",
-    "recipe": "your last picture's recipe as a file, or that of the picture you reply to",
+    "recipe": "the recipe of your last picture, or of the one you reply to",
     "status": "how the drawing computer is",
     "doctor": "what is wrong with me and how to mend it, for admins",
 }
 
 _EXAMPLES = (EXAMPLE, "!draw {otter | owl}, scarf", "!draw otter, top hat --ar 3:4 --seed 7")
 
-_BEGIN = """Reply to a picture with `!draw +scarf -hat` to change it.
-React to it: 🎲 another roll, ⬆️ larger, ⭐ favourite, 📋 its command, 🗑️ remove."""
+_BEGIN = """Reply to a picture with `+scarf` or `-hat` to change it.
+React to it: 🎲 another roll, ⬆️ larger, ⭐ favourite, 📋 its command, 🗑️ remove.
+`!easel queue` shows whose turn it is, `!easel cancel` stops your picture.
+
+`!easel help commands` lists the rest."""
 
 _SLOTS = f"""A prompt has slots: {", ".join(SLOTS)}. Plain words are the subject, the others follow a | or \
 stand on a line of their own:
@@ -131,6 +134,8 @@ def help_text(topic: str) -> Text:
         return _overview()
     if topic == "flags":
         return points(code(flag.usage) + f": {flag.help}" for flag in FLAGS)
+    if topic == "commands":
+        return points(code(f"!easel {command}") + f": {does}" for command, does in EASEL_COMMANDS.items())
     if topic in _TOPICS:
         return written(_TOPICS[topic])
     near = nearest(topic, HELP_TOPICS)
@@ -139,7 +144,6 @@ def help_text(topic: str) -> Text:
 
 
 def _overview() -> Rich:
-    """Three examples to copy, then what to do with a picture, then all commands."""
-    commands = points(code(f"!easel {command}") + f": {does}" for command, does in EASEL_COMMANDS.items())
-    more = f"More with !easel help and one of these: {', '.join(HELP_TOPICS)}."
-    return blocks(points(map(code, _EXAMPLES)), written(_BEGIN), commands, more, gap="\n\n")
+    """Three examples to copy, then what everybody needs, on one screen of a phone."""
+    topics = f"There's also help on {listed(topic for topic in HELP_TOPICS if topic != 'commands')}."
+    return blocks(points(map(code, _EXAMPLES)), written(_BEGIN), topics, gap="\n\n")

@@ -42,23 +42,24 @@ def status_text(
 
 
 def models_text(known: Capabilities | None, *, is_admin: bool) -> Text:
-    """The models that can draw now, the default first; for admins, the others too."""
+    """The models that can draw now, the default first; for admins, their licences and the other models too."""
     if known is None:
         return UNKNOWN
     cards = sorted(known.models, key=lambda card: card.name != known.default_model)
-    here = [_described(card, known.default_model) for card in cards if card.available]
+    here = [_described(card, known.default_model, is_admin=is_admin) for card in cards if card.available]
     missing = ", ".join(card.name for card in cards if not card.available) if is_admin else ""
     return blocks(points(here) if here else NO_MODEL, f"Not fetched: {missing}." if missing else "")
 
 
-def _described(card: ModelCard, default: str) -> Rich:
+def _described(card: ModelCard, default: str, *, is_admin: bool) -> Rich:
     sizes = ", ".join(f"{name} {size.width}×{size.height}" for name, size in card.sizes.items())
     facts = (
         "the default" if card.name == default else "",
-        card.about,
+        # Behind a semicolon stands what matters to those who install it.
+        card.about.partition(";")[0],
         f"{card.defaults.steps} steps",
         sizes,
-        card.licence,
+        card.licence if is_admin else "",
     )
     return code(card.name) + "".join(f" · {fact}" for fact in facts if fact)
 

@@ -10,7 +10,7 @@ from .names import folded, same_name, sampler_name
 from .parse import check_length, parse_all, parse_draw, parse_recipe
 from .redraw import larger, larger_size, unchanged, with_another_seed, with_other_seeds
 from .request import SLOTS, Asked, DrawRequest, EarlierFacts, Slots
-from .sentences import ParseError, brief, nearest, quoted, unused_note
+from .sentences import ParseError, brief, isolated, listed, nearest, quoted, unused_note
 from .styles import MAX_STYLE_CHARS, read_style, style_names
 from .weights import within_limits
 from .written import as_command
@@ -36,8 +36,10 @@ __all__ = [
     "check_length",
     "folded",
     "has_signs",
+    "isolated",
     "larger",
     "larger_size",
+    "listed",
     "nearest",
     "parse_all",
     "parse_draw",

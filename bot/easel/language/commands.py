@@ -21,7 +21,19 @@ _NEAR_MISS = re.compile(
     r"(?P<sign>[!！/.?¡])\s?(?P<word>[a-z]{2,7})[.,:]?(?=\s|$)(?P<rest>.*)", re.IGNORECASE | re.DOTALL
 )
 # What there is help on, beside the overview.
-HELP_TOPICS = ("flags", "draw", "slots", "weights", "gestures", "replies", "photos", "lists", "style", "find")
+HELP_TOPICS = (
+    "commands",
+    "flags",
+    "draw",
+    "slots",
+    "weights",
+    "gestures",
+    "replies",
+    "photos",
+    "lists",
+    "style",
+    "find",
+)
 _HELP = re.compile(
     rf"(?:--?)?(?:help|h|\?+)[.!?]*|help me[.!?]*|help (?P<topic>{'|'.join(HELP_TOPICS)})", re.IGNORECASE
 )

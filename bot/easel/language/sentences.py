@@ -5,12 +5,21 @@ Knows nothing of what is parsed.
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
+from unicodedata import bidirectional
 
 # Long enough to recognise what was typed, short enough for one line on a phone.
 MAX_ECHO_CHARS = 40
 
 # As many terms, settings or names as a sentence lists: a caption stays readable, and fits into an event.
 MAX_LISTED = 8
+
+# Around words from right to left. The first mark keeps the line from left to right, where they begin it: a client gives
+# a message the direction of its first letter. Matrix's HTML has no `dir` and no `<bdi>`.
+_LEFT_TO_RIGHT, _ISOLATE, _END = "\u200e", "\u2068", "\u2069"
+_RIGHT_TO_LEFT = {"R", "AL"}
+
+# These would end the isolation, or turn the rest of the line around.
+_DIRECTIONS = dict.fromkeys(map(ord, "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"))
 
 
 class ParseError(Exception):
@@ -20,7 +29,14 @@ class ParseError(Exception):
 def brief(text: str) -> str:
     """``text`` as a sentence may show it: on one line, cut to ``MAX_ECHO_CHARS``."""
     line = " ".join(text.split())
-    return line if len(line) <= MAX_ECHO_CHARS else f"{line[:MAX_ECHO_CHARS].rstrip()}…"
+    return isolated(line if len(line) <= MAX_ECHO_CHARS else f"{line[:MAX_ECHO_CHARS].rstrip()}…")
+
+
+def isolated(text: str) -> str:
+    """What a person typed, as it stands in a sentence of ours: its direction does not turn the sentence around."""
+    plain = text.translate(_DIRECTIONS)
+    is_plain = plain.isascii() or not any(bidirectional(sign) in _RIGHT_TO_LEFT for sign in plain)
+    return plain if is_plain else f"{_LEFT_TO_RIGHT}{_ISOLATE}{plain}{_END}"
 
 
 def quoted(text: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from ..generator.types import ImageFile, Picture
-from ..language import Asked
+from ..language import SLOTS, Asked, brief, isolated
 
 # As many as somebody reads below a picture.
 MAX_NOTES = 5
@@ -26,7 +26,7 @@ def caption(picture: Picture, notes: tuple[str, ...] = (), *, drawn_from: str = 
         _size(picture),
         _seconds(picture.facts.seconds, 0 if picture.facts.seconds >= 10 else 1),
     )
-    return "\n".join((picture.prompt, " · ".join(facts), *_some((*picture.facts.notes, *notes))))
+    return "\n".join((isolated(picture.prompt), " · ".join(facts), *_some((*picture.facts.notes, *notes))))
 
 
 def _some(notes: Sequence[str]) -> Sequence[str]:
@@ -69,10 +69,29 @@ def sheet_caption(asked: Asked, pictures: Sequence[Picture], notes: tuple[str, .
     remarks = [note for picture in pictures for note in picture.facts.notes]
     return "\n".join(
         (
-            f"{number} pictures: {' × '.join(', '.join(one) for one in lists)}",
-            pictures[0].prompt,
+            f"{number} pictures: {' × '.join(', '.join(map(isolated, one)) for one in lists)}",
+            _prompts(asked, pictures),
             " · ".join(facts),
             f"React with 1️⃣ to {number}\ufe0f\u20e3 to have one in full size.",
             *_some((*remarks, *notes)),
         )
     )
+
+
+def _prompts(asked: Asked, pictures: Sequence[Picture]) -> str:
+    """The prompt of all pictures, with braces around what differs, as one types a list."""
+    if len({picture.prompt for picture in pictures}) == 1:
+        return isolated(pictures[0].prompt)
+    slots = ([getattr(request.slots, slot) for request in asked.requests] for slot in SLOTS)
+    return ", ".join(term for versions in slots for term in _with_braces(versions))
+
+
+def _with_braces(versions: Sequence[tuple[str, ...]]) -> list[str]:
+    """The terms that all versions of a slot begin and end with, and between them a list of the others."""
+    shortest = min(map(len, versions))
+    start = next((n for n in range(shortest) if len({terms[n] for terms in versions}) > 1), shortest)
+    left = shortest - start
+    end = next((n for n in range(left) if len({terms[-1 - n] for terms in versions}) > 1), left)
+    choices = dict.fromkeys(", ".join(terms[start : len(terms) - end]) for terms in versions)
+    middle = [f"{{{' | '.join(map(brief, choices))}}}"] if len(choices) > 1 else []
+    return [*map(isolated, versions[0][:start]), *middle, *map(isolated, versions[0][len(versions[0]) - end :])]
