@@ -13,6 +13,7 @@ from bot.easel.jobs.body import job_body
 from bot.easel.jobs.fitting import fitted, nearest_size
 from bot.easel.language import DrawRequest, Slots, parse_all, parse_draw, unused_note
 from generator.models.cards import SAMPLERS
+from generator.recipes.prompt import parse
 from tests.helpers.fake_generator import capabilities
 
 ROOT = Path(__file__).parents[2]
@@ -166,3 +167,38 @@ def test_every_example_of_the_documents_is_drawn_by_the_model_of_a_fresh_machine
     body = job_body(asked, fresh, requester="@ada:example.com", seed=1, wildcards={"animal": ("otter",)})
     here = [recipe for recipe in body["recipes"] if recipe.get("model", "pocket") == "pocket"]
     assert all((recipe.get("width", 64), recipe.get("height", 64)) == (64, 64) for recipe in here)
+
+
+@pytest.mark.parametrize("pasted", ["{}", "Prompt: {}\nSteps: 20", "{}\nNegative prompt: x\nSteps: 20, Seed: 7"])
+def test_a_long_prompt_is_drawn_as_far_as_the_generator_takes_it(known, pasted):
+    most = known.limits.max_prompt_chars
+    terms = [f"word {n}" for n in range(most // 8)]
+    fit_one = fit(pasted.format(", ".join(terms)), known)
+    kept = fit_one.request.slots.subject
+    assert list(kept) == terms[: len(kept)] and most - 12 <= len(", ".join(kept)) <= most
+    assert [*kept, *fit_one.unused] == terms
+    assert unused_note(fit_one.unused).startswith(f"Not used: {terms[len(kept)]}, ")
+
+
+def test_a_long_prompt_without_commas_is_cut_between_two_words(known):
+    fit_one = fit("otter " * 400, known)
+    assert fit_one.request.slots.subject == (" ".join(["otter"] * 333),) and len(fit_one.unused[0].split()) == 67
+
+
+def test_long_words_to_leave_out_are_cut_too(known):
+    terms = [f"word {n}" for n in range(300)]
+    assert len(fit(f"otter --negative {', '.join(terms)}", known).request.negative_prompt) <= 2000
+    request = fit(f"otter --no {', '.join(terms)}", known)
+    default = known.models[0].defaults.negative_prompt
+    assert len(", ".join((default, *request.request.no))) <= 2000 and [*request.request.no, *request.unused] == terms
+
+
+@pytest.mark.parametrize("weakened", ["[{}]", "({}:0.5)", "({})-"])
+def test_a_pasted_prompt_weakens_as_many_parts_as_the_generator_reads(known, weakened):
+    most = known.limits.max_weakened
+    text = ", ".join(weakened.format(f"word{n}") for n in range(most + 5))
+    fit_one = fit(f"{text}\nNegative prompt: {text}\nSteps: 20, Seed: 7", known)
+    for prompt in (fit_one.request.slots.joined(), fit_one.request.negative_prompt):
+        assert sum(weight < 1 for _, weight in parse(prompt)) == most
+        assert f"(word{most})" in prompt
+    assert fit_one.notes == (f"A prompt weakens up to {most} parts here; the others keep their weight.",)

@@ -87,6 +87,8 @@ class RequestLimits:
     max_seed: int
     min_weight: float
     max_weight: float
+    max_prompt_chars: int
+    max_weakened: int
     # Earlier generators have the same limit without sending it.
     max_nesting: int = 8
 

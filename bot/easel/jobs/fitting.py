@@ -1,16 +1,27 @@
 """Fits a request to what its model can do, and says what changed. Pure.
 
-A size is always drawn at the nearest that the model has. Names are found in any spelling. What else a person typed is
-passed on, for the generator to refuse with its choices; what was pasted from another program is left out or bounded.
+A size is always drawn at the nearest that the model has, and a long prompt as far as the generator takes it. Names are
+found in any spelling. What else a person typed is passed on, for the generator to refuse with its choices; what was
+pasted from another program is left out or bounded.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any
 
 from ..generator.types import Capabilities, CardLimits, ModelCard
-from ..language import SLOTS, DrawRequest, Slots, same_name, sampler_name, within_limits
+from ..language import (
+    SLOTS,
+    DrawRequest,
+    Slots,
+    few_weakened,
+    fitting_terms,
+    read_terms,
+    same_name,
+    sampler_name,
+    within_limits,
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +45,7 @@ def fitted(request: DrawRequest, capabilities: Capabilities, *, has_photo: bool)
         return fit
     if request.pasted:
         fit = _with_weights(_with_numbers(fit, card, capabilities, has_photo=has_photo), capabilities)
-    return _with_size(fit, card, has_photo=has_photo)
+    return _with_size(_with_length(fit, card, capabilities.limits.max_prompt_chars), card, has_photo=has_photo)
 
 
 def with_known_names(request: DrawRequest, capabilities: Capabilities) -> Fitted:
@@ -99,10 +110,51 @@ def _with_weights(fit: Fitted, capabilities: Capabilities) -> Fitted:
         slots = Slots(**{slot: tuple(map(bounded, getattr(slots, slot))) for slot in SLOTS})
     if "negative_prompt" in request.pasted and negative:
         negative = bounded(negative)
+    if (slots, negative) != (request.slots, request.negative_prompt):
+        note = f"Weights go from {limits.min_weight:g} to {limits.max_weight:g} here; some were outside."
+        fit = fit.with_request(slots=slots, negative_prompt=negative, notes=(note,))
+    return _with_few_weakened(fit, limits.max_weakened)
+
+
+def _with_few_weakened(fit: Fitted, most: int) -> Fitted:
+    """The request with as many weakened parts in each pasted prompt as the generator takes."""
+    request = fit.request
+    slots, negative = request.slots, request.negative_prompt
+    if "slots" in request.pasted:
+        terms = few_weakened([term for _, term in _terms(slots)], most)
+        slots = _of_terms((slot, term) for (slot, _), term in zip(_terms(slots), terms, strict=True))
+    if "negative_prompt" in request.pasted and negative:
+        (negative,) = few_weakened([negative], most)
     if (slots, negative) == (request.slots, request.negative_prompt):
         return fit
-    note = f"Weights go from {limits.min_weight:g} to {limits.max_weight:g} here; some were outside."
+    note = f"A prompt weakens up to {most} parts here; the others keep their weight."
     return fit.with_request(slots=slots, negative_prompt=negative, notes=(note,))
+
+
+def _with_length(fit: Fitted, card: ModelCard, most: int) -> Fitted:
+    """The request with as much of its prompts as the generator takes, in whole terms."""
+    request = fit.request
+    terms = _terms(request.slots)
+    kept, left = fitting_terms([term for _, term in terms], most)
+    if left:
+        slots = _of_terms((slot, term) for (slot, _), term in zip(terms, kept, strict=False))
+        fit = fit.with_request(slots=slots, unused=left)
+    negative = card.defaults.negative_prompt if request.negative_prompt is None else request.negative_prompt
+    kept, left = fitting_terms(read_terms(negative), most)
+    if left:
+        fit = fit.with_request(negative_prompt=", ".join(kept), unused=left)
+    no, left = fitting_terms(request.no, most - sum(len(term) + 2 for term in kept))
+    return fit.with_request(no=no, unused=left) if left else fit
+
+
+def _terms(slots: Slots) -> list[tuple[str, str]]:
+    """All terms in the prompt's order, each with its slot."""
+    return [(slot, term) for slot in SLOTS for term in getattr(slots, slot)]
+
+
+def _of_terms(terms: Iterable[tuple[str, str]]) -> Slots:
+    terms = tuple(terms)
+    return Slots(**{slot: tuple(term for own, term in terms if own == slot) for slot in SLOTS})
 
 
 def _with_size(fit: Fitted, card: ModelCard, *, has_photo: bool) -> Fitted:

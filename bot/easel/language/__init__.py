@@ -11,8 +11,9 @@ from .parse import check_length, parse_all, parse_draw, parse_recipe
 from .redraw import larger, larger_size, unchanged, with_another_seed, with_other_seeds
 from .request import SLOTS, Asked, DrawRequest, EarlierFacts, Slots
 from .sentences import ParseError, brief, isolated, listed, nearest, quoted, unused_note
+from .shortening import few_weakened, fitting_terms
 from .styles import MAX_STYLE_CHARS, read_style, style_names
-from .weights import within_limits
+from .weights import read_terms, within_limits
 from .written import as_command
 
 __all__ = [
@@ -34,6 +35,8 @@ __all__ = [
     "as_command",
     "brief",
     "check_length",
+    "few_weakened",
+    "fitting_terms",
     "folded",
     "has_signs",
     "isolated",
@@ -47,6 +50,7 @@ __all__ = [
     "quoted",
     "read_command",
     "read_style",
+    "read_terms",
     "same_name",
     "sampler_name",
     "style_names",

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from .chat import parse_changes, read_chat, without_prose
 from .lists import MAX_PICTURES, Cell, expand
-from .pasted import Pasted, meant_text, plain_text, recognised, without_sender
+from .pasted import Pasted, meant_text, plain_text, recognised, without_sender, without_table
 from .phones import as_seen
 from .recipes import read_recipe
 from .refine import refined
@@ -108,7 +108,8 @@ def _with_styles(cells: tuple[Cell, ...], styles: Mapping[str, str], *, added_ch
 
 def _parse(text: str, recipe: Callable[[], DrawRequest] | None) -> DrawRequest:
     check_length(text)
-    text, unused = without_loras(text.strip())
+    text, settings = without_table(text.strip())
+    text, loras = without_loras(text)
     is_reply = recipe is not None
     pasted = recognised(text, is_reply=is_reply)
     if pasted is not None and (recipe is None or pasted.request.slots):
@@ -123,7 +124,7 @@ def _parse(text: str, recipe: Callable[[], DrawRequest] | None) -> DrawRequest:
         request = read_chat(plain_text(text)).request
     if not request.slots:
         raise ParseError(NOTHING_TO_DRAW)
-    return replace(request, unused=tuple(dict.fromkeys(unused + request.unused)))
+    return replace(request, unused=tuple(dict.fromkeys(settings + loras + request.unused)))
 
 
 def _changed(pasted: Pasted) -> DrawRequest:

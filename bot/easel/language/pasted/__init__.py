@@ -15,9 +15,10 @@ from . import blocks, objects, recipe_text
 from .fences import fenced
 from .found import Pasted
 from .others_syntax import in_our_syntax
+from .tables import without_table
 from .tidy import without_braces, without_marks, without_quote_marks, without_sender
 
-__all__ = ["Pasted", "meant_text", "plain_text", "recognised", "without_sender"]
+__all__ = ["Pasted", "meant_text", "plain_text", "recognised", "without_sender", "without_table"]
 
 # In this order. What a program wrote is read as it stands; the last ones see the text as a person meant it.
 AS_WRITTEN: tuple[Callable[[str], Pasted | None], ...] = (objects.recognise, recipe_text.recognise)
