@@ -25,6 +25,7 @@ MAX_DEPTH = 6
 _INTEGERS = ("seed", "width", "height", "steps")
 _TEXTS = ("negative_prompt", "theme", "model", "sampler", "tier", "image")
 _NUMBERS = ("guidance_scale", "strength")
+_SHORT = {"cfg": "guidance_scale", "cfg_scale": "guidance_scale", "guidance": "guidance_scale"}
 _FIELDS = ("prompt", "slots", *_TEXTS, *_INTEGERS, *_NUMBERS, "facts")
 
 
@@ -130,7 +131,8 @@ def _parse(text: str) -> yaml.Node:
             limit=limits.MAX_RECIPE_CHARS,
         )
     try:
-        node = _Loader(text).get_single_node()
+        # Chats write no-break spaces.
+        node = _Loader(text.replace("\u00a0", " ")).get_single_node()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 1})" if mark else ""
@@ -147,8 +149,9 @@ def _mapping(node: yaml.Node | None, name: str, *, is_typed: bool = False) -> di
     for key, value in node.value:
         word = _scalar(key, "a name") or ""
         if is_typed:
-            # Phones write capitals at the start of a line.
-            word = word.lower()
+            # Phones write capitals at the start of a line, people spaces and hyphens.
+            word = re.sub(r"[\s-]+", "_", word.lower())
+            word = _SHORT.get(word, word)
         if word in fields:
             raise _refused(f"“{word[:80]}” is there twice.", word[:80], field=word[:80])
         fields[word] = value
@@ -168,11 +171,14 @@ def _is_blank(node: yaml.Node) -> bool:
 
 def _number(node: yaml.Node, field: str, kind: type[int] | type[float]) -> int | float | None:
     text = _scalar(node, field)
+    if kind is float and text and re.fullmatch(r"[0-9]+,[0-9]+", text):
+        text = text.replace(",", ".")
     try:
         # int() would also accept underscores and the digits of every script, float() also nan and infinity.
         if text is not None and not re.fullmatch(r"[-+]?[0-9]{1,20}(\.[0-9]{1,20})?", text):
             raise ValueError
-        return None if text is None else kind(text)
+        # Everywhere -1 stands for a random seed.
+        return None if text is None or (field, text) == ("seed", "-1") else kind(text)
     except ValueError:
         what = "whole number" if kind is int else "number"
         raise _refused(f"{field} must be a {what}, not “{str(text)[:80]}”.", str(text)[:80], field=field) from None

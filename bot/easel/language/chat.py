@@ -40,6 +40,10 @@ _SPACED_SIGN = re.compile(r"^[ \t]*+(?P<sign>[+-])[ \t]++(?=[^\W\d_]|[(\"])", re
 _PLUS = re.compile(r"(?<![^\s,|])\+[ \t]?(?=[^\W\d_]|[(\"])")
 # A word and its colon: `style: …` and `style:…`, but neither `https://…` nor `16:9`.
 _LABEL = re.compile(r"\s*(?P<word>[^\W\d_][\w-]*+)[ \t]*(?P<sign>[:=])(?!//)(?P<gap>\s|$)?")
+# What people say for a negative prompt that leaves nothing out.
+_NOTHING = {"none", "nothing", "off", "empty"}
+_LINK = re.compile(r"(?<![\w-])https?://\w", re.IGNORECASE)
+LINK = "I can't open links. Send the photo here, and reply to it with your words."
 # A slot's label where it starts no slot: behind a comma, or in brackets.
 _STRAY_LABEL = re.compile(r"[,|\n][ \t]*+(?P<word>[^\W\d_][\w-]*+)[ \t]*+:(?!//)")
 
@@ -127,6 +131,8 @@ class _FlagValues:
                     taken.unused.append("--style raw")
                 elif flag.field in slots:
                     slots[flag.field] += read_terms(value)
+                elif flag.field == "negative_prompt" and value.lower() in _NOTHING:
+                    self._fields[flag.field] = ""
                 else:
                     self._fields[flag.field] = converted(flag, value)
             except ParseError as problem:
@@ -185,6 +191,8 @@ def _take_label(text: str, taken: TakenFlags) -> tuple[str | None, str]:
 
 
 def _plain_terms(text: str) -> tuple[str, ...]:
+    if _LINK.search(text):
+        raise ParseError(LINK)
     for label in _STRAY_LABEL.finditer(text):
         if find_slot(label["word"]):
             slot = quoted(text[label.start("word") :])

@@ -97,7 +97,12 @@ FLAGS = (
         synonyms=("scale", "cfgscale", "cfg-scale", "guidance", "guidance-scale"),
     ),
     Flag(
-        name="size", field="size", kind=Kind.SIZE, example="768x1024", help="In pixels, or portrait, landscape, square"
+        name="size",
+        field="size",
+        kind=Kind.SIZE,
+        example="768x1024",
+        help="In pixels, or portrait, landscape, square",
+        synonyms=("resolution", "res", "dimensions"),
     ),
     Flag(
         name="ar",
@@ -113,6 +118,7 @@ FLAGS = (
         kind=Kind.NUMBER,
         example="0.6",
         help="How much of the photo to change, 0 to 1",
+        synonyms=("denoise", "denoising", "denoising-strength", "image-strength"),
     ),
     Flag(name="model", field="model", kind=Kind.WORD, example="ssd-1b", help="Which model draws"),
     Flag(name="sampler", field="sampler", kind=Kind.TEXT, example="unipc", help="Which sampler it uses"),
@@ -140,8 +146,15 @@ SIDES = {
     side: Flag(name=side, field=side, kind=Kind.WHOLE_NUMBER, example="768", help="") for side in ("width", "height")
 }
 
+# A side's first letter, too.
+_SIDES = {name: flag for side, flag in SIDES.items() for name in (side, side[0])}
+
 # A shape as a flag of its own, as --fast is one.
-_SHAPES = {shape: Flag(name=shape, field="size", kind=Kind.SWITCH, example=shape, help="") for shape in SIZE_NAMES}
+_SHAPE_NAMES = {**dict(zip(SIZE_NAMES, SIZE_NAMES, strict=True)), "tall": "portrait", "wide": "landscape"}
+_SHAPES = {
+    name: Flag(name=name, field="size", kind=Kind.SWITCH, example=shape, help="")
+    for name, shape in _SHAPE_NAMES.items()
+}
 
 # Midjourney's flags, which mean nothing here, and whether a value follows.
 OTHERS_FLAGS = {
@@ -156,9 +169,9 @@ OTHERS_FLAGS = {
 _MEANT = {
     **dict.fromkeys(("batch", "images", "pictures", "num", "number", "variations", "batch-size"), "-n"),
     **dict.fromkeys(("scheduler", "method", "sampling"), "--sampler"),
-    **dict.fromkeys(("resolution", "res", "dimensions"), "--size"),
     **dict.fromkeys(("exclude", "without", "uc", "not"), "--no"),
-    **dict.fromkeys(("denoise", "denoising", "denoising-strength", "img2img"), "--strength"),
+    "img2img": "--strength",
+    **dict.fromkeys(("image", "init-image", "init-img", "input", "photo"), "a reply to the photo"),
     **dict.fromkeys(("upscale", "upscaler", "enlarge", "hires", "larger", "zoom"), "⬆️ under a picture"),
     **dict.fromkeys(("checkpoint", "ckpt"), "--model"),
 }
@@ -166,7 +179,7 @@ _MEANT = {
 
 def flag_named(name: str) -> Flag | None:
     """The flag called ``name`` (no dashes; any capitals, hyphens and underscores), or None."""
-    return _BY_NAME.get(folded(name)) or SIDES.get(name.lower()) or _SHAPES.get(name.lower())
+    return _BY_NAME.get(folded(name)) or _SIDES.get(name.lower()) or _SHAPES.get(name.lower())
 
 
 def find_slot(label: str) -> str | None:

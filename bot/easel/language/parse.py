@@ -11,6 +11,7 @@ from .pasted import Pasted, meant_text, plain_text, recognised, without_sender, 
 from .phones import as_seen
 from .recipes import read_recipe
 from .refine import refined
+from .reply_phrases import in_signs
 from .request import Asked, DrawRequest
 from .sentences import ParseError, quoted
 from .structured import read_yaml
@@ -116,10 +117,16 @@ def _parse(text: str, recipe: Callable[[], DrawRequest] | None) -> DrawRequest:
         request = _changed(pasted)
     elif recipe is not None:
         # A reply may hold settings without a prompt, as of another program.
-        changes = parse_changes(meant_text(pasted.around, is_reply=True) if pasted else plain_text(text, is_reply=True))
+        earlier = recipe()
+        around = (
+            meant_text(pasted.around, is_reply=True)
+            if pasted
+            else plain_text(in_signs(text, earlier.slots), is_reply=True)
+        )
+        changes = parse_changes(around)
         if pasted:
             changes = replace(changes, request=pasted.request.changed_by(changes.request))
-        request = refined(recipe(), changes)
+        request = refined(earlier, changes)
     else:
         request = read_chat(plain_text(text)).request
     if not request.slots:

@@ -12,6 +12,7 @@ from .weights import read_terms
 
 # A weight: a number or signs behind a bracket or a word. Then brackets, quotes and compel's escapes.
 _WEIGHT = re.compile(r"(?<=[\w)\]\"'])(?:[+-]+|(?<=\))(?:\d++(?:\.\d++)?+|\.\d++))(?=\W|$)")
+_ARTICLE = re.compile(r"^(?:the|an?|his|her|its|their) ")
 _BRACKETS = re.compile(r"[()\[\]\\\"]")
 
 
@@ -53,7 +54,7 @@ def _differences(before: DrawRequest, after: DrawRequest) -> str:
     for name, label in _LABELS.items():
         value = getattr(after, name)
         if value is not None and value != getattr(before, name):
-            parts.append(f"{label} {_shown(value)}")
+            parts.append(f"{label} {_shown(value, ':' if name == 'aspect_ratio' else '×')}")
     return " · ".join(parts)
 
 
@@ -90,9 +91,9 @@ _LABELS = {
 }
 
 
-def _shown(value: object) -> str:
+def _shown(value: object, sign: str) -> str:
     if isinstance(value, tuple):
-        return "×".join(str(side) for side in value)
+        return sign.join(str(side) for side in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -112,7 +113,7 @@ def _removed(request: DrawRequest, change: Change, plain: Callable[[str], str]) 
     wanted = plain(change.term)
     terms = [term for slot in SLOTS for term in getattr(request.slots, slot)]
     gone = {term for term in terms if plain(term) == wanted}
-    gone = gone or {term for term in terms if f" {wanted} " in f" {plain(term)} "}
+    gone = gone or {term for term in terms if f" {_ARTICLE.sub('', wanted)} " in f" {plain(term)} "}
     if not gone:
         there = f"It has {listed(shortened([*map(quoted, terms)]))}." if terms else "It has no terms any more."
         raise ParseError(f"There's no {quoted(change.term)} in that recipe. {there}")

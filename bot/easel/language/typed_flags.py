@@ -20,7 +20,7 @@ MAX_PROBLEM_CHARS = 360
 _DASHED = re.compile(rf"(?<![^\s,|])(?P<dashes>[{DASHES}]++)(?P<name>[^\W\d_][\w-]*+)")
 _EQUALS = re.compile(r"[ \t]*[=:]")
 # `768 x 1024`, as autocorrect likes to write it.
-_SIDES = re.compile(r"\d+\s*[xX×*:/]\s*\d+")
+_SIDES = re.compile(r"\d+\s*(?:[xX×*:/]|by\b)\s*\d+(?:px\b)?")
 # `512,768` and `512 768`, which are no list: a size has two sides.
 _TWO_NUMBERS = re.compile(r"(\d{2,5})(?:,[ \t]?|[ \t])(\d{2,5})(?![\w.])")
 # The end of a sentence is not part of a number or a name; phones turn two spaces into a full stop.

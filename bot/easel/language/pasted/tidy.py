@@ -31,15 +31,22 @@ _BRACED = re.compile(r"\s*+\{\s*+(?=(?:positive[ _-]?)?prompt[ \t]*+:)", re.IGNO
 
 # A setting without its colon: a term of only a name and a number.
 _WITHOUT_COLON = re.compile(
-    r"(?:^|(?<=[,;\n|]))(?P<gap>[ \t]*+)(?P<name>seed|steps|cfg(?:[ _-]?scale)?)[ \t]++(?P<value>-?\d[\d.]*+)[ \t]*+"
-    r"(?=$|[,;\n|])",
+    r"(?:^|(?<=[,;\n|]))(?P<gap>[ \t]*+)(?P<name>seed|steps|cfg(?:[ _-]?scale)?|(?:denoising[ _-]?)?strength)"
+    r"[ \t]++(?P<value>-?\d[\d.]*+)[ \t]*+(?=$|[,;\n|])",
     re.IGNORECASE,
 )
 # Settings without a sign, as the last words of a text.
 _LAST_WORDS = re.compile(
-    r"(?<=[^\s,|:=-])(?:[ \t]++(?:seed|steps|cfg(?:[ _-]?scale)?)[ \t]++\d[\d.]*+){1,3}\s*+\Z", re.IGNORECASE
+    r"(?<=[^\s,|:=-])(?:[ \t]++(?:seed|steps|cfg(?:[ _-]?scale)?|strength)[ \t]++\d[\d.]*+){1,3}\s*+\Z", re.IGNORECASE
 )
 _LAST_WORD = re.compile(r"[ \t]++(?P<name>[a-z]++(?:[ _-]?scale)?)[ \t]++(?P<value>\d[\d.]*+)", re.IGNORECASE)
+# Words to leave out may hold anything.
+_NEGATIVE = re.compile("negative|--no", re.IGNORECASE)
+# A size or a shape without a name: a term by itself, or a size as the last word of plain words.
+_RATIOS = "1:1|3:2|2:3|4:3|3:4|16:9|9:16|21:9|5:4|4:5"
+_LONE_SIZE = re.compile(r"(?:^|(?<=[,\n|]))[ \t]*+(?P<size>\d{3,4}[x×]\d{3,4})(?:px)?[ \t]*+(?=$|[,\n|])", re.MULTILINE)
+_LAST_SIZE = re.compile(r"[^:=—|\n]*[\w)][ \t]+(?P<size>\d{3,4}[x×]\d{3,4})(?:px)?\s*+\Z")
+_LONE_RATIO = re.compile(rf"(?:^|(?<=[,\n|]))[ \t]*+(?P<ratio>{_RATIOS})[ \t]*+(?=$|[,\n|])")
 # Behind a line of Midjourney: who asked for it, and how fast.
 _ASKED_BY = re.compile(
     r"(?<=[^ \t])[ \t]++-[ \t]++(?:<?@[^\s()]{1,80}|(?:image|upscaled|variations)\b[^\n()]{0,80})"
@@ -73,6 +80,10 @@ def without_marks(text: str, *, is_reply: bool) -> str:
     text = _HEADING.sub("", text)
     if "\n" in text:
         text = _LABEL_ALONE.sub(lambda match: f"{match['label']}: ", text)
+    if not _NEGATIVE.search(text):
+        text = _LONE_RATIO.sub(r" --ar \g<ratio> ", _LONE_SIZE.sub(r" --size \g<size> ", text))
+        if "--" not in text and (last := _LAST_SIZE.match(text)):
+            text = f"{text[: last.start('size')]} --size {last['size']}"
     text = _WITHOUT_COLON.sub(r"\g<gap>\g<name>: \g<value>", text)
     return _LAST_WORDS.sub(lambda words: _LAST_WORD.sub(r", \g<name>: \g<value>", words[0]), text)
 
