@@ -15,11 +15,12 @@ from bot.easel.settings import Settings as BotSettings
 from generator import __version__
 from generator.models.cards import SAMPLERS, built_in_cards
 from generator.settings import Settings as GeneratorSettings
+from tests.helpers.sentences import sentences
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = {
     path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
-    for path in (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/*.md")))
+    for path in (ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("docs/**/*.md")))
 }
 MODULES = {
     path.relative_to(ROOT).with_suffix("").as_posix()
@@ -117,6 +118,17 @@ def test_the_map_names_every_module_and_no_other() -> None:
     )
     named = {f"{folder}/{name}" for folder, text in bullets for name in re.findall(r"`(\w+)`", text)}
     assert named == MODULES
+
+
+def test_every_sentence_that_people_read_stands_below_its_moment() -> None:
+    said: dict[str, str] = {}
+    for path in (ROOT / "docs" / "sentences").glob("*.md"):
+        for moment, lines in re.findall(r"^\*\*(.+)\*\*\n\n((?:- .+\n)+)", path.read_text(encoding="utf-8"), re.M):
+            for line in lines.splitlines():
+                sentence = re.sub(r"\\([*_])", r"\1", line.removeprefix("- "))
+                assert sentence not in said, f"{sentence} stands twice: {said[sentence]}, {moment}"
+                said[sentence] = moment
+    assert said.keys() == sentences()
 
 
 def test_the_readme_is_a_front_page() -> None:

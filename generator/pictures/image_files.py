@@ -126,7 +126,7 @@ def _orientation(image: Image.Image) -> int:
 def _not_an_image(data: bytes) -> Refused:
     if data.startswith(_SIGNATURES) or data[8:12] == b"WEBP":
         return _damaged()
-    return Refused("not_an_image", "That is no picture that I can read. I take PNG, JPEG and WebP.")
+    return Refused("not_an_image", "I can't read that picture. I take PNG, JPEG and WebP.")
 
 
 def _damaged() -> Refused:

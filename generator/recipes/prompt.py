@@ -181,7 +181,7 @@ def _check_nesting(depth: int) -> None:
     if depth > limits.MAX_NESTING:
         raise PromptError(
             "too_nested",
-            f"The prompt has more than {limits.MAX_NESTING} brackets inside each other.",
+            f"A prompt can't have more than {limits.MAX_NESTING} brackets inside each other.",
             value=depth,
             limit=limits.MAX_NESTING,
         )

@@ -28,9 +28,9 @@ def sent(homeserver, kind: str) -> list[str]:
 @pytest.mark.parametrize(
     ("body", "answer"),
     [
-        ("!darw otter, hat", "Did you mean !draw otter, hat? Edit your message, and I do it."),
-        ("/draw otter", "Did you mean !draw otter? Edit your message, and I do it."),
-        ("!esael help", "Did you mean !easel help? Edit your message, and I do it."),
+        ("!darw otter, hat", "Did you mean !draw otter, hat? Edit your message, and I'll do it."),
+        ("/draw otter", "Did you mean !draw otter? Edit your message, and I'll do it."),
+        ("!esael help", "Did you mean !easel help? Edit your message, and I'll do it."),
     ],
 )
 async def test_a_near_miss_of_a_command_is_answered(room, homeserver, body, answer):

@@ -111,9 +111,9 @@ async def test_pictures_name_the_photo_that_they_were_drawn_from(drawing_room, h
 async def test_a_photo_that_the_generator_cannot_read_is_reported(
     drawing_room, homeserver, fake_generator, refusal, photo
 ):
-    fake_generator.sins["image"] = refusal(422, "That is no picture that I can read.")
+    fake_generator.sins["image"] = refusal(422, "I can't read that picture.")
     await drawing_room.say("!draw otter", **{"m.relates_to": {"m.in_reply_to": {"event_id": "$photo"}}})
-    assert await homeserver.answer() == "That is no picture that I can read."
+    assert await homeserver.answer() == "I can't read that picture."
     assert not fake_generator.jobs
 
 

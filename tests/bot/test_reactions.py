@@ -100,8 +100,8 @@ async def test_other_reactions_do_nothing(drawing_room, homeserver, fake_generat
         ("!easel cancel", "@ada:example.com", None, "Cancelled: owl --seed 2", ["otter-1.yml"]),
         ("!easel cancel all", "@ada:example.com", None, "Cancelled: otter --seed 1; owl --seed 2", []),
         ("!easel cancel", "@ada:example.com", "$said-1", "Cancelled: otter --seed 1", ["owl-2.yml"]),
-        ("!easel cancel", BOB, None, "Nothing of yours waits here.", ["otter-1.yml", "owl-2.yml"]),
-        ("!easel cancel", BOB, "$said-1", "Nothing of yours waits here.", ["otter-1.yml", "owl-2.yml"]),
+        ("!easel cancel", BOB, None, "Nothing of yours is waiting here.", ["otter-1.yml", "owl-2.yml"]),
+        ("!easel cancel", BOB, "$said-1", "Nothing of yours is waiting here.", ["otter-1.yml", "owl-2.yml"]),
     ],
 )
 async def test_the_command_cancels_ones_own_jobs(
@@ -120,7 +120,7 @@ async def test_the_command_cancels_ones_own_jobs(
 async def test_the_command_cancels_no_job_of_another_room(drawing_room, homeserver, fake_generator, waiting):
     reply = {"m.relates_to": {"m.in_reply_to": {"event_id": waiting}}}
     await drawing_room.say("!easel cancel", room_id="!other:example.com", **reply)
-    assert await homeserver.answer() == "Nothing of yours waits here."
+    assert await homeserver.answer() == "Nothing of yours is waiting here."
     assert not fake_generator.cancelled
 
 

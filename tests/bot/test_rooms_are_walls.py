@@ -95,7 +95,7 @@ async def test_a_redaction_in_another_room_ends_no_job(drawing_room, homeserver,
     await drawing_room.put({}, type="m.room.redaction", redacts=command, room_id=CELLAR)
     await react(drawing_room, command, "❌", room_id=CELLAR)
     await drawing_room.say("!easel cancel", room_id=CELLAR, **REPLY)
-    assert await homeserver.answer() == "Nothing of yours waits here."
+    assert await homeserver.answer() == "Nothing of yours is waiting here."
     assert not fake_generator.cancelled
     drawn.set()
     await picture(homeserver)

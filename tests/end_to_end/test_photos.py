@@ -104,7 +104,7 @@ async def test_an_unreadable_photo_is_refused_with_a_sentence(rooms):
     ada, bo, *_ = rooms[True]
     fake = await send_photo(bo, b"GIF89a, says the file")
     refusal = await ada.answer(f"!draw otter {SMALL}", **replying(fake))
-    assert refusal == "That is no picture that I can read. I take PNG, JPEG and WebP."
+    assert refusal == "I can't read that picture. I take PNG, JPEG and WebP."
     assert await ada.answer("!draw otter --strength 0.5") == (
         "--strength needs a photo. Reply to one, or send one with the command as its caption."
     )

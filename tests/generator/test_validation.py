@@ -219,7 +219,7 @@ def test_the_theme_is_the_first_term_without_its_weight(slots, theme):
         (
             {"negative_prompt": "(" * 9},
             "negative_prompt",
-            "The prompt has more than 8 brackets inside each other.",
+            "A prompt can't have more than 8 brackets inside each other.",
         ),
     ],
 )

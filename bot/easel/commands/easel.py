@@ -41,7 +41,7 @@ from .styles import Styles
 # The pictures of a sheet before the generator's first answer, which has its own limit.
 MAX_ON_A_SHEET = 9
 
-FOR_ADMINS = "That's for my admins. Whoever runs me can add you to them, in my settings."
+FOR_ADMINS = "That's for my admins. Ask whoever runs me."
 
 # What people say for the words after !easel.
 _WORDS = {
@@ -119,7 +119,7 @@ class EaselCommands:
             text: Text
             if isinstance(command, NearMiss):
                 # Whoever may not use the bot did not mean it.
-                text = "" if refusal else f"Did you mean {command.meant}? Edit your message, and I do it."
+                text = "" if refusal else f"Did you mean {command.meant}? Edit your message, and I'll do it."
             else:
                 text = refusal or await self._answer_to(message, words)
         except ParseError as error:
@@ -222,7 +222,7 @@ class EaselCommands:
             jobs = jobs if words == ("all",) else jobs[-1:]
         cancelled = [job for job in jobs if await self._runner.end(job, JobState.CANCELLED)]
         if not cancelled:
-            return "Nothing of yours waits here."
+            return "Nothing of yours is waiting here."
         return f"Cancelled: {'; '.join(brief(job.title) for job in cancelled)}"
 
     async def _models(self, message: Message, words: tuple[str, ...]) -> Text:

@@ -24,7 +24,7 @@ HOW = """A picture for this room at its time:
 `!easel every` lists them, `!easel every stop 1` ends the first. Deleting the message ends it too."""
 ROOM_IS_FULL = f"This room has {MAX_IN_ROOM} of these, and that's the limit. End one with !easel every stop 1."
 YOURS_ARE_FULL = f"You have {MAX_A_PERSON} of these here, and that's the limit. End one with !easel every stop 1."
-NO_SUCH = "I have no such number. !easel every lists them."
+NO_SUCH = "There's no such number. !easel every lists them."
 NOT_YOURS = "That one is somebody else's. Only they or an admin can end it."
 
 _DAYS = (EVERY_DAY, *WEEKDAYS)

@@ -12,7 +12,7 @@ from ..sending.rich import Rich, Text, blocks, bold, numbered, text
 MAX_LISTED = 10
 
 EMPTY = "The queue is empty."
-NOBODY_ELSE = "Nobody else waits."
+NOBODY_ELSE = "Nobody else is waiting."
 
 
 def queue_text(
