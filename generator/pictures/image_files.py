@@ -95,7 +95,7 @@ def read_file(path: Path) -> bytes:
 
 def too_many_bytes() -> Refused:
     limit = MAX_IMAGE_BYTES
-    return Refused("image_too_large", f"A picture to draw from can have {limit // 1024**2} MB.", limit=limit)
+    return Refused("image_too_large", f"A photo takes up to {limit // 1024**2} MB.", limit=limit)
 
 
 def _opened(data: bytes) -> Image.Image:
@@ -135,5 +135,5 @@ def _damaged() -> Refused:
 
 def _too_many_pixels(pixels: int | None = None, limit: int = MAX_IMAGE_PIXELS) -> Refused:
     has = "; that one has more" if pixels is None else f"; that one has {pixels / 1_000_000:.0f} million"
-    message = f"A picture to draw from can have {limit // 1_000_000} million pixels{has}."
+    message = f"A photo takes up to {limit // 1_000_000} million pixels{has}."
     return Refused("too_many_pixels", message, value=pixels, limit=limit)

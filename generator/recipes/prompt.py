@@ -47,7 +47,7 @@ def parse(text: str) -> tuple[Fragment, ...]:
     if operator := _OPERATOR.search(text):
         raise PromptError(
             "unsupported_syntax",
-            f"Easel does not take {operator[1]}() in a prompt; weights such as (hat)++, (hat)- and (hat)1.3 are fine.",
+            f"A prompt takes weights such as (hat)++, (hat)- and (hat)1.3, not {operator[1]}().",
             value=f"{operator[1]}()",
         )
     fragments = _fused(_weighted(text, _closing(text)))
@@ -159,8 +159,7 @@ def _check_weight(words: str, weight: float) -> None:
     if not limits.MIN_WEIGHT <= weight <= limits.MAX_WEIGHT:
         raise PromptError(
             "weight_out_of_range",
-            f"The weight of “{_short(words)}” is {weight:.6g}; "
-            f"it can be {limits.MIN_WEIGHT:g} to {limits.MAX_WEIGHT:g}.",
+            f"Weights go from {limits.MIN_WEIGHT:g} to {limits.MAX_WEIGHT:g}, and “{_short(words)}” has {weight:.6g}.",
             value=round(weight, 6),
             limit=[limits.MIN_WEIGHT, limits.MAX_WEIGHT],
         )
@@ -170,8 +169,7 @@ def _check_weakened(count: int) -> None:
     if count > limits.MAX_WEAKENED:
         raise PromptError(
             "too_many_weakened",
-            f"The prompt weakens {count} parts; it can weaken {limits.MAX_WEAKENED}, "
-            "as the model reads it once more for each.",
+            f"A prompt weakens up to {limits.MAX_WEAKENED} parts, and that one weakens {count}.",
             value=count,
             limit=limits.MAX_WEAKENED,
         )

@@ -223,7 +223,7 @@ def _choice(field: str, asked: str, choices: tuple[str, ...]) -> str:
     hint = f" Did you mean {near[0]}?" if near else ""
     raise Refused(
         "unknown_choice",
-        f"There is no {field} “{shown}” here.{hint} There is: {', '.join(choices)}.",
+        f"There's no {field} “{shown}” here.{hint} There is: {', '.join(choices)}.",
         field=field,
         value=shown,
         choices=choices,
@@ -247,8 +247,8 @@ def _check_length(field: str, text: str) -> None:
     if len(text) > limits.MAX_PROMPT_CHARS:
         raise Refused(
             "too_long",
-            f"The {'prompt' if field == 'slots' else 'negative prompt'} has {len(text)} characters; "
-            f"it can have {limits.MAX_PROMPT_CHARS}.",
+            f"A {'prompt' if field == 'slots' else 'negative prompt'} takes up to {limits.MAX_PROMPT_CHARS} "
+            f"characters, and that one has {len(text)}.",
             field=field,
             value=len(text),
             limit=limits.MAX_PROMPT_CHARS,

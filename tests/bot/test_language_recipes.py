@@ -247,9 +247,9 @@ def test_an_edited_recipe_is_read():
         (r'{"prompt": "\ud83d"}', r"That recipe has half a sign in it, such as “\ud83d”."),
         (r'{"prompt": "ot\u0000ter"}', r"That recipe has a sign that no text can have, “\u0000”."),
         (r'prompt: "ot\0ter"', r"That recipe has a sign that no text can have, “\u0000”."),
-        ("prompt: otter --seed 7", "There is a flag in prompt. Put flags on a line of their own, below the recipe."),
-        ("prompt: otter\nnegative_prompt: cars —seed 7", "There is a flag in negative_prompt. "),
-        ("prompt: otter\nstyle: ink --seed 7", "There is a flag in style. "),
+        ("prompt: otter --seed 7", "There's a flag in prompt. Put flags on a line of their own, below the recipe."),
+        ("prompt: otter\nnegative_prompt: cars —seed 7", "There's a flag in negative_prompt. "),
+        ("prompt: otter\nstyle: ink --seed 7", "There's a flag in style. "),
         ("{}", "There's nothing to draw yet. "),
         ("negative_prompt: cars", "There's nothing to draw yet. "),
     ],
@@ -327,7 +327,7 @@ def test_long_settings_are_cut_in_the_note():
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("otter --seed 8\nSteps: 20, Seed: 1", "There is a flag in the pasted prompt. "),
+        ("otter --seed 8\nSteps: 20, Seed: 1", "There's a flag in the pasted prompt. "),
         ("otter\nSteps: 20, Seed: x", "Seed takes a whole number, not “x”."),
         ("otter\nSteps: 20, CFG scale: x", "CFG scale takes a number such as 7.5, not “x”."),
         ("otter\nSteps: 20, Size: huge", "Size takes portrait, landscape, square or pixels such as 768x1024"),

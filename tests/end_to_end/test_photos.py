@@ -97,7 +97,7 @@ async def test_photos_of_all_formats_are_drawn_from_upright_and_in_the_requested
     bomb[16:24] = (30_000).to_bytes(4, "big") * 2
     bomb[29:33] = zlib.crc32(bomb[12:29]).to_bytes(4, "big")
     refused = await ada.answer("!draw beach --steps 2", **replying(await send_photo(bo, bytes(bomb))))
-    assert refused.startswith("A picture to draw from can have 50 million pixels; that one has")
+    assert refused.startswith("A photo takes up to 50 million pixels; that one has")
 
 
 async def test_an_unreadable_photo_is_refused_with_a_sentence(rooms):

@@ -347,7 +347,7 @@ async def test_an_image_is_uploaded_drawn_from_and_kept_beside_the_picture(gener
         (b"no picture", None, 422, "I can't read that picture. I take PNG, JPEG and WebP."),
         (encoded(photo()), HASH, 422, "The image does not have this SHA-256."),
         (encoded(photo()), "..%2Fetc", 422, "The request can only have "),
-        (bytes(MAX_IMAGE_BYTES + 1), None, 413, "A picture to draw from can have 20 MB."),
+        (bytes(MAX_IMAGE_BYTES + 1), None, 413, "A photo takes up to 20 MB."),
     ],
     ids=["text", "hash", "path", "large"],
 )

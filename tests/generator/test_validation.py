@@ -154,17 +154,21 @@ def test_the_theme_is_the_first_term_without_its_weight(slots, theme):
     [
         ({"slots": Slots()}, "slots", "The prompt is empty. Say what you want to see."),
         ({"slots": Slots(subject=("\x1c", "\0"))}, "slots", "The prompt is empty. Say what you want to see."),
-        ({"slots": Slots(subject=("[a]" * 600,))}, "slots", "The prompt has 2400 characters; it can have 2000."),
+        (
+            {"slots": Slots(subject=("[a]" * 600,))},
+            "slots",
+            "A prompt takes up to 2000 characters, and that one has 2400.",
+        ),
         (
             {"model": "ssd1c"},
             "model",
-            "There is no model “ssd1c” here. Did you mean ssd-1b? There is: ssd-1b, sdxl-turbo, proteus-v0.2, sd-1.5, "
+            "There's no model “ssd1c” here. Did you mean ssd-1b? There is: ssd-1b, sdxl-turbo, proteus-v0.2, sd-1.5, "
             "sd-2.1, pocket, stand-in.",
         ),
         (
             {"sampler": "eular"},
             "sampler",
-            "There is no sampler “eular” here. Did you mean euler? There is: unipc, euler_a, pndm, euler, dpmpp_2m, "
+            "There's no sampler “eular” here. Did you mean euler? There is: unipc, euler_a, pndm, euler, dpmpp_2m, "
             "dpmpp_2m_sde, lcm.",
         ),
         ({"sampler": "lcm", "steps": 51}, "steps", "--steps goes from 1 to 50."),
@@ -180,7 +184,7 @@ def test_the_theme_is_the_first_term_without_its_weight(slots, theme):
         ),
         ({"model": "sdxl-turbo", "steps": 30}, "steps", "--steps goes from 1 to 10."),
         ({"model": "sd-1.5", "width": 1536}, "width", "sd-1.5 draws sides of 256 to 1024 pixels."),
-        ({"tier": "quick"}, "tier", "There is no tier “quick” here. There is: exact, balanced, fast, draft."),
+        ({"tier": "quick"}, "tier", "There's no tier “quick” here. There is: exact, balanced, fast, draft."),
         ({"steps": 0}, "steps", "--steps goes from 1 to 100."),
         ({"steps": 101}, "steps", "--steps goes from 1 to 100."),
         ({"guidance_scale": 0.5}, "guidance_scale", "--cfg goes from 1 to 30."),
@@ -212,10 +216,10 @@ def test_the_theme_is_the_first_term_without_its_weight(slots, theme):
         (
             {"slots": Slots(subject=("a" * 1500, "b" * 1500))},
             "slots",
-            "The prompt has 3002 characters; it can have 2000.",
+            "A prompt takes up to 2000 characters, and that one has 3002.",
         ),
-        ({"slots": Slots(subject=("(a)9",))}, "slots", "The weight of “a” is 9; it can be 0 to 2."),
-        ({"negative_prompt": "(a)9"}, "negative_prompt", "The weight of “a” is 9; it can be 0 to 2."),
+        ({"slots": Slots(subject=("(a)9",))}, "slots", "Weights go from 0 to 2, and “a” has 9."),
+        ({"negative_prompt": "(a)9"}, "negative_prompt", "Weights go from 0 to 2, and “a” has 9."),
         (
             {"negative_prompt": "(" * 9},
             "negative_prompt",

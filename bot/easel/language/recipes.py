@@ -134,7 +134,7 @@ def _scalar(key: str, value: Value) -> Scalar:
 def _without_flags(key: str, text: str) -> str:
     """The text that a person typed into a recipe. Raises ParseError if it hides a flag."""
     if first_flag(text) is not None:
-        raise ParseError(f"There is a flag in {key}. Put flags on a line of their own, below the recipe.")
+        raise ParseError(f"There's a flag in {key}. Put flags on a line of their own, below the recipe.")
     return text
 
 

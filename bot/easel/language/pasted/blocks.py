@@ -174,7 +174,7 @@ def _joined(parts: _Parts, *, weighs: bool, is_block: bool, has_prompt: bool) ->
         words = f"subject: {_unwrapped(prompt)}" if has_prompt else prompt
         return Pasted(request, "\n".join([words, *parts.chat]), takes_words=True)
     if first_flag(prompt) is not None:
-        raise ParseError("There is a flag in the pasted prompt. Put flags on a line of their own, below the block.")
+        raise ParseError("There's a flag in the pasted prompt. Put flags on a line of their own, below the block.")
     terms = read_terms(to_compel(_unwrapped(prompt), bare_brackets_weigh=weighs))
     request = DrawRequest(slots=Slots(subject=terms), unused=unused, pasted=(*fields, "slots"), **fields)
     return Pasted(request, "\n".join([*parts.chat, *parts.settings.words]), takes_words=True)
