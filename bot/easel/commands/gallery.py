@@ -40,8 +40,8 @@ LINK_OF_ROOM = "This room's pictures. The link works once, within ten minutes:"
 FRAME = "This room's stars, for a tablet on the wall. Keep the link to yourselves; !easel frame off ends it:"
 ROOM_IS_FULL = f"This room has {MAX_FRAMES_A_ROOM} frames, and that's the limit. End one with !easel frame off 1."
 NO_FRAMES = "This room has no frame. !easel frame makes one."
-NO_SUCH = "I have no such number. !easel frame list shows them."
-NOT_YOURS = "That one is somebody else's. Only they or an admin can end it."
+NO_SUCH = "There's no such frame. !easel frame list shows them."
+NOT_YOURS = "That frame is somebody else's. Only they or an admin can end it."
 ENDED = "Ended. The tablet shows nothing any more."
 
 
