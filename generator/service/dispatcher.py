@@ -6,14 +6,15 @@ Knows the worker only by its interface (see `workers.messages`), and nothing of 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Hashable, Iterable
 from functools import partial
 
-from generator.api.types import Error, Health, JobState, Recipe, ServiceState
+from generator.api.types import Error, Health, Recipe, ServiceState
 from generator.errors import BUG, CardBusy, GeneratorError
 from generator.pictures.uploads import Uploads
 from generator.service.eta import Eta
-from generator.service.jobs import Job, Jobs
+from generator.service.job import Job
+from generator.service.jobs import Jobs
 from generator.service.metrics import Metrics
 from generator.service.saving import Saving
 from generator.service.state import State
@@ -28,7 +29,6 @@ from generator.workers.messages import (
     Worker,
     WorkerDied,
     WorkerState,
-    shares_calls_with,
 )
 
 log = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ class Dispatcher:
 
     def idle_s(self) -> float:
         """Seconds since there was last something to draw; a pause does not count as idle."""
-        if self._state is State.PAUSED or self._running or self._jobs.count(JobState.QUEUED):
+        if self._state is State.PAUSED or self._running or self._jobs.queued:
             self._last_busy = time.monotonic()
         return time.monotonic() - self._last_busy
 
@@ -128,8 +128,8 @@ class Dispatcher:
             models=self._worker_state.models,
             arrangement=self._worker_state.arrangement,
             memory=self._worker_state.memory,
-            queued=self._jobs.count(JobState.QUEUED),
-            running=self._jobs.count(JobState.RUNNING),
+            queued=self._jobs.queued,
+            running=self._jobs.running,
             steps_per_second=self._eta.steps_per_second,
             version=version,
         )
@@ -192,23 +192,17 @@ class Dispatcher:
         if not is_open or len(self._running) >= self._worker_state.at_once:
             return None
         if self._running:
-            suits = self._suits_all_running()
-            return self._jobs.take(suits, only_suiting=True) if suits else None
-        return self._jobs.take(self._suits_what_is_loaded)
+            return self._jobs.take(self._suiting_all_running(), only_suiting=True)
+        return self._jobs.take(self._suiting_what_is_loaded())
 
-    def _suits_what_is_loaded(self, job: Job) -> bool:
-        return all(recipe.model in self._worker_state.models for recipe in job.recipes_left)
+    def _suiting_what_is_loaded(self) -> Iterable[Hashable]:
+        return self._jobs.labels_for(set(self._worker_state.models))
 
-    def _suits_all_running(self) -> Callable[[Job], bool] | None:
+    def _suiting_all_running(self) -> Iterable[Hashable]:
         if any(job.must_be_alone for job in self._running):
-            return None
-        under_way = [recipe for job in self._running for recipe in job.recipes_left]
-
-        def suits(job: Job) -> bool:
-            recipes = (*under_way, *job.recipes_left)
-            return not job.must_be_alone and all(shares_calls_with(recipe, recipes[0]) for recipe in recipes)
-
-        return suits
+            return []
+        shapes = {shape for job in self._running for shape in job.shapes}
+        return shapes if len(shapes) == 1 else []
 
     def _begin(self, job: Job) -> None:
         self._state = self._state.to(State.RUNNING)
@@ -332,7 +326,7 @@ class Dispatcher:
         if not self._running:
             return
         following = [recipe for job, n in self._at.items() for recipe in job.recipes[n + 1 : n + 2]]
-        if not following and (waiting := self._jobs.first_waiting(self._suits_what_is_loaded)):
+        if not following and (waiting := self._jobs.first_waiting(self._suiting_what_is_loaded())):
             following = list(waiting.recipes_left[:1])
         if following and following[0] is not self._announced:
             self._announced = following[0]
@@ -360,7 +354,7 @@ class Dispatcher:
     async def _card_may_be_free(self) -> None:
         """Wait until the card is worth another try."""
         await asyncio.sleep(self._busy_pause_s)
-        if not self._jobs.count(JobState.QUEUED):
+        if not self._jobs.queued:
             # All jobs were cancelled meanwhile, so nobody waits for the card.
             self._jobs.wait_for(None)
         if self._state is State.CARD_BUSY:

@@ -1,8 +1,9 @@
 """Estimate when work is done, from the speed of this machine's last steps. Knows neither jobs nor what a step does."""
 
 from collections import defaultdict, deque
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from generator.api.types import Recipe
 
@@ -10,18 +11,44 @@ from generator.api.types import Recipe
 MEASURED_STEPS = 100
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Work:
-    """What is left of a picture: ``pixels`` counts each pixel once per step, which is what takes time."""
+    """What is left of pictures in a row. Sums of work keep the order.
 
-    model: str
-    tier: str
-    pixels: int
+    ``pixels``, by model and tier, counts each pixel once per step, which is what takes time. ``loads`` counts how often
+    a model follows another one after the first.
+    """
+
+    pixels: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    loads: Mapping[str, int] = field(default_factory=dict)
+    first: str | None = None
+    last: str | None = None
+
+    def __add__(self, after: "Work") -> "Work":
+        if after.first is None:
+            return self
+        if self.first is None:
+            return after
+        loads = _sum(self.loads, after.loads)
+        if after.first != self.last:
+            loads = _sum(loads, {after.first: 1})
+        return Work(_sum(self.pixels, after.pixels), loads, self.first, after.last)
+
+
+NO_WORK = Work()
+
+
+def _sum(one: Mapping[Any, int], other: Mapping[Any, int]) -> dict[Any, int]:
+    total = dict(one)
+    for key, count in other.items():
+        total[key] = total.get(key, 0) + count
+    return total
 
 
 def work_left(recipe: Recipe, *, step: int = 0) -> Work:
     """The work that is left of a picture after ``step`` steps."""
-    return Work(recipe.model, recipe.tier, max(0, recipe.steps_drawn - step) * recipe.pixels)
+    pixels = max(0, recipe.steps_drawn - step) * recipe.pixels
+    return Work({(recipe.model, recipe.tier): pixels}, {}, recipe.model, recipe.model)
 
 
 class Eta:
@@ -31,6 +58,7 @@ class Eta:
         self._steps: defaultdict[tuple[str, str], deque[tuple[float, int]]] = defaultdict(
             lambda: deque(maxlen=MEASURED_STEPS)
         )
+        self._seconds_per_pixel: dict[tuple[str, str], float] = {}
         self._latest: deque[float] = deque(maxlen=MEASURED_STEPS)
         self._loads: dict[str, float] = {}
         # The model that the next picture need not wait for.
@@ -38,7 +66,10 @@ class Eta:
 
     def note(self, recipe: Recipe, seconds: float, *, steps: int = 1) -> None:
         """Record that ``steps`` steps of this recipe took ``seconds`` of the card's time."""
-        self._steps[recipe.model, recipe.tier].extend([(seconds / steps, recipe.pixels)] * steps)
+        kind = recipe.model, recipe.tier
+        measured = self._steps[kind]
+        measured.extend([(seconds / steps, recipe.pixels)] * steps)
+        self._seconds_per_pixel[kind] = sum(took for took, _ in measured) / sum(pixels for _, pixels in measured)
         self._latest.extend([seconds / steps] * steps)
 
     def note_load(self, model: str, seconds: float) -> None:
@@ -50,25 +81,12 @@ class Eta:
         seconds = sum(self._latest)
         return len(self._latest) / seconds if seconds > 0 else None
 
-    def eta_s(self, work: Iterable[Work]) -> float | None:
-        """Seconds until all of the work is done; None if the speed of a part is unknown."""
-        etas = self.etas_s([tuple(work)])
-        return etas[0]
-
-    def etas_s(self, queue: Iterable[Iterable[Work]]) -> list[float | None]:
-        """Seconds until each job's work in a queue is done, switches of models included; None as in ``eta_s``."""
-        total: float | None = 0.0
-        loaded, etas = self.loaded, list[float | None]()
-        for job in queue:
-            for work in job:
-                rate = self._seconds_per_pixel(work)
-                load = self._loads.get(work.model, 0.0) if work.model != loaded else 0.0
-                total = None if total is None or rate is None else total + load + rate * work.pixels
-                loaded = work.model
-            etas.append(None if total is None else round(total, 1))
-        return etas
-
-    def _seconds_per_pixel(self, work: Work) -> float | None:
-        steps = self._steps.get((work.model, work.tier), ())
-        done = sum(pixels for _, pixels in steps)
-        return sum(seconds for seconds, _ in steps) / done if done else None
+    def eta_s(self, work: Work) -> float | None:
+        """Seconds until the work is done, switches of models included; None if the speed of a part is unknown."""
+        if not work.pixels.keys() <= self._seconds_per_pixel.keys():
+            return None
+        drawing = sum(pixels * self._seconds_per_pixel[kind] for kind, pixels in work.pixels.items())
+        loading = sum(count * self._loads.get(model, 0.0) for model, count in work.loads.items())
+        if work.first is not None and work.first != self.loaded:
+            loading += self._loads.get(work.first, 0.0)
+        return round(drawing + loading, 1)

@@ -1,28 +1,47 @@
 """The fair queue: bounded, round-robin by requester, each requester's jobs in order.
 
-Pure: knows ids, but neither what a job is nor when it is drawn.
+Pure: knows ids, labels and work, but neither what a job is nor when it is drawn. Every question takes O(log n) steps;
+removing a job moves the requester's later ones, each in as many.
 """
 
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections import defaultdict
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+from sortedcontainers import SortedList
+
+from generator.service.eta import NO_WORK, Work
+from generator.service.sum_tree import SumTree
 
 # How many jobs that suit what is being drawn may overtake one that does not.
 MAX_OVERTAKEN = 4
+
+Key = TypeVar("Key")
 
 
 class Full(Exception):
     """The queue is at its limit. ``str()`` is the limit."""
 
 
-@dataclass(frozen=True, order=True)
-class Place:
-    """A job's place in the queue: ordered by round, then first come, first served."""
+class Place(NamedTuple):
+    """A job's place in the queue: ordered by round, then first come, first served. No two have the same arrival."""
 
     turn: int
     arrival: int
-    requester: str = field(compare=False)
-    job: str = field(compare=False)
+    requester: str
+    job: str
+
+
+@dataclass
+class _Waiting:
+    """A job in the queue. It was ``overtaken`` so often before the overtaking with the number ``since``."""
+
+    place: Place
+    labels: tuple[Hashable, ...]
+    work: Work
+    since: int
+    overtaken: int = 0
 
 
 class FairQueue:
@@ -34,72 +53,134 @@ class FairQueue:
 
     def __init__(self, *, limit: int) -> None:
         self._limit = limit
-        self._places: list[Place] = []
+        self._order = SumTree[Place, Work](NO_WORK)
+        self._waiting: dict[str, _Waiting] = {}
+        # Places of each requester, and places with each label.
+        self._of: defaultdict[str, SortedList] = defaultdict(SortedList)
+        self._with: defaultdict[Hashable, SortedList] = defaultdict(SortedList)
         self._turn = 0
         self._arrivals = 0
         self._returns = 0
-        self._overtaken: Counter[str] = Counter()
+        # Each place that overtook the head of the queue, with a number. It overtook those who still wait before it.
+        self._overtakings = SortedList()
+        self._overtakes = 0
         # The last turn that each requester took; dropped once it is past.
         self._taken: dict[str, int] = {}
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._waiting)
 
     def order(self) -> list[str]:
         """List the jobs in the order in which they are served if no other job comes."""
-        return [place.job for place in sorted(self._places)]
+        return [place.job for place in self._order]
 
-    def add(self, job: str, requester: str) -> None:
+    @property
+    def head(self) -> Place:
+        """The first place of all. Raises StopIteration in an empty queue."""
+        return next(iter(self._order))
+
+    def before(self, job: str) -> tuple[int, Work]:
+        """The number of jobs that are served before this one, and their work in order."""
+        return self._order.before(self._waiting[job].place)
+
+    def first(self, labels: Iterable[Hashable]) -> Place | None:
+        """The first place with any of the labels."""
+        return min((self._with[label][0] for label in labels if label in self._with), default=None)
+
+    def add(self, job: str, requester: str, *, labels: tuple[Hashable, ...] = (), work: Work = NO_WORK) -> None:
         """Queue a job behind the requester's other jobs. Raises Full."""
-        if len(self._places) >= self._limit:
+        if len(self) >= self._limit:
             raise Full(self._limit)
-        waiting = (place.turn for place in self._places if place.requester == requester)
-        turn = max(self._turn, max(waiting, default=-1) + 1, self._taken.get(requester, -1) + 1)
+        last = self._of[requester][-1].turn if requester in self._of else -1
+        turn = max(self._turn, last + 1, self._taken.get(requester, -1) + 1)
         self._arrivals += 1
-        self._places.append(Place(turn, self._arrivals, requester, job))
+        self._insert(_Waiting(Place(turn, self._arrivals, requester, job), labels, work, self._overtakes))
 
-    def exchange(self, job: str, new: str) -> None:
+    def exchange(self, job: str, new: str, *, labels: tuple[Hashable, ...] = (), work: Work = NO_WORK) -> None:
         """Give the place of ``job`` to ``new``, a job of the same requester. Works in a full queue, too."""
-        self._places = [replace(place, job=new) if place.job == job else place for place in self._places]
+        if job in self._waiting:
+            old = self._discard(job)
+            self._insert(_Waiting(old.place._replace(job=new), labels, work, old.since, old.overtaken))
 
-    def take(self, suits: Callable[[str], bool] = lambda job: True, *, only_suiting: bool = False) -> Place | None:
-        """Remove the next job and return its place: the first that ``suits``, unless the head was overtaken too often.
+    def take(self, labels: Iterable[Hashable] | None = None, *, only_suiting: bool = False) -> Place | None:
+        """Remove the next job and return its place: the first with a label, unless the head was overtaken too often.
 
         Without such a job it is the head of the queue, or None with ``only_suiting``. None if the queue is empty.
         """
-        if not self._places:
+        if not self._waiting:
             return None
-        order = sorted(self._places)
-        head = order[0]
-        place = next((place for place in order if suits(place.job)), None)
-        if place is None or (place is not head and self._overtaken[head.job] >= MAX_OVERTAKEN):
+        head = self.head
+        place = head if labels is None else self.first(labels)
+        if place is None or (place != head and self._overtaken(self._waiting[head.job]) >= MAX_OVERTAKEN):
             if only_suiting:
                 return None
             place = head
-        self._overtaken.update(waiting.job for waiting in order[: order.index(place)])
-        del self._overtaken[place.job]
-        self._places.remove(place)
-        self._turn = min([place.turn, *(waiting.turn for waiting in self._places)])
-        turn = max(place.turn, self._taken.get(place.requester, -1))
-        others = self._taken if self._places else {}
-        self._taken = {who: turn for who, turn in others.items() if turn >= self._turn} | {place.requester: turn}
+        self._discard(place.job)
+        if place != head:
+            self._overtakes += 1
+            self._overtakings.add((place, self._overtakes))
+        self._took(place)
         return place
 
-    def give_back(self, place: Place) -> None:
+    def give_back(self, place: Place, *, labels: tuple[Hashable, ...] = (), work: Work = NO_WORK) -> None:
         """Return a place that was taken to the head of the queue."""
         self._returns -= 1
-        self._places.append(replace(place, turn=self._turn, arrival=self._returns))
+        first = place._replace(turn=self._turn, arrival=self._returns)
+        self._insert(_Waiting(first, labels, work, self._overtakes))
 
     def remove(self, job: str) -> None:
         """Remove a job, so that the requester's later jobs move up. An unknown job does nothing."""
-        gone = next((place for place in self._places if place.job == job), None)
-        if gone is None:
+        if job not in self._waiting:
             return
-        self._places.remove(gone)
-        del self._overtaken[job]
-        self._places = [
-            replace(place, turn=place.turn - 1)
-            if place.requester == gone.requester and place.turn > gone.turn
-            else place
-            for place in self._places
-        ]
+        gone = self._discard(job).place
+        later = self._of.get(gone.requester, SortedList()).irange((gone.turn + 1,))
+        for place in list(later):
+            moved = self._waiting[place.job]
+            overtaken = self._overtaken(moved)
+            self._discard(place.job)
+            place = place._replace(turn=place.turn - 1)
+            self._insert(_Waiting(place, moved.labels, moved.work, self._overtakes, overtaken))
+
+    # ---- inside
+
+    def _insert(self, waiting: _Waiting) -> None:
+        place = waiting.place
+        self._waiting[place.job] = waiting
+        self._order.add(place, waiting.work)
+        self._of[place.requester].add(place)
+        for label in waiting.labels:
+            self._with[label].add(place)
+
+    def _discard(self, job: str) -> _Waiting:
+        waiting = self._waiting.pop(job)
+        self._order.remove(waiting.place)
+        _remove(self._of, waiting.place.requester, waiting.place)
+        for label in waiting.labels:
+            _remove(self._with, label, waiting.place)
+        return waiting
+
+    def _took(self, place: Place) -> None:
+        """Note whose turn it was, and forget what no longer counts for anybody who waits."""
+        if not self._waiting:
+            self._turn = place.turn
+            self._taken = {place.requester: max(place.turn, self._taken.get(place.requester, -1))}
+            self._overtakings.clear()
+            return
+        head = self.head
+        turn = min(place.turn, head.turn)
+        self._taken[place.requester] = max(place.turn, self._taken.get(place.requester, -1))
+        if turn > self._turn:
+            self._turn = turn
+            self._taken = {who: taken for who, taken in self._taken.items() if taken >= turn}
+        while self._overtakings and self._overtakings[0] < (head,):
+            del self._overtakings[0]
+
+    def _overtaken(self, waiting: _Waiting) -> int:
+        numbers: list[int] = [number for _, number in self._overtakings.irange((waiting.place,))]
+        return waiting.overtaken + sum(number > waiting.since for number in numbers)
+
+
+def _remove(places: defaultdict[Key, SortedList], key: Key, place: Place) -> None:
+    places[key].remove(place)
+    if not places[key]:
+        del places[key]

@@ -34,7 +34,8 @@ from generator.pictures.store import PictureStore
 from generator.pictures.uploads import Uploads
 from generator.recipes.validation import resolve
 from generator.service.dispatcher import Dispatcher
-from generator.service.jobs import Job, Jobs
+from generator.service.job import Job
+from generator.service.jobs import Jobs
 from generator.service.metrics import Metrics
 from generator.service.saving import Saving
 from generator.service.stream import JobEvent

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Set
 from contextlib import contextmanager
 
 from PIL.Image import Image
@@ -16,7 +16,6 @@ from PIL.Image import Image
 from generator.api.types import (
     EndEvent,
     Error,
-    JobRequest,
     JobState,
     JobStatus,
     Picture,
@@ -24,15 +23,15 @@ from generator.api.types import (
     PositionEvent,
     PreviewEvent,
     ProgressEvent,
-    Recipe,
     StateEvent,
 )
 from generator.errors import Refused
 from generator.pictures import encoding
-from generator.service.eta import Eta, Work, work_left
-from generator.service.fair_queue import FairQueue, Full, Place
+from generator.service.eta import NO_WORK, Eta, Work
+from generator.service.fair_queue import FairQueue, Full
+from generator.service.job import Job
 from generator.service.metrics import Metrics
-from generator.service.state import ImpossibleMove
+from generator.service.positions import Positions
 from generator.service.stream import JobEvent, Stream
 
 log = logging.getLogger(__name__)
@@ -43,12 +42,6 @@ FINISHED_JOB_KEPT_S = 3600.0
 
 # How long a client should wait when the queue is full and no picture was measured yet.
 RETRY_AFTER_S = 30.0
-
-_MOVES = {
-    # A job whose pictures are all on disk already is done without running.
-    JobState.QUEUED: {JobState.RUNNING, JobState.CANCELLED, JobState.DONE},
-    JobState.RUNNING: {JobState.QUEUED, JobState.DONE, JobState.FAILED, JobState.CANCELLED},
-}
 
 
 class QueueFull(Refused):
@@ -63,41 +56,6 @@ class QueueFull(Refused):
         self.retry_after_s = retry_after_s
 
 
-class Job:
-    """One request and its state. Only `Jobs` changes it."""
-
-    def __init__(self, job_id: str, request: JobRequest, recipes: tuple[Recipe, ...], pictures: tuple[Picture, ...]):
-        self.id = job_id
-        self.request = request
-        self.recipes = recipes
-        self.pictures = list(pictures)
-        self.state = JobState.QUEUED
-        self.error: Error | None = None
-        self.step = 0
-        self.started: float | None = None
-        self.ended: float | None = None
-        self.place: Place | None = None
-        # A job that was drawn beside others when the worker died is drawn alone from then on: any may be the cause.
-        self.has_company = self.must_be_alone = False
-        self.last_position: PositionEvent | None = None
-        self.streams: set[Stream] = set()
-
-    @property
-    def recipes_left(self) -> tuple[Recipe, ...]:
-        """The recipes of the pictures that are yet to be drawn."""
-        return self.recipes[len(self.pictures) :]
-
-    @property
-    def work_left(self) -> tuple[Work, ...]:
-        return tuple(work_left(recipe, step=self.step * (n == 0)) for n, recipe in enumerate(self.recipes_left))
-
-    def move(self, state: JobState) -> None:
-        """Go to another state. Raises ImpossibleMove."""
-        if state not in _MOVES.get(self.state, ()):
-            raise ImpossibleMove(f"job {self.id} is {self.state} and cannot become {state}")
-        self.state = state
-
-
 class Jobs:
     """All jobs, by id, and the queue of the waiting ones."""
 
@@ -107,6 +65,10 @@ class Jobs:
         self._jobs: dict[str, Job] = {}
         self._ended: OrderedDict[str, Job] = OrderedDict()
         self._queue = FairQueue(limit=max_queued)
+        self._running: dict[str, Job] = {}
+        # All sets of models that a job was ever queued for: as many as there are ways to combine a few models.
+        self._model_sets: set[frozenset[str]] = set()
+        self._positions = Positions(self._position)
         self._eta = eta
         self._metrics = metrics
         self._clock = clock
@@ -128,7 +90,8 @@ class Jobs:
         replaced = self._replaced_by(job)
         is_done = len(job.pictures) == len(job.recipes)
         if not is_done and replaced is not None:
-            self._queue.exchange(replaced.id, job.id)
+            self._model_sets.add(job.models)
+            self._queue.exchange(replaced.id, job.id, labels=job.labels, work=job.work_left)
         elif not is_done:
             self._join_queue(job)
         self._jobs[job.id] = job
@@ -138,7 +101,7 @@ class Jobs:
         if is_done:
             self._end(job, JobState.DONE)
         self.news.set()
-        self._publish_positions()
+        self._positions.changed()
 
     def cancel(self, job: Job) -> None:
         """Cancel a job that is queued or running; a job that has ended stays as it is."""
@@ -153,13 +116,13 @@ class Jobs:
             del self._ended[job_id], self._jobs[job_id]
 
     def status(self, job: Job) -> JobStatus:
-        position = self._queue.order().index(job.id) + 1 if job.state is JobState.QUEUED else None
+        place = self._position(job)
         return JobStatus(
             id=job.id,
             state=job.state,
-            position=position,
-            eta_s=self._eta_s(job),
-            waiting_for=self._waiting_for if position else None,
+            position=place.position if place else None,
+            eta_s=place.eta_s if place else self._running_eta_s(job),
+            waiting_for=place.waiting_for if place else None,
             pictures=tuple(job.pictures),
             error=job.error,
         )
@@ -172,38 +135,55 @@ class Jobs:
         if job.state.is_final:
             stream.put(self._end_event(job))
             stream.close()
+        # The new stream has the position in the state already.
+        self._positions.publish(job)
         job.streams.add(stream)
         try:
             yield stream
         finally:
             job.streams.discard(stream)
+            self._positions.left(job)
 
     # ---- what the dispatcher does
 
-    def take(self, suits: Callable[[Job], bool] = lambda job: True, *, only_suiting: bool = False) -> Job | None:
-        """Start the next job, as `FairQueue.take` chooses it; None without one."""
-        place = self._queue.take(lambda job_id: suits(self._jobs[job_id]), only_suiting=only_suiting)
+    @property
+    def queued(self) -> int:
+        return len(self._queue)
+
+    @property
+    def running(self) -> int:
+        return len(self._running)
+
+    def labels_for(self, models: Set[str]) -> list[frozenset[str]]:
+        """The labels of jobs that need none but these models."""
+        return [needed for needed in self._model_sets if needed <= models]
+
+    def take(self, labels: Iterable[Hashable] | None = None, *, only_suiting: bool = False) -> Job | None:
+        """Start the next job, as `FairQueue.take` chooses it by `Job.labels`; None without one."""
+        place = self._queue.take(labels, only_suiting=only_suiting)
         if place is None:
             return None
         job = self._jobs[place.job]
         job.place = place
         job.move(JobState.RUNNING)
         job.started = job.started or self._clock()
-        job.last_position = None
+        self._running[job.id] = job
         log.info("job %s started for %s", job.id, job.request.requester)
-        self._publish_positions()
+        self._positions.forget(job)
+        self._positions.changed()
         return job
 
-    def first_waiting(self, suits: Callable[[Job], bool]) -> Job | None:
-        """Find the first job in the queue that ``suits``. It is the likely next one, if no other job comes."""
-        return next((job for job_id in self._queue.order() if suits(job := self._jobs[job_id])), None)
+    def first_waiting(self, labels: Iterable[Hashable]) -> Job | None:
+        """Find the first job in the queue with one of the labels: the likely next one, if no other job comes."""
+        place = self._queue.first(labels)
+        return self._jobs[place.job] if place else None
 
     def progress(self, job: Job, n: int, step: int, steps: int) -> None:
         """Record and publish that ``step`` of ``steps`` of picture ``n`` are done."""
         if job.state.is_final:
             return
         job.step = step
-        self._publish(job, ProgressEvent(n=n, step=step, steps=steps, eta_s=self._eta_s(job)))
+        self._publish(job, ProgressEvent(n=n, step=step, steps=steps, eta_s=self._running_eta_s(job)))
 
     def preview(self, job: Job, n: int, image: Image) -> None:
         """Publish what picture ``n`` looks like so far, if anybody listens."""
@@ -242,17 +222,20 @@ class Jobs:
         assert job.place is not None
         job.move(JobState.QUEUED)
         job.step = 0
-        self._queue.give_back(job.place)
-        self._publish_positions()
+        del self._running[job.id]
+        self._queue.give_back(job.place, labels=job.labels, work=job.work_left)
+        self._positions.publish(job)
+        self._positions.changed()
 
     def wait_for(self, reason: str | None) -> None:
         """Publish to all waiting clients why nothing moves; None when it moves again."""
         if reason != self._waiting_for:
             self._waiting_for = reason
-            self._publish_positions()
+            self._positions.changed(at_once=True)
 
     def close(self) -> None:
         """End all streams without a last event, since the jobs have not ended."""
+        self._positions.close()
         for job in self._jobs.values():
             for stream in job.streams:
                 stream.close()
@@ -261,9 +244,6 @@ class Jobs:
         """The hashes of the uploads that are yet to be drawn from."""
         recipes = [recipe for job in self._jobs.values() if not job.state.is_final for recipe in job.recipes]
         return {recipe.image for recipe in recipes if recipe.image}
-
-    def count(self, state: JobState) -> int:
-        return sum(job.state is state for job in self._jobs.values())
 
     # ---- inside
 
@@ -276,14 +256,17 @@ class Jobs:
 
     def _join_queue(self, job: Job) -> None:
         try:
-            self._queue.add(job.id, job.request.requester)
+            self._queue.add(job.id, job.request.requester, labels=job.labels, work=job.work_left)
         except Full as full:
-            raise QueueFull(int(str(full)), self._etas_s()[0] or RETRY_AFTER_S) from full
+            first = self._jobs[self._queue.head.job]
+            raise QueueFull(int(str(full)), self._eta_s(first, NO_WORK) or RETRY_AFTER_S) from full
+        self._model_sets.add(job.models)
 
     def _end(self, job: Job, state: JobState) -> None:
         job.move(state)
         job.step = 0
         job.ended = self._clock()
+        self._running.pop(job.id, None)
         self._ended[job.id] = job
         self._metrics.job_ended(state)
         seconds = job.ended - (job.started or job.ended)
@@ -291,8 +274,9 @@ class Jobs:
         self._publish(job, self._end_event(job))
         for stream in job.streams:
             stream.close()
+        self._positions.forget(job)
         self._forget_old()
-        self._publish_positions()
+        self._positions.changed()
 
     def _end_event(self, job: Job) -> EndEvent:
         return EndEvent.model_validate({"event": job.state.value, "job": self.status(job)})
@@ -305,31 +289,24 @@ class Jobs:
                 return
             self.forget(job.id)
 
-    def _etas_s(self) -> list[float | None]:
-        """Seconds until each queued job is done, in the queue's order, behind the running jobs."""
-        running = [job.work_left for job in self._jobs.values() if job.state is JobState.RUNNING]
-        waiting = [self._jobs[job_id].work_left for job_id in self._queue.order()]
-        return self._eta.etas_s([*running, *waiting])[len(running) :]
+    def _position(self, job: Job) -> PositionEvent | None:
+        if job.state is not JobState.QUEUED:
+            return None
+        ahead, work = self._queue.before(job.id)
+        if self._waiting_for is not None:
+            return PositionEvent(position=ahead + 1, waiting_for=self._waiting_for)
+        return PositionEvent(position=ahead + 1, eta_s=self._eta_s(job, work))
 
-    def _eta_s(self, job: Job) -> float | None:
-        if job.state is JobState.RUNNING:
-            # Jobs that are drawn together share the card's time.
-            return self._eta.eta_s(job.work_left * self.count(JobState.RUNNING))
-        if job.state is JobState.QUEUED and self._waiting_for is None:
-            return self._etas_s()[self._queue.order().index(job.id)]
-        return None
+    def _eta_s(self, job: Job, before: Work) -> float | None:
+        """Seconds until a waiting job is done, behind the running jobs and the work before it in the queue."""
+        running = sum((other.work_left for other in self._running.values()), NO_WORK)
+        return self._eta.eta_s(running + before + job.work_left)
+
+    def _running_eta_s(self, job: Job) -> float | None:
+        alone_s = self._eta.eta_s(job.work_left) if job.state is JobState.RUNNING else None
+        # Jobs that are drawn together share the card's time.
+        return None if alone_s is None else round(alone_s * self.running, 1)
 
     def _publish(self, job: Job, event: JobEvent) -> None:
         for stream in job.streams:
             stream.put(event)
-
-    def _publish_positions(self) -> None:
-        """Publish the position of every job whose place or reason to wait has changed."""
-        etas_s = self._etas_s()
-        for index, job_id in enumerate(self._queue.order()):
-            job = self._jobs[job_id]
-            eta_s = None if self._waiting_for else etas_s[index]
-            event = PositionEvent(position=index + 1, eta_s=eta_s, waiting_for=self._waiting_for)
-            if job.last_position is None or event.model_copy(update={"eta_s": None}) != job.last_position:
-                job.last_position = event.model_copy(update={"eta_s": None})
-                self._publish(job, event)

@@ -8,7 +8,8 @@ from generator.api.types import Picture
 from generator.errors import BUG, GeneratorError
 from generator.pictures.store import PictureStore
 from generator.pictures.uploads import Uploads
-from generator.service.jobs import Job, Jobs
+from generator.service.job import Job
+from generator.service.jobs import Jobs
 from generator.workers.messages import Drawn
 
 log = logging.getLogger(__name__)

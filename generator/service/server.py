@@ -15,7 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from generator.api import limits, openapi
-from generator.api.types import Capabilities, JobState
+from generator.api.types import Capabilities
 from generator.models.registry import KeptCapabilities
 from generator.pictures.store import PictureStore
 from generator.pictures.uploads import Uploads
@@ -62,7 +62,7 @@ def create_app(
     metrics = Metrics()
     eta = Eta()
     jobs = Jobs(max_queued=max_queued_jobs, eta=eta, metrics=metrics)
-    metrics.watch(queued=lambda: jobs.count(JobState.QUEUED), steps_per_second=lambda: eta.steps_per_second or 0)
+    metrics.watch(queued=lambda: jobs.queued, steps_per_second=lambda: eta.steps_per_second or 0)
     # No theme's folder begins with a dot.
     uploads = Uploads(store.folder / ".images")
     saving = Saving(jobs=jobs, store=store, uploads=uploads)

@@ -8,7 +8,7 @@ picklable, since a worker is a process of its own.
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from PIL.Image import Image
 
@@ -127,14 +127,18 @@ class WorkerDied(Exception):
     """The worker's process ended, or was silent for longer than its limit. ``str()`` describes its end in a clause."""
 
 
-def shares_calls_with(one: Recipe, other: Recipe) -> bool:
-    """Whether two drawings can share the model's calls: same weights, same shapes."""
-    return _shape(one) == _shape(other)
+class Shape(NamedTuple):
+    """Drawings of one shape can share the model's calls: same weights, same sizes."""
 
-
-def _shape(recipe: Recipe) -> tuple[str, int, int, bool]:
+    model: str
+    width: int
+    height: int
     # A draft may use a LoRA.
-    return recipe.model, recipe.width, recipe.height, recipe.tier == "draft"
+    is_draft: bool
+
+
+def shape_of(recipe: Recipe) -> Shape:
+    return Shape(recipe.model, recipe.width, recipe.height, recipe.tier == "draft")
 
 
 class Worker(Protocol):

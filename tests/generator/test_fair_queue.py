@@ -7,16 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from generator.service.eta import NO_WORK, Work
 from generator.service.fair_queue import MAX_OVERTAKEN, FairQueue, Full, Place
+from tests.helpers.simple_queue import SimpleQueue
 
 PEOPLE = ("ann", "bob", "cat")
+MODELS = ("ssd-1b", "pocket")
 
 
 def queue(*jobs: str) -> FairQueue:
-    """A queue of jobs named after their requester's initial."""
+    """A queue of jobs named after their requester's initial, each with its name and its initial as labels."""
     turns = FairQueue(limit=100)
     for job in jobs:
-        turns.add(job, requester=job[0])
+        turns.add(job, requester=job[0], labels=(job, job[0]))
     return turns
 
 
@@ -77,22 +80,22 @@ def test_a_full_queue_refuses_new_jobs_but_takes_jobs_back():
 
 def test_a_suiting_job_goes_first_but_overtakes_others_only_so_often():
     turns = queue("a1", "b1", "c1", "a2", "b2", "c2")
-    taken = [turns.take(lambda job: job != "a1").job for _ in range(MAX_OVERTAKEN + 1)]
+    taken = [turns.take(["b", "c", "a2"]).job for _ in range(MAX_OVERTAKEN + 1)]
     assert taken == ["b1", "c1", "a2", "b2", "a1"]
-    assert turns.take(lambda job: False, only_suiting=True) is None
-    assert turns.take(lambda job: False).job == "c2"
+    assert turns.take(["unknown"], only_suiting=True) is None
+    assert turns.take(["unknown"]).job == "c2"
 
 
 def test_a_job_overtaken_too_often_holds_the_queue_until_it_suits():
     turns = queue("a1", "b1", "b2", "b3", "b4", "b5")
-    taken = [turns.take(lambda job: job != "a1", only_suiting=True) for _ in range(MAX_OVERTAKEN + 1)]
+    taken = [turns.take("b", only_suiting=True) for _ in range(MAX_OVERTAKEN + 1)]
     assert [place and place.job for place in taken] == ["b1", "b2", "b3", "b4", None]
 
 
 def test_an_overtaken_job_is_still_before_newcomers():
     turns = queue("a1", "b1", "b2")
-    turns.take(lambda job: job == "b1")
-    turns.take(lambda job: job == "b2")
+    turns.take(["b1"])
+    turns.take(["b2"])
     turns.add("c1", "c")
     assert turns.order() == ["a1", "c1"]
 
@@ -142,36 +145,59 @@ def test_a_requester_is_overtaken_at_most_once_per_turn(people, index):
         assert sum(people[int(job)] == other for job in before) <= own
 
 
+def test_a_replacement_inherits_how_often_its_place_was_overtaken():
+    turns = queue("a1", "b1", "b2", "b3", "b4", "b5")
+    for _ in range(MAX_OVERTAKEN):
+        turns.take("b")
+    turns.exchange("a1", "new")
+    assert turns.take("b").job == "new"
+
+
 class AnyUse(RuleBasedStateMachine):
-    """Any sequence of calls loses or doubles no job, and each requester's jobs keep their order."""
+    """After any sequence of calls the queue is as the simple one.
+
+    No job is lost or doubled, and each requester's jobs keep their order.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self.turns = FairQueue(limit=1000)
+        self.turns, self.simple = FairQueue(limit=1000), SimpleQueue(limit=1000)
         self.waiting: dict[str, list[int]] = {person: [] for person in PEOPLE}
         self.count = 0
         self.taken: list[Place] = []
+        self.models: dict[str, str] = {}
 
-    @rule(person=st.sampled_from(PEOPLE))
-    def add(self, person):
+    def new(self, model: str) -> str:
         self.count += 1
-        self.turns.add(str(self.count), person)
-        self.waiting[person].append(self.count)
+        self.models[str(self.count)] = model
+        return str(self.count)
+
+    def about(self, job: str) -> dict[str, object]:
+        """Each job has its model as a label, and its number as its work."""
+        model = self.models[job]
+        return {"labels": (model,), "work": Work({(model, "exact"): int(job)}, {}, model, model)}
+
+    @rule(person=st.sampled_from(PEOPLE), model=st.sampled_from(MODELS))
+    def add(self, person, model):
+        job = self.new(model)
+        self.turns.add(job, person, **self.about(job))
+        self.simple.add(job, person)
+        self.waiting[person].append(int(job))
 
     @rule()
     def take(self):
         promised = self.turns.order()
-        place = self.turns.take()
-        assert (place.job if place else None) == (promised[0] if promised else None)
-        if place:
-            self.taken.append(place)
-            self.waiting[place.requester].remove(int(place.job))
+        self.took(self.turns.take(), self.simple.take())
+        assert self.turns.order() == promised[1:]
 
-    @rule(nth=st.integers(0, 3))
-    def take_what_suits(self, nth):
+    @rule(model=st.sampled_from(MODELS), only_suiting=st.booleans())
+    def take_what_suits(self, model, only_suiting):
         """A worker that draws one model for a while takes jobs out of turn."""
-        order = self.turns.order()
-        place = self.turns.take(lambda job: job in order[nth:], only_suiting=True)
+        place = self.turns.take([model], only_suiting=only_suiting)
+        self.took(place, self.simple.take(lambda job: self.models[job] == model, only_suiting=only_suiting))
+
+    def took(self, place: Place | None, simple: Place | None) -> None:
+        assert (place and place.job) == (simple and simple.job)
         if place:
             self.taken.append(place)
             self.waiting[place.requester].remove(int(place.job))
@@ -181,8 +207,9 @@ class AnyUse(RuleBasedStateMachine):
     def give_back(self, data):
         """Jobs return in any order, or never: cancelled while they were drawn."""
         place = self.taken.pop(data.draw(st.integers(0, len(self.taken) - 1)))
-        self.turns.give_back(place)
-        assert self.turns.order()[0] == place.job
+        self.turns.give_back(place, **self.about(place.job))
+        self.simple.give_back(place)
+        assert self.turns.head.job == place.job
         self.waiting[place.requester].insert(0, int(place.job))
 
     @precondition(lambda self: any(self.waiting.values()))
@@ -190,32 +217,47 @@ class AnyUse(RuleBasedStateMachine):
     def remove(self, data):
         job = data.draw(st.sampled_from(sorted(chain(*self.waiting.values()))))
         self.turns.remove(str(job))
+        self.simple.remove(str(job))
         for jobs in self.waiting.values():
             if job in jobs:
                 jobs.remove(job)
 
     @precondition(lambda self: any(self.waiting.values()))
-    @rule(data=st.data())
-    def exchange(self, data):
+    @rule(data=st.data(), model=st.sampled_from(MODELS))
+    def exchange(self, data, model):
         job = data.draw(st.sampled_from(sorted(chain(*self.waiting.values()))))
-        before = self.turns.order()
-        self.count += 1
-        self.turns.exchange(str(job), str(self.count))
-        assert self.turns.order() == [str(self.count) if waiting == str(job) else waiting for waiting in before]
+        new = self.new(model)
+        self.turns.exchange(str(job), new, **self.about(new))
+        self.simple.exchange(str(job), new)
         for jobs in self.waiting.values():
-            jobs[:] = [self.count if waiting == job else waiting for waiting in jobs]
+            jobs[:] = [int(new) if waiting == job else waiting for waiting in jobs]
 
     @rule()
     def remove_what_is_not_there(self):
         self.turns.remove("nobody's")
 
     @invariant()
-    def all_wait_in_order(self):
-        order = [int(job) for job in self.turns.order()]
+    def is_as_the_simple_one(self):
+        order = self.turns.order()
+        assert order == self.simple.order()
         assert len(self.turns) == len(order)
+        assert sorted(map(int, order)) == sorted(chain(*self.waiting.values()))
         for jobs in self.waiting.values():
-            assert [job for job in order if job in jobs] == jobs
-        assert sorted(order) == sorted(chain(*self.waiting.values()))
+            assert [int(job) for job in order if int(job) in jobs] == jobs
+
+    @invariant()
+    def knows_what_is_before_each_job(self):
+        before = NO_WORK
+        for index, job in enumerate(self.turns.order()):
+            assert self.turns.before(job) == (index, before)
+            before += self.about(job)["work"]
+
+    @invariant()
+    def finds_the_first_with_a_label(self):
+        for model in MODELS:
+            first = self.turns.first([model])
+            fitting = [job for job in self.turns.order() if self.models[job] == model]
+            assert (first.job if first else None) == next(iter(fitting), None)
 
 
 TestAnyUse = AnyUse.TestCase

@@ -1,6 +1,8 @@
 """The states of jobs, how long jobs are kept, and the ETA. Other tests cover jobs over the socket."""
 
 import itertools
+import sys
+from contextlib import contextmanager
 
 import pytest
 
@@ -14,8 +16,9 @@ from generator.api.types import (
     RecipeRequest,
     Slots,
 )
-from generator.service.eta import MEASURED_STEPS, Eta, Work, work_left
-from generator.service.jobs import FINISHED_JOB_KEPT_S, Job, Jobs
+from generator.service.eta import MEASURED_STEPS, NO_WORK, Eta, work_left
+from generator.service.job import Job
+from generator.service.jobs import FINISHED_JOB_KEPT_S, RETRY_AFTER_S, Jobs, QueueFull
 from generator.service.metrics import Metrics
 from generator.service.state import ImpossibleMove, State
 from generator.service.stream import Stream
@@ -95,18 +98,68 @@ async def test_only_a_waiting_job_of_the_same_requester_is_replaced(replaces, po
     assert jobs.status(new).position == position
 
 
+async def test_a_full_queue_says_when_its_first_job_should_be_done():
+    eta = Eta()
+    jobs = Jobs(max_queued=1, eta=eta, metrics=Metrics())
+    jobs.add(a_job("running"))
+    jobs.take()
+    jobs.add(a_job("waiting"))
+    for measured, seconds in ((False, RETRY_AFTER_S), (True, 6)):
+        if measured:
+            eta.note(PICTURE, 1)
+        with pytest.raises(QueueFull) as full:
+            jobs.add(a_job("one-more"))
+        assert full.value.retry_after_s == seconds
+
+
+async def test_accepting_a_job_and_asking_for_its_place_take_as_long_in_a_long_queue():
+    eta = Eta()
+    eta.note(PICTURE, 1)
+    steps = {}
+    for waiting in (100, 3200):
+        jobs = Jobs(max_queued=2 * waiting, eta=eta, metrics=Metrics())
+        for n in range(waiting):
+            jobs.add(a_job(f"job-{n}", f"@{n % 50}:home"))
+        jobs.status(jobs.find(f"job-{waiting - 1}"))
+        with counted_calls() as calls:
+            for n in range(20):
+                job = a_job(f"new-{n}", f"@{n}:home")
+                jobs.add(job)
+                assert jobs.status(job).eta_s
+            jobs.take()
+            jobs.cancel(job)
+        steps[waiting] = calls[0]
+    # The logarithm of 3200 is 1.75 times that of 100, and the shape of the tree is drawn by lot.
+    assert steps[3200] < 3 * steps[100]
+
+
+@contextmanager
+def counted_calls():
+    """Count the calls in Python and in C: a measure of work that no clock disturbs."""
+    calls = [0]
+
+    def count(_frame, event, _argument):
+        calls[0] += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        yield calls
+    finally:
+        sys.setprofile(None)
+
+
 PICTURE = recipe_of(subject=("otter",))
 PIXELS = PICTURE.pixels
 
 
 def test_the_eta_follows_the_speed_of_the_last_steps():
     eta = Eta()
-    assert (eta.steps_per_second, eta.eta_s([work_left(PICTURE)])) == (None, None)
+    assert (eta.steps_per_second, eta.eta_s(work_left(PICTURE))) == (None, None)
     for _ in range(MEASURED_STEPS):
         eta.note(PICTURE, 100)
     for _ in range(MEASURED_STEPS):
         eta.note(PICTURE, 0.5)
-    assert (eta.steps_per_second, eta.eta_s([Work(PICTURE.model, "exact", 10 * PIXELS)])) == (2.0, 5.0)
+    assert (eta.steps_per_second, eta.eta_s(work_left(PICTURE))) == (2.0, 1.5)
 
 
 def test_a_larger_picture_takes_longer():
@@ -115,7 +168,7 @@ def test_a_larger_picture_takes_longer():
     large = PICTURE.model_copy(update={"width": 128, "height": 192, "steps": 10})
     job = Job("large", a_job().request, (large, large), ())
     job.step = 4
-    assert [work.pixels for work in job.work_left] == [6 * 4 * PIXELS, 10 * 4 * PIXELS]
+    assert job.work_left.pixels == {(PICTURE.model, "exact"): (6 + 10) * 4 * PIXELS}
     assert eta.eta_s(job.work_left) == 16 * 4 * 0.5
 
 
@@ -126,12 +179,22 @@ def test_each_model_and_tier_has_its_own_speed_and_changing_models_takes_time():
     other = PICTURE.model_copy(update={"model": "other"})
     for recipe, seconds in ((PICTURE, 1), (fast, 0.1)):
         eta.note(recipe, seconds)
-    works = [[work_left(recipe)] for recipe in (PICTURE, fast, other, PICTURE)]
-    assert eta.etas_s(works) == [3, 3.3, None, None], "the other model was never measured"
+    works = list(itertools.accumulate(work_left(recipe) for recipe in (PICTURE, fast, other, PICTURE)))
+    assert [eta.eta_s(work) for work in works] == [3, 3.3, None, None], "the other model was never measured"
     eta.note(other, 2)
     eta.note_load("other", 20)
     eta.note_load("stand-in", 30)
-    assert eta.etas_s(works) == [3, 3.3, 29.3, 62.3]
+    assert [eta.eta_s(work) for work in works] == [3, 3.3, 29.3, 62.3]
+    eta.loaded = "other"
+    assert [eta.eta_s(work) for work in works] == [33, 33.3, 59.3, 92.3]
+
+
+def test_the_sum_of_work_does_not_depend_on_how_it_is_added_up():
+    other = PICTURE.model_copy(update={"model": "other"})
+    one, two, three = work_left(PICTURE), work_left(other), work_left(PICTURE, step=1)
+    assert (one + two) + three == one + (two + three)
+    assert one + NO_WORK == NO_WORK + one == one
+    assert (one + two + three).loads == {"other": 1, PICTURE.model: 1}
 
 
 @pytest.mark.parametrize(

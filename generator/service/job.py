@@ -1,0 +1,65 @@
+"""A job: one request, its state, and the pictures it has so far. Knows neither its place nor who draws it."""
+
+from generator.api.types import Error, JobRequest, JobState, Picture, Recipe
+from generator.service.eta import NO_WORK, Work, work_left
+from generator.service.fair_queue import Place
+from generator.service.state import ImpossibleMove
+from generator.service.stream import Stream
+from generator.workers.messages import Shape, shape_of
+
+_MOVES = {
+    # A job whose pictures are all on disk already is done without running.
+    JobState.QUEUED: {JobState.RUNNING, JobState.CANCELLED, JobState.DONE},
+    JobState.RUNNING: {JobState.QUEUED, JobState.DONE, JobState.FAILED, JobState.CANCELLED},
+}
+
+
+class Job:
+    """One request and its state. Only `Jobs` changes it."""
+
+    def __init__(self, job_id: str, request: JobRequest, recipes: tuple[Recipe, ...], pictures: tuple[Picture, ...]):
+        self.id = job_id
+        self.request = request
+        self.recipes = recipes
+        self.pictures = list(pictures)
+        self.state = JobState.QUEUED
+        self.error: Error | None = None
+        self.step = 0
+        self.started: float | None = None
+        self.ended: float | None = None
+        self.place: Place | None = None
+        # A job that was drawn beside others when the worker died is drawn alone from then on: any may be the cause.
+        self.has_company = self.must_be_alone = False
+        self.streams: set[Stream] = set()
+
+    @property
+    def recipes_left(self) -> tuple[Recipe, ...]:
+        """The recipes of the pictures that are yet to be drawn."""
+        return self.recipes[len(self.pictures) :]
+
+    @property
+    def work_left(self) -> Work:
+        works = (work_left(recipe, step=self.step * (n == 0)) for n, recipe in enumerate(self.recipes_left))
+        return sum(works, NO_WORK)
+
+    @property
+    def models(self) -> frozenset[str]:
+        """The models that its pictures are yet to be drawn with."""
+        return frozenset(recipe.model for recipe in self.recipes_left)
+
+    @property
+    def shapes(self) -> frozenset[Shape]:
+        """The shapes of the drawings that are left. With a single one, they can share the model's calls with others."""
+        return frozenset(shape_of(recipe) for recipe in self.recipes_left)
+
+    @property
+    def labels(self) -> tuple[frozenset[str] | Shape, ...]:
+        """By what a worker finds this job in the queue: its models, and its shape if it can be drawn beside others."""
+        sociable = not self.must_be_alone and len(self.shapes) == 1
+        return (self.models, *self.shapes) if sociable else (self.models,)
+
+    def move(self, state: JobState) -> None:
+        """Go to another state. Raises ImpossibleMove."""
+        if state not in _MOVES.get(self.state, ()):
+            raise ImpossibleMove(f"job {self.id} is {self.state} and cannot become {state}")
+        self.state = state
