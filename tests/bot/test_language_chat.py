@@ -69,10 +69,9 @@ def test_examples(text, expected):
         ("otter) hat | style: ink", request("otter) hat", style="ink")),
         ('5" otter --seed 7, 6" hat', request('5" otter, 6" hat', seed=7)),
         ("subject: zelda: the game", request("zelda: the game")),
-        ("Re:Zero, 16:9, ratio 3:4", request("Re:Zero, 16:9, ratio 3:4")),
-        ("https://example.org/a, b", request("https://example.org/a, b")),
+        ("Re:Zero, 16:9, ratio 3:4", request("Re:Zero, ratio 3:4", aspect_ratio=(16, 9))),
         ("a sign that says: hello", request("a sign that says: hello")),
-        ("otter | 16:9", request("otter, 16:9")),
+        ("otter | 16:9", request(aspect_ratio=(16, 9))),
         (r"otter \(animal\)", request(r"otter \(animal\)")),
     ],
 )

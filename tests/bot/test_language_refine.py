@@ -63,7 +63,7 @@ def slots(request) -> dict[str, tuple[str, ...]]:
         ("outfit: +cargo pants -boots", {"outfit": ("cargo pants",)}),
         ("+__animal__", {"subject": ("otter", "(cowboy hat)++", "__animal__")}),
         ("+🎩 -boots", {"subject": ("otter", "(cowboy hat)++", "🎩"), "outfit": ()}),
-        ("owl -> cat", {"subject": ("owl -> cat",)}),
+        ("boots -> cat", {"subject": ("otter", "(cowboy hat)++", "cat"), "outfit": ()}),
         ("+cowboy hat", {"subject": ("otter", "cowboy hat")}),
         ("+(watercolor)+++", {"style": ("(watercolor)+++",)}),
         ("outfit: +well-lit t-shirt", {"outfit": ("boots", "well-lit t-shirt")}),
@@ -120,7 +120,7 @@ def test_flags_override_the_recipe(text, field, value):
         ("--seed new", "Now: another roll"),
         ("--seed 8 --cfg 7.5 --no fog", "Now: no fog · seed 8 · guidance 7.5"),
         ("--size 128x64 --tier fast --sampler euler", "Now: size 128×64 · sampler euler · tier fast"),
-        ("--ar 3:4 --model sd-1.5", "Now: model sd-1.5 · shape 3×4"),
+        ("--ar 3:4 --model sd-1.5", "Now: model sd-1.5 · shape 3:4"),
     ],
 )
 def test_changes_are_noted(text, note):

@@ -102,7 +102,7 @@ def test_scalars_are_read_as_their_fields_type(text, field, value):
         ("? [a]\n: b", "a name must be a single value"),
         ("prompt: a\nseed: lots", "seed must be a whole number, not “lots”"),
         ("prompt: a\nseed: 7.5", "seed must be a whole number"),
-        ("prompt: a\nseed: -1", "seed is -1; it must be at least 0"),
+        ("prompt: a\nseed: -2", "seed is -2; it must be at least 0"),
         ("prompt: a\nseed: 99999999999999999999", "seed is 99999999999999999999; it can be at most"),
         ("prompt: a\nsteps: 1_0", "steps must be a whole number"),
         ("prompt: a\nguidance_scale: .nan", "guidance_scale must be a number"),

@@ -146,9 +146,6 @@ SIDES = {
     side: Flag(name=side, field=side, kind=Kind.WHOLE_NUMBER, example="768", help="") for side in ("width", "height")
 }
 
-# A side's first letter, too.
-_SIDES = {name: flag for side, flag in SIDES.items() for name in (side, side[0])}
-
 # A shape as a flag of its own, as --fast is one.
 _SHAPE_NAMES = {**dict(zip(SIZE_NAMES, SIZE_NAMES, strict=True)), "tall": "portrait", "wide": "landscape"}
 _SHAPES = {
@@ -179,7 +176,7 @@ _MEANT = {
 
 def flag_named(name: str) -> Flag | None:
     """The flag called ``name`` (no dashes; any capitals, hyphens and underscores), or None."""
-    return _BY_NAME.get(folded(name)) or _SIDES.get(name.lower()) or _SHAPES.get(name.lower())
+    return _BY_NAME.get(folded(name)) or SIDES.get(name.lower()) or _SHAPES.get(name.lower())
 
 
 def find_slot(label: str) -> str | None:
