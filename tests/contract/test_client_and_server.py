@@ -183,7 +183,6 @@ async def test_submitting_twice_makes_one_job_and_a_finished_job_can_be_followed
         ("otter --tier quick", ["quick", "exact", "draft"]),
         ("otter --cfg 99", ["--cfg", "30"]),
         ("(" * 20 + "otter" + ")" * 20, ["8"]),
-        (f"otter, {'very ' * 600} big", ["2000"]),
         (f"otter --theme {'x' * 70}", ["64"]),
     ],
 )

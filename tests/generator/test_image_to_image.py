@@ -243,7 +243,7 @@ def test_the_lowest_strength_named_in_the_refusal_can_be_drawn():
 )
 def test_an_unreadable_picture_is_refused_with_a_sentence(data):
     is_png = data.startswith(b"\x89PNG")
-    with pytest.raises(Refused, match="That picture is damaged" if is_png else "That is no picture that I can read"):
+    with pytest.raises(Refused, match="That picture is damaged" if is_png else "I can.t read that picture"):
         read_image(data)
 
 
@@ -258,13 +258,13 @@ def test_a_decompression_bomb_is_refused_by_its_header(sides):
     data = bytearray(encoded(Image.new("1", (8, 8))))
     data[16:24] = sides[0].to_bytes(4, "big") + sides[1].to_bytes(4, "big")
     data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
-    with pytest.raises(Refused, match=r"can have 50 million pixels; that one has (64 million|more)"):
+    with pytest.raises(Refused, match=r"takes up to 50 million pixels; that one has (64 million|more)"):
         read_image(bytes(data))
 
 
 def test_a_webp_is_refused_with_fewer_pixels():
     data = encoded(Image.new("L", (5200, 5000)), "WEBP", method=0)
-    with pytest.raises(Refused, match="can have 25 million pixels; that one has 26 million"):
+    with pytest.raises(Refused, match="takes up to 25 million pixels; that one has 26 million"):
         read_image(data)
 
 

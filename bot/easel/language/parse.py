@@ -117,16 +117,13 @@ def _parse(text: str, recipe: Callable[[], DrawRequest] | None) -> DrawRequest:
         request = _changed(pasted)
     elif recipe is not None:
         # A reply may hold settings without a prompt, as of another program.
-        earlier = recipe()
         around = (
-            meant_text(pasted.around, is_reply=True)
-            if pasted
-            else plain_text(in_signs(text, earlier.slots), is_reply=True)
+            meant_text(pasted.around, is_reply=True) if pasted else plain_text(in_signs(text, recipe), is_reply=True)
         )
         changes = parse_changes(around)
         if pasted:
             changes = replace(changes, request=pasted.request.changed_by(changes.request))
-        request = refined(earlier, changes)
+        request = refined(recipe(), changes)
     else:
         request = read_chat(plain_text(text)).request
     if not request.slots:

@@ -4,9 +4,10 @@ Knows no recipes but their words.
 """
 
 import re
+from collections.abc import Callable
 
 from .phones import DASHES
-from .request import SLOTS, Slots
+from .request import SLOTS, DrawRequest
 from .sentences import ParseError
 
 LARGER = "React to the picture with ⬆️ to have it larger."
@@ -47,10 +48,11 @@ _APART = re.compile(r"(?<=,) *(?P<sign>[+-]) (?=[^\W\d_])")
 _DASH = re.compile(rf"(?<![^\s,|])[{DASHES[1:]}](?=(?P<word>[^\W\d_]+))")
 
 
-def in_signs(text: str, slots: Slots) -> str:
-    """The reply with signs for its words. ``slots`` are those of the picture. Raises ParseError for other gestures."""
+def in_signs(text: str, recipe: Callable[[], DrawRequest]) -> str:
+    """The reply with signs for its words. ``recipe`` reads the picture's. Raises ParseError for other gestures."""
     if len(text) > MAX_PHRASE_CHARS or "\n" in text:
         return text
+    slots = recipe().slots
     words = {word for slot in SLOTS for term in getattr(slots, slot) for word in re.findall(r"\w+", term.lower())}
     text = _DASH.sub(lambda dash: "-" if dash["word"].lower() in words else dash[0], text)
     text = _SIGNED_SLOT.sub(r" | \g<slot>: \g<sign>", _APART.sub(r" \g<sign>", text))
