@@ -77,14 +77,14 @@ def measure(count: int, people: int) -> dict[str, dict[str, float]]:
     before = psutil.Process().memory_info().rss
     waiting = [a_job(n, f"@{chance.randrange(people)}:home", chance) for n in range(count + MEASURED)]
     made = psutil.Process().memory_info().rss
-    for job in waiting[:count]:
-        jobs.add(job)
-    jobs.status(waiting[count - 1])
-    held = psutil.Process().memory_info().rss
 
     def accept(job: Job) -> None:
         jobs.add(job)
         jobs.status(job)
+
+    for job in waiting[:count]:
+        accept(job)
+    held = psutil.Process().memory_info().rss
 
     def start() -> None:
         jobs.take(jobs.labels_for({MODELS[0]}))
