@@ -12,6 +12,7 @@ from mautrix.types import EventType
 from mautrix.util import background_task
 
 from bot.easel.jobs.runner import UNEXPECTED
+from bot.easel.room import replies
 from tests.helpers.mutations import mutated
 
 ADA, BOB = "@ada:example.com", "@bob:example.com"
@@ -209,7 +210,10 @@ LAST = {
 
 
 @pytest.mark.parametrize("bad", LAST.values(), ids=LAST)
-async def test_a_broken_message_marks_its_room_behind_those_before_it(bad, receive, drawing_room, homeserver, plugin):
+async def test_a_broken_message_marks_its_room_behind_those_before_it(
+    bad, receive, drawing_room, homeserver, plugin, monkeypatch
+):
+    monkeypatch.setattr(replies, "READ_WITHIN_S", 1.0)
     homeserver.in_silence.add("slow")
     slow = event(text("!draw --seed 8", **REPLY), event_id="$slow")
     homeserver.history[KITCHEN] = [
