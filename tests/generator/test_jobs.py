@@ -1,8 +1,6 @@
 """The states of jobs, how long jobs are kept, and the ETA. Other tests cover jobs over the socket."""
 
 import itertools
-import sys
-from contextlib import contextmanager
 
 import pytest
 
@@ -22,6 +20,7 @@ from generator.service.jobs import FINISHED_JOB_KEPT_S, RETRY_AFTER_S, Jobs, Que
 from generator.service.metrics import Metrics
 from generator.service.state import ImpossibleMove, State
 from generator.service.stream import Stream
+from tests.helpers.calls import counted
 from tests.helpers.running_generator import recipe_of
 
 POSSIBLE = {
@@ -121,31 +120,16 @@ async def test_accepting_a_job_and_asking_for_its_place_take_as_long_in_a_long_q
         for n in range(waiting):
             jobs.add(a_job(f"job-{n}", f"@{n % 50}:home"))
         jobs.status(jobs.find(f"job-{waiting - 1}"))
-        with counted_calls() as calls:
+        with counted() as calls:
             for n in range(20):
                 job = a_job(f"new-{n}", f"@{n}:home")
                 jobs.add(job)
                 assert jobs.status(job).eta_s
             jobs.take()
             jobs.cancel(job)
-        steps[waiting] = calls[0]
+        steps[waiting] = calls.total()
     # The logarithm of 3200 is 1.75 times that of 100, and the shape of the tree is drawn by lot.
     assert steps[3200] < 3 * steps[100]
-
-
-@contextmanager
-def counted_calls():
-    """Count the calls in Python and in C: a measure of work that no clock disturbs."""
-    calls = [0]
-
-    def count(_frame, event, _argument):
-        calls[0] += event in ("call", "c_call")
-
-    sys.setprofile(count)
-    try:
-        yield calls
-    finally:
-        sys.setprofile(None)
 
 
 PICTURE = recipe_of(subject=("otter",))

@@ -87,16 +87,16 @@ class Guard:
         try:
             response = await self._handled(request, handler)
         except Refused as refused:
-            response = self._sentence(request, refused.message, refused.status)
+            response = self.page(request, refused.message, refused.status)
         except web.HTTPSeeOther as redirection:
             response = web.Response(status=303, headers={"Location": str(redirection.location)})
         except web.HTTPException:
-            response = self._sentence(request, NOT_HERE, 404)
+            response = self.page(request, NOT_HERE, 404)
         except (NotSent, TimeoutError):
-            response = self._sentence(request, NO_ANSWER, 503)
+            response = self.page(request, NO_ANSWER, 503)
         except Exception as error:
             log_bug(self._log, f"gallery {request.method}", error)
-            response = self._sentence(request, A_BUG, 500)
+            response = self.page(request, A_BUG, 500)
         if not response.prepared:
             for name, value in HEADERS.items():
                 response.headers.setdefault(name, value)
@@ -171,9 +171,6 @@ class Guard:
         if limit.wait_s():
             raise Refused(TOO_MUCH, 429)
         limit.take()
-
-    def _sentence(self, request: web.Request, message: views.Message, status: int) -> web.Response:
-        return self.page(request, message, status)
 
 
 def root_of(request: web.Request) -> str:

@@ -98,7 +98,7 @@ class Reading:
         )
 
     async def picture(self, visitor: Visitor, picture_id: str, search: views.Search) -> views.Picture | None:
-        picture = await self.seen(visitor, picture_id)
+        picture = await self._store.gallery_picture(picture_id)
         if picture is None:
             return None
         rooms = await self._sight.rooms(visitor.person, visitor.room_id)
@@ -197,11 +197,12 @@ class Reading:
 
     async def _recipes(self, visitor: Visitor, picture: GalleryPicture) -> tuple[views.Recipe, ...]:
         """The recipe of a picture, or those of a sheet."""
+        job = await self._store.job(picture.job)
+        # What is drawn over a photo or a picture takes more than a command.
+        is_from_words = job is not None and job.photo is None
         recipes = []
         for n, text in (await self.recipe_texts(picture)).items():
-            # What is drawn over a photo or a picture takes more than a command.
-            is_alone = await self._is_drawn_from_words(picture)
-            command = await self._shortest.typed(text, picture.room_id, visitor.person) if is_alone else None
+            command = await self._shortest.typed(text, picture.room_id, visitor.person) if is_from_words else None
             facts = facts_of(await self._read(text))
             recipes.append(views.Recipe(facts, text, command, f"Picture {n + 1}" if picture.is_sheet else ""))
         return tuple(recipes)
@@ -210,10 +211,6 @@ class Reading:
         """The recipe files of a picture or of all pictures of a sheet, by number."""
         texts = await self._store.recipes(picture.job)
         return texts if picture.is_sheet else {n: text for n, text in texts.items() if n == picture.n}
-
-    async def _is_drawn_from_words(self, picture: GalleryPicture) -> bool:
-        job = await self._store.job(picture.job)
-        return job is not None and job.photo is None
 
     async def _origin(self, picture: GalleryPicture) -> views.Origin | None:
         """The picture that one came from, which is in the same room."""
