@@ -8,12 +8,15 @@ from tests.helpers.browser import note_errors, swipe
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
+SCROLLED = """(number) => {
+    scrollTo(0, document.body.scrollHeight);
+    return document.querySelectorAll('#days img').length >= number;
+}"""
+
+
 async def scroll_to_the_end(page, number: int) -> None:
     """Scroll until that many pictures are there."""
-    while await page.locator("#days img").count() < number:
-        before = await page.locator("#days img").count()
-        await page.evaluate("scrollTo(0, document.body.scrollHeight)")
-        await page.wait_for_function("(before) => document.querySelectorAll('#days img').length > before", arg=before)
+    await page.wait_for_function(SCROLLED, arg=number)
 
 
 async def test_older_pictures_come_while_one_scrolls_and_the_place_is_kept(served, phone):

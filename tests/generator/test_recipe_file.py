@@ -19,16 +19,16 @@ FACTS = Facts(
     notes=("3 tokens were left out.",),
 )
 
-# Texts as pydantic accepts them: no lone surrogates, and no white space at the ends.
-TEXTS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=80)
-TERMS = TEXTS.map(str.strip).filter(bool)
+# Texts as recipes have them: no lone surrogates, no white space at the ends, and a space for each no-break space.
+CHARACTERS = st.characters(exclude_categories=("Cs",), exclude_characters="\u00a0")
+TERMS = st.text(CHARACTERS, min_size=1, max_size=80).map(str.strip).filter(bool)
 
 
 @given(
     slots=st.fixed_dictionaries(
         {slot: st.lists(TERMS, max_size=4).map(tuple) for slot in ("subject", "outfit", "style")}
     ),
-    negative=st.text(st.characters(exclude_categories=("Cs",)), max_size=200),
+    negative=st.text(CHARACTERS, max_size=200),
     theme=TERMS.filter(lambda theme: len(theme) <= 64),
     seed=st.integers(0, 2**53 - 1),
     guidance=st.floats(1, 30),
