@@ -16,8 +16,8 @@ from functools import partial
 import psutil
 
 from generator.api.types import JobRequest, Recipe, RecipeRequest, Slots
-from generator.service.eta import Eta
-from generator.service.job import Job
+from generator.service.eta import Eta, Speeds
+from generator.service.job import Demand, Job
 from generator.service.jobs import Jobs
 from generator.service.metrics import Metrics
 
@@ -73,7 +73,7 @@ def timed(calls: list[Callable[[], object]]) -> dict[str, float]:
 
 def measure(count: int, people: int) -> dict[str, dict[str, float]]:
     chance = random.Random(1)  # noqa: S311 - a queue to measure
-    jobs = Jobs(max_queued=count + MEASURED, eta=measured_eta(chance), metrics=Metrics())
+    jobs = Jobs(max_queued=count + MEASURED, speeds=Speeds(measured_eta(chance)), metrics=Metrics())
     before = psutil.Process().memory_info().rss
     waiting = [a_job(n, f"@{chance.randrange(people)}:home", chance) for n in range(count + MEASURED)]
     made = psutil.Process().memory_info().rss
@@ -87,7 +87,9 @@ def measure(count: int, people: int) -> dict[str, dict[str, float]]:
     held = psutil.Process().memory_info().rss
 
     def start() -> None:
-        jobs.take(jobs.labels_for({MODELS[0]}))
+        place = jobs.choose([Demand(frozenset({MODELS[0]}))])
+        assert place is not None
+        jobs.take(place, Eta())
 
     some = chance.sample(waiting, MEASURED)
     found = {

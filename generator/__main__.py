@@ -10,6 +10,7 @@ import secrets
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from urllib.parse import urlencode
 
 from pydantic import ValidationError
 
@@ -94,8 +95,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     bench.set_defaults(run=_bench)
 
-    commands.add_parser("pause", help="free the card at once; jobs wait").set_defaults(run=_pause_or_resume("pause"))
-    commands.add_parser("resume", help="go on drawing").set_defaults(run=_pause_or_resume("resume"))
+    for name, help_ in (("pause", "free the card at once; jobs wait"), ("resume", "go on drawing")):
+        command = commands.add_parser(name, help=help_)
+        command.add_argument("card", nargs="?", help="one of several cards, such as cuda:1 (default: all)")
+        command.set_defaults(run=_pause_or_resume(name))
     return parser
 
 
@@ -214,12 +217,18 @@ def _count(text: str) -> int:
 
 
 def _pause_or_resume(what: str) -> Callable[[argparse.Namespace, Settings], int]:
-    def run(_asked: argparse.Namespace, settings: Settings) -> int:
-        status, answer = asyncio.run(call(settings, "POST", f"/v1/{what}"))
+    def run(asked: argparse.Namespace, settings: Settings) -> int:
+        query = f"?{urlencode({'worker': asked.card})}" if asked.card else ""
+        status, answer = asyncio.run(call(settings, "POST", f"/v1/{what}{query}"))
         if status != 200:
             print(answer["error"]["message"], file=sys.stderr)
             return 1
-        print("Paused: the card is free, jobs wait." if answer["state"] == "paused" else "Drawing goes on.")
+        if answer["state"] == "paused":
+            print("Paused: the card is free, jobs wait.")
+        elif what == "pause":
+            print(f"Paused: {asked.card} is free. Drawing goes on elsewhere.")
+        else:
+            print("Drawing goes on.")
         return 0
 
     return run

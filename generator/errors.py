@@ -8,6 +8,12 @@ from generator.api.types import Error
 BUG = Error(code="internal", message="Something went wrong in the generator itself; its log has the details.")
 
 
+# A picture needs more memory than the card has; its limit is the card's memory in bytes.
+DOES_NOT_FIT = "does_not_fit"
+# The engine met a bug, or a card that answers wrongly.
+ENGINE_ERROR = "engine_error"
+
+
 class GeneratorError(Exception):
     """Base class: something was refused or failed, for a reason that fits into a sentence."""
 

@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -48,6 +48,8 @@ class Settings(BaseModel):
     models: dict[str, CardSettings] = Field(default_factory=dict)
     # `cuda:1` is the second card.
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d)?)$")
+    # The cards to draw on, a worker each. Without it, one worker draws on ``device``.
+    cards: Literal["all"] | tuple[Annotated[int, Field(ge=0)] | Literal["cpu"], ...] | None = None
     vae_tiling: Literal["auto", "always", "never"] = "auto"
 
     unload_when_idle_minutes: float | None = Field(None, gt=0)
@@ -66,6 +68,17 @@ class Settings(BaseModel):
     def _tcp_needs_a_token(self) -> "Settings":
         if self.tcp_host is not None and self.token_file is None:
             raise ValueError("tcp_host needs token_file, on loopback too: browsers can reach loopback")
+        return self
+
+    @model_validator(mode="after")
+    def _cards_are_different(self) -> "Settings":
+        if self.cards is None:
+            return self
+        if self.device != "auto":
+            raise ValueError("cards chooses what draws, so device must stay auto")
+        numbers = [card for card in self.cards if card != "cpu"] if self.cards != "all" else []
+        if not self.cards or len(set(numbers)) < len(numbers):
+            raise ValueError("cards is all, or a list of different cards, such as [0, 1]")
         return self
 
     @model_validator(mode="after")

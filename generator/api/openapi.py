@@ -113,8 +113,16 @@ ROUTES = (
     Route("GET", _JOB + "/sheet/thumbnail", "sheet_thumbnail", "A small copy of the sheet", {200: JPEG}, (404, 409)),
     Route("GET", _JOB + "/sheet/recipes", "sheet_recipes", "The recipes of all its pictures", {200: YAML}, (404, 409)),
     Route("DELETE", _JOB + "/pictures", "forget", "Delete the files of a job that has ended", {204: None}, (409, 422)),
-    Route("POST", "/v1/pause", "pause", "Free the card at once", {200: Health}, (503,)),
-    Route("POST", "/v1/resume", "resume", "Draw again", {200: Health}, (503,)),
+    Route(
+        "POST",
+        "/v1/pause",
+        "pause",
+        "Free one card or all at once",
+        {200: Health},
+        (422, 503),
+        ("worker",),
+    ),
+    Route("POST", "/v1/resume", "resume", "Draw again, on one card or all", {200: Health}, (422, 503), ("worker",)),
     Route("GET", "/metrics", "metrics", "For Prometheus", {200: PROMETHEUS}),
     Route("GET", "/openapi.json", "openapi", "This document", {200: JSON}),
 )
@@ -139,6 +147,7 @@ _PARAMETERS: dict[str, dict[str, Any]] = {
     "sha256": TypeAdapter(Sha256).json_schema(),
     "n": {"type": "integer", "minimum": 0, "maximum": 99},
     "max_bytes": TypeAdapter(MaxBytes).json_schema(),
+    "worker": {"type": "string"},
 }
 
 _REF = "#/components/schemas/{model}"

@@ -292,6 +292,32 @@ class Memory(ApiModel):
     total_bytes: int
 
 
+class WorkerStatus(StrEnum):
+    LOADING = "loading"
+    READY = "ready"
+    IDLE = "idle"
+    PAUSED = "paused"
+    # Another program holds the memory of its card.
+    CARD_BUSY = "card_busy"
+    # It has failed several times in a row, and is tried again later.
+    RESTING = "resting"
+
+
+class WorkerHealth(ApiModel):
+    """One worker: the process that draws on one card."""
+
+    name: str
+    state: WorkerStatus
+    waiting_for: str | None = Field(None, description="Why nothing moves here, in a sentence")
+    trouble: str | None = Field(None, description="What went wrong last, until a picture is drawn")
+    device: str | None
+    models: tuple[str, ...] = Field(description="Loaded models")
+    arrangement: str | None = None
+    memory: Memory | None = None
+    steps_per_second: float | None = None
+    jobs: tuple[str, ...] = Field((), description="The ids of the jobs that it draws now")
+
+
 class Health(ApiModel):
     state: ServiceState
     device: str | None
@@ -300,8 +326,9 @@ class Health(ApiModel):
     memory: Memory | None = Field(None, description="Measured at the last step; null while no model is loaded")
     queued: int
     running: int
-    steps_per_second: float | None = Field(description="Measured over the last pictures")
+    steps_per_second: float | None = Field(description="Measured over the last pictures, of all workers together")
     version: str
+    workers: tuple[WorkerHealth, ...] = Field(description="Each card's worker; the fields above sum them up")
 
 
 class Size(ApiModel):

@@ -10,7 +10,7 @@ from math import prod
 import torch
 from safetensors import SafetensorError, safe_open
 
-from generator.errors import CardBusy, DrawingFailed, WeightsBroken, WeightsIncomplete
+from generator.errors import DOES_NOT_FIT, CardBusy, DrawingFailed, WeightsBroken, WeightsIncomplete
 from generator.models.cards import CardSettings
 from generator.models.weights import Located, lora_bytes, weight_files
 
@@ -158,7 +158,7 @@ def arrange(
     needed = f"{name} needs {least / GIB:.1f} GiB of memory for {pixels:,} pixels"
     if least > total:
         raise DrawingFailed(
-            "does_not_fit",
+            DOES_NOT_FIT,
             f"{needed}; the drawing computer has {total / GIB:.1f} GiB.",
             field="width",
             value=least,

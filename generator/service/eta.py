@@ -94,3 +94,37 @@ class Eta:
         if work.first is not None and work.first != self.loaded:
             loading += self._loads.get(work.first, 0.0)
         return round(drawing + loading, 1)
+
+
+class Speeds:
+    """The speeds of all workers that draw now, which share the work that waits."""
+
+    def __init__(self, *etas: Eta) -> None:
+        self._etas = dict.fromkeys(etas)
+
+    def join(self, eta: Eta) -> None:
+        self._etas[eta] = None
+
+    def leave(self, eta: Eta) -> None:
+        self._etas.pop(eta, None)
+
+    @property
+    def steps_per_second(self) -> float | None:
+        return sum(eta.steps_per_second or 0 for eta in self._etas) or None
+
+    def eta_s(self, before: Work, work: Work) -> float | None:
+        """Seconds until the work is done on one of the workers, after they have shared what comes before it.
+
+        Workers whose speed is unknown do not count; None if that are all.
+        """
+        known = [
+            (total_s, work_s)
+            for eta in self._etas
+            if (total_s := eta.eta_s(before + work)) is not None and (work_s := eta.eta_s(work)) is not None
+        ]
+        if not known:
+            return None
+        # A worker that takes twice as long for what comes before does half as much of it.
+        before_s = [total_s - work_s for total_s, work_s in known]
+        shared_s = 1 / sum(1 / seconds for seconds in before_s) if min(before_s) > 0 else 0
+        return round(shared_s + sum(work_s for _, work_s in known) / len(known), 1)

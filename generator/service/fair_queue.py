@@ -102,25 +102,36 @@ class FairQueue:
             old = self._discard(job)
             self._insert(_Waiting(old.place._replace(job=new), labels, work, old.since, old.overtaken))
 
-    def take(self, labels: Iterable[Hashable] | None = None, *, only_suiting: bool = False) -> Place | None:
-        """Remove the next job and return its place: the first with a label, unless the head was overtaken too often.
+    def choose(
+        self,
+        suiting: Iterable[Hashable] | None = None,
+        *,
+        able: Iterable[Hashable] | None = None,
+        only_suiting: bool = False,
+    ) -> Place | None:
+        """Return the place of the job that a worker should start: the first ``suiting`` the worker as it is.
 
-        Without such a job it is the head of the queue, or None with ``only_suiting``. None if the queue is empty.
+        Without such a job, or if the first job that the worker is ``able`` to draw was overtaken too often, it is that
+        one, or None with ``only_suiting``. Both are labels; None stands for every job. The place stays in the queue.
         """
         if not self._waiting:
             return None
+        head = self.head if able is None else self.first(able)
+        place = head if suiting is None else self.first(suiting)
+        if head is None or (
+            place is not None and (place == head or self._overtaken(self._waiting[head.job]) < MAX_OVERTAKEN)
+        ):
+            return place
+        return None if only_suiting else head
+
+    def take(self, place: Place) -> None:
+        """Remove a place that was chosen: its job starts."""
         head = self.head
-        place = head if labels is None else self.first(labels)
-        if place is None or (place != head and self._overtaken(self._waiting[head.job]) >= MAX_OVERTAKEN):
-            if only_suiting:
-                return None
-            place = head
         self._discard(place.job)
         if place != head:
             self._overtakes += 1
             self._overtakings.add((place, self._overtakes))
         self._took(place)
-        return place
 
     def give_back(self, place: Place, *, labels: tuple[Hashable, ...] = (), work: Work = NO_WORK) -> None:
         """Return a place that was taken to the head of the queue."""

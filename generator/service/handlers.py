@@ -170,14 +170,14 @@ class Handlers:
         self._jobs.forget(job_id)
         return web.Response(status=204)
 
-    async def pause(self, _: web.Request) -> web.Response:
+    async def pause(self, request: web.Request) -> web.Response:
         self._not_draining()
-        await self._dispatcher.pause()
+        await self._dispatcher.pause(request.query.get("worker"))
         return _answer(self._health())
 
-    async def resume(self, _: web.Request) -> web.Response:
+    async def resume(self, request: web.Request) -> web.Response:
         self._not_draining()
-        await self._dispatcher.resume()
+        await self._dispatcher.resume(request.query.get("worker"))
         return _answer(self._health())
 
     async def metrics(self, _: web.Request) -> web.Response:

@@ -1,7 +1,9 @@
 """A job: one request, its state, and the pictures it has so far. Knows neither its place nor who draws it."""
 
+from typing import NamedTuple
+
 from generator.api.types import Error, JobRequest, JobState, Picture, Recipe
-from generator.service.eta import NO_WORK, Work, work_left
+from generator.service.eta import NO_WORK, Eta, Work, work_left
 from generator.service.fair_queue import Place
 from generator.service.state import ImpossibleMove
 from generator.service.stream import Stream
@@ -12,6 +14,13 @@ _MOVES = {
     JobState.QUEUED: {JobState.RUNNING, JobState.CANCELLED, JobState.DONE},
     JobState.RUNNING: {JobState.QUEUED, JobState.DONE, JobState.FAILED, JobState.CANCELLED},
 }
+
+
+class Demand(NamedTuple):
+    """What a job asks of a worker: these models, and that it is not one of those where the job does not fit."""
+
+    models: frozenset[str]
+    unfit: frozenset[str] = frozenset()
 
 
 class Job:
@@ -28,6 +37,10 @@ class Job:
         self.started: float | None = None
         self.ended: float | None = None
         self.place: Place | None = None
+        # The speed of the worker that draws it.
+        self.eta: Eta | None = None
+        # Why it cannot be drawn, by the name of a worker whose card is too small for it.
+        self.does_not_fit: dict[str, Error] = {}
         # A job that was drawn beside others when the worker died is drawn alone from then on: any may be the cause.
         self.has_company = self.must_be_alone = False
         self.streams: set[Stream] = set()
@@ -43,9 +56,9 @@ class Job:
         return sum(works, NO_WORK)
 
     @property
-    def models(self) -> frozenset[str]:
-        """The models that its pictures are yet to be drawn with."""
-        return frozenset(recipe.model for recipe in self.recipes_left)
+    def demand(self) -> Demand:
+        """What it asks of a worker for the pictures that are left."""
+        return Demand(frozenset(recipe.model for recipe in self.recipes_left), frozenset(self.does_not_fit))
 
     @property
     def shapes(self) -> frozenset[Shape]:
@@ -53,10 +66,10 @@ class Job:
         return frozenset(shape_of(recipe) for recipe in self.recipes_left)
 
     @property
-    def labels(self) -> tuple[frozenset[str] | Shape, ...]:
-        """By what a worker finds this job in the queue: its models, and its shape if it can be drawn beside others."""
-        sociable = not self.must_be_alone and len(self.shapes) == 1
-        return (self.models, *self.shapes) if sociable else (self.models,)
+    def labels(self) -> tuple[Demand | Shape, ...]:
+        """By what a worker finds this job in the queue: its demand, and its shape if it can be drawn beside others."""
+        sociable = not self.must_be_alone and not self.does_not_fit and len(self.shapes) == 1
+        return (self.demand, *self.shapes) if sociable else (self.demand,)
 
     def move(self, state: JobState) -> None:
         """Go to another state. Raises ImpossibleMove."""

@@ -7,8 +7,8 @@ the client's task: it submits again what is forgotten here.
 import asyncio
 import logging
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Iterator, Set
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import contextmanager
 
 from PIL.Image import Image
@@ -27,9 +27,9 @@ from generator.api.types import (
 )
 from generator.errors import Refused
 from generator.pictures import encoding
-from generator.service.eta import NO_WORK, Eta, Work
-from generator.service.fair_queue import FairQueue, Full
-from generator.service.job import Job
+from generator.service.eta import NO_WORK, Eta, Speeds, Work
+from generator.service.fair_queue import FairQueue, Full, Place
+from generator.service.job import Demand, Job
 from generator.service.metrics import Metrics
 from generator.service.positions import Positions
 from generator.service.stream import JobEvent, Stream
@@ -60,16 +60,18 @@ class Jobs:
     """All jobs, by id, and the queue of the waiting ones."""
 
     def __init__(
-        self, *, max_queued: int, eta: Eta, metrics: Metrics, clock: Callable[[], float] = time.monotonic
+        self, *, max_queued: int, speeds: Speeds, metrics: Metrics, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._jobs: dict[str, Job] = {}
         self._ended: OrderedDict[str, Job] = OrderedDict()
         self._queue = FairQueue(limit=max_queued)
         self._running: dict[str, Job] = {}
-        # All sets of models that a job was ever queued for: as many as there are ways to combine a few models.
-        self._model_sets: set[frozenset[str]] = set()
+        # How many running jobs share the worker with this speed.
+        self._together: Counter[Eta] = Counter()
+        # All demands that a job was ever queued with: as many as there are ways to combine a few models.
+        self.demands: set[Demand] = set()
         self._positions = Positions(self._position)
-        self._eta = eta
+        self._speeds = speeds
         self._metrics = metrics
         self._clock = clock
         # Set when there may be something new to start.
@@ -90,7 +92,7 @@ class Jobs:
         replaced = self._replaced_by(job)
         is_done = len(job.pictures) == len(job.recipes)
         if not is_done and replaced is not None:
-            self._model_sets.add(job.models)
+            self.demands.add(job.demand)
             self._queue.exchange(replaced.id, job.id, labels=job.labels, work=job.work_left)
         elif not is_done:
             self._join_queue(job)
@@ -154,20 +156,28 @@ class Jobs:
     def running(self) -> int:
         return len(self._running)
 
-    def labels_for(self, models: Set[str]) -> list[frozenset[str]]:
-        """The labels of jobs that need none but these models."""
-        return [needed for needed in self._model_sets if needed <= models]
+    def choose(
+        self,
+        suiting: Iterable[Hashable] | None = None,
+        *,
+        able: Iterable[Hashable] | None = None,
+        only_suiting: bool = False,
+    ) -> Place | None:
+        """The place of the job to start next, as `FairQueue.choose` finds it by `Job.labels`; None without one."""
+        return self._queue.choose(suiting, able=able, only_suiting=only_suiting)
 
-    def take(self, labels: Iterable[Hashable] | None = None, *, only_suiting: bool = False) -> Job | None:
-        """Start the next job, as `FairQueue.take` chooses it by `Job.labels`; None without one."""
-        place = self._queue.take(labels, only_suiting=only_suiting)
-        if place is None:
-            return None
+    def at(self, place: Place) -> Job:
+        return self._jobs[place.job]
+
+    def take(self, place: Place, eta: Eta) -> Job:
+        """Start the job in this place on the worker with this speed."""
+        self._queue.take(place)
         job = self._jobs[place.job]
-        job.place = place
+        job.place, job.eta = place, eta
         job.move(JobState.RUNNING)
         job.started = job.started or self._clock()
         self._running[job.id] = job
+        self._together[eta] += 1
         log.info("job %s started for %s", job.id, job.request.requester)
         self._positions.forget(job)
         self._positions.changed()
@@ -222,8 +232,10 @@ class Jobs:
         assert job.place is not None
         job.move(JobState.QUEUED)
         job.step = 0
-        del self._running[job.id]
+        self._leave_worker(job)
+        self.demands.add(job.demand)
         self._queue.give_back(job.place, labels=job.labels, work=job.work_left)
+        self.news.set()
         self._positions.publish(job)
         self._positions.changed()
 
@@ -260,13 +272,13 @@ class Jobs:
         except Full as full:
             first = self._jobs[self._queue.head.job]
             raise QueueFull(int(str(full)), self._eta_s(first, NO_WORK) or RETRY_AFTER_S) from full
-        self._model_sets.add(job.models)
+        self.demands.add(job.demand)
 
     def _end(self, job: Job, state: JobState) -> None:
         job.move(state)
         job.step = 0
         job.ended = self._clock()
-        self._running.pop(job.id, None)
+        self._leave_worker(job)
         self._ended[job.id] = job
         self._metrics.job_ended(state)
         seconds = job.ended - (job.started or job.ended)
@@ -277,6 +289,12 @@ class Jobs:
         self._positions.forget(job)
         self._forget_old()
         self._positions.changed()
+
+    def _leave_worker(self, job: Job) -> None:
+        self._running.pop(job.id, None)
+        if job.eta is not None:
+            self._together[job.eta] -= 1
+            job.eta = None
 
     def _end_event(self, job: Job) -> EndEvent:
         return EndEvent.model_validate({"event": job.state.value, "job": self.status(job)})
@@ -300,12 +318,12 @@ class Jobs:
     def _eta_s(self, job: Job, before: Work) -> float | None:
         """Seconds until a waiting job is done, behind the running jobs and the work before it in the queue."""
         running = sum((other.work_left for other in self._running.values()), NO_WORK)
-        return self._eta.eta_s(running + before + job.work_left)
+        return self._speeds.eta_s(running + before, job.work_left)
 
     def _running_eta_s(self, job: Job) -> float | None:
-        alone_s = self._eta.eta_s(job.work_left) if job.state is JobState.RUNNING else None
-        # Jobs that are drawn together share the card's time.
-        return None if alone_s is None else round(alone_s * self.running, 1)
+        alone_s = job.eta.eta_s(job.work_left) if job.eta is not None else None
+        # Jobs that are drawn together share the worker's time.
+        return None if job.eta is None or alone_s is None else round(alone_s * self._together[job.eta], 1)
 
     def _publish(self, job: Job, event: JobEvent) -> None:
         for stream in job.streams:

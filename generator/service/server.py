@@ -6,7 +6,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
+from generator import __version__
 from generator.api import limits, openapi
 from generator.api.types import Capabilities
 from generator.models.registry import KeptCapabilities
@@ -21,8 +22,9 @@ from generator.pictures.store import PictureStore
 from generator.pictures.uploads import Uploads
 from generator.service.access import errors_as_json, guard
 from generator.service.connections import Admitted, Site, make_runner
-from generator.service.dispatcher import BUSY_PAUSE_S, Dispatcher
-from generator.service.eta import Eta
+from generator.service.dispatcher import Dispatcher
+from generator.service.eta import Speeds
+from generator.service.failures import Pauses
 from generator.service.handlers import Handlers
 from generator.service.jobs import Jobs
 from generator.service.malloc import keep_memory_flat
@@ -30,6 +32,7 @@ from generator.service.metrics import Metrics
 from generator.service.saving import Saving
 from generator.service.sockets import CannotListen, passed_sockets, tcp_socket, unix_socket
 from generator.settings import InvalidSettings, Settings
+from generator.workers.cards import cards_of
 from generator.workers.messages import Engine, EngineFactory, Worker
 from generator.workers.process import WorkerProcess
 
@@ -47,35 +50,27 @@ ADMITTED = web.AppKey("admitted", Admitted)
 
 def create_app(
     *,
-    worker: Worker,
+    workers: Mapping[str, Worker],
     store: PictureStore,
     capabilities: Callable[[], Capabilities],
     max_queued_jobs: int,
     keep_pictures_days: int | None = None,
-    unload_when_idle_s: float | None = None,
-    busy_pause_s: float = BUSY_PAUSE_S,
+    pauses: Pauses | None = None,
     token: str | None = None,
     allowed_hosts: tuple[str, ...] = (),
     heartbeat_s: float = HEARTBEAT_S,
 ) -> web.Application:
-    """Build the whole service around one worker. The app draws from its start, and closes the worker at its end."""
+    """Build the service around its workers, by name. The app draws from its start, and closes them at its end."""
     metrics = Metrics()
-    eta = Eta()
-    jobs = Jobs(max_queued=max_queued_jobs, eta=eta, metrics=metrics)
-    metrics.watch(queued=lambda: jobs.queued, steps_per_second=lambda: eta.steps_per_second or 0)
+    speeds = Speeds()
+    jobs = Jobs(max_queued=max_queued_jobs, speeds=speeds, metrics=metrics)
     # No theme's folder begins with a dot.
     uploads = Uploads(store.folder / ".images")
     saving = Saving(jobs=jobs, store=store, uploads=uploads)
     dispatcher = Dispatcher(
-        jobs=jobs,
-        worker=worker,
-        saving=saving,
-        uploads=uploads,
-        eta=eta,
-        metrics=metrics,
-        unload_when_idle_s=unload_when_idle_s,
-        busy_pause_s=busy_pause_s,
+        workers, jobs=jobs, saving=saving, uploads=uploads, speeds=speeds, metrics=metrics, pauses=pauses or Pauses()
     )
+    metrics.watch(lambda: dispatcher.health(__version__))
     handlers = Handlers(
         jobs=jobs,
         dispatcher=dispatcher,
@@ -122,20 +117,24 @@ def serve(settings: Settings, engine: EngineFactory | None = None) -> int:
     Returns the exit status: 1 after a bug that stops the drawing for good, so that a service manager restarts it.
     """
     keep_memory_flat()
-    worker = WorkerProcess(
-        engine or partial(_real_engine, settings),
-        load_timeout_s=settings.load_timeout_s,
-        step_timeout_s=settings.step_timeout_s,
-    )
     try:
+        workers = {
+            card.name: WorkerProcess(
+                engine or partial(_real_engine, settings.model_copy(update={"device": card.device})),
+                environment=card.environment,
+                load_timeout_s=settings.load_timeout_s,
+                step_timeout_s=settings.step_timeout_s,
+            )
+            for card in cards_of(settings)
+        }
         token = _read_token(settings.token_file) if settings.tcp_host else None
         app = create_app(
-            worker=worker,
+            workers=workers,
             store=PictureStore(settings.pictures),
             capabilities=KeptCapabilities(settings),
             max_queued_jobs=settings.max_queued_jobs,
             keep_pictures_days=settings.keep_pictures_days,
-            unload_when_idle_s=_seconds(settings.unload_when_idle_minutes),
+            pauses=Pauses(unload_when_idle_s=_seconds(settings.unload_when_idle_minutes)),
             token=token,
             allowed_hosts=(*settings.tcp_allowed_hosts, settings.tcp_host or "localhost"),
         )

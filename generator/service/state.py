@@ -1,6 +1,8 @@
-"""The states of the dispatcher, and the moves between them. Knows nothing of jobs or workers."""
+"""The states of a worker as its supervisor sees it, and the moves between them. Knows nothing of jobs or processes."""
 
 from enum import Enum
+
+from generator.api.types import WorkerStatus
 
 
 class ImpossibleMove(Exception):
@@ -8,28 +10,49 @@ class ImpossibleMove(Exception):
 
 
 class State(Enum):
+    # Its card is free for other programs, until somebody resumes it.
     PAUSED = "paused"
+    # It loads its first model.
+    STARTING = "starting"
     RUNNING = "running"
-    # Nobody has drawn for a while: the worker is closed until the next job.
+    # Nobody has drawn for a while: its process is being closed, and stays so until the next job.
+    CLOSING = "closing"
     IDLE = "idle"
     # Another program holds the card's memory: nothing starts before the next look at the card.
     CARD_BUSY = "waiting for the card"
-    DRAINING = "draining"
-    # The loop has met a bug: nothing is drawn any more, and the service must end.
-    BROKEN = "broken"
+    # It has failed several times in a row.
+    RESTING = "resting"
 
     def to(self, state: "State") -> "State":
         """Return the next state, which may be the same. Raises ImpossibleMove."""
         if state is not self and state not in _MOVES[self]:
-            raise ImpossibleMove(f"the dispatcher is {self.value} and cannot become {state.value}")
+            raise ImpossibleMove(f"the worker is {self.value} and cannot become {state.value}")
         return state
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a job can start now."""
+        return self in (State.RUNNING, State.IDLE)
+
+    def status(self, *, has_greeted: bool) -> WorkerStatus:
+        """Its name in the API."""
+        return _STATUS.get(self) or (WorkerStatus.READY if has_greeted else WorkerStatus.LOADING)
+
+
+_STATUS = {
+    State.PAUSED: WorkerStatus.PAUSED,
+    State.CLOSING: WorkerStatus.IDLE,
+    State.IDLE: WorkerStatus.IDLE,
+    State.CARD_BUSY: WorkerStatus.CARD_BUSY,
+    State.RESTING: WorkerStatus.RESTING,
+}
 
 _MOVES = {
-    State.PAUSED: {State.RUNNING, State.DRAINING},
-    State.RUNNING: {State.PAUSED, State.IDLE, State.CARD_BUSY, State.DRAINING, State.BROKEN},
-    State.IDLE: {State.RUNNING, State.PAUSED, State.DRAINING, State.BROKEN},
-    State.CARD_BUSY: {State.RUNNING, State.PAUSED, State.DRAINING, State.BROKEN},
-    State.DRAINING: {State.BROKEN},
-    State.BROKEN: {State.DRAINING},
+    State.PAUSED: {State.STARTING},
+    State.STARTING: {State.RUNNING, State.RESTING, State.PAUSED},
+    State.RUNNING: {State.PAUSED, State.CLOSING, State.CARD_BUSY, State.RESTING},
+    State.CLOSING: {State.IDLE, State.PAUSED},
+    State.IDLE: {State.RUNNING, State.PAUSED},
+    State.CARD_BUSY: {State.RUNNING, State.PAUSED, State.RESTING},
+    State.RESTING: {State.RUNNING, State.PAUSED},
 }

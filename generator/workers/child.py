@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
@@ -16,7 +16,7 @@ from threading import Thread
 from typing import Any, TypeVar
 
 from generator.api.types import Error
-from generator.errors import GeneratorError, is_out_of_memory
+from generator.errors import ENGINE_ERROR, GeneratorError, is_out_of_memory
 from generator.log_lines import start_log
 from generator.workers.messages import (
     Cancel,
@@ -41,8 +41,9 @@ Result = TypeVar("Result")
 REPORT_EVERY_S = 0.25
 
 
-def main(pipe: Connection, factory: EngineFactory, log_level: int) -> None:
-    """Run the worker's process."""
+def main(pipe: Connection, factory: EngineFactory, environment: Mapping[str, str], log_level: int) -> None:
+    """Run the worker's process. The ``environment`` names its card, for the libraries that are yet to be imported."""
+    os.environ.update(environment)
     start_log(log_level)
     # The server alone decides when a worker ends, even if a terminal or a service manager signals the whole group.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -179,5 +180,5 @@ _OUT_OF_MEMORY = Error(
     field="width",
 )
 _ENGINE_ERROR = Error(
-    code="engine_error", message="Drawing this picture went wrong; the reason is in the generator's log."
+    code=ENGINE_ERROR, message="Drawing this picture went wrong; the reason is in the generator's log."
 )

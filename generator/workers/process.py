@@ -8,9 +8,10 @@ import asyncio
 import logging
 import multiprocessing
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from threading import Thread
+from types import MappingProxyType
 
 from generator.api.types import Recipe
 from generator.errors import CardBusy, DrawingFailed
@@ -41,14 +42,14 @@ EXIT_TIMEOUT_S = 5.0
 class _Child:
     """One child process, from its greeting through the events of its drawings, in order, to its end."""
 
-    def __init__(self, factory: EngineFactory) -> None:
+    def __init__(self, factory: EngineFactory, environment: Mapping[str, str]) -> None:
         self._pipe, far_end = _spawn.Pipe()
         self._greeting: asyncio.Queue[object] = asyncio.Queue()
         self._queues: dict[str, asyncio.Queue[object]] = {}
         self._end: _End | None = None
         level = logging.getLogger().getEffectiveLevel()
         self._process = _spawn.Process(
-            target=child.main, args=(far_end, factory, level), name="easel-worker", daemon=True
+            target=child.main, args=(far_end, factory, environment, level), name="easel-worker", daemon=True
         )
         self._process.start()
         # With our copy of the far end closed, the child's death ends the pipe.
@@ -143,8 +144,17 @@ def _ending(exitcode: int | None) -> str:
 class WorkerProcess:
     """A Worker (see `generator.workers.messages`) whose engine runs in a child process, started when needed."""
 
-    def __init__(self, factory: EngineFactory, *, load_timeout_s: float, step_timeout_s: float) -> None:
+    def __init__(
+        self,
+        factory: EngineFactory,
+        *,
+        environment: Mapping[str, str] = MappingProxyType({}),
+        load_timeout_s: float,
+        step_timeout_s: float,
+    ) -> None:
+        """``environment`` is the child's own, on top of this process's."""
         self._factory = factory
+        self._environment = dict(environment)
         self._load_timeout_s = load_timeout_s
         self._step_timeout_s = step_timeout_s
         self._child: _Child | None = None
@@ -172,7 +182,7 @@ class WorkerProcess:
             return self._hello
 
     async def _start(self) -> Hello:
-        self._child = child = _Child(self._factory)
+        self._child = child = _Child(self._factory, self._environment)
         try:
             match await child.greeting(self._load_timeout_s):
                 case Hello() as hello:

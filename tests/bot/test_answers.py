@@ -8,6 +8,7 @@ from aiohttp import web
 
 from bot.easel.commands.help import EASEL_COMMANDS
 from bot.easel.language import FLAGS
+from generator.api import types as api
 from generator.models.cards import built_in_cards, model_card
 from tests.helpers.fake_generator import capabilities
 
@@ -203,6 +204,20 @@ class TestAdmins:
         )
         await drawing_room.say("!easel models")
         assert (await homeserver.answers(2))[1].content["body"].endswith(" · free\nNot fetched: other.")
+
+    async def test_an_admin_sees_each_of_several_cards(self, drawing_room, homeserver, fake_generator):
+        memory = api.Memory(used_bytes=3 * 2**30, total_bytes=8 * 2**30)
+        fake_generator.workers = (
+            api.WorkerHealth(
+                name="cuda:0", state="ready", device="a card", models=("ssd-1b",), memory=memory, jobs=("job-1",)
+            ),
+            api.WorkerHealth(name="cuda:1", state="resting", device=None, models=(), trouble="It died."),
+        )
+        await drawing_room.say("!easel status")
+        assert (await homeserver.answer()).splitlines()[2:4] == [
+            "• cuda:0 · a card · drawing · ssd-1b · 3.0 GiB of 8.0 GiB",
+            "• cuda:1 · in trouble, tried again soon · It died.",
+        ]
 
 
 async def test_models_are_those_that_can_draw_now(drawing_room, homeserver):

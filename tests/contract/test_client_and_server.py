@@ -8,7 +8,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from bot.easel.commands.status import STATES
+from bot.easel.commands.status import CARD_STATES, STATES
 from bot.easel.generator import types as words
 from bot.easel.generator.client import GeneratorClient, Server
 from bot.easel.generator.errors import GeneratorError, Interrupted, NotRunning, QueueFull, Refused
@@ -58,6 +58,7 @@ async def follow(client: GeneratorClient, job: str = "job") -> list[words.JobEve
         (api.RequestLimits, words.RequestLimits),
         (api.Capabilities, words.Capabilities),
         (api.Health, words.Health),
+        (api.WorkerHealth, words.WorkerHealth),
         (api.Memory, words.Memory),
         (api.Recipe, words.Recipe),
         (api.Facts, words.Facts),
@@ -73,6 +74,7 @@ def test_the_bot_reads_only_fields_of_the_contract(theirs, ours):
 
 def test_the_bot_knows_every_state_of_the_generator():
     assert STATES.keys() == set(api.ServiceState)
+    assert CARD_STATES.keys() == set(api.WorkerStatus)
 
 
 async def test_previews_are_ignored(start_generator):

@@ -66,7 +66,7 @@ async def test_a_dying_worker_fails_its_job_and_is_started_again(start_generator
     assert words in error["message"]
     assert (await generator.call("GET", "/v1/health")).json["state"] == "loading"
     await works(generator)
-    assert "easel_worker_deaths_total 1.0" in (await generator.call("GET", "/metrics")).body.decode()
+    assert 'easel_worker_deaths_total{worker="cpu"} 1.0' in (await generator.call("GET", "/metrics")).body.decode()
 
 
 async def test_a_hanging_step_is_killed_after_its_limit(start_generator):

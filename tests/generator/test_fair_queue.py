@@ -23,6 +23,13 @@ def queue(*jobs: str) -> FairQueue:
     return turns
 
 
+def take(turns, *suiting, **more):
+    place = turns.choose(*suiting, **more)
+    if place is not None:
+        turns.take(place)
+    return place
+
+
 @pytest.mark.parametrize(
     ("jobs", "order"),
     [
@@ -38,7 +45,7 @@ def test_requesters_are_served_in_turns(jobs, order):
 
 def test_the_requester_served_last_waits_for_the_others():
     turns = queue("a1")
-    turns.take()
+    take(turns)
     for job in ("a2", "b1", "a3", "c1"):
         turns.add(job, requester=job[0])
     assert turns.order() == ["b1", "c1", "a2", "a3"]
@@ -68,7 +75,7 @@ def test_an_exchanged_job_leaves_its_place_to_the_new_one(job, order):
 def test_a_full_queue_refuses_new_jobs_but_takes_jobs_back():
     turns = FairQueue(limit=1)
     turns.add("a1", "a")
-    place = turns.take()
+    place = take(turns)
     turns.add("a2", "a")
     with pytest.raises(Full, match="1"):
         turns.add("b1", "b")
@@ -80,29 +87,29 @@ def test_a_full_queue_refuses_new_jobs_but_takes_jobs_back():
 
 def test_a_suiting_job_goes_first_but_overtakes_others_only_so_often():
     turns = queue("a1", "b1", "c1", "a2", "b2", "c2")
-    taken = [turns.take(["b", "c", "a2"]).job for _ in range(MAX_OVERTAKEN + 1)]
+    taken = [take(turns, ["b", "c", "a2"]).job for _ in range(MAX_OVERTAKEN + 1)]
     assert taken == ["b1", "c1", "a2", "b2", "a1"]
-    assert turns.take(["unknown"], only_suiting=True) is None
-    assert turns.take(["unknown"]).job == "c2"
+    assert take(turns, ["unknown"], only_suiting=True) is None
+    assert take(turns, ["unknown"]).job == "c2"
 
 
 def test_a_job_overtaken_too_often_holds_the_queue_until_it_suits():
     turns = queue("a1", "b1", "b2", "b3", "b4", "b5")
-    taken = [turns.take("b", only_suiting=True) for _ in range(MAX_OVERTAKEN + 1)]
+    taken = [take(turns, "b", only_suiting=True) for _ in range(MAX_OVERTAKEN + 1)]
     assert [place and place.job for place in taken] == ["b1", "b2", "b3", "b4", None]
 
 
 def test_an_overtaken_job_is_still_before_newcomers():
     turns = queue("a1", "b1", "b2")
-    turns.take(["b1"])
-    turns.take(["b2"])
+    take(turns, ["b1"])
+    take(turns, ["b2"])
     turns.add("c1", "c")
     assert turns.order() == ["a1", "c1"]
 
 
 def test_jobs_that_are_given_back_keep_their_order():
     turns = queue("a1", "b1", "c1")
-    first, second = turns.take(), turns.take()
+    first, second = take(turns), take(turns)
     for place in (second, first):
         turns.give_back(place)
     assert turns.order() == ["a1", "b1", "c1"]
@@ -110,7 +117,7 @@ def test_jobs_that_are_given_back_keep_their_order():
 
 def test_a_job_that_was_given_back_can_be_removed():
     turns = queue("a1", "b1")
-    first, second = turns.take(), turns.take()
+    first, second = take(turns), take(turns)
     for place in (second, first):
         turns.give_back(place)
     turns.remove("a1")
@@ -121,12 +128,12 @@ def test_a_job_that_was_given_back_can_be_removed():
 def test_a_job_is_removed_after_cancels_and_returns():
     """The shortest sequence after which the queue once knew no turn of a requester who waits."""
     turns = queue("a1", "b1")
-    first, second = turns.take(), turns.take()
+    first, second = take(turns), take(turns)
     turns.add("a2", "a")
     turns.remove("a2")
     turns.give_back(first)
     turns.give_back(second)
-    assert turns.take().job == "b1"
+    assert take(turns).job == "b1"
     turns.remove("a1")
     assert turns.order() == []
 
@@ -148,9 +155,9 @@ def test_a_requester_is_overtaken_at_most_once_per_turn(people, index):
 def test_a_replacement_inherits_how_often_its_place_was_overtaken():
     turns = queue("a1", "b1", "b2", "b3", "b4", "b5")
     for _ in range(MAX_OVERTAKEN):
-        turns.take("b")
+        take(turns, "b")
     turns.exchange("a1", "new")
-    assert turns.take("b").job == "new"
+    assert take(turns, "b").job == "new"
 
 
 class AnyUse(RuleBasedStateMachine):
@@ -187,13 +194,13 @@ class AnyUse(RuleBasedStateMachine):
     @rule()
     def take(self):
         promised = self.turns.order()
-        self.took(self.turns.take(), self.simple.take())
+        self.took(take(self.turns), self.simple.take())
         assert self.turns.order() == promised[1:]
 
     @rule(model=st.sampled_from(MODELS), only_suiting=st.booleans())
     def take_what_suits(self, model, only_suiting):
         """A worker that draws one model for a while takes jobs out of turn."""
-        place = self.turns.take([model], only_suiting=only_suiting)
+        place = take(self.turns, [model], only_suiting=only_suiting)
         self.took(place, self.simple.take(lambda job: self.models[job] == model, only_suiting=only_suiting))
 
     def took(self, place: Place | None, simple: Place | None) -> None:

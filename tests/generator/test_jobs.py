@@ -14,7 +14,7 @@ from generator.api.types import (
     RecipeRequest,
     Slots,
 )
-from generator.service.eta import MEASURED_STEPS, NO_WORK, Eta, work_left
+from generator.service.eta import MEASURED_STEPS, NO_WORK, Eta, Speeds, work_left
 from generator.service.job import Job
 from generator.service.jobs import FINISHED_JOB_KEPT_S, RETRY_AFTER_S, Jobs, QueueFull
 from generator.service.metrics import Metrics
@@ -64,7 +64,7 @@ def test_only_possible_changes_of_state_are_accepted(before, after):
 
 async def test_ended_jobs_expire_and_queued_ones_do_not():
     now = 0.0
-    jobs = Jobs(max_queued=10, eta=Eta(), metrics=Metrics(), clock=lambda: now)
+    jobs = Jobs(max_queued=10, speeds=Speeds(), metrics=Metrics(), clock=lambda: now)
     ended, queued = a_job("ended"), a_job("queued")
     jobs.add(ended)
     jobs.add(queued)
@@ -81,11 +81,11 @@ async def test_ended_jobs_expire_and_queued_ones_do_not():
     [("waiting", 2), ("running", 3), ("ended", 3), ("bobs", 3), ("unknown", 3), ("new", 3)],
 )
 async def test_only_a_waiting_job_of_the_same_requester_is_replaced(replaces, position):
-    jobs = Jobs(max_queued=10, eta=Eta(), metrics=Metrics())
+    jobs = Jobs(max_queued=10, speeds=Speeds(), metrics=Metrics())
     states = {"running": "running", "ended": "cancelled", "waiting": "queued", "bobs": "queued"}
     for job_id in ("running", "ended"):
         jobs.add(a_job(job_id))
-    jobs.take()
+    jobs.take(jobs.choose(), Eta())
     jobs.cancel(jobs.find("ended"))
     jobs.add(a_job("waiting"))
     jobs.add(a_job("bobs", "@bob:home"))
@@ -99,9 +99,9 @@ async def test_only_a_waiting_job_of_the_same_requester_is_replaced(replaces, po
 
 async def test_a_full_queue_says_when_its_first_job_should_be_done():
     eta = Eta()
-    jobs = Jobs(max_queued=1, eta=eta, metrics=Metrics())
+    jobs = Jobs(max_queued=1, speeds=Speeds(eta), metrics=Metrics())
     jobs.add(a_job("running"))
-    jobs.take()
+    jobs.take(jobs.choose(), Eta())
     jobs.add(a_job("waiting"))
     for measured, seconds in ((False, RETRY_AFTER_S), (True, 6)):
         if measured:
@@ -116,7 +116,7 @@ async def test_accepting_a_job_and_asking_for_its_place_take_as_long_in_a_long_q
     eta.note(PICTURE, 1)
     steps = {}
     for waiting in (100, 3200):
-        jobs = Jobs(max_queued=2 * waiting, eta=eta, metrics=Metrics())
+        jobs = Jobs(max_queued=2 * waiting, speeds=Speeds(eta), metrics=Metrics())
         for n in range(waiting):
             jobs.add(a_job(f"job-{n}", f"@{n % 50}:home"))
         jobs.status(jobs.find(f"job-{waiting - 1}"))
@@ -125,7 +125,7 @@ async def test_accepting_a_job_and_asking_for_its_place_take_as_long_in_a_long_q
                 job = a_job(f"new-{n}", f"@{n}:home")
                 jobs.add(job)
                 assert jobs.status(job).eta_s
-            jobs.take()
+            jobs.take(jobs.choose(), Eta())
             jobs.cancel(job)
         steps[waiting] = calls.total()
     # The logarithm of 3200 is 1.75 times that of 100, and the shape of the tree is drawn by lot.
@@ -182,9 +182,9 @@ def test_the_sum_of_work_does_not_depend_on_how_it_is_added_up():
 
 
 @pytest.mark.parametrize(
-    "wrong", [(State.PAUSED, State.IDLE), (State.DRAINING, State.RUNNING), (State.IDLE, State.CARD_BUSY)]
+    "wrong", [(State.PAUSED, State.IDLE), (State.STARTING, State.IDLE), (State.IDLE, State.CARD_BUSY)]
 )
-def test_the_dispatcher_refuses_an_impossible_change_of_state(wrong):
+def test_a_supervisor_refuses_an_impossible_change_of_state(wrong):
     before, after = wrong
     with pytest.raises(ImpossibleMove, match=f"is {before.value} and cannot become {after.value}"):
         before.to(after)

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from generator.service import positions
-from generator.service.eta import Eta
+from generator.service.eta import Eta, Speeds
 from generator.service.jobs import Jobs
 from generator.service.metrics import Metrics
 from tests.generator.test_jobs import a_job
@@ -15,7 +15,7 @@ from tests.generator.test_jobs import a_job
 def jobs(monkeypatch) -> Jobs:
     monkeypatch.setattr(positions, "EVERY_S", 0.02)
     monkeypatch.setattr(positions, "BETWEEN_S", 0)
-    return Jobs(max_queued=1000, eta=Eta(), metrics=Metrics())
+    return Jobs(max_queued=1000, speeds=Speeds(), metrics=Metrics())
 
 
 def queue(jobs: Jobs, *names: str) -> None:
@@ -37,7 +37,7 @@ async def test_the_state_has_the_first_position_and_changes_follow(jobs):
     with jobs.watch(jobs.find("dan")) as stream:
         assert (await stream.get()).job.position == 4
         for place in (3, 2):
-            jobs.take()
+            jobs.take(jobs.choose(), Eta())
             assert await position(stream) == place
         queue(jobs, "eve")
         await asyncio.sleep(2 * positions.EVERY_S)
@@ -48,10 +48,10 @@ async def test_changes_within_the_pause_come_as_one(jobs):
     queue(jobs, *map(str, range(9)))
     with jobs.watch(jobs.find("8")) as stream:
         await stream.get()
-        jobs.take()
+        jobs.take(jobs.choose(), Eta())
         assert await position(stream) == 8
         for place in (7, 6, 5):
-            jobs.take()
+            jobs.take(jobs.choose(), Eta())
             await asyncio.sleep(0)
             assert not unread(stream), place
         assert await position(stream) == 5
@@ -73,7 +73,7 @@ async def test_an_interrupted_job_gets_its_old_place_at_once(jobs, monkeypatch):
     job = jobs.find("ann")
     with jobs.watch(job) as stream:
         await stream.get()
-        jobs.take()
+        jobs.take(jobs.choose(), Eta())
         jobs.give_back(job)
         assert unread(stream)[0].position == 1
 
@@ -83,7 +83,7 @@ async def test_a_second_listener_costs_the_first_one_nothing(jobs):
     job = jobs.find("bob")
     with jobs.watch(job) as first, jobs.watch(job) as second:
         await first.get(), await second.get()
-        jobs.take()
+        jobs.take(jobs.choose(), Eta())
         # A third one comes before the change is published: the others get it, too.
         with jobs.watch(job) as third:
             assert (await third.get()).job.position == 1
@@ -100,9 +100,9 @@ async def test_only_jobs_with_listeners_cost_anything(jobs, monkeypatch):
     queue(jobs, *map(str, range(100)))
     with jobs.watch(jobs.find("99")) as stream:
         await stream.get()
-        jobs.take()
+        jobs.take(jobs.choose(), Eta())
         await position(stream)
-    jobs.take()
+    jobs.take(jobs.choose(), Eta())
     await asyncio.sleep(2 * positions.EVERY_S)
     assert set(asked) == {"99"}
 
@@ -114,7 +114,7 @@ async def test_many_listeners_get_theirs_in_turns_of_the_event_loop(jobs):
     streams = [listener.__enter__() for listener in listeners]
     for stream in streams:
         await stream.get()
-    jobs.take()
+    jobs.take(jobs.choose(), Eta())
     await asyncio.sleep(0)
     assert sum(bool(unread(stream)) for stream in streams) <= positions.AT_A_TIME
     assert [await position(stream) for stream in streams] == list(range(1, many + 1))

@@ -9,6 +9,7 @@ import pytest
 
 from generator.errors import DrawingFailed
 from generator.pictures.store import PictureStore
+from generator.service.failures import Pauses
 from generator.service.jobs import MAX_FINISHED_JOBS
 from tests.helpers.bad_engines import SLOW_STEP_S, Cardless, Outplayed, Slow
 from tests.helpers.running_generator import eventually, stand_in_capabilities
@@ -130,7 +131,7 @@ async def test_a_job_has_no_reason_to_wait_after_the_one_that_waited_for_the_car
 ):
     game = tmp_path / "game"
     game.touch()
-    generator = await start_generator(functools.partial(Outplayed, game=game), busy_pause_s=0.2)
+    generator = await start_generator(functools.partial(Outplayed, game=game), pauses=Pauses(busy_s=0.2))
     await generator.submit("job-1")
 
     async def waits() -> bool:
@@ -146,7 +147,7 @@ async def test_a_job_has_no_reason_to_wait_after_the_one_that_waited_for_the_car
 async def test_a_job_waits_for_a_card_that_is_away_and_is_drawn_when_it_is_back(start_generator, tmp_path):
     away = tmp_path / "away"
     away.touch()
-    generator = await start_generator(functools.partial(Cardless, card_is_away=away), busy_pause_s=0.2)
+    generator = await start_generator(functools.partial(Cardless, card_is_away=away), pauses=Pauses(busy_s=0.2))
     await generator.submit("job-1")
 
     async def waits() -> bool:

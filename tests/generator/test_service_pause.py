@@ -5,7 +5,7 @@ import functools
 
 import pytest
 
-from generator.service.dispatcher import LOADING, PAUSED
+from generator.service.supervisor import LOADING, PAUSED
 from tests.helpers.bad_engines import Deaf, Late, Lazy
 from tests.helpers.running_generator import eventually
 

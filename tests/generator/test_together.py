@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from generator.service.failures import Pauses
 from tests.helpers import bad_engines
 from tests.helpers.running_generator import eventually, stand_in_capabilities
 
@@ -144,7 +145,7 @@ async def test_cancelling_one_of_several_leaves_the_others(start_generator):
 
 
 async def test_an_idle_worker_frees_the_card_and_starts_again_for_the_next_job(start_generator):
-    generator = await start_generator(unload_when_idle_s=0.2)
+    generator = await start_generator(pauses=Pauses(unload_when_idle_s=0.2))
     await generator.submit("job-1")
     await generator.end("job-1")
     await eventually(lambda: is_in_state(generator, "idle"))
@@ -161,7 +162,7 @@ async def is_in_state(generator, state: str) -> bool:
 async def test_a_card_that_another_program_holds_is_waited_for(start_generator, tmp_path: Path, caplog):
     game = tmp_path / "game"
     game.touch()
-    generator = await start_generator(functools.partial(bad_engines.Outplayed, game=game), busy_pause_s=0.05)
+    generator = await start_generator(functools.partial(bad_engines.Outplayed, game=game), pauses=Pauses(busy_s=0.05))
     with caplog.at_level(logging.INFO):
         await generator.submit("job-1")
         waiting = await generator.until("job-1", "position")

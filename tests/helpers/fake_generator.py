@@ -76,6 +76,7 @@ class FakeGenerator:
     state: api.ServiceState = api.ServiceState.READY
     waiting_for: str | None = None
     notes: tuple[str, ...] = ()
+    workers: tuple[api.WorkerHealth, ...] = ()
     cancelled: list[str] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
@@ -190,6 +191,7 @@ class FakeGenerator:
             running=1,
             steps_per_second=2.0,
             version=self.capabilities.version,
+            workers=self.workers,
         )
         return _json(health)
 

@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import socket as sockets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,11 +57,15 @@ class RunningGenerator:
 
     socket: Path
     pictures: Path
-    worker: WorkerProcess
+    workers: Mapping[str, WorkerProcess]
     session: aiohttp.ClientSession
     runner: web.AppRunner
     # Ends it as its process would.
     stop: Callable[[], Awaitable[None]]
+
+    @property
+    def worker(self) -> WorkerProcess:
+        return next(iter(self.workers.values()))
 
     async def call(self, method: str, path: str, **more: Any) -> Answer:
         async with self.session.request(method, f"http://easel{path}", **more) as response:
@@ -103,9 +107,9 @@ class RunningGenerator:
         """Return the event that ends the job."""
         return [event async for event in self.events(job)][-1]["job"]
 
-    async def kill_worker(self) -> int:
+    async def kill_worker(self, name: str | None = None) -> int:
         """Kill the worker, wait until it is dead and return its process id."""
-        pid = self.worker.pid
+        pid = (self.workers[name] if name else self.worker).pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
         await asyncio.to_thread(os.waitid, os.P_PID, pid, os.WEXITED | os.WNOWAIT)
@@ -129,21 +133,25 @@ async def start_generator(tmp_path: Path) -> AsyncIterator[StartGenerator]:
     async with AsyncExitStack() as stack:
 
         async def start(
-            engine: EngineFactory = Colour,
+            engine: EngineFactory | Mapping[str, EngineFactory] = Colour,
             *,
             socket: Path = tmp_path / "generator.sock",
             step_timeout_s: float = 30,
             load_timeout_s: float = 30,
             **options: Any,
         ) -> RunningGenerator:
-            worker = WorkerProcess(engine, load_timeout_s=load_timeout_s, step_timeout_s=step_timeout_s)
+            engines = engine if isinstance(engine, Mapping) else {"cpu": engine}
+            workers = {
+                name: WorkerProcess(factory, load_timeout_s=load_timeout_s, step_timeout_s=step_timeout_s)
+                for name, factory in engines.items()
+            }
             pictures = tmp_path / "pictures"
             defaults = {
                 "store": PictureStore(pictures),
                 "capabilities": stand_in_capabilities,
                 "max_queued_jobs": MAX_QUEUED_JOBS,
             }
-            app = create_app(worker=worker, **{**defaults, **options})
+            app = create_app(workers=workers, **{**defaults, **options})
             until_stopped = await stack.enter_async_context(AsyncExitStack())
             listener = until_stopped.enter_context(unix_socket(socket, None))
             runner = make_runner(app, last_answers_s=1)
@@ -152,7 +160,7 @@ async def start_generator(tmp_path: Path) -> AsyncIterator[StartGenerator]:
             await Site(runner, listener, app[ADMITTED]).start()
             session = aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(socket)))
             await stack.enter_async_context(session)
-            return RunningGenerator(socket, pictures, worker, session, runner, until_stopped.aclose)
+            return RunningGenerator(socket, pictures, workers, session, runner, until_stopped.aclose)
 
         yield start
 

@@ -3,8 +3,8 @@
 What is missing on the drawing computer is for admins: nobody else can fetch it.
 """
 
-from ..generator.types import Capabilities, Health, ModelCard
-from ..sending.rich import Rich, Text, blocks, code, points
+from ..generator.types import Capabilities, Health, ModelCard, WorkerHealth
+from ..sending.rich import Rich, Text, blocks, code, points, text
 
 # What the drawing computer is, by the generator's name of its state.
 STATES = {
@@ -13,6 +13,16 @@ STATES = {
     "loading": "is starting",
     "paused": "is busy with something else",
     "draining": "is shutting down",
+}
+
+# What one of several cards is.
+CARD_STATES = {
+    "ready": "free",
+    "idle": "resting until the next picture",
+    "loading": "starting",
+    "paused": "paused",
+    "card_busy": "busy with another program",
+    "resting": "in trouble, tried again soon",
 }
 
 # Before the bot's first job.
@@ -28,6 +38,7 @@ def status_text(
     ``jobs_today`` is how many jobs were drawn within a day.
     """
     drawn = f"{jobs_today} drawn in 24 hours"
+    lines: list[Text]
     if isinstance(generator, str):
         lines, theirs = [generator, f"{drawn}."], ""
     else:
@@ -69,14 +80,30 @@ def _health(health: Health) -> str:
     return f"The drawing computer {STATES.get(health.state, health.state)}{speed}."
 
 
-def _for_admins(health: Health) -> list[str]:
-    """The machine's own figures."""
+def _for_admins(health: Health) -> list[Text]:
+    """The machine's own figures; of several cards a point each."""
+    if len(health.workers) > 1:
+        return [points(text(_card(worker)) for worker in health.workers)]
+    lines: list[Text]
     lines = [f"On {health.device}."] if health.device else []
     if health.models:
         lines.append(f"Loaded: {', '.join(health.models)}.")
     if health.memory:
         lines.append(f"Memory: {_gib(health.memory.used_bytes)} of {_gib(health.memory.total_bytes)}.")
     return lines
+
+
+def _card(worker: WorkerHealth) -> str:
+    memory = worker.memory
+    facts = (
+        worker.device or "",
+        "drawing" if worker.jobs else CARD_STATES.get(worker.state, worker.state),
+        ", ".join(worker.models),
+        f"{_gib(memory.used_bytes)} of {_gib(memory.total_bytes)}" if memory else "",
+        f"{worker.steps_per_second:.2g} steps a second" if worker.steps_per_second else "",
+        worker.trouble or "",
+    )
+    return worker.name + "".join(f" · {fact}" for fact in facts if fact)
 
 
 def _gib(size: int) -> str:

@@ -115,6 +115,20 @@ class Memory:
 
 
 @dataclass(frozen=True)
+class WorkerHealth:
+    """One card of the drawing computer."""
+
+    name: str
+    state: str
+    device: str | None
+    models: tuple[str, ...]
+    memory: Memory | None = None
+    steps_per_second: float | None = None
+    jobs: tuple[str, ...] = ()
+    trouble: str | None = None
+
+
+@dataclass(frozen=True)
 class Health:
     state: str
     device: str | None
@@ -124,6 +138,7 @@ class Health:
     steps_per_second: float | None
     version: str
     memory: Memory | None = None
+    workers: tuple[WorkerHealth, ...] = ()
 
 
 @dataclass(frozen=True)

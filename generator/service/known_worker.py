@@ -1,0 +1,65 @@
+"""What the server knows of a worker: its greeting, its models and its speed. Knows neither states nor the queue."""
+
+import logging
+from collections.abc import Iterable
+
+from generator.api.types import Recipe
+from generator.service.eta import Eta
+from generator.service.job import Demand, Job
+from generator.workers.messages import Hello, Shape, Worker, WorkerState
+
+log = logging.getLogger(__name__)
+
+
+class KnownWorker:
+    """A worker, under its name."""
+
+    def __init__(self, name: str, worker: Worker) -> None:
+        self.name = name
+        self.worker = worker
+        self.eta = Eta()
+        self.hello: Hello | None = None
+        self.state = WorkerState()
+        # The recipe last announced to the worker.
+        self._announced: Recipe | None = None
+
+    async def greet(self) -> None:
+        """Start it if necessary, and learn what it is. Raises WorkerDied and DrawingFailed."""
+        hello = await self.worker.hello()
+        if hello is not self.hello:
+            self.hello, self.state = hello, hello.state
+            self.eta.loaded = hello.state.models[0] if hello.state.models else None
+            log.info("%s is ready on %s", self.name, hello.device)
+
+    def learn(self, state: WorkerState, model: str) -> bool:
+        """Note its state, and the model that it draws with. Returns whether it has room for more drawings now."""
+        has_more_room = state.at_once > self.state.at_once
+        self.state, self.eta.loaded = state, model
+        return has_more_room
+
+    def forget(self) -> None:
+        """Its process has ended, or is about to."""
+        self.hello, self.state, self.eta.loaded, self._announced = None, WorkerState(), None, None
+
+    def announce(self, recipe: Recipe) -> None:
+        """Tell it once which recipe likely comes next."""
+        if recipe is not self._announced:
+            self._announced = recipe
+            self.worker.prepare(recipe)
+
+    def can_draw(self, demand: Demand) -> bool:
+        return self.name not in demand.unfit
+
+    def has_loaded(self, demand: Demand) -> bool:
+        return demand.models <= set(self.state.models)
+
+    def must_load_for(self, recipe: Recipe) -> bool:
+        """Whether it is ready, and must change models."""
+        return self.worker.is_ready and recipe.model not in self.state.models
+
+
+def shape_of_all(jobs: Iterable[Job]) -> list[Shape]:
+    """The one shape that all these jobs have, of which another job can join them; else nothing."""
+    jobs = list(jobs)
+    shapes = {shape for job in jobs for shape in job.shapes}
+    return list(shapes) if len(shapes) == 1 and not any(job.must_be_alone for job in jobs) else []

@@ -1,0 +1,393 @@
+"""One worker under supervision: it is started, given jobs, closed, and left to rest after failures.
+
+Knows the worker only by its interface (see `workers.messages`), and nothing of files, HTTP and other workers.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import Any
+
+from generator.api.types import Error, WorkerHealth
+from generator.errors import BUG, DOES_NOT_FIT, ENGINE_ERROR, CardBusy, DrawingFailed, GeneratorError
+from generator.pictures.uploads import Uploads
+from generator.service.eta import Speeds
+from generator.service.failures import MAX_FAILURES, Failures, Pauses
+from generator.service.fair_queue import Place
+from generator.service.job import Demand, Job
+from generator.service.jobs import Jobs
+from generator.service.known_worker import KnownWorker, shape_of_all
+from generator.service.metrics import Metrics
+from generator.service.saving import Saving
+from generator.service.state import State
+from generator.workers.messages import Cancelled, Draw, Drawn, Failed, Preview, Progress, Worker, WorkerDied
+
+log = logging.getLogger(__name__)
+
+PAUSED = "The drawing computer is busy with something else. I'll draw when it's free."
+LOADING = "Warming up, your picture is next."
+RESTING = "Drawing went wrong several times in a row. I'll try again in a moment."
+
+
+class Supervisor:
+    """Owns one worker, under its name. ``start`` starts it, ``stop`` frees its card."""
+
+    def __init__(
+        self,
+        name: str,
+        worker: Worker,
+        *,
+        jobs: Jobs,
+        saving: Saving,
+        uploads: Uploads,
+        speeds: Speeds,
+        metrics: Metrics,
+        pauses: Pauses,
+        team: Sequence["Supervisor"],
+        reason_changed: Callable[[], None],
+        ended: Callable[[asyncio.Task[None]], None],
+    ) -> None:
+        """``team`` are the supervisors of all workers.
+
+        ``reason_changed`` is called when ``waiting_for`` is another one, ``ended`` with tasks that may have met a bug.
+        """
+        self.name = name
+        self.known = KnownWorker(name, worker)
+        self.eta = self.known.eta
+        self._worker = worker
+        self._jobs = jobs
+        self._saving = saving
+        self._uploads = uploads
+        self._speeds = speeds
+        self._metrics = metrics
+        self._pauses = pauses
+        self._team = team
+        self._reason_changed = reason_changed
+        self._ended = ended
+        self._state = State.PAUSED
+        # A sentence while nothing moves here.
+        self.waiting_for: str | None = PAUSED
+        # The picture that each running job is at.
+        self._at: dict[Job, int] = {}
+        self.running: dict[Job, asyncio.Task[None]] = {}
+        # What happens next by itself: the start, the end of a pause or of idleness.
+        self._next: asyncio.Task[None] | None = None
+        self._failures = Failures(pauses)
+
+    # ---- what the dispatcher asks and does
+
+    @property
+    def is_paused(self) -> bool:
+        return self._state is State.PAUSED
+
+    def start(self) -> None:
+        """Start a paused worker, and load its model before the first job."""
+        if self._state is State.PAUSED:
+            self._become(State.STARTING)
+            self._wait_for(LOADING)
+            self._do_next(self._wake())
+
+    async def stop(self) -> None:
+        """Free the card at once. The running jobs return to the head of the queue, with the pictures they have."""
+        self._become(State.PAUSED)
+        self._wait_for(PAUSED)
+        self._do_next(None)
+        running = list(self.running.items())
+        for _, task in running:
+            task.cancel()
+        if running:
+            await asyncio.wait([task for _, task in running])
+        await self._saving.ended()
+        for job, _ in reversed(running):
+            self._jobs.give_back(job)
+        await self._worker.close()
+        self.known.forget()
+
+    def choose(self) -> Place | None:
+        """The place of the job that this worker should start next; None if all must wait.
+
+        Beside running jobs it must suit them. Alone, jobs for the loaded model come first, within the queue's bounds.
+        """
+        if not self._state.is_open or len(self.running) >= self.known.state.at_once:
+            return None
+        able = self._able()
+        if self.running:
+            return self._jobs.choose(shape_of_all(self.running), able=able, only_suiting=True)
+        return self._jobs.choose(self._suiting_what_is_loaded(), able=able)
+
+    def rank(self, job: Job) -> tuple[int, float]:
+        """How well it suits a job that it would choose, best first: with the model loaded, beside others, by loading.
+
+        Then by the time that the pictures take.
+        """
+        how = 1 if self.running else 0 if self.known.has_loaded(job.demand) else 2
+        return how, self.eta.eta_s(job.work_left) or 0.0
+
+    def begin(self, job: Job) -> None:
+        """Draw a job that was taken from the queue."""
+        self._become(State.RUNNING)
+        self._do_next(None)
+        task = asyncio.create_task(self._draw(job), name=f"draw {job.id}")
+        self.running[job] = task
+        if len(self.running) > 1:
+            self._jobs.drawn_together(self.running)
+        task.add_done_callback(partial(self._left, job))
+
+    def cancel(self, job: Job) -> None:
+        """End the drawing of a job within one step."""
+        # While one picture is written to disk, the next may be drawn.
+        for drawing in (len(job.pictures), len(job.pictures) + 1):
+            self._worker.cancel(_drawing_id(job, drawing))
+
+    def health(self) -> WorkerHealth:
+        return WorkerHealth(
+            name=self.name,
+            state=self._state.status(has_greeted=self.known.hello is not None),
+            waiting_for=self.waiting_for,
+            trouble=self._failures.trouble,
+            device=self.known.hello.device if self.known.hello else None,
+            models=self.known.state.models,
+            arrangement=self.known.state.arrangement,
+            memory=self.known.state.memory,
+            steps_per_second=self.eta.steps_per_second,
+            jobs=tuple(job.id for job in self.running),
+        )
+
+    # ---- its state
+
+    def _become(self, state: State) -> None:
+        self._state = self._state.to(state)
+        (self._speeds.join if state.is_open else self._speeds.leave)(self.eta)
+
+    def _wait_for(self, reason: str | None) -> None:
+        """Say why nothing moves here; None when it moves again, unless the worker itself must wait."""
+        if reason != self.waiting_for and (reason is not None or self._state.is_open):
+            self.waiting_for = reason
+            self._reason_changed()
+
+    def _do_next(self, step: Coroutine[Any, Any, None] | None) -> None:
+        if self._next is not None and self._next is not asyncio.current_task():
+            self._next.cancel()
+        self._next = None
+        if step is not None:
+            self._next = asyncio.create_task(step, name=f"{self.name} {self._state.value}")
+            self._next.add_done_callback(self._ended)
+
+    async def _wake(self) -> None:
+        """Load the model before the first job; if that fails, the first job tries again and reports why."""
+        failure: Exception | None = None
+        try:
+            await self.known.greet()
+        except (WorkerDied, GeneratorError) as error:
+            log.error("%s does not start: %s", self.name, error)
+            failure = error
+        self._become(State.RUNNING)
+        self._wait_for(None)
+        if failure is not None and self._others():
+            self._failed(str(failure), at_least=MAX_FAILURES)
+        else:
+            self._nothing_to_draw()
+        self._jobs.news.set()
+
+    def _nothing_to_draw(self) -> None:
+        if self._pauses.unload_when_idle_s is not None and self._worker.is_ready:
+            self._do_next(self._unload(self._pauses.unload_when_idle_s))
+
+    async def _unload(self, idle_s: float) -> None:
+        """Close an idle worker, to free its card."""
+        await asyncio.sleep(idle_s)
+        log.info("nothing to draw for %g s: the model is unloaded", idle_s)
+        self._become(State.CLOSING)
+        self.known.forget()
+        await self._worker.close()
+        self._become(State.IDLE)
+        self._jobs.news.set()
+
+    async def _try_again(self, after_s: float) -> None:
+        """Wait until the card is worth another try."""
+        await asyncio.sleep(after_s)
+        self._become(State.RUNNING)
+        if not self._jobs.queued:
+            # All jobs were cancelled meanwhile, so nobody waits for the card.
+            self._wait_for(None)
+        self._jobs.news.set()
+
+    def _failed(self, trouble: str, *, at_least: int = 0) -> None:
+        """Count a failure that may be the worker's. After several in a row it rests, longer each time."""
+        self._failures.add(trouble, at_least=at_least)
+        if (rest_s := self._failures.rest_s) is not None and self._state is State.RUNNING:
+            log.error("%s failed %d times in a row; it rests for %g s", self.name, self._failures.count, rest_s)
+            self._become(State.RESTING)
+            self._wait_for(RESTING)
+            self._do_next(self._try_again(rest_s))
+
+    def _card_is_busy(self, job: Job, busy: CardBusy) -> None:
+        """Return the job to the head of the queue, and publish why nothing moves."""
+        log.info("job %s: %s", job.id, busy)
+        self._jobs.give_back(job)
+        self._wait_for(str(busy))
+        if self._state is State.RUNNING:
+            self._become(State.CARD_BUSY)
+            self._do_next(self._try_again(self._pauses.busy_s))
+
+    # ---- which jobs it can draw
+
+    def _may_go_elsewhere(self, job: Job) -> bool:
+        return any(other.known.can_draw(job.demand) for other in self._others())
+
+    def _others(self) -> list["Supervisor"]:
+        return [other for other in self._team if other is not self and not other.is_paused]
+
+    def _able(self) -> list[Demand]:
+        return [demand for demand in self._jobs.demands if self.known.can_draw(demand)]
+
+    def _suiting_what_is_loaded(self) -> list[Demand]:
+        return [demand for demand in self._able() if self.known.has_loaded(demand)]
+
+    def _left(self, job: Job, task: asyncio.Task[None]) -> None:
+        # A job that returned to the queue may have been started again by now.
+        if self.running.get(job) is task:
+            del self.running[job]
+            self._at.pop(job, None)
+        if not self.running and self._state is State.RUNNING:
+            self._nothing_to_draw()
+        self._jobs.news.set()
+
+    # ---- one job
+
+    async def _draw(self, job: Job) -> None:
+        """Draw every picture that the job lacks. Any error ends or delays this job only."""
+        try:
+            await self._draw_pictures(job)
+            # The job may have ended before its first step.
+            self._wait_for(None)
+        except WorkerDied as died:
+            self._worker_died(job, died)
+        except CardBusy as busy:
+            self._card_is_busy(job, busy)
+        except DrawingFailed as error:
+            self._does_not_start(job, error.error)
+        except GeneratorError as error:
+            self._wait_for(None)
+            self._jobs.fail(job, error.error)
+        except Exception:
+            log.exception("job %s met a bug", job.id)
+            await self._worker.close()
+            self.known.forget()
+            self._jobs.fail(job, BUG)
+            self._failed(BUG.message)
+
+    async def _draw_pictures(self, job: Job) -> None:
+        saving: asyncio.Task[None] | None = None
+        for n in range(len(job.pictures), len(job.recipes)):
+            try:
+                drawn = await self._draw_one(job, n)
+            finally:
+                # The picture before this one is announced before anything that ends the job.
+                if saving is not None:
+                    await asyncio.wait([saving])
+            if isinstance(drawn, Error):
+                self._not_drawn(job, drawn)
+            if not isinstance(drawn, Drawn) or job.state.is_final:
+                return
+            self._failures.forget()
+            # If it cannot be written, the next picture is drawn for nothing.
+            abandon_next = partial(self._worker.cancel, _drawing_id(job, n + 1))
+            saving = self._saving.begin(job, n, drawn, on_failure=abandon_next)
+
+    async def _draw_one(self, job: Job, n: int) -> Drawn | Error | None:
+        """Draw picture ``n``, or return the error; None if the job was cancelled. Raises WorkerDied, GeneratorError."""
+        recipe, self._at[job] = job.recipes[n], n
+        is_switch = self.known.must_load_for(recipe)
+        if not self._worker.is_ready or is_switch:
+            self._wait_for(LOADING)
+        await self.known.greet()
+        if job.state.is_final:
+            return None
+        outcome: Drawn | Error | None = None
+        file = None if recipe.image is None else self._uploads.find(recipe.image)
+        before, done = time.monotonic(), 0
+        async for event in self._worker.run(Draw(_drawing_id(job, n), recipe, job.request.recipes[n].facts, file)):
+            match event:
+                case Progress(step, steps, state):
+                    self._wait_for(None)
+                    now = time.monotonic()
+                    if step > done:
+                        self.eta.note(recipe, (now - before) / len(self.running), steps=step - done)
+                    elif step == 0:
+                        if is_switch:
+                            self.eta.note_load(recipe.model, now - before)
+                        self.prepare_next()
+                    before, done = now, step
+                    if self.known.learn(state, recipe.model):
+                        self._jobs.news.set()
+                    self._jobs.progress(job, n, step, steps)
+                case Preview(image):
+                    self._jobs.preview(job, n, image)
+                case Drawn():
+                    self._metrics.picture_drawn(event.seconds)
+                    outcome = event
+                case Failed(error) if error.code == CardBusy.CODE:
+                    raise CardBusy(error.message)
+                case Failed(error):
+                    outcome = error
+                case Cancelled():
+                    log.info("job %s left the card", job.id)
+        return outcome
+
+    def prepare_next(self) -> None:
+        """Announce to the worker what comes next: a running job's next picture, or the first of a waiting job."""
+        if not self.running:
+            return
+        following = [recipe for job, n in self._at.items() for recipe in job.recipes[n + 1 : n + 2]]
+        if not following and (waiting := self._jobs.first_waiting(self._suiting_what_is_loaded())):
+            following = list(waiting.recipes_left[:1])
+        if following:
+            self.known.announce(following[0])
+
+    def _not_drawn(self, job: Job, error: Error) -> None:
+        """Fail the job with the error; one that does not fit this card goes to one where it may fit, first."""
+        if error.code == DOES_NOT_FIT:
+            job.does_not_fit[self.name] = error
+            if self._may_go_elsewhere(job):
+                log.info("job %s: %s", job.id, error.message)
+                self._jobs.give_back(job)
+            else:
+                self._jobs.fail(job, max(job.does_not_fit.values(), key=lambda error: error.limit))
+            return
+        self._jobs.fail(job, error)
+        if error.code == ENGINE_ERROR:
+            self._failed(error.message)
+
+    def _worker_died(self, job: Job, died: WorkerDied) -> None:
+        """Fail the job; if it was drawn beside others, try it once more, alone: any of them may be the cause."""
+        log.error("job %s: %s", job.id, died)
+        error = Error(code="worker_died", message=f"This picture could not be drawn: {died}.")
+        had_started = self.known.hello is not None
+        if had_started:
+            self._metrics.worker_died(self.name)
+        self.known.forget()
+        if job.has_company:
+            self._jobs.give_back(job, alone=True)
+        elif had_started:
+            self._jobs.fail(job, error)
+            self._failed(str(died))
+        else:
+            self._does_not_start(job, error)
+
+    def _does_not_start(self, job: Job, error: Error) -> None:
+        """Leave the job to another worker while this one rests; without another, fail it with the reason."""
+        self.known.forget()
+        self._wait_for(None)
+        if self._may_go_elsewhere(job):
+            log.error("%s does not start: %s", self.name, error.message)
+            self._jobs.give_back(job)
+            self._failed(error.message, at_least=MAX_FAILURES)
+        else:
+            self._jobs.fail(job, error)
+
+
+def _drawing_id(job: Job, n: int) -> str:
+    return f"{job.id}/{n}"
