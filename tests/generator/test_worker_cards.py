@@ -58,7 +58,7 @@ def test_several_workers_on_the_processor_share_its_cores():
 
 def test_a_driver_that_does_not_answer_is_named_with_its_own_words(nvidia_smi):
     nvidia_smi("echo 'NVIDIA-SMI has failed'; exit 9")
-    with pytest.raises(InvalidSettings, match="cards: all needs nvidia-smi .* says: NVIDIA-SMI has failed"):
+    with pytest.raises(InvalidSettings, match=r"cards: all needs nvidia-smi .* says: NVIDIA-SMI has failed"):
         cards_of(Settings(cards="all"))
 
 
