@@ -151,9 +151,11 @@ class Dispatcher:
             self._jobs.news.clear()
             while (chosen := self._chosen()) is not None:
                 place, supervisor = chosen
-                supervisor.begin(self._jobs.take(place, supervisor.eta))
-            for supervisor in self._team:
-                supervisor.prepare_next()
+                supervisor.begin(self._jobs.take(place, supervisor.eta, able=supervisor.able()))
+            if self._jobs.queued <= len(self._team):
+                # With more, each worker hears of its next one when a drawing begins.
+                for supervisor in self._team:
+                    supervisor.prepare_next()
             await self._jobs.news.wait()
 
     def _chosen(self) -> tuple[Place, Supervisor] | None:
@@ -165,7 +167,8 @@ class Dispatcher:
         """
         if self.is_ending or not self._jobs.queued:
             return None
-        choices = [(place, supervisor) for supervisor in self._team if (place := supervisor.choose())]
+        free = [supervisor for supervisor in self._team if supervisor.has_room]
+        choices = [(place, supervisor) for supervisor in free if (place := supervisor.choose())]
         return min(choices, key=lambda choice: (choice[0], choice[1].rank(self._jobs.at(choice[0]))), default=None)
 
     def _publish_reason(self) -> None:

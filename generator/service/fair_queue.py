@@ -14,8 +14,9 @@ from sortedcontainers import SortedList
 from generator.service.eta import NO_WORK, Work
 from generator.service.sum_tree import SumTree
 
-# How many jobs that suit what is being drawn may overtake one that does not.
-MAX_OVERTAKEN = 4
+# How many jobs that suit a worker better may overtake one whose turn it is. With fewer, a fleet spends its time loading
+# models; with more, people wait: `benchmarks.fleet` shows both.
+MAX_OVERTAKEN = 8
 
 Key = TypeVar("Key")
 
@@ -35,20 +36,19 @@ class Place(NamedTuple):
 
 @dataclass
 class _Waiting:
-    """A job in the queue. It was ``overtaken`` so often before the overtaking with the number ``since``."""
+    """A job in the queue, and how often it was overtaken when it was its turn."""
 
     place: Place
     labels: tuple[Hashable, ...]
     work: Work
-    since: int
     overtaken: int = 0
 
 
 class FairQueue:
     """A queue of job ids, fair to requesters.
 
-    Another requester's later jobs overtake a job no more often than its own requester has jobs before it, plus
-    MAX_OVERTAKEN times by jobs that suit better.
+    Another requester's later jobs overtake a job no more often than its own requester has jobs before it. When its turn
+    has come, jobs that suit a worker better overtake it MAX_OVERTAKEN times at most.
     """
 
     def __init__(self, *, limit: int) -> None:
@@ -61,9 +61,6 @@ class FairQueue:
         self._turn = 0
         self._arrivals = 0
         self._returns = 0
-        # Each place that overtook the head of the queue, with a number. It overtook those who still wait before it.
-        self._overtakings = SortedList()
-        self._overtakes = 0
         # The last turn that each requester took; dropped once it is past.
         self._taken: dict[str, int] = {}
 
@@ -94,13 +91,13 @@ class FairQueue:
         last = self._of[requester][-1].turn if requester in self._of else -1
         turn = max(self._turn, last + 1, self._taken.get(requester, -1) + 1)
         self._arrivals += 1
-        self._insert(_Waiting(Place(turn, self._arrivals, requester, job), labels, work, self._overtakes))
+        self._insert(_Waiting(Place(turn, self._arrivals, requester, job), labels, work))
 
     def exchange(self, job: str, new: str, *, labels: tuple[Hashable, ...] = (), work: Work = NO_WORK) -> None:
         """Give the place of ``job`` to ``new``, a job of the same requester. Works in a full queue, too."""
         if job in self._waiting:
             old = self._discard(job)
-            self._insert(_Waiting(old.place._replace(job=new), labels, work, old.since, old.overtaken))
+            self._insert(_Waiting(old.place._replace(job=new), labels, work, old.overtaken))
 
     def choose(
         self,
@@ -118,26 +115,23 @@ class FairQueue:
             return None
         head = self.head if able is None else self.first(able)
         place = head if suiting is None else self.first(suiting)
-        if head is None or (
-            place is not None and (place == head or self._overtaken(self._waiting[head.job]) < MAX_OVERTAKEN)
-        ):
+        if head is None or (place is not None and (place == head or self._waiting[head.job].overtaken < MAX_OVERTAKEN)):
             return place
         return None if only_suiting else head
 
-    def take(self, place: Place) -> None:
-        """Remove a place that was chosen: its job starts."""
-        head = self.head
+    def take(self, place: Place, *, able: Iterable[Hashable] | None = None) -> None:
+        """Remove a place that was chosen for a worker that is ``able``: its job starts."""
+        head = self.head if able is None else self.first(able)
+        if head is not None and place != head:
+            self._waiting[head.job].overtaken += 1
         self._discard(place.job)
-        if place != head:
-            self._overtakes += 1
-            self._overtakings.add((place, self._overtakes))
         self._took(place)
 
     def give_back(self, place: Place, *, labels: tuple[Hashable, ...] = (), work: Work = NO_WORK) -> None:
         """Return a place that was taken to the head of the queue."""
         self._returns -= 1
         first = place._replace(turn=self._turn, arrival=self._returns)
-        self._insert(_Waiting(first, labels, work, self._overtakes))
+        self._insert(_Waiting(first, labels, work))
 
     def remove(self, job: str) -> None:
         """Remove a job, so that the requester's later jobs move up. An unknown job does nothing."""
@@ -146,11 +140,9 @@ class FairQueue:
         gone = self._discard(job).place
         later = self._of.get(gone.requester, SortedList()).irange((gone.turn + 1,))
         for place in list(later):
-            moved = self._waiting[place.job]
-            overtaken = self._overtaken(moved)
-            self._discard(place.job)
-            place = place._replace(turn=place.turn - 1)
-            self._insert(_Waiting(place, moved.labels, moved.work, self._overtakes, overtaken))
+            moved = self._discard(place.job)
+            moved.place = place._replace(turn=place.turn - 1)
+            self._insert(moved)
 
     # ---- inside
 
@@ -175,20 +167,12 @@ class FairQueue:
         if not self._waiting:
             self._turn = place.turn
             self._taken = {place.requester: max(place.turn, self._taken.get(place.requester, -1))}
-            self._overtakings.clear()
             return
-        head = self.head
-        turn = min(place.turn, head.turn)
+        turn = min(place.turn, self.head.turn)
         self._taken[place.requester] = max(place.turn, self._taken.get(place.requester, -1))
         if turn > self._turn:
             self._turn = turn
             self._taken = {who: taken for who, taken in self._taken.items() if taken >= turn}
-        while self._overtakings and self._overtakings[0] < (head,):
-            del self._overtakings[0]
-
-    def _overtaken(self, waiting: _Waiting) -> int:
-        numbers: list[int] = [number for _, number in self._overtakings.irange((waiting.place,))]
-        return waiting.overtaken + sum(number > waiting.since for number in numbers)
 
 
 def _remove(places: defaultdict[Key, SortedList], key: Key, place: Place) -> None:

@@ -169,9 +169,9 @@ class Jobs:
     def at(self, place: Place) -> Job:
         return self._jobs[place.job]
 
-    def take(self, place: Place, eta: Eta) -> Job:
-        """Start the job in this place on the worker with this speed."""
-        self._queue.take(place)
+    def take(self, place: Place, eta: Eta, *, able: Iterable[Hashable] | None = None) -> Job:
+        """Start the job in this place on the worker with this speed, ``able`` to draw jobs with these labels."""
+        self._queue.take(place, able=able)
         job = self._jobs[place.job]
         job.place, job.eta = place, eta
         job.move(JobState.RUNNING)

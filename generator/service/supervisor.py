@@ -5,7 +5,6 @@ Knows the worker only by its interface (see `workers.messages`), and nothing of 
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any
@@ -105,14 +104,16 @@ class Supervisor:
         await self._worker.close()
         self.known.forget()
 
+    @property
+    def has_room(self) -> bool:
+        return self._state.is_open and len(self.running) < self.known.state.at_once
+
     def choose(self) -> Place | None:
         """The place of the job that this worker should start next; None if all must wait.
 
         Beside running jobs it must suit them. Alone, jobs for the loaded model come first, within the queue's bounds.
         """
-        if not self._state.is_open or len(self.running) >= self.known.state.at_once:
-            return None
-        able = self._able()
+        able = self.able()
         if self.running:
             return self._jobs.choose(shape_of_all(self.running), able=able, only_suiting=True)
         return self._jobs.choose(self._suiting_what_is_loaded(), able=able)
@@ -240,11 +241,12 @@ class Supervisor:
     def _others(self) -> list["Supervisor"]:
         return [other for other in self._team if other is not self and not other.is_paused]
 
-    def _able(self) -> list[Demand]:
+    def able(self) -> list[Demand]:
+        """What it can draw, of all that was ever asked for."""
         return [demand for demand in self._jobs.demands if self.known.can_draw(demand)]
 
     def _suiting_what_is_loaded(self) -> list[Demand]:
-        return [demand for demand in self._able() if self.known.has_loaded(demand)]
+        return [demand for demand in self.able() if self.known.has_loaded(demand)]
 
     def _left(self, job: Job, task: asyncio.Task[None]) -> None:
         # A job that returned to the queue may have been started again by now.
@@ -308,12 +310,13 @@ class Supervisor:
             return None
         outcome: Drawn | Error | None = None
         file = None if recipe.image is None else self._uploads.find(recipe.image)
-        before, done = time.monotonic(), 0
+        clock = asyncio.get_running_loop().time
+        before, done = clock(), 0
         async for event in self._worker.run(Draw(_drawing_id(job, n), recipe, job.request.recipes[n].facts, file)):
             match event:
                 case Progress(step, steps, state):
                     self._wait_for(None)
-                    now = time.monotonic()
+                    now = clock()
                     if step > done:
                         self.eta.note(recipe, (now - before) / len(self.running), steps=step - done)
                     elif step == 0:

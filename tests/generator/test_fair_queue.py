@@ -85,18 +85,37 @@ def test_a_full_queue_refuses_new_jobs_but_takes_jobs_back():
     assert turns.order() == ["new", "a2"]
 
 
+def overtaken_too_often() -> FairQueue:
+    """A queue whose first job, a1, was overtaken as often as may be; b0, b1 and others follow."""
+    turns = queue("a1", *(f"b{n}" for n in range(MAX_OVERTAKEN + 2)))
+    assert [take(turns, "b").job for _ in range(MAX_OVERTAKEN)] == [f"b{n}" for n in range(MAX_OVERTAKEN)]
+    return turns
+
+
 def test_a_suiting_job_goes_first_but_overtakes_others_only_so_often():
-    turns = queue("a1", "b1", "c1", "a2", "b2", "c2")
-    taken = [take(turns, ["b", "c", "a2"]).job for _ in range(MAX_OVERTAKEN + 1)]
-    assert taken == ["b1", "c1", "a2", "b2", "a1"]
-    assert take(turns, ["unknown"], only_suiting=True) is None
-    assert take(turns, ["unknown"]).job == "c2"
+    assert take(overtaken_too_often(), "b").job == "a1"
 
 
 def test_a_job_overtaken_too_often_holds_the_queue_until_it_suits():
-    turns = queue("a1", "b1", "b2", "b3", "b4", "b5")
-    taken = [take(turns, "b", only_suiting=True) for _ in range(MAX_OVERTAKEN + 1)]
-    assert [place and place.job for place in taken] == ["b1", "b2", "b3", "b4", None]
+    turns = overtaken_too_often()
+    assert take(turns, "b", only_suiting=True) is None
+    assert take(turns, "a", only_suiting=True).job == "a1"
+
+
+def test_only_jobs_whose_turn_it_is_count_how_often_they_are_overtaken():
+    turns = overtaken_too_often()
+    turns.add("c1", "c", labels=("c",))
+    assert take(turns, "b").job == "a1"
+    assert take(turns, "c").job == "c1", "nobody was overtaken while a1 was first"
+
+
+def test_a_worker_that_cannot_draw_the_first_job_leaves_it_to_others():
+    turns = overtaken_too_often()
+    place = turns.choose(["b"], able=["b"])
+    turns.take(place, able=["b"])
+    assert place.job == f"b{MAX_OVERTAKEN}"
+    assert turns.choose(able=["none of these"]) is None
+    assert turns.choose(["b"]).job == "a1"
 
 
 def test_an_overtaken_job_is_still_before_newcomers():
@@ -153,9 +172,7 @@ def test_a_requester_is_overtaken_at_most_once_per_turn(people, index):
 
 
 def test_a_replacement_inherits_how_often_its_place_was_overtaken():
-    turns = queue("a1", "b1", "b2", "b3", "b4", "b5")
-    for _ in range(MAX_OVERTAKEN):
-        take(turns, "b")
+    turns = overtaken_too_often()
     turns.exchange("a1", "new")
     assert take(turns, "b").job == "new"
 

@@ -54,7 +54,8 @@ class SimpleQueue:
             if only_suiting:
                 return None
             place = head
-        self._overtaken.update(waiting.job for waiting in order[: order.index(place)])
+        if place is not head:
+            self._overtaken[head.job] += 1
         del self._overtaken[place.job]
         self._places.remove(place)
         self._turn = min([place.turn, *(waiting.turn for waiting in self._places)])
