@@ -22,6 +22,7 @@ import looptime
 import psutil
 from PIL import Image
 
+from benchmarks.charts import Chart, save
 from generator.api.types import Error, JobRequest, JobState, Picture, Recipe, RecipeRequest, Slots
 from generator.errors import DOES_NOT_FIT
 from generator.pictures.store import PictureStore
@@ -49,6 +50,9 @@ LOAD_S = 15.0
 SMALL = 1 / 20
 DEATHS = 1 / 2000
 MOST_JOBS = 500
+
+# In a chart.
+POINTS = 100
 
 GiB = 2**30
 
@@ -110,7 +114,13 @@ class NoSaving(Saving):
     """Adds the picture to its job at once, without a file."""
 
     async def _save(self, job: Job, n: int, drawn: Drawn, on_failure: Callable[[], None]) -> None:
-        self._jobs.picture(job, Picture.model_construct(n=n))
+        self._jobs.picture(job, _saved(n))
+
+
+def _saved(n: int) -> Picture:
+    unchecked: Any = Picture
+    picture: Picture = unchecked.model_construct(n=n)
+    return picture
 
 
 _PICTURE = Image.new("RGB", (1, 1))
@@ -243,6 +253,18 @@ def _fair_starts(asked: list[Job], capacity: float) -> dict[Job, float]:
     return {job: until[turn] for job, turn in turn_of.items()}
 
 
+def charts(result: Result) -> list[Chart]:
+    """When jobs start against when they should, and how late they are."""
+    both = sorted(zip(result.fair, result.started, strict=True))
+    some = both[:: max(1, len(both) // POINTS)]
+    late = sorted(started - fair for fair, started in both)
+    parts = [late[min(len(late) - 1, n * len(late) // POINTS)] for n in range(POINTS + 1)]
+    return [
+        Chart("Start of each job", "minutes", "minutes, in fair shares", [(a / 60, b / 60) for a, b in some]),
+        Chart("Late", "seconds", "% of the jobs", [(100 * n / POINTS, max(0.0, part)) for n, part in enumerate(parts)]),
+    ]
+
+
 def run(workers: int, count: int, seed: int) -> Result:
     loop = looptime.new_event_loop()
     loop.setup_looptime(noop_cycles=2)
@@ -255,9 +277,13 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1000)
     parser.add_argument("--jobs", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, help="where to save the chart")
     asked = parser.parse_args()
     logging.basicConfig(level=logging.CRITICAL)
-    print(json.dumps(run(asked.workers, asked.jobs, asked.seed).figures, indent=2))
+    result = run(asked.workers, asked.jobs, asked.seed)
+    if asked.out:
+        save([charts(result)], f"{asked.workers} simulated workers, {asked.jobs} jobs", asked.out)
+    print(json.dumps(result.figures, indent=2))
 
 
 if __name__ == "__main__":

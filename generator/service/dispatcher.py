@@ -173,10 +173,11 @@ class Dispatcher:
 
     def _publish_reason(self) -> None:
         """Publish why nothing moves, if that is so on every card that is not paused."""
-        reasons = [supervisor.waiting_for for supervisor in self._team if not supervisor.is_paused]
-        if not reasons:
-            reasons = [supervisor.waiting_for for supervisor in self._team]
-        self._jobs.wait_for(None if None in reasons else reasons[0])
+        if any(supervisor.waiting_for is None for supervisor in self._team):
+            self._jobs.wait_for(None)
+            return
+        at_work = [supervisor for supervisor in self._team if not supervisor.is_paused]
+        self._jobs.wait_for((at_work or self._team)[0].waiting_for)
 
 
 def _service_state(workers: tuple[WorkerHealth, ...]) -> ServiceState:

@@ -120,7 +120,7 @@ def serve(settings: Settings, engine: EngineFactory | None = None) -> int:
     try:
         workers = {
             card.name: WorkerProcess(
-                engine or partial(_real_engine, settings.model_copy(update={"device": card.device})),
+                engine or partial(real_engine, settings.model_copy(update={"device": card.device})),
                 environment=card.environment,
                 load_timeout_s=settings.load_timeout_s,
                 step_timeout_s=settings.step_timeout_s,
@@ -228,7 +228,7 @@ def _read_token(path: Path | None) -> str:
     return token
 
 
-def _real_engine(settings: Settings) -> Engine:
+def real_engine(settings: Settings) -> Engine:
     """Make the engine. Called in the worker's process, which alone imports torch."""
     # What imports make stays. To look for garbage in it takes a sixth of their time, and some of the later steps'.
     gc.disable()

@@ -4,12 +4,16 @@ import functools
 from dataclasses import dataclass, field
 
 import pytest
+from PIL import Image
 
 from generator.errors import DrawingFailed
+from generator.models.registry import KeptCapabilities
 from generator.service.dispatcher import Dispatcher
 from generator.service.eta import Eta, Speeds, work_left
 from generator.service.failures import MAX_FAILURES, Pauses
+from generator.service.server import real_engine
 from generator.service.supervisor import PAUSED, RESTING
+from generator.settings import Settings
 from tests.helpers.bad_engines import Colour, Dying, Slow
 from tests.helpers.running_generator import eventually, recipe_of
 
@@ -140,6 +144,25 @@ async def test_a_picture_too_large_for_all_fails_with_the_largest_cards_numbers(
     await generator.submit("one")
     error = (await generator.end("one"))["error"]
     assert (error["code"], error["limit"]) == ("does_not_fit", 8)
+
+
+async def test_two_real_workers_draw_at_once_and_alike(start_generator):
+    settings = Settings(default_model="pocket", device="cpu")
+    engine = functools.partial(real_engine, settings)
+    generator = await start_generator(
+        {"cpu:0": engine, "cpu:1": engine}, load_timeout_s=120, capabilities=KeptCapabilities(settings)
+    )
+    await both_are_ready(generator)
+    for person in ("ann", "bob"):
+        await generator.submit(person, requester=f"@{person}:home", model="pocket", steps=30, seed=7)
+    for person in ("ann", "bob"):
+        await generator.until(person, "progress")
+    drawn_by = {name: worker["jobs"] for name, worker in (await workers(generator)).items()}
+    assert sorted(map(len, drawn_by.values())) == [1, 1]
+    for person in ("ann", "bob"):
+        assert (await generator.end(person))["state"] == "done"
+    one, two = (Image.open(path) for path in generator.pictures.rglob("*.png"))
+    assert one.tobytes() == two.tobytes()
 
 
 async def test_a_bug_in_the_dispatcher_ends_the_service(start_generator, monkeypatch):
