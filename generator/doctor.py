@@ -85,19 +85,29 @@ def _torch_and_card(settings: Settings, health: dict[str, Any]) -> Iterator[Find
         names = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
         yield card_found(names, index_of(settings.device))
         yield from speed(default_model(settings), torch.device("cuda", index_of(settings.device)))
-    yield held_by_the_service(health) or _memory(settings)
+    yield from held_by_the_service(health) or [_memory(settings)]
 
 
-def held_by_the_service(health: dict[str, Any]) -> Finding | None:
-    """Report what the running service holds of the memory; None if it holds no model.
+def held_by_the_service(health: dict[str, Any]) -> list[Finding]:
+    """Report what the workers of the running service hold of the memory, and what troubles them.
 
-    Its memory is not free for this process, so what is free says nothing of whether it can draw.
+    Nothing if they hold no model. Their memory is not free for this process, so what is free says nothing of whether it
+    can draw.
     """
-    if not health.get("models") or not health.get("arrangement") or not health.get("memory"):
-        return None
-    used, total = (health["memory"][key] / GIB for key in ("used_bytes", "total_bytes"))
-    message = f"The service has loaded {', '.join(health['models'])}, {health['arrangement']}"
-    return Finding("memory", Level.OK, f"{message}; {used:.1f} of {total:.1f} GiB are in use by all programs.")
+    workers = health.get("workers", [])
+    return [finding for worker in workers for finding in _worker(worker, f" {worker['name']}" * (len(workers) > 1))]
+
+
+def _worker(worker: dict[str, Any], name: str) -> Iterator[Finding]:
+    if worker["trouble"]:
+        yield Finding(f"card{name}", Level.WARNING, worker["trouble"], "The generator's log says more.")
+    if not worker["models"] or not worker["arrangement"] or not worker["memory"]:
+        return
+    used, total = (worker["memory"][key] / GIB for key in ("used_bytes", "total_bytes"))
+    message = f"The service has loaded {', '.join(worker['models'])}, {worker['arrangement']}"
+    speed = f" It does {worker['steps_per_second']:.2g} steps a second." if worker["steps_per_second"] else ""
+    use = f"{used:.1f} of {total:.1f} GiB are in use by all programs.{speed}"
+    yield Finding(f"memory{name}", Level.OK, f"{message}; {use}")
 
 
 def card_found(names: Sequence[str], index: int) -> Finding:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from generator import doctor
-from generator.api.types import Health, Memory
+from generator.api.types import Memory, WorkerHealth
 from generator.doctor import GIB, Level, can_draw, card_found, examine, held_by_the_service, room, speed
 from generator.engine.diffusion import DiffusionEngine
 from generator.engine.needs import Arrangement, Needs
@@ -167,18 +167,23 @@ def test_beside_a_running_service_its_own_arrangement_is_reported(tmp_path, stan
     engine = DiffusionEngine(Settings(**stand_in_settings(stand_in_folder), device="cpu", pictures=tmp_path))
     engine.models.get("stand-in")
     state = engine.state()
-    health = Health(
-        **{"state": "ready", "device": "cpu", "queued": 0, "running": 0, "version": "1", "steps_per_second": None},
+    worker = WorkerHealth(
+        name="cuda:0",
+        state="ready",
+        device="cpu",
         models=state.models,
         arrangement=state.arrangement,
         memory=state.memory or Memory(used_bytes=5 * GIB, total_bytes=8 * GIB),
-    )
-    finding = held_by_the_service(health.model_dump(mode="json"))
-    assert finding is not None
-    assert finding.level is Level.OK
+    ).model_dump(mode="json")
+    (finding,) = held_by_the_service({"workers": [worker]})
+    assert (finding.name, finding.level) == ("memory", Level.OK)
     assert finding.message.startswith("The service has loaded stand-in, all of it in the memory of what draws; ")
-    assert held_by_the_service({}) is None
-    assert held_by_the_service({**health.model_dump(mode="json"), "models": [], "arrangement": None}) is None
+
+    other = {**worker, "name": "cuda:1", "models": [], "trouble": "It died."}
+    findings = held_by_the_service({"workers": [worker, other]})
+    assert [finding.name for finding in findings] == ["memory cuda:0", "card cuda:1"]
+    assert findings[1].message == "It died."
+    assert held_by_the_service({}) == held_by_the_service({"workers": [{**worker, "models": []}]}) == []
 
 
 async def test_a_running_generator_is_found(generator, tmp_path):
