@@ -47,6 +47,8 @@ def write_config(folder: Path, memory: Memory, port: int) -> Path:
         "signing_key": signing_key(memory),
         "registration_shared_secret": memory.secret("registration_secret"),
         "macaroon_secret_key": memory.secret("macaroon_secret"),
+        # Passwords are random, so they need no slow hash.
+        "bcrypt_rounds": 4,
         "form_secret": memory.secret("form_secret"),
         # No contact with any other server.
         "federation_domain_whitelist": [],

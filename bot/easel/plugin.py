@@ -4,6 +4,7 @@ import asyncio
 import gc
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import cache
 from typing import Any, TypeVar, cast
 
 from maubot.handlers import event
@@ -283,10 +284,7 @@ class EaselBot(Plugin):
 
     async def start(self) -> None:
         """Continue open jobs, and read missed events."""
-        # A full collection would look through all that maubot has loaded, and keep its event loop for 100 ms. Only
-        # once: what is frozen is never collected.
-        if not gc.get_freeze_count():
-            gc.freeze()
+        freeze_what_is_loaded()
         if self.webapp is not None:
             self.gallery.add_to(self.webapp)
         self._start(self.send_queue.run(), "send queue")
@@ -373,6 +371,14 @@ class EaselBot(Plugin):
             self.log.warning(f"{task.get_name()}: {error}")
         else:
             log_bug(self.log, task.get_name(), error)
+
+
+@cache
+def freeze_what_is_loaded() -> None:
+    """Leave what maubot has loaded out of garbage collections: a full one would keep its event loop for 100 ms."""
+    # Only once, over all versions of the plugin: what is frozen is never collected.
+    if not gc.get_freeze_count():
+        gc.freeze()
 
 
 def limit_of(settings: Settings) -> RateLimit:

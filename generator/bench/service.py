@@ -32,6 +32,9 @@ LONG_DRAWING_S = 8.0
 
 MOST_UNTIL_READY_S = 6.0
 
+# The first start reads the files from the disk, and does not count.
+COLD_STARTS = 1
+
 # Long enough for a large model on a slow disk.
 _START_LIMIT_S = 600.0
 _LOOK_EVERY_S = 0.02
@@ -40,14 +43,13 @@ _LOOK_EVERY_S = 0.02
 async def measure_service(report: Report, subject: Subject, settings: Settings, *, repeats: int, copy_s: float) -> None:
     """R7 and R11. ``copy_s`` is the time of copying the weights to the card, which no start can save."""
     starts = []
-    # The first start reads the files from the disk, and does not count.
-    for turn in tqdm(range(-1, repeats), desc="R11, start to ready", unit="start"):
+    for turn in tqdm(range(-COLD_STARTS, repeats), desc="R11, start to ready", unit="start"):
         began = time.perf_counter()
         async with service(settings) as (http, _):
             starts.append(time.perf_counter() - began)
             if turn == repeats - 1:
                 report.rows["R7"] = await _on_top(http, subject.card.defaults.steps, repeats=repeats)
-    report.rows["R11"] = {"start to ready": figure(starts[1:], MOST_UNTIL_READY_S + copy_s, unit="s")}
+    report.rows["R11"] = {"start to ready": figure(starts[COLD_STARTS:], MOST_UNTIL_READY_S + copy_s, unit="s")}
 
 
 async def _on_top(http: aiohttp.ClientSession, steps: int, *, repeats: int) -> dict[str, Figure]:

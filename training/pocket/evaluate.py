@@ -143,8 +143,14 @@ def evaluate(
     questions = 18 if size.two_words else 10
     bar = tqdm(total=size.scenes * size.seeds + questions * size.each, unit="picture", disable=not progress)
 
+    known: dict[Asked, Scene] = {}
+
     def seen(asked: Sequence[Asked]) -> list[Scene]:
-        return judge.scenes(pictures.draw(asked, bar.update))
+        """What each picture shows. Some questions share pictures, which are drawn once."""
+        if new := [one for one in dict.fromkeys(asked) if one not in known]:
+            known.update(zip(new, judge.scenes(pictures.draw(new, bar.update)), strict=True))
+        bar.update(len(asked) - len(new))
+        return [known[one] for one in asked]
 
     # 1. Held-out scenes: as drawn, and the best that the judge and the VAE allow.
     wanted = [scene for scene in scenes for _ in range(size.seeds)]
