@@ -67,7 +67,8 @@ def recipe(n: int, heading: str = "") -> Recipe:
     }
     yaml = f"prompt: {prompt(n)}\nnegative_prompt: blurry, text\nmodel: pocket\nseed: {n * 977 % 99991}\nsteps: 20\n"
     command = f"!draw {values['Subject']} | environment: {PLACES[n % 5]} --seed {values['Seed']}"
-    return Recipe(tuple(Fact(*item) for item in values.items()), yaml, command, heading)
+    before = "Reply to the photo with:" if n % 3 == 1 else ""
+    return Recipe(tuple(Fact(*item) for item in values.items()), yaml, heading, command, before)
 
 
 class Checkout:

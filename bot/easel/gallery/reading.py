@@ -1,6 +1,7 @@
 """What a visitor sees: from the database to the views of the pages. Every question begins with the visitor's sight."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from functools import partial
@@ -8,7 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from ..commands.find import event_url
-from ..commands.shortest import ShortestCommands
+from ..commands.shortest import Shortest, ShortestCommands
 from ..jobs.gallery_table import GalleryPicture, Tag, Wanted
 from ..jobs.key_table import Key
 from ..jobs.store import Store
@@ -198,13 +199,14 @@ class Reading:
     async def _recipes(self, visitor: Visitor, picture: GalleryPicture) -> tuple[views.Recipe, ...]:
         """The recipe of a picture, or those of a sheet."""
         job = await self._store.job(picture.job)
-        # What is drawn over a photo or a picture takes more than a command.
-        is_from_words = job is not None and job.photo is None
         recipes = []
         for n, text in (await self.recipe_texts(picture)).items():
-            command = await self._shortest.typed(text, picture.room_id, visitor.person) if is_from_words else None
-            facts = facts_of(await self._read(text))
-            recipes.append(views.Recipe(facts, text, command, f"Picture {n + 1}" if picture.is_sheet else ""))
+            facts, heading = facts_of(await self._read(text)), f"Picture {n + 1}" if picture.is_sheet else ""
+            shortest = Shortest(None)
+            # Another version of Easel may have written it.
+            with suppress(ParseError):
+                shortest = await self._shortest.of_recipe(text, job, picture.room_id, visitor.person)
+            recipes.append(views.Recipe(facts, text, heading, shortest.command, shortest.before, shortest.after))
         return tuple(recipes)
 
     async def recipe_texts(self, picture: GalleryPicture) -> dict[int, str]:

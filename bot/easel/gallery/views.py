@@ -129,12 +129,17 @@ class Fact:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a picture was drawn. ``heading`` names one picture of a sheet; no ``command`` draws what cannot be typed."""
+    """How a picture was drawn. ``heading`` names one picture of a sheet.
+
+    ``command`` draws it again, unless it cannot be typed; ``before`` and ``after`` say what else that takes.
+    """
 
     facts: tuple[Fact, ...]
     yaml: str
-    command: str | None = None
     heading: str = ""
+    command: str | None = None
+    before: str = ""
+    after: str = ""
 
 
 @dataclass(frozen=True)
