@@ -10,6 +10,7 @@ import pytest
 from bot.easel.commands.shortest import REPLY_TO_PHOTO, THEN_LARGER
 from bot.easel.gallery.reading import PAGE_TILES
 from bot.easel.gallery.routes import PICK_SOME, PICK_TWO
+from bot.easel.gallery.zipped import MAX_ZIPPED
 from tests.helpers.gallery_browser import PNG, WEBP
 
 BOB = "@bob:example.com"
@@ -209,8 +210,6 @@ async def test_two_pictures_lie_side_by_side_with_what_differs(draw, sign_in):
         answer = await browser.get(f"compare{wrong}")
         assert (answer.status, PICK_TWO.heading in answer.text) == (400, True)
     assert (await browser.get(f"compare?id={new}&id=x")).status == 404
-    ticked = await browser.get(f"?select=1&id={new}")
-    assert f'value="{new}" checked' in ticked.text
 
 
 async def test_pictures_go_home_alone_or_packed_with_their_recipes(draw, sign_in, homeserver):
@@ -236,6 +235,24 @@ async def test_pictures_go_home_alone_or_packed_with_their_recipes(draw, sign_in
     homeserver.uploads = dict.fromkeys(homeserver.uploads, b"gone")
     packed = await browser.get(f"zip?id={otter}")
     assert ZipFile(BytesIO(packed.body)).namelist() == ["missing.txt"]
+
+
+async def test_ticks_stay_on_the_way_to_other_pictures_up_to_what_is_packed_at_once(draw, sign_in, homeserver):
+    await draw("!draw otter", "!draw owl")
+    await draw("!draw lynx", room_id=CELLAR)
+    browser = await sign_in()
+    lynx, owl, otter = (await browser.get()).ids()
+    homeserver.members[CELLAR] = []
+
+    async def boxes(*ids: str) -> list[tuple[str, bool]]:
+        page = await browser.get(f"?select=1&words=ot&{'&'.join(f'id={one}' for one in ids)}")
+        found = re.findall(r'<input type="checkbox" name="id" value="([^"]*)"( checked)?>', page.text)
+        return [(one, bool(checked)) for one, checked in found]
+
+    assert await boxes(owl) == [(owl, True), (otter, False)]
+    # Each once, and nothing of a room that one is not in.
+    assert await boxes(owl, otter, owl, lynx) == [(owl, True), (otter, True)]
+    assert await boxes(*(f"x{n}" for n in range(MAX_ZIPPED)), owl) == [(otter, False)]
 
 
 PHOTO = {

@@ -148,7 +148,7 @@ class InventedGallery:
         found = self._matching(search)
         start = int(request.query.get("before", 0))
         shown = found[start : start + PAGE_SIZE]
-        selected = request.query.get("id")
+        selected = request.query.getall("id", [])
         days = tuple(
             Day(*DAYS[day], tuple(tile(n, self.stars) for n in numbers))
             for day, numbers in groupby(shown, lambda n: 0 if n < 11 else 1 if n < 50 else 2)
@@ -159,7 +159,7 @@ class InventedGallery:
             days=days,
             before=str(start + PAGE_SIZE) if len(found) > start + PAGE_SIZE else "",
             is_selecting="select" in request.query,
-            selected=tile(int(selected[1:]), self.stars) if selected else None,
+            selected=tuple(tile(int(one[1:]), self.stars) for one in selected),
         )
         return self._page(request, view)
 

@@ -1,6 +1,6 @@
 """What a visitor sees: from the database to the views of the pages. Every question begins with the visitor's sight."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
@@ -82,20 +82,20 @@ class Reading:
         return picture
 
     async def grid(
-        self, visitor: Visitor, search: views.Search, *, before: str, is_selecting: bool, selected: str
+        self, visitor: Visitor, search: views.Search, *, before: str, is_selecting: bool, selected: Sequence[str]
     ) -> views.Grid:
         rooms = await self._sight.rooms(visitor.person, visitor.room_id)
         wanted, place, zone = wanted_by(search, rooms, self._zone), read_place(before), self._zone
         found = await self._store.gallery_page(wanted, before=place, limit=PAGE_TILES + 1) if wanted else []
         shown = found[:PAGE_TILES]
-        ticked = await self.seen(visitor, selected) if selected else None
+        ticked = [picture for one in selected if (picture := await self._store.gallery_picture(one))]
         return views.Grid(
             search=search,
             filters=await self._filters(visitor, search, rooms),
             days=tuple(_days(shown, zone, datetime.now(zone))),
             before=place_text(shown[-1].place) if len(found) > len(shown) else "",
             is_selecting=is_selecting,
-            selected=_tile(ticked) if ticked else None,
+            selected=tuple(_tile(picture) for picture in ticked if picture.room_id in rooms),
         )
 
     async def picture(self, visitor: Visitor, picture_id: str, search: views.Search) -> views.Picture | None:
