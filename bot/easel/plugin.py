@@ -194,6 +194,7 @@ class EaselBot(Plugin):
         )
         sessions = Sessions(store)
         self.gallery_commands = gallery_commands = GalleryCommands(
+            store=store,
             sessions=sessions,
             direct_chats=DirectChats(self.homeserver, self.client.mxid),
             sent_once=sent_once,

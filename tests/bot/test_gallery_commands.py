@@ -54,16 +54,22 @@ async def test_an_encrypted_direct_chat_comes_first_and_one_with_somebody_else_n
     assert await plugin.gallery_commands._direct_chats.find(ADA, KITCHEN) == "!secret:example.com"
 
 
-async def test_who_has_no_chat_with_the_bot_is_invited_and_gets_the_link_on_joining(ask, gallery_room, homeserver):
+@pytest.mark.parametrize(("command", "page"), [("gallery", "enter"), ("frame", "frame")])
+async def test_who_has_no_chat_with_the_bot_is_invited_and_gets_the_link_on_joining(
+    ask, gallery_room, homeserver, plugin, command, page
+):
     homeserver.display_names[CLEO] = "Cleo"
     homeserver.members[KITCHEN].append(CLEO)
-    (answer,) = await ask("!easel gallery", sender=CLEO)
+    (answer,) = await ask(f"!easel {command}", sender=CLEO)
     assert (answer.room_id, answer.content["body"]) == (KITCHEN, INVITED)
     # Asked again, the bot makes no second room.
-    await ask("!easel gallery", sender=CLEO)
+    await ask(f"!easel {command}", sender=CLEO)
     (made,) = homeserver.made
     assert made["invite"] == [CLEO] and made["is_direct"]
     new = "!made-1:example.com"
+    # The bot remembers over a restart.
+    await plugin.internal_stop()
+    await plugin.internal_start()
     # Nobody is there yet who could read a hello.
     await gallery_room.put({"membership": "join"}, type="m.room.member", room_id=new, sender=BOT, state_key=BOT)
     join = {"type": "m.room.member", "room_id": new}
@@ -72,7 +78,9 @@ async def test_who_has_no_chat_with_the_bot_is_invited_and_gets_the_link_on_join
     homeserver.members[new].append(CLEO)
     await gallery_room.put({"membership": "join"}, sender=CLEO, state_key=CLEO, **join)
     (sent,) = (await homeserver.answers(before + 1))[before:]
-    assert where([sent]) == [(new, True)]
+    assert where([sent]) == [(new, True)] and f"/easel/{page}?key=" in sent.content["body"]
+    # Who leaves and comes back gets no second one.
+    await gallery_room.put({"membership": "join"}, sender=CLEO, state_key=CLEO, **join)
     assert where(await ask("!easel gallery", sender=CLEO, expect=2)) == [(KITCHEN, False), (new, True)]
 
 

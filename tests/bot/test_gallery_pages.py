@@ -7,12 +7,14 @@ from zipfile import ZipFile
 
 import pytest
 
+from bot.easel.commands.shortest import REPLY_TO_PHOTO, THEN_LARGER
 from bot.easel.gallery.reading import PAGE_TILES
 from bot.easel.gallery.routes import PICK_SOME, PICK_TWO
+from bot.easel.gallery.zipped import MAX_ZIPPED
 from tests.helpers.gallery_browser import PNG, WEBP
 
 BOB = "@bob:example.com"
-CELLAR = "!cellar:example.com"
+KITCHEN, CELLAR = "!kitchen:example.com", "!cellar:example.com"
 
 
 @pytest.fixture
@@ -208,8 +210,6 @@ async def test_two_pictures_lie_side_by_side_with_what_differs(draw, sign_in):
         answer = await browser.get(f"compare{wrong}")
         assert (answer.status, PICK_TWO.heading in answer.text) == (400, True)
     assert (await browser.get(f"compare?id={new}&id=x")).status == 404
-    ticked = await browser.get(f"?select=1&id={new}")
-    assert f'value="{new}" checked' in ticked.text
 
 
 async def test_pictures_go_home_alone_or_packed_with_their_recipes(draw, sign_in, homeserver):
@@ -237,6 +237,24 @@ async def test_pictures_go_home_alone_or_packed_with_their_recipes(draw, sign_in
     assert ZipFile(BytesIO(packed.body)).namelist() == ["missing.txt"]
 
 
+async def test_ticks_stay_on_the_way_to_other_pictures_up_to_what_is_packed_at_once(draw, sign_in, homeserver):
+    await draw("!draw otter", "!draw owl")
+    await draw("!draw lynx", room_id=CELLAR)
+    browser = await sign_in()
+    lynx, owl, otter = (await browser.get()).ids()
+    homeserver.members[CELLAR] = []
+
+    async def boxes(*ids: str) -> list[tuple[str, bool]]:
+        page = await browser.get(f"?select=1&words=ot&{'&'.join(f'id={one}' for one in ids)}")
+        found = re.findall(r'<input type="checkbox" name="id" value="([^"]*)"( checked)?>', page.text)
+        return [(one, bool(checked)) for one, checked in found]
+
+    assert await boxes(owl) == [(owl, True), (otter, False)]
+    # Each once, and nothing of a room that one is not in.
+    assert await boxes(owl, otter, owl, lynx) == [(owl, True), (otter, True)]
+    assert await boxes(*(f"x{n}" for n in range(MAX_ZIPPED)), owl) == [(otter, False)]
+
+
 PHOTO = {
     "msgtype": "m.image",
     "body": "a photo",
@@ -250,10 +268,10 @@ PHOTO = {
 async def test_a_photo_is_shown_to_those_who_may_see_it(draw, sign_in, gallery_room, homeserver, visibility, is_shown):
     homeserver.uploads["mxc://example.com/photo"] = PNG + b" that is a photo"
     event = gallery_room.event(PHOTO, event_id="$photo")
-    homeserver.history["!kitchen:example.com"] = [event]
+    homeserver.history[KITCHEN] = [event]
     if visibility:
         content = {"history_visibility": visibility}
-        homeserver.state["!kitchen:example.com", "m.room.history_visibility", ""] = content
+        homeserver.state[KITCHEN, "m.room.history_visibility", ""] = content
     await draw("!draw otter", **{"m.relates_to": {"m.in_reply_to": {"event_id": "$photo"}}})
     for person, sees in (("@ada:example.com", True), (BOB, is_shown)):
         browser = await sign_in(person)
@@ -263,8 +281,51 @@ async def test_a_photo_is_shown_to_those_who_may_see_it(draw, sign_in, gallery_r
         photo = await browser.get(f"photo/{otter}")
         assert (photo.status, photo.body.endswith(b"photo")) == ((200, True) if sees else (404, False))
     # It was deleted from the room.
-    homeserver.history["!kitchen:example.com"] = []
+    homeserver.history[KITCHEN] = []
     assert (await browser.get(f"photo/{otter}")).status == 404
+
+
+def commands(page) -> list[tuple[str, str, str]]:
+    """Each command of a picture's page, with what to do before and after it."""
+    quiet = r'(?:<p class="quiet">([^<]*)</p>\s*)?'
+    found = re.findall(quiet + r'<div class="command">\s*<code>(.*?)</code>.*?</div>\s*' + quiet, page.text, re.DOTALL)
+    return [(before, unescape(re.sub(r"</?span>", "", code)).strip(), after) for before, code, after in found]
+
+
+async def test_what_is_drawn_over_a_photo_or_a_picture_has_the_command_that_a_reaction_brings(
+    draw, sign_in, gallery_room, homeserver
+):
+    homeserver.uploads["mxc://example.com/photo"] = PNG + b" that is a photo"
+    homeserver.history[KITCHEN] = [gallery_room.event(PHOTO, event_id="$photo")]
+    reply = {"m.relates_to": {"m.in_reply_to": {"event_id": "$photo"}}}
+    (otter,) = await draw("!draw otter --seed 7", **reply)
+    homeserver.history[KITCHEN] += homeserver.as_heard("@bot:x")
+    relation = {"rel_type": "m.annotation", "event_id": otter, "key": "⬆️"}
+    await gallery_room.put({"m.relates_to": relation}, type="m.reaction")
+    await homeserver.until(lambda: ready(homeserver) == 2)
+    await draw("!draw otter, {hat | scarf} --seed 8", **reply)
+    browser = await sign_in()
+    sheet, larger, otter = [commands(await browser.get(f"picture/{one}")) for one in (await browser.get()).ids()]
+    assert otter == [(REPLY_TO_PHOTO, "!draw otter --seed 7 --strength 0.6", "")]
+    assert larger == [(*otter[0][:2], THEN_LARGER)]
+    assert sheet == [(REPLY_TO_PHOTO, f"!draw otter, {worn} --seed 8 --strength 0.6", "") for worn in ("hat", "scarf")]
+
+    pictures = [event for event in homeserver.events if event.kind == "picture"]
+    for picture, shown in zip(pictures, (otter, larger), strict=True):
+        before = len(homeserver.sentences())
+        relation = {"rel_type": "m.annotation", "event_id": f"$sent-{picture.txn_id}", "key": "📋"}
+        await gallery_room.put({"m.relates_to": relation}, type="m.reaction")
+        answer = (await homeserver.answers(before + 1))[-1].content["body"]
+        assert answer.splitlines() == [part for part in shown[0] if part]
+
+
+async def test_a_recipe_of_another_version_is_shown_without_a_command(draw, sign_in, plugin):
+    await draw("!draw otter")
+    await plugin.database.execute("UPDATE recipe SET text = 'prompt: otter\nfrom_the_future: 1\n'")
+    browser = await sign_in()
+    (otter,) = (await browser.get()).ids()
+    page = await browser.get(f"picture/{otter}")
+    assert (page.status, commands(page), "from_the_future" in page.text) == (200, [], True)
 
 
 HOSTILE = """<script>alert(1)</script>, "onerror=alert(2) 'x, {{ 7|string*9 }}, &lt;img src=x&gt;, ]]>"""
@@ -272,7 +333,7 @@ HOSTILE = """<script>alert(1)</script>, "onerror=alert(2) 'x, {{ 7|string*9 }}, 
 
 async def test_nothing_that_people_typed_becomes_html(draw, sign_in, homeserver):
     homeserver.display_names["@bob:example.com"] = "<b>Bob</b>"
-    homeserver.state["!kitchen:example.com", "m.room.name", ""] = {"name": "<i>Kitchen</i>"}
+    homeserver.state[KITCHEN, "m.room.name", ""] = {"name": "<i>Kitchen</i>"}
     await draw(f"!draw {HOSTILE} | style: <u>x</u>", "!draw otter", sender=BOB)
     browser = await sign_in()
     newer, older = (await browser.get()).ids()

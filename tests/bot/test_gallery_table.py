@@ -1,10 +1,12 @@
 """The gallery's questions to the database, on SQLite and PostgreSQL alike."""
 
+from dataclasses import replace
+
 import pytest
 
 from bot.easel.jobs.event_tables import Posted
 from bot.easel.jobs.gallery_table import NewPicture, Place, Tag, Wanted
-from bot.easel.jobs.key_table import Key, KeyKind
+from bot.easel.jobs.key_table import Invited, Key, KeyKind
 from bot.easel.jobs.store import Store
 from bot.easel.sending.content import EventKind
 
@@ -182,3 +184,13 @@ async def test_a_key_is_taken_once_and_old_ones_go(store):
     assert [key.hash for key in await store.keys_of(ADA, KeyKind.LINK)] == ["2"]
     assert await store.keys_of(BOB, KeyKind.LINK) == []
     assert [key.hash for key in await store.keys_for("!r", KeyKind.LINK)] == ["2"]
+
+
+async def test_who_is_invited_to_a_chat_gets_what_they_wished_for_last(store):
+    asked = Invited(chat="!new:x", person="@cleo:x", room_id="!kitchen:x", event_id="$1", is_frame=False)
+    await store.keep_invited(asked)
+    await store.keep_invited(last := replace(asked, event_id="$2", is_frame=True))
+    assert await store.invited("!new:x", "@cleo:x") == last
+    assert await store.invited("!new:x", "@bob:x") is await store.invited("!other:x", "@cleo:x") is None
+    await store.forget_invited("!new:x")
+    assert await store.invited("!new:x", "@cleo:x") is None

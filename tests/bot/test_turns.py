@@ -50,6 +50,17 @@ async def test_a_flood_delays_nobody_elses_answer(drawing_room, homeserver, cont
     assert MAX_WAITING_A_PERSON < len(flood) < 50
 
 
+async def test_a_flood_of_what_cannot_be_read_delays_nobodys_answer(drawing_room, homeserver):
+    broken = [drawing_room.event({}, type="m.room.encrypted", origin_server_ts="now", **MALLORY) for _ in range(100)]
+    await drawing_room.sync(*broken, room_id=MALLORY["room_id"])
+    await homeserver.marked("unreadable")
+    sent = len(homeserver.events)
+    await drawing_room.say("!easel help")
+    await homeserver.until(lambda: said_in(homeserver, ROOM))
+    assert before(homeserver, ROOM) - sent <= 3
+    assert len([event for event in homeserver.events if event.kind == "unreadable"]) <= MAX_WAITING_A_PERSON
+
+
 async def test_a_flood_costs_nobody_a_picture_or_a_recipe(drawing_room, homeserver):
     for n in range(5):
         await drawing_room.say("!draw otter", event_id=f"$ada-{n}")

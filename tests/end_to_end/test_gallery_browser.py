@@ -2,9 +2,11 @@
 
 import zipfile
 from dataclasses import dataclass, replace
+from io import BytesIO
 
 import pytest
 import pytest_asyncio
+from PIL import Image
 from playwright.async_api import expect
 
 from tests.helpers.browser import DESK, PHONE, browser, flaws, new_context, note_errors, swipe
@@ -239,3 +241,34 @@ async def test_walls(album, page_of):
     await expect(page.locator("h1")).to_have_text("Hello! Say !easel gallery to Easel")
     # No link leads in a circle.
     await expect(page.get_by_role("link")).to_have_count(0)
+
+
+async def test_a_photo_is_seen_by_who_is_in_the_room_and_a_ban_ends_sight_at_once(album, page_of, home, start_talk):
+    pia, sam = album.pia, await home.person("sam")
+    album.chats["sam"] = await start_talk(home, sam, encrypted=False)
+    await pia.person.invite(pia.room_id, sam.account.user_id)
+    await sam.join(pia.room_id)
+    await pia.person.wait_for_member(pia.room_id, sam.account.user_id)
+    beach = BytesIO()
+    Image.new("RGB", (80, 60), (230, 200, 140)).save(beach, "JPEG")
+    photo = await pia.person.send_file(
+        pia.room_id, beach.getvalue(), filename="beach.jpg", mimetype="image/jpeg", msgtype="m.image"
+    )
+    relation = {"m.relates_to": {"m.in_reply_to": {"event_id": photo}}}
+    await pia.draw(f"!draw lynx --seed 7 --strength 0.5 {SMALL}", **relation)
+
+    page = await page_of("sam")
+    await images(page).first.click()
+    await expect(page.locator(".about")).to_contain_text("Reply to the photo with:")
+    await expect(page.locator("code")).to_have_text(f"!draw lynx --seed 7 {SMALL} --strength 0.5")
+    behind = page.locator("img.photo")
+    await behind.scroll_into_view_if_needed()
+    await page.wait_for_function("() => document.querySelector('img.photo').naturalWidth === 80")
+    assert await flaws(page) == []
+
+    addresses = [await one.evaluate("(image) => image.src") for one in (behind, page.locator("#image"))]
+    assert [(await page.request.get(address)).status for address in addresses] == [200, 200]
+    await pia.person.ban(pia.room_id, sam.account.user_id)
+    assert [(await page.request.get(address)).status for address in addresses] == [404, 404]
+    await page.reload()
+    await expect(page.locator("h1")).to_have_text(NOT_HERE)

@@ -2,6 +2,7 @@
 
 import pytest
 from playwright.async_api import expect
+from yarl import URL
 
 from tests.helpers.browser import DESK, flaws, new_context, note_errors
 from tests.helpers.gallery_pages import HOSTILE
@@ -108,6 +109,19 @@ async def test_everything_is_looked_at_and_found_without_scripts(served, browser
     await page.get_by_role("button", name="Compare").click()
     await expect(page.locator(".pair img")).to_have_count(2)
     await expect(page.locator("table")).to_contain_text("Seed")
+
+    # What is ticked stays ticked on the way to older pictures of the same search.
+    await page.goto(f"{served.url}?select=1&words=a")
+    for n in (0, 3):
+        await page.locator("#days input").nth(n).check()
+    for _ in range(2):
+        await page.get_by_role("button", name="Older pictures").click()
+        await expect(page.get_by_label("Search the pictures")).to_have_value("a")
+    await page.locator("#days input").nth(1).check()
+    async with page.expect_request("**/zip?*") as request:
+        await page.get_by_role("button", name="Download").click()
+    ids = URL((await request.value).url).query.getall("id")
+    assert ids[:2] == ["p0", "p3"] and len(ids) == 3
 
     await page.goto(f"{served.url}frame?key=secret")
     first = await page.locator("img").get_attribute("src")

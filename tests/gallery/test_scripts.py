@@ -153,7 +153,7 @@ async def test_what_is_ticked_is_counted_and_taken_home(served, phone):
     await page.locator("label.tile").nth(1).click()
     await expect(page.get_by_role("button", name="Compare")).to_be_enabled()
     await expect(page.locator("#selected")).to_have_text("2 pictures")
-    async with page.expect_request("**/zip?id=p3&id=p0"):
+    async with page.expect_request("**/zip?id=p3&id=p0&select=1"):
         await page.get_by_role("button", name="Download").click()
 
 

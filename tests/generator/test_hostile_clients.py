@@ -77,13 +77,17 @@ async def test_prompts_that_are_long_to_read_delay_nobody(generator):
 # ---- connections
 
 
-async def test_silent_connections_keep_nobody_out_and_are_closed(tcp, monkeypatch):
+@pytest.mark.parametrize("flooded", ["tcp", "unix"])
+async def test_silent_connections_keep_nobody_out_and_are_closed(tcp, monkeypatch, flooded):
     generator, port = tcp
     monkeypatch.setattr(connections, "MAX_CONNECTIONS", 20)
     async with AsyncExitStack() as stack:
         silent = []
         for _ in range(60):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            if flooded == "tcp":
+                reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            else:
+                reader, writer = await asyncio.open_unix_connection(str(generator.socket))
             stack.callback(writer.close)
             silent.append(reader)
         async with asyncio.timeout(SOON_S):

@@ -326,8 +326,9 @@ class Homeserver:
             return web.Response(status=413, text=page, content_type="text/html")
         if self.max_upload_bytes is not None and len(await request.read()) > self.max_upload_bytes:
             return web.json_response({"errcode": "M_TOO_LARGE", "error": "no"}, status=413)
-        uri = f"mxc://example.com/{len(self.uploads)}"
+        data = await request.read()
         async with self.news:
-            self.uploads[uri] = await request.read()
+            uri = f"mxc://example.com/{len(self.uploads)}"
+            self.uploads[uri] = data
             self.news.notify_all()
         return web.json_response({"content_uri": uri})

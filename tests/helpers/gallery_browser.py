@@ -53,8 +53,8 @@ class Answer:
 class Browser:
     """A person's browser, with its own cookies."""
 
-    def __init__(self, port: int) -> None:
-        self._root = URL(f"http://127.0.0.1:{port}{ROOT}")
+    def __init__(self, port: int, path: str = ROOT) -> None:
+        self._path, self._root = path, URL(f"http://127.0.0.1:{port}{path}")
         self.session = aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
 
     async def get(self, path: str = "", **more: Any) -> Answer:
@@ -69,7 +69,7 @@ class Browser:
 
     async def open(self, link: str) -> Answer:
         """Open the link of ``!easel gallery`` and press the button."""
-        page = await self.get(link.partition(ROOT)[2])
+        page = await self.get(link.partition(self._path)[2])
         assert page.status == 200, page.text
         return await self.post("enter", {"key": page.hidden("key")})
 

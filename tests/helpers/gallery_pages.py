@@ -67,7 +67,8 @@ def recipe(n: int, heading: str = "") -> Recipe:
     }
     yaml = f"prompt: {prompt(n)}\nnegative_prompt: blurry, text\nmodel: pocket\nseed: {n * 977 % 99991}\nsteps: 20\n"
     command = f"!draw {values['Subject']} | environment: {PLACES[n % 5]} --seed {values['Seed']}"
-    return Recipe(tuple(Fact(*item) for item in values.items()), yaml, command, heading)
+    before = "Reply to the photo with:" if n % 3 == 1 else ""
+    return Recipe(tuple(Fact(*item) for item in values.items()), yaml, heading, command, before)
 
 
 class Checkout:
@@ -147,7 +148,7 @@ class InventedGallery:
         found = self._matching(search)
         start = int(request.query.get("before", 0))
         shown = found[start : start + PAGE_SIZE]
-        selected = request.query.get("id")
+        selected = request.query.getall("id", [])
         days = tuple(
             Day(*DAYS[day], tuple(tile(n, self.stars) for n in numbers))
             for day, numbers in groupby(shown, lambda n: 0 if n < 11 else 1 if n < 50 else 2)
@@ -158,7 +159,7 @@ class InventedGallery:
             days=days,
             before=str(start + PAGE_SIZE) if len(found) > start + PAGE_SIZE else "",
             is_selecting="select" in request.query,
-            selected=tile(int(selected[1:]), self.stars) if selected else None,
+            selected=tuple(tile(int(one[1:]), self.stars) for one in selected),
         )
         return self._page(request, view)
 

@@ -1,7 +1,6 @@
 """``!easel gallery`` and ``!easel frame``: links to the web pages with the pictures, for one person's eyes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from logging import Logger
 
@@ -9,7 +8,8 @@ from yarl import URL
 
 from ..gallery.sessions import MAX_FRAMES_A_ROOM, Sessions
 from ..jobs.job import job_id
-from ..jobs.key_table import Key
+from ..jobs.key_table import Invited, Key
+from ..jobs.store import Store
 from ..policy.room_profiles import has_own_rules
 from ..room.direct_chats import DirectChats
 from ..room.messages import Message
@@ -20,9 +20,6 @@ from ..sending.send_queue import NotSent
 from ..sending.sent_once import SentOnce
 from ..settings import CurrentSettings
 from .styles import MayChange
-
-# An invitation that nobody accepted by then is asked for again.
-MAX_INVITED = 1000
 
 # A homeserver that is stuck with one of the bot's rooms keeps no command waiting for ever.
 FOUND_WITHIN_S = 60.0
@@ -51,6 +48,7 @@ class GalleryCommands:
     def __init__(
         self,
         *,
+        store: Store,
         sessions: Sessions,
         direct_chats: DirectChats,
         sent_once: SentOnce,
@@ -58,22 +56,14 @@ class GalleryCommands:
         usual_path: str,
         log: Logger,
     ) -> None:
-        self._sessions, self._direct_chats, self._sent_once = sessions, direct_chats, sent_once
+        self._store, self._sessions, self._direct_chats, self._sent_once = store, sessions, direct_chats, sent_once
         self._settings, self._usual_path, self._log = settings, usual_path, log
-        # What to send to whom once they accept the invitation to a room.
-        self._invited: dict[str, tuple[Message, Callable[[], Awaitable[Text]]]] = {}
 
     async def gallery(self, message: Message, words: tuple[str, ...]) -> Text:
         """Send the link to the gallery, or sign all of a person's devices out."""
         if words[:1] == ("off",):
             return SIGNED_OUT if await self._sessions.sign_out(message.sender) else NOWHERE_OPEN
-        only = message.room_id if has_own_rules(message.room_id, self._settings().rooms) else ""
-
-        async def made() -> Text:
-            secret = await self._sessions.new_link(message.sender, only)
-            return self._linked(LINK_OF_ROOM if only else LINK, "enter", secret)
-
-        return self._refusal() or await self._send(message, made)
+        return self._refusal() or await self._send(message, is_frame=False)
 
     async def frame(
         self, message: Message, words: tuple[str, ...], names: dict[str, str], may_change: MayChange
@@ -91,25 +81,32 @@ class GalleryCommands:
                     await self._sessions.end_frame(one)
                 return ENDED if own else NO_FRAMES
 
-        async def made() -> Text:
-            secret = await self._sessions.new_frame(message.sender, message.room_id)
-            return self._linked(FRAME, "frame", secret) if secret else ROOM_IS_FULL
-
-        return self._refusal() or await self._send(message, made)
+        return self._refusal() or await self._send(message, is_frame=True)
 
     async def joined(self, room_id: str, person: str) -> None:
         """Send what waits for a person who accepted the bot's invitation to a room. Raises NotSent."""
-        message, made = self._invited.get(room_id, (None, None))
-        if message is not None and made is not None and message.sender == person:
-            del self._invited[room_id]
-            await self._say(message, room_id, await made())
+        if (invited := await self._store.invited(room_id, person)) is None:
+            return
+        if not self._refusal():
+            message = Message(room_id=invited.room_id, event_id=invited.event_id, sender=person, body="")
+            await self._say(message, room_id, await self._made(message, is_frame=invited.is_frame))
+        await self._store.forget_invited(room_id)
 
     def _refusal(self) -> str:
         if not self._settings().gallery:
             return OFF
         return "" if self._settings().gallery_url else NO_ADDRESS.format(f"https://example.org{self._usual_path}")
 
-    async def _send(self, message: Message, made: Callable[[], Awaitable[Text]]) -> Text:
+    async def _made(self, message: Message, *, is_frame: bool) -> Text:
+        """A new link to the gallery or a frame for who asked."""
+        if is_frame:
+            secret = await self._sessions.new_frame(message.sender, message.room_id)
+            return self._linked(FRAME, "frame", secret) if secret else ROOM_IS_FULL
+        only = message.room_id if has_own_rules(message.room_id, self._settings().rooms) else ""
+        secret = await self._sessions.new_link(message.sender, only)
+        return self._linked(LINK_OF_ROOM if only else LINK, "enter", secret)
+
+    async def _send(self, message: Message, *, is_frame: bool) -> Text:
         try:
             async with asyncio.timeout(FOUND_WITHIN_S):
                 chat = await self._direct_chats.find(message.sender, message.room_id)
@@ -119,13 +116,20 @@ class GalleryCommands:
             self._log.warning(f"No direct chat with {message.sender}: {error!r}")
             return NOT_SENT
         if chat is None:
-            self._invited[room_id] = message, made
-            while len(self._invited) > MAX_INVITED:
-                del self._invited[next(iter(self._invited))]
+            await self._store.keep_invited(
+                Invited(
+                    chat=room_id,
+                    person=message.sender,
+                    room_id=message.room_id,
+                    event_id=message.event_id,
+                    is_frame=is_frame,
+                )
+            )
             return INVITED
+        made = await self._made(message, is_frame=is_frame)
         if chat == message.room_id:
-            return await made()
-        await self._say(message, chat, await made())
+            return made
+        await self._say(message, chat, made)
         return SENT
 
     async def _say(self, message: Message, room_id: str, words: Text) -> None:

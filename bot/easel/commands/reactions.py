@@ -147,9 +147,9 @@ class ReactionCommands:
     async def _copy(self, reaction: Reaction) -> None:
         """Answer a picture with the command that draws it."""
         posted = await self._posted(reaction.room_id, reaction.target, PICTURE_KINDS)
-        command = await self._shortest.of(posted, reaction.sender) if posted else None
-        if command is not None:
-            await self._answer(reaction, command)
+        shortest = await self._shortest.of(posted, reaction.sender) if posted else None
+        if shortest is not None:
+            await self._answer(reaction, shortest.text)
 
     async def _file(self, reaction: Reaction) -> None:
         """Answer a picture or a sheet with its recipe as a file."""

@@ -1,8 +1,10 @@
-"""The answer to 📋: the shortest command that draws a picture again, for the room that it is in."""
+"""The shortest command that draws a picture again in its room, for 📋 and the gallery."""
 
+from dataclasses import dataclass, replace
 from functools import partial
 
 from ..jobs.event_tables import Posted
+from ..jobs.job import Job
 from ..jobs.store import Store
 from ..language import DrawRequest, ParseError, as_command, larger, parse_recipe
 from ..policy.policy import Policy
@@ -13,7 +15,24 @@ from ..side_thread import SideThread
 # A recipe with a bar in a term, say.
 CANNOT_BE_TYPED = "That one can't be typed. React with 📄 to get its recipe as a file."
 REPLY_TO_PHOTO = "Reply to the photo with:"
+REPLY_TO_PICTURE = "Reply to this picture with:"
 THEN_LARGER = "Then react with ⬆️."
+
+
+@dataclass(frozen=True)
+class Shortest:
+    """A command, None if it cannot be typed, and what people do before and after it."""
+
+    command: str | None
+    before: str = ""
+    after: str = ""
+
+    @property
+    def text(self) -> Text:
+        if self.command is None:
+            return CANNOT_BE_TYPED
+        command = code(self.command)
+        return blocks(self.before, command, self.after) if self.before or self.after else command
 
 
 class ShortestCommands:
@@ -22,21 +41,30 @@ class ShortestCommands:
     def __init__(self, store: Store, policy: Policy, side_thread: SideThread) -> None:
         self._store, self._policy, self._side_thread = store, policy, side_thread
 
-    async def of(self, posted: Posted, person: str) -> Text | None:
+    async def of(self, posted: Posted, person: str) -> Shortest | None:
         """The command for a picture or its recipe; None if its recipe is gone. Raises ParseError."""
-        recipe, job = await self._store.recipe(posted.job, posted.n), await self._store.job(posted.job)
-        if recipe is None:
-            return None
-        if job is None or job.photo is None:
-            return await self._command(recipe, posted.room_id, person)
-        if (origin := await self._enlarged(job.photo, recipe)) is not None:
-            command = await self._command(origin, posted.room_id, person)
-            return command if command == CANNOT_BE_TYPED else blocks(command, THEN_LARGER)
-        command = await self._command(recipe, posted.room_id, person)
-        return command if command == CANNOT_BE_TYPED else blocks(REPLY_TO_PHOTO, command)
+        recipe = await self._store.recipe(posted.job, posted.n)
+        job = await self._store.job(posted.job)
+        return None if recipe is None else await self.of_recipe(recipe, job, posted.room_id, person)
 
-    async def typed(self, recipe: str, room_id: str, person: str) -> str | None:
-        """The command that draws a recipe in that room; None if it cannot be typed. Raises ParseError."""
+    async def of_recipe(self, recipe: str, job: Job | None, room_id: str, person: str) -> Shortest:
+        """The command that draws a recipe of that job in that room. Raises ParseError."""
+        if job is None or job.photo is None:
+            return Shortest(await self._typed(recipe, room_id, person))
+        over = await self._store.posted_as(job.photo)
+        if over is None:
+            return Shortest(await self._typed(recipe, room_id, person), before=REPLY_TO_PHOTO)
+        if await self._is_enlarged(over, recipe):
+            origin = await self.of(over, person)
+            if origin and not origin.after and origin.before != REPLY_TO_PICTURE:
+                return replace(origin, after=THEN_LARGER)
+        if job.pictures > 1:
+            # Nobody can reply to one picture of a sheet.
+            return Shortest(None)
+        request = await self._side_thread.run(partial(parse_recipe, recipe), chars=len(recipe))
+        return Shortest("!draw --seed " + str(request.seed), before=REPLY_TO_PICTURE)
+
+    async def _typed(self, recipe: str, room_id: str, person: str) -> str | None:
         known, own = await self._store.capabilities(), await self._store.own_defaults(person)
 
         def write() -> str | None:
@@ -45,23 +73,15 @@ class ShortestCommands:
 
         return await self._side_thread.run(write, chars=len(recipe))
 
-    async def _command(self, recipe: str, room_id: str, person: str) -> Text:
-        command = await self.typed(recipe, room_id, person)
-        return CANNOT_BE_TYPED if command is None else code(command)
-
-    async def _enlarged(self, photo: str, recipe: str) -> str | None:
-        """The recipe of the picture that ⬆️ made this one of, if it is one of ours and was not changed since."""
-        origin = await self._store.posted_as(photo)
-        if origin is None or origin.kind is not EventKind.PICTURE:
-            return None
-        text = await self._store.recipe(origin.job, origin.n)
-        if text is None:
-            return None
-        is_so = await self._side_thread.run(partial(_is_enlarged, text, recipe), chars=len(text) + len(recipe))
-        return text if is_so else None
+    async def _is_enlarged(self, over: Posted, recipe: str) -> bool:
+        """Whether ⬆️ made the recipe of that picture's, and nothing was changed since."""
+        before = await self._store.recipe(over.job, over.n) if over.kind is EventKind.PICTURE else None
+        if before is None:
+            return False
+        return await self._side_thread.run(partial(_is_larger, before, recipe), chars=len(before) + len(recipe))
 
 
-def _is_enlarged(before: str, after: str) -> bool:
+def _is_larger(before: str, after: str) -> bool:
     try:
         wanted, request = larger(parse_recipe(before)), parse_recipe(after)
     except ParseError:

@@ -1,6 +1,7 @@
 """What a visitor sees: from the database to the views of the pages. Every question begins with the visitor's sight."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from functools import partial
@@ -8,7 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from ..commands.find import event_url
-from ..commands.shortest import ShortestCommands
+from ..commands.shortest import Shortest, ShortestCommands
 from ..jobs.gallery_table import GalleryPicture, Tag, Wanted
 from ..jobs.key_table import Key
 from ..jobs.store import Store
@@ -81,20 +82,20 @@ class Reading:
         return picture
 
     async def grid(
-        self, visitor: Visitor, search: views.Search, *, before: str, is_selecting: bool, selected: str
+        self, visitor: Visitor, search: views.Search, *, before: str, is_selecting: bool, selected: Sequence[str]
     ) -> views.Grid:
         rooms = await self._sight.rooms(visitor.person, visitor.room_id)
         wanted, place, zone = wanted_by(search, rooms, self._zone), read_place(before), self._zone
         found = await self._store.gallery_page(wanted, before=place, limit=PAGE_TILES + 1) if wanted else []
         shown = found[:PAGE_TILES]
-        ticked = await self.seen(visitor, selected) if selected else None
+        ticked = [picture for one in selected if (picture := await self._store.gallery_picture(one))]
         return views.Grid(
             search=search,
             filters=await self._filters(visitor, search, rooms),
             days=tuple(_days(shown, zone, datetime.now(zone))),
             before=place_text(shown[-1].place) if len(found) > len(shown) else "",
             is_selecting=is_selecting,
-            selected=_tile(ticked) if ticked else None,
+            selected=tuple(_tile(picture) for picture in ticked if picture.room_id in rooms),
         )
 
     async def picture(self, visitor: Visitor, picture_id: str, search: views.Search) -> views.Picture | None:
@@ -198,13 +199,14 @@ class Reading:
     async def _recipes(self, visitor: Visitor, picture: GalleryPicture) -> tuple[views.Recipe, ...]:
         """The recipe of a picture, or those of a sheet."""
         job = await self._store.job(picture.job)
-        # What is drawn over a photo or a picture takes more than a command.
-        is_from_words = job is not None and job.photo is None
         recipes = []
         for n, text in (await self.recipe_texts(picture)).items():
-            command = await self._shortest.typed(text, picture.room_id, visitor.person) if is_from_words else None
-            facts = facts_of(await self._read(text))
-            recipes.append(views.Recipe(facts, text, command, f"Picture {n + 1}" if picture.is_sheet else ""))
+            facts, heading = facts_of(await self._read(text)), f"Picture {n + 1}" if picture.is_sheet else ""
+            shortest = Shortest(None)
+            # Another version of Easel may have written it.
+            with suppress(ParseError):
+                shortest = await self._shortest.of_recipe(text, job, picture.room_id, visitor.person)
+            recipes.append(views.Recipe(facts, text, heading, shortest.command, shortest.before, shortest.after))
         return tuple(recipes)
 
     async def recipe_texts(self, picture: GalleryPicture) -> dict[int, str]:

@@ -101,7 +101,7 @@ class Routes:
             read_search(query),
             before=query.get("before", ""),
             is_selecting="select" in query,
-            selected=storable(query.get("id", "")) if "select" in query else "",
+            selected=_ids(request)[:MAX_ZIPPED] if "select" in query else (),
         )
         return self._guard.page(request, grid)
 

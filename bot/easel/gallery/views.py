@@ -48,9 +48,14 @@ class Search:
 
     def query(self, **changed: str) -> str:
         """The end of an address: ``?words=otter&star=1``, or nothing. ``changed`` may add other fields."""
-        known = {field.name: getattr(self, field.name) for field in fields(self)} | changed
-        given = {name: value for name, value in known.items() if value}
+        given = self.given | {name: value for name, value in changed.items() if value}
         return f"?{urlencode(given)}" if given else ""
+
+    @property
+    def given(self) -> dict[str, str]:
+        """The fields that are not empty."""
+        known = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in known.items() if value}
 
     def without(self, name: str) -> "Search":
         return replace(self, **{name: ""})
@@ -108,7 +113,7 @@ class Day:
 class Grid:
     """The newest pictures that match, or older ones. ``before`` is the key of the next page, if there is one.
 
-    ``is_selecting``: tiles are ticked to be compared or taken home; ``selected`` is ticked from the start.
+    ``is_selecting``: tiles are ticked to be compared or taken home; ``selected`` are ticked from the start.
     """
 
     search: Search
@@ -116,7 +121,7 @@ class Grid:
     days: tuple[Day, ...]
     before: str = ""
     is_selecting: bool = False
-    selected: Tile | None = None
+    selected: tuple[Tile, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -129,12 +134,17 @@ class Fact:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a picture was drawn. ``heading`` names one picture of a sheet; no ``command`` draws what cannot be typed."""
+    """How a picture was drawn. ``heading`` names one picture of a sheet.
+
+    ``command`` draws it again, unless it cannot be typed; ``before`` and ``after`` say what else that takes.
+    """
 
     facts: tuple[Fact, ...]
     yaml: str
-    command: str | None = None
     heading: str = ""
+    command: str | None = None
+    before: str = ""
+    after: str = ""
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,19 @@ class Key:
     made_ms: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Invited:
+    """Somebody whom the bot invited to ``chat``, and the event in a room that asks for a link or a frame."""
+
+    chat: str
+    person: str
+    room_id: str
+    event_id: str
+    is_frame: bool
+
+
 class KeyTable(Tables):
-    """The table ``gallery_key``."""
+    """The tables ``gallery_key`` and ``invited``."""
 
     async def keep_key(self, key: Key) -> None:
         await self._database.execute(
@@ -64,6 +75,26 @@ class KeyTable(Tables):
 
     async def forget_keys_before(self, kind: KeyKind, made_ms: int) -> None:
         await self._database.execute("DELETE FROM gallery_key WHERE kind = $1 AND made_ms < $2", kind.value, made_ms)
+
+    async def keep_invited(self, invited: Invited) -> None:
+        """Note what waits for somebody; the last wish counts."""
+        await self._database.execute(
+            "INSERT INTO invited (chat, person, room_id, event_id, is_frame) VALUES ($1, $2, $3, $4, $5) "
+            "ON CONFLICT (chat) DO UPDATE SET person = excluded.person, room_id = excluded.room_id, "
+            "event_id = excluded.event_id, is_frame = excluded.is_frame",
+            invited.chat,
+            invited.person,
+            invited.room_id,
+            invited.event_id,
+            invited.is_frame,
+        )
+
+    async def invited(self, chat: str, person: str) -> Invited | None:
+        row = await self._database.fetchrow("SELECT * FROM invited WHERE chat = $1 AND person = $2", chat, person)
+        return Invited(**{**dict(row), "is_frame": bool(row["is_frame"])}) if row else None
+
+    async def forget_invited(self, chat: str) -> None:
+        await self._database.execute("DELETE FROM invited WHERE chat = $1", chat)
 
 
 def _key(row: Any) -> Key:

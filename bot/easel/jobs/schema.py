@@ -66,6 +66,10 @@ async def create_tables(connection: Connection) -> None:
     await connection.execute("CREATE INDEX gallery_key_person ON gallery_key (person, kind)")
     await connection.execute("CREATE INDEX gallery_key_room ON gallery_key (room_id, kind)")
     await connection.execute(
+        "CREATE TABLE invited (chat TEXT PRIMARY KEY, person TEXT NOT NULL, room_id TEXT NOT NULL, "
+        "event_id TEXT NOT NULL, is_frame BOOLEAN NOT NULL)"
+    )
+    await connection.execute(
         "CREATE TABLE style (room_id TEXT NOT NULL, name TEXT NOT NULL, words TEXT NOT NULL, made_by TEXT NOT NULL, "
         "PRIMARY KEY (room_id, name))"
     )

@@ -7,7 +7,7 @@ function showSelected() {
   const form = document.getElementById("selection");
   const number = form?.querySelectorAll("input:checked").length;
   if (!form) return;
-  const [download, compare] = form.querySelectorAll("button");
+  const [download, compare] = form.querySelectorAll(".below button");
   download.disabled = number === 0;
   compare.disabled = number !== 2;
   const texts = ["Tick pictures to take them home, or two to compare.", "1 picture. Tick another to compare."];
@@ -16,7 +16,7 @@ function showSelected() {
 
 /** Append the page behind "Older pictures"; a day that continues gets its pictures below its own heading. */
 async function showOlder(more) {
-  const answer = await fetch(more.href);
+  const answer = await fetch(more.dataset.next);
   if (!answer.ok) throw new Error(answer.statusText);
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const day of page.querySelectorAll("#days > section")) {
@@ -28,7 +28,7 @@ async function showOlder(more) {
     }
   }
   const next = page.getElementById("more");
-  if (next) more.href = next.href;
+  if (next) more.replaceWith(next);
   else more.parentElement.remove();
 }
 
@@ -61,23 +61,27 @@ showSelected();
 try {
   await restore();
 } catch {
-  // The link "Older pictures" is still there.
+  // "Older pictures" is still there.
 }
 
-const more = document.getElementById("more");
-if (more) {
-  const near = new IntersectionObserver(
-    async ([entry]) => {
-      if (!entry.isIntersecting) return;
-      near.unobserve(more);
-      try {
-        await load();
-        near.observe(more);
-      } catch {
-        // Pressing the link tries again.
-      }
-    },
-    { rootMargin: "1500px" },
-  );
-  near.observe(more);
+const near = new IntersectionObserver(
+  async ([entry]) => {
+    if (!entry.isIntersecting) return;
+    near.disconnect();
+    try {
+      await load();
+      watch();
+    } catch {
+      // Pressing "Older pictures" tries again.
+    }
+  },
+  { rootMargin: "1500px" },
+);
+
+/** Load older pictures when the way to them comes near. */
+function watch() {
+  const more = document.getElementById("more");
+  if (more) near.observe(more);
 }
+
+watch();
