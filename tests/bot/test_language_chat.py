@@ -256,7 +256,7 @@ def test_many_loras_are_named_in_short():
     [
         ("otter --sed 7", "There's no flag --sed. Did you mean --seed?"),
         ("otter —sed 7", "There's no flag --sed. Did you mean --seed?"),
-        ("otter --seed7", "There's no flag --seed7. Did you mean --seed?"),
+        ("otter --style7", "There's no flag --style7. Did you mean --style?"),
         ("otter --xyzzy", "There's no flag --xyzzy. !easel help flags lists them all."),
         ("otter --steps many", "--steps takes a whole number, not “many”."),
         ("otter --steps 7.5", "--steps takes a whole number, not “7.5”."),
@@ -291,7 +291,7 @@ def test_many_loras_are_named_in_short():
         ),
         (
             "(otter | style: ink)",
-            "To start another slot, put “|” or a new line before “style: ink)”, outside of brackets.",
+            "To start another slot, put “|” or a new line before “style: ink”, outside of brackets.",
         ),
         (
             "a, b: c, style: ink",
@@ -338,6 +338,7 @@ def test_the_table_of_flags_has_unique_names_and_fits_the_request():
         "notes",
         "unused",
         "pasted",
+        "emptied",
         "image",
     } | set(SLOTS)
 
