@@ -5,7 +5,7 @@ from typing import Any
 from generator.api.types import Error
 
 # The error of a bug, whose traceback is in the log.
-BUG = Error(code="internal", message="Something went wrong in the generator itself; its log has the details.")
+BUG = Error(code="internal", message="Something went wrong on the drawing computer. Its log says more.")
 
 
 # A picture needs more memory than the card has; its limit is the card's memory in bytes.
@@ -40,12 +40,41 @@ class DrawingFailed(GeneratorError):
 
 
 class CardBusy(DrawingFailed):
-    """Another program holds the memory that the drawing needs, so the drawing must wait."""
+    """Another program holds the memory that the drawing needs, so the drawing must wait.
+
+    The message has figures for the log; people in a room read ``shown``.
+    """
 
     CODE = "card_busy"
+    shown = "The drawing computer's card is full right now. I'll draw when there's room."
 
     def __init__(self, message: str) -> None:
         super().__init__(self.CODE, message)
+
+
+class CardLost(CardBusy):
+    """The card cannot be used for now, as after a suspend or an update of its driver."""
+
+    CODE = "card_lost"
+    shown = "The drawing computer can't reach its card right now. I'll draw when it can."
+
+
+class CardUnusable(DrawingFailed):
+    """The card cannot be used until somebody mends what the message says. People in a room read ``shown``."""
+
+    CODE = "unusable_card"
+    shown = "The drawing computer can't use its card. Its log says what to do."
+
+    def __init__(self, message: str) -> None:
+        super().__init__(self.CODE, message)
+
+
+def card_error(error: Error) -> DrawingFailed | None:
+    """The error about the card that another process reported, or None for any other error."""
+    kinds: dict[str, type[CardBusy] | type[CardUnusable]] = {
+        kind.CODE: kind for kind in (CardBusy, CardLost, CardUnusable)
+    }
+    return kinds[error.code](error.message) if error.code in kinds else None
 
 
 class WeightsMissing(DrawingFailed):
