@@ -12,7 +12,7 @@ from ..sending.rich import Text, written
 NONE = ("off", "none", "clear", "reset", "forget")
 
 # Without any.
-HOW = """You have no defaults. Choose some of model, style, size and steps:
+HOW = """You have no defaults. Choose a model, a style, a size or steps:
 
 • `!easel defaults --style watercolor --size portrait`
 • `!easel defaults --model ssd-1b --steps 20`

@@ -242,5 +242,5 @@ def _no_slot(word: str, value: str) -> str:
 
 def _twice(first: str, second: str) -> str:
     if first == second:
-        return f"{first} stands there twice. Keep one of them."
+        return f"{first} is there twice. Keep one of them."
     return f"{first} and {second} set the same thing. Keep one of them."

@@ -159,6 +159,6 @@ def _checked(what: str, mapping: Mapping[str, Value], known: tuple[str, ...]) ->
             hint = f"Did you mean {near}?" if near else f"There are {listed(known)}."
             raise ParseError(f"A recipe has no {what} {quoted(typed)}. {hint}")
         if key in checked:
-            raise ParseError(f"{quoted(key)} stands twice in the recipe. Keep one of them.")
+            raise ParseError(f"{quoted(key)} is in the recipe twice. Keep one of them.")
         checked[key] = value
     return checked

@@ -124,7 +124,7 @@ def _removed(request: DrawRequest, change: Change, plain: Callable[[str], str]) 
     gone = gone or {term for term in terms if f" {_ARTICLE.sub('', wanted)} " in f" {plain(term)} "}
     gone = gone or set(getattr(request.slots, slot) if slot else ())
     if not gone:
-        there = f"It has {listed(shortened([*map(quoted, terms)]))}." if terms else "It has no terms any more."
+        there = f"It has {listed(shortened([*map(quoted, terms)]))}." if terms else "There's nothing left in it."
         raise ParseError(f"There's no {quoted(change.term)} in that recipe. {there}")
     kept = {slot: tuple(term for term in getattr(request.slots, slot) if term not in gone) for slot in SLOTS}
     return replace(request, slots=Slots(**kept))
