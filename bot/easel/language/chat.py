@@ -26,6 +26,10 @@ _SLOT_NAMES = "|".join(SLOT_NAMES)
 _BREAK_BEFORE_SLOT = re.compile(
     rf"(?:[;.·•。/]|(?<=\s)(?:->|[-~>–—])(?=[ \t]))[ \t]*+(?=(?:{_SLOT_NAMES})[ \t]*+[:=])", re.IGNORECASE
 )
+# `style - ink`, as a line of its own.
+_SLOT_AND_DASH = re.compile(
+    rf"^[ \t]*+(?P<slot>{'|'.join(SLOTS)})[ \t]++[-–—][ \t]++(?=\w)", re.IGNORECASE | re.MULTILINE
+)
 # A sign before a term of a reply: before a letter, bracket, quote, wildcard or emoji, but not a number below 0.
 _SIGN = re.compile(r"(?<![^\s,|])(?P<sign>\+|-(?![\d.]+(?:\s|$)))(?=[^\W_]|[(\"]|__\w|[^\x00-\x7f\s])")
 # Where a reply's first sign stands.
@@ -171,7 +175,7 @@ class _FlagValues:
 
 def _segments(text: str) -> list[str]:
     """The parts of a text, each for one slot."""
-    text = with_flags_apart(_CONTINUED.sub(", ", as_typed(text)))
+    text = with_flags_apart(_SLOT_AND_DASH.sub(r"\g<slot>: ", _CONTINUED.sub(", ", as_typed(text))))
     return split_outside(_SEMICOLON.sub(",", _BREAK_BEFORE_SLOT.sub(" | ", text)), _BREAK)
 
 

@@ -178,6 +178,7 @@ _MEANT = {
     **dict.fromkeys(("scheduler", "method", "sampling"), "--sampler"),
     **dict.fromkeys(("exclude", "without", "uc", "not"), "--no"),
     "img2img": "--strength",
+    **dict.fromkeys(("num-inference-steps", "sampling-steps"), "--steps"),
     **dict.fromkeys(("image", "init-image", "init-img", "input", "photo"), "a reply to the photo"),
     **dict.fromkeys(("upscale", "upscaler", "enlarge", "hires", "larger", "zoom"), "⬆️ under a picture"),
     **dict.fromkeys(("checkpoint", "ckpt"), "--model"),

@@ -46,6 +46,8 @@ _OTHERS_VALUE = re.compile(
 
 # `--v6` and `--seed7`
 _GLUED_VALUE = re.compile(r"(?P<name>[A-Za-z]+)(?P<value>\d+)")
+# `--no-hat`
+_NO_TERM = re.compile(r"no-(?P<term>\w[\w-]*)", re.IGNORECASE)
 # `60 %`, and `20 steps` behind --steps
 _UNIT = re.compile(r"(?P<number>#?\d+(?:[.,]\d+)?)[ \t]*(?P<unit>%|percent\b|[a-z]+\b)", re.IGNORECASE)
 
@@ -190,6 +192,9 @@ def _take_flag(match: re.Match[str], tail: str, taken: TakenFlags) -> str:
             value, rest = take_value(flag, glued["value"] + tail)
             taken.flags.append((flag, value))
             return rest
+    if (left_out := _NO_TERM.fullmatch(name)) and (flag := flag_named("no")):
+        taken.flags.append((flag, left_out["term"].replace("-", " ")))
+        return tail
     takes_value = OTHERS_FLAGS.get(name.lower())
     if takes_value is None:
         taken.unknown.append(name)

@@ -3,10 +3,14 @@
 import re
 
 from ..nesting import bracket_pairs
+from ..request import SLOTS
 
 _QUOTE_MARK = re.compile(r"^[ \t]*+(?:>[ \t]?+)++", re.MULTILINE)
 _BOLD = re.compile(r"\*\*(?=\S)([^*\n]+)\*\*")
-_ITALIC = re.compile(r"(?<![\w*)])\*(?=[^\s*])([^*\n]+)\*(?![\w*])")
+_ITALIC = re.compile(r"(?<![\w*)])\*(?=[^\s*])([^*\n]+)\*(?![\w*])|(?<![\w_])_(?=[^\W_])([^_\n]+)_(?![\w_])")
+# What a page's source has.
+_LINE_BREAK = re.compile(r"<br */?>", re.IGNORECASE)
+_TAG = re.compile(r"</?(?:b|i|em|strong|u|p|code|span)>", re.IGNORECASE)
 _CODE = re.compile(r"(?<!`)`(?!`)([^`\n]+)`(?!`)")
 # Emphasis of a label, with its colon inside or outside.
 _LABEL_MARKS = re.compile(
@@ -23,7 +27,8 @@ _HEADING = re.compile(
 )
 # A label on a line of its own names the next line.
 _LABEL_ALONE = re.compile(
-    r"^[ \t]*+(?P<label>(?:positive[ ]|negative[ ])?prompt|undesired content)[ \t]*+:?[ \t]*+\n[ \t\n]*+(?=\S)",
+    rf"^[ \t]*+(?P<label>(?:positive[ ]|negative[ ])?prompt|undesired content|{'|'.join(SLOTS)})[ \t]*+:?"
+    r"[ \t]*+\n[ \t\n]*+(?=\S)(?![^\W\d_][\w -]{0,30}:)(?!(?:positive |negative )?prompt\s)",
     re.MULTILINE | re.IGNORECASE,
 )
 # JSON without its quotes.
@@ -86,10 +91,10 @@ def without_quote_marks(text: str) -> str:
 def without_marks(text: str, *, is_reply: bool) -> str:
     """The text without the marks. In a reply a hyphen at a line's start takes something away, and stays."""
     if ">" in text:
-        text = without_quote_marks(text)
+        text = _TAG.sub("", _LINE_BREAK.sub("\n", without_quote_marks(text)))
     if "*" in text or "_" in text:
         text = _LABEL_MARKS.sub(lambda match: f"{match['label']}: ", text)
-        text = _ITALIC.sub(r"\1", _BOLD.sub(r"\1", text))
+        text = _ITALIC.sub(r"\1\2", _BOLD.sub(r"\1", text))
     if "`" in text:
         text = _CODE.sub(r"\1", text)
     if not is_reply:
