@@ -1,6 +1,6 @@
 """The generator's own errors. Each carries an ``Error`` whose message may be shown to the person who typed."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from generator.api.types import Error
 
@@ -12,6 +12,9 @@ BUG = Error(code="internal", message="Something went wrong on the drawing comput
 DOES_NOT_FIT = "does_not_fit"
 # The engine met a bug, or a card that answers wrongly.
 ENGINE_ERROR = "engine_error"
+
+# The worker's process ended in the middle of a picture. The log says how.
+DIED = Error(code="worker_died", message="Drawing broke off in the middle of this picture. Please ask again.")
 
 
 class GeneratorError(Exception):
@@ -36,17 +39,24 @@ class Refused(GeneratorError):
 
 
 class DrawingFailed(GeneratorError):
-    """A drawing was started and gave no picture. The next one may work."""
+    """A drawing was started and gave no picture. The next one may work.
+
+    Where ``SHOWN`` is a sentence, people in a room read it, and the message is for the log.
+    """
+
+    SHOWN: ClassVar[str] = ""
+
+    @property
+    def shown(self) -> Error:
+        """The error as people in a room read it."""
+        return self.error.model_copy(update={"message": self.SHOWN}) if self.SHOWN else self.error
 
 
 class CardBusy(DrawingFailed):
-    """Another program holds the memory that the drawing needs, so the drawing must wait.
-
-    The message has figures for the log; people in a room read ``shown``.
-    """
+    """Another program holds the memory that the drawing needs, so the drawing must wait."""
 
     CODE = "card_busy"
-    shown = "The drawing computer's card is full right now. I'll draw when there's room."
+    SHOWN = "The drawing computer's card is full right now. I'll draw when there's room."
 
     def __init__(self, message: str) -> None:
         super().__init__(self.CODE, message)
@@ -56,14 +66,14 @@ class CardLost(CardBusy):
     """The card cannot be used for now, as after a suspend or an update of its driver."""
 
     CODE = "card_lost"
-    shown = "The drawing computer can't reach its card right now. I'll draw when it can."
+    SHOWN = "The drawing computer can't reach its card right now. I'll draw when it can."
 
 
 class CardUnusable(DrawingFailed):
-    """The card cannot be used until somebody mends what the message says. People in a room read ``shown``."""
+    """The card cannot be used until somebody mends what the message says."""
 
     CODE = "unusable_card"
-    shown = "The drawing computer can't use its card. Its log says what to do."
+    SHOWN = "The drawing computer can't use its card. Its log says what to do."
 
     def __init__(self, message: str) -> None:
         super().__init__(self.CODE, message)

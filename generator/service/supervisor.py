@@ -10,16 +10,7 @@ from functools import partial
 from typing import Any
 
 from generator.api.types import Error, WorkerHealth
-from generator.errors import (
-    BUG,
-    DOES_NOT_FIT,
-    ENGINE_ERROR,
-    CardBusy,
-    CardUnusable,
-    DrawingFailed,
-    GeneratorError,
-    card_error,
-)
+from generator.errors import BUG, DIED, DOES_NOT_FIT, ENGINE_ERROR, CardBusy, DrawingFailed, GeneratorError, card_error
 from generator.pictures.uploads import Uploads
 from generator.service.eta import Speeds
 from generator.service.failures import MAX_FAILURES, Failures, Pauses
@@ -36,8 +27,6 @@ log = logging.getLogger(__name__)
 
 PAUSED = "The drawing computer is busy with something else. I'll draw when it's free."
 LOADING = "Warming up, your picture is next."
-# The log says how.
-DIED = "Drawing broke off in the middle of this picture. Please ask again."
 RESTING = "Drawing went wrong several times in a row. I'll try again in a moment."
 
 
@@ -239,7 +228,7 @@ class Supervisor:
         """Return the job to the head of the queue, and publish why nothing moves."""
         log.warning("job %s: %s", job.id, busy)
         self._jobs.give_back(job)
-        self._wait_for(busy.shown)
+        self._wait_for(busy.SHOWN)
         if self._state is State.RUNNING:
             self._become(State.CARD_BUSY)
             self._do_next(self._try_again(self._pauses.busy_s))
@@ -280,10 +269,8 @@ class Supervisor:
             self._worker_died(job, died)
         except CardBusy as busy:
             self._card_is_busy(job, busy)
-        except CardUnusable as unusable:
-            self._does_not_start(job, unusable.error, shown=unusable.shown)
         except DrawingFailed as error:
-            self._does_not_start(job, error.error)
+            self._does_not_start(job, str(error), error.shown)
         except GeneratorError as error:
             self._wait_for(None)
             self._jobs.fail(job, error.error)
@@ -387,24 +374,21 @@ class Supervisor:
         if job.has_company:
             self._jobs.give_back(job, alone=True)
         elif had_started:
-            self._jobs.fail(job, Error(code="worker_died", message=DIED))
+            self._jobs.fail(job, DIED)
             self._failed(str(died))
         else:
-            self._does_not_start(job, Error(code="worker_died", message=str(died)), shown=DIED)
+            self._does_not_start(job, str(died), DIED)
 
-    def _does_not_start(self, job: Job, error: Error, *, shown: str | None = None) -> None:
-        """Leave the job to another worker while this one rests; without another, fail it with the reason.
-
-        ``shown`` is what people read in place of a reason for the log.
-        """
-        log.error("%s does not start: %s", self.name, error.message)
+    def _does_not_start(self, job: Job, trouble: str, error: Error) -> None:
+        """Leave the job to another worker while this one rests; without another, fail it with the error."""
+        log.error("%s does not start: %s", self.name, trouble)
         self.known.forget()
         self._wait_for(None)
         if self._may_go_elsewhere(job):
             self._jobs.give_back(job)
-            self._failed(error.message, at_least=MAX_FAILURES)
+            self._failed(trouble, at_least=MAX_FAILURES)
         else:
-            self._jobs.fail(job, error.model_copy(update={"message": shown}) if shown else error)
+            self._jobs.fail(job, error)
 
 
 def _drawing_id(job: Job, n: int) -> str:

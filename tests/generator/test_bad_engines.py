@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from generator.service.supervisor import DIED
+from generator.errors import DIED
 from tests.helpers import bad_engines
 
 
@@ -63,7 +63,7 @@ async def test_the_engines_own_reason_is_reported(start_generator):
 async def test_a_dying_worker_fails_its_job_and_is_started_again(start_generator, how, words, caplog):
     generator = await start_generator(bad_engines.Dying)
     error = await fails(generator, how)
-    assert (error["code"], error["message"]) == ("worker_died", DIED)
+    assert (error["code"], error["message"]) == ("worker_died", DIED.message)
     assert words in caplog.text
     assert (await generator.call("GET", "/v1/health")).json["state"] == "loading"
     await works(generator)
@@ -75,7 +75,7 @@ async def test_a_hanging_step_is_killed_after_its_limit(start_generator, caplog)
     await works(generator, "before")
     hung = generator.worker.pid
     error = await fails(generator)
-    assert (error["code"], error["message"]) == ("worker_died", DIED)
+    assert (error["code"], error["message"]) == ("worker_died", DIED.message)
     assert "nothing for 0.3 s" in caplog.text
     with pytest.raises(ProcessLookupError):
         os.kill(hung, 0)

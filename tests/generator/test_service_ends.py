@@ -135,7 +135,7 @@ async def test_a_job_has_no_reason_to_wait_after_the_one_that_waited_for_the_car
     await generator.submit("job-1")
 
     async def waits() -> bool:
-        return (await generator.call("GET", "/v1/jobs/job-1")).json["waiting_for"] == CardBusy.shown
+        return (await generator.call("GET", "/v1/jobs/job-1")).json["waiting_for"] == CardBusy.SHOWN
 
     await eventually(waits)
     await generator.call("DELETE", "/v1/jobs/job-1")
@@ -152,7 +152,7 @@ async def test_a_job_waits_for_a_card_that_is_away_and_is_drawn_when_it_is_back(
     await generator.submit("job-1")
 
     async def waits() -> bool:
-        return (await generator.call("GET", "/v1/jobs/job-1")).json["waiting_for"] == CardLost.shown
+        return (await generator.call("GET", "/v1/jobs/job-1")).json["waiting_for"] == CardLost.SHOWN
 
     await eventually(waits)
     assert "job-1: CUDA finds no card: No CUDA GPUs are available" in caplog.text
@@ -166,7 +166,7 @@ async def test_a_card_that_cannot_be_used_fails_the_job_and_the_log_has_the_advi
     generator = await start_generator(functools.partial(Cardless, card_is_away=away, error=CardUnusable))
     await generator.submit("job-1")
     job = await generator.end("job-1")
-    assert (job["error"]["code"], job["error"]["message"]) == ("unusable_card", CardUnusable.shown)
+    assert (job["error"]["code"], job["error"]["message"]) == ("unusable_card", CardUnusable.SHOWN)
     assert "does not start: CUDA finds no card: No CUDA GPUs are available" in caplog.text
 
 

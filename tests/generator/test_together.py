@@ -167,7 +167,7 @@ async def test_a_card_that_another_program_holds_is_waited_for(start_generator, 
     with caplog.at_level(logging.INFO):
         await generator.submit("job-1")
         waiting = await generator.until("job-1", "position")
-        while waiting["waiting_for"] != CardBusy.shown:
+        while waiting["waiting_for"] != CardBusy.SHOWN:
             waiting = (await generator.call("GET", "/v1/jobs/job-1")).json
     assert waiting["position"] == 1
     game.unlink()
