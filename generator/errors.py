@@ -1,17 +1,20 @@
 """The generator's own errors. Each carries an ``Error`` whose message may be shown to the person who typed."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from generator.api.types import Error
 
 # The error of a bug, whose traceback is in the log.
-BUG = Error(code="internal", message="Something went wrong in the generator itself; its log has the details.")
+BUG = Error(code="internal", message="Something went wrong on the drawing computer. Its log says more.")
 
 
 # A picture needs more memory than the card has; its limit is the card's memory in bytes.
 DOES_NOT_FIT = "does_not_fit"
 # The engine met a bug, or a card that answers wrongly.
 ENGINE_ERROR = "engine_error"
+
+# The worker's process ended in the middle of a picture. The log says how.
+DIED = Error(code="worker_died", message="Drawing broke off in the middle of this picture. Please ask again.")
 
 
 class GeneratorError(Exception):
@@ -36,16 +39,52 @@ class Refused(GeneratorError):
 
 
 class DrawingFailed(GeneratorError):
-    """A drawing was started and gave no picture. The next one may work."""
+    """A drawing was started and gave no picture. The next one may work.
+
+    Where ``SHOWN`` is a sentence, people in a room read it, and the message is for the log.
+    """
+
+    SHOWN: ClassVar[str] = ""
+
+    @property
+    def shown(self) -> Error:
+        """The error as people in a room read it."""
+        return self.error.model_copy(update={"message": self.SHOWN}) if self.SHOWN else self.error
 
 
 class CardBusy(DrawingFailed):
     """Another program holds the memory that the drawing needs, so the drawing must wait."""
 
     CODE = "card_busy"
+    SHOWN = "The drawing computer's card is full right now. I'll draw when there's room."
 
     def __init__(self, message: str) -> None:
         super().__init__(self.CODE, message)
+
+
+class CardLost(CardBusy):
+    """The card cannot be used for now, as after a suspend or an update of its driver."""
+
+    CODE = "card_lost"
+    SHOWN = "The drawing computer can't reach its card right now. I'll draw when it can."
+
+
+class CardUnusable(DrawingFailed):
+    """The card cannot be used until somebody mends what the message says."""
+
+    CODE = "unusable_card"
+    SHOWN = "The drawing computer can't use its card. Its log says what to do."
+
+    def __init__(self, message: str) -> None:
+        super().__init__(self.CODE, message)
+
+
+def card_error(error: Error) -> DrawingFailed | None:
+    """The error about the card that another process reported, or None for any other error."""
+    kinds: dict[str, type[CardBusy] | type[CardUnusable]] = {
+        kind.CODE: kind for kind in (CardBusy, CardLost, CardUnusable)
+    }
+    return kinds[error.code](error.message) if error.code in kinds else None
 
 
 class WeightsMissing(DrawingFailed):

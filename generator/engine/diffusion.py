@@ -302,7 +302,7 @@ def _not_known(recipe: Recipe, model: Model) -> tuple[str, ...]:
 
 def _without_effect(recipe: Recipe) -> tuple[str, ...]:
     if recipe.negative_prompt and recipe.guidance_scale <= 1:
-        return ("Without guidance the negative prompt has no effect.",)
+        return ("Without guidance I can't leave things out.",)
     return ()
 
 

@@ -13,7 +13,7 @@ from generator.engine.memory import memory_of
 from generator.engine.needs import SPARE_BYTES, Arrangement, Needs
 from generator.engine.precision import computed_on, measured_on
 from generator.engine.torch_build import card_problem, index_of
-from generator.errors import CardBusy, DrawingFailed
+from generator.errors import CardLost, CardUnusable
 from generator.models.cards import CardSettings
 
 log = logging.getLogger(__name__)
@@ -84,14 +84,12 @@ def lora_facts(revision: str | None) -> dict[str, str | int | float | bool | Non
 def make_plan(device: str, vae_tiling: Literal["auto", "always", "never"]) -> Plan:
     """Choose the device and the dtypes, and log them. What follows in this process is for that card.
 
-    Raises DrawingFailed for a card that torch cannot use, and CardBusy for one that may come back.
+    Raises CardUnusable for a card that torch cannot use, and CardLost for one that may come back.
     """
     if device != "cpu" and (problem := card_problem(device)):
-        raise CardBusy(str(problem)) if problem.may_pass else DrawingFailed("unusable_card", str(problem))
+        raise CardLost(str(problem)) if problem.may_pass else CardUnusable(str(problem))
     if device not in ("auto", "cpu") and not torch.cuda.is_available():
-        raise DrawingFailed(
-            "no_card", f"The settings say device: {device}, and there is no NVIDIA card on this machine."
-        )
+        raise CardUnusable(f"The settings say device: {device}, and there is no NVIDIA card on this machine.")
     if device == "cpu" or not torch.cuda.is_available():
         plan = Plan(torch.device("cpu"), f"cpu, {platform.machine()}", torch.float32, torch.float32, vae_tiling)
     else:

@@ -193,7 +193,7 @@ class TextEncoding:
             # compel looks for each weighted text among the tokens and gives up on a few odd ones.
             if "token sequence" not in str(error):
                 raise
-            raise DrawingFailed("bad_weights", "The weights of this prompt cannot be applied to its words.") from error
+            raise DrawingFailed("bad_weights", "I can't use those weights on those words.") from error
         return torch.cat(parts, dim=-1)
 
     def _pooled(self, fragments: Sequence[Fragment]) -> torch.Tensor:

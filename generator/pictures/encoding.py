@@ -40,11 +40,10 @@ def check(image: Image.Image, recipe: Recipe) -> None:
     if image.mode != "RGB" or image.size != (recipe.width, recipe.height):
         raise DrawingFailed(
             "bad_picture",
-            f"What came out is {image.width}×{image.height} {image.mode}, "
-            f"not the {recipe.width}×{recipe.height} that was asked.",
+            f"That came out as {image.width}×{image.height} {image.mode}, not {recipe.width}×{recipe.height}.",
         )
     if all(low == high for low, high in _extrema(image)):
-        raise DrawingFailed("bad_picture", "What came out is a single colour and no picture. Another seed may work.")
+        raise DrawingFailed("bad_picture", "That came out as one plain colour. Another --seed may work.")
 
 
 def enlarged(image: Image.Image, times: int) -> Image.Image:

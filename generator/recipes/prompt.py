@@ -169,7 +169,7 @@ def _check_weakened(count: int) -> None:
     if count > limits.MAX_WEAKENED:
         raise PromptError(
             "too_many_weakened",
-            f"A prompt weakens up to {limits.MAX_WEAKENED} parts, and that one weakens {count}.",
+            f"I can weaken up to {limits.MAX_WEAKENED} parts of a prompt, and that one has {count}.",
             value=count,
             limit=limits.MAX_WEAKENED,
         )

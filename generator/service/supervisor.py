@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from generator.api.types import Error, WorkerHealth
-from generator.errors import BUG, DOES_NOT_FIT, ENGINE_ERROR, CardBusy, DrawingFailed, GeneratorError
+from generator.errors import BUG, DIED, DOES_NOT_FIT, ENGINE_ERROR, CardBusy, DrawingFailed, GeneratorError, card_error
 from generator.pictures.uploads import Uploads
 from generator.service.eta import Speeds
 from generator.service.failures import MAX_FAILURES, Failures, Pauses
@@ -226,9 +226,9 @@ class Supervisor:
 
     def _card_is_busy(self, job: Job, busy: CardBusy) -> None:
         """Return the job to the head of the queue, and publish why nothing moves."""
-        log.info("job %s: %s", job.id, busy)
+        log.warning("job %s: %s", job.id, busy)
         self._jobs.give_back(job)
-        self._wait_for(str(busy))
+        self._wait_for(busy.SHOWN)
         if self._state is State.RUNNING:
             self._become(State.CARD_BUSY)
             self._do_next(self._try_again(self._pauses.busy_s))
@@ -270,7 +270,7 @@ class Supervisor:
         except CardBusy as busy:
             self._card_is_busy(job, busy)
         except DrawingFailed as error:
-            self._does_not_start(job, error.error)
+            self._does_not_start(job, str(error), error.shown)
         except GeneratorError as error:
             self._wait_for(None)
             self._jobs.fail(job, error.error)
@@ -332,8 +332,8 @@ class Supervisor:
                 case Drawn():
                     self._metrics.picture_drawn(event.seconds)
                     outcome = event
-                case Failed(error) if error.code == CardBusy.CODE:
-                    raise CardBusy(error.message)
+                case Failed(error) if card := card_error(error):
+                    raise card
                 case Failed(error):
                     outcome = error
                 case Cancelled():
@@ -367,7 +367,6 @@ class Supervisor:
     def _worker_died(self, job: Job, died: WorkerDied) -> None:
         """Fail the job; if it was drawn beside others, try it once more, alone: any of them may be the cause."""
         log.error("job %s: %s", job.id, died)
-        error = Error(code="worker_died", message=f"This picture could not be drawn: {died}.")
         had_started = self.known.hello is not None
         if had_started:
             self._metrics.worker_died(self.name)
@@ -375,19 +374,19 @@ class Supervisor:
         if job.has_company:
             self._jobs.give_back(job, alone=True)
         elif had_started:
-            self._jobs.fail(job, error)
+            self._jobs.fail(job, DIED)
             self._failed(str(died))
         else:
-            self._does_not_start(job, error)
+            self._does_not_start(job, str(died), DIED)
 
-    def _does_not_start(self, job: Job, error: Error) -> None:
-        """Leave the job to another worker while this one rests; without another, fail it with the reason."""
+    def _does_not_start(self, job: Job, trouble: str, error: Error) -> None:
+        """Leave the job to another worker while this one rests; without another, fail it with the error."""
+        log.error("%s does not start: %s", self.name, trouble)
         self.known.forget()
         self._wait_for(None)
         if self._may_go_elsewhere(job):
-            log.error("%s does not start: %s", self.name, error.message)
             self._jobs.give_back(job)
-            self._failed(error.message, at_least=MAX_FAILURES)
+            self._failed(trouble, at_least=MAX_FAILURES)
         else:
             self._jobs.fail(job, error)
 

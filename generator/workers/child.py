@@ -176,9 +176,9 @@ def _end_with_parent() -> None:
 
 _OUT_OF_MEMORY = Error(
     code="out_of_memory",
-    message="The graphics card ran out of memory at this picture. A smaller size needs less.",
+    message="The card ran out of memory. A smaller --size needs less.",
     field="width",
 )
 _ENGINE_ERROR = Error(
-    code=ENGINE_ERROR, message="Drawing this picture went wrong; the reason is in the generator's log."
+    code=ENGINE_ERROR, message="Something went wrong while I drew this. The drawing computer's log says more."
 )

@@ -32,6 +32,8 @@ EDIT = {"m.relates_to": {"rel_type": "m.replace", "event_id": "$x"}, "m.new_cont
         ("!easel help wieghts", "I have no help on “wieghts”. Did you mean !easel help weights?"),
         ("!easel help zzz", "I have no help on “zzz”. Try one of commands, flags, draw"),
         ("!easel staus", "I don't know “staus”. Did you mean !easel status?"),
+        ("!easel version", "Easel 0.1.0"),
+        ("!easel weights", "(cowboy hat)++"),
         ("!easel zzz", "I don't know “zzz”. !easel help shows what I know."),
         ("!draw otter --sede 7", "--seed"),
         ("> <@bob:example.com> hello\n\n!draw", "!draw otter"),

@@ -36,10 +36,11 @@ def read_as(text: str, **more: Any) -> DrawRequest:
 
 @pytest.mark.parametrize(
     ("case", "more"),
-    [(case, {"recipe": RECIPE}) for case in CASES["replies"]] + [(case, {}) for case in CASES["photos"]],
+    [(case, {"recipe": RECIPE}) for case in CASES["replies"]]
+    + [(case, {"names": ["ssd-1b"]}) for case in CASES["prompts"] + CASES["photos"]],
     ids=lambda part: part.get("say"),
 )
-def test_replies_and_photos(case, more):
+def test_replies_prompts_and_photos(case, more):
     if "answer" in case:
         with pytest.raises(ParseError) as error:
             read_as(case["say"], **more)
@@ -48,6 +49,7 @@ def test_replies_and_photos(case, more):
     request, meant = read_as(case["say"], **more), read_as(case["reads"], **more)
     assert replace(request, notes=(), unused=()) == replace(meant, notes=(), unused=())
     assert request.unused == ((case["unused"],) if "unused" in case else ())
+    assert "note" not in case or case["note"] in request.notes
 
 
 @cases("sizes")

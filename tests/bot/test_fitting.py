@@ -201,4 +201,4 @@ def test_a_pasted_prompt_weakens_as_many_parts_as_the_generator_reads(known, wea
     for prompt in (fit_one.request.slots.joined(), fit_one.request.negative_prompt):
         assert sum(weight < 1 for _, weight in parse(prompt)) == most
         assert f"(word{most})" in prompt
-    assert fit_one.notes == (f"A prompt weakens up to {most} parts here; the others keep their weight.",)
+    assert fit_one.notes == (f"I can weaken up to {most} parts of a prompt; the others keep their weight.",)

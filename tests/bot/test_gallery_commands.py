@@ -89,8 +89,8 @@ async def test_off_says_whether_anything_was_open(ask):
     await ask("!easel gallery", room_id="!ada:example.com")
     (done,) = await ask("!easel gallery off")
     assert (nothing.content["body"], done.content["body"]) == (
-        "You have it open nowhere.",
-        "Done. No device has your gallery open any more.",
+        "It isn't open on any of your devices.",
+        "Done. Your gallery is closed on all your devices.",
     )
 
 

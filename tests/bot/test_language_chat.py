@@ -256,7 +256,7 @@ def test_many_loras_are_named_in_short():
     [
         ("otter --sed 7", "There's no flag --sed. Did you mean --seed?"),
         ("otter —sed 7", "There's no flag --sed. Did you mean --seed?"),
-        ("otter --seed7", "There's no flag --seed7. Did you mean --seed?"),
+        ("otter --style7", "There's no flag --style7. Did you mean --style?"),
         ("otter --xyzzy", "There's no flag --xyzzy. !easel help flags lists them all."),
         ("otter --steps many", "--steps takes a whole number, not “many”."),
         ("otter --steps 7.5", "--steps takes a whole number, not “7.5”."),
@@ -271,8 +271,8 @@ def test_many_loras_are_named_in_short():
         ("otter --size 0x64", "--size takes portrait, landscape, square or pixels such as 768x1024, not “0x64”."),
         ("otter --ar wide", "--ar takes width to height such as 3:4, not “wide”."),
         ("otter --ar 0:4", "--ar takes width to height such as 3:4, not “0:4”."),
-        ("otter --seed 7 --seed 8", "--seed stands there twice. Keep one of them."),
-        ("otter --no a --no b", "--no stands there twice. Keep one of them."),
+        ("otter --seed 7 --seed 8", "--seed is there twice. Keep one of them."),
+        ("otter --no a --no b", "--no is there twice. Keep one of them."),
         ("otter --fast --draft", "--fast and --draft set the same thing. Keep one of them."),
         ("otter --size square --ar 3:4", "--size and --ar both set the shape of the picture. Keep one of them."),
         ("otter -hat", "“-hat” starts with one hyphen. To leave something out, write --no hat."),
@@ -291,7 +291,7 @@ def test_many_loras_are_named_in_short():
         ),
         (
             "(otter | style: ink)",
-            "To start another slot, put “|” or a new line before “style: ink)”, outside of brackets.",
+            "To start another slot, put “|” or a new line before “style: ink”, outside of brackets.",
         ),
         (
             "a, b: c, style: ink",
@@ -338,6 +338,7 @@ def test_the_table_of_flags_has_unique_names_and_fits_the_request():
         "notes",
         "unused",
         "pasted",
+        "emptied",
         "image",
     } | set(SLOTS)
 

@@ -96,7 +96,7 @@ JSON = [
             sampler="euler_a",
             seed=123,
             size=(832, 1216),
-            unused=("v4_prompt",),
+            unused=("char_captions",),
         ),
     ),
     (A1111_API, request("((otter)+)+", negative_prompt="", sampler="euler_a", guidance_scale=7.0, steps=20)),

@@ -63,7 +63,7 @@ def slots(request) -> dict[str, tuple[str, ...]]:
         ("outfit: +cargo pants -boots", {"outfit": ("cargo pants",)}),
         ("+__animal__", {"subject": ("otter", "(cowboy hat)++", "__animal__")}),
         ("+🎩 -boots", {"subject": ("otter", "(cowboy hat)++", "🎩"), "outfit": ()}),
-        ("boots -> cat", {"subject": ("otter", "(cowboy hat)++", "cat"), "outfit": ()}),
+        ("boots -> cat", {"outfit": ("cat",)}),
         ("+cowboy hat", {"subject": ("otter", "cowboy hat")}),
         ("+(watercolor)+++", {"style": ("(watercolor)+++",)}),
         ("outfit: +well-lit t-shirt", {"outfit": ("boots", "well-lit t-shirt")}),

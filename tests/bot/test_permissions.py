@@ -113,8 +113,12 @@ SMALL, LARGE = Work(512, 512, 30), Work(1000, 1000, 21)
         (
             KID,
             (SMALL, LARGE),
-            "21 steps at 1000×1000 take too long here: 21 megapixel steps, and the limit is 20. "
-            "Ask for fewer --steps or a smaller --size.",
+            "1000×1000 takes up to 20 --steps here, not 21. Or ask for a smaller --size.",
+        ),
+        (
+            KID,
+            (Work(5000, 5000, 1),),
+            "5000×5000 takes too long here. Ask for a smaller --size.",
         ),
         (ADA, (LARGE,), None),
     ],

@@ -42,6 +42,7 @@ FIELDS = {
     "notes": TERMS,
     "unused": TERMS,
     "pasted": TERMS,
+    "emptied": TERMS,
 }
 
 

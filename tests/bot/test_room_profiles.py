@@ -97,7 +97,7 @@ def test_a_room_without_a_profile_has_no_rules(known):
         ({"defaults": {"steps": ""}}, "defaults: --steps needs a value"),
         ({"defaults": {"steps": "20 otters"}}, "defaults must be one value for each flag"),
         ({"defaults": {"steps": "20 --seed 7"}}, "defaults must be one value for each flag"),
-        ({"defaults": {"tier": "fast --steps 3", "steps": 20}}, "defaults: --steps stands there twice"),
+        ({"defaults": {"tier": "fast --steps 3", "steps": 20}}, "defaults: --steps is there twice"),
         ({"style": "ink"}, r"style must be a list of texts, such as style: \[one, two\]"),
         ({"style": ["(ink:-1)"]}, "style: Weights start at 0"),
         ({"no": [7]}, "no must be a list of texts"),

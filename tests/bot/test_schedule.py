@@ -93,6 +93,7 @@ async def test_they_are_listed_and_ended_by_their_people(ask, homeserver):
     assert await ask("!easel every stop 3") == every.NO_SUCH
     assert await ask("!easel every stop 1") == "Ended: every day at 7:00: otter, hat"
     assert (await ask("!easel every")).startswith("1. Every Friday at 18:30: owl")
+    assert await ask("!easel everyday at 8: cat") == "Every day at 8:00: cat"
 
 
 async def test_a_command_that_cannot_be_read_and_too_many_are_refused(ask):

@@ -62,8 +62,7 @@ async def test_limits_are_named_and_do_not_apply_to_admins(rooms, change_setting
             "You have 1 waiting already, and that's the limit. Ask again when one is here."
         )
         assert await dan.answer("!draw otter --steps 100") == (
-            "100 steps at 64×64 take too long here: 0.4096 megapixel steps, and the limit is 0.1. "
-            "Ask for fewer --steps or a smaller --size."
+            "64×64 takes up to 24 --steps here, not 100. Or ask for a smaller --size."
         )
         await cleo.person.redact(cleo.room_id, waiting)
     await ada.drawn(of_admin)

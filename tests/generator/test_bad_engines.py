@@ -5,6 +5,7 @@ import os
 
 import pytest
 
+from generator.errors import DIED
 from tests.helpers import bad_engines
 
 
@@ -24,8 +25,8 @@ async def works(generator, job: str = "next") -> None:
 @pytest.mark.parametrize(
     ("engine", "code", "words"),
     [
-        (bad_engines.Raising, "engine_error", "generator's log"),
-        (bad_engines.Greedy, "out_of_memory", "smaller size"),
+        (bad_engines.Raising, "engine_error", "log says more"),
+        (bad_engines.Greedy, "out_of_memory", "A smaller --size"),
     ],
 )
 async def test_an_error_ends_in_a_sentence_and_the_worker_lives_on(start_generator, engine, code, words, capfd):
@@ -59,23 +60,23 @@ async def test_the_engines_own_reason_is_reported(start_generator):
 
 
 @pytest.mark.parametrize(("how", "words"), [("exit", "status 3"), ("segfault", "SIGSEGV")])
-async def test_a_dying_worker_fails_its_job_and_is_started_again(start_generator, how, words):
+async def test_a_dying_worker_fails_its_job_and_is_started_again(start_generator, how, words, caplog):
     generator = await start_generator(bad_engines.Dying)
     error = await fails(generator, how)
-    assert error["code"] == "worker_died"
-    assert words in error["message"]
+    assert (error["code"], error["message"]) == ("worker_died", DIED.message)
+    assert words in caplog.text
     assert (await generator.call("GET", "/v1/health")).json["state"] == "loading"
     await works(generator)
     assert 'easel_worker_deaths_total{worker="cpu"} 1.0' in (await generator.call("GET", "/metrics")).body.decode()
 
 
-async def test_a_hanging_step_is_killed_after_its_limit(start_generator):
+async def test_a_hanging_step_is_killed_after_its_limit(start_generator, caplog):
     generator = await start_generator(bad_engines.Hanging, step_timeout_s=0.3)
     await works(generator, "before")
     hung = generator.worker.pid
     error = await fails(generator)
-    assert error["code"] == "worker_died"
-    assert "nothing for 0.3 s" in error["message"]
+    assert (error["code"], error["message"]) == ("worker_died", DIED.message)
+    assert "nothing for 0.3 s" in caplog.text
     with pytest.raises(ProcessLookupError):
         os.kill(hung, 0)
     await works(generator)
@@ -113,7 +114,8 @@ async def test_missing_weights_are_reported(start_generator):
 
 
 @pytest.mark.parametrize(
-    ("rubbish", "words"), [("black", "single colour"), ("constant", "single colour"), ("small", "8×8"), ("grey", " L,")]
+    ("rubbish", "words"),
+    [("black", "one plain colour"), ("constant", "one plain colour"), ("small", "8×8"), ("grey", " L,")],
 )
 async def test_rubbish_is_refused_as_a_picture(start_generator, rubbish, words):
     generator = await start_generator(bad_engines.Rubbish)

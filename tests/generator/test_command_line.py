@@ -111,7 +111,7 @@ def test_a_bug_of_the_engine_ends_with_a_sentence(settings_file, stand_in_folder
     settings_file.write_text(yaml.safe_dump({**settings, "default_model": "mine", "models": {"mine": card}}))
     assert main(["--settings", str(settings_file), "draw", "otter"]) == 1
     assert capsys.readouterr().err.endswith(
-        "\nDrawing this picture went wrong; the reason is in the generator's log.\n"
+        "\nSomething went wrong while I drew this. The drawing computer's log says more.\n"
     )
     assert "the engine failed" in caplog.text
 

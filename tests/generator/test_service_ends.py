@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from generator.errors import DrawingFailed
+from generator.errors import CardBusy, CardLost, CardUnusable, DrawingFailed
 from generator.pictures.store import PictureStore
 from generator.service.failures import Pauses
 from generator.service.jobs import MAX_FINISHED_JOBS
@@ -135,7 +135,7 @@ async def test_a_job_has_no_reason_to_wait_after_the_one_that_waited_for_the_car
     await generator.submit("job-1")
 
     async def waits() -> bool:
-        return "Another program" in ((await generator.call("GET", "/v1/jobs/job-1")).json["waiting_for"] or "")
+        return (await generator.call("GET", "/v1/jobs/job-1")).json["waiting_for"] == CardBusy.SHOWN
 
     await eventually(waits)
     await generator.call("DELETE", "/v1/jobs/job-1")
@@ -144,18 +144,30 @@ async def test_a_job_has_no_reason_to_wait_after_the_one_that_waited_for_the_car
     assert (await generator.submit("job-2")).json["waiting_for"] is None
 
 
-async def test_a_job_waits_for_a_card_that_is_away_and_is_drawn_when_it_is_back(start_generator, tmp_path):
+async def test_a_job_waits_for_a_card_that_is_away_and_is_drawn_when_it_is_back(start_generator, tmp_path, caplog):
+    """People in a room read one sentence, and the log has the reason."""
     away = tmp_path / "away"
     away.touch()
     generator = await start_generator(functools.partial(Cardless, card_is_away=away), pauses=Pauses(busy_s=0.2))
     await generator.submit("job-1")
 
     async def waits() -> bool:
-        return "finds no card" in ((await generator.call("GET", "/v1/jobs/job-1")).json["waiting_for"] or "")
+        return (await generator.call("GET", "/v1/jobs/job-1")).json["waiting_for"] == CardLost.SHOWN
 
     await eventually(waits)
+    assert "job-1: CUDA finds no card: No CUDA GPUs are available" in caplog.text
     away.unlink()
     assert (await generator.end("job-1"))["state"] == "done"
+
+
+async def test_a_card_that_cannot_be_used_fails_the_job_and_the_log_has_the_advice(start_generator, tmp_path, caplog):
+    away = tmp_path / "away"
+    away.touch()
+    generator = await start_generator(functools.partial(Cardless, card_is_away=away, error=CardUnusable))
+    await generator.submit("job-1")
+    job = await generator.end("job-1")
+    assert (job["error"]["code"], job["error"]["message"]) == ("unusable_card", CardUnusable.SHOWN)
+    assert "does not start: CUDA finds no card: No CUDA GPUs are available" in caplog.text
 
 
 async def test_the_files_of_a_running_job_are_not_deleted(slow_generator):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from generator.errors import CardBusy
 from generator.service.failures import Pauses
 from tests.helpers import bad_engines
 from tests.helpers.running_generator import eventually, stand_in_capabilities
@@ -166,7 +167,7 @@ async def test_a_card_that_another_program_holds_is_waited_for(start_generator, 
     with caplog.at_level(logging.INFO):
         await generator.submit("job-1")
         waiting = await generator.until("job-1", "position")
-        while not waiting["waiting_for"] or "Another program" not in waiting["waiting_for"]:
+        while waiting["waiting_for"] != CardBusy.SHOWN:
             waiting = (await generator.call("GET", "/v1/jobs/job-1")).json
     assert waiting["position"] == 1
     game.unlink()

@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 from generator.api.types import Memory, Recipe
-from generator.errors import CardBusy, DrawingFailed, WeightsMissing
+from generator.errors import CardBusy, CardLost, CardUnusable, DrawingFailed, WeightsMissing
 from generator.workers.messages import Draw, Drawn, Hello, WorkerState
 
 # Long enough for a test to act between two steps, short enough to keep tests fast.
@@ -249,10 +249,11 @@ class Cardless(Colour):
     """Finds no card while the file exists. A process looks for cards once, so it is asked only once."""
 
     card_is_away: Path
+    error: type[CardLost] | type[CardUnusable] = CardLost
 
     def hello(self) -> Hello:
         if self.card_is_away.exists():
-            raise CardBusy("CUDA finds no card: No CUDA GPUs are available")
+            raise self.error("CUDA finds no card: No CUDA GPUs are available")
         return super().hello()
 
 

@@ -11,7 +11,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 # Of these modules of the generator a room reads what they refuse and note.
-OF_THE_GENERATOR = ("recipes/validation.py", "recipes/prompt.py", "pictures/image_files.py", "engine/diffusion.py")
+OF_THE_GENERATOR = (
+    *("recipes/validation.py", "recipes/prompt.py", "pictures/image_files.py", "pictures/encoding.py", "errors.py"),
+    *("engine/diffusion.py", "engine/text.py", "workers/child.py", "service/supervisor.py", "service/jobs.py"),
+)
 
 # Calls whose texts nobody in a room reads.
 LOGGED = {"compile", "NotSent", "InvalidSettings", "info", "warning", "error", "exception", "debug"}

@@ -3,16 +3,16 @@
 from dataclasses import fields, replace
 
 from ..jobs.store import Store
-from ..language import DrawRequest, nearest, quoted
+from ..language import DrawRequest, nearest, quoted, same_name
 from ..language.chat import parse_chat
 from ..policy.own_defaults import FIELDS, described
 from ..room.messages import Message
 from ..sending.rich import Text, written
 
-NONE = "off"
+NONE = ("off", "none", "clear", "reset", "forget")
 
 # Without any.
-HOW = """You have no defaults. Choose some of model, style, size and steps:
+HOW = """You have no defaults. Choose a model, a style, a size or steps:
 
 • `!easel defaults --style watercolor --size portrait`
 • `!easel defaults --model ssd-1b --steps 20`
@@ -34,7 +34,7 @@ class OwnDefaults:
         own = await self._store.own_defaults(message.sender)
         if not typed:
             return f"Your defaults: {described(own)}" if own else written(HOW)
-        if typed.lower() == NONE:
+        if typed.lower().rstrip(".!") in NONE:
             await self._store.forget_own_defaults(message.sender)
             return FORGOTTEN
         wanted = parse_chat(typed)
@@ -44,11 +44,15 @@ class OwnDefaults:
             return NO_NAMES
         known = await self._store.capabilities()
         names = [card.name for card in known.models] if known else []
-        if wanted.model and known and wanted.model not in names:
+        model = same_name(wanted.model, names) if wanted.model else None
+        if wanted.model and known and model is None:
             near = nearest(wanted.model, names)
             return f"There's no model {quoted(wanted.model)}." + (f" Did you mean {near}?" if near else "")
-        own = (own or DrawRequest()).changed_by(wanted)
-        await self._store.keep_own_defaults(message.sender, replace(own, notes=()))
+        own = (own or DrawRequest()).changed_by(replace(wanted, model=model or wanted.model))
+        if not described(own):
+            await self._store.forget_own_defaults(message.sender)
+            return FORGOTTEN
+        await self._store.keep_own_defaults(message.sender, replace(own, notes=(), emptied=()))
         return f"Your defaults: {described(own)}"
 
 
@@ -57,4 +61,5 @@ def _has_defaults_only(wanted: DrawRequest) -> bool:
     nothing = DrawRequest()
     given = {field.name for field in fields(DrawRequest) if getattr(wanted, field.name) != getattr(nothing, field.name)}
     has_other_slots = any((wanted.slots.subject, wanted.slots.outfit, wanted.slots.environment, wanted.slots.emotions))
-    return bool(given) and given <= {"slots", "notes", *FIELDS} and not has_other_slots
+    has_other_slots = has_other_slots or not {*wanted.emptied} <= {"style"}
+    return bool(given) and given <= {"slots", "emptied", "notes", *FIELDS} and not has_other_slots

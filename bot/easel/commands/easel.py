@@ -17,7 +17,7 @@ from ..jobs.job import SEED_CHOICES, JobState, job_id
 from ..jobs.picture_tables import MAX_WANTED_WORDS
 from ..jobs.runner import UNEXPECTED, JobRunner
 from ..jobs.store import Store
-from ..language import Command, EaselCommand, NearMiss, ParseError, brief, check_length, nearest, quoted
+from ..language import HELP_TOPICS, Command, EaselCommand, NearMiss, ParseError, brief, check_length, nearest, quoted
 from ..policy.ownership import Ownership
 from ..policy.permissions import Permissions
 from ..room.messages import Message
@@ -48,11 +48,16 @@ FOR_ADMINS = "That's for my admins. Ask whoever runs me."
 _WORDS = {
     "styles": "style",
     "model": "models",
-    "stop": "cancel",
+    "default": "defaults",
+    "recipes": "recipe",
+    "frames": "frame",
+    **dict.fromkeys(("stop", "abort"), "cancel"),
     "search": "find",
-    "jobs": "queue",
+    **dict.fromkeys(("jobs", "line", "waiting"), "queue"),
     "pictures": "gallery",
-    "?": "help",
+    **dict.fromkeys(("version", "info", "about", "ping"), "status"),
+    **dict.fromkeys(("everyday", "daily"), "every"),
+    **dict.fromkeys(("?", "h"), "help"),
 }
 
 # What people say for the words after !easel style.
@@ -197,6 +202,8 @@ class EaselCommands:
         word = _WORDS.get(word, word)
         if word in self._answers:
             return await self._answers[word](message, tuple(others))
+        if word in HELP_TOPICS:
+            return help.help_text(word)
         near = nearest(word, self._answers)
         hint = f"Did you mean !easel {near}?" if near else "!easel help shows what I know."
         return f"I don't know {quoted(word)}. {hint}"

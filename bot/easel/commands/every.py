@@ -29,7 +29,7 @@ NOT_YOURS = "That one is somebody else's. Only they or an admin can end it."
 
 _DAYS = (EVERY_DAY, *WEEKDAYS)
 _SCHEDULED = re.compile(
-    rf"(?P<day>{'|'.join(_DAYS)})\s+at\s+(?P<hour>\d{{1,2}})(?:[:.](?P<minute>\d{{2}}))?\s*(?P<half>[ap]m)?"
+    rf"(?:(?P<day>{'|'.join(_DAYS)})\s+)?at\s+(?P<hour>\d{{1,2}})(?:[:.](?P<minute>\d{{2}}))?\s*(?P<half>[ap]m)?"
     r"\s*(?::\s*|\s+)(?P<typed>\S.*)",
     re.IGNORECASE | re.DOTALL,
 )
@@ -67,7 +67,7 @@ class EveryDay:
             return ROOM_IS_FULL
         if sum(one.sender == message.sender for one in here) >= MAX_A_PERSON:
             return YOURS_ARE_FULL
-        return await self._add(message, wanted["day"].lower(), minute, wanted["typed"])
+        return await self._add(message, (wanted["day"] or EVERY_DAY).lower(), minute, wanted["typed"])
 
     async def _add(self, message: Message, day: str, minute: int, typed: str) -> str:
         await self._draw_commands.check(message, typed)

@@ -29,8 +29,8 @@ NO_ADDRESS = "The gallery has no address yet. Whoever runs me can set gallery_ur
 SENT = "The link is in our own chat."
 INVITED = "I've invited you to a chat of our own. The link comes there when you accept."
 NOT_SENT = "I can't reach you in a chat of our own. Start one with me, and ask there."
-SIGNED_OUT = "Done. No device has your gallery open any more."
-NOWHERE_OPEN = "You have it open nowhere."
+SIGNED_OUT = "Done. Your gallery is closed on all your devices."
+NOWHERE_OPEN = "It isn't open on any of your devices."
 
 LINK = "All your pictures. The link works once, within ten minutes:"
 LINK_OF_ROOM = "This room's pictures. The link works once, within ten minutes:"

@@ -127,7 +127,7 @@ def _with_few_weakened(fit: Fitted, most: int) -> Fitted:
         (negative,) = few_weakened([negative], most)
     if (slots, negative) == (request.slots, request.negative_prompt):
         return fit
-    note = f"A prompt weakens up to {most} parts here; the others keep their weight."
+    note = f"I can weaken up to {most} parts of a prompt; the others keep their weight."
     return fit.with_request(slots=slots, negative_prompt=negative, notes=(note,))
 
 
@@ -193,9 +193,7 @@ def cannot_enlarge(request: DrawRequest, capabilities: Capabilities) -> str | No
     if card is None or not isinstance(request.size, tuple):
         return None
     near = nearest_size(*request.size, card.limits, from_image=True)
-    return (
-        None if near == request.size else f"{card.name} draws nothing larger than {near[0]}×{near[1]} over a picture."
-    )
+    return None if near == request.size else f"{card.name} can't make it larger than {near[0]}×{near[1]}."
 
 
 def nearest_size(width: int, height: int, limits: CardLimits, *, from_image: bool = False) -> tuple[int, int]:

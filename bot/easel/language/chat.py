@@ -6,7 +6,7 @@ Knows no recipes.
 import re
 from typing import Any
 
-from .flags import FLAG_NAMES, SIDES, Flag, Kind, find_slot, flag_like, flag_named
+from .flags import FLAG_NAMES, SIDES, SLOT_NAMES, Flag, Kind, find_slot, flag_like, flag_named
 from .nesting import matches_outside, split_outside
 from .phones import as_typed
 from .request import SLOTS, Change, Changes, DrawRequest, Slots
@@ -21,10 +21,14 @@ _BREAK = re.compile(r"[|\n]")
 # A line that ends in a comma continues in the next one, unless the next one has a label.
 _CONTINUED = re.compile(r",[ \t\r]*+\n(?![ \t]*+[^\W\d_][\w-]*+[ \t]*+:)")
 _SEMICOLON = re.compile(r";(?=\s)")
-_SLOT_NAMES = "subject|outfit|environment|env|emotions|emotion|style"
+_SLOT_NAMES = "|".join(SLOT_NAMES)
 # A slot behind a sign that ends a thought: `otter; style: ink` and `otter. Style: ink`.
 _BREAK_BEFORE_SLOT = re.compile(
     rf"(?:[;.·•。/]|(?<=\s)(?:->|[-~>–—])(?=[ \t]))[ \t]*+(?=(?:{_SLOT_NAMES})[ \t]*+[:=])", re.IGNORECASE
+)
+# `style - ink`, as a line of its own.
+_SLOT_AND_DASH = re.compile(
+    rf"^[ \t]*+(?P<slot>{'|'.join(SLOTS)})[ \t]++[-–—][ \t]++(?=\w)", re.IGNORECASE | re.MULTILINE
 )
 # A sign before a term of a reply: before a letter, bracket, quote, wildcard or emoji, but not a number below 0.
 _SIGN = re.compile(r"(?<![^\s,|])(?P<sign>\+|-(?![\d.]+(?:\s|$)))(?=[^\W_]|[(\"]|__\w|[^\x00-\x7f\s])")
@@ -36,16 +40,22 @@ _STARTS_WITH_SIGN = re.compile(
 
 # A sign that stands apart from its term, at a line's start.
 _SPACED_SIGN = re.compile(r"^[ \t]*+(?P<sign>[+-])[ \t]++(?=[^\W\d_]|[(\"])", re.MULTILINE)
+# What ends a term.
+_ENDS = re.compile(r"\s*(?:[,.!|+-]|$)")
 # A plus that can only be meant for a reply.
 _PLUS = re.compile(r"(?<![^\s,|])\+[ \t]?(?=[^\W\d_]|[(\"])")
 # A word and its colon: `style: …` and `style:…`, but neither `https://…` nor `16:9`.
 _LABEL = re.compile(r"\s*(?P<word>[^\W\d_][\w-]*+)[ \t]*(?P<sign>[:=])(?!//)(?P<gap>\s|$)?")
-# What people say for a negative prompt that leaves nothing out.
+# What people say for a negative prompt that leaves nothing out, and for a slot that has nothing in it.
 _NOTHING = {"none", "nothing", "off", "empty"}
+_NO_TERMS = {"", "none", "nothing", "no", "off", "null", "n/a", "~", "-", "–", "—"}
 _LINK = re.compile(r"(?<![\w-])https?://\w", re.IGNORECASE)
 LINK = "I can't open links. Send the photo here, and reply to it with your words."
-# A slot's label where it starts no slot: behind a comma, or in brackets.
-_STRAY_LABEL = re.compile(r"[,|\n][ \t]*+(?P<word>[^\W\d_][\w-]*+)[ \t]*+:(?!//)")
+# A slot's label where it starts no slot: behind words or a comma, or in brackets, and not `(style:1.2)`.
+_STRAY_LABEL = re.compile(r"(?<=[\s,|(\[{])(?P<word>[^\W\d_][\w-]*+)[ \t]*+:(?!//|[ \t]*+[\d.-])")
+_STRAY = {*SLOTS, "no", "negative"}
+# How near a label must be to a slot or a flag. Any word may stand before a colon.
+LABEL_LIKENESS = 0.75
 
 
 def parse_chat(text: str) -> DrawRequest:
@@ -84,7 +94,7 @@ def has_signs(text: str) -> bool:
 def _read(text: str, *, are_signs_read: bool) -> Changes:
     slots: dict[str, list[str]] = {slot: [] for slot in SLOTS}
     taken, values = TakenFlags(), _FlagValues()
-    changes, plain_terms = list[Change](), list[str]()
+    changes, plain_terms, emptied = list[Change](), list[str](), list[str]()
     for segment in _segments(text):
         signs = _sign_starts(segment) if are_signs_read else []
         if not are_signs_read and (plus := matches_outside(segment, _PLUS)):
@@ -92,20 +102,25 @@ def _read(text: str, *, are_signs_read: bool) -> Changes:
         plain, signed = take_flags(segment, signs, taken)
         try:
             slot, plain = _take_label(plain, taken)
-            terms = _plain_terms(plain)
+            is_emptied = slot is not None and not signed and _has_no_terms(slot, plain)
+            terms = () if is_emptied else _plain_terms(plain)
         except ParseError as problem:
             taken.problems.append(str(problem))
             continue
         plain_terms += terms if slot is None else ()
+        emptied += [slot] if slot and is_emptied else []
         slots[slot or "subject"] += terms
         changes += (
             Change(term, sign == "+", slot or "subject") for sign, texts in signed for term in read_terms(texts)
         )
-        values.take(taken, slots)
+        emptied += values.take(taken, slots)
     fields = values.with_size(taken)
     taken.check()
     request = DrawRequest(
-        slots=Slots(**{slot: tuple(terms) for slot, terms in slots.items()}), unused=tuple(taken.unused), **fields
+        slots=Slots(**{slot: tuple(terms) for slot, terms in slots.items()}),
+        unused=tuple(taken.unused),
+        emptied=tuple(dict.fromkeys(emptied)),
+        **fields,
     )
     is_new_seed = "seed" in fields and fields["seed"] is None
     return Changes(request, tuple(changes), tuple(plain_terms), is_new_seed)
@@ -118,8 +133,9 @@ class _FlagValues:
         self._fields: dict[str, Any] = {}
         self._flag_of: dict[str, Flag] = {}
 
-    def take(self, taken: TakenFlags, slots: dict[str, list[str]]) -> None:
-        """Take the flags that were found. Those that are slots give their terms to these."""
+    def take(self, taken: TakenFlags, slots: dict[str, list[str]]) -> list[str]:
+        """Take the flags that were found. Those that are slots give their terms to these, or are returned as empty."""
+        emptied = []
         for flag, value in taken.flags:
             if earlier := self._flag_of.get(flag.field):
                 taken.problems.append(_twice(earlier.typed, flag.typed))
@@ -129,8 +145,12 @@ class _FlagValues:
                 if flag.field == "style" and taken.unused and value.lower() == "raw":
                     # Midjourney's, among others of its flags.
                     taken.unused.append("--style raw")
+                elif flag.field in slots and _has_no_terms(flag.field, value):
+                    emptied.append(flag.field)
                 elif flag.field in slots:
                     slots[flag.field] += read_terms(value)
+                elif flag.field == "no" and value.lower() in _NOTHING:
+                    self._fields[flag.field] = ()
                 elif flag.field == "negative_prompt" and value.lower() in _NOTHING:
                     self._fields[flag.field] = ""
                 else:
@@ -138,6 +158,7 @@ class _FlagValues:
             except ParseError as problem:
                 taken.problems.append(str(problem))
         taken.flags.clear()
+        return emptied
 
     def with_size(self, taken: TakenFlags) -> dict[str, Any]:
         """The fields of a request, with a size from its two sides."""
@@ -154,14 +175,26 @@ class _FlagValues:
 
 def _segments(text: str) -> list[str]:
     """The parts of a text, each for one slot."""
-    text = with_flags_apart(_CONTINUED.sub(", ", as_typed(text)))
+    text = with_flags_apart(_SLOT_AND_DASH.sub(r"\g<slot>: ", _CONTINUED.sub(", ", as_typed(text))))
     return split_outside(_SEMICOLON.sub(",", _BREAK_BEFORE_SLOT.sub(" | ", text)), _BREAK)
 
 
 def _sign_starts(segment: str) -> list[re.Match[str]]:
     """The signs of a segment. A flag's hyphen is not a sign."""
-    flags = {match.start() for match in dashed(segment) if is_flag(match)}
+    flags = {match.start() for match in dashed(segment) if is_flag(match) and not _takes_slot_away(segment, match)}
     return [match for match in matches_outside(segment, _SIGN) if match.start() not in flags]
+
+
+def _takes_slot_away(segment: str, word: re.Match[str]) -> bool:
+    """Whether a word such as ``-style`` has nothing behind it, so that it is no flag with one hyphen too few."""
+    is_slot = word["dashes"] == "-" and find_slot(word["name"])
+    return bool(is_slot and _ENDS.match(segment, word.end()))
+
+
+def _has_no_terms(slot: str, text: str) -> bool:
+    """Whether a slot's text says that nothing is in it: ``none``, ``no style``, or no text at all."""
+    words = " ".join(text.lower().split()).rstrip(".!")
+    return words in _NO_TERMS or words == f"no {slot}"
 
 
 def _needs_picture(text: str) -> str:
@@ -194,14 +227,14 @@ def _plain_terms(text: str) -> tuple[str, ...]:
     if _LINK.search(text):
         raise ParseError(LINK)
     for label in _STRAY_LABEL.finditer(text):
-        if find_slot(label["word"]):
-            slot = quoted(text[label.start("word") :])
+        if label["word"].lower() in _STRAY:
+            slot = quoted(text[label.start("word") :].rstrip(" )]}"))
             raise ParseError(f"To start another slot, put “|” or a new line before {slot}, outside of brackets.")
     return read_terms(text)
 
 
 def _no_slot(word: str, value: str) -> str:
-    near = nearest(word, (*SLOTS, *FLAG_NAMES))
+    near = nearest(word, (*SLOTS, *FLAG_NAMES), likeness=LABEL_LIKENESS)
     if near and (flag := flag_like(near)) and near not in SLOTS:
         hint = f"Did you mean {flag} {brief(value)}".rstrip() + "?"
     elif near:
@@ -213,5 +246,5 @@ def _no_slot(word: str, value: str) -> str:
 
 def _twice(first: str, second: str) -> str:
     if first == second:
-        return f"{first} stands there twice. Keep one of them."
+        return f"{first} is there twice. Keep one of them."
     return f"{first} and {second} set the same thing. Keep one of them."

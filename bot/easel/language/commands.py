@@ -20,6 +20,11 @@ _ADDRESS = re.compile(r"(?P<name>[^\s!][^\n!]{0,79}?)[:,]?\s{1,8}+(?=\\?[!！]\s
 _NEAR_MISS = re.compile(
     r"(?P<sign>[!！/.?¡])\s?(?P<word>[a-z]{2,7})[.,:]?(?=\s|$)(?P<rest>.*)", re.IGNORECASE | re.DOTALL
 )
+_NAME = re.compile(r"@? ?easel(?::|\s|$)", re.IGNORECASE)
+# `!easel draw otter`
+_DRAW_BEHIND = re.compile(r"!?draw\b[.,:]?(?P<rest>\s.*)", re.IGNORECASE | re.DOTALL)
+_MARKS = ("```", "**", "__", "`", "*", "_")
+_MARKED_WORD = re.compile(r"(?P<mark>\*\*|`|\*|_)(?P<word>!(?:draw|easel))(?P=mark)(?=\s|$)", re.IGNORECASE)
 # What there is help on, beside the overview.
 HELP_TOPICS = (
     "commands",
@@ -72,10 +77,8 @@ def read_command(body: str, *, is_mentioned: bool = False) -> Command | None:
     before the command, and a newline right behind it are all fine; ``!drawing`` is another bot's.
     """
     seen = names_for_mentions(as_seen(body)).strip()
-    for mark in ("**", "`", "*"):
-        if seen.startswith(f"{mark}!") and seen.endswith(mark):
-            seen = seen[len(mark) : -len(mark)]
-    if (address := _ADDRESS.match(seen)) and (is_mentioned or address["name"].strip("@ ").casefold() == "easel"):
+    seen = _unmarked(seen)
+    if (address := _ADDRESS.match(seen)) and (is_mentioned or _NAME.match(address["name"])):
         seen = seen[address.end() :]
     match = _COMMAND.match(seen)
     if not match:
@@ -83,8 +86,21 @@ def read_command(body: str, *, is_mentioned: bool = False) -> Command | None:
     rest = match["rest"].strip()
     if match["word"].lower() == "draw":
         return _draw_command(rest)
-    first, *others = rest.split() or ["help"]
+    if (drawing := _DRAW_BEHIND.match(rest)) and drawing["rest"].strip():
+        return _draw_command(drawing["rest"].strip())
+    first, *others = rest.lstrip("-").split() or ["help"]
     return EaselCommand((first.lower().rstrip(_STOPS) or "help", *others))
+
+
+def _unmarked(text: str) -> str:
+    """The text without a chat's marks around all of it, or around the command's word."""
+    if word := _MARKED_WORD.match(text):
+        return f"{word['word']}{text[word.end() :]}"
+    for mark in _MARKS:
+        inside = text[len(mark) : -len(mark)].lstrip("\n")
+        if text.startswith(mark) and text.endswith(mark) and inside.startswith("!"):
+            return inside
+    return text
 
 
 def _draw_command(text: str) -> Command:

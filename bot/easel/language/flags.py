@@ -22,9 +22,18 @@ class Kind(Enum):
     WHOLE_NUMBER = auto()
     SEED = auto()
     NUMBER = auto()
+    STRENGTH = auto()
     SIZE = auto()
     RATIO = auto()
     SWITCH = auto()
+
+    @property
+    def is_number(self) -> bool:
+        return self in (Kind.WHOLE_NUMBER, Kind.SEED, Kind.NUMBER, Kind.STRENGTH)
+
+    @property
+    def starts_with_digit(self) -> bool:
+        return self.is_number or self in (Kind.SIZE, Kind.RATIO)
 
     @property
     def runs_on(self) -> bool:
@@ -56,12 +65,12 @@ class Flag:
         return self.typed if self.kind is Kind.SWITCH else f"{self.typed} {self.example}"
 
 
-_SLOT_EXAMPLES = {
-    "subject": ("otter, cowboy hat", "Who or what is in the picture", ()),
-    "outfit": ("boots, scarf", "What they wear and carry", ()),
-    "environment": ("city street", "Where it is", ("env",)),
-    "emotions": ("cozy, happy", "The mood", ("emotion",)),
-    "style": ("watercolor", "How it is made", ()),
+_SLOT_EXAMPLES: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "subject": ("otter, cowboy hat", "Who or what is in the picture", ("character",)),
+    "outfit": ("boots, scarf", "What they wear and carry", ("clothes", "clothing", "wearing")),
+    "environment": ("city street", "Where it is", ("env", "background", "scene", "place", "location", "setting")),
+    "emotions": ("cozy, happy", "The mood", ("emotion", "mood", "feeling")),
+    "style": ("watercolor", "How it is made", ("styles",)),
 }
 
 FLAGS = (
@@ -115,7 +124,7 @@ FLAGS = (
     Flag(
         name="strength",
         field="strength",
-        kind=Kind.NUMBER,
+        kind=Kind.STRENGTH,
         example="0.6",
         help="How much of the photo to change, 0 to 1",
         synonyms=("denoise", "denoising", "denoising-strength", "image-strength"),
@@ -132,7 +141,7 @@ FLAGS = (
         kind=Kind.WHOLE_NUMBER,
         example="4",
         help="How many pictures, on one sheet",
-        synonyms=("count", "repeat"),
+        synonyms=("count", "repeat", "pictures", "images"),
     ),
 )
 
@@ -140,6 +149,7 @@ _BY_NAME = {folded(name): flag for flag in FLAGS for name in (flag.name, *flag.s
 _NAMES = {name: flag.typed for flag in FLAGS for name in (flag.name, *flag.synonyms)}
 FLAG_NAMES = tuple(name for name in _NAMES if len(name) > 1)
 _SLOT_BY_NAME = {name: flag.field for name, flag in _BY_NAME.items() if flag.field in SLOTS}
+SLOT_NAMES = tuple(_SLOT_BY_NAME)
 
 # A size in two flags, as other programs have it. They are read, but not shown in the help.
 SIDES = {
@@ -164,10 +174,11 @@ OTHERS_FLAGS = {
 
 # What people look for, and what it is here.
 _MEANT = {
-    **dict.fromkeys(("batch", "images", "pictures", "num", "number", "variations", "batch-size"), "-n"),
+    **dict.fromkeys(("batch", "num", "number", "variations", "batch-size"), "-n"),
     **dict.fromkeys(("scheduler", "method", "sampling"), "--sampler"),
     **dict.fromkeys(("exclude", "without", "uc", "not"), "--no"),
     "img2img": "--strength",
+    **dict.fromkeys(("num-inference-steps", "sampling-steps"), "--steps"),
     **dict.fromkeys(("image", "init-image", "init-img", "input", "photo"), "a reply to the photo"),
     **dict.fromkeys(("upscale", "upscaler", "enlarge", "hires", "larger", "zoom"), "⬆️ under a picture"),
     **dict.fromkeys(("checkpoint", "ckpt"), "--model"),

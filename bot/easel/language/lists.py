@@ -143,7 +143,7 @@ def _flags(text: str, names: frozenset[str]) -> Iterator[_Axis]:
         end = listed.end("list")
         if _LISTED[flag.field] is _NAMES:
             end = _end_of_names(text, listed, names)
-        elif flag.kind is Kind.NUMBER and _is_decimal(listed["list"]):
+        elif flag.kind in (Kind.NUMBER, Kind.STRENGTH) and _is_decimal(listed["list"]):
             continue
         choices = text[listed.start("list") : end].split(",")
         if len(choices) > 1:

@@ -1,6 +1,7 @@
 """Reads a ``!draw``: what was pasted with it, then its flags and slots. Knows the forms by name only."""
 
-from collections.abc import Callable, Collection, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from types import MappingProxyType
@@ -25,6 +26,9 @@ MAX_MESSAGE_CHARS = 16_000
 # All texts of a sheet, each with the recipe that it changes: more than nine of the longest recipes, and as much as is
 # parsed within a second.
 MAX_SHEET_CHARS = 100_000
+
+# `no hat` as a term of its own.
+_UNWANTED = re.compile(r"(?:no|without(?: any)?) (?P<what>\w+(?: \w+)?)", re.IGNORECASE)
 
 NOTHING_TO_DRAW = "There's nothing to draw yet. Say what you want to see, such as !draw otter."
 
@@ -125,10 +129,18 @@ def _parse(text: str, recipe: Callable[[], DrawRequest] | None) -> DrawRequest:
             changes = replace(changes, request=pasted.request.changed_by(changes.request))
         request = refined(recipe(), changes)
     else:
-        request = read_chat(plain_text(text)).request
+        changes = read_chat(plain_text(text))
+        request = replace(changes.request, notes=tuple(_leaves_out(changes.plain)))
     if not request.slots:
         raise ParseError(NOTHING_TO_DRAW)
     return replace(request, unused=tuple(dict.fromkeys(settings + loras + request.unused)))
+
+
+def _leaves_out(terms: Iterable[str]) -> Iterator[str]:
+    """How to leave out what a prompt's words only name, by which a model draws it."""
+    for term in terms:
+        if unwanted := _UNWANTED.fullmatch(term):
+            yield f"To leave it out: --no {unwanted['what']}"
 
 
 def _changed(pasted: Pasted) -> DrawRequest:

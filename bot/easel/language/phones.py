@@ -23,7 +23,7 @@ _PLAIN_SIGNS = str.maketrans(
     {
         **{chr(wide): chr(wide - 0xFEE0) for wide in range(0xFF01, 0xFF5F) if wide != 0xFF0D},
         **dict.fromkeys("、﹐︐،", ","),
-        **dict.fromkeys("；؛﹔", ";"),
+        **dict.fromkeys("；؛﹔", "; "),
         **dict.fromkeys("﹕︓", ":"),
         **dict.fromkeys("│┃❘∣ǀ¦︱", "|"),
     }

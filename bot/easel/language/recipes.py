@@ -35,9 +35,9 @@ def read_recipe(recipe: Value) -> DrawRequest:
     if fields.get("seed", 0) < 0:
         # A random one, which every program writes so.
         fields["seed"] = None
-    for key in ("guidance_scale", "strength"):
+    for key, read in (("guidance_scale", values.number), ("strength", values.strength)):
         if key in given:
-            fields[key] = values.number(key, _text(key, given[key]))
+            fields[key] = read(key, _text(key, given[key]))
     if "negative_prompt" in recipe:
         fields["negative_prompt"] = _negative_prompt(recipe["negative_prompt"])
         if "slots" not in given:
@@ -159,6 +159,6 @@ def _checked(what: str, mapping: Mapping[str, Value], known: tuple[str, ...]) ->
             hint = f"Did you mean {near}?" if near else f"There are {listed(known)}."
             raise ParseError(f"A recipe has no {what} {quoted(typed)}. {hint}")
         if key in checked:
-            raise ParseError(f"{quoted(key)} stands twice in the recipe. Keep one of them.")
+            raise ParseError(f"{quoted(key)} is in the recipe twice. Keep one of them.")
         checked[key] = value
     return checked

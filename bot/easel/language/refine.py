@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache
 
+from .flags import find_slot
 from .names import folded
 from .request import SLOTS, Change, Changes, DrawRequest, Slots
 from .sentences import ParseError, brief, listed, quoted, shortened
@@ -92,6 +93,8 @@ _LABELS = {
 
 
 def _shown(value: object, sign: str) -> str:
+    if value == "":
+        return "none"
     if isinstance(value, tuple):
         return sign.join(str(side) for side in value)
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -109,13 +112,19 @@ def _added(request: DrawRequest, change: Change, plain: Callable[[str], str]) ->
 
 
 def _removed(request: DrawRequest, change: Change, plain: Callable[[str], str]) -> DrawRequest:
-    """The request without the term, at any weight; else without the terms that contain its words."""
-    wanted = plain(change.term)
+    """The request without the term, at any weight; else without the terms that contain its words.
+
+    A slot's name takes away all that is in it.
+    """
+    wanted, slot = plain(change.term), find_slot(_ARTICLE.sub("", change.term))
+    if slot == wanted and getattr(request.slots, slot):
+        return _with_slot(request, slot, ())
     terms = [term for slot in SLOTS for term in getattr(request.slots, slot)]
     gone = {term for term in terms if plain(term) == wanted}
     gone = gone or {term for term in terms if f" {_ARTICLE.sub('', wanted)} " in f" {plain(term)} "}
+    gone = gone or set(getattr(request.slots, slot) if slot else ())
     if not gone:
-        there = f"It has {listed(shortened([*map(quoted, terms)]))}." if terms else "It has no terms any more."
+        there = f"It has {listed(shortened([*map(quoted, terms)]))}." if terms else "There's nothing left in it."
         raise ParseError(f"There's no {quoted(change.term)} in that recipe. {there}")
     kept = {slot: tuple(term for term in getattr(request.slots, slot) if term not in gone) for slot in SLOTS}
     return replace(request, slots=Slots(**kept))

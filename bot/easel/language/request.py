@@ -50,6 +50,9 @@ class DrawRequest:
 
     ``pasted`` names the fields that came with another program's text. They are wishes: what this generator cannot do of
     them is left out or fitted, and said. They do not make two requests differ.
+
+    ``emptied`` names the slots that are to have nothing, as ``style: none`` says. They take away what an earlier
+    request or a person's own defaults have there.
     """
 
     slots: Slots = Slots()
@@ -71,14 +74,17 @@ class DrawRequest:
     notes: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     pasted: tuple[str, ...] = field(default=(), compare=False)
+    emptied: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         if self.size is not None and self.aspect_ratio is not None:
             raise ParseError("--size and --ar both set the shape of the picture. Keep one of them.")
 
     def changed_by(self, later: "DrawRequest") -> "DrawRequest":
-        """This request with each slot and field that ``later`` gives; ``no``, ``notes`` and ``unused`` are added."""
-        slots = {slot: getattr(later.slots, slot) or getattr(self.slots, slot) for slot in SLOTS}
+        """This request with each slot and field that ``later`` gives; ``no``, ``notes``,
+        ``unused`` and ``emptied`` are added."""
+        kept = {slot: () if slot in later.emptied else getattr(self.slots, slot) for slot in SLOTS}
+        slots = {slot: getattr(later.slots, slot) or kept[slot] for slot in SLOTS}
         given = {name: value for name in _PLAIN_FIELDS if (value := getattr(later, name)) is not None}
         if later.size is not None or later.aspect_ratio is not None:
             given |= {"size": later.size, "aspect_ratio": later.aspect_ratio}
@@ -153,5 +159,5 @@ class Changes:
     is_new_seed: bool = False
 
 
-_ADDED_FIELDS = ("no", "notes", "unused")
+_ADDED_FIELDS = ("no", "notes", "unused", "emptied")
 _PLAIN_FIELDS = tuple(f.name for f in fields(DrawRequest) if f.name not in {"slots", "pasted", *_ADDED_FIELDS})

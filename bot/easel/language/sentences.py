@@ -61,6 +61,6 @@ def unused_note(parts: Iterable[str]) -> str | None:
     return f"Not used: {', '.join(shortened(named))}." if named else None
 
 
-def nearest(word: str, choices: Iterable[str]) -> str | None:
+def nearest(word: str, choices: Iterable[str], *, likeness: float = 0.6) -> str | None:
     """The choice that ``word`` probably means, or None if no choice is near."""
-    return next(iter(get_close_matches(word[:MAX_ECHO_CHARS].lower(), list(choices), n=1)), None)
+    return next(iter(get_close_matches(word[:MAX_ECHO_CHARS].lower(), list(choices), n=1, cutoff=likeness)), None)

@@ -101,7 +101,7 @@ def _mapping(pairs: Sequence[tuple[Value, Value]]) -> dict[str, Value]:
         if not isinstance(key, str):
             raise ParseError("A key of a recipe is one word.")
         if key in mapping:
-            raise ParseError(f"{quoted(key)} stands twice in the recipe. Keep one of them.")
+            raise ParseError(f"{quoted(key)} is in the recipe twice. Keep one of them.")
         mapping[str(key)] = value
     return mapping
 

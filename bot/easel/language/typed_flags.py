@@ -29,6 +29,11 @@ _STOPS = ",.;!?。"
 _SPACED_NAME = re.compile(
     r"[ \t]*+[=:]?[ \t]*+(?P<name>[\w.+-]++(?P<second>[ \t]++[\w.+-]++)(?P<third>[ \t]++[\w.+-]++)?)"
 )
+_NAME_TERM = re.compile(
+    r"(?:^|(?<=[,|\n]))[ \t]*+(?P<flag>model|sampler)[ \t]++"
+    r"(?P<name>[\w.+-]++(?:[ \t]++[\w.+-]++){0,2})[ \t]*+(?=$|[,|\n])",
+    re.IGNORECASE,
+)
 _SHORT_FLAG = re.compile(r"(?P<name>n)(?P<value>\d*)", re.IGNORECASE)
 _QUOTED_VALUE = re.compile(
     r"""(?P<quote>["'])(?P<text>(?:(?!(?P=quote))[^\\]|\\.)*+)(?P=quote)(?=[\s,]|$)""", re.DOTALL
@@ -39,8 +44,12 @@ _OTHERS_VALUE = re.compile(
     r"|(?:raw|random|low|medium|high|best|standard|ultra)\b)(?:[ \t]++https?://\S+)*+)"
 )
 
-# `--v6`
-_GLUED_VALUE = re.compile(r"(?P<name>[A-Za-z]+)\d+")
+# `--v6` and `--seed7`
+_GLUED_VALUE = re.compile(r"(?P<name>[A-Za-z]+)(?P<value>\d+)")
+# `--no-hat`
+_NO_TERM = re.compile(r"no-(?P<term>\w[\w-]*)", re.IGNORECASE)
+# `60 %`, and `20 steps` behind --steps
+_UNIT = re.compile(r"(?P<number>#?\d+(?:[.,]\d+)?)[ \t]*(?P<unit>%|percent\b|[a-z]+\b)", re.IGNORECASE)
 
 # The short flags of InvokeAI's and older command lines, and what they are here.
 _OTHERS_SHORT = {
@@ -48,17 +57,15 @@ _OTHERS_SHORT = {
     **{"s": "--steps", "S": "--seed", "C": "--cfg", "c": "--cfg", "A": "--sampler", "m": "--model", "f": "--strength"},
 }
 
-# A flag whose dashes stand apart from its name or are glued to the word before: a number behind makes it one.
+# A flag whose dashes stand apart from its name or are glued to the word before, or that has a slash for dashes: a
+# number behind makes it one.
 _NUMBERED = "|".join(
-    name
-    for flag in FLAGS
-    for name in (flag.name, *flag.synonyms)
-    if flag.kind in (Kind.WHOLE_NUMBER, Kind.SEED, Kind.NUMBER, Kind.SIZE, Kind.RATIO) and len(name) > 1
+    name for flag in FLAGS for name in (flag.name, *flag.synonyms) if flag.kind.starts_with_digit and len(name) > 1
 )
 _NAMED = "|".join(name for flag in FLAGS for name in (flag.name, *flag.synonyms) if len(name) > 1)
 _NUMBER_BEHIND = rf"(?=(?:{_NUMBERED})\b[ \t]*+[:=]?[ \t]*+[\d.])"
 _APART = re.compile(
-    rf"(?:(?<![^\s,|])[{DASHES}]{{1,2}}|(?<=\w)--)[ \t]++{_NUMBER_BEHIND}"
+    rf"(?:(?<![^\s,|])[{DASHES}]{{1,2}}|(?<=\w)--)[ \t]++{_NUMBER_BEHIND}|(?<![^\s,|])/{_NUMBER_BEHIND}"
     rf"|(?<![^\s,|])(?:--|—)[ \t]++(?=(?:no|negative|style)\b[ \t]*+[:=]?[ \t]*+\w)",
     re.IGNORECASE,
 )
@@ -95,12 +102,18 @@ class TakenFlags:
 
 def with_flags_apart(text: str) -> str:
     """The text with a space before each flag that is glued to a word, and without one between dashes and name."""
-    return _GLUED.sub(" --", _APART.sub(" --", text)) if any(dash in text for dash in ("-", *DASHES)) else text
+    return _GLUED.sub(" --", _APART.sub(" --", text)) if any(sign in text for sign in (*DASHES, "/")) else text
 
 
 def with_names_quoted(text: str, names: Collection[str]) -> str:
-    """The text with quotes around each model's name that has spaces, as in ``--model SD 1.5``."""
+    """The text with quotes around each model's name that has spaces, as in ``--model SD 1.5``.
+
+    A term such as ``model ssd-1b`` becomes a flag.
+    """
     known = set(map(folded, names))
+    text = _NAME_TERM.sub(
+        lambda term: f' --{term["flag"]} "{term["name"]}" ' if folded(term["name"]) in known else term[0], text
+    )
     pieces, done = [], 0
     for match in dashed(text):
         flag = flag_named(match["name"])
@@ -171,8 +184,16 @@ def _take_flag(match: re.Match[str], tail: str, taken: TakenFlags) -> str:
         value, rest = take_value(flag, tail)
         taken.flags.append((flag, value))
         return rest
-    if (glued := _GLUED_VALUE.fullmatch(name)) and OTHERS_FLAGS.get(glued["name"].lower()):
-        taken.unused.append(f"--{name}")
+    if glued := _GLUED_VALUE.fullmatch(name):
+        if OTHERS_FLAGS.get(glued["name"].lower()):
+            taken.unused.append(f"--{name}")
+            return tail
+        if (flag := flag_named(glued["name"])) and flag.kind.starts_with_digit:
+            value, rest = take_value(flag, glued["value"] + tail)
+            taken.flags.append((flag, value))
+            return rest
+    if (left_out := _NO_TERM.fullmatch(name)) and (flag := flag_named("no")):
+        taken.flags.append((flag, left_out["term"].replace("-", " ")))
         return tail
     takes_value = OTHERS_FLAGS.get(name.lower())
     if takes_value is None:
@@ -216,12 +237,22 @@ def take_value(flag: Flag, tail: str) -> tuple[str, str]:
             text = "".join(sides[0].split()) + text[sides.end() :]
         elif flag.kind is Kind.SIZE and (sides := _TWO_NUMBERS.match(text)):
             text = f"{sides[1]}x{sides[2]}{text[sides.end() :]}"
+        elif flag.kind.is_number and (unit := _UNIT.match(text)):
+            text = _without_unit(flag, unit, text)
         word = text.split(maxsplit=1)[0] if text else ""
         value = word.rstrip(_STOPS)
         rest = _without_stops(text[len(value) :])
     if not value:
         raise ParseError(f"{flag.typed} needs a value, such as {flag.usage}.")
     return value, rest
+
+
+def _without_unit(flag: Flag, number: re.Match[str], text: str) -> str:
+    """The text of a value with the unit glued to its number, or without the flag's own name for one."""
+    behind = text[number.end() :]
+    if flag.kind is Kind.STRENGTH and number["unit"].lower() in ("%", "percent"):
+        return f"{number['number']}%{behind}"
+    return f"{number['number']}{behind}" if flag_named(number["unit"]) == flag else text
 
 
 def converted(flag: Flag, text: str) -> Any:
@@ -237,6 +268,8 @@ def converted(flag: Flag, text: str) -> Any:
             return values.seed(what, text)
         case Kind.NUMBER:
             return values.number(what, text)
+        case Kind.STRENGTH:
+            return values.strength(what, text)
         case Kind.SIZE:
             return values.size(what, text)
         case Kind.RATIO:

@@ -9,8 +9,11 @@ NEW_SEED = "new"
 
 SIZE_NAMES = ("portrait", "landscape", "square")
 
-_WHOLE = re.compile(r"[+-]?\d+")
+_WHOLE = re.compile(r"(?P<number>[+-]?\d+)(?:\.0+)?")
 _NUMBER = re.compile(r"[+-]?(?:\d++[.,]?\d*+|[.,]\d++)(?:[eE][+-]?\d++)?")
+_FRACTION = re.compile(r"(\d{1,3})/(\d{1,3})")
+# A strength from here on is a percentage. Below, it may be a slip or a scale up to ten.
+LEAST_PERCENT = 10
 # Five digits are more than any picture has; the generator checks the model's own limits.
 _SIZE = re.compile(r"([1-9]\d{0,4})(?:px)?(?:[xX×*]|by)([1-9]\d{0,4})(?:px)?", re.ASCII)
 _SQUARE = re.compile(r"([1-9]\d{1,4})(?:px)?", re.ASCII)
@@ -27,28 +30,38 @@ MAX_DIGITS = 32
 
 
 def whole_number(what: str, text: str) -> int:
-    if not _WHOLE.fullmatch(text) or len(text) > MAX_DIGITS:
+    if not (whole := _WHOLE.fullmatch(text)) or len(text) > MAX_DIGITS:
         raise ParseError(f"{what} takes a whole number, not {quoted(text)}.")
-    return int(text)
+    return int(whole["number"])
 
 
 def seed(what: str, text: str) -> int | None:
     """The seed, or None for ``new``, ``random`` and numbers below 0, which mean a random one everywhere."""
     if text.lower() in (NEW_SEED, "random"):
         return None
-    if not _WHOLE.fullmatch(text):
+    number = text.removeprefix("#")
+    if not _WHOLE.fullmatch(number):
         raise ParseError(f"{what} takes a whole number, or {NEW_SEED}, not {quoted(text)}.")
-    value = whole_number(what, text)
+    value = whole_number(what, number)
     return None if value < 0 else value
 
 
 def number(what: str, text: str) -> float:
     """The number, with a decimal point or comma."""
-    if _NUMBER.fullmatch(text.removesuffix("%")) and text.endswith("%"):
-        return float(text[:-1].replace(",", ".")) / 100
     if not _NUMBER.fullmatch(text) or not math.isfinite(value := float(text.replace(",", "."))):
         raise ParseError(f"{what} takes a number such as 7.5, not {quoted(text)}.")
     return value
+
+
+def strength(what: str, text: str) -> float:
+    """The strength from 0 to 1, also as a percentage, ``60%`` or ``60``, or as a fraction, ``3/5``."""
+    if (fraction := _FRACTION.fullmatch(text)) and int(fraction[2]):
+        return int(fraction[1]) / int(fraction[2])
+    plain = text.removesuffix("%")
+    if not _NUMBER.fullmatch(plain):
+        raise ParseError(f"{what} takes a number from 0 to 1, not {quoted(text)}.")
+    value = number(what, plain)
+    return value / 100 if text.endswith("%") or LEAST_PERCENT <= value <= 100 else value
 
 
 def size(what: str, text: str) -> tuple[int, int] | str:

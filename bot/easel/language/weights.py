@@ -10,7 +10,7 @@ from .nesting import bracket_pairs, paired_smileys, split_outside
 from .sentences import ParseError, brief, quoted
 
 # A colon between whole numbers is a ratio, as in (16:9); a minus sign matches, to be refused.
-_WEIGHT = re.compile(r"(?:(?<!\d):\s*-?\d{1,3}|:\s*-?\d{0,3}\.\d{1,6})\s*$")
+_WEIGHT = re.compile(r"(?:(?<!\d):\s*-?\d{1,3}|:\s*-?\d{0,3}[.,]\d{1,6})\s*$")
 _LORA = re.compile(r"<(?:lora|lyco|hypernet):[^<>]*+>|\(?\bembedding:[\w.-]++(?::[\d.]++\))?", re.IGNORECASE)
 _COMMA = re.compile(",")
 _BAR = re.compile(r"\|")
@@ -117,8 +117,8 @@ def written_weight(value: float) -> str:
 
 
 def _number(weight: str) -> str:
-    """``1.2`` from ``: 1.20``, and ``0.5`` from ``:.5``, which compel cannot read."""
-    value = float(weight.strip(": \t\r\n"))
+    """``1.2`` from ``: 1.20`` and ``: 1,2``, and ``0.5`` from ``:.5``, which compel cannot read."""
+    value = float(weight.strip(": \t\r\n").replace(",", "."))
     if value < 0:
         raise ParseError(f"Weights start at 0, and one is {value:g}.")
     return written_weight(value)

@@ -12,7 +12,7 @@ from .sentences import ParseError
 _SETTINGS = tuple(
     field.name
     for field in fields(DrawRequest)
-    if field.name not in {"slots", "no", "notes", "unused", "pasted", "seed", "theme", "facts", "image"}
+    if field.name not in {"slots", "no", "notes", "unused", "pasted", "emptied", "seed", "theme", "facts", "image"}
 )
 
 NOTHING_USUAL = DrawRequest()

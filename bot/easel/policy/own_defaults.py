@@ -7,7 +7,7 @@ or with the room, is left.
 from dataclasses import replace
 
 from ..generator.types import Capabilities
-from ..language import Asked, DrawRequest, brief
+from ..language import Asked, DrawRequest, brief, same_name
 from .room_profiles import RoomProfile
 
 # What may be a default.
@@ -36,13 +36,13 @@ def _filled(request: DrawRequest, own: DrawRequest, profile: RoomProfile, known:
     # Only a recipe names its theme, and a prompt from another program comes with all that it was drawn with.
     if request.theme or request.facts or None not in (request.negative_prompt, request.steps, request.seed):
         return request
-    is_allowed = not profile.models or own.model in profile.models
-    exists = known is None or any(card.name == own.model for card in known.models)
+    is_allowed = not profile.models or (own.model is not None and same_name(own.model, profile.models) is not None)
+    exists = known is None or known.card(own.model) is not None
     model = own.model if request.model is None and is_allowed and exists else None
     # Steps and sizes were chosen for that model.
-    goes_with = request.model is None or request.model == own.model
+    goes_with = request.model is None or (own.model is not None and same_name(request.model, [own.model]) is not None)
     has_size = request.size is not None or request.aspect_ratio is not None
-    style = own.slots.style if not request.slots.style else ()
+    style = own.slots.style if not request.slots.style and "style" not in request.emptied else ()
     taken = DrawRequest(
         model=model,
         steps=own.steps if goes_with and request.steps is None and request.tier != "draft" else None,

@@ -47,10 +47,10 @@ class Permissions:
         most = max(works, key=lambda work: work.megapixel_steps)
         if not limit or most.megapixel_steps <= limit or self._is_named_admin(user):
             return None
-        return (
-            f"{most.steps} steps at {most.width}×{most.height} take too long here: {most.megapixel_steps:g} megapixel "
-            f"steps, and the limit is {limit:g}. Ask for fewer --steps or a smaller --size."
-        )
+        size = f"{most.width}×{most.height}"
+        if steps := int(limit / most.megapixels):
+            return f"{size} takes up to {steps} --steps here, not {most.steps}. Or ask for a smaller --size."
+        return f"{size} takes too long here. Ask for a smaller --size."
 
     def _is_named_admin(self, user: str) -> bool:
         """Whether the settings name an admin. Power levels lift no limit: anyone has a high one in their own room."""

@@ -86,7 +86,7 @@ def _read_line(line: str, parts: _Parts, *, has_block: bool, has_settings_below:
     label = _PROMPT.match(line)
     if label:
         if parts.prompt and any(map(str.strip, parts.prompt)):
-            raise ParseError("“prompt” stands there twice. Keep one of them.")
+            raise ParseError("“prompt” is there twice. Keep one of them.")
         parts.state, line = PROMPT, line[label.end() :]
     negative, setting = _NEGATIVE.search(line), _SETTING.search(line)
     if has_block and (named := (_KEY_LINE if parts.has_settings else _NAMED_SETTING).match(line)):
@@ -113,7 +113,7 @@ def _read_line(line: str, parts: _Parts, *, has_block: bool, has_settings_below:
 
 def _start_negative(text: str, parts: _Parts, *, is_cut: bool, has_settings: bool) -> None:
     if parts.negative is not None and any(map(str.strip, parts.negative)):
-        raise ParseError("“Negative prompt” stands there twice. Keep one of them.")
+        raise ParseError("“Negative prompt” is there twice. Keep one of them.")
     # In a block a bar is one of its words.
     at = _end_of_words(text, bar="" if has_settings else "|")
     parts.negative, parts.state = [text[:at].rstrip(" \t,;.") if is_cut else text[:at]], NEGATIVE

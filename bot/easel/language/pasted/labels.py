@@ -7,7 +7,18 @@ from ..names import folded
 PROMPT, NEGATIVE = "prompt", "negative_prompt"
 
 _NAMES = {
-    PROMPT: ("prompt", "positive prompt", "positive", "input", "description", "full prompt", "caption"),
+    PROMPT: (
+        "prompt",
+        "positive prompt",
+        "positive",
+        "input",
+        "inputs",
+        "description",
+        "full prompt",
+        "caption",
+        "base caption",
+        "text prompts",
+    ),
     NEGATIVE: (
         "negative prompt",
         "negative",

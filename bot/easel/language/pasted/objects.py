@@ -35,6 +35,9 @@ _HOLDERS = {
     "txt2img",
     "params",
     "data",
+    "sdmetadata",
+    "v4prompt",
+    "caption",
 }
 # InvokeAI writes compel's weights, the others A1111's.
 _COMPEL_KEYS = {"positive_prompt", "positiveprompt", "app_version", "positive_style_prompt"}
@@ -89,6 +92,7 @@ def _of_others(value: Value) -> DrawRequest:
         raise ParseError(f"There's no prompt in that JSON, only {keys}. Say it in words: !draw otter --steps 20.")
     settings = Settings()
     negative = _first(given, NEGATIVE)
+    negative = _weighed_below_0(given) if negative is None else negative
     for key, item in given.items():
         if field_called(key) in (PROMPT, NEGATIVE):
             continue
@@ -113,10 +117,8 @@ def _flat(value: Value) -> dict[str, Any]:
     for key, item in value.items():
         if isinstance(item, Mapping) and folded(key) in _HOLDERS:
             flat = {**_flat(item), **flat}
-    return {
-        **flat,
-        **{key: item for key, item in value.items() if not (isinstance(item, Mapping) and folded(key) in _HOLDERS)},
-    }
+    outer = {key: item for key, item in value.items() if not (isinstance(item, Mapping) and folded(key) in _HOLDERS)}
+    return {**outer, **{key: item for key, item in flat.items() if key not in outer}}
 
 
 def _first(given: Mapping[str, Any], field: str) -> str | None:
@@ -125,11 +127,27 @@ def _first(given: Mapping[str, Any], field: str) -> str | None:
         if field_called(key) != field:
             continue
         parts = item if isinstance(item, list) else [item]
-        texts = [part.get("prompt") if isinstance(part, Mapping) else part for part in parts]
+        texts = [_text(part) if isinstance(part, Mapping) else part for part in parts]
         words = ", ".join(text for text in texts if isinstance(text, str) and text.strip())
         if words or field == NEGATIVE:
             return words
     return None
+
+
+def _text(part: Mapping[str, Any]) -> Any:
+    """The words of a part of a prompt, unless they should not be in the picture."""
+    return None if _is_below_0(part) else part.get("prompt") or part.get("text")
+
+
+def _weighed_below_0(given: Mapping[str, Any]) -> str | None:
+    """What Stability's parts of a prompt say should not be in the picture."""
+    parts = [part for item in given.values() if isinstance(item, list) for part in item if isinstance(part, Mapping)]
+    texts = [part.get("text") for part in parts if _is_below_0(part)]
+    return ", ".join(text for text in texts if isinstance(text, str)) or None
+
+
+def _is_below_0(part: Mapping[str, Any]) -> bool:
+    return str(part.get("weight", "")).startswith("-")
 
 
 def _take_nested(settings: Settings, key: str, item: Any) -> None:

@@ -2,15 +2,18 @@
 
 import re
 from bisect import bisect
+from functools import partial
 
+from ..flags import flag_named
 from ..nesting import bracket_pairs
 from ..weights import written_weight
+from .labels import field_called
 
 # NovelAI's factor for one pair of braces.
 _BRACE = 1.05
 
 # `1.3::red scarf::`, NovelAI's.
-_NOVELAI = re.compile(r"(?<![\w:.])(?P<weight>\d{0,3}\.?\d{1,4})::(?P<words>[^:\n]{1,2000}?)::(?![\w.-])")
+_NOVELAI = re.compile(r"(?<![\w:.])(?P<weight>-?\d{0,3}\.?\d{1,4})::(?P<words>[^:\n]{1,2000}?)::(?![\w.-])")
 # `otter::2 hat::1`, Midjourney's. Without a number it only separates.
 _MIDJOURNEY = re.compile(r"::(?P<weight>-?\d{0,3}\.?\d{1,4}(?![\w.]))?,?[ \t]*+")
 
@@ -18,6 +21,15 @@ _BAR = re.compile(r"\|")
 
 # compel's greatest weight.
 _MOST = 2.0
+
+# `otter:1.3`, A1111's without its brackets.
+_BARE = re.compile(
+    r"(?:^|(?<=[,|]))[ \t]*+(?P<words>[^\W\d][^,|\n:()\[\]{}\"]{0,80}):(?P<weight>\d\.\d{1,3})[ \t]*+(?=$|[,|])",
+    re.MULTILINE,
+)
+
+# Where other programs' settings are, each has a colon and a number.
+_SETTINGS = re.compile("steps|seed", re.IGNORECASE)
 
 # A word in capitals among others that are not.
 _BREAKS = re.compile(
@@ -28,16 +40,34 @@ _BREAKS = re.compile(
 def in_our_syntax(text: str) -> str:
     """The text with weights that compel reads, and commas for words that separate."""
     if "{{" in text or _NOVELAI.search(text):
-        text = _NOVELAI.sub(_novelai_weight, _without_braces(text))
+        unwanted = list[str]()
+        text = _NOVELAI.sub(partial(_novelai_weight, unwanted), _without_braces(text))
+        text += _no(unwanted)
     if "::" in text:
         text = _without_colons(text)
     if "BREAK" in text or "AND" in text:
         text = _without_breaks(text)
-    return text
+    return text if _SETTINGS.search(text) else _BARE.sub(_bare_weight, text)
 
 
-def _novelai_weight(match: re.Match[str]) -> str:
-    return f"({match['words'].strip()}){written_weight(float(match['weight']))}"
+def _novelai_weight(unwanted: list[str], match: re.Match[str]) -> str:
+    words, weight = match["words"].strip(), float(match["weight"])
+    if weight < 0:
+        unwanted.append(words)
+        return ""
+    return f"({words}){written_weight(weight)}"
+
+
+def _no(unwanted: list[str]) -> str:
+    """The flag for what has a weight below 0, which means that it should not be there."""
+    return f" --no {', '.join(unwanted)}" if unwanted else ""
+
+
+def _bare_weight(match: re.Match[str]) -> str:
+    """A term with a weight behind a colon. A setting's name keeps its number."""
+    if flag_named(match["words"]) or field_called(match["words"]):
+        return match[0]
+    return f" ({match['words'].strip()}){match['weight']}"
 
 
 def _without_braces(text: str) -> str:
@@ -67,23 +97,26 @@ def _without_colons(text: str) -> str:
 
 def _with_shares(line: str, colons: list[re.Match[str]]) -> str:
     weights = [float(one["weight"]) if one["weight"] else 1.0 for one in colons]
+    last = line[colons[-1].end() :].strip()
+    if last and not _is_no_part(last):
+        weights.append(1.0)
     middle = sum(map(abs, weights)) / len(weights) or 1.0
     parts, unwanted, done = [], [], 0
-    for one, weight in zip(colons, weights, strict=True):
-        words = line[done : one.start()].strip(" ,")
-        done = one.end()
+    ends = [(one.start(), one.end()) for one in colons] + [(len(line), len(line))] * (len(weights) - len(colons))
+    for (end, behind), weight in zip(ends, weights, strict=True):
+        words = line[done:end].strip(" ,")
+        done = behind
         if words and weight < 0:
             unwanted.append(words)
         elif words:
             share = round(min(weight / middle, _MOST), 3)
             parts.append(words if share == 1 else f"({words}){written_weight(share)}")
-    behind = line[done:].strip()
-    if behind and not behind.startswith(("--", "—", "–", "|")):
-        parts.append(behind)
-        behind = ""
-    # Below 0 means that it should not be there.
-    no = f" --no {', '.join(unwanted)}" if unwanted else ""
-    return f"{', '.join(parts)}{no} {behind}".rstrip()
+    return f"{', '.join(parts)}{_no(unwanted)} {line[done:].strip()}".rstrip()
+
+
+def _is_no_part(text: str) -> bool:
+    """Whether flags or slots begin here."""
+    return text.startswith(("--", "—", "–", "|"))
 
 
 def _without_breaks(text: str) -> str:

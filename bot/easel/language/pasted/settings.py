@@ -21,7 +21,7 @@ _KEY = re.compile(r"(?P<key>[^\W\d_][\w /()+.'#-]{0,60}?)[ \t]*(?:[:=])(?!//)")
 _KNOWN_KEY = re.compile(
     rf"(?<![\w-])(?:{pattern_of(*_NUMERIC, 'size', 'sampler', 'model')})[ \t]*+[:=](?=[ \t]*\S)", re.IGNORECASE
 )
-_NUMBER = re.compile(r"[\"']?(?P<number>[+-]?\d*[.,]?\d+)(?:[eE][+-]?\d+)?[\"']?(?=[\s,;)]|\.\s|$)")
+_NUMBER = re.compile(r"[\"']?(?P<number>[+-]?\d*[.,]?\d+)(?:[eE][+-]?\d+)?[\"']?(?=[\s,;)%]|\.\s|$)")
 _SIGN = re.compile("[:=]")
 _DECIMALS = re.compile(r"\d{1,2}")
 _SIDES = re.compile(r"[\"'(\[]{0,2}(?P<width>\d{1,5})[ \t]*(?:[xX×*/]|, ?)[ \t]*(?P<height>\d{1,5})[\"')\]]{0,2}")
@@ -108,8 +108,12 @@ class Settings:
             if seed >= 0:
                 # Below 0 means a random one, everywhere.
                 self.fields["seed"] = seed
-        elif field in ("guidance_scale", "strength"):
+        elif field == "guidance_scale":
             self.fields[field] = values.number(key, text)
+        elif field == "strength":
+            is_percent = rest.startswith("%")
+            self.fields[field] = values.strength(key, f"{text}%" if is_percent else text)
+            rest = rest[is_percent:].strip()
         else:
             self.fields[field] = _whole(key, text)
         if rest:

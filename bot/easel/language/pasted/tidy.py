@@ -3,10 +3,14 @@
 import re
 
 from ..nesting import bracket_pairs
+from ..request import SLOTS
 
 _QUOTE_MARK = re.compile(r"^[ \t]*+(?:>[ \t]?+)++", re.MULTILINE)
 _BOLD = re.compile(r"\*\*(?=\S)([^*\n]+)\*\*")
-_ITALIC = re.compile(r"(?<![\w*)])\*(?=[^\s*])([^*\n]+)\*(?![\w*])")
+_ITALIC = re.compile(r"(?<![\w*)])\*(?=[^\s*])([^*\n]+)\*(?![\w*])|(?<![\w_])_(?=[^\W_])([^_\n]+)_(?![\w_])")
+# What a page's source has.
+_LINE_BREAK = re.compile(r"<br */?>", re.IGNORECASE)
+_TAG = re.compile(r"</?(?:b|i|em|strong|u|p|code|span)>", re.IGNORECASE)
 _CODE = re.compile(r"(?<!`)`(?!`)([^`\n]+)`(?!`)")
 # Emphasis of a label, with its colon inside or outside.
 _LABEL_MARKS = re.compile(
@@ -23,18 +27,24 @@ _HEADING = re.compile(
 )
 # A label on a line of its own names the next line.
 _LABEL_ALONE = re.compile(
-    r"^[ \t]*+(?P<label>(?:positive[ ]|negative[ ])?prompt|undesired content)[ \t]*+:?[ \t]*+\n[ \t\n]*+(?=\S)",
+    rf"^[ \t]*+(?P<label>(?:positive[ ]|negative[ ])?prompt|undesired content|{'|'.join(SLOTS)})[ \t]*+:?"
+    r"[ \t]*+\n[ \t\n]*+(?=\S)(?![^\W\d_][\w -]{0,30}:)(?!(?:positive |negative )?prompt\s)",
     re.MULTILINE | re.IGNORECASE,
 )
 # JSON without its quotes.
 _BRACED = re.compile(r"\s*+\{\s*+(?=(?:positive[ _-]?)?prompt[ \t]*+:)", re.IGNORECASE)
 
-# A setting without its colon: a term of only a name and a number.
+# A setting without its colon: a term of only a name and a number, or a dash between them; `20 steps`; `(seed 7)`.
+_SETTING_NAMES = "seed|steps|cfg(?:[ _-]?scale)?|(?:denoising[ _-]?)?strength"
 _WITHOUT_COLON = re.compile(
-    r"(?:^|(?<=[,;\n|]))(?P<gap>[ \t]*+)(?P<name>seed|steps|cfg(?:[ _-]?scale)?|(?:denoising[ _-]?)?strength)"
-    r"[ \t]++(?P<value>-?\d[\d.]*+)[ \t]*+(?=$|[,;\n|])",
+    rf"(?:^|(?<=[,;\n|]))(?P<gap>[ \t]*+)(?P<name>{_SETTING_NAMES})"
+    r"[ \t]++(?:[-–—][ \t]++)?(?P<value>-?\d[\d.]*+%?)[ \t]*+(?=$|[,;\n|])",
     re.IGNORECASE,
 )
+_STEPS = re.compile(
+    r"(?:^|(?<=[,;\n|]))(?P<gap>[ \t]*+)(?P<value>\d{1,3})[ \t]++steps[ \t]*+(?=$|[,;\n|])", re.IGNORECASE
+)
+_IN_BRACKETS = re.compile(rf"(?<=\w)[ \t]*+\((?P<name>{_SETTING_NAMES})[ \t]++(?P<value>\d[\d.]*+)\)", re.IGNORECASE)
 # Settings without a sign, as the last words of a text.
 _LAST_WORDS = re.compile(
     r"(?<=[^\s,|:=-])(?:[ \t]++(?:seed|steps|cfg(?:[ _-]?scale)?|strength)[ \t]++\d[\d.]*+){1,3}\s*+\Z", re.IGNORECASE
@@ -44,9 +54,22 @@ _LAST_WORD = re.compile(r"[ \t]++(?P<name>[a-z]++(?:[ _-]?scale)?)[ \t]++(?P<val
 _NEGATIVE = re.compile("negative|--no", re.IGNORECASE)
 # A size or a shape without a name: a term by itself, or a size as the last word of plain words.
 _RATIOS = "1:1|3:2|2:3|4:3|3:4|16:9|9:16|21:9|5:4|4:5"
-_LONE_SIZE = re.compile(r"(?:^|(?<=[,\n|]))[ \t]*+(?P<size>\d{3,4}[x×]\d{3,4})(?:px)?[ \t]*+(?=$|[,\n|])", re.MULTILINE)
-_LAST_SIZE = re.compile(r"[^:=—|\n]*[\w)][ \t]+(?P<size>\d{3,4}[x×]\d{3,4})(?:px)?\s*+\Z")
-_LONE_RATIO = re.compile(rf"(?:^|(?<=[,\n|]))[ \t]*+(?P<ratio>{_RATIOS})[ \t]*+(?=$|[,\n|])")
+_SIZE = r"(?P<width>\d{3,4})[ ]?[x×][ ]?(?P<height>\d{3,4})(?:px)?"
+_LONE_SIZE = re.compile(rf"(?:^|(?<=[,\n|]))[ \t]*+{_SIZE}[ \t]*+(?=$|[,\n|])", re.MULTILINE)
+_LAST_SIZE = re.compile(rf"(?P<words>[^:=—|\n]*?[\w)])[ \t]+(?:(?:in|at|size)[ \t]+)?\(?{_SIZE}\)?\s*+\Z")
+_LONE_RATIO = re.compile(
+    rf"(?:^|(?<=[,\n|]))[ \t]*+(?:(?:ar|aspect[ _-]?ratio)[ \t]++)?(?P<ratio>{_RATIOS})[ \t]*+(?=$|[,\n|])",
+    re.IGNORECASE,
+)
+_LAST_RATIO = re.compile(
+    rf"(?P<words>[^:=—|\n]*?[\w)])[ \t]+(?:(?:in|at|ar|aspect ratio)[ \t]+)?(?P<ratio>{_RATIOS})\s*+\Z", re.IGNORECASE
+)
+# AI Horde's sign before what should not be there.
+_HORDE = re.compile(r"(?<=[^\s#])[ \t]*+###[ \t]*+(?=[^\s#])")
+# The prompt's label behind other words of its line.
+_PROMPT_BEHIND = re.compile(
+    r"^(?P<before>[^:\n|]{1,80}:(?:[ \t]*+\d[\d.]*+)?)[,;]?[ \t]++(?=prompt[ \t]*+:)", re.IGNORECASE | re.MULTILINE
+)
 # Behind a line of Midjourney: who asked for it, and how fast.
 _ASKED_BY = re.compile(
     r"(?<=[^ \t])[ \t]++-[ \t]++(?:<?@[^\s()]{1,80}|(?:image|upscaled|variations)\b[^\n()]{0,80})"
@@ -68,22 +91,28 @@ def without_quote_marks(text: str) -> str:
 def without_marks(text: str, *, is_reply: bool) -> str:
     """The text without the marks. In a reply a hyphen at a line's start takes something away, and stays."""
     if ">" in text:
-        text = without_quote_marks(text)
+        text = _TAG.sub("", _LINE_BREAK.sub("\n", without_quote_marks(text)))
     if "*" in text or "_" in text:
         text = _LABEL_MARKS.sub(lambda match: f"{match['label']}: ", text)
-        text = _ITALIC.sub(r"\1", _BOLD.sub(r"\1", text))
+        text = _ITALIC.sub(r"\1\2", _BOLD.sub(r"\1", text))
     if "`" in text:
         text = _CODE.sub(r"\1", text)
     if not is_reply:
         text = _BULLET.sub("", text)
     text = _HASHES.sub("", text)
+    if "###" in text:
+        text = _HORDE.sub("\nnegative prompt: ", text, count=1)
+    text = _PROMPT_BEHIND.sub(r"\g<before>\n", text)
     text = _HEADING.sub("", text)
     if "\n" in text:
         text = _LABEL_ALONE.sub(lambda match: f"{match['label']}: ", text)
     if not _NEGATIVE.search(text):
-        text = _LONE_RATIO.sub(r" --ar \g<ratio> ", _LONE_SIZE.sub(r" --size \g<size> ", text))
+        text = _LONE_RATIO.sub(r" --ar \g<ratio> ", _LONE_SIZE.sub(r" --size \g<width>x\g<height> ", text))
         if "--" not in text and (last := _LAST_SIZE.match(text)):
-            text = f"{text[: last.start('size')]} --size {last['size']}"
+            text = f"{last['words']} --size {last['width']}x{last['height']}"
+        elif "--" not in text and (last := _LAST_RATIO.match(text)):
+            text = f"{last['words']} --ar {last['ratio']}"
+        text = _STEPS.sub(r"\g<gap>steps: \g<value>", _IN_BRACKETS.sub(r", \g<name>: \g<value>", text))
     text = _WITHOUT_COLON.sub(r"\g<gap>\g<name>: \g<value>", text)
     return _LAST_WORDS.sub(lambda words: _LAST_WORD.sub(r", \g<name>: \g<value>", words[0]), text)
 
