@@ -27,18 +27,18 @@ DRAW_FROM_PHOTO = """Say what to make of the photo, for example in a reply to it
 EASEL_COMMANDS = {
     "help": "how to begin, and help on one topic",
     "queue": "whose turn it is, and when",
-    "cancel": "stops your last picture here, or the one you reply to; cancel all stops all of yours",
+    "cancel": "stops your last picture; cancel all stops all",
     "models": "what can draw, at which sizes",
     "defaults": "your own model, style, size and steps",
     "every": "a picture for this room every day at 7, say",
     "style": "this room's saved styles, such as @watercolor",
     "find": "finds pictures of this room by their words",
     "history": "your own last pictures here",
-    "gallery": "all your pictures in the browser; !easel gallery off closes it on all your devices",
-    "frame": "this room's stars on a tablet; !easel frame list and !easel frame off",
+    "gallery": "all your pictures in the browser",
+    "frame": "this room's stars on a tablet",
     "recipe": "the recipe of your last picture, or of the one you reply to",
     "status": "how the drawing computer is",
-    "doctor": "what is wrong with me and how to mend it, for admins",
+    "doctor": "what is wrong, for admins",
 }
 
 _EXAMPLES = (EXAMPLE, "!draw {otter | owl}, scarf", "!draw otter, top hat --ar 3:4 --seed 7")
