@@ -92,7 +92,7 @@ async def test_a_card_that_is_not_there_is_refused_with_those_that_are(start_gen
 
 
 async def test_a_worker_that_does_not_start_is_one_worker_less(start_generator):
-    generator = await start_generator({"bad": Unusable, "good": Slow})
+    generator = await start_generator({"bad": Unusable, "good": Slow}, pauses=Pauses(rest_s=600))
 
     async def rests() -> bool:
         return (await workers(generator))["bad"]["state"] == "resting"
@@ -122,7 +122,7 @@ async def test_after_three_failures_in_a_row_a_worker_rests_longer_each_time(sta
 
 
 async def test_what_waits_for_a_resting_worker_says_so(start_generator):
-    generator = await start_generator(Dying)
+    generator = await start_generator(Dying, pauses=Pauses(rest_s=600))
     for n in range(MAX_FAILURES):
         await generator.submit(f"job-{n}", "exit")
         await generator.end(f"job-{n}")
