@@ -236,7 +236,7 @@ async def test_walls(album, page_of):
     await expect(quins.locator("h1")).to_have_text(NOT_HERE)
     assert [answer async for answer in answers(quins, own)] == invented
 
-    assert "No device" in await album.chats["pia"].answer("!easel gallery off")
+    assert "closed" in await album.chats["pia"].answer("!easel gallery off")
     await page.reload()
     await expect(page.locator("h1")).to_have_text("Hello! Say !easel gallery to Easel")
     # No link leads in a circle.
