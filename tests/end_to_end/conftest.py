@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any
 
-import psutil
 import pytest
 import pytest_asyncio
 import yaml
@@ -118,8 +117,8 @@ class Talk:
         return key
 
     @asynccontextmanager
-    async def drawing(self, text: str = HOLDING) -> AsyncIterator[str]:
-        """Draw for one command for long. Delete the command at the end, so that no test waits for it."""
+    async def holding(self, text: str = HOLDING) -> AsyncIterator[str]:
+        """Keep the card busy with one command. Delete the command at the end, so that no test waits for it."""
         generator = self.home.generator
         await generator.child.wait_until(generator.is_idle)
         command = await self.say(text)
@@ -128,19 +127,6 @@ class Talk:
             yield command
         finally:
             await self.person.redact(self.room_id, command)
-
-    @asynccontextmanager
-    async def holding(self, text: str = HOLDING) -> AsyncIterator[str]:
-        """Keep the card busy with one command, whose drawing makes no step: the test has the processor for itself."""
-        async with self.drawing(text) as command:
-            processes = psutil.Process(self.home.generator.child.pid).children()
-            for process in processes:
-                process.suspend()
-            try:
-                yield command
-            finally:
-                for process in processes:
-                    process.resume()
 
     async def answer(self, text: str, **content: Any) -> str:
         """Send it and return the answer in words. A picture instead fails the test."""

@@ -58,7 +58,7 @@ async def test_reactions_deletions_and_commands_cancel_ones_own_job_only(rooms):
 
 async def test_a_running_job_is_cancelled_within_a_step(rooms):
     ada = rooms[False][0]
-    async with ada.drawing() as command:
+    async with ada.holding() as command:
         await ada.person.react(ada.room_id, command, "❌")
         await ada.home.generator.child.wait_until(ada.home.generator.is_idle)
         assert await ada.end_of(command) == "🚫 cancelled"
@@ -68,7 +68,7 @@ async def test_a_running_job_is_cancelled_within_a_step(rooms):
 async def test_a_room_admin_may_cancel_any_job(rooms):
     # Ada made the rooms, which makes her their admin.
     ada, bo, *_ = rooms[True]
-    async with bo.drawing() as command:
+    async with bo.holding() as command:
         await ada.person.react(ada.room_id, command, "❌")
         assert await ada.end_of(command) == "🚫 cancelled"
 

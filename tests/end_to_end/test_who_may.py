@@ -75,7 +75,7 @@ async def test_an_admin_cancels_and_removes_other_peoples_jobs(rooms, change_set
     _, bo, cleo, _ = rooms[False]
     await change_settings(admins=[cleo.person.account.user_id])
     drawn = await bo.draw(f"!draw frog {SMALL}")
-    async with bo.drawing() as command:
+    async with bo.holding() as command:
         await cleo.person.react(bo.room_id, command, "❌")
         assert await bo.end_of(command) == "🚫 cancelled"
     await cleo.person.react(bo.room_id, drawn.picture.event_id, "🗑️")
