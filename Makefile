@@ -94,8 +94,6 @@ pytest: .venv/dev
 # Python 3.12 and newer measure at nearly no cost.
 test-bot: export MEASURED := bot
 test-bot: export COVERAGE_CORE := sysmon
-# `make test` may run at the same time.
-test-bot: export COVERAGE_FILE := $(BOT_VENV)/coverage
 test-bot: $(BOT_VENV)/ready
 	@$(BOT_VENV)/bin/python -m pytest -n auto --dist loadfile --cov -- tests/bot
 
