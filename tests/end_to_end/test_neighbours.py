@@ -21,8 +21,8 @@ async def test_it_works_beside_another_package_named_bot(home, plain, tmp_path):
 
     async def both_work():
         command = await plain.say("!neighbour")
-        greeting = await plain.person.hear(lambda event: event.reply_to == command)
-        assert greeting.body == "The neighbour says hello."
+        # Ours may give its hint as well, as to anything in a direct chat that it does not know.
+        await plain.person.hear(lambda event: (event.reply_to, event.body) == (command, "The neighbour says hello."))
         await plain.draw(SMALL)
 
     await home.maubot.upload(neighbour)
