@@ -20,6 +20,10 @@ from generator.workers.messages import Worker
 
 log = logging.getLogger(__name__)
 
+# Up to so many workers hear at once when another job will be their next one, as it takes a look at each whenever the
+# queue changes. With more, they hear when a drawing begins.
+ANNOUNCED_AT_ONCE = 16
+
 
 class Dispatcher:
     """Owns the workers. ``resume`` starts them, ``pause`` frees their cards, ``drain`` ends them for good."""
@@ -152,8 +156,7 @@ class Dispatcher:
             while (chosen := self._chosen()) is not None:
                 place, supervisor = chosen
                 supervisor.begin(self._jobs.take(place, supervisor.eta, able=supervisor.able()))
-            if self._jobs.queued <= len(self._team):
-                # With more, each worker hears of its next one when a drawing begins.
+            if len(self._team) <= ANNOUNCED_AT_ONCE:
                 for supervisor in self._team:
                     supervisor.prepare_next()
             await self._jobs.news.wait()

@@ -45,6 +45,6 @@ async def test_one_looks_searches_stars_frames_and_removes(gallery_room, homeser
     assert (await browser.get()).ids() == [third, sheet]
     await gallery_room.say("!easel gallery off")
     await homeserver.until(
-        lambda: [e for e in homeserver.sentences() if e.content["body"].startswith("Done. No device")]
+        lambda: [e for e in homeserver.sentences() if e.content["body"].startswith("Done. Your gallery is closed")]
     )
     assert (await browser.get()).status == 403

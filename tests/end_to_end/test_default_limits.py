@@ -50,6 +50,12 @@ async def talks(strict_home, start_talk):
     return talk, replace(talk, person=bo)
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
+async def chat(strict_home, talks, start_talk):
+    """A direct chat of Bo's. The bot joins before there are limits to wait for."""
+    return await start_talk(strict_home, talks[1].person, encrypted=True)
+
+
 async def test_a_burst_loses_nothing_and_turns_are_fair(strict_home, talks):
     adas, bos = talks
 
@@ -114,10 +120,9 @@ async def test_a_job_from_while_the_generator_was_off_is_delivered_once_though_m
     await connection.close()
 
 
-async def test_the_gallery_opens_finds_stars_and_closes(strict_home, talks, start_talk, browser):
+async def test_the_gallery_opens_finds_stars_and_closes(talks, chat, browser):
     ada, bo = talks
     await ada.draw(f"!draw hedgehog, boots {SMALL}")
-    chat = await start_talk(strict_home, bo.person, encrypted=True)
     link = (await chat.answer("!easel gallery")).splitlines()[-1]
     phone = await new_context(browser)
     page = await phone.new_page()
