@@ -188,9 +188,9 @@ async def test_messages_from_while_the_bot_was_down_are_caught_up(rooms):
     # The bot gets this key, and the invitation, with its first sync.
     bo.person.renew_keys(bo.room_id)
     # Long enough that it is not drawn before its edit is read.
-    corrected = await bo.say("!draw fox --steps 100")
+    corrected = await bo.say("!draw fox -n 9 --steps 100")
     await bo.person.edit(bo.room_id, corrected, f"!draw penguin --seed 3 {SMALL}")
-    deleted = await cleo.say("!draw fox --steps 100")
+    deleted = await cleo.say("!draw fox -n 9 --steps 100")
     await cleo.person.redact(cleo.room_id, deleted)
     await ada.person.react(ada.room_id, before.picture.event_id, "🗑️")
     await ada.person.edit(ada.room_id, before.command, f"!draw frog {SMALL}")
