@@ -79,16 +79,24 @@ class CardUnusable(DrawingFailed):
         super().__init__(self.CODE, message)
 
 
-def card_error(error: Error) -> DrawingFailed | None:
-    """The error about the card that another process reported, or None for any other error."""
-    kinds: dict[str, type[CardBusy] | type[CardUnusable]] = {
-        kind.CODE: kind for kind in (CardBusy, CardLost, CardUnusable)
-    }
-    return kinds[error.code](error.message) if error.code in kinds else None
-
-
 class WeightsMissing(DrawingFailed):
     """The model's weights are not on this machine."""
+
+    CODE = "weights_missing"
+    SHOWN = "The drawing computer doesn't have that model yet. Its log says how to get it."
+
+    def __init__(self, message: str) -> None:
+        super().__init__(self.CODE, message)
+
+
+def as_exception(error: Error) -> DrawingFailed:
+    """Return the exception that another process reported as ``error``."""
+    kinds: tuple[type[CardBusy] | type[CardUnusable] | type[WeightsMissing], ...]
+    kinds = (CardBusy, CardLost, CardUnusable, WeightsMissing)
+    for kind in kinds:
+        if error.code == kind.CODE:
+            return kind(error.message)
+    return DrawingFailed(**error.model_dump())
 
 
 class WeightsBroken(DrawingFailed):

@@ -109,7 +109,7 @@ def _subject(settings: Settings, name: str, folder: Path) -> Subject:
         return Subject(name, card, f"{name}, its own weights")
     if name not in NAMES or not (has_card(settings) and torch.cuda.is_available()):
         message = f"The weights of {name} are not here, and random ones are for a card. {how_to_get(name, card)}"
-        raise WeightsMissing("weights_missing", message)
+        raise WeightsMissing(message)
     save_random(name, folder)
     sources = {"repository": None, "revision": None, "variant": None, "folder": folder}
     card = CardSettings.model_validate({**card.model_dump(), **sources})

@@ -52,7 +52,7 @@ def locate(name: str, card: CardSettings) -> Located:
     folder = _folder(card)
     if folder is None:
         message = f"The weights of {name} are not on the drawing computer. {how_to_get(name, card)}"
-        raise WeightsMissing("weights_missing", message)
+        raise WeightsMissing(message)
     if card.is_one_file:
         file = _one_file(card, folder)
         own = [path for path in (card.file, card.vae) if path]
@@ -68,7 +68,7 @@ def locate_lora(name: str, lora: LoraSettings) -> tuple[Path, str]:
         message = (
             f"The LoRA that {name} draws drafts with is not on the drawing computer. {how_to_get_lora(name, lora)}"
         )
-        raise WeightsMissing("weights_missing", message)
+        raise WeightsMissing(message)
     return file, file.parent.name if lora.repository else _digest([file])
 
 

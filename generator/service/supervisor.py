@@ -10,7 +10,17 @@ from functools import partial
 from typing import Any
 
 from generator.api.types import Error, WorkerHealth
-from generator.errors import BUG, DIED, DOES_NOT_FIT, ENGINE_ERROR, CardBusy, DrawingFailed, GeneratorError, card_error
+from generator.errors import (
+    BUG,
+    DIED,
+    DOES_NOT_FIT,
+    ENGINE_ERROR,
+    CardBusy,
+    CardUnusable,
+    DrawingFailed,
+    GeneratorError,
+    as_exception,
+)
 from generator.pictures.uploads import Uploads
 from generator.service.eta import Speeds
 from generator.service.failures import MAX_FAILURES, Failures, Pauses
@@ -332,10 +342,13 @@ class Supervisor:
                 case Drawn():
                     self._metrics.picture_drawn(event.seconds)
                     outcome = event
-                case Failed(error) if card := card_error(error):
-                    raise card
                 case Failed(error):
-                    outcome = error
+                    failure = as_exception(error)
+                    if isinstance(failure, CardBusy | CardUnusable):
+                        raise failure
+                    if failure.SHOWN:
+                        log.error("job %s: %s", job.id, failure)
+                    outcome = failure.shown
                 case Cancelled():
                     log.info("job %s left the card", job.id)
         return outcome

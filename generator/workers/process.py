@@ -14,7 +14,7 @@ from threading import Thread
 from types import MappingProxyType
 
 from generator.api.types import Recipe
-from generator.errors import DrawingFailed, card_error
+from generator.errors import as_exception
 from generator.workers import child
 from generator.workers.messages import (
     Cancel,
@@ -187,10 +187,8 @@ class WorkerProcess:
             match await child.greeting(self._load_timeout_s):
                 case Hello() as hello:
                     return hello
-                case Failed(error) if card := card_error(error):
-                    raise card
                 case Failed(error):
-                    raise DrawingFailed(error.code, error.message, value=error.value, choices=error.choices)
+                    raise as_exception(error)
                 case other:
                     raise WorkerDied(f"the drawing process began with {type(other).__name__}")
         except BaseException:

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from generator.errors import DIED
+from generator.errors import DIED, WeightsMissing
 from tests.helpers import bad_engines
 
 
@@ -110,7 +110,18 @@ async def test_a_worker_that_does_not_start_fails_each_job(start_generator, engi
 
 async def test_missing_weights_are_reported(start_generator):
     generator = await start_generator(bad_engines.Weightless)
-    assert (await fails(generator))["code"] == "weights_missing"
+    error = await fails(generator)
+    assert (error["code"], error["message"]) == (WeightsMissing.CODE, WeightsMissing.SHOWN)
+
+
+async def test_weights_that_one_picture_lacks_are_reported_and_the_worker_goes_on(start_generator, caplog):
+    generator = await start_generator(bad_engines.Lacking)
+    error = await fails(generator)
+    assert (error["code"], error["message"]) == (WeightsMissing.CODE, WeightsMissing.SHOWN)
+    assert "python -m generator fetch" in caplog.text
+    pid = generator.worker.pid
+    await works(generator)
+    assert generator.worker.pid == pid
 
 
 @pytest.mark.parametrize(

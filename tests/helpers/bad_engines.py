@@ -294,7 +294,16 @@ class Weightless(Colour):
     """Has no weights."""
 
     def hello(self) -> Hello:
-        raise WeightsMissing("weights_missing", "The weights of stand-in are not on this machine.")
+        raise WeightsMissing("The weights of stand-in are not on this machine.")
+
+
+class Lacking(Colour):
+    """Has the weights of one model only."""
+
+    def start(self, draw: Draw) -> Drawing:
+        if "good" not in draw.recipe.prompt:
+            raise WeightsMissing("The weights of mine are not here. Run python -m generator fetch mine")
+        return super().start(draw)
 
 
 @dataclass(kw_only=True)

@@ -12,6 +12,7 @@ from .phones import as_typed
 from .request import SLOTS, Change, Changes, DrawRequest, Slots
 from .sentences import ParseError, brief, listed, nearest, quoted
 from .typed_flags import TakenFlags, converted, dashed, first_flag, is_flag, take_flags, take_value, with_flags_apart
+from .values import has_no_terms
 from .weights import read_terms
 
 # A person adds and removes a handful of terms. Each is looked for among all terms of a recipe.
@@ -46,9 +47,8 @@ _ENDS = re.compile(r"\s*(?:[,.!|+-]|$)")
 _PLUS = re.compile(r"(?<![^\s,|])\+[ \t]?(?=[^\W\d_]|[(\"])")
 # A word and its colon: `style: …` and `style:…`, but neither `https://…` nor `16:9`.
 _LABEL = re.compile(r"\s*(?P<word>[^\W\d_][\w-]*+)[ \t]*(?P<sign>[:=])(?!//)(?P<gap>\s|$)?")
-# What people say for a negative prompt that leaves nothing out, and for a slot that has nothing in it.
+# What people say for a negative prompt that leaves nothing out.
 _NOTHING = {"none", "nothing", "off", "empty"}
-_NO_TERMS = {"", "none", "nothing", "no", "off", "null", "n/a", "~", "-", "–", "—"}
 _LINK = re.compile(r"(?<![\w-])https?://\w", re.IGNORECASE)
 LINK = "I can't open links. Send the photo here, and reply to it with your words."
 # A slot's label where it starts no slot: behind words or a comma, or in brackets, and not `(style:1.2)`.
@@ -102,7 +102,7 @@ def _read(text: str, *, are_signs_read: bool) -> Changes:
         plain, signed = take_flags(segment, signs, taken)
         try:
             slot, plain = _take_label(plain, taken)
-            is_emptied = slot is not None and not signed and _has_no_terms(slot, plain)
+            is_emptied = slot is not None and not signed and has_no_terms(slot, plain)
             terms = () if is_emptied else _plain_terms(plain)
         except ParseError as problem:
             taken.problems.append(str(problem))
@@ -145,7 +145,7 @@ class _FlagValues:
                 if flag.field == "style" and taken.unused and value.lower() == "raw":
                     # Midjourney's, among others of its flags.
                     taken.unused.append("--style raw")
-                elif flag.field in slots and _has_no_terms(flag.field, value):
+                elif flag.field in slots and has_no_terms(flag.field, value):
                     emptied.append(flag.field)
                 elif flag.field in slots:
                     slots[flag.field] += read_terms(value)
@@ -189,12 +189,6 @@ def _takes_slot_away(segment: str, word: re.Match[str]) -> bool:
     """Whether a word such as ``-style`` has nothing behind it, so that it is no flag with one hyphen too few."""
     is_slot = word["dashes"] == "-" and find_slot(word["name"])
     return bool(is_slot and _ENDS.match(segment, word.end()))
-
-
-def _has_no_terms(slot: str, text: str) -> bool:
-    """Whether a slot's text says that nothing is in it: ``none``, ``no style``, or no text at all."""
-    words = " ".join(text.lower().split()).rstrip(".!")
-    return words in _NO_TERMS or words == f"no {slot}"
 
 
 def _needs_picture(text: str) -> str:

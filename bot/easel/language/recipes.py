@@ -43,7 +43,8 @@ def read_recipe(recipe: Value) -> DrawRequest:
         if "slots" not in given:
             # A person typed this. What Easel wrote has slots, and is taken as it is.
             _without_flags("negative_prompt", fields["negative_prompt"] or "")
-    return DrawRequest(slots=_slots(given), size=_size(given), facts=_facts(given.get("facts")), **fields)
+    fields |= {"slots": _slots(given), "emptied": _emptied(given), "size": _size(given)}
+    return DrawRequest(facts=_facts(given.get("facts")), **fields)
 
 
 def _slots(given: Mapping[str, Value]) -> Slots:
@@ -68,10 +69,20 @@ def _slot_terms(slots: Value) -> dict[str, tuple[str, ...]]:
     return {slot: _terms(slot, terms) for slot, terms in slots.items() if not _is_nothing(terms)}
 
 
+def _emptied(given: Mapping[str, Value]) -> tuple[str, ...]:
+    """The slots that a person wrote ``none`` into."""
+    written = [given, *(part for part in (given.get("slots"), given.get("prompt")) if isinstance(part, Mapping))]
+    return tuple(
+        slot
+        for slot in SLOTS
+        if any(isinstance(terms := part.get(slot), str) and values.has_no_terms(slot, terms) for part in written)
+    )
+
+
 def _terms(slot: str, terms: Value) -> tuple[str, ...]:
-    """A list's items are terms as they stand; a text is split at its commas."""
+    """A list's items are terms as they stand; a text, which a person typed, is split at its commas."""
     if isinstance(terms, str):
-        return read_terms(_without_flags(slot, terms))
+        return () if values.has_no_terms(slot, terms) else read_terms(_without_flags(slot, terms))
     if not isinstance(terms, list):
         raise ParseError(f"{slot} takes a list of terms.")
     texts = (to_compel(_text(slot, term)).strip() for term in terms)

@@ -25,8 +25,17 @@ _RATIO_PARTS = 10_000
 
 _SHA256 = re.compile("[0-9a-fA-F]{64}")
 
+# What people say for a slot that has nothing in it.
+_NO_TERMS = {"", "none", "nothing", "no", "off", "null", "n/a", "~", "-", "–", "—"}
+
 # Twice what any seed needs; Python itself refuses integers of some thousand digits.
 MAX_DIGITS = 32
+
+
+def has_no_terms(slot: str, text: str) -> bool:
+    """Whether a slot's text says that nothing is in it: ``none``, ``no style``, or no text at all."""
+    words = " ".join(text.lower().split()).rstrip(".!")
+    return words in _NO_TERMS or words == f"no {slot}"
 
 
 def whole_number(what: str, text: str) -> int:
