@@ -15,7 +15,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Hashable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import nn
@@ -147,12 +147,17 @@ def capture(work: Callable[[], Result], pool: Any = None) -> tuple[torch.cuda.CU
 class _Flat(nn.Module):
     """A call in the form that can be traced: it takes and returns only tensors.
 
-    A module, since the trace of a function would keep all its weights in memory until the process ends.
+    A module, since the trace of a function would keep all its weights in memory until the process ends. It has the
+    UNet's weights as its own, without the UNet: torch scripts each module that it finds, which takes longer than the
+    trace.
     """
 
     def __init__(self, unet: nn.Module, call: Call, rows: UNetInput) -> None:
         super().__init__()
-        self.unet = unet
+        for number, weights in enumerate(unet.parameters()):
+            self.register_parameter(f"parameter_{number}", cast("nn.Parameter", weights))
+        for number, weights in enumerate(unet.buffers()):
+            self.register_buffer(f"buffer_{number}", weights)
         self._call, self._rows = call, rows
 
     def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
