@@ -15,7 +15,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Hashable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -154,10 +154,10 @@ class _Flat(nn.Module):
 
     def __init__(self, unet: nn.Module, call: Call, rows: UNetInput) -> None:
         super().__init__()
-        for number, weights in enumerate(unet.parameters()):
-            self.register_parameter(f"parameter_{number}", cast("nn.Parameter", weights))
-        for number, weights in enumerate(unet.buffers()):
-            self.register_buffer(f"buffer_{number}", weights)
+        for number, parameter in enumerate(unet.parameters()):
+            self.register_parameter(f"parameter_{number}", parameter)
+        for number, buffer in enumerate(unet.buffers()):
+            self.register_buffer(f"buffer_{number}", buffer)
         self._call, self._rows = call, rows
 
     def forward(self, *tensors: torch.Tensor) -> tuple[torch.Tensor, ...]:
