@@ -15,8 +15,8 @@ from generator.engine.needs import count
 from generator.errors import WeightsBroken, WeightsMissing
 from generator.models.cards import CardSettings
 from generator.models.weights import locate
-from generator.settings import Settings
 from generator.workers.messages import Draw
+from tests.helpers.engines import engine_of
 from tests.helpers.half_weights import full_and_stored, unet_input
 from tests.helpers.miniatures import miniature_settings
 from tests.helpers.running_generator import recipe_of
@@ -33,10 +33,6 @@ def folders(miniature_folders) -> dict[str, Path]:
 def card(name: str, folder: Path, lora: Path | None = None) -> CardSettings:
     draft = {"lora": {"file": str(lora or folder / "lora.safetensors")}}
     return CardSettings.model_validate({**miniature_settings(name, folder), "draft": draft})
-
-
-def engine_of(cards: dict[str, CardSettings]) -> DiffusionEngine:
-    return DiffusionEngine(Settings(device="cpu", models=cards))
 
 
 @pytest.fixture(scope="module")

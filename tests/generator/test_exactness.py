@@ -7,8 +7,8 @@ import torch
 from generator.api.types import Recipe
 from generator.engine.diffusion import DiffusionEngine
 from generator.models.cards import SAMPLERS
-from generator.settings import Settings
 from generator.workers.messages import Draw
+from tests.helpers.engines import engine_of
 from tests.helpers.miniatures import NAMES, miniature_card
 from tests.helpers.running_generator import recipe_of
 from tests.helpers.stock import SCHEDULERS, denoised, stock_latents, stock_pipeline
@@ -16,7 +16,7 @@ from tests.helpers.stock import SCHEDULERS, denoised, stock_latents, stock_pipel
 
 @pytest.fixture(scope="module")
 def engine(miniatures) -> DiffusionEngine:
-    return DiffusionEngine(Settings(device="cpu", models=miniatures))
+    return engine_of(miniatures)
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -62,7 +62,7 @@ def test_no_negative_prompt_and_no_guidance_equal_the_stock_pipeline(engine, pip
 @pytest.mark.parametrize("name", ["ssd-1b", "sd-2.1"])
 def test_rescaled_guidance_equals_the_stock_pipeline_and_is_recorded(miniature_folders, name):
     card = miniature_card(name, miniature_folders[name]).model_copy(update={"guidance_rescale": 0.7})
-    engine = DiffusionEngine(Settings(device="cpu", models={name: card}))
+    engine = engine_of({name: card})
     asked = recipe_of(subject=("otter",)).model_copy(update={"model": name, "steps": 4, "guidance_scale": 9.0})
     pipeline = stock_pipeline(miniature_folders[name], family="sd" if name.startswith("sd-") else "sdxl")
     pipeline.scheduler = SCHEDULERS["unipc"](pipeline.scheduler.config)

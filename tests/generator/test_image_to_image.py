@@ -28,6 +28,7 @@ from generator.pictures.uploads import KEPT_DAYS, Uploads
 from generator.recipes.validation import resolve
 from generator.settings import Settings
 from generator.workers.messages import Draw
+from tests.helpers.engines import engine_of
 from tests.helpers.running_generator import recipe_of
 from tests.helpers.stand_in import stand_in_settings
 from tests.helpers.stock import SCHEDULERS
@@ -55,7 +56,7 @@ def sha256(data: bytes) -> str:
 
 @pytest.fixture(scope="module")
 def engine(miniatures) -> DiffusionEngine:
-    return DiffusionEngine(Settings(device="cpu", models=miniatures))
+    return engine_of(miniatures)
 
 
 def from_image(engine: DiffusionEngine, asked, image: Path):

@@ -21,6 +21,7 @@ from generator.errors import CardBusy, DrawingFailed
 from generator.models.weights import Located
 from generator.settings import Settings
 from generator.workers.messages import Draw
+from tests.helpers.engines import engine_of
 from tests.helpers.half_weights import full_and_stored, unet_input
 from tests.helpers.running_generator import recipe_of
 from tests.helpers.stand_in import stand_in_card
@@ -201,7 +202,7 @@ def test_weights_stored_in_fp16_compute_like_the_same_weights_in_fp32(stand_in_f
 
 def test_an_idle_model_makes_room_for_a_picture(stand_in_folder, v_prediction_folder, monkeypatch):
     models = {"stand-in": stand_in_card(stand_in_folder), "small": stand_in_card(v_prediction_folder)}
-    engine = DiffusionEngine(Settings(device="cpu", models=models, max_at_once=1))
+    engine = engine_of(models)
     engine.models.get("small")
     engine.models.get("stand-in")
     free = model_cache.free_bytes
@@ -221,7 +222,7 @@ def test_several_models_stay_in_memory_while_they_fit(stand_in_folder, v_predict
         "stand-in": stand_in_card(stand_in_folder),
         "small": stand_in_card(v_prediction_folder),
     }
-    engine = DiffusionEngine(Settings(device="cpu", models=models, max_at_once=1))
+    engine = engine_of(models)
     first, second = engine.models.get("stand-in"), engine.models.get("small")
     assert engine.state().models == ("small", "stand-in")
     assert engine.models.get("stand-in") is first

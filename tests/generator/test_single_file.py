@@ -11,12 +11,11 @@ import yaml
 from diffusers import StableDiffusionPipeline, StableDiffusionXLPipeline
 from safetensors.torch import load_file, save_file
 
-from generator.engine.diffusion import DiffusionEngine
 from generator.errors import DrawingFailed, WeightsMissing
 from generator.models.cards import CardSettings, built_in_cards
 from generator.models.weights import is_here, locate
-from generator.settings import Settings
 from generator.workers.messages import Draw
+from tests.helpers.engines import engine_of
 from tests.helpers.generator_command import run_generator
 from tests.helpers.miniatures import save_miniature
 from tests.helpers.model_hub import COMMIT, model_hub
@@ -49,7 +48,7 @@ def card(like: str, **source: Path | str | None) -> CardSettings:
 
 
 def latents(card: CardSettings) -> torch.Tensor:
-    engine = DiffusionEngine(Settings(device="cpu", models={"mine": card}))
+    engine = engine_of({"mine": card})
     drawing = engine.start(Draw("drawing", recipe_of(subject=("otter",)).model_copy(update={"model": "mine"})))
     while drawing.step < drawing.steps:
         engine.step([drawing])
@@ -166,7 +165,7 @@ def test_a_file_without_a_vae_says_what_lacks_and_draws_with_one(miniature, conf
     recipe = recipe_of(subject=("otter",))
     pictures = []
     for one in (mine, card(name, folder=folder)):
-        engine = DiffusionEngine(Settings(device="cpu", models={"mine": one}))
+        engine = engine_of({"mine": one})
         pictures.append(engine.finish(denoised(engine, recipe.model_copy(update={"model": "mine"}))).image)
     difference = np.abs(np.asarray(pictures[0], dtype=int) - np.asarray(pictures[1], dtype=int))
     assert difference.max() <= 1

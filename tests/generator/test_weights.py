@@ -11,8 +11,9 @@ from generator.engine.diffusion import DiffusionEngine
 from generator.errors import DrawingFailed, WeightsMissing
 from generator.models.cards import CardSettings, built_in_cards
 from generator.models.weights import is_complete, is_here, locate
-from generator.settings import Settings, load_settings
+from generator.settings import load_settings
 from generator.workers.messages import Draw
+from tests.helpers.engines import engine_of
 from tests.helpers.generator_command import run_generator
 from tests.helpers.miniatures import save_lora
 from tests.helpers.model_hub import COMMIT, model_hub
@@ -177,7 +178,7 @@ def test_an_incomplete_folder_is_no_model(stand_in_folder, tmp_path):
 
 def test_a_folder_of_the_other_family_is_reported(stand_in_folder):
     mine = CardSettings(family="sd", folder=stand_in_folder, sizes={"square": (512, 512)})
-    engine = DiffusionEngine(Settings(device="cpu", models={"mine": mine}))
+    engine = engine_of({"mine": mine})
     with pytest.raises(DrawingFailed, match="The settings say that mine is of the family sd; it is sdxl"):
         engine.start(Draw("drawing", recipe_of(subject=("otter",)).model_copy(update={"model": "mine"})))
 
@@ -199,7 +200,7 @@ def test_a_broken_file_is_reported_and_named_in_the_log(stand_in_folder, tmp_pat
     shutil.copytree(stand_in_folder, copy)
     weights = copy / f"{part}.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
-    engine = DiffusionEngine(Settings(device="cpu", models={"mine": card(copy)}))
+    engine = engine_of({"mine": card(copy)})
     with pytest.raises(DrawingFailed, match="The weights of mine on the drawing computer are broken"):
         engine.start(Draw("drawing", recipe_of(subject=("otter",)).model_copy(update={"model": "mine"})))
     assert str(copy) in caplog.text
