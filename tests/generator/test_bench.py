@@ -35,7 +35,7 @@ def test_it_measures_every_row_possible_on_this_machine(tmp_path, monkeypatch, c
         "sizes": SIZES,
         "limits": {"max_side": 128, "max_pixels": 8192},
     }
-    file.write_text(json.dumps({"device": "cpu", "models": {"quick": quick}}))
+    file.write_text(json.dumps({"device": "cpu", "models": {"quick": quick}, "max_at_once": 1}))
     arguments = ["--settings", str(file), "bench", "--model", "quick", "--json", "--repeats", "1"]
     monkeypatch.setattr(sys, "argv", ["generator", *arguments])
     assert main(arguments) == 0
