@@ -144,6 +144,7 @@ class Dispatcher:
 
     async def _stop(self, supervisors: list[Supervisor]) -> None:
         await asyncio.gather(*(supervisor.stop() for supervisor in supervisors))
+        self._jobs.forget_deaths()
 
     def _ended(self, work: asyncio.Task[None]) -> None:
         if not work.cancelled() and (bug := work.exception()):
@@ -155,7 +156,7 @@ class Dispatcher:
             self._jobs.news.clear()
             while (chosen := self._chosen()) is not None:
                 place, supervisor = chosen
-                supervisor.begin(self._jobs.take(place, supervisor.eta, able=supervisor.able()))
+                supervisor.begin(self._jobs.take(place, supervisor.eta, able=supervisor.suiting.able()))
             if len(self._team) <= ANNOUNCED_AT_ONCE:
                 for supervisor in self._team:
                     supervisor.prepare_next()
@@ -171,8 +172,10 @@ class Dispatcher:
         if self.is_ending or not self._jobs.queued:
             return None
         free = [supervisor for supervisor in self._team if supervisor.has_room]
-        choices = [(place, supervisor) for supervisor in free if (place := supervisor.choose())]
-        return min(choices, key=lambda choice: (choice[0], choice[1].rank(self._jobs.at(choice[0]))), default=None)
+        choices = [(place, supervisor) for supervisor in free if (place := supervisor.suiting.choose())]
+        return min(
+            choices, key=lambda choice: (choice[0], choice[1].suiting.rank(self._jobs.at(choice[0]))), default=None
+        )
 
     def _publish_reason(self) -> None:
         """Publish why nothing moves, if that is so on every card that is not paused."""

@@ -175,6 +175,8 @@ class Jobs:
         job = self._jobs[place.job]
         job.place, job.eta = place, eta
         job.move(JobState.RUNNING)
+        job.starts += 1
+        job.died_on = None
         job.started = job.started or self._clock()
         self._running[job.id] = job
         self._together[eta] += 1
@@ -238,6 +240,15 @@ class Jobs:
         self.news.set()
         self._positions.publish(job)
         self._positions.changed()
+
+    def forget_deaths(self) -> None:
+        """Let the waiting jobs go to the workers again that died: there may be no others left."""
+        for job in [self._jobs[job_id] for job_id in self._queue.order()]:
+            if job.died_on is not None:
+                job.died_on = None
+                self.demands.add(job.demand)
+                self._queue.exchange(job.id, job.id, labels=job.labels, work=job.work_left)
+                self.news.set()
 
     def wait_for(self, reason: str | None) -> None:
         """Publish to all waiting clients why nothing moves; None when it moves again."""
