@@ -17,10 +17,14 @@ _MOVES = {
 
 
 class Demand(NamedTuple):
-    """What a job asks of a worker: these models, and that it is none of those where it does not fit, or that died."""
+    """What a job asks of a worker: these models, and that it is none of those where it does not fit, or that died.
+
+    ``next`` is the model of its next picture; the later ones may be drawn elsewhere.
+    """
 
     models: frozenset[str]
     unfit: frozenset[str] = frozenset()
+    next: str = ""
 
 
 class Job:
@@ -63,7 +67,8 @@ class Job:
     def demand(self) -> Demand:
         """What it asks of a worker for the pictures that are left."""
         unfit = frozenset((*self.does_not_fit, self.died_on) if self.died_on else self.does_not_fit)
-        return Demand(frozenset(recipe.model for recipe in self.recipes_left), unfit)
+        models = [recipe.model for recipe in self.recipes_left]
+        return Demand(frozenset(models), unfit, models[0] if models else "")
 
     @property
     def shapes(self) -> frozenset[Shape]:

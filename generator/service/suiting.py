@@ -1,7 +1,8 @@
 """Which of the waiting jobs suits a worker best. Knows neither states nor how a job is drawn."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
+from generator.api.types import Recipe
 from generator.service.fair_queue import Place
 from generator.service.job import Demand, Job
 from generator.service.jobs import Jobs
@@ -31,6 +32,13 @@ class Suiting:
         if self._running:
             return self._jobs.choose(shape_of_all(self._running), able=able, only_suiting=True)
         return self._jobs.choose(self.loaded(), able=able)
+
+    def following(self, at: Mapping[Job, int]) -> Recipe | None:
+        """What likely comes after the pictures that running jobs are ``at``: their next ones, or a waiting job's."""
+        recipes = [recipe for job, n in at.items() for recipe in job.recipes[n + 1 : n + 2]]
+        if not recipes and (waiting := self._jobs.first_waiting(self.loaded())):
+            recipes = list(waiting.recipes_left[:1])
+        return recipes[0] if recipes else None
 
     def rank(self, job: Job) -> tuple[int, float]:
         """How well it suits a job that it would choose, best first: with the model loaded, beside others, by loading.

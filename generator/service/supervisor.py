@@ -35,9 +35,6 @@ from generator.workers.messages import Cancelled, Draw, Drawn, Failed, Preview, 
 
 log = logging.getLogger(__name__)
 
-# How often a job is started whose worker dies. Once may be chance, and so may be twice.
-MAX_ATTEMPTS = 3
-
 PAUSED = "The drawing computer is busy with something else. I'll draw when it's free."
 LOADING = "Warming up, your picture is next."
 RESTING = "Drawing went wrong several times in a row. I'll try again in a moment."
@@ -60,13 +57,14 @@ class Supervisor:
         team: Sequence["Supervisor"],
         reason_changed: Callable[[], None],
         ended: Callable[[asyncio.Task[None]], None],
+        has: Callable[[str], bool],
     ) -> None:
-        """``team`` are the supervisors of all workers.
+        """``team`` are the supervisors of all workers, and ``has`` says which models this one draws with.
 
         ``reason_changed`` is called when ``waiting_for`` is another one, ``ended`` with tasks that may have met a bug.
         """
         self.name = name
-        self.known = KnownWorker(name, worker)
+        self.known = KnownWorker(name, worker, has)
         self.eta = self.known.eta
         self._worker = worker
         self._jobs = jobs
@@ -88,6 +86,7 @@ class Supervisor:
         # What happens next by itself: the start, the end of a pause or of idleness.
         self._next: asyncio.Task[None] | None = None
         self._failures = Failures(pauses)
+        self._is_retired = False
 
     # ---- what the dispatcher asks and does
 
@@ -102,30 +101,42 @@ class Supervisor:
             self._wait_for(LOADING)
             self._do_next(self._wake())
 
-    async def stop(self) -> None:
-        """Free the card at once. The running jobs return to the head of the queue, with the pictures they have."""
+    async def retire(self, patience_s: float) -> None:
+        """Start no more jobs, and let the running ones end, for so long at most."""
+        self._is_retired = True
+        if self.running and patience_s:
+            await asyncio.wait(self.running.values(), timeout=patience_s)
+
+    async def stop(self, died: WorkerDied | None = None) -> None:
+        """Free the card at once. The running jobs return to the head of the queue, with the pictures they have.
+
+        If the worker ``died``, they count that as a failed attempt.
+        """
         self._become(State.PAUSED)
         self._wait_for(PAUSED)
         self._do_next(None)
         running = list(self.running.items())
         for _, task in running:
             task.cancel()
-        if running:
-            await asyncio.wait([task for _, task in running])
+        await asyncio.gather(*(task for _, task in running), return_exceptions=True)
         await self._saving.ended()
         for job, _ in reversed(running):
-            self._jobs.give_back(job)
+            if died is None:
+                self._jobs.give_back(job)
+            else:
+                log.error("job %s: %s", job.id, died)
+                self._lost(job)
         await self._worker.close()
         self.known.forget()
 
     @property
     def is_open(self) -> bool:
         """Whether a job can start here now, or when the running ones end."""
-        return self._state.is_open
+        return self._state.is_open and not self._is_retired
 
     @property
     def has_room(self) -> bool:
-        return self._state.is_open and len(self.running) < self.known.state.at_once
+        return self.is_open and len(self.running) < self.known.state.at_once
 
     def begin(self, job: Job) -> None:
         """Draw a job that was taken from the queue."""
@@ -149,12 +160,8 @@ class Supervisor:
             state=self._state.status(has_greeted=self.known.hello is not None),
             waiting_for=self.waiting_for,
             trouble=self._failures.trouble,
-            device=self.known.hello.device if self.known.hello else None,
-            models=self.known.state.models,
-            arrangement=self.known.state.arrangement,
-            memory=self.known.state.memory,
-            steps_per_second=self.eta.steps_per_second,
             jobs=tuple(job.id for job in self.running),
+            **self.known.facts(),
         )
 
     # ---- its state
@@ -234,8 +241,6 @@ class Supervisor:
             self._become(State.CARD_BUSY)
             self._do_next(self._try_again(self._pauses.busy_s))
 
-    # ---- beside others
-
     def _may_go_elsewhere(self, job: Job) -> bool:
         return any(other.known.can_draw(job.demand) for other in self._others())
 
@@ -278,6 +283,10 @@ class Supervisor:
     async def _draw_pictures(self, job: Job) -> None:
         saving: asyncio.Task[None] | None = None
         for n in range(len(job.pictures), len(job.recipes)):
+            if not self.known.has(job.recipes[n].model):
+                await self._saving.ended()
+                self._jobs.give_back(job)
+                return
             try:
                 drawn = await self._draw_one(job, n)
             finally:
@@ -339,13 +348,8 @@ class Supervisor:
 
     def prepare_next(self) -> None:
         """Announce to the worker what comes next: a running job's next picture, or the first of a waiting job."""
-        if not self.running:
-            return
-        following = [recipe for job, n in self._at.items() for recipe in job.recipes[n + 1 : n + 2]]
-        if not following and (waiting := self._jobs.first_waiting(self.suiting.loaded())):
-            following = list(waiting.recipes_left[:1])
-        if following:
-            self.known.announce(following[0])
+        if self.running and (following := self.suiting.following(self._at)):
+            self.known.announce(following)
 
     def _not_drawn(self, job: Job, error: Error) -> None:
         """Fail the job with the error; one that does not fit this card goes to one where it may fit, first."""
@@ -374,18 +378,15 @@ class Supervisor:
         if not had_started and not job.has_company:
             self._does_not_start(job, str(died), DIED)
             return
-        job.deaths += 1
-        is_alone = not job.has_company
-        is_last = job.deaths >= MAX_ATTEMPTS
-        if any(other.is_open and other.known.can_draw(job.demand) for other in self._others()):
-            job.died_on = self.name
-        if is_last:
-            self._jobs.fail(job, DIED)
-        else:
-            self._jobs.give_back(job, alone=job.has_company)
+        was_alone = not job.has_company
         # Deaths of one job in a row are one failure.
-        if is_alone and (is_last or job.died_on):
+        if self._lost(job) and was_alone:
             self._failed(str(died))
+
+    def _lost(self, job: Job) -> bool:
+        """Give the job back after the worker's death, or fail it. Returns whether it leaves this worker."""
+        others = any(other.is_open and other.known.can_draw(job.demand) for other in self._others())
+        return self._jobs.lost(job, avoiding=self.name if others else None)
 
     def _does_not_start(self, job: Job, trouble: str, error: Error) -> None:
         """Leave the job to another worker while this one rests; without another, fail it with the error."""

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import signal
 
 import pytest
 
@@ -73,7 +74,7 @@ async def test_a_job_whose_worker_dies_three_times_fails_and_the_next_one_is_dra
 async def test_a_job_whose_worker_dies_once_is_drawn_again(slow_generator, caplog):
     await slow_generator.submit("job-1", pictures=3, steps=10)
     await slow_generator.until("job-1", "picture")
-    await slow_generator.kill_worker()
+    os.kill(slow_generator.worker.pid, signal.SIGKILL)
     ended = await slow_generator.end("job-1")
     assert (ended["state"], [picture["n"] for picture in ended["pictures"]]) == ("done", [0, 1, 2])
     assert "SIGKILL" in caplog.text
