@@ -1,11 +1,12 @@
 """The generator's settings: one YAML file, checked once, with a default for everything."""
 
 import os
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from generator.models.cards import CardSettings, UserPath, built_in_cards
 
@@ -35,7 +36,7 @@ class ClusterSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     # Other machines must reach it, so it is an address and no name.
-    listen: IPvAnyAddress
+    listen: IPv4Address
     # The processes behind it listen on the next ones.
     port: int = Field(7802, ge=1024, le=65000)
     token_file: UserPath

@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 # A driver that ran for so long did not end because of its settings.
 STEADY_S = 60.0
+# Ray takes ten seconds to start, on a busy machine several times that. From then on something comes twice a second.
+START_LIMIT_S, SILENT_S = 180.0, 30.0
 # Weights that were fetched meanwhile can wait for a moment.
 LOOK_EVERY_S = 10.0
 
@@ -81,7 +83,9 @@ class Cluster:
             )
             driver = Driver(place, self._engine, news.put_nowait)
             try:
-                while (message := await news.get()) is not None:
+                limit_s = START_LIMIT_S
+                while (message := await _next(news, limit_s)) is not None:
+                    limit_s = SILENT_S
                     await self._handle(message, driver, dispatcher)
             finally:
                 with suppress(asyncio.CancelledError):
@@ -140,3 +144,13 @@ class Cluster:
             if await asyncio.to_thread(self.models.look_here):
                 dispatcher.team_changed()
             await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def _next(news: asyncio.Queue[object], limit_s: float) -> object:
+    """The next message of the driver; None once it has ended, or said nothing for so long."""
+    try:
+        async with asyncio.timeout(limit_s):
+            return await news.get()
+    except TimeoutError:
+        log.error("the cluster's process said nothing for %g s", limit_s)
+        return None

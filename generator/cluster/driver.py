@@ -54,6 +54,7 @@ def main(pipe: Connection, place: Place, engine: EngineFactory | None, log_level
         Thread(target=cluster.hear, name="server", daemon=True).start()
         while not node.died(head) and not cluster.is_over:
             cluster.look()
+            cluster.beat()
             time.sleep(LOOK_EVERY_S)
     finally:
         node.stop(head)
@@ -83,12 +84,17 @@ class _Cluster:
         self.is_over = False
 
     def hear(self) -> None:
-        """Pass the server's messages on, until it closes the pipe."""
+        """Pass the server's messages on, until it says None or is gone."""
         try:
-            while True:
-                self._pass_on(self._pipe.recv())
-        except (EOFError, OSError):
-            self.is_over = True
+            while (message := self._pipe.recv()) is not None:
+                self._pass_on(message)
+        except (EOFError, OSError) as error:
+            log.debug("the server is gone: %r", error)
+        self.is_over = True
+
+    def beat(self) -> None:
+        """Tell the server that this process still runs."""
+        self._send(Beat())
 
     def look(self) -> None:
         """Begin to talk with every machine that is new, or that is worth another try."""

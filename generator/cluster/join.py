@@ -135,11 +135,12 @@ def _check(main: str, ours: str) -> bytes | None:
     from ray.exceptions import AuthenticationError
 
     try:
-        theirs = _ask(main, VERSION_KEY)
+        # It answers a moment before it is ready.
+        while (theirs := _ask(main, VERSION_KEY)) is None:
+            time.sleep(LOOK_EVERY_S)
     except AuthenticationError as error:
         raise CannotJoin(f"{main} refuses the token: copy its token file to this machine.") from error
-    # Without an answer it is about to start.
-    if theirs is not None and theirs.decode() != ours:
+    if theirs.decode() != ours:
         raise CannotJoin(f"{main} runs {theirs.decode()}, and this machine {ours}: bring both to the same versions.")
     return _ask(main, RUN_KEY)
 

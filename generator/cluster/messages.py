@@ -48,6 +48,14 @@ class Farewell:
 
 ToMachine = Start | Say | Kill | Farewell
 
+# ---- machine to driver, and driver to server
+
+
+@dataclass(frozen=True)
+class Beat:
+    """It has nothing to say, and still runs."""
+
+
 # ---- machine to driver
 
 
@@ -59,11 +67,6 @@ class Greeting:
     version: str
     cards: tuple[str, ...]
     models: frozenset[str]
-
-
-@dataclass(frozen=True)
-class Beat:
-    """The machine has nothing to say, and still runs."""
 
 
 # ---- machine to driver to server

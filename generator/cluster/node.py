@@ -42,8 +42,6 @@ def environment(place: Place) -> Mapping[str, str]:
         # A worker sees the cards that its machine's settings name, and uses its cores as they say.
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0)))),
-        # Its own notes go to files; what concerns people is in our log.
-        "RAY_BACKEND_LOG_LEVEL": "error",
     }
 
 

@@ -4,7 +4,9 @@ import asyncio
 import logging
 import multiprocessing
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
+from queue import SimpleQueue
 from tempfile import TemporaryDirectory
 from threading import Thread
 
@@ -35,6 +37,8 @@ class Driver:
         self.process = _spawn.Process(target=driver.main, args=(far_end, place, engine, level), name="easel-cluster")
         self.process.start()
         far_end.close()
+        self._to_send: SimpleQueue[object] = SimpleQueue()
+        Thread(target=self._write, name="cluster-writer", daemon=True).start()
         Thread(target=self._read, args=(asyncio.get_running_loop(),), name="cluster-reader", daemon=True).start()
 
     def start_worker(self, machine: str, card: str, inbox: Inbox) -> "RemoteWorker":
@@ -44,10 +48,7 @@ class Driver:
         return worker
 
     def send(self, message: object) -> None:
-        try:
-            self._pipe.send(message)
-        except OSError as error:
-            log.debug("the cluster's driver has ended: %s", error)  # _read says so
+        self._to_send.put(message)
 
     def forget(self, key: str) -> None:
         self._workers.pop(key, None)
@@ -58,10 +59,21 @@ class Driver:
             worker.ended(how)
 
     async def close(self) -> None:
-        self._pipe.close()
+        self._to_send.put(None)
         await asyncio.to_thread(self.process.join, END_LIMIT_S)
         self.process.kill()
         await asyncio.to_thread(self.process.join)
+
+    def _write(self) -> None:
+        """Carry messages to the driver in a thread, since one that hangs takes none."""
+        try:
+            while (message := self._to_send.get()) is not None:
+                self._pipe.send(message)
+        except OSError as error:
+            log.debug("the cluster's driver has ended: %s", error)  # _read says so
+        # A close alone would not end the reading.
+        with suppress(OSError):
+            self._pipe.send(None)
 
     def _read(self, loop: asyncio.AbstractEventLoop) -> None:
         more = True
@@ -75,6 +87,7 @@ class Driver:
                 loop.call_soon_threadsafe(self._sort, message)
             except RuntimeError:  # the loop is closed, so there is no reader left
                 more = False
+        self._pipe.close()
 
     def _sort(self, message: object) -> None:
         match message:

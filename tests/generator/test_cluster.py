@@ -154,6 +154,15 @@ async def test_a_frozen_machine_is_killed_and_its_job_drawn(generator, cluster):
     assert not frozen.is_running()
 
 
+async def test_a_frozen_drawing_process_is_killed_and_its_job_drawn(generator):
+    await submit(generator, "stuck", "slow otter", steps=40)
+    await generator.until("stuck", "progress")
+    frozen = psutil.Process(await drawing_pid(generator))
+    frozen.suspend()
+    await is_done(generator, "stuck")
+    assert not frozen.is_running()
+
+
 async def test_what_waits_for_a_machine_that_left_says_so(generator, cluster):
     await submit(generator, "last", "slow otter", steps=20)
     await generator.until("last", "progress")

@@ -127,6 +127,7 @@ def parts(folder: Path) -> Iterator[Parts]:
 socket: {folder}/generator.sock
 pictures: {folder}/pictures
 device: cpu
+step_timeout_s: 15
 models: {{{MODEL}: {model % (folder / "nothing")}}}
 cluster: {{listen: 127.0.0.1, port: {port}, token_file: {folder}/token, store_mb: 80}}
 """)
