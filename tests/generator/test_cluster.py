@@ -15,7 +15,7 @@ import pytest
 
 from generator.errors import DIED
 from generator.service.jobs import AWAY
-from tests.helpers.cluster import MODEL, OTHER_VERSION, Part, parts
+from tests.helpers.cluster import MODEL, OTHER_VERSION, OWN_MODEL, Part, parts
 from tests.helpers.running_generator import RunningGenerator, eventually
 
 # Starting Ray takes ten seconds, on a busy machine several times that.
@@ -79,7 +79,7 @@ async def test_a_picture_comes_from_the_machine_that_has_its_model(generator):
     await is_done(generator, "one")
     assert (await generator.call("GET", "/v1/jobs/one/pictures/0")).body.startswith(b"\x89PNG")
     cards = (await generator.call("GET", "/v1/capabilities")).json["models"]
-    assert {card["name"] for card in cards if card["available"]} == {MODEL, "pocket"}
+    assert {card["name"] for card in cards if card["available"]} == {MODEL, OWN_MODEL, "pocket"}
 
 
 async def test_a_photo_travels_and_is_deleted(generator, cluster):
@@ -163,23 +163,13 @@ async def test_a_frozen_drawing_process_is_killed_and_its_job_drawn(generator):
     assert not frozen.is_running()
 
 
-async def test_what_waits_for_a_machine_that_left_says_so(generator, cluster):
-    await submit(generator, "last", "slow otter", steps=20)
-    await generator.until("last", "progress")
-    assert await asyncio.to_thread(cluster.machine.end) == 0
-    await is_done(generator, "last")
-    await is_away(generator)
-    await submit(generator, "waiting")
-    status = (await generator.call("GET", "/v1/jobs/waiting")).json
-    assert (status["state"], status["waiting_for"]) == ("queued", AWAY)
-    cluster.machine.start()
-    await is_done(generator, "waiting")
-
-
-async def test_a_killed_machine_comes_back(generator, cluster):
+async def test_what_waits_for_a_killed_machine_says_so(generator, cluster):
     await submit(generator, "lost", "slow otter", steps=40)
     await generator.until("lost", "progress")
     await asyncio.to_thread(cluster.machine.kill)
+    await is_away(generator)
+    status = (await generator.call("GET", "/v1/jobs/lost")).json
+    assert (status["state"], status["waiting_for"]) == ("queued", AWAY)
     cluster.machine.start()
     await is_done(generator, "lost")
 
@@ -210,3 +200,12 @@ async def test_a_killed_server_leaves_no_process_and_draws_no_picture_twice(gene
     assert status["pictures"] == [first]
     assert status["waiting_for"] in (AWAY, "Warming up, your picture is next.")
     await is_done(generator, "twice")
+
+
+async def test_a_machine_that_is_asked_to_leave_ends_its_picture_first(generator, cluster):
+    await submit(generator, "last", "slow otter", steps=20)
+    await generator.until("last", "progress")
+    assert await asyncio.to_thread(cluster.machine.end) == 0
+    status = (await generator.call("GET", "/v1/jobs/last")).json
+    assert status["state"] == "done"
+    await is_away(generator)

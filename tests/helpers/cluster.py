@@ -25,6 +25,8 @@ TOKEN = "0123456789abcdef" * 4
 OTHER_VERSION = "EASEL_TEST_VERSION"
 # What only the other machine has.
 MODEL = "theirs"
+# What only the server's machine has.
+OWN_MODEL = "ours"
 
 
 class Obliging(Colour):
@@ -128,7 +130,7 @@ socket: {folder}/generator.sock
 pictures: {folder}/pictures
 device: cpu
 step_timeout_s: 15
-models: {{{MODEL}: {model % (folder / "nothing")}}}
+models: {{{MODEL}: {model % (folder / "nothing")}, {OWN_MODEL}: {model % (folder / "weights")}}}
 cluster: {{listen: 127.0.0.1, port: {port}, token_file: {folder}/token, store_mb: 80}}
 """)
     (folder / "machine.yml").write_text(f"device: cpu\nmodels: {{{MODEL}: {model % (folder / 'weights')}}}\n")
