@@ -9,7 +9,7 @@ import os
 import secrets
 import signal
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from threading import Lock, Thread
 from typing import Any
@@ -37,9 +37,7 @@ def main(pipe: Connection, place: Place, engine: EngineFactory | None, log_level
     """Run the process until the server closes the pipe, or the cluster is lost."""
     os.environ.update(node.environment(place))
     start_log(log_level)
-    # The server alone decides when this ends.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    ignore_signals()
     import ray
     from ray.experimental.internal_kv import _internal_kv_put
 
@@ -56,9 +54,18 @@ def main(pipe: Connection, place: Place, engine: EngineFactory | None, log_level
             cluster.look()
             cluster.beat()
             time.sleep(LOOK_EVERY_S)
+    except Exception:
+        log.exception("the cluster met a bug")
     finally:
         node.stop(head)
         os._exit(0)
+
+
+def ignore_signals() -> None:
+    """Leave it to the parent when this process ends. Those that it starts do end on a signal."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # What is to be ignored would be ignored by them, too; a handler is not passed on.
+        signal.signal(number, lambda *_: None)
 
 
 @dataclass
@@ -71,7 +78,6 @@ class _Talk:
     failures: int = 0
     next_try: float = 0.0
     is_under_way: bool = False
-    lock: Lock = field(default_factory=Lock)
 
 
 class _Cluster:

@@ -18,7 +18,7 @@ from threading import Event, Thread
 from typing import Any, cast
 
 from generator.cluster import machine, node
-from generator.cluster.driver import NAMESPACE, RUN_KEY, VERSION_KEY
+from generator.cluster.driver import NAMESPACE, RUN_KEY, VERSION_KEY, ignore_signals
 from generator.cluster.machine import version
 from generator.cluster.messages import Place
 from generator.cluster.remote import END_LIMIT_S, private_folder
@@ -110,8 +110,7 @@ def _host(pipe: Connection, main: str, place: Place, name: str, ours: str) -> No
     os.environ.update(node.environment(place))
     os.environ.update({machine.NAME: name, machine.FOLDER: str(place.folder)})
     start_log(logging.INFO)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)
+    ignore_signals()
     try:
         run = _check(main, ours)
     except CannotJoin as error:
@@ -125,6 +124,8 @@ def _host(pipe: Connection, main: str, place: Place, name: str, ours: str) -> No
         # taken the place of the one it knows, and keeps both processors busy meanwhile.
         while not node.died(started) and _run_of(main) == run and not pipe.poll(LOOK_EVERY_S):
             pass
+    except Exception:
+        log.exception("taking part met a bug")
     finally:
         node.stop(started)
         os._exit(0)

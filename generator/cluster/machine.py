@@ -89,6 +89,17 @@ class Machine:
                     yield Models(name, models)
 
     def take(self, message: ToMachine) -> None:
+        try:
+            self._take(message)
+        except Exception as error:
+            # Nobody hears what is raised here.
+            log.exception("the machine met a bug")
+            if not isinstance(message, Farewell):
+                self._said.put(Ended(message.key, f"its machine met a bug: {error}"))
+
+    # ---- inside
+
+    def _take(self, message: ToMachine) -> None:
         match message:
             case Start(_, key, card):
                 self._start(key, card)
@@ -102,8 +113,6 @@ class Machine:
                 self._workers[key].kill()
             case Farewell():
                 (self._folder / LEFT).touch()
-
-    # ---- inside
 
     def _models(self) -> frozenset[str]:
         return frozenset(card.name for card in capabilities(self._settings).models if card.available)
