@@ -9,7 +9,6 @@ import time
 from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
-from pathlib import Path
 
 from generator.cluster.messages import Farewell, Joined, Leaving, Lost, Place
 from generator.cluster.messages import Models as TheirModels
@@ -79,7 +78,7 @@ class Cluster:
         with private_folder() as folder:
             settings = self._settings
             place = Place(
-                str(settings.listen), settings.port, settings.token_file, Path(folder), settings.store_mb * 1_000_000
+                str(settings.listen), settings.port, settings.token_file, folder, settings.store_mb * 1_000_000
             )
             driver = Driver(place, self._engine, news.put_nowait)
             try:

@@ -53,7 +53,7 @@ def join(main: str, token_file: Path, *, name: str | None, listen: str | None, p
         own_address = _own_address(host, int(main_port))
         if own_address is not None:
             with private_folder() as folder:
-                place = Place(listen or own_address, port, token_file.resolve(), Path(folder), store_mb * 1_000_000)
+                place = Place(listen or own_address, port, token_file.resolve(), folder, store_mb * 1_000_000)
                 began = time.monotonic()
                 refusal = _take_part(f"{host}:{main_port}", place, name or host_name(), leaving, hurried)
             if refusal is not None:

@@ -1,13 +1,17 @@
 """The server's end of the cluster: the driver's process, and a Worker for each card of each machine. Knows no Ray."""
 
 import asyncio
+import fcntl
 import logging
 import multiprocessing
-from collections.abc import Callable
-from contextlib import suppress
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
+from pathlib import Path
 from queue import SimpleQueue
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from threading import Thread
 
 from generator.cluster import driver
@@ -21,6 +25,8 @@ _spawn = multiprocessing.get_context("spawn")
 
 # How long the driver may take to end Ray's processes before it is killed.
 END_LIMIT_S = 10.0
+
+_FOLDER, _LOCK = "easel-", "in-use"
 
 _keys = count()
 
@@ -129,6 +135,22 @@ class RemoteWorker:
         self.ended("it was ended")
 
 
-def private_folder() -> TemporaryDirectory[str]:
-    """A folder for Ray's files. Its path is short, since sockets in it have no more than 107 characters."""
-    return TemporaryDirectory(prefix="easel-", ignore_cleanup_errors=True)
+@contextmanager
+def private_folder() -> Iterator[Path]:
+    """A folder for Ray's files and for photos, until it is left. Removes those of processes that were killed.
+
+    Its path is short, since sockets in it have no more than 107 characters.
+    """
+    for folder in Path(gettempdir()).glob(f"{_FOLDER}*"):
+        # One that is in use cannot be locked.
+        with suppress(OSError):
+            if folder.lstat().st_uid == os.getuid() and (folder / _LOCK).is_file():
+                with (folder / _LOCK).open("rb") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(folder, ignore_errors=True)
+    with (
+        TemporaryDirectory(prefix=_FOLDER, ignore_cleanup_errors=True) as name,
+        (Path(name) / _LOCK).open("wb") as file,
+    ):
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield Path(name)

@@ -1,11 +1,12 @@
 """Only the present attempt counts: what comes late from an earlier one is dropped."""
 
 import asyncio
+import tempfile
 
 from generator.api.types import JobRequest, RecipeRequest, Slots
 from generator.cluster.messages import Said
 from generator.cluster.models import Models
-from generator.cluster.remote import Driver, RemoteWorker
+from generator.cluster.remote import Driver, RemoteWorker, private_folder
 from generator.service.job import Job
 from generator.workers.conversation import Inbox
 from generator.workers.messages import DrawingEvent, Progress, WorkerState
@@ -53,3 +54,15 @@ def test_models_are_remembered_while_their_machine_is_away(tmp_path):
     assert again.elsewhere() == frozenset()
     again.learn("attic", frozenset({"large"}))
     assert again.draws("attic", "large") and again.elsewhere() == {"large"}
+
+
+def test_the_folder_of_a_killed_process_is_removed_and_one_in_use_is_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = tmp_path / "easel-left"
+    left.mkdir()
+    (left / "in-use").touch()
+    (left / "photo").touch()
+    with private_folder() as used, private_folder() as other:
+        assert not left.exists()
+        assert used.exists() and other.exists()
+    assert not list(tmp_path.iterdir())
