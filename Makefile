@@ -35,6 +35,7 @@ export CMAKE_POLICY_VERSION_MINIMUM := 3.5
 
 help:
 	@echo 'make setup    the generator, in .venv (TORCH=auto, cpu, cu126, ... chooses the build of torch)'
+	@echo 'make setup CLUSTER=1    the same with Ray, to draw on several machines'
 	@echo 'make run      a household on this machine: homeserver, bot, generator, and a chat in the terminal'
 	@echo "make run SAY='!draw otter, cowboy hat'    the same for one message: prints the paths of picture and recipe"
 	@echo 'make run DENDRITE=/path/to/dendrite    the same with a Dendrite as the homeserver; make test takes it, too'
@@ -49,7 +50,7 @@ help:
 
 # Python compiles a module when it is first imported, but a service may not write: all modules at once. Packages bring
 # some modules for newer Pythons, which do not compile.
-setup: .venv/generator
+setup: .venv/generator $(if $(CLUSTER),.venv/cluster)
 	@$(BIN)/python -m compileall -qq -j 0 .venv/lib generator || true
 
 # Each role adds to the one before: what draws, what `make run` starts, what tests and lints.
@@ -67,9 +68,10 @@ ifneq ($(TORCH),$(INSTALLED))
 endif
 
 .venv/household: requirements/household.txt .venv/generator
+.venv/cluster: requirements/cluster.txt .venv/generator
 .venv/dev: requirements/dev.txt .venv/household
 # The generator keeps the versions of its own lock. One package is there for a file of it, without what it would need.
-.venv/household .venv/dev:
+.venv/household .venv/cluster .venv/dev:
 	$(call install,$(BIN),$<)
 	$(call install,$(BIN),"$$(cat .venv/lock)")
 	@! $(BIN)/python -m pip check | grep -v -e '^open-clip-torch ' -e '^No broken requirements found'
@@ -116,4 +118,5 @@ lock: .venv/dev
 	$(LOCK) --upgrade --group household --group dev -o requirements/dev.txt
 	$(LOCK) --constraint requirements/dev.txt --group household -o requirements/household.txt
 	$(LOCK) --constraint requirements/dev.txt -o requirements/generator.txt
+	$(LOCK) --constraint requirements/dev.txt --extra cluster -o requirements/cluster.txt
 	echo uv | $(BIN)/uv pip compile - --quiet --generate-hashes --constraint requirements/dev.txt -o requirements/uv.txt

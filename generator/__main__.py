@@ -9,6 +9,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Set before torch is imported, here and in the processes that this one starts.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
-    start_log(logging.INFO if asked.run is _serve else logging.WARNING)
+    start_log(logging.INFO if asked.run in (_serve, _worker) else logging.WARNING)
     try:
         return int(asked.run(asked, load_settings(asked.settings)))
     except (InvalidSettings, GeneratorError, NotRunning) as error:
@@ -61,6 +62,15 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     commands.add_parser("serve", help="answer the bot on a socket").set_defaults(run=_serve)
+
+    worker = commands.add_parser("worker", help="draw for another machine, which has cluster in its settings")
+    worker.add_argument("--join", required=True, type=_place, metavar="HOST:PORT", help="of the main machine")
+    worker.add_argument("--token-file", required=True, type=Path, metavar="FILE", help="a copy of the main machine's")
+    worker.add_argument("--name", metavar="NAME", help="of this machine, if its host name should not be it")
+    worker.add_argument("--listen", metavar="ADDRESS", help="of this machine, if not the one towards the main one")
+    worker.add_argument("--port", type=_count, default=7802, metavar="NUMBER", help="the first of fifty; usually 7802")
+    worker.add_argument("--store-mb", type=_count, default=200, metavar="NUMBER", help="for pictures on the way")
+    worker.set_defaults(run=_worker)
 
     draw = commands.add_parser("draw", help="draw one picture, or a recipe again")
     draw.add_argument("subject", nargs="?", help="terms with commas between: 'otter, (cowboy hat)++'")
@@ -106,6 +116,25 @@ def _serve(_: argparse.Namespace, settings: Settings) -> int:
     from generator.service.server import serve
 
     return serve(settings)
+
+
+def _worker(asked: argparse.Namespace, _: Settings) -> int:
+    if find_spec("ray") is None:
+        print("To join needs Ray: run make setup CLUSTER=1", file=sys.stderr)
+        return 1
+    # Its workers read the settings again, in other processes.
+    if asked.settings is not None:
+        os.environ["EASEL_SETTINGS"] = str(asked.settings.resolve())
+    from generator.cluster.join import join
+
+    return join(
+        asked.join,
+        asked.token_file,
+        name=asked.name,
+        listen=asked.listen,
+        port=asked.port,
+        store_mb=asked.store_mb,
+    )
 
 
 def _draw(asked: argparse.Namespace, settings: Settings) -> int:
@@ -207,6 +236,13 @@ def _bench(asked: argparse.Namespace, settings: Settings) -> int:
     report = bench(settings, asked.model, repeats=asked.repeats, rows=asked.rows or ROWS)
     print(json.dumps(report.as_json(), indent=2) if asked.json else report.table())
     return 0
+
+
+def _place(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if not host or not 0 < int(port) < 65536:
+        raise ValueError
+    return text
 
 
 def _count(text: str) -> int:

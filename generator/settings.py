@@ -1,6 +1,7 @@
 """The generator's settings: one YAML file, checked once, with a default for everything."""
 
 import os
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -29,6 +30,20 @@ def cache_dir() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "easel"
 
 
+class ClusterSettings(BaseModel):
+    """How other machines can take part; see ``cluster`` in ``deploy/generator.yml``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # Other machines must reach it, so it is an address and no name.
+    listen: IPv4Address
+    # The processes behind it listen on the next ones.
+    port: int = Field(7802, ge=1024, le=65000)
+    token_file: UserPath
+    # Several photos and pictures at their largest.
+    store_mb: int = Field(200, ge=80)
+
+
 class Settings(BaseModel):
     """Every setting of the generator; ``deploy/generator.yml`` explains each."""
 
@@ -50,6 +65,7 @@ class Settings(BaseModel):
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d)?)$")
     # The cards to draw on, a worker each. Without it, one worker draws on ``device``.
     cards: Literal["all"] | tuple[Annotated[int, Field(ge=0)] | Literal["cpu"], ...] | None = None
+    cluster: ClusterSettings | None = None
     vae_tiling: Literal["auto", "always", "never"] = "auto"
 
     unload_when_idle_minutes: float | None = Field(None, gt=0)

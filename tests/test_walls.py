@@ -38,8 +38,8 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     ("modules", "blocked"),
     [
         pytest.param("bot", f"generator,yaml,pydantic,PIL,blurhash,prometheus_client,{DRAWING}", id="bot"),
-        pytest.param("generator", f"bot,{MATRIX}", id="generator"),
-        pytest.param("generator.service", f"bot,{MATRIX},{DRAWING}", id="the server's process"),
+        pytest.param("generator", f"bot,ray,{MATRIX}", id="generator"),
+        pytest.param("generator.service,generator.cluster", f"bot,ray,{MATRIX},{DRAWING}", id="the server's process"),
         pytest.param("generator.api", f"bot,aiohttp,PIL,{MATRIX},{DRAWING}", id="the contract"),
     ],
 )

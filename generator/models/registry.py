@@ -1,7 +1,7 @@
 """What this generator can draw: its cards, its settings and the weights on this machine together. No torch."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from generator import __version__
@@ -22,14 +22,14 @@ def all_cards(settings: Settings) -> dict[str, CardSettings]:
     return {**built_in_cards(), **settings.models}
 
 
-def default_model(settings: Settings) -> str:
+def default_model(settings: Settings, elsewhere: Collection[str] = ()) -> str:
     """Return the model for a request that names no model.
 
-    ``auto`` is SSD-1B where its weights are, else pocket.
+    ``auto`` is SSD-1B where its weights are, here or ``elsewhere``, else pocket.
     """
     if settings.default_model != "auto":
         return settings.default_model
-    return _LARGE_MODEL if is_here(all_cards(settings)[_LARGE_MODEL]) else _SMALL_MODEL
+    return _LARGE_MODEL if _LARGE_MODEL in elsewhere or is_here(all_cards(settings)[_LARGE_MODEL]) else _SMALL_MODEL
 
 
 def larger_model(settings: Settings) -> str | None:
@@ -47,12 +47,15 @@ def has_card(settings: Settings) -> bool:
     return settings.device != "cpu" and Path("/proc/driver/nvidia/version").exists()
 
 
-def capabilities(settings: Settings) -> Capabilities:
-    """Answer ``GET /v1/capabilities``."""
+def capabilities(settings: Settings, elsewhere: Collection[str] = ()) -> Capabilities:
+    """Answer ``GET /v1/capabilities``. Other machines have the models that are ``elsewhere``."""
     return Capabilities(
         version=__version__,
-        default_model=default_model(settings),
-        models=tuple(model_card(name, card, available=is_here(card)) for name, card in all_cards(settings).items()),
+        default_model=default_model(settings, elsewhere),
+        models=tuple(
+            model_card(name, card, available=name in elsewhere or is_here(card))
+            for name, card in all_cards(settings).items()
+        ),
         samplers=SAMPLERS,
         tiers=TIERS,
         limits=RequestLimits(max_queued_jobs=settings.max_queued_jobs),
@@ -62,12 +65,19 @@ def capabilities(settings: Settings) -> Capabilities:
 class KeptCapabilities:
     """The capabilities, looked up again when they are older than ``KEPT_S``."""
 
-    def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._settings, self._clock = settings, clock
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        elsewhere: Callable[[], Collection[str]] = tuple,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``elsewhere`` are the models that other machines have."""
+        self._settings, self._elsewhere, self._clock = settings, elsewhere, clock
         self._kept: tuple[float, Capabilities] | None = None
 
     def __call__(self) -> Capabilities:
         now = self._clock()
         if self._kept is None or now - self._kept[0] >= KEPT_S:
-            self._kept = now, capabilities(self._settings)
+            self._kept = now, capabilities(self._settings, self._elsewhere())
         return self._kept[1]

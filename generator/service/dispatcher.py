@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from generator.api.types import Health, ServiceState, WorkerHealth, WorkerStatus
 from generator.errors import Refused
@@ -16,7 +17,7 @@ from generator.service.jobs import Jobs
 from generator.service.metrics import Metrics
 from generator.service.saving import Saving
 from generator.service.supervisor import Supervisor
-from generator.workers.messages import Worker
+from generator.workers.messages import Worker, WorkerDied
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ class Dispatcher:
         self,
         workers: Mapping[str, Worker],
         *,
+        has: Callable[[str], bool] = lambda _: True,
         jobs: Jobs,
         saving: Saving,
         uploads: Uploads,
@@ -39,25 +41,26 @@ class Dispatcher:
         metrics: Metrics,
         pauses: Pauses,
     ) -> None:
+        """``has`` says whether these workers draw with a model, or say why not."""
         self._jobs = jobs
         self._speeds = speeds
         self._team: list[Supervisor] = []
-        self._team += (
-            Supervisor(
-                name,
-                worker,
-                jobs=jobs,
-                saving=saving,
-                uploads=uploads,
-                speeds=speeds,
-                metrics=metrics,
-                pauses=pauses,
-                team=self._team,
-                reason_changed=self._publish_reason,
-                ended=self._ended,
-            )
-            for name, worker in workers.items()
+        self._supervise = partial(
+            Supervisor,
+            jobs=jobs,
+            saving=saving,
+            uploads=uploads,
+            speeds=speeds,
+            metrics=metrics,
+            pauses=pauses,
+            team=self._team,
+            reason_changed=self._publish_reason,
+            ended=self._ended,
         )
+        self._team += (self._supervise(name, worker, has=has) for name, worker in workers.items())
+        jobs.is_away = lambda demand: not any(supervisor.known.can_draw(demand) for supervisor in self._team)
+        # The names that are paused, of workers that have left, too; None stands for all.
+        self._paused: set[str | None] = set()
         self._is_draining = False
         self._work: asyncio.Task[None] | None = None
         self._switch = asyncio.Lock()
@@ -74,6 +77,7 @@ class Dispatcher:
         async with self._switch:
             for supervisor in self._named(name):
                 supervisor.start()
+            self._paused = self._paused - {name, None} if name else set()
             if self._work is None:
                 self._work = asyncio.create_task(self._begin_jobs(), name="dispatcher")
                 self._work.add_done_callback(self._ended)
@@ -85,6 +89,35 @@ class Dispatcher:
         """
         async with self._switch:
             await self._stop(self._named(name))
+            self._paused.add(name)
+
+    async def join(self, name: str, worker: Worker, has: Callable[[str], bool]) -> None:
+        """Add a worker, and start it unless it, or all, were paused. ``has`` says which models it draws with."""
+        async with self._switch:
+            supervisor = self._supervise(name, worker, has=has)
+            self._team.append(supervisor)
+            if not self.is_ending and not {name, None} & self._paused:
+                supervisor.start()
+            self.team_changed()
+
+    async def leave(self, name: str, *, died: WorkerDied | None = None, patience_s: float = 0) -> None:
+        """Remove a worker that joined. It starts no more jobs, and may end the running ones within ``patience_s``.
+
+        After that they return to the queue; if it ``died``, they count that as a failed attempt.
+        """
+        supervisors = [supervisor for supervisor in self._team if supervisor.name == name]
+        for supervisor in supervisors:
+            await supervisor.retire(patience_s)
+        async with self._switch:
+            for supervisor in supervisors:
+                await supervisor.stop(died)
+                self._team.remove(supervisor)
+            self.team_changed()
+
+    def team_changed(self) -> None:
+        """Note that workers have joined or left, or draw with other models now."""
+        self._publish_reason()
+        self._jobs.team_changed()
 
     async def drain(self, timeout_s: float) -> None:
         """Take no more jobs; let the running ones end, or return them to the queue after ``timeout_s``."""
@@ -144,6 +177,7 @@ class Dispatcher:
 
     async def _stop(self, supervisors: list[Supervisor]) -> None:
         await asyncio.gather(*(supervisor.stop() for supervisor in supervisors))
+        self._jobs.team_changed()
 
     def _ended(self, work: asyncio.Task[None]) -> None:
         if not work.cancelled() and (bug := work.exception()):
@@ -155,7 +189,7 @@ class Dispatcher:
             self._jobs.news.clear()
             while (chosen := self._chosen()) is not None:
                 place, supervisor = chosen
-                supervisor.begin(self._jobs.take(place, supervisor.eta, able=supervisor.able()))
+                supervisor.begin(self._jobs.take(place, supervisor.eta, able=supervisor.suiting.able()))
             if len(self._team) <= ANNOUNCED_AT_ONCE:
                 for supervisor in self._team:
                     supervisor.prepare_next()
@@ -171,8 +205,10 @@ class Dispatcher:
         if self.is_ending or not self._jobs.queued:
             return None
         free = [supervisor for supervisor in self._team if supervisor.has_room]
-        choices = [(place, supervisor) for supervisor in free if (place := supervisor.choose())]
-        return min(choices, key=lambda choice: (choice[0], choice[1].rank(self._jobs.at(choice[0]))), default=None)
+        choices = [(place, supervisor) for supervisor in free if (place := supervisor.suiting.choose())]
+        return min(
+            choices, key=lambda choice: (choice[0], choice[1].suiting.rank(self._jobs.at(choice[0]))), default=None
+        )
 
     def _publish_reason(self) -> None:
         """Publish why nothing moves, if that is so on every card that is not paused."""

@@ -17,10 +17,14 @@ _MOVES = {
 
 
 class Demand(NamedTuple):
-    """What a job asks of a worker: these models, and that it is not one of those where the job does not fit."""
+    """What a job asks of a worker: these models, and that it is none of those where it does not fit, or that died.
+
+    ``next`` is the model of its next picture; the later ones may be drawn elsewhere.
+    """
 
     models: frozenset[str]
     unfit: frozenset[str] = frozenset()
+    next: str = ""
 
 
 class Job:
@@ -41,6 +45,10 @@ class Job:
         self.eta: Eta | None = None
         # Why it cannot be drawn, by the name of a worker whose card is too small for it.
         self.does_not_fit: dict[str, Error] = {}
+        # How often it was started, and how often the worker died of it or beside it.
+        self.starts = self.deaths = 0
+        # The worker that died last, if another one should take the job.
+        self.died_on: str | None = None
         # A job that was drawn beside others when the worker died is drawn alone from then on: any may be the cause.
         self.has_company = self.must_be_alone = False
         self.streams: set[Stream] = set()
@@ -58,7 +66,9 @@ class Job:
     @property
     def demand(self) -> Demand:
         """What it asks of a worker for the pictures that are left."""
-        return Demand(frozenset(recipe.model for recipe in self.recipes_left), frozenset(self.does_not_fit))
+        unfit = frozenset((*self.does_not_fit, self.died_on) if self.died_on else self.does_not_fit)
+        models = [recipe.model for recipe in self.recipes_left]
+        return Demand(frozenset(models), unfit, models[0] if models else "")
 
     @property
     def shapes(self) -> frozenset[Shape]:
@@ -70,6 +80,10 @@ class Job:
         """By what a worker finds this job in the queue: its demand, and its shape if it can be drawn beside others."""
         sociable = not self.must_be_alone and not self.does_not_fit and len(self.shapes) == 1
         return (self.demand, *self.shapes) if sociable else (self.demand,)
+
+    def drawing_id(self, n: int) -> str:
+        """The name of the drawing of picture ``n`` since the last start: an earlier one is another drawing."""
+        return f"{self.id}/{n}/{self.starts}"
 
     def move(self, state: JobState) -> None:
         """Go to another state. Raises ImpossibleMove."""

@@ -25,7 +25,7 @@ from generator.api.types import (
     ProgressEvent,
     StateEvent,
 )
-from generator.errors import Refused
+from generator.errors import DIED, Refused
 from generator.pictures import encoding
 from generator.service.eta import NO_WORK, Eta, Speeds, Work
 from generator.service.fair_queue import FairQueue, Full, Place
@@ -35,6 +35,11 @@ from generator.service.positions import Positions
 from generator.service.stream import JobEvent, Stream
 
 log = logging.getLogger(__name__)
+
+# How often a job is started whose worker dies. Once may be chance, and so may be twice.
+MAX_ATTEMPTS = 3
+
+AWAY = "The computer that has this model is away. I'll draw when it's back."
 
 # Kept for clients that come back for the end of a stream; the pictures are on disk anyway.
 MAX_FINISHED_JOBS = 200
@@ -77,6 +82,8 @@ class Jobs:
         # Set when there may be something new to start.
         self.news = asyncio.Event()
         self._waiting_for: str | None = None
+        # Whether no worker can draw what a job asks for; the dispatcher knows.
+        self.is_away: Callable[[Demand], bool] = lambda _: False
 
     # ---- what clients ask
 
@@ -175,6 +182,8 @@ class Jobs:
         job = self._jobs[place.job]
         job.place, job.eta = place, eta
         job.move(JobState.RUNNING)
+        job.starts += 1
+        job.died_on = None
         job.started = job.started or self._clock()
         self._running[job.id] = job
         self._together[eta] += 1
@@ -238,6 +247,29 @@ class Jobs:
         self.news.set()
         self._positions.publish(job)
         self._positions.changed()
+
+    def lost(self, job: Job, *, avoiding: str | None) -> bool:
+        """Give back a job whose worker died, for a worker that is not ``avoiding``; after MAX_ATTEMPTS, fail it.
+
+        Returns whether it leaves the worker.
+        """
+        job.deaths += 1
+        if job.deaths >= MAX_ATTEMPTS:
+            self.fail(job, DIED)
+            return True
+        job.died_on = avoiding
+        self.give_back(job, alone=job.has_company)
+        return avoiding is not None
+
+    def team_changed(self) -> None:
+        """Note that other workers can draw now. Jobs may go to one that died: there may be no others left."""
+        for job in [self._jobs[job_id] for job_id in self._queue.order()]:
+            if job.died_on is not None:
+                job.died_on = None
+                self.demands.add(job.demand)
+                self._queue.exchange(job.id, job.id, labels=job.labels, work=job.work_left)
+        self.news.set()
+        self._positions.changed(at_once=True)
 
     def wait_for(self, reason: str | None) -> None:
         """Publish to all waiting clients why nothing moves; None when it moves again."""
@@ -311,8 +343,8 @@ class Jobs:
         if job.state is not JobState.QUEUED:
             return None
         ahead, work = self._queue.before(job.id)
-        if self._waiting_for is not None:
-            return PositionEvent(position=ahead + 1, waiting_for=self._waiting_for)
+        if reason := self._waiting_for or (AWAY if self.is_away(job.demand) else None):
+            return PositionEvent(position=ahead + 1, waiting_for=reason)
         return PositionEvent(position=ahead + 1, eta_s=self._eta_s(job, work))
 
     def _eta_s(self, job: Job, before: Work) -> float | None:

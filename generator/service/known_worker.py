@@ -1,7 +1,8 @@
 """What the server knows of a worker: its greeting, its models and its speed. Knows neither states nor the queue."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from generator.api.types import Recipe
 from generator.service.eta import Eta
@@ -14,8 +15,10 @@ log = logging.getLogger(__name__)
 class KnownWorker:
     """A worker, under its name."""
 
-    def __init__(self, name: str, worker: Worker) -> None:
+    def __init__(self, name: str, worker: Worker, has: Callable[[str], bool] = lambda _: True) -> None:
+        """``has`` says whether it draws with a model, or says why not."""
         self.name = name
+        self.has = has
         self.worker = worker
         self.eta = Eta()
         self.hello: Hello | None = None
@@ -30,6 +33,16 @@ class KnownWorker:
             self.hello, self.state = hello, hello.state
             self.eta.loaded = hello.state.models[0] if hello.state.models else None
             log.info("%s is ready on %s", self.name, hello.device)
+
+    def facts(self) -> dict[str, Any]:
+        """What its health says of it."""
+        return {
+            "device": self.hello.device if self.hello else None,
+            "models": self.state.models,
+            "arrangement": self.state.arrangement,
+            "memory": self.state.memory,
+            "steps_per_second": self.eta.steps_per_second,
+        }
 
     def learn(self, state: WorkerState, model: str) -> bool:
         """Note its state, and the model that it draws with. Returns whether it has room for more drawings now."""
@@ -48,7 +61,7 @@ class KnownWorker:
             self.worker.prepare(recipe)
 
     def can_draw(self, demand: Demand) -> bool:
-        return self.name not in demand.unfit
+        return self.name not in demand.unfit and self.has(demand.next)
 
     def has_loaded(self, demand: Demand) -> bool:
         return demand.models <= set(self.state.models)

@@ -17,7 +17,9 @@ from aiohttp import web
 from generator import __version__
 from generator.api import limits, openapi
 from generator.api.types import Capabilities
-from generator.models.registry import KeptCapabilities
+from generator.cluster.cluster import Cluster
+from generator.cluster.models import Models
+from generator.models.registry import KeptCapabilities, capabilities
 from generator.pictures.store import PictureStore
 from generator.pictures.uploads import Uploads
 from generator.service.access import errors_as_json, guard
@@ -56,6 +58,7 @@ def create_app(
     max_queued_jobs: int,
     keep_pictures_days: int | None = None,
     pauses: Pauses | None = None,
+    cluster: Cluster | None = None,
     token: str | None = None,
     allowed_hosts: tuple[str, ...] = (),
     heartbeat_s: float = HEARTBEAT_S,
@@ -68,7 +71,14 @@ def create_app(
     uploads = Uploads(store.folder / ".images")
     saving = Saving(jobs=jobs, store=store, uploads=uploads)
     dispatcher = Dispatcher(
-        workers, jobs=jobs, saving=saving, uploads=uploads, speeds=speeds, metrics=metrics, pauses=pauses or Pauses()
+        workers,
+        has=cluster.models.draws_here if cluster else lambda _: True,
+        jobs=jobs,
+        saving=saving,
+        uploads=uploads,
+        speeds=speeds,
+        metrics=metrics,
+        pauses=pauses or Pauses(),
     )
     metrics.watch(lambda: dispatcher.health(__version__))
     handlers = Handlers(
@@ -87,6 +97,14 @@ def create_app(
         yield
         await dispatcher.drain(timeout_s=0)
 
+    async def lead(_: web.Application) -> AsyncIterator[None]:
+        task = asyncio.create_task(cluster.run(dispatcher), name="cluster") if cluster else None
+        yield
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
     async def tidy(_: web.Application) -> AsyncIterator[None]:
         task = asyncio.create_task(_tidy(jobs, store, uploads, keep_pictures_days), name="tidy")
         yield
@@ -104,7 +122,8 @@ def create_app(
     )
     app[DISPATCHER] = dispatcher
     app[ADMITTED] = admitted
-    app.cleanup_ctx.extend([draw, tidy])
+    # The last one ends first.
+    app.cleanup_ctx.extend([lead, draw, tidy])
     app.on_shutdown.append(cut_streams)
     for route in openapi.ROUTES:
         app.router.add_route(route.method, route.path, getattr(handlers, route.name))
@@ -128,10 +147,12 @@ def serve(settings: Settings, engine: EngineFactory | None = None) -> int:
             for card in cards_of(settings)
         }
         token = _read_token(settings.token_file) if settings.tcp_host else None
+        cluster = _cluster(settings, engine) if settings.cluster else None
         app = create_app(
             workers=workers,
             store=PictureStore(settings.pictures),
-            capabilities=KeptCapabilities(settings),
+            capabilities=KeptCapabilities(settings, elsewhere=cluster.models.elsewhere if cluster else frozenset),
+            cluster=cluster,
             max_queued_jobs=settings.max_queued_jobs,
             keep_pictures_days=settings.keep_pictures_days,
             pauses=Pauses(unload_when_idle_s=_seconds(settings.unload_when_idle_minutes)),
@@ -149,6 +170,20 @@ def serve(settings: Settings, engine: EngineFactory | None = None) -> int:
     except (CannotListen, InvalidSettings) as error:
         print(error, file=sys.stderr)
         return 1
+
+
+def _cluster(settings: Settings, engine: EngineFactory | None) -> Cluster:
+    """Build what leads the cluster. Raises InvalidSettings."""
+    assert settings.cluster is not None
+    _read_token(settings.cluster.token_file)
+    return Cluster(
+        settings.cluster,
+        Models(settings.pictures / ".machines.json", partial(capabilities, settings)),
+        engine=engine,
+        load_timeout_s=settings.load_timeout_s,
+        step_timeout_s=settings.step_timeout_s,
+        drain_timeout_s=settings.drain_timeout_s,
+    )
 
 
 async def _run(

@@ -24,13 +24,13 @@ from generator.errors import (
 from generator.pictures.uploads import Uploads
 from generator.service.eta import Speeds
 from generator.service.failures import MAX_FAILURES, Failures, Pauses
-from generator.service.fair_queue import Place
-from generator.service.job import Demand, Job
+from generator.service.job import Job
 from generator.service.jobs import Jobs
-from generator.service.known_worker import KnownWorker, shape_of_all
+from generator.service.known_worker import KnownWorker
 from generator.service.metrics import Metrics
 from generator.service.saving import Saving
 from generator.service.state import State
+from generator.service.suiting import Suiting
 from generator.workers.messages import Cancelled, Draw, Drawn, Failed, Preview, Progress, Worker, WorkerDied
 
 log = logging.getLogger(__name__)
@@ -57,13 +57,14 @@ class Supervisor:
         team: Sequence["Supervisor"],
         reason_changed: Callable[[], None],
         ended: Callable[[asyncio.Task[None]], None],
+        has: Callable[[str], bool],
     ) -> None:
-        """``team`` are the supervisors of all workers.
+        """``team`` are the supervisors of all workers, and ``has`` says which models this one draws with.
 
         ``reason_changed`` is called when ``waiting_for`` is another one, ``ended`` with tasks that may have met a bug.
         """
         self.name = name
-        self.known = KnownWorker(name, worker)
+        self.known = KnownWorker(name, worker, has)
         self.eta = self.known.eta
         self._worker = worker
         self._jobs = jobs
@@ -81,9 +82,11 @@ class Supervisor:
         # The picture that each running job is at.
         self._at: dict[Job, int] = {}
         self.running: dict[Job, asyncio.Task[None]] = {}
+        self.suiting = Suiting(self.known, jobs=jobs, running=self.running.keys())
         # What happens next by itself: the start, the end of a pause or of idleness.
         self._next: asyncio.Task[None] | None = None
         self._failures = Failures(pauses)
+        self._is_retired = False
 
     # ---- what the dispatcher asks and does
 
@@ -98,43 +101,42 @@ class Supervisor:
             self._wait_for(LOADING)
             self._do_next(self._wake())
 
-    async def stop(self) -> None:
-        """Free the card at once. The running jobs return to the head of the queue, with the pictures they have."""
+    async def retire(self, patience_s: float) -> None:
+        """Start no more jobs, and let the running ones end, for so long at most."""
+        self._is_retired = True
+        if self.running and patience_s:
+            await asyncio.wait(self.running.values(), timeout=patience_s)
+
+    async def stop(self, died: WorkerDied | None = None) -> None:
+        """Free the card at once. The running jobs return to the head of the queue, with the pictures they have.
+
+        If the worker ``died``, they count that as a failed attempt.
+        """
         self._become(State.PAUSED)
         self._wait_for(PAUSED)
         self._do_next(None)
         running = list(self.running.items())
         for _, task in running:
             task.cancel()
-        if running:
-            await asyncio.wait([task for _, task in running])
+        await asyncio.gather(*(task for _, task in running), return_exceptions=True)
         await self._saving.ended()
         for job, _ in reversed(running):
-            self._jobs.give_back(job)
+            if died is None:
+                self._jobs.give_back(job)
+            else:
+                log.error("job %s: %s", job.id, died)
+                self._lost(job)
         await self._worker.close()
         self.known.forget()
 
     @property
+    def is_open(self) -> bool:
+        """Whether a job can start here now, or when the running ones end."""
+        return self._state.is_open and not self._is_retired
+
+    @property
     def has_room(self) -> bool:
-        return self._state.is_open and len(self.running) < self.known.state.at_once
-
-    def choose(self) -> Place | None:
-        """The place of the job that this worker should start next; None if all must wait.
-
-        Beside running jobs it must suit them. Alone, jobs for the loaded model come first, within the queue's bounds.
-        """
-        able = self.able()
-        if self.running:
-            return self._jobs.choose(shape_of_all(self.running), able=able, only_suiting=True)
-        return self._jobs.choose(self._suiting_what_is_loaded(), able=able)
-
-    def rank(self, job: Job) -> tuple[int, float]:
-        """How well it suits a job that it would choose, best first: with the model loaded, beside others, by loading.
-
-        Then by the time that the pictures take.
-        """
-        how = 1 if self.running else 0 if self.known.has_loaded(job.demand) else 2
-        return how, self.eta.eta_s(job.work_left) or 0.0
+        return self.is_open and len(self.running) < self.known.state.at_once
 
     def begin(self, job: Job) -> None:
         """Draw a job that was taken from the queue."""
@@ -150,7 +152,7 @@ class Supervisor:
         """End the drawing of a job within one step."""
         # While one picture is written to disk, the next may be drawn.
         for drawing in (len(job.pictures), len(job.pictures) + 1):
-            self._worker.cancel(_drawing_id(job, drawing))
+            self._worker.cancel(job.drawing_id(drawing))
 
     def health(self) -> WorkerHealth:
         return WorkerHealth(
@@ -158,12 +160,8 @@ class Supervisor:
             state=self._state.status(has_greeted=self.known.hello is not None),
             waiting_for=self.waiting_for,
             trouble=self._failures.trouble,
-            device=self.known.hello.device if self.known.hello else None,
-            models=self.known.state.models,
-            arrangement=self.known.state.arrangement,
-            memory=self.known.state.memory,
-            steps_per_second=self.eta.steps_per_second,
             jobs=tuple(job.id for job in self.running),
+            **self.known.facts(),
         )
 
     # ---- its state
@@ -243,20 +241,11 @@ class Supervisor:
             self._become(State.CARD_BUSY)
             self._do_next(self._try_again(self._pauses.busy_s))
 
-    # ---- which jobs it can draw
-
     def _may_go_elsewhere(self, job: Job) -> bool:
         return any(other.known.can_draw(job.demand) for other in self._others())
 
     def _others(self) -> list["Supervisor"]:
         return [other for other in self._team if other is not self and not other.is_paused]
-
-    def able(self) -> list[Demand]:
-        """What it can draw, of all that was ever asked for."""
-        return [demand for demand in self._jobs.demands if self.known.can_draw(demand)]
-
-    def _suiting_what_is_loaded(self) -> list[Demand]:
-        return [demand for demand in self.able() if self.known.has_loaded(demand)]
 
     def _left(self, job: Job, task: asyncio.Task[None]) -> None:
         # A job that returned to the queue may have been started again by now.
@@ -294,6 +283,10 @@ class Supervisor:
     async def _draw_pictures(self, job: Job) -> None:
         saving: asyncio.Task[None] | None = None
         for n in range(len(job.pictures), len(job.recipes)):
+            if not self.known.has(job.recipes[n].model):
+                await self._saving.ended()
+                self._jobs.give_back(job)
+                return
             try:
                 drawn = await self._draw_one(job, n)
             finally:
@@ -306,7 +299,7 @@ class Supervisor:
                 return
             self._failures.forget()
             # If it cannot be written, the next picture is drawn for nothing.
-            abandon_next = partial(self._worker.cancel, _drawing_id(job, n + 1))
+            abandon_next = partial(self._worker.cancel, job.drawing_id(n + 1))
             saving = self._saving.begin(job, n, drawn, on_failure=abandon_next)
 
     async def _draw_one(self, job: Job, n: int) -> Drawn | Error | None:
@@ -322,7 +315,7 @@ class Supervisor:
         file = None if recipe.image is None else self._uploads.find(recipe.image)
         clock = asyncio.get_running_loop().time
         before, done = clock(), 0
-        async for event in self._worker.run(Draw(_drawing_id(job, n), recipe, job.request.recipes[n].facts, file)):
+        async for event in self._worker.run(Draw(job.drawing_id(n), recipe, job.request.recipes[n].facts, file)):
             match event:
                 case Progress(step, steps, state):
                     self._wait_for(None)
@@ -355,13 +348,8 @@ class Supervisor:
 
     def prepare_next(self) -> None:
         """Announce to the worker what comes next: a running job's next picture, or the first of a waiting job."""
-        if not self.running:
-            return
-        following = [recipe for job, n in self._at.items() for recipe in job.recipes[n + 1 : n + 2]]
-        if not following and (waiting := self._jobs.first_waiting(self._suiting_what_is_loaded())):
-            following = list(waiting.recipes_left[:1])
-        if following:
-            self.known.announce(following[0])
+        if self.running and (following := self.suiting.following(self._at)):
+            self.known.announce(following)
 
     def _not_drawn(self, job: Job, error: Error) -> None:
         """Fail the job with the error; one that does not fit this card goes to one where it may fit, first."""
@@ -378,19 +366,27 @@ class Supervisor:
             self._failed(error.message)
 
     def _worker_died(self, job: Job, died: WorkerDied) -> None:
-        """Fail the job; if it was drawn beside others, try it once more, alone: any of them may be the cause."""
+        """Try the job again, on another worker if one can start now; after MAX_ATTEMPTS, fail it.
+
+        If it was drawn beside others, any of them may be the cause, so from then on it is drawn alone.
+        """
         log.error("job %s: %s", job.id, died)
         had_started = self.known.hello is not None
         if had_started:
             self._metrics.worker_died(self.name)
         self.known.forget()
-        if job.has_company:
-            self._jobs.give_back(job, alone=True)
-        elif had_started:
-            self._jobs.fail(job, DIED)
-            self._failed(str(died))
-        else:
+        if not had_started and not job.has_company:
             self._does_not_start(job, str(died), DIED)
+            return
+        was_alone = not job.has_company
+        # Deaths of one job in a row are one failure.
+        if self._lost(job) and was_alone:
+            self._failed(str(died))
+
+    def _lost(self, job: Job) -> bool:
+        """Give the job back after the worker's death, or fail it. Returns whether it leaves this worker."""
+        others = any(other.is_open and other.known.can_draw(job.demand) for other in self._others())
+        return self._jobs.lost(job, avoiding=self.name if others else None)
 
     def _does_not_start(self, job: Job, trouble: str, error: Error) -> None:
         """Leave the job to another worker while this one rests; without another, fail it with the error."""
@@ -402,7 +398,3 @@ class Supervisor:
             self._failed(trouble, at_least=MAX_FAILURES)
         else:
             self._jobs.fail(job, error)
-
-
-def _drawing_id(job: Job, n: int) -> str:
-    return f"{job.id}/{n}"

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from tests.helpers.running_generator import recipe_of
 PEOPLE = ("ann", "bob", "cat")
 MODELS = ("large", "small")
 NAMES = ("one", "two", "three")
+# They come and go, and have one model only.
+GUESTS = ("far/one", "far/two")
 # Enough turns of the event loop for whatever follows from one event.
 TURNS = 30
 
@@ -154,6 +157,18 @@ class AnyUse(RuleBasedStateMachine):
     @rule(name=st.sampled_from((*NAMES, None)))
     def resume(self, name):
         self.do(self.dispatcher.resume, name)
+
+    @rule(name=st.sampled_from(GUESTS))
+    def join(self, name):
+        if name not in self.workers:
+            self.workers[name] = Puppet(at_once=1)
+            self.do(self.dispatcher.join, name, self.workers[name], lambda model: model == "large")
+
+    @rule(name=st.sampled_from(GUESTS), died=st.booleans())
+    def leave(self, name, died):
+        if name in self.workers:
+            self.do(partial(self.dispatcher.leave, name, died=WorkerDied("it was lost") if died else None))
+            assert not self.workers.pop(name).drawing
 
     @rule(name=st.sampled_from(NAMES), starts=st.booleans())
     def change_whether_it_starts(self, name, starts):

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import signal
 
 import pytest
 
@@ -60,14 +61,23 @@ async def test_the_engines_own_reason_is_reported(start_generator):
 
 
 @pytest.mark.parametrize(("how", "words"), [("exit", "status 3"), ("segfault", "SIGSEGV")])
-async def test_a_dying_worker_fails_its_job_and_is_started_again(start_generator, how, words, caplog):
+async def test_a_job_whose_worker_dies_three_times_fails_and_the_next_one_is_drawn(start_generator, how, words, caplog):
     generator = await start_generator(bad_engines.Dying)
     error = await fails(generator, how)
     assert (error["code"], error["message"]) == ("worker_died", DIED.message)
     assert words in caplog.text
     assert (await generator.call("GET", "/v1/health")).json["state"] == "loading"
     await works(generator)
-    assert 'easel_worker_deaths_total{worker="cpu"} 1.0' in (await generator.call("GET", "/metrics")).body.decode()
+    assert 'easel_worker_deaths_total{worker="cpu"} 3.0' in (await generator.call("GET", "/metrics")).body.decode()
+
+
+async def test_a_job_whose_worker_dies_once_is_drawn_again(slow_generator, caplog):
+    await slow_generator.submit("job-1", pictures=3, steps=10)
+    await slow_generator.until("job-1", "picture")
+    os.kill(slow_generator.worker.pid, signal.SIGKILL)
+    ended = await slow_generator.end("job-1")
+    assert (ended["state"], [picture["n"] for picture in ended["pictures"]]) == ("done", [0, 1, 2])
+    assert "SIGKILL" in caplog.text
 
 
 async def test_a_hanging_step_is_killed_after_its_limit(start_generator, caplog):

@@ -121,6 +121,16 @@ async def test_after_three_failures_in_a_row_a_worker_rests_longer_each_time(sta
     assert (await generator.end("good"))["state"] == "done", "after the rest it is tried again"
 
 
+async def test_a_job_whose_worker_dies_goes_to_another_one(start_generator):
+    generator = await start_generator({"bad": Dying, "good": Slow})
+    await both_are_ready(generator)
+    jobs = ("one", "two", "three", "four")
+    for job in jobs:
+        await generator.submit(job, "exit", requester=f"@{job}:home", steps=1)
+    for job in jobs:
+        assert (await generator.end(job))["state"] == "done"
+
+
 async def test_what_waits_for_a_resting_worker_says_so(start_generator):
     generator = await start_generator(Dying, pauses=Pauses(rest_s=600))
     for n in range(MAX_FAILURES):

@@ -1,0 +1,176 @@
+"""The command of every other machine: takes part in the cluster, and joins again whenever it was lost.
+
+Ray lives in a child process, which ends when the main machine is lost.
+"""
+
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+import sys
+import time
+from functools import cache
+from multiprocessing.connection import Connection
+from pathlib import Path
+from platform import node as host_name
+from threading import Event, Thread
+from typing import Any, cast
+
+from generator.cluster import machine, node
+from generator.cluster.driver import NAMESPACE, RUN_KEY, VERSION_KEY, ignore_signals
+from generator.cluster.machine import version
+from generator.cluster.messages import Place
+from generator.cluster.remote import END_LIMIT_S, private_folder
+from generator.log_lines import start_log
+
+log = logging.getLogger(__name__)
+
+_spawn = multiprocessing.get_context("spawn")
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 10.0
+# A network that takes longer is of no use for photos.
+CONNECT_LIMIT_S = 5.0
+# How long the main machine may let running pictures end when this one wants to leave.
+FAREWELL_LIMIT_S = 80.0
+LOOK_EVERY_S = 0.5
+# A main machine that is silent for longer is taken for lost.
+ANSWER_LIMIT_S = 10.0
+
+
+class CannotJoin(Exception):
+    """This machine must not join as it is. ``str()`` is a sentence that says what to do."""
+
+
+def join(main: str, token_file: Path, *, name: str | None, listen: str | None, port: int, store_mb: int) -> int:
+    """Take part until SIGTERM or SIGINT; a second one does not wait for running pictures. Returns the exit status."""
+    host, _, main_port = main.rpartition(":")
+    leaving, hurried = Event(), Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: (hurried if leaving.is_set() else leaving).set())
+    pause_s = FIRST_PAUSE_S
+    while not leaving.is_set():
+        own_address = _own_address(host, int(main_port))
+        if own_address is not None:
+            with private_folder() as folder:
+                place = Place(listen or own_address, port, token_file.resolve(), folder, store_mb * 1_000_000)
+                began = time.monotonic()
+                refusal = _take_part(f"{host}:{main_port}", place, name or host_name(), leaving, hurried)
+            if refusal is not None:
+                print(refusal, file=sys.stderr)
+                return 1
+            pause_s = FIRST_PAUSE_S if time.monotonic() - began > LONGEST_PAUSE_S else pause_s
+        if not leaving.is_set():
+            log.warning("%s is away; the next try is in %g s", main, pause_s)
+            leaving.wait(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+    return 0
+
+
+def _own_address(host: str, port: int) -> str | None:
+    """The address of this machine in the network of the main one; None if that does not answer."""
+    try:
+        with socket.create_connection((host, port), CONNECT_LIMIT_S) as connection:
+            return str(connection.getsockname()[0])
+    except OSError:
+        return None
+
+
+def _take_part(main: str, place: Place, name: str, leaving: Event, hurried: Event) -> str | None:
+    """Run the child until it ends. Returns the sentence of a refusal."""
+    os.mkfifo(place.folder / machine.LOG)
+    Thread(target=_copy_log, args=(place.folder / machine.LOG,), name="log", daemon=True).start()
+    pipe, far_end = _spawn.Pipe()
+    child = _spawn.Process(target=_host, args=(far_end, main, place, name, version()), name="easel-machine")
+    child.start()
+    far_end.close()
+    refusal = None
+    while child.is_alive() and not leaving.is_set():
+        if pipe.poll(LOOK_EVERY_S):
+            try:
+                refusal = pipe.recv()
+            except EOFError:
+                break
+    if leaving.is_set():
+        log.info("leaving as soon as nothing is drawn here")
+        (place.folder / machine.LEAVE).touch()
+        deadline = time.monotonic() + FAREWELL_LIMIT_S
+        while child.is_alive() and not (place.folder / machine.LEFT).exists() and time.monotonic() < deadline:
+            if hurried.wait(LOOK_EVERY_S):
+                break
+    pipe.close()
+    child.join(END_LIMIT_S)
+    child.kill()
+    child.join()
+    return refusal
+
+
+def _host(pipe: Connection, main: str, place: Place, name: str, ours: str) -> None:
+    """Run Ray's processes in the child, until they or the parent end. Sends the parent a refusal, if there is one."""
+    os.environ.update(node.environment(place))
+    os.environ.update({machine.NAME: name, machine.FOLDER: str(place.folder)})
+    start_log(logging.INFO)
+    ignore_signals()
+    try:
+        run = _check(main, ours)
+    except CannotJoin as error:
+        pipe.send(str(error))
+        return
+    started = node.start(place, main)
+    try:
+        log.info("joined %s as %s", main, name)
+        node.warn_of_open_sockets(place.address)
+        # Nothing comes through the pipe but its end. Raylet alone does not notice for a while that another run has
+        # taken the place of the one it knows, and keeps both processors busy meanwhile.
+        while not node.died(started) and _run_of(main) == run and not pipe.poll(LOOK_EVERY_S):
+            pass
+    except Exception:
+        log.exception("taking part met a bug")
+    finally:
+        node.stop(started)
+        os._exit(0)
+
+
+def _check(main: str, ours: str) -> bytes | None:
+    """Compare this machine's version with the main one's; return the run that it is in. Raises CannotJoin."""
+    from ray.exceptions import AuthenticationError
+
+    try:
+        # It answers a moment before it is ready.
+        while (theirs := _ask(main, VERSION_KEY)) is None:
+            time.sleep(LOOK_EVERY_S)
+    except AuthenticationError as error:
+        raise CannotJoin(f"{main} refuses the token: copy its token file to this machine.") from error
+    if theirs.decode() != ours:
+        raise CannotJoin(f"{main} runs {theirs.decode()}, and this machine {ours}: bring both to the same versions.")
+    return _ask(main, RUN_KEY)
+
+
+def _run_of(main: str) -> bytes | None:
+    """The run that the main machine is in; None if it does not answer."""
+    from ray.exceptions import RayError
+
+    try:
+        return _ask(main, RUN_KEY)
+    except (RayError, OSError) as error:
+        log.info("the main machine does not answer: %s", error)
+        return None
+
+
+@cache
+def _client(main: str) -> Any:
+    import ray._raylet
+
+    return ray._raylet.GcsClient(address=main)
+
+
+def _ask(main: str, key: bytes) -> bytes | None:
+    return cast(bytes | None, _client(main).internal_kv_get(key, namespace=NAMESPACE, timeout=ANSWER_LIMIT_S))
+
+
+def _copy_log(pipe: Path) -> None:
+    # Opened for both, so that the last writer's end is not the end of it.
+    with pipe.open("rb+", buffering=0) as lines:
+        while line := lines.readline():
+            sys.stderr.buffer.write(line)
+            sys.stderr.flush()

@@ -1,0 +1,49 @@
+"""Which of the waiting jobs suits a worker best. Knows neither states nor how a job is drawn."""
+
+from collections.abc import Collection, Mapping
+
+from generator.api.types import Recipe
+from generator.service.fair_queue import Place
+from generator.service.job import Demand, Job
+from generator.service.jobs import Jobs
+from generator.service.known_worker import KnownWorker, shape_of_all
+
+
+class Suiting:
+    """The jobs that suit one worker beside those that it draws: ``running``, which others change."""
+
+    def __init__(self, known: KnownWorker, *, jobs: Jobs, running: Collection[Job]) -> None:
+        self._known, self._jobs, self._running = known, jobs, running
+
+    def able(self) -> list[Demand]:
+        """What the worker can draw, of all that was ever asked for."""
+        return [demand for demand in self._jobs.demands if self._known.can_draw(demand)]
+
+    def loaded(self) -> list[Demand]:
+        """What it can draw with the model that is loaded."""
+        return [demand for demand in self.able() if self._known.has_loaded(demand)]
+
+    def choose(self) -> Place | None:
+        """The place of the job that this worker should start next; None if all must wait.
+
+        Beside running jobs it must suit them. Alone, jobs for the loaded model come first, within the queue's bounds.
+        """
+        able = self.able()
+        if self._running:
+            return self._jobs.choose(shape_of_all(self._running), able=able, only_suiting=True)
+        return self._jobs.choose(self.loaded(), able=able)
+
+    def following(self, at: Mapping[Job, int]) -> Recipe | None:
+        """What likely comes after the pictures that running jobs are ``at``: their next ones, or a waiting job's."""
+        recipes = [recipe for job, n in at.items() for recipe in job.recipes[n + 1 : n + 2]]
+        if not recipes and (waiting := self._jobs.first_waiting(self.loaded())):
+            recipes = list(waiting.recipes_left[:1])
+        return recipes[0] if recipes else None
+
+    def rank(self, job: Job) -> tuple[int, float]:
+        """How well it suits a job that it would choose, best first: with the model loaded, beside others, by loading.
+
+        Then by the time that the pictures take.
+        """
+        how = 1 if self._running else 0 if self._known.has_loaded(job.demand) else 2
+        return how, self._known.eta.eta_s(job.work_left) or 0.0
