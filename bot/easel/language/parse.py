@@ -121,10 +121,8 @@ def _parse(text: str, recipe: Callable[[], DrawRequest] | None) -> DrawRequest:
         request = _changed(pasted)
     elif recipe is not None:
         # A reply may hold settings without a prompt, as of another program.
-        around = (
-            meant_text(pasted.around, is_reply=True) if pasted else plain_text(in_signs(text, recipe), is_reply=True)
-        )
-        changes = parse_changes(around)
+        around = in_signs(pasted.around if pasted else text, recipe, has_settings=pasted is not None)
+        changes = parse_changes((meant_text if pasted else plain_text)(around, is_reply=True))
         if pasted:
             changes = replace(changes, request=pasted.request.changed_by(changes.request))
         request = refined(recipe(), changes)

@@ -20,9 +20,8 @@ from .tidy import without_braces, without_marks, without_quote_marks, without_se
 
 __all__ = ["Pasted", "meant_text", "plain_text", "recognised", "without_sender", "without_table"]
 
-# In this order. What a program wrote is read as it stands; the last ones see the text as a person meant it.
+# In this order. What a program wrote is read as it stands; blocks, the last, see the text as a person meant it.
 AS_WRITTEN: tuple[Callable[[str], Pasted | None], ...] = (objects.recognise, recipe_text.recognise)
-AS_MEANT: tuple[Callable[[str], Pasted | None], ...] = (blocks.recognise,)
 
 # What a fence calls a recipe.
 _YAML = {"yaml", "yml"}
@@ -62,4 +61,4 @@ def _recognised(text: str, *, is_reply: bool) -> Pasted | None:
         if found := recognise(text):
             return found
     meant = without_braces(meant_text(text, is_reply=is_reply))
-    return next((found for recognise in AS_MEANT if (found := recognise(meant))), None)
+    return blocks.recognise(meant, is_reply=is_reply)

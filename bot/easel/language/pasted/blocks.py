@@ -42,6 +42,9 @@ _BAR_BEFORE_SETTING = re.compile(
 )
 # Somebody typed it: a block has no slots.
 _BAR_AND_SLOT = re.compile(rf"\|[ \t]*+(?:{'|'.join(SLOTS)})[ \t]*+[:=]", re.IGNORECASE)
+# In a reply, more settings than a person types are a program's block, which takes the picture's place.
+MAX_TYPED_SETTINGS = 2
+_SIGN = re.compile(r"\s*+[+-](?!-)")
 # Keys of a recipe that no flag is called by.
 _TYPED_KEYS = {"image", "theme"}
 _KEY_LINE = re.compile(r"^[ \t]*+(?P<key>[^\W\d_][\w /()+.'#-]{0,60}?)[ \t]*+[:=](?!//)")
@@ -59,15 +62,22 @@ class _Parts:
     state: str = PROMPT
 
 
-def recognise(text: str) -> Pasted | None:
-    """Read the block, with the flags, slots and words around it. Raises ParseError."""
+def recognise(text: str, *, is_reply: bool = False) -> Pasted | None:
+    """Read the block, with the flags, slots and words around it. Raises ParseError.
+
+    In a reply, a setting or two beside words change the picture, as flags do.
+    """
     lines = text.split("\n")
     has_settings = any(map(_SETTING.search, lines))
     above = "\n".join(takewhile(lambda line: not _SETTING.match(line), lines))
-    is_block = has_settings and not _BAR_AND_SLOT.search(above)
     has_prompt = any(_PROMPT.match(line) for line in lines)
-    if not (has_settings or has_prompt or any(_NEGATIVE.search(line) for line in lines)):
+    has_negative = any(_NEGATIVE.search(line) for line in lines)
+    if not (has_settings or has_prompt or has_negative):
         return None
+    is_block = has_settings and not _BAR_AND_SLOT.search(above)
+    if is_reply and not has_prompt:
+        is_block = is_block and len(_SETTING.findall(text)) + has_negative > MAX_TYPED_SETTINGS
+        is_block = is_block and not _SIGN.match(text)
     parts = _Parts()
     if has_prompt and not _PROMPT.match(text):
         parts.state = "prose"
@@ -172,7 +182,8 @@ def _joined(parts: _Parts, *, weighs: bool, is_block: bool, has_prompt: bool) ->
         # Chat with a label in it: its slots and flags are read as ever.
         request = DrawRequest(unused=unused, pasted=tuple(fields), **fields)
         words = f"subject: {_unwrapped(prompt)}" if has_prompt else prompt
-        return Pasted(request, "\n".join([words, *parts.chat]), takes_words=True)
+        words = ", ".join(filter(str.strip, (words, *parts.settings.words)))
+        return Pasted(request, "\n".join([words, *parts.chat]).strip(), takes_words=True)
     if first_flag(prompt) is not None:
         raise ParseError("There's a flag in the pasted prompt. Put flags on a line of their own, below the block.")
     terms = read_terms(to_compel(_unwrapped(prompt), bare_brackets_weigh=weighs))
