@@ -104,6 +104,8 @@ _TEXTS: dict[str, Callable[[int], str]] = {
     "tags": _filled("!draw a", " <b>a</b> _a_ <br>"),
     "slots on lines of their own": _filled("!draw a", "\nstyle\nstyle - a"),
     "weights without brackets": _filled("!draw a", ", a:1.3"),
+    "weights below 0": _filled("!draw a", "| a:-1"),
+    "lines to leave out": _filled("!draw a\nnegative prompt:", "\n- a"),
     "names of models": _filled("!draw a", ", model a b c d"),
     "sizes at the end": _filled("!draw a", " at 512 x 512 a"),
     "AI Horde's sign": _filled("!draw a", " ### a"),

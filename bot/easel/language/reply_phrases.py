@@ -47,6 +47,7 @@ _BETWEEN = re.compile(
 _BULLET = re.compile(
     r"^[ \t]*+(?:[*•]|\d[.)]|-(?= (?:no|add|remove|replace|change|without) ))[ \t]++", re.MULTILINE | re.IGNORECASE
 )
+_SPACED_SIGN = re.compile(r"^[ \t]*+(?P<sign>[+-])[ \t]++(?=\w)", re.MULTILINE)
 # What stands before a flag, or beside a setting, and says that the rest stays.
 _KEPT = re.compile(
     r"(?:(?:now|please|ok|the|same|again|keep|prompt|picture|image|one|it|but|with|use|try|and|at)\b[ ,]*+)++(?=--|$)",
@@ -85,6 +86,7 @@ _SIGNED_SLOT = re.compile(rf"(?<![^\s,|])(?P<sign>[+-]) ?(?P<slot>{'|'.join(SLOT
 _APART = re.compile(r"(?<=,) *(?P<sign>[+-]) (?=[^\W\d_])")
 # What a wish begins with, once it is read.
 _SIGNS = ("+", "-", "|")
+_SIGNED_NEGATIVE = re.compile(r"^[ \t]*+\+ ?(?:negative(?:[ _-]?prompt)?|neg|no) ?: ?", re.IGNORECASE)
 # What phones make of a hyphen.
 _DASH = re.compile(rf"(?<![^\s,|])[{DASHES[1:]}](?=(?P<word>[^\W\d_]+))")
 
@@ -100,6 +102,7 @@ def in_signs(text: str, recipe: Callable[[], DrawRequest], *, has_settings: bool
     words = {word for term in _terms(slots) for word in re.findall(r"\w+", term.lower())}
     text = _DASH.sub(lambda dash: "-" if dash["word"].lower() in words else dash[0], text)
     text = _SIGNED_SLOT.sub(r" | \g<slot>: \g<sign>", _APART.sub(r" \g<sign>", text))
+    text = _SIGNED_NEGATIVE.sub("--no ", text)
     if (kept := _KEPT.match(text)) and (has_settings or kept.end() < len(text)):
         text = text[kept.end() :]
     if has_settings:
@@ -120,9 +123,10 @@ def in_signs(text: str, recipe: Callable[[], DrawRequest], *, has_settings: bool
 
 def _lines_in_signs(text: str, slots: Slots) -> str:
     """Lines of wishes with signs; lines among which is something else, as they stand."""
-    lines = [_parts_in_signs(_wish(line), slots) for line in _BULLET.sub("", text).split("\n") if line.strip()]
+    as_typed, text = text, _SPACED_SIGN.sub(r"\g<sign>", _BULLET.sub("", text))
+    lines = [_parts_in_signs(_wish(line), slots) for line in text.split("\n") if line.strip()]
     if not all(parts[0].startswith(_SIGNS) for parts in lines):
-        return text
+        return as_typed
     return ", ".join(part for parts in lines for part in parts)
 
 

@@ -22,8 +22,10 @@ _PROMPT = re.compile(
     re.IGNORECASE,
 )
 _NEGATIVE = re.compile(
-    rf"(?:^|(?<=[\s,;.|(*]))(?:negative[ _-]?prompts?|neg[ _-]prompt|undesired[ _-]content)[\"']?[ \t]*+[:=][ \t]*+"
-    rf"|(?:^|(?<=[,;|])[ \t]*+)(?:{pattern_of(NEGATIVE)})[ \t]*+[:=][ \t]*+",
+    r"(?:^|(?<=[\s,;.|(*\[{]))(?:negative[ _-]?prompts?|neg\.?[ _-]?prompts?|undesired[ _-]content|neg|negatives"
+    r"|negative(?==))[\"']?[ \t]*+(?:\([^()\n:]{1,40}\)[ \t]*+)?[:=][ \t]*+"
+    rf"|(?:^|(?<=[,;|])[ \t]*+)(?:{pattern_of(NEGATIVE)})[ \t]*+[:=][ \t]*+"
+    r"|^[ \t]*+(?:negative[ _-]?prompts?|negatives?|neg|exclude|avoid|don't include)[ \t]++[-–—][ \t]++",
     re.IGNORECASE,
 )
 _SETTING = re.compile(
@@ -59,6 +61,8 @@ class _Parts:
     chat: list[str] = field(default_factory=list)
     prose: list[str] = field(default_factory=list)
     has_settings: bool = False
+    # Whether the negative prompt's label stands alone above its lines.
+    is_list: bool = False
     state: str = PROMPT
 
 
@@ -127,6 +131,7 @@ def _start_negative(text: str, parts: _Parts, *, is_cut: bool, has_settings: boo
     # In a block a bar is one of its words.
     at = _end_of_words(text, bar="" if has_settings else "|")
     parts.negative, parts.state = [text[:at].rstrip(" \t,;.") if is_cut else text[:at]], NEGATIVE
+    parts.is_list = not text.strip() and bool("".join(parts.prompt).strip())
     if text[at:].strip():
         parts.chat.append(text[at:])
         parts.state = "below"
@@ -149,7 +154,7 @@ def _end_of_words(text: str, *, bar: str = "|") -> int:
 def _place(text: str, parts: _Parts, *, has_block: bool, has_settings_below: bool) -> None:
     """Put a piece without a label where the lines before it lead."""
     key = _KEY_LINE.match(text)
-    if key and find_slot(key["key"].strip()):
+    if key and (find_slot(key["key"].strip()) or key["key"].strip().lower() == "no"):
         parts.chat.append(text)
     elif key and parts.prompt and field_called(key["key"].strip()) in _TYPED_KEYS:
         parts.settings.read_line(text)
@@ -157,10 +162,12 @@ def _place(text: str, parts: _Parts, *, has_block: bool, has_settings_below: boo
         parts.prose.append(text)
     elif parts.state == NEGATIVE and parts.negative is not None:
         is_open = has_settings_below or not "".join(parts.negative).strip() or parts.negative[-1].rstrip().endswith(",")
-        if is_open and first_flag(text) is None:
-            parts.negative.append(text)
+        if (is_open or (parts.is_list and text.strip())) and first_flag(text) is None:
+            parts.negative.append(text.removeprefix("- ") if parts.is_list else text)
         elif text.strip():
             parts.chat.append(text)
+            parts.state = "below"
+        elif parts.is_list:
             parts.state = "below"
     elif parts.state == PROMPT:
         parts.prompt.append(text)
@@ -174,7 +181,10 @@ def _joined(parts: _Parts, *, weighs: bool, is_block: bool, has_prompt: bool) ->
     prompt = "\n".join(parts.prompt)
     fields = parts.settings.request_fields()
     unused = (*parts.settings.unused, *(quoted(line) for line in parts.prose if line.strip()))
-    typed = " ".join(parts.negative or ()).strip(" ,")
+    lines = parts.negative or ()
+    typed = " ".join(lines).strip(" ,")
+    if parts.is_list:
+        typed = ", ".join(line.strip(" \t,;") for line in lines if line.strip())
     # An empty one is meant in a block; on a line of its own it waits for its words.
     if parts.negative is not None and (typed or is_block) and typed not in ("null", "~"):
         fields[NEGATIVE] = " ".join(to_compel(_unwrapped(typed), bare_brackets_weigh=weighs).split())

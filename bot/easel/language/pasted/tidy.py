@@ -105,7 +105,7 @@ def without_marks(text: str, *, is_reply: bool) -> str:
     text = _PROMPT_BEHIND.sub(r"\g<before>\n", text)
     text = _HEADING.sub("", text)
     if "\n" in text:
-        text = _LABEL_ALONE.sub(lambda match: f"{match['label']}: ", text)
+        text = _LABEL_ALONE.sub(_label_before_line, text)
     if not _NEGATIVE.search(text):
         text = _LONE_RATIO.sub(r" --ar \g<ratio> ", _LONE_SIZE.sub(r" --size \g<width>x\g<height> ", text))
         if "--" not in text and (last := _LAST_SIZE.match(text)):
@@ -115,6 +115,12 @@ def without_marks(text: str, *, is_reply: bool) -> str:
         text = _STEPS.sub(r"\g<gap>steps: \g<value>", _IN_BRACKETS.sub(r", \g<name>: \g<value>", text))
     text = _WITHOUT_COLON.sub(r"\g<gap>\g<name>: \g<value>", text)
     return _LAST_WORDS.sub(lambda words: _LAST_WORD.sub(r", \g<name>: \g<value>", words[0]), text)
+
+
+def _label_before_line(match: re.Match[str]) -> str:
+    """A label on the line that it names. Below that of a negative prompt there may be more lines."""
+    is_list = match["label"].lower().startswith(("negative", "undesired"))
+    return f"{match['label']}:{chr(10) if is_list else ' '}"
 
 
 def without_braces(text: str) -> str:
