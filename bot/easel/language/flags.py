@@ -172,6 +172,9 @@ OTHERS_FLAGS = {
     **dict.fromkeys(("uplight", "upbeta", "upanime", "stealth", "public"), False),
 }
 
+# The values of Midjourney's own --style.
+OTHERS_STYLES = {"raw", "4a", "4b", "4c", "expressive", "cute", "scenic", "original", "default"}
+
 # What people look for, and what it is here.
 _MEANT = {
     **dict.fromkeys(("batch", "num", "number", "variations", "batch-size"), "-n"),

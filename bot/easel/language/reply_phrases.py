@@ -10,6 +10,7 @@ from .flags import SLOT_NAMES, Kind, find_slot, flag_named
 from .phones import DASHES
 from .request import SLOTS, DrawRequest, Slots
 from .sentences import ParseError
+from .typed_flags import first_flag
 
 LARGER = "React to the picture with ⬆️ to have it larger."
 PICK = "React to the picture: ⬆️ makes it larger, 🎲 is another roll."
@@ -48,9 +49,10 @@ _BULLET = re.compile(
     r"^[ \t]*+(?:[*•]|\d[.)]|-(?= (?:no|add|remove|replace|change|without) ))[ \t]++", re.MULTILINE | re.IGNORECASE
 )
 _SPACED_SIGN = re.compile(r"^[ \t]*+(?P<sign>[+-])[ \t]++(?=\w)", re.MULTILINE)
-# What stands before a flag, or beside a setting, and says that the rest stays.
+# What stands before a flag or a setting, and says that the rest stays.
 _KEPT = re.compile(
-    r"(?:(?:now|please|ok|the|same|again|keep|prompt|picture|image|one|it|but|with|use|try|and|at)\b[ ,]*+)++(?=--|$)",
+    r"(?:(?:now|please|ok|the|same|again|keep|prompt|picture|image|one|it|but|with|also|just|use|try|and|at)"
+    r"\b[ ,]*+)++$",
     re.IGNORECASE,
 )
 _LAST_AND = re.compile(r"(?<=\w),? and$", re.IGNORECASE)
@@ -94,7 +96,7 @@ _DASH = re.compile(rf"(?<![^\s,|])[{DASHES[1:]}](?=(?P<word>[^\W\d_]+))")
 def in_signs(text: str, recipe: Callable[[], DrawRequest], *, has_settings: bool = False) -> str:
     """The reply with signs for its words. ``recipe`` reads the picture's. Raises ParseError for other gestures.
 
-    ``has_settings``: settings stood beside the words.
+    ``has_settings``: settings or flags stood beside the words.
     """
     if len(text) > MAX_PHRASE_CHARS:
         return text
@@ -103,7 +105,9 @@ def in_signs(text: str, recipe: Callable[[], DrawRequest], *, has_settings: bool
     text = _DASH.sub(lambda dash: "-" if dash["word"].lower() in words else dash[0], text)
     text = _SIGNED_SLOT.sub(r" | \g<slot>: \g<sign>", _APART.sub(r" \g<sign>", text))
     text = _SIGNED_NEGATIVE.sub("--no ", text)
-    if (kept := _KEPT.match(text)) and (has_settings or kept.end() < len(text)):
+    if flags := first_flag(text):
+        return f"{in_signs(text[:flags].rstrip(), recipe, has_settings=True)} {text[flags:]}"
+    if has_settings and (kept := _KEPT.match(text)):
         text = text[kept.end() :]
     if has_settings:
         text = _LAST_AND.sub("", text)

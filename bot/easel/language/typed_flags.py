@@ -69,8 +69,9 @@ _APART = re.compile(
     rf"|(?<![^\s,|])(?:--|—)[ \t]++(?=(?:no|negative|style)\b[ \t]*+[:=]?[ \t]*+\w)",
     re.IGNORECASE,
 )
+_BEFORE_GLUED = rf"(?<=[^\s,|(\[{{<=/\{DASHES}])"
 _GLUED = re.compile(
-    rf"(?<=[\w)\]\"'.!?])(?:--|[—–]){_NUMBER_BEHIND}|(?<=[\w)\]\"'.!?])--(?=(?:{_NAMED})(?:[\s:=,|]|$))", re.IGNORECASE
+    rf"{_BEFORE_GLUED}(?:--|[—–]){_NUMBER_BEHIND}|{_BEFORE_GLUED}--(?=(?:{_NAMED})(?:[\s:=,|]|$))", re.IGNORECASE
 )
 
 
@@ -232,6 +233,10 @@ def take_value(flag: Flag, tail: str) -> tuple[str, str]:
         return match["text"], text[match.end() :]
     if flag.kind.runs_on:
         value, rest = text.strip(", \t\r\n"), ""
+        if flag.field == "sampler":
+            # No sampler has a comma in its name.
+            value, comma, behind = value.partition(",")
+            value, rest = value.rstrip(), comma + behind
     else:
         if flag.kind in (Kind.SIZE, Kind.RATIO) and (sides := _SIDES.match(text)):
             text = "".join(sides[0].split()) + text[sides.end() :]
