@@ -104,6 +104,8 @@ _TEXTS: dict[str, Callable[[int], str]] = {
     "tags": _filled("!draw a", " <b>a</b> _a_ <br>"),
     "slots on lines of their own": _filled("!draw a", "\nstyle\nstyle - a"),
     "weights without brackets": _filled("!draw a", ", a:1.3"),
+    "keys below a prompt": _filled("!draw prompt: a", "\na: b", "\nseed: 1"),
+    "a list of a slot": _filled("!draw subject:", "\n- a", "\nseed: 1"),
     "weights below 0": _filled("!draw a", "| a:-1"),
     "lines to leave out": _filled("!draw a\nnegative prompt:", "\n- a"),
     "names of models": _filled("!draw a", ", model a b c d"),

@@ -38,6 +38,7 @@ _SLOT_NAMES = "|".join(SLOT_NAMES)
 _BREAK_BEFORE_SLOT = re.compile(
     rf"(?:[;.·•。/]|(?<=\s)(?:->|[-~>–—])(?=[ \t]))[ \t]*+(?=(?:{_SLOT_NAMES})[ \t]*+[:=])", re.IGNORECASE
 )
+_ART_STYLE = re.compile(r"(?:^|(?<=\|))[ \t]*+art[ _]style(?=[ \t]*+[:=])", re.IGNORECASE | re.MULTILINE)
 # `style - ink`, as a line of its own.
 _SLOT_AND_DASH = re.compile(
     rf"^[ \t]*+(?P<slot>{'|'.join(SLOTS)})[ \t]++[-–—][ \t]++(?=\w)", re.IGNORECASE | re.MULTILINE
@@ -192,7 +193,8 @@ class _FlagValues:
 
 def _segments(text: str) -> list[str]:
     """The parts of a text, each for one slot."""
-    text = with_flags_apart(_SLOT_AND_DASH.sub(r"\g<slot>: ", _CONTINUED.sub(", ", as_typed(text))))
+    text = _ART_STYLE.sub("style", _CONTINUED.sub(", ", as_typed(text)))
+    text = with_flags_apart(_SLOT_AND_DASH.sub(r"\g<slot>: ", text))
     return split_outside(_SEMICOLON.sub(",", _BREAK_BEFORE_SLOT.sub(" | ", text)), _BREAK)
 
 

@@ -70,7 +70,7 @@ _SLOT_EXAMPLES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "outfit": ("boots, scarf", "What they wear and carry", ("clothes", "clothing", "wearing")),
     "environment": ("city street", "Where it is", ("env", "background", "scene", "place", "location", "setting")),
     "emotions": ("cozy, happy", "The mood", ("emotion", "mood", "feeling")),
-    "style": ("watercolor", "How it is made", ("styles",)),
+    "style": ("watercolor", "How it is made", ("styles", "art-style")),
 }
 
 FLAGS = (

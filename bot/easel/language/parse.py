@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from .chat import parse_changes, read_chat, without_prose
 from .lists import MAX_PICTURES, Cell, expand
-from .pasted import Pasted, meant_text, plain_text, recognised, without_sender, without_table
+from .pasted import Pasted, meant_text, plain_text, recognised, without_document_marks, without_sender, without_table
 from .phones import as_seen
 from .recipes import read_recipe
 from .refine import refined
@@ -29,6 +29,9 @@ MAX_SHEET_CHARS = 100_000
 
 # `no hat` as a term of its own.
 _UNWANTED = re.compile(r"(?:no|without(?: any)?) (?P<what>\w+(?: \w+)?)", re.IGNORECASE)
+
+# `{red, blue}`, or a brace without its partner.
+_COMMA_LIST = re.compile(r"\{[^{}|,]*+,[^{}|]*+\}")
 
 NOTHING_TO_DRAW = "There's nothing to draw yet. Say what you want to see, such as !draw otter."
 
@@ -113,7 +116,7 @@ def _with_styles(cells: tuple[Cell, ...], styles: Mapping[str, str], *, added_ch
 
 def _parse(text: str, recipe: Callable[[], DrawRequest] | None) -> DrawRequest:
     check_length(text)
-    text, settings = without_table(text.strip())
+    text, settings = without_table(without_document_marks(text.strip()))
     text, loras = without_loras(text)
     is_reply = recipe is not None
     pasted = recognised(text, is_reply=is_reply)
@@ -128,7 +131,8 @@ def _parse(text: str, recipe: Callable[[], DrawRequest] | None) -> DrawRequest:
         request = refined(recipe(), changes)
     else:
         changes = read_chat(plain_text(text))
-        request = replace(changes.request, notes=tuple(_leaves_out(changes.plain)))
+        notes = (*_leaves_out(changes.plain), *_draws_no_list(changes.plain))
+        request = replace(changes.request, notes=notes)
     if not request.slots:
         raise ParseError(NOTHING_TO_DRAW)
     return replace(request, unused=tuple(dict.fromkeys(settings + loras + request.unused)))
@@ -139,6 +143,13 @@ def _leaves_out(terms: Iterable[str]) -> Iterator[str]:
     for term in terms:
         if unwanted := _UNWANTED.fullmatch(term):
             yield f"To leave it out: --no {unwanted['what']}"
+
+
+def _draws_no_list(terms: Iterable[str]) -> Iterator[str]:
+    """How to write a list, if braces stand among the words that are drawn."""
+    words = ", ".join(terms)
+    if _COMMA_LIST.search(words) or words.count("{") > words.count("}"):
+        yield "A list has bars between its braces: {red | blue}."
 
 
 def _changed(pasted: Pasted) -> DrawRequest:

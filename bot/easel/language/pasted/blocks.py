@@ -31,6 +31,7 @@ _NEGATIVE = re.compile(
 _SETTING = re.compile(
     rf"(?:^|(?<=[\s,;|([{{]))(?:(?:{pattern_of('steps', 'seed', 'guidance_scale', 'width', 'height', 'strength')})"
     r"[ \t]*+[:=][ \t]*+[\"']?(?=-?[\d.,]*\d)"
+    rf"|(?:{pattern_of('aspect_ratio')})[ \t]*+[:=][ \t]*+(?=\d[\d.]{{0,5}}[:/xX]\d)"
     rf"|(?:{pattern_of('size')})[ \t]*+[:=][ \t]*+(?=[\"'(\[]{{0,2}}\d{{1,5}}[ \t]*(?:[xX×*]|, ?)[ \t]*\d))",
     re.IGNORECASE,
 )
@@ -63,6 +64,8 @@ class _Parts:
     has_settings: bool = False
     # Whether the negative prompt's label stands alone above its lines.
     is_list: bool = False
+    # Whether the prompt has its label.
+    has_label: bool = False
     state: str = PROMPT
 
 
@@ -101,7 +104,7 @@ def _read_line(line: str, parts: _Parts, *, has_block: bool, has_settings_below:
     if label:
         if parts.prompt and any(map(str.strip, parts.prompt)):
             raise ParseError("“prompt” is there twice. Keep one of them.")
-        parts.state, line = PROMPT, line[label.end() :]
+        parts.state, parts.has_label, line = PROMPT, True, line[label.end() :]
     negative, setting = _NEGATIVE.search(line), _SETTING.search(line)
     if has_block and (named := (_KEY_LINE if parts.has_settings else _NAMED_SETTING).match(line)):
         # The whole line: in `Hires steps: 10` no setting begins at "steps".
@@ -156,7 +159,7 @@ def _place(text: str, parts: _Parts, *, has_block: bool, has_settings_below: boo
     key = _KEY_LINE.match(text)
     if key and (find_slot(key["key"].strip()) or key["key"].strip().lower() == "no"):
         parts.chat.append(text)
-    elif key and parts.prompt and field_called(key["key"].strip()) in _TYPED_KEYS:
+    elif key and parts.prompt and _is_setting(key["key"].strip(), parts, has_settings_below=has_settings_below):
         parts.settings.read_line(text)
     elif parts.state == "prose":
         parts.prose.append(text)
@@ -175,6 +178,14 @@ def _place(text: str, parts: _Parts, *, has_block: bool, has_settings_below: boo
         parts.settings.read_line(text)
     elif text.strip():
         parts.chat.append(text)
+
+
+def _is_setting(key: str, parts: _Parts, *, has_settings_below: bool) -> bool:
+    """Whether a line below the prompt is a setting: by its key, or between a labelled prompt and settings."""
+    field = field_called(key)
+    if field in _TYPED_KEYS or not has_settings_below:
+        return field in _TYPED_KEYS
+    return field not in (None, PROMPT, NEGATIVE) or (parts.has_label and " " not in key)
 
 
 def _joined(parts: _Parts, *, weighs: bool, is_block: bool, has_prompt: bool) -> Pasted:

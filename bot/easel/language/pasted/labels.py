@@ -66,6 +66,7 @@ _NAMES = {
         "prompt guidance",
     ),
     "size": ("size", "resolution", "dimensions", "image size"),
+    "aspect_ratio": ("aspect ratio", "ar"),
     "width": ("width",),
     "height": ("height",),
     "sampler": ("sampler", "sampler name", "sampling method", "scheduler", "sampler index"),

@@ -19,6 +19,7 @@ _LABEL_MARKS = re.compile(
     re.MULTILINE,
 )
 _HASHES = re.compile(r"^[ \t]*+#{1,6}[ \t]++(?=[^\W\d_][\w ]{0,30}:?[ \t]*$)", re.MULTILINE)
+_FIRST_HASHES = re.compile(r"\A[ \t]*+#{1,6}[ \t]++(?=[^\W\d_])")
 _BULLET = re.compile(r"^[ \t]*+(?:[-*•‣◦▪–—]|\d{1,2}[.)])[ \t]++(?=\S)", re.MULTILINE)
 _HEADING = re.compile(
     r"^[ \t]*+(?:parameters|png info|(?:generation|image|prompt) (?:data|parameters|info|information|details|settings)"
@@ -64,6 +65,8 @@ _LONE_RATIO = re.compile(
 _LAST_RATIO = re.compile(
     rf"(?P<words>[^:=—|\n]*?[\w)])[ \t]+(?:(?:in|at|ar|aspect ratio)[ \t]+)?(?P<ratio>{_RATIOS})\s*+\Z", re.IGNORECASE
 )
+# YAML's lines around a document.
+_DOCUMENT = re.compile(r"\A---[ \t]*+\n|\n(?:---|\.\.\.)[ \t]*+\Z")
 # AI Horde's sign before what should not be there.
 _HORDE = re.compile(r"(?<=[^\s#])[ \t]*+###[ \t]*+(?=[^\s#])")
 # The prompt's label behind other words of its line.
@@ -83,6 +86,11 @@ def without_sender(text: str) -> str:
     return _ASKED_BY.sub("", text) if "--" in text or "—" in text else text
 
 
+def without_document_marks(text: str) -> str:
+    """The text without the lines of hyphens that YAML puts around a document."""
+    return _DOCUMENT.sub("", text)
+
+
 def without_quote_marks(text: str) -> str:
     """The text without the marks of a quoted message, and with its indentation."""
     return _QUOTE_MARK.sub("", text)
@@ -99,7 +107,7 @@ def without_marks(text: str, *, is_reply: bool) -> str:
         text = _CODE.sub(r"\1", text)
     if not is_reply:
         text = _BULLET.sub("", text)
-    text = _HASHES.sub("", text)
+    text = _FIRST_HASHES.sub("", _HASHES.sub("", text))
     if "###" in text:
         text = _HORDE.sub("\nnegative prompt: ", text, count=1)
     text = _PROMPT_BEHIND.sub(r"\g<before>\n", text)
