@@ -52,7 +52,7 @@ def parse_all(
     found = expand(with_names_quoted(without_sender(text), names), names=names)
     earlier = _recipe(recipe)
     texts = _with_styles(found.cells, styles, added_chars=len(recipe) if isinstance(recipe, str) else 0)
-    requests = tuple(_parse(one, earlier) for one in texts)
+    requests = tuple(_with_list_note(_parse(one, earlier)) for one in texts)
     asked = Asked(requests, tuple(cell.headings for cell in found.cells), found.sizes)
     if asked.pictures > MAX_PICTURES:
         raise ParseError(f"That makes {asked.pictures} pictures, and {MAX_PICTURES} is far too many already.")
@@ -131,8 +131,7 @@ def _parse(text: str, recipe: Callable[[], DrawRequest] | None) -> DrawRequest:
         request = refined(recipe(), changes)
     else:
         changes = read_chat(plain_text(text))
-        notes = (*_leaves_out(changes.plain), *_draws_no_list(changes.plain))
-        request = replace(changes.request, notes=notes)
+        request = replace(changes.request, notes=tuple(_leaves_out(changes.plain)))
     if not request.slots:
         raise ParseError(NOTHING_TO_DRAW)
     return replace(request, unused=tuple(dict.fromkeys(settings + loras + request.unused)))
@@ -145,11 +144,12 @@ def _leaves_out(terms: Iterable[str]) -> Iterator[str]:
             yield f"To leave it out: --no {unwanted['what']}"
 
 
-def _draws_no_list(terms: Iterable[str]) -> Iterator[str]:
-    """How to write a list, if braces stand among the words that are drawn."""
-    words = ", ".join(terms)
-    if _COMMA_LIST.search(words) or words.count("{") > words.count("}"):
-        yield "A list has bars between its braces: {red | blue}."
+def _with_list_note(request: DrawRequest) -> DrawRequest:
+    """The request with how to write a list, if braces stand among the words that are drawn."""
+    words = request.slots.joined()
+    if not _COMMA_LIST.search(words) and words.count("{") <= words.count("}"):
+        return request
+    return replace(request, notes=(*request.notes, "A list has bars between its braces: {red | blue}."))
 
 
 def _changed(pasted: Pasted) -> DrawRequest:

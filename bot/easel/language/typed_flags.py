@@ -30,7 +30,7 @@ _SPACED_NAME = re.compile(
     r"[ \t]*+[=:]?[ \t]*+(?P<name>[\w.+-]++(?P<second>[ \t]++[\w.+-]++)(?P<third>[ \t]++[\w.+-]++)?)"
 )
 _NAME_TERM = re.compile(
-    r"(?:^|(?<=[,|\n]))[ \t]*+(?:(?:now|same|but|with|use)[ \t]++)*+(?P<flag>model|sampler)[ \t]++"
+    r"(?:^|(?<=[,|\n]))[ \t]*+(?:(?:now|same|but|with|use|try|the)[ \t]++)*+(?P<flag>model|sampler)[ \t]++"
     r"(?P<name>[\w.+-]++(?:[ \t]++[\w.+-]++){0,2})[ \t]*+(?=$|[,|\n])",
     re.IGNORECASE,
 )

@@ -24,7 +24,7 @@ _PROMPT = re.compile(
 _NEGATIVE = re.compile(
     r"(?:^|(?<=[\s,;.|(*\[{]))(?:negative[ _-]?prompts?|neg\.?[ _-]?prompts?|undesired[ _-]content|neg|negatives"
     r"|negative(?==))[\"']?[ \t]*+(?:\([^()\n:]{1,40}\)[ \t]*+)?[:=][ \t]*+"
-    rf"|(?:^|(?<=[,;|])[ \t]*+)(?:{pattern_of(NEGATIVE)})[ \t]*+[:=][ \t]*+"
+    rf"|(?:^|(?<=[,;|\[(])[ \t]*+)(?:{pattern_of(NEGATIVE)})[ \t]*+[:=][ \t]*+"
     r"|^[ \t]*+(?:negative[ _-]?prompts?|negatives?|neg|exclude|avoid|don't include)[ \t]++[-–—][ \t]++",
     re.IGNORECASE,
 )

@@ -23,6 +23,8 @@ _START = re.compile(r"^[ \t]*+(?:\[\s*+)?\{\s*+[\"'“”„‘’]\w[\w .-]{0,6
 _START_IN_LINE = re.compile(
     r"(?<=[\s:])\{\s*+[\"'“”„‘’](?:positive[ _]?)?prompt[\"'“”„’]\s*+[:：](?=\s*+[\"'“„‘])", re.IGNORECASE
 )
+# A program's block, whose settings may have JSON in them.
+_BLOCK = re.compile(r"^steps:", re.IGNORECASE | re.MULTILINE)
 _PYTHON = re.compile(
     r"'(?P<text>(?:[^'\\\n]|\\.)*+)'(?=\s*[:,}\]])|\"(?:[^\"\\]|\\.)*+\"|\b(?:True|False|None)\b|,(?=\s*[}\]])"
 )
@@ -50,7 +52,9 @@ _COMPEL_KEYS = {"positive_prompt", "positiveprompt", "app_version", "positive_st
 
 def recognise(text: str) -> Pasted | None:
     """Read the first object in a text. Raises ParseError."""
-    start = _START.search(text) or _START_IN_LINE.search(text)
+    start = _START.search(text)
+    if start is None and not _BLOCK.search(text):
+        start = _START_IN_LINE.search(text)
     if start is None:
         return None
     before, pasted = text[: start.start()], text[start.start() :].lstrip()
