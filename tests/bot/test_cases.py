@@ -48,7 +48,8 @@ def test_replies_prompts_and_photos(case, more):
         return
     request, meant = read_as(case["say"], **more), read_as(case["reads"], **more)
     assert replace(request, notes=(), unused=()) == replace(meant, notes=(), unused=())
-    assert request.unused == ((case["unused"],) if "unused" in case else ())
+    unused = case.get("unused", [])
+    assert request.unused == ((unused,) if isinstance(unused, str) else tuple(unused))
     assert "note" not in case or case["note"] in request.notes
 
 

@@ -272,7 +272,7 @@ def test_many_loras_are_named_in_short():
         ("otter --ar wide", "--ar takes width to height such as 3:4, not “wide”."),
         ("otter --ar 0:4", "--ar takes width to height such as 3:4, not “0:4”."),
         ("otter --seed 7 --seed 8", "--seed is there twice. Keep one of them."),
-        ("otter --no a --no b", "--no is there twice. Keep one of them."),
+        ("otter --model a --model b", "--model is there twice. Keep one of them."),
         ("otter --fast --draft", "--fast and --draft set the same thing. Keep one of them."),
         ("otter --size square --ar 3:4", "--size and --ar both set the shape of the picture. Keep one of them."),
         ("otter -hat", "“-hat” starts with one hyphen. To leave something out, write --no hat."),

@@ -102,7 +102,7 @@ JSON = [
     (A1111_API, request("((otter)+)+", negative_prompt="", sampler="euler_a", guidance_scale=7.0, steps=20)),
     (
         {"sui_image_params": {"prompt": "otter", "cfgscale": 7, "steps": 20, "aspectratio": "1:1"}},
-        request(guidance_scale=7.0, steps=20, unused=("aspectratio 1:1",)),
+        request(guidance_scale=7.0, steps=20, aspect_ratio=(1, 1)),
     ),
     (
         {"model": "sd", "image": {"prompt": [{"prompt": "otter", "weight": 1}], "steps": 9, "cfg_scale": 7}},

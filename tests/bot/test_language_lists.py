@@ -38,6 +38,7 @@ def count(text: str) -> int:
         ("otter --model ssd-1b,sd-1.5", ["otter --model ssd-1b", "otter --model sd-1.5"]),
         ("otter --sampler unipc,euler_a", ["otter --sampler unipc", "otter --sampler euler_a"]),
         ("otter --seed 1,2,3", [f"otter --seed {n}" for n in (1, 2, 3)]),
+        ("otter --seed 1 2 3", [f"otter --seed {n}" for n in (1, 2, 3)]),
     ],
 )
 def test_every_choice_is_a_separate_text(text, texts):
@@ -49,6 +50,7 @@ def test_every_choice_is_a_separate_text(text, texts):
     "text",
     [
         "{otter}",
+        "otter --seed 1 2 otters",
         "(otter | owl)",
         "otter --model ssd-1b, hat",
         "otter --seed 7, hat",

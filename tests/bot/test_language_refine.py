@@ -253,3 +253,13 @@ def test_the_command_of_a_recipe_draws_it(terms, negative):
         return
     if request.slots and (command := as_command(recipe)) is not None:
         assert parse_draw(command.removeprefix("!draw").strip()) == request
+
+
+def test_a_programs_block_takes_the_place_of_the_picture_that_it_answers():
+    block = "owl\nNegative prompt: text\nSteps: 20, Sampler: Euler a, Seed: 9"
+    assert parse_draw(block, recipe=RECIPE) == parse_draw(block)
+    assert parse_draw("Prompt: owl\nSteps: 20", recipe=RECIPE) == parse_draw("owl --steps 20")
+
+
+def test_words_in_braces_can_be_typed_again():
+    assert as_command("slots:\n  subject: ['{red, blue} otter']") == "!draw {red, blue} otter"

@@ -6,7 +6,18 @@ Knows no recipes.
 import re
 from typing import Any
 
-from .flags import FLAG_NAMES, SIDES, SLOT_NAMES, Flag, Kind, find_slot, flag_like, flag_named
+from .flags import (
+    FLAG_NAMES,
+    OTHERS_FLAGS,
+    OTHERS_STYLES,
+    SIDES,
+    SLOT_NAMES,
+    Flag,
+    Kind,
+    find_slot,
+    flag_like,
+    flag_named,
+)
 from .nesting import matches_outside, split_outside
 from .phones import as_typed
 from .request import SLOTS, Change, Changes, DrawRequest, Slots
@@ -27,6 +38,7 @@ _SLOT_NAMES = "|".join(SLOT_NAMES)
 _BREAK_BEFORE_SLOT = re.compile(
     rf"(?:[;.·•。/]|(?<=\s)(?:->|[-~>–—])(?=[ \t]))[ \t]*+(?=(?:{_SLOT_NAMES})[ \t]*+[:=])", re.IGNORECASE
 )
+_ART_STYLE = re.compile(r"(?:^|(?<=\|))[ \t]*+art[ _]style(?=[ \t]*+[:=])", re.IGNORECASE | re.MULTILINE)
 # `style - ink`, as a line of its own.
 _SLOT_AND_DASH = re.compile(
     rf"^[ \t]*+(?P<slot>{'|'.join(SLOTS)})[ \t]++[-–—][ \t]++(?=\w)", re.IGNORECASE | re.MULTILINE
@@ -93,9 +105,11 @@ def has_signs(text: str) -> bool:
 
 def _read(text: str, *, are_signs_read: bool) -> Changes:
     slots: dict[str, list[str]] = {slot: [] for slot in SLOTS}
-    taken, values = TakenFlags(), _FlagValues()
+    segments = _segments(text)
+    has_others = any(flag["name"].lower() in OTHERS_FLAGS for part in segments for flag in dashed(part))
+    taken, values = TakenFlags(), _FlagValues(has_others=has_others)
     changes, plain_terms, emptied = list[Change](), list[str](), list[str]()
-    for segment in _segments(text):
+    for segment in segments:
         signs = _sign_starts(segment) if are_signs_read else []
         if not are_signs_read and (plus := matches_outside(segment, _PLUS)):
             taken.problems.append(_needs_picture(segment[plus[0].start() :]))
@@ -127,9 +141,10 @@ def _read(text: str, *, are_signs_read: bool) -> Changes:
 
 
 class _FlagValues:
-    """The values of the flags, each once."""
+    """The values of the flags, each once. ``has_others``: Midjourney's flags are among them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_others: bool) -> None:
+        self._has_others = has_others
         self._fields: dict[str, Any] = {}
         self._flag_of: dict[str, Flag] = {}
 
@@ -137,20 +152,23 @@ class _FlagValues:
         """Take the flags that were found. Those that are slots give their terms to these, or are returned as empty."""
         emptied = []
         for flag, value in taken.flags:
-            if earlier := self._flag_of.get(flag.field):
+            if (earlier := self._flag_of.get(flag.field)) and flag.field != "no":
                 taken.problems.append(_twice(earlier.typed, flag.typed))
                 continue
             self._flag_of[flag.field] = flag
             try:
-                if flag.field == "style" and taken.unused and value.lower() == "raw":
+                if flag.field == "style" and value.lower() in OTHERS_STYLES and (taken.unused or self._has_others):
                     # Midjourney's, among others of its flags.
-                    taken.unused.append("--style raw")
+                    taken.unused.append(f"--style {value}")
                 elif flag.field in slots and has_no_terms(flag.field, value):
                     emptied.append(flag.field)
                 elif flag.field in slots:
                     slots[flag.field] += read_terms(value)
                 elif flag.field == "no" and value.lower() in _NOTHING:
-                    self._fields[flag.field] = ()
+                    self._fields.setdefault(flag.field, ())
+                elif flag.field == "no":
+                    # Each of them adds.
+                    self._fields[flag.field] = self._fields.get(flag.field, ()) + converted(flag, value)
                 elif flag.field == "negative_prompt" and value.lower() in _NOTHING:
                     self._fields[flag.field] = ""
                 else:
@@ -175,7 +193,8 @@ class _FlagValues:
 
 def _segments(text: str) -> list[str]:
     """The parts of a text, each for one slot."""
-    text = with_flags_apart(_SLOT_AND_DASH.sub(r"\g<slot>: ", _CONTINUED.sub(", ", as_typed(text))))
+    text = _ART_STYLE.sub("style", _CONTINUED.sub(", ", as_typed(text)))
+    text = with_flags_apart(_SLOT_AND_DASH.sub(r"\g<slot>: ", text))
     return split_outside(_SEMICOLON.sub(",", _BREAK_BEFORE_SLOT.sub(" | ", text)), _BREAK)
 
 

@@ -12,11 +12,13 @@ COMMAND_WORDS = ("draw", "easel")
 # Behind the word: white space, or a sign that starts the words for a picture, as in `!draw(otter)++`. A full stop or a
 # hyphen makes another bot's command of it.
 _COMMAND = re.compile(
-    r"""\\?[!！]\s{0,2}(?P<word>draw|easel)\b(?:[.,:：?!]?(?=\s|$)|[:：]|(?=[(\[{"“„@—–]|--))(?P<rest>.*)""",
+    r"""\\?[!！]{1,3}\s{0,2}(?P<word>draw|easel)\b(?:[.,:：?!]?(?=\s|$)|[:：]|(?=[(\[{"“„@—–]|--))(?P<rest>.*)""",
     re.IGNORECASE | re.DOTALL,
 )
 # A name and its colon before the command, as clients put them for a mention.
-_ADDRESS = re.compile(r"(?P<name>[^\s!][^\n!]{0,79}?)[:,]?\s{1,8}+(?=\\?[!！]\s{0,2}(?:draw|easel)\b)", re.IGNORECASE)
+_ADDRESS = re.compile(
+    r"(?P<name>[^\s!][^\n!]{0,79}?)[:,]?\s{1,8}+(?=\\?[!！]{1,3}\s{0,2}(?:draw|easel)\b)", re.IGNORECASE
+)
 _NEAR_MISS = re.compile(
     r"(?P<sign>[!！/.?¡])\s?(?P<word>[a-z]{2,7})[.,:]?(?=\s|$)(?P<rest>.*)", re.IGNORECASE | re.DOTALL
 )
@@ -25,6 +27,10 @@ _NAME = re.compile(r"@? ?easel(?::|\s|$)", re.IGNORECASE)
 _DRAW_BEHIND = re.compile(r"!?draw\b[.,:]?(?P<rest>\s.*)", re.IGNORECASE | re.DOTALL)
 _MARKS = ("```", "**", "__", "`", "*", "_")
 _MARKED_WORD = re.compile(r"(?P<mark>\*\*|`|\*|_)(?P<word>!(?:draw|easel))(?P=mark)(?=\s|$)", re.IGNORECASE)
+# `!draw me an otter`
+_ME = re.compile(r"me (?=(?:an?|the|some|another|two|three|four|\d) )", re.IGNORECASE)
+# Slips that are no words: `!drew` may be another bot's.
+_SLIPS = {"drow", "driw", "druw", "drsw", "drqw", "drzw"}
 # What there is help on, beside the overview.
 HELP_TOPICS = (
     "commands",
@@ -110,6 +116,8 @@ def _draw_command(text: str) -> Command:
         text = again["rest"].strip()
     if asked := _HELP.fullmatch(text):
         return EaselCommand(("help", (asked["topic"] or "draw").lower()))
+    if me := _ME.match(text):
+        text = text[me.end() :]
     return DrawCommand(text)
 
 
@@ -131,6 +139,8 @@ def is_slip(typed: str, word: str) -> bool:
     """
     if typed == word or abs(len(typed) - len(word)) > 1:
         return False
+    if word == "draw" and typed in _SLIPS:
+        return True
     if len(typed) == len(word):
         wrong = [at for at, (one, other) in enumerate(zip(typed, word, strict=True)) if one != other]
         is_mixed_up = typed[0] == word[0] and sorted(typed) == sorted(word)

@@ -70,7 +70,7 @@ _SLOT_EXAMPLES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "outfit": ("boots, scarf", "What they wear and carry", ("clothes", "clothing", "wearing")),
     "environment": ("city street", "Where it is", ("env", "background", "scene", "place", "location", "setting")),
     "emotions": ("cozy, happy", "The mood", ("emotion", "mood", "feeling")),
-    "style": ("watercolor", "How it is made", ("styles",)),
+    "style": ("watercolor", "How it is made", ("styles", "art-style")),
 }
 
 FLAGS = (
@@ -171,6 +171,9 @@ OTHERS_FLAGS = {
     **dict.fromkeys(("tile", "video", "turbo", "relax", "raw", "hd", "test", "testp", "creative"), False),
     **dict.fromkeys(("uplight", "upbeta", "upanime", "stealth", "public"), False),
 }
+
+# The values of Midjourney's own --style.
+OTHERS_STYLES = {"raw", "4a", "4b", "4c", "expressive", "cute", "scenic", "original", "default"}
 
 # What people look for, and what it is here.
 _MEANT = {

@@ -31,6 +31,8 @@ _CHOOSES_SOME = re.compile(r"\{\s*[\d-]{1,5}\$\$")
 # Numbers may have spaces behind their commas, as phones put them; a name behind a space could be a term, unless there
 # is a model or sampler of that name.
 _NUMBERS = re.compile(r"[ \t]*+[=:]?[ \t]*+(?P<list>[\d.]+(?:[ \t]*+,[ \t]*+[\d.]+)+)(?=[\s,|]|$)")
+# Whole numbers with spaces alone, and nothing else behind the flag.
+_SPACED_NUMBERS = re.compile(r"[ \t]*+[=:]?[ \t]*+(?P<list>\d++(?:[ \t]++\d++)++)(?=[ \t]*+(?:[|\n]|--|$))")
 _NAMES = re.compile(r"[ \t]*+[=:]?[ \t]*+(?P<list>[\w.+-]++(?:[ \t]*+,[ \t]*+[\w.+-]++)++)(?=[\s,|]|$)")
 # Without known names, what looks like a model's name: sd-1.5.
 _MODEL_LIKE = re.compile(r"(?=[^\d]\w*[-.])(?=.*\d)[\w.-]+")
@@ -138,6 +140,8 @@ def _flags(text: str, names: frozenset[str]) -> Iterator[_Axis]:
         if flag is None or flag.field not in _LISTED:
             continue
         listed = _LISTED[flag.field].match(text, match.end())
+        if listed is None and flag.kind in (Kind.SEED, Kind.WHOLE_NUMBER):
+            listed = _SPACED_NUMBERS.match(text, match.end())
         if listed is None:
             continue
         end = listed.end("list")
@@ -145,7 +149,7 @@ def _flags(text: str, names: frozenset[str]) -> Iterator[_Axis]:
             end = _end_of_names(text, listed, names)
         elif flag.kind in (Kind.NUMBER, Kind.STRENGTH) and _is_decimal(listed["list"]):
             continue
-        choices = text[listed.start("list") : end].split(",")
+        choices = [choice for choice in re.split(r"[,\s]+", text[listed.start("list") : end]) if choice]
         if len(choices) > 1:
             label = "" if flag.field in ("model", "sampler", "tier") else f"{flag.name} "
             yield _Axis(listed.start("list"), end, tuple(_Text(choice.strip()) for choice in choices), label)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from .chat import parse_changes, read_chat, without_prose
 from .lists import MAX_PICTURES, Cell, expand
-from .pasted import Pasted, meant_text, plain_text, recognised, without_sender, without_table
+from .pasted import Pasted, meant_text, plain_text, recognised, without_document_marks, without_sender, without_table
 from .phones import as_seen
 from .recipes import read_recipe
 from .refine import refined
@@ -30,6 +30,9 @@ MAX_SHEET_CHARS = 100_000
 # `no hat` as a term of its own.
 _UNWANTED = re.compile(r"(?:no|without(?: any)?) (?P<what>\w+(?: \w+)?)", re.IGNORECASE)
 
+# `{red, blue}`, or a brace without its partner.
+_COMMA_LIST = re.compile(r"\{[^{}|,]*+,[^{}|]*+\}")
+
 NOTHING_TO_DRAW = "There's nothing to draw yet. Say what you want to see, such as !draw otter."
 
 
@@ -49,7 +52,7 @@ def parse_all(
     found = expand(with_names_quoted(without_sender(text), names), names=names)
     earlier = _recipe(recipe)
     texts = _with_styles(found.cells, styles, added_chars=len(recipe) if isinstance(recipe, str) else 0)
-    requests = tuple(_parse(one, earlier) for one in texts)
+    requests = tuple(_with_list_note(_parse(one, earlier)) for one in texts)
     asked = Asked(requests, tuple(cell.headings for cell in found.cells), found.sizes)
     if asked.pictures > MAX_PICTURES:
         raise ParseError(f"That makes {asked.pictures} pictures, and {MAX_PICTURES} is far too many already.")
@@ -113,7 +116,7 @@ def _with_styles(cells: tuple[Cell, ...], styles: Mapping[str, str], *, added_ch
 
 def _parse(text: str, recipe: Callable[[], DrawRequest] | None) -> DrawRequest:
     check_length(text)
-    text, settings = without_table(text.strip())
+    text, settings = without_table(without_document_marks(text.strip()))
     text, loras = without_loras(text)
     is_reply = recipe is not None
     pasted = recognised(text, is_reply=is_reply)
@@ -121,10 +124,8 @@ def _parse(text: str, recipe: Callable[[], DrawRequest] | None) -> DrawRequest:
         request = _changed(pasted)
     elif recipe is not None:
         # A reply may hold settings without a prompt, as of another program.
-        around = (
-            meant_text(pasted.around, is_reply=True) if pasted else plain_text(in_signs(text, recipe), is_reply=True)
-        )
-        changes = parse_changes(around)
+        around = in_signs(pasted.around if pasted else text, recipe, has_settings=pasted is not None)
+        changes = parse_changes((meant_text if pasted else plain_text)(around, is_reply=True))
         if pasted:
             changes = replace(changes, request=pasted.request.changed_by(changes.request))
         request = refined(recipe(), changes)
@@ -141,6 +142,14 @@ def _leaves_out(terms: Iterable[str]) -> Iterator[str]:
     for term in terms:
         if unwanted := _UNWANTED.fullmatch(term):
             yield f"To leave it out: --no {unwanted['what']}"
+
+
+def _with_list_note(request: DrawRequest) -> DrawRequest:
+    """The request with how to write a list, if braces stand among the words that are drawn."""
+    words = request.slots.joined()
+    if not _COMMA_LIST.search(words) and words.count("{") <= words.count("}"):
+        return request
+    return replace(request, notes=(*request.notes, "A list has bars between its braces: {red | blue}."))
 
 
 def _changed(pasted: Pasted) -> DrawRequest:

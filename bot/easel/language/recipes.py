@@ -31,6 +31,8 @@ def read_recipe(recipe: Value) -> DrawRequest:
     }
     if "image" in given:
         fields["image"] = values.image("image", _text("image", given["image"]))
+    if str(given.get("seed")).lower() in values.RANDOM_SEEDS:
+        del given["seed"]
     fields |= {key: values.whole_number(key, _text(key, given[key])) for key in ("seed", "steps") if key in given}
     if fields.get("seed", 0) < 0:
         # A random one, which every program writes so.

@@ -6,10 +6,11 @@ Knows no recipes but their words.
 import re
 from collections.abc import Callable
 
-from .flags import find_slot
+from .flags import SLOT_NAMES, Kind, find_slot, flag_named
 from .phones import DASHES
 from .request import SLOTS, DrawRequest, Slots
 from .sentences import ParseError
+from .typed_flags import first_flag
 
 LARGER = "React to the picture with ⬆️ to have it larger."
 PICK = "React to the picture: ⬆️ makes it larger, 🎲 is another roll."
@@ -29,13 +30,33 @@ _LARGER = re.compile(
 )
 _PICK = re.compile(r"v[1-4]", re.IGNORECASE)
 _AWAY = re.compile(
-    rf"(?:no(?: more)?|without|remove|delete|minus|take (?:off|away)|get rid of|leave out) {_ARTICLE}(?P<term>.+)"
+    r"(?:no(?: more)?|without|w/o|remove|delete|minus|take (?:off|away)|get rid of|leave out"
+    rf"|(?:do not|don['’]?t) (?:draw|show|include|add|want)) {_ARTICLE}(?P<term>.+)"
     # "drop of water" is a picture.
     rf"|(?:drop|lose|ditch|clear|erase) (?:(?:the|his|her|its|their|that) |(?=(?:{'|'.join(SLOTS)})$))(?P<term2>.+)",
     re.IGNORECASE,
 )
 # Between things to take away: "the hat and the fog".
 _AND = re.compile(rf",? and (?:(?:no|without) )?{_ARTICLE}", re.IGNORECASE)
+# Between wishes: a comma, a line, and "and" before what can only be a wish.
+_BETWEEN = re.compile(
+    r",|\n|,? and (?:then )?(?=(?:add|remove|delete|replace|swap|drop|without|no|take (?:off|away)|get rid of|leave out"
+    r"|put on) )",
+    re.IGNORECASE,
+)
+# The bullets of a list of wishes. A hyphen before a term takes it away.
+_BULLET = re.compile(
+    r"^[ \t]*+(?:[*•]|\d[.)]|-(?= (?:no|add|remove|replace|change|without) ))[ \t]++", re.MULTILINE | re.IGNORECASE
+)
+_SPACED_SIGN = re.compile(r"^[ \t]*+(?P<sign>[+-])[ \t]++(?=\w)", re.MULTILINE)
+# What stands before a flag or a setting, and says that the rest stays.
+_KEPT = re.compile(
+    r"(?:(?:now|please|ok|the|same|again|keep|prompt|picture|image|one|it|but|with|also|just|use|try|and|at)"
+    r"\b[ ,]*+)++$",
+    re.IGNORECASE,
+)
+_LAST_AND = re.compile(r"(?<=\w),? and$", re.IGNORECASE)
+_STEPS = re.compile(r"(?:(?:but )?(?:with|use|at)) (?P<steps>\d{1,3}) steps", re.IGNORECASE)
 # What says that the rest stays.
 _SAME = re.compile(
     r"(?:(?:the )?same|again)"
@@ -53,29 +74,45 @@ _SWAP = re.compile(
     r"|s/(?P<old3>[^/]+)/(?P<new3>[^/]+)/?g?",
     re.IGNORECASE,
 )
+# Behind what replaces something: another pair.
+_AND_SWAP = re.compile(rf" and {_ARTICLE}(?P<old>.+?) (?:with|by|for) {_ARTICLE}(?P<new>.+)", re.IGNORECASE)
 _INSTEAD = re.compile(
     rf"(?:but )?(?:with |use )?{_ARTICLE}(?P<new>.+?) (?:instead|in place) of {_ARTICLE}(?P<old>.+)", re.IGNORECASE
 )
 # `style pop art`
 _SLOT = re.compile(rf"(?P<slot>{'|'.join(SLOTS)}) (?P<terms>\w.*)", re.IGNORECASE)
+_LABELLED_SLOT = re.compile(rf"(?:{'|'.join(SLOT_NAMES)}) ?:.*", re.IGNORECASE)
 # `-style: ink` for `style: -ink`.
 _SIGNED_SLOT = re.compile(rf"(?<![^\s,|])(?P<sign>[+-]) ?(?P<slot>{'|'.join(SLOTS)}): ?(?=\w)", re.IGNORECASE)
 # A sign that stands apart behind a comma.
 _APART = re.compile(r"(?<=,) *(?P<sign>[+-]) (?=[^\W\d_])")
 # What a wish begins with, once it is read.
 _SIGNS = ("+", "-", "|")
+_SIGNED_NEGATIVE = re.compile(r"^[ \t]*+\+ ?(?:negative(?:[ _-]?prompt)?|neg|no) ?: ?", re.IGNORECASE)
 # What phones make of a hyphen.
 _DASH = re.compile(rf"(?<![^\s,|])[{DASHES[1:]}](?=(?P<word>[^\W\d_]+))")
 
 
-def in_signs(text: str, recipe: Callable[[], DrawRequest]) -> str:
-    """The reply with signs for its words. ``recipe`` reads the picture's. Raises ParseError for other gestures."""
-    if len(text) > MAX_PHRASE_CHARS or "\n" in text:
+def in_signs(text: str, recipe: Callable[[], DrawRequest], *, has_settings: bool = False) -> str:
+    """The reply with signs for its words. ``recipe`` reads the picture's. Raises ParseError for other gestures.
+
+    ``has_settings``: settings or flags stood beside the words.
+    """
+    if len(text) > MAX_PHRASE_CHARS:
         return text
     slots = recipe().slots
     words = {word for term in _terms(slots) for word in re.findall(r"\w+", term.lower())}
     text = _DASH.sub(lambda dash: "-" if dash["word"].lower() in words else dash[0], text)
     text = _SIGNED_SLOT.sub(r" | \g<slot>: \g<sign>", _APART.sub(r" \g<sign>", text))
+    text = _SIGNED_NEGATIVE.sub("--no ", text)
+    if flags := first_flag(text):
+        return f"{in_signs(text[:flags].rstrip(), recipe, has_settings=True)} {text[flags:]}"
+    if has_settings and (kept := _KEPT.match(text)):
+        text = text[kept.end() :]
+    if has_settings:
+        text = _LAST_AND.sub("", text)
+    if "\n" in text:
+        return _lines_in_signs(text, slots)
     wish = _wish(text)
     if _SAME.match(wish) and not _SAME.fullmatch(wish):
         wish = text = _SAME.sub("", wish, count=1)
@@ -84,8 +121,21 @@ def in_signs(text: str, recipe: Callable[[], DrawRequest]) -> str:
     for pattern, answer in ((_LARGER, LARGER), (_PICK, PICK)):
         if pattern.fullmatch(wish):
             raise ParseError(answer)
-    parts = [_in_signs(_wish(part), slots) or _asked_politely(part) for part in wish.split(",")]
+    parts = _parts_in_signs(wish, slots)
     return ", ".join(parts) if parts[0].startswith(_SIGNS) else text
+
+
+def _lines_in_signs(text: str, slots: Slots) -> str:
+    """Lines of wishes with signs; lines among which is something else, as they stand."""
+    as_typed, text = text, _SPACED_SIGN.sub(r"\g<sign>", _BULLET.sub("", text))
+    lines = [_parts_in_signs(_wish(line), slots) for line in text.split("\n") if line.strip()]
+    if not all(parts[0].startswith(_SIGNS) for parts in lines):
+        return as_typed
+    return ", ".join(part for parts in lines for part in parts)
+
+
+def _parts_in_signs(wish: str, slots: Slots) -> list[str]:
+    return [_in_signs(_wish(part), slots) or _asked_politely(part) for part in _BETWEEN.split(wish)]
 
 
 def _wish(text: str) -> str:
@@ -103,17 +153,23 @@ def _in_signs(wish: str, slots: Slots) -> str | None:
     """One wish with signs, or None if it is none."""
     if instead := _INSTEAD.fullmatch(wish):
         return _swapped(instead["old"], instead["new"], slots)
+    if steps := _STEPS.fullmatch(wish):
+        return f"--steps {steps['steps']}"
+    if _LABELLED_SLOT.fullmatch(wish):
+        return f"| {wish}"
     if more := _MORE.fullmatch(wish):
         return f"+{more['term']}"
     if swap := _SWAP.fullmatch(wish):
         old, new = (next(filter(None, (swap[f"{name}{n}"] for n in range(1, 4)))) for name in ("old", "new"))
+        if (second := _AND_SWAP.search(new)) and _is_there(second["old"], slots):
+            first = _swapped(old, new[: second.start()], slots)
+            return f"{first}, {_swapped(second['old'], second['new'], slots)}"
         return _swapped(old, new, slots)
     if named := _SLOT.fullmatch(wish):
         return f"| {named['slot']}: {named['terms']}"
     if away := _AWAY.fullmatch(wish):
         gone = away["term"] or away["term2"]
-        is_one = any(gone.lower() in term.lower() for term in _terms(slots))
-        return " ".join(f"-{term}" for term in ([gone] if is_one else _AND.split(gone)))
+        return " ".join(f"-{term}" for term in ([gone] if _is_there(gone, slots) else _AND.split(gone)))
     return None
 
 
@@ -121,10 +177,17 @@ def _swapped(old: str, new: str, slots: Slots) -> str:
     """The signs that put ``new`` into the place of ``old``, which may be a whole slot."""
     if slot := find_slot(old):
         return f"| {slot}: {new}"
+    flag = None if _is_there(old, slots) else flag_named(old)
+    if flag and flag.kind is not Kind.SWITCH:
+        return f"{flag.typed} {new}"
     there = next(
         (slot for slot in SLOTS if any(old.lower() in term.lower() for term in getattr(slots, slot))), SLOTS[0]
     )
     return f"-{old} +{new}" if there == SLOTS[0] else f"| {there}: -{old} +{new}"
+
+
+def _is_there(words: str, slots: Slots) -> bool:
+    return any(words.lower() in term.lower() for term in _terms(slots))
 
 
 def _terms(slots: Slots) -> list[str]:

@@ -30,7 +30,7 @@ _SPACED_NAME = re.compile(
     r"[ \t]*+[=:]?[ \t]*+(?P<name>[\w.+-]++(?P<second>[ \t]++[\w.+-]++)(?P<third>[ \t]++[\w.+-]++)?)"
 )
 _NAME_TERM = re.compile(
-    r"(?:^|(?<=[,|\n]))[ \t]*+(?P<flag>model|sampler)[ \t]++"
+    r"(?:^|(?<=[,|\n]))[ \t]*+(?:(?:now|same|but|with|use|try|the)[ \t]++)*+(?P<flag>model|sampler)[ \t]++"
     r"(?P<name>[\w.+-]++(?:[ \t]++[\w.+-]++){0,2})[ \t]*+(?=$|[,|\n])",
     re.IGNORECASE,
 )
@@ -69,8 +69,9 @@ _APART = re.compile(
     rf"|(?<![^\s,|])(?:--|—)[ \t]++(?=(?:no|negative|style)\b[ \t]*+[:=]?[ \t]*+\w)",
     re.IGNORECASE,
 )
+_BEFORE_GLUED = rf"(?<=[^\s,|(\[{{<=/\{DASHES}])"
 _GLUED = re.compile(
-    rf"(?<=[\w)\]\"'.!?])(?:--|[—–]){_NUMBER_BEHIND}|(?<=[\w)\]\"'.!?])--(?=(?:{_NAMED})(?:[\s:=,|]|$))", re.IGNORECASE
+    rf"{_BEFORE_GLUED}(?:--|[—–]){_NUMBER_BEHIND}|{_BEFORE_GLUED}--(?=(?:{_NAMED})(?:[\s:=,|]|$))", re.IGNORECASE
 )
 
 
@@ -232,6 +233,10 @@ def take_value(flag: Flag, tail: str) -> tuple[str, str]:
         return match["text"], text[match.end() :]
     if flag.kind.runs_on:
         value, rest = text.strip(", \t\r\n"), ""
+        if flag.field == "sampler":
+            # No sampler has a comma in its name.
+            value, comma, behind = value.partition(",")
+            value, rest = value.rstrip(), comma + behind
     else:
         if flag.kind in (Kind.SIZE, Kind.RATIO) and (sides := _SIDES.match(text)):
             text = "".join(sides[0].split()) + text[sides.end() :]

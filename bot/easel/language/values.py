@@ -6,6 +6,7 @@ import re
 from .sentences import ParseError, brief, quoted
 
 NEW_SEED = "new"
+RANDOM_SEEDS = (NEW_SEED, "random")
 
 SIZE_NAMES = ("portrait", "landscape", "square")
 
@@ -46,7 +47,7 @@ def whole_number(what: str, text: str) -> int:
 
 def seed(what: str, text: str) -> int | None:
     """The seed, or None for ``new``, ``random`` and numbers below 0, which mean a random one everywhere."""
-    if text.lower() in (NEW_SEED, "random"):
+    if text.lower() in RANDOM_SEEDS:
         return None
     number = text.removeprefix("#")
     if not _WHOLE.fullmatch(number):

@@ -4,7 +4,6 @@ Each recogniser has a module of its own, whose ``recognise`` returns one request
 are pure, and take time in proportion to the text.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from ..phones import as_typed
@@ -16,13 +15,18 @@ from .fences import fenced
 from .found import Pasted
 from .others_syntax import in_our_syntax
 from .tables import without_table
-from .tidy import without_braces, without_marks, without_quote_marks, without_sender
+from .tidy import without_braces, without_document_marks, without_marks, without_quote_marks, without_sender
 
-__all__ = ["Pasted", "meant_text", "plain_text", "recognised", "without_sender", "without_table"]
+__all__ = [
+    "Pasted",
+    "meant_text",
+    "plain_text",
+    "recognised",
+    "without_document_marks",
+    "without_sender",
+    "without_table",
+]
 
-# In this order. What a program wrote is read as it stands; the last ones see the text as a person meant it.
-AS_WRITTEN: tuple[Callable[[str], Pasted | None], ...] = (objects.recognise, recipe_text.recognise)
-AS_MEANT: tuple[Callable[[str], Pasted | None], ...] = (blocks.recognise,)
 
 # What a fence calls a recipe.
 _YAML = {"yaml", "yml"}
@@ -58,8 +62,8 @@ def meant_text(text: str, *, is_reply: bool = False) -> str:
 def _recognised(text: str, *, is_reply: bool) -> Pasted | None:
     if text.lstrip().startswith(">"):
         text = without_quote_marks(text)
-    for recognise in AS_WRITTEN:
-        if found := recognise(text):
-            return found
+    # What a program wrote is read as it stands; blocks, the last, see the text as a person meant it.
+    if found := objects.recognise(text) or recipe_text.recognise(text, is_reply=is_reply):
+        return found
     meant = without_braces(meant_text(text, is_reply=is_reply))
-    return next((found for recognise in AS_MEANT if (found := recognise(meant))), None)
+    return blocks.recognise(meant, is_reply=is_reply)

@@ -22,13 +22,16 @@ _PROMPT = re.compile(
     re.IGNORECASE,
 )
 _NEGATIVE = re.compile(
-    rf"(?:^|(?<=[\s,;.|(*]))(?:negative[ _-]?prompts?|neg[ _-]prompt|undesired[ _-]content)[\"']?[ \t]*+[:=][ \t]*+"
-    rf"|(?:^|(?<=[,;|])[ \t]*+)(?:{pattern_of(NEGATIVE)})[ \t]*+[:=][ \t]*+",
+    r"(?:^|(?<=[\s,;.|(*\[{]))(?:negative[ _-]?prompts?|neg\.?[ _-]?prompts?|undesired[ _-]content|neg|negatives"
+    r"|negative(?==))[\"']?[ \t]*+(?:\([^()\n:]{1,40}\)[ \t]*+)?[:=][ \t]*+"
+    rf"|(?:^|(?<=[,;|\[(])[ \t]*+)(?:{pattern_of(NEGATIVE)})[ \t]*+[:=][ \t]*+"
+    r"|^[ \t]*+(?:negative[ _-]?prompts?|negatives?|neg|exclude|avoid|don't include)[ \t]++[-–—][ \t]++",
     re.IGNORECASE,
 )
 _SETTING = re.compile(
     rf"(?:^|(?<=[\s,;|([{{]))(?:(?:{pattern_of('steps', 'seed', 'guidance_scale', 'width', 'height', 'strength')})"
     r"[ \t]*+[:=][ \t]*+[\"']?(?=-?[\d.,]*\d)"
+    rf"|(?:{pattern_of('aspect_ratio')})[ \t]*+[:=][ \t]*+(?=\d[\d.]{{0,5}}[:/xX]\d)"
     rf"|(?:{pattern_of('size')})[ \t]*+[:=][ \t]*+(?=[\"'(\[]{{0,2}}\d{{1,5}}[ \t]*(?:[xX×*]|, ?)[ \t]*\d))",
     re.IGNORECASE,
 )
@@ -42,6 +45,9 @@ _BAR_BEFORE_SETTING = re.compile(
 )
 # Somebody typed it: a block has no slots.
 _BAR_AND_SLOT = re.compile(rf"\|[ \t]*+(?:{'|'.join(SLOTS)})[ \t]*+[:=]", re.IGNORECASE)
+# In a reply, more settings than a person types are a program's block, which takes the picture's place.
+MAX_TYPED_SETTINGS = 2
+_SIGN = re.compile(r"\s*+[+-](?!-)")
 # Keys of a recipe that no flag is called by.
 _TYPED_KEYS = {"image", "theme"}
 _KEY_LINE = re.compile(r"^[ \t]*+(?P<key>[^\W\d_][\w /()+.'#-]{0,60}?)[ \t]*+[:=](?!//)")
@@ -56,18 +62,29 @@ class _Parts:
     chat: list[str] = field(default_factory=list)
     prose: list[str] = field(default_factory=list)
     has_settings: bool = False
+    # Whether the negative prompt's label stands alone above its lines.
+    is_list: bool = False
+    # Whether the prompt has its label.
+    has_label: bool = False
     state: str = PROMPT
 
 
-def recognise(text: str) -> Pasted | None:
-    """Read the block, with the flags, slots and words around it. Raises ParseError."""
+def recognise(text: str, *, is_reply: bool = False) -> Pasted | None:
+    """Read the block, with the flags, slots and words around it. Raises ParseError.
+
+    In a reply, a setting or two beside words change the picture, as flags do.
+    """
     lines = text.split("\n")
     has_settings = any(map(_SETTING.search, lines))
     above = "\n".join(takewhile(lambda line: not _SETTING.match(line), lines))
-    is_block = has_settings and not _BAR_AND_SLOT.search(above)
     has_prompt = any(_PROMPT.match(line) for line in lines)
-    if not (has_settings or has_prompt or any(_NEGATIVE.search(line) for line in lines)):
+    has_negative = any(_NEGATIVE.search(line) for line in lines)
+    if not (has_settings or has_prompt or has_negative):
         return None
+    is_block = has_settings and not _BAR_AND_SLOT.search(above)
+    if is_reply and not has_prompt:
+        is_block = is_block and len(_SETTING.findall(text)) + has_negative > MAX_TYPED_SETTINGS
+        is_block = is_block and not _SIGN.match(text)
     parts = _Parts()
     if has_prompt and not _PROMPT.match(text):
         parts.state = "prose"
@@ -87,7 +104,7 @@ def _read_line(line: str, parts: _Parts, *, has_block: bool, has_settings_below:
     if label:
         if parts.prompt and any(map(str.strip, parts.prompt)):
             raise ParseError("“prompt” is there twice. Keep one of them.")
-        parts.state, line = PROMPT, line[label.end() :]
+        parts.state, parts.has_label, line = PROMPT, True, line[label.end() :]
     negative, setting = _NEGATIVE.search(line), _SETTING.search(line)
     if has_block and (named := (_KEY_LINE if parts.has_settings else _NAMED_SETTING).match(line)):
         # The whole line: in `Hires steps: 10` no setting begins at "steps".
@@ -117,6 +134,7 @@ def _start_negative(text: str, parts: _Parts, *, is_cut: bool, has_settings: boo
     # In a block a bar is one of its words.
     at = _end_of_words(text, bar="" if has_settings else "|")
     parts.negative, parts.state = [text[:at].rstrip(" \t,;.") if is_cut else text[:at]], NEGATIVE
+    parts.is_list = not text.strip() and bool("".join(parts.prompt).strip())
     if text[at:].strip():
         parts.chat.append(text[at:])
         parts.state = "below"
@@ -139,18 +157,20 @@ def _end_of_words(text: str, *, bar: str = "|") -> int:
 def _place(text: str, parts: _Parts, *, has_block: bool, has_settings_below: bool) -> None:
     """Put a piece without a label where the lines before it lead."""
     key = _KEY_LINE.match(text)
-    if key and find_slot(key["key"].strip()):
+    if key and (find_slot(key["key"].strip()) or key["key"].strip().lower() == "no"):
         parts.chat.append(text)
-    elif key and parts.prompt and field_called(key["key"].strip()) in _TYPED_KEYS:
+    elif key and parts.prompt and _is_setting(key["key"].strip(), parts, has_settings_below=has_settings_below):
         parts.settings.read_line(text)
     elif parts.state == "prose":
         parts.prose.append(text)
     elif parts.state == NEGATIVE and parts.negative is not None:
         is_open = has_settings_below or not "".join(parts.negative).strip() or parts.negative[-1].rstrip().endswith(",")
-        if is_open and first_flag(text) is None:
-            parts.negative.append(text)
+        if (is_open or (parts.is_list and text.strip())) and first_flag(text) is None:
+            parts.negative.append(text.removeprefix("- ") if parts.is_list else text)
         elif text.strip():
             parts.chat.append(text)
+            parts.state = "below"
+        elif parts.is_list:
             parts.state = "below"
     elif parts.state == PROMPT:
         parts.prompt.append(text)
@@ -160,11 +180,22 @@ def _place(text: str, parts: _Parts, *, has_block: bool, has_settings_below: boo
         parts.chat.append(text)
 
 
+def _is_setting(key: str, parts: _Parts, *, has_settings_below: bool) -> bool:
+    """Whether a line below the prompt is a setting: by its key, or between a labelled prompt and settings."""
+    field = field_called(key)
+    if field in _TYPED_KEYS or not has_settings_below:
+        return field in _TYPED_KEYS
+    return field not in (None, PROMPT, NEGATIVE) or (parts.has_label and " " not in key)
+
+
 def _joined(parts: _Parts, *, weighs: bool, is_block: bool, has_prompt: bool) -> Pasted:
     prompt = "\n".join(parts.prompt)
     fields = parts.settings.request_fields()
     unused = (*parts.settings.unused, *(quoted(line) for line in parts.prose if line.strip()))
-    typed = " ".join(parts.negative or ()).strip(" ,")
+    lines = parts.negative or ()
+    typed = " ".join(lines).strip(" ,")
+    if parts.is_list:
+        typed = ", ".join(line.strip(" \t,;") for line in lines if line.strip())
     # An empty one is meant in a block; on a line of its own it waits for its words.
     if parts.negative is not None and (typed or is_block) and typed not in ("null", "~"):
         fields[NEGATIVE] = " ".join(to_compel(_unwrapped(typed), bare_brackets_weigh=weighs).split())
@@ -172,7 +203,8 @@ def _joined(parts: _Parts, *, weighs: bool, is_block: bool, has_prompt: bool) ->
         # Chat with a label in it: its slots and flags are read as ever.
         request = DrawRequest(unused=unused, pasted=tuple(fields), **fields)
         words = f"subject: {_unwrapped(prompt)}" if has_prompt else prompt
-        return Pasted(request, "\n".join([words, *parts.chat]), takes_words=True)
+        words = ", ".join(filter(str.strip, (words, *parts.settings.words)))
+        return Pasted(request, "\n".join([words, *parts.chat]).strip(), takes_words=True)
     if first_flag(prompt) is not None:
         raise ParseError("There's a flag in the pasted prompt. Put flags on a line of their own, below the block.")
     terms = read_terms(to_compel(_unwrapped(prompt), bare_brackets_weigh=weighs))

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..names import folded
@@ -18,6 +19,12 @@ from .others_syntax import in_our_syntax
 from .settings import Settings
 
 _START = re.compile(r"^[ \t]*+(?:\[\s*+)?\{\s*+[\"'“”„‘’]\w[\w .-]{0,60}[\"'“”„’]\s*+[:：]|\A\{\s*+\}", re.MULTILINE)
+# Between words of a line, where its first key is a prompt.
+_START_IN_LINE = re.compile(
+    r"(?<=[\s:])\{\s*+[\"'“”„‘’](?:positive[ _]?)?prompt[\"'“”„’]\s*+[:：](?=\s*+[\"'“„‘])", re.IGNORECASE
+)
+# A program's block, whose settings may have JSON in them.
+_BLOCK = re.compile(r"^steps:", re.IGNORECASE | re.MULTILINE)
 _PYTHON = re.compile(
     r"'(?P<text>(?:[^'\\\n]|\\.)*+)'(?=\s*[:,}\]])|\"(?:[^\"\\]|\\.)*+\"|\b(?:True|False|None)\b|,(?=\s*[}\]])"
 )
@@ -46,16 +53,20 @@ _COMPEL_KEYS = {"positive_prompt", "positiveprompt", "app_version", "positive_st
 def recognise(text: str) -> Pasted | None:
     """Read the first object in a text. Raises ParseError."""
     start = _START.search(text)
+    if start is None and not _BLOCK.search(text):
+        start = _START_IN_LINE.search(text)
     if start is None:
         return None
     before, pasted = text[: start.start()], text[start.start() :].lstrip()
     value, below = _read(pasted.removeprefix("[").lstrip())
+    others: tuple[str, ...] = ()
     if pasted.startswith("["):
-        # The first of a list; more of them are named by their number only.
-        below = below.partition("]")[2]
-    if isinstance(value, Mapping) and _is_easels(value):
-        return Pasted(read_recipe(value), f"{before}\n{below}")
-    return Pasted(_of_others(value), f"{before}\n{below}")
+        # The first of a list.
+        rest, _, below = below.rpartition("]")
+        others = (quoted(rest.strip(" ,\n")),) if rest.strip() else ()
+    is_easels = isinstance(value, Mapping) and _is_easels(value)
+    request = read_recipe(value) if is_easels else _of_others(value)
+    return Pasted(replace(request, unused=request.unused + others), f"{before}\n{below}")
 
 
 def _is_easels(value: Mapping[str, Value]) -> bool:

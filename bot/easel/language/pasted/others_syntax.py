@@ -6,6 +6,7 @@ from functools import partial
 
 from ..flags import flag_named
 from ..nesting import bracket_pairs
+from ..typed_flags import first_flag
 from ..weights import written_weight
 from .labels import field_called
 
@@ -16,6 +17,8 @@ _BRACE = 1.05
 _NOVELAI = re.compile(r"(?<![\w:.])(?P<weight>-?\d{0,3}\.?\d{1,4})::(?P<words>[^:\n]{1,2000}?)::(?![\w.-])")
 # `otter::2 hat::1`, Midjourney's. Without a number it only separates.
 _MIDJOURNEY = re.compile(r"::(?P<weight>-?\d{0,3}\.?\d{1,4}(?![\w.]))?,?[ \t]*+")
+# Behind a flag it says nothing.
+_WEIGHT_BEHIND = re.compile(r"(?<=\w)::-?[\d.]*+")
 
 _BAR = re.compile(r"\|")
 
@@ -25,6 +28,14 @@ _MOST = 2.0
 # `otter:1.3`, A1111's without its brackets.
 _BARE = re.compile(
     r"(?:^|(?<=[,|]))[ \t]*+(?P<words>[^\W\d][^,|\n:()\[\]{}\"]{0,80}):(?P<weight>\d\.\d{1,3})[ \t]*+(?=$|[,|])",
+    re.MULTILINE,
+)
+
+# `| ugly, deformed:-1.0`, of Discord's first bots: all behind the bar; behind a comma, the term alone.
+_BELOW_0 = re.compile(
+    r"(?:\|[ \t]*+(?P<part>[^\W\d][^|\n:()\[\]{}\"]{0,300})"
+    r"|(?:^|(?<=,))[ \t]*+(?P<term>[^\W\d][^,|\n:()\[\]{}\"]{0,80}))"
+    r":-\d(?:\.\d{1,3})?[ \t]*+(?=$|[,|])",
     re.MULTILINE,
 )
 
@@ -47,7 +58,13 @@ def in_our_syntax(text: str) -> str:
         text = _without_colons(text)
     if "BREAK" in text or "AND" in text:
         text = _without_breaks(text)
-    return text if _SETTINGS.search(text) else _BARE.sub(_bare_weight, text)
+    if _SETTINGS.search(text):
+        return text
+    if ":-" in text and "negative" not in text.lower():
+        below = list[str]()
+        text = _BELOW_0.sub(partial(_below_0, below), text)
+        text += _no(below)
+    return _BARE.sub(_bare_weight, text)
 
 
 def _novelai_weight(unwanted: list[str], match: re.Match[str]) -> str:
@@ -56,6 +73,14 @@ def _novelai_weight(unwanted: list[str], match: re.Match[str]) -> str:
         unwanted.append(words)
         return ""
     return f"({words}){written_weight(weight)}"
+
+
+def _below_0(unwanted: list[str], match: re.Match[str]) -> str:
+    words = (match["part"] or match["term"]).strip()
+    if flag_named(words) or field_called(words):
+        return match[0]
+    unwanted.append(words)
+    return ""
 
 
 def _no(unwanted: list[str]) -> str:
@@ -87,18 +112,26 @@ def _without_colons(text: str) -> str:
     """Each part of a Midjourney prompt with its share of the weight, so that they are 1 in the middle."""
     lines = []
     for line in text.split("\n"):
-        found = list(_MIDJOURNEY.finditer(line))
+        end = _end_of_parts(line)
+        words, behind = line[:end], line[end:]
+        found = list(_MIDJOURNEY.finditer(words))
         if not found or "://" in line:
             lines.append(line)
             continue
-        lines.append(_with_shares(line, found))
+        lines.append(f"{_with_shares(words, found)} {_WEIGHT_BEHIND.sub('', behind)}".rstrip())
     return "\n".join(lines)
+
+
+def _end_of_parts(line: str) -> int:
+    """Where a line's flags begin, or the slots behind its last weight."""
+    flag, bar = first_flag(line), line.find("|", line.rindex("::") if "::" in line else 0)
+    return min((at for at in (flag, bar) if at is not None and at >= 0), default=len(line))
 
 
 def _with_shares(line: str, colons: list[re.Match[str]]) -> str:
     weights = [float(one["weight"]) if one["weight"] else 1.0 for one in colons]
     last = line[colons[-1].end() :].strip()
-    if last and not _is_no_part(last):
+    if last:
         weights.append(1.0)
     middle = sum(map(abs, weights)) / len(weights) or 1.0
     parts, unwanted, done = [], [], 0
@@ -112,11 +145,6 @@ def _with_shares(line: str, colons: list[re.Match[str]]) -> str:
             share = round(min(weight / middle, _MOST), 3)
             parts.append(words if share == 1 else f"({words}){written_weight(share)}")
     return f"{', '.join(parts)}{_no(unwanted)} {line[done:].strip()}".rstrip()
-
-
-def _is_no_part(text: str) -> bool:
-    """Whether flags or slots begin here."""
-    return text.startswith(("--", "—", "–", "|"))
 
 
 def _without_breaks(text: str) -> str:

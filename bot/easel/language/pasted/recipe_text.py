@@ -32,9 +32,12 @@ _KEYS = "|".join(_IN_ORDER)
 _START = re.compile(r"^[ \t]*+[\"']?(?:negative_)?prompt[\"']?[ \t]*+:|^slots:", re.MULTILINE | re.IGNORECASE)
 # What only a program writes, or somebody who knows the recipe's form.
 _WRITTEN = re.compile(
-    rf"(?:^|\s)(?:slots|facts):(?:\s|$)|^prompt:[ \t]*+(?:\n[ \t]++\w+:|\{{[ \t]*(?:{'|'.join(SLOTS)}):)",
+    rf"(?:^|\s)(?:slots|facts):(?:\s|$)|^prompt:[ \t]*+(?:\n[ \t]++\w+:|\{{[ \t]*(?:{'|'.join(SLOTS)}):"
+    r"|[|>][+-]?[ \t]*+\n[ \t])",
     re.MULTILINE | re.IGNORECASE,
 )
+# A recipe that begins with a slot's list: brackets, or lines with hyphens.
+_SLOT_LIST = re.compile(rf"\A(?:{'|'.join(SLOTS)}):[ \t]*+(?:\[[^\[\]\n]*+\][ \t]*+(?:\n|\Z)|\n[ \t]*+-[ \t])")
 _FLAG_LINE = re.compile(rf"^[{DASHES}]++[^\W\d_]", re.MULTILINE)
 _LINE_KEY = re.compile(rf"^[ \t]*+(?P<key>{_KEYS}):(?=\s|$)", re.MULTILINE)
 _WORD_KEY = re.compile(rf"(?:(?<=\s)|^)(?P<key>{_KEYS}):(?=\s|$)")
@@ -45,8 +48,11 @@ _WORD_ITEM = re.compile(r"(?:(?<=\s)|^)-[ \t]++")
 _FACT = re.compile(r"(?P<key>\w++):[ \t]++(?P<value>'[^']*+'|\"[^\"]*+\"|\S++)")
 
 
-def recognise(text: str) -> Pasted | None:
+def recognise(text: str, *, is_reply: bool = False) -> Pasted | None:
     """Read a recipe with the text before it and the flags behind it. Raises ParseError."""
+    # In a reply, a slot changes the picture's.
+    if not is_reply and _SLOT_LIST.match(text):
+        return _slot_lists(text)
     start = _START.search(text)
     if start is None or not _WRITTEN.search(text, start.start()):
         return None
@@ -61,6 +67,16 @@ def recognise(text: str) -> Pasted | None:
             raise
         request = read_recipe(without_layout)
     return Pasted(request, f"{before}\n{below}")
+
+
+def _slot_lists(text: str) -> Pasted | None:
+    """A recipe of slots on the first level, with the flags behind it; None if it is no YAML."""
+    flags = _FLAG_LINE.search(text)
+    end = flags.start() if flags else len(text)
+    try:
+        return Pasted(read_recipe(read_yaml(text[:end])), text[end:])
+    except ParseError:
+        return None
 
 
 def _without_layout(text: str) -> dict[str, Value] | None:

@@ -19,7 +19,8 @@ _NUMERIC = ("seed", "steps", "guidance_scale", "width", "height", "strength")
 # A name and its sign. A colon that is part of an address or a time is none.
 _KEY = re.compile(r"(?P<key>[^\W\d_][\w /()+.'#-]{0,60}?)[ \t]*(?:[:=])(?!//)")
 _KNOWN_KEY = re.compile(
-    rf"(?<![\w-])(?:{pattern_of(*_NUMERIC, 'size', 'sampler', 'model')})[ \t]*+[:=](?=[ \t]*\S)", re.IGNORECASE
+    rf"(?<![\w-])(?:{pattern_of(*_NUMERIC, 'size', 'aspect_ratio', 'sampler', 'model')})[ \t]*+[:=](?=[ \t]*\S)",
+    re.IGNORECASE,
 )
 _NUMBER = re.compile(r"[\"']?(?P<number>[+-]?\d*[.,]?\d+)(?:[eE][+-]?\d+)?[\"']?(?=[\s,;)%]|\.\s|$)")
 _SIGN = re.compile("[:=]")
@@ -77,6 +78,8 @@ class Settings:
             self._take_number(field, key, value)
         elif field == "size":
             self._take_size(key, value)
+        elif field == "aspect_ratio":
+            self._take_ratio(key, value)
         elif field == "sampler":
             self._take_sampler(_unquoted(value))
         elif field == "image":
@@ -103,6 +106,8 @@ class Settings:
         value = value.rstrip(".")
         number = _NUMBER.match(value)
         text, rest = (number["number"], value[number.end() :].strip(" )")) if number else (value, "")
+        if field == "seed" and value.lower() in values.RANDOM_SEEDS:
+            return
         if field == "seed":
             seed = _whole(key, text) if number else values.whole_number(key, text)
             if seed >= 0:
@@ -127,6 +132,16 @@ class Settings:
         else:
             self.fields["size"] = values.size(key, _unquoted(value))
 
+    def _take_ratio(self, key: str, value: str) -> None:
+        """Take a shape. Some programs name one beside the size, by a name of their own."""
+        word, *words = _unquoted(value).split()
+        try:
+            self.fields["aspect_ratio"] = values.ratio(key, word)
+        except ParseError:
+            self.unused.append(f"{key} {value}")
+        else:
+            self.words += words
+
     def request_fields(self) -> dict[str, Any]:
         """The fields, with a size of both sides."""
         fields = dict(self.fields)
@@ -135,6 +150,9 @@ class Settings:
             fields.setdefault("size", tuple(sides))
         elif any(sides):
             self.unused.append(f"{'width' if sides[0] else 'height'} {sides[0] or sides[1]}")
+        if "size" in fields:
+            # It says the same.
+            fields.pop("aspect_ratio", None)
         return fields
 
 

@@ -19,6 +19,7 @@ _LABEL_MARKS = re.compile(
     re.MULTILINE,
 )
 _HASHES = re.compile(r"^[ \t]*+#{1,6}[ \t]++(?=[^\W\d_][\w ]{0,30}:?[ \t]*$)", re.MULTILINE)
+_FIRST_HASHES = re.compile(r"\A[ \t]*+#{1,6}[ \t]++(?=[^\W\d_])")
 _BULLET = re.compile(r"^[ \t]*+(?:[-*•‣◦▪–—]|\d{1,2}[.)])[ \t]++(?=\S)", re.MULTILINE)
 _HEADING = re.compile(
     r"^[ \t]*+(?:parameters|png info|(?:generation|image|prompt) (?:data|parameters|info|information|details|settings)"
@@ -64,6 +65,8 @@ _LONE_RATIO = re.compile(
 _LAST_RATIO = re.compile(
     rf"(?P<words>[^:=—|\n]*?[\w)])[ \t]+(?:(?:in|at|ar|aspect ratio)[ \t]+)?(?P<ratio>{_RATIOS})\s*+\Z", re.IGNORECASE
 )
+# YAML's lines around a document.
+_DOCUMENT = re.compile(r"\A---[ \t]*+\n|\n(?:---|\.\.\.)[ \t]*+\Z")
 # AI Horde's sign before what should not be there.
 _HORDE = re.compile(r"(?<=[^\s#])[ \t]*+###[ \t]*+(?=[^\s#])")
 # The prompt's label behind other words of its line.
@@ -83,6 +86,11 @@ def without_sender(text: str) -> str:
     return _ASKED_BY.sub("", text) if "--" in text or "—" in text else text
 
 
+def without_document_marks(text: str) -> str:
+    """The text without the lines of hyphens that YAML puts around a document."""
+    return _DOCUMENT.sub("", text)
+
+
 def without_quote_marks(text: str) -> str:
     """The text without the marks of a quoted message, and with its indentation."""
     return _QUOTE_MARK.sub("", text)
@@ -99,13 +107,13 @@ def without_marks(text: str, *, is_reply: bool) -> str:
         text = _CODE.sub(r"\1", text)
     if not is_reply:
         text = _BULLET.sub("", text)
-    text = _HASHES.sub("", text)
+    text = _FIRST_HASHES.sub("", _HASHES.sub("", text))
     if "###" in text:
         text = _HORDE.sub("\nnegative prompt: ", text, count=1)
     text = _PROMPT_BEHIND.sub(r"\g<before>\n", text)
     text = _HEADING.sub("", text)
     if "\n" in text:
-        text = _LABEL_ALONE.sub(lambda match: f"{match['label']}: ", text)
+        text = _LABEL_ALONE.sub(_label_before_line, text)
     if not _NEGATIVE.search(text):
         text = _LONE_RATIO.sub(r" --ar \g<ratio> ", _LONE_SIZE.sub(r" --size \g<width>x\g<height> ", text))
         if "--" not in text and (last := _LAST_SIZE.match(text)):
@@ -115,6 +123,12 @@ def without_marks(text: str, *, is_reply: bool) -> str:
         text = _STEPS.sub(r"\g<gap>steps: \g<value>", _IN_BRACKETS.sub(r", \g<name>: \g<value>", text))
     text = _WITHOUT_COLON.sub(r"\g<gap>\g<name>: \g<value>", text)
     return _LAST_WORDS.sub(lambda words: _LAST_WORD.sub(r", \g<name>: \g<value>", words[0]), text)
+
+
+def _label_before_line(match: re.Match[str]) -> str:
+    """A label on the line that it names. Below that of a negative prompt there may be more lines."""
+    is_list = match["label"].lower().startswith(("negative", "undesired"))
+    return f"{match['label']}:{chr(10) if is_list else ' '}"
 
 
 def without_braces(text: str) -> str:
