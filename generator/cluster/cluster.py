@@ -12,7 +12,7 @@ from importlib.util import find_spec
 
 from generator.cluster.messages import Farewell, Joined, Leaving, Lost, Place
 from generator.cluster.messages import Models as TheirModels
-from generator.cluster.models import Models
+from generator.cluster.models import LOOK_EVERY_S, Models
 from generator.cluster.remote import Driver, private_folder
 from generator.service.dispatcher import Dispatcher
 from generator.settings import ClusterSettings, InvalidSettings
@@ -26,8 +26,6 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 STEADY_S = 60.0
 # Ray takes ten seconds to start, on a busy machine several times that. From then on something comes twice a second.
 START_LIMIT_S, SILENT_S = 180.0, 30.0
-# Weights that were fetched meanwhile can wait for a moment.
-LOOK_EVERY_S = 10.0
 
 
 class Cluster:

@@ -31,6 +31,7 @@ from generator.cluster.messages import (
     Start,
     ToMachine,
 )
+from generator.cluster.models import LOOK_EVERY_S, with_weights
 from generator.log_lines import start_log
 from generator.models.registry import capabilities
 from generator.settings import load_settings
@@ -50,8 +51,6 @@ LEAVE, LEFT = "leave", "left"
 
 # A machine that is silent for longer than `driver.SILENT_S` is taken for dead, so it says something more often.
 BEAT_S = 2.0
-# Weights that were fetched meanwhile can wait for a moment.
-LOOK_EVERY_S = 10.0
 
 
 class Machine:
@@ -115,7 +114,7 @@ class Machine:
                 (self._folder / LEFT).touch()
 
     def _models(self) -> frozenset[str]:
-        return frozenset(card.name for card in capabilities(self._settings).models if card.available)
+        return with_weights(capabilities(self._settings))
 
     def _start(self, key: str, name: str) -> None:
         # Imports torch only when it is called, in the child.

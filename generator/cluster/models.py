@@ -9,6 +9,14 @@ from generator.api.types import Capabilities
 
 log = logging.getLogger(__name__)
 
+# Weights that were fetched meanwhile can wait for a moment.
+LOOK_EVERY_S = 10.0
+
+
+def with_weights(here: Capabilities) -> frozenset[str]:
+    """The names of the models whose weights are there."""
+    return frozenset(card.name for card in here.models if card.available)
+
 
 class Models:
     """The models of every machine, by its name. What machines had is kept in a file, for the time after a restart."""
@@ -23,7 +31,7 @@ class Models:
     def look_here(self) -> bool:
         """Look for weights on this machine. Blocks. Returns whether there are others than before."""
         before = self._here
-        self._here = frozenset(card.name for card in self._look().models if card.available)
+        self._here = with_weights(self._look())
         return self._here != before
 
     def draws_here(self, model: str) -> bool:
