@@ -57,8 +57,7 @@ def recognise(text: str, *, is_reply: bool = False) -> Pasted | None:
     if start is None or not _WRITTEN.search(text, start.start()):
         return None
     before, recipe = text[: start.start()], _BULLET.sub(r"\1-", text[start.start() :])
-    flags = _FLAG_LINE.search(recipe)
-    recipe, below = (recipe[: flags.start()], recipe[flags.start() :]) if flags else (recipe, "")
+    recipe, below = _above_flags(recipe)
     try:
         request = read_recipe(read_yaml(recipe))
     except ParseError:
@@ -71,12 +70,18 @@ def recognise(text: str, *, is_reply: bool = False) -> Pasted | None:
 
 def _slot_lists(text: str) -> Pasted | None:
     """A recipe of slots on the first level, with the flags behind it; None if it is no YAML."""
-    flags = _FLAG_LINE.search(text)
-    end = flags.start() if flags else len(text)
+    recipe, below = _above_flags(text)
     try:
-        return Pasted(read_recipe(read_yaml(text[:end])), text[end:])
+        return Pasted(read_recipe(read_yaml(recipe)), below)
     except ParseError:
         return None
+
+
+def _above_flags(text: str) -> tuple[str, str]:
+    """The text above its first line of flags, and from there on."""
+    flags = _FLAG_LINE.search(text)
+    end = flags.start() if flags else len(text)
+    return text[:end], text[end:]
 
 
 def _without_layout(text: str) -> dict[str, Value] | None:
