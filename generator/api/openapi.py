@@ -10,8 +10,8 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import models_json_schema
 
 from generator import __version__
+from generator.api.capabilities import Capabilities
 from generator.api.types import (
-    Capabilities,
     ErrorAnswer,
     Event,
     Health,

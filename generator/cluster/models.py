@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from generator.api.types import Capabilities
+from generator.api.capabilities import Capabilities
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from generator.api.types import CardDefaults, CardDraft, CardLimits, ModelCard, Size
+from generator.api.capabilities import CardDefaults, CardDraft, CardLimits, ModelCard, Size
 
 Sampler = Literal["unipc", "euler_a", "pndm", "euler", "dpmpp_2m", "dpmpp_2m_sde", "lcm"]
 SAMPLERS: tuple[str, ...] = get_args(Sampler)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from generator import __version__
-from generator.api.types import Capabilities, RequestLimits
+from generator.api.capabilities import Capabilities, RequestLimits
 from generator.models.cards import SAMPLERS, TIERS, CardSettings, built_in_cards, model_card
 from generator.models.weights import is_here
 from generator.settings import Settings

@@ -11,8 +11,9 @@ from math import ceil
 from typing import TypeVar
 
 from generator.api import limits
+from generator.api.capabilities import ModelCard
 from generator.api.refusals import MAX_SHOWN_CHARS
-from generator.api.types import SLOTS, ModelCard, Recipe, RecipeRequest, Slots
+from generator.api.types import SLOTS, Recipe, RecipeRequest, Slots
 from generator.errors import Refused
 from generator.models.cards import MAX_STEPS_OF_LCM, SAMPLERS, TIERS
 from generator.recipes import prompt

@@ -12,9 +12,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from generator import __version__
 from generator.api import openapi
+from generator.api.capabilities import Capabilities
 from generator.api.refusals import refusal
 from generator.api.types import (
-    Capabilities,
     Health,
     HeartbeatEvent,
     JobId,

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from generator import __version__
 from generator.api import limits, openapi
-from generator.api.types import Capabilities
+from generator.api.capabilities import Capabilities
 from generator.cluster.cluster import Cluster
 from generator.cluster.models import Models
 from generator.models.registry import KeptCapabilities, capabilities

@@ -8,7 +8,7 @@ import pytest
 from bot.easel.jobs.job import job_id
 from bot.easel.jobs.runner import OTHER_VERSION
 from bot.easel.room import history
-from generator.api import types as api
+from generator.api.capabilities import Size
 from tests.helpers.fake_generator import capabilities, card
 
 ROOM = "!kitchen:example.com"
@@ -100,7 +100,7 @@ async def test_a_waiting_job_is_drawn_with_the_generators_new_capabilities(
     for text in ("!draw owl --size portrait", "!draw fox --model new --size portrait"):
         await drawing_room.say(text)
     await homeserver.until(lambda: len([event for event in homeserver.events if event.kind == "reaction"]) >= 5)
-    sizes = {**card().sizes, "portrait": api.Size(width=512, height=640)}
+    sizes = {**card().sizes, "portrait": Size(width=512, height=640)}
     cards = [card().model_copy(update={"name": name, "sizes": sizes}) for name in ("ssd-1b", "new")]
     fake_generator.capabilities = capabilities("0.1.0", *cards)
     await serve.unix(fake_generator.app(), socket)

@@ -16,6 +16,7 @@ from bot.easel.jobs.body import job_body
 from bot.easel.language import Asked, parse_all, parse_draw
 from generator import __version__
 from generator.api import types as api
+from generator.api.capabilities import Capabilities, CardDefaults, CardDraft, CardLimits, ModelCard, RequestLimits, Size
 from tests.helpers.bad_engines import (
     Dying,
     Failing,
@@ -50,13 +51,13 @@ async def follow(client: GeneratorClient, job: str = "job") -> list[words.JobEve
 @pytest.mark.parametrize(
     ("theirs", "ours"),
     [
-        (api.Size, words.Size),
-        (api.CardDefaults, words.CardDefaults),
-        (api.CardLimits, words.CardLimits),
-        (api.CardDraft, words.CardDraft),
-        (api.ModelCard, words.ModelCard),
-        (api.RequestLimits, words.RequestLimits),
-        (api.Capabilities, words.Capabilities),
+        (Size, words.Size),
+        (CardDefaults, words.CardDefaults),
+        (CardLimits, words.CardLimits),
+        (CardDraft, words.CardDraft),
+        (ModelCard, words.ModelCard),
+        (RequestLimits, words.RequestLimits),
+        (Capabilities, words.Capabilities),
         (api.Health, words.Health),
         (api.WorkerHealth, words.WorkerHealth),
         (api.Memory, words.Memory),
@@ -89,7 +90,7 @@ async def test_health_and_capabilities(generator):
     health = await bot.health()
     assert health.state in set(api.ServiceState)
     known, answer = await bot.capabilities()
-    assert api.Capabilities.model_validate_json(answer).default_model == known.default_model == "stand-in"
+    assert Capabilities.model_validate_json(answer).default_model == known.default_model == "stand-in"
     assert known.card(None).name == "stand-in"
 
 

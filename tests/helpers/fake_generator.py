@@ -8,14 +8,15 @@ from typing import Any
 from aiohttp import web
 
 from generator.api import types as api
+from generator.api.capabilities import Capabilities, CardDefaults, CardDraft, CardLimits, ModelCard, RequestLimits, Size
 
 Answer = Callable[[web.Request], Any]
 
 
 def card(
     name: str = "ssd-1b", *, available: bool = True, enlarge: int = 1, max_guidance_scale: float = 30
-) -> api.ModelCard:
-    return api.ModelCard(
+) -> ModelCard:
+    return ModelCard(
         name=name,
         family="sdxl",
         source="here",
@@ -25,11 +26,11 @@ def card(
         available=available,
         enlarge=enlarge,
         sizes={
-            "square": api.Size(width=768, height=768),
-            "portrait": api.Size(width=640, height=896),
-            "landscape": api.Size(width=896, height=640),
+            "square": Size(width=768, height=768),
+            "portrait": Size(width=640, height=896),
+            "landscape": Size(width=896, height=640),
         },
-        defaults=api.CardDefaults(
+        defaults=CardDefaults(
             width=768,
             height=768,
             steps=30,
@@ -38,7 +39,7 @@ def card(
             tier="exact",
             negative_prompt="ugly, text",
         ),
-        limits=api.CardLimits(
+        limits=CardLimits(
             min_side=256,
             max_side=1536,
             max_pixels=1024 * 1024,
@@ -50,18 +51,18 @@ def card(
             max_guidance_scale=max_guidance_scale,
             max_tokens=300,
         ),
-        draft=api.CardDraft(steps=8, guidance_scale=1, max_guidance_scale=2, sampler="lcm", lora="there"),
+        draft=CardDraft(steps=8, guidance_scale=1, max_guidance_scale=2, sampler="lcm", lora="there"),
     )
 
 
-def capabilities(version: str = "0.1.0", *cards: api.ModelCard) -> api.Capabilities:
-    return api.Capabilities(
+def capabilities(version: str = "0.1.0", *cards: ModelCard) -> Capabilities:
+    return Capabilities(
         version=version,
         default_model="ssd-1b",
         models=cards or (card(), card("pocket"), card("other", available=False)),
         samplers=("unipc",),
         tiers=("exact", "draft"),
-        limits=api.RequestLimits(max_queued_jobs=100),
+        limits=RequestLimits(max_queued_jobs=100),
     )
 
 
@@ -69,7 +70,7 @@ def capabilities(version: str = "0.1.0", *cards: api.ModelCard) -> api.Capabilit
 class FakeGenerator:
     """A generator that answers well. A test replaces the answers of single paths with bad ones, its ``sins``."""
 
-    capabilities: api.Capabilities = field(default_factory=capabilities)
+    capabilities: Capabilities = field(default_factory=capabilities)
     sins: dict[str, Answer] = field(default_factory=dict)
     jobs: dict[str, api.JobRequest] = field(default_factory=dict)
     images: dict[str, bytes] = field(default_factory=dict)

@@ -15,7 +15,8 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from generator.api.types import Capabilities, Recipe, RequestLimits, Slots
+from generator.api.capabilities import Capabilities, RequestLimits
+from generator.api.types import Recipe, Slots
 from generator.models.cards import SAMPLERS, TIERS, model_card
 from generator.pictures.store import PictureStore
 from generator.service.connections import Site, make_runner
