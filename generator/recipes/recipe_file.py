@@ -67,7 +67,8 @@ def _document(recipe: Recipe, facts: Facts) -> dict[str, Any]:
 def read(text: str) -> RecipeRequest:
     """Read a recipe and check its form; `validation` checks later whether it can be drawn. Raises Refused.
 
-    A flat ``prompt`` that differs from the slots was edited by a person, and becomes the whole subject.
+    A flat ``prompt`` that differs from the slots, and from their subject alone, was edited by a person, and becomes the
+    whole subject.
     """
     fields = _mapping(_parse(text), "the recipe", is_typed=True)
     for key in fields.keys() - set(_FIELDS):
@@ -191,7 +192,8 @@ def _slots(fields: Mapping[str, yaml.Node]) -> Slots:
             **{slot: _terms(node, slot) for slot, node in _mapping(fields["slots"], "slots", is_typed=True).items()}
         )
     prompt = _scalar(fields["prompt"], "prompt") if "prompt" in fields else None
-    return slots if prompt is None or prompt == slots.joined() else Slots(subject=split_terms(prompt))
+    is_same = prompt in (None, slots.joined(), ", ".join(slots.subject))
+    return slots if prompt is None or is_same else Slots(subject=split_terms(prompt))
 
 
 def _terms(node: yaml.Node, slot: str) -> tuple[str, ...]:

@@ -40,7 +40,7 @@ BELOW_A_BLOCK = [
     ),
     (
         "otter\nSteps: 20, Seed: 4\nTime taken: 2 min. 3.1 sec.\nTorch active/reserved: 3000/4000 MiB",
-        request(steps=20, seed=4, unused=("Time taken 2 min. 3.1 sec.", "Torch active/reserved 3000/4000 MiB")),
+        request(steps=20, seed=4),
     ),
     ("otter\n\nSteps: 20, Seed: 1\n\nNegative prompt: blurry", request(negative_prompt="blurry", steps=20, seed=1)),
     ("otter\nSteps: 20, Seed: 1\nhat, scarf", request("otter, hat, scarf", steps=20, seed=1)),
@@ -59,7 +59,7 @@ FORMS_OF_A_BLOCK = [
             guidance_scale=3.5,
             seed=17,
             size=(832, 1216),
-            unused=('Civitai resources [{"type": "checkpoint"}]',),
+            unused=("Civitai resources",),
         ),
     ),
     (
@@ -181,7 +181,7 @@ OTHER_SYNTAX = [
         "otter --v 7 --style raw --tile --sref https://example.org/a.png hat",
         request("otter hat", unused=("--v 7", "--tile", "--sref https://example.org/a.png", "--style raw")),
     ),
-    ("otter --style raw", request(style="raw")),
+    ("otter --style raw", request(unused=("--style raw",))),
     ("otter --v6 --q 2", request(unused=("--v6", "--q 2"))),
     ("**otter, hat** --ar 3:2 - @ada (fast)", request("otter, hat", aspect_ratio=(3, 2))),
     ("otter --ar 3:2 - Image #1 <@1234>", request(aspect_ratio=(3, 2))),
@@ -351,7 +351,7 @@ def test_a_file_of_another_program_is_a_recipe():
             "image is a photo's SHA-256, 64 digits and letters, not “abc”. Reply to the photo.",
         ),
         (
-            "otter,style:ink",
+            "(otter,style:ink)",
             "To start another slot, put “|” or a new line before “style:ink”, outside of brackets.",
         ),
         ("+hat", "“+hat” changes a picture: reply to one with it."),

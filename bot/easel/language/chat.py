@@ -18,7 +18,7 @@ from .flags import (
     flag_like,
     flag_named,
 )
-from .nesting import matches_outside, split_outside
+from .nesting import covered, matches_outside, quote_spans, split_outside
 from .phones import as_typed
 from .request import SLOTS, Change, Changes, DrawRequest, Slots
 from .sentences import ParseError, brief, listed, nearest, quoted
@@ -29,16 +29,21 @@ from .weights import read_terms
 # A person adds and removes a handful of terms. Each is looked for among all terms of a recipe.
 MAX_CHANGES = 100
 
-_BREAK = re.compile(r"[|\n]")
 # A line that ends in a comma continues in the next one, unless the next one has a label.
 _CONTINUED = re.compile(r",[ \t\r]*+\n(?![ \t]*+[^\W\d_][\w-]*+[ \t]*+:)")
 _SEMICOLON = re.compile(r";(?=\s)")
 _SLOT_NAMES = "|".join(SLOT_NAMES)
-# A slot behind a sign that ends a thought: `otter; style: ink` and `otter. Style: ink`.
-_BREAK_BEFORE_SLOT = re.compile(
-    rf"(?:[;.·•。/]|(?<=\s)(?:->|[-~>–—])(?=[ \t]))[ \t]*+(?=(?:{_SLOT_NAMES})[ \t]*+[:=])", re.IGNORECASE
+# What begins another slot: a bar, a line, and a label behind a sign that ends a thought (`otter, style: ink` and
+# `otter. Style: ink`) or behind words, where only a slot is called so. `(style:1.2)` has a weight.
+_BREAK = re.compile(
+    rf"[|\n]|(?:[,;.·•。/]|(?<=\s)(?:->|[-~>–—])(?=[ \t]))[ \t]*+(?=(?:{_SLOT_NAMES}|no)[ \t]*+[:=](?![ \t]*+[-\d.]))"
+    rf"|(?<=[^\s|,])[ \t]++(?=(?:{'|'.join(SLOTS)})[ \t]?:[ \t]*+[^\s\d.-])",
+    re.IGNORECASE,
 )
-_ART_STYLE = re.compile(r"(?:^|(?<=\|))[ \t]*+art[ _]style(?=[ \t]*+[:=])", re.IGNORECASE | re.MULTILINE)
+_ART_STYLE = re.compile(
+    r"(?:^|(?<=[|,;]))[ \t]*+(?:art|visual|artistic|drawing|image)[ _]style(?=[ \t]*+[:=]|[ \t]++[-–—][ \t])",
+    re.IGNORECASE | re.MULTILINE,
+)
 # `style - ink`, as a line of its own.
 _SLOT_AND_DASH = re.compile(
     rf"^[ \t]*+(?P<slot>{'|'.join(SLOTS)})[ \t]++[-–—][ \t]++(?=\w)", re.IGNORECASE | re.MULTILINE
@@ -53,14 +58,15 @@ _STARTS_WITH_SIGN = re.compile(
 
 # A sign that stands apart from its term, at a line's start.
 _SPACED_SIGN = re.compile(r"^[ \t]*+(?P<sign>[+-])[ \t]++(?=[^\W\d_]|[(\"])", re.MULTILINE)
+_DASH_BEFORE_NO = re.compile(r"(?<=\w)[ \t]++[-–—][ \t]++(?=(?:no|without) \w)", re.IGNORECASE)
 # What ends a term.
 _ENDS = re.compile(r"\s*(?:[,.!|+-]|$)")
 # A plus that can only be meant for a reply.
 _PLUS = re.compile(r"(?<![^\s,|])\+[ \t]?(?=[^\W\d_]|[(\"])")
 # A word and its colon: `style: …` and `style:…`, but neither `https://…` nor `16:9`.
 _LABEL = re.compile(r"\s*(?P<word>[^\W\d_][\w-]*+)[ \t]*(?P<sign>[:=])(?!//)(?P<gap>\s|$)?")
-# What people say for a negative prompt that leaves nothing out.
-_NOTHING = {"none", "nothing", "off", "empty"}
+# A slot's terms as YAML has them.
+_LIST = re.compile(r"\s*\[(?P<terms>[^][]*)\]\s*")
 _LINK = re.compile(r"(?<![\w-])https?://\w", re.IGNORECASE)
 LINK = "I can't open links. Send the photo here, and reply to it with your words."
 # A slot's label where it starts no slot: behind words or a comma, or in brackets, and not `(style:1.2)`.
@@ -116,6 +122,8 @@ def _read(text: str, *, are_signs_read: bool) -> Changes:
         plain, signed = take_flags(segment, signs, taken)
         try:
             slot, plain = _take_label(plain, taken)
+            if slot and (in_brackets := _LIST.fullmatch(plain)):
+                plain = in_brackets["terms"]
             is_emptied = slot is not None and not signed and has_no_terms(slot, plain)
             terms = () if is_emptied else _plain_terms(plain)
         except ParseError as problem:
@@ -157,19 +165,18 @@ class _FlagValues:
                 continue
             self._flag_of[flag.field] = flag
             try:
-                if flag.field == "style" and value.lower() in OTHERS_STYLES and (taken.unused or self._has_others):
-                    # Midjourney's, among others of its flags.
+                if flag.field == "style" and self._is_midjourneys(value, taken):
                     taken.unused.append(f"--style {value}")
                 elif flag.field in slots and has_no_terms(flag.field, value):
                     emptied.append(flag.field)
                 elif flag.field in slots:
                     slots[flag.field] += read_terms(value)
-                elif flag.field == "no" and value.lower() in _NOTHING:
+                elif flag.field == "no" and has_no_terms("no", value):
                     self._fields.setdefault(flag.field, ())
                 elif flag.field == "no":
                     # Each of them adds.
                     self._fields[flag.field] = self._fields.get(flag.field, ()) + converted(flag, value)
-                elif flag.field == "negative_prompt" and value.lower() in _NOTHING:
+                elif flag.field == "negative_prompt" and has_no_terms("negative", value):
                     self._fields[flag.field] = ""
                 else:
                     self._fields[flag.field] = converted(flag, value)
@@ -177,6 +184,11 @@ class _FlagValues:
                 taken.problems.append(str(problem))
         taken.flags.clear()
         return emptied
+
+    def _is_midjourneys(self, style: str, taken: TakenFlags) -> bool:
+        """Whether a style is one of Midjourney's own. Some are words that style a picture here, too."""
+        style = style.lower()
+        return style == "raw" or (style in OTHERS_STYLES and bool(taken.unused or self._has_others))
 
     def with_size(self, taken: TakenFlags) -> dict[str, Any]:
         """The fields of a request, with a size from its two sides."""
@@ -194,8 +206,9 @@ class _FlagValues:
 def _segments(text: str) -> list[str]:
     """The parts of a text, each for one slot."""
     text = _ART_STYLE.sub("style", _CONTINUED.sub(", ", as_typed(text)))
+    text = _DASH_BEFORE_NO.sub(", ", text)
     text = with_flags_apart(_SLOT_AND_DASH.sub(r"\g<slot>: ", text))
-    return split_outside(_SEMICOLON.sub(",", _BREAK_BEFORE_SLOT.sub(" | ", text)), _BREAK)
+    return [_SEMICOLON.sub(",", segment) for segment in split_outside(text, _BREAK)]
 
 
 def _sign_starts(segment: str) -> list[re.Match[str]]:
@@ -239,8 +252,9 @@ def _take_label(text: str, taken: TakenFlags) -> tuple[str | None, str]:
 def _plain_terms(text: str) -> tuple[str, ...]:
     if _LINK.search(text):
         raise ParseError(LINK)
+    quotes = covered(len(text), quote_spans(text))
     for label in _STRAY_LABEL.finditer(text):
-        if label["word"].lower() in _STRAY:
+        if label["word"].lower() in _STRAY and not quotes[label.start()]:
             slot = quoted(text[label.start("word") :].rstrip(" )]}"))
             raise ParseError(f"To start another slot, put “|” or a new line before {slot}, outside of brackets.")
     return read_terms(text)

@@ -148,7 +148,30 @@ FLAGS = (
 _BY_NAME = {folded(name): flag for flag in FLAGS for name in (flag.name, *flag.synonyms)}
 _NAMES = {name: flag.typed for flag in FLAGS for name in (flag.name, *flag.synonyms)}
 FLAG_NAMES = tuple(name for name in _NAMES if len(name) > 1)
+# What labels say in other languages.
+_SLOTS_IN_OTHER_LANGUAGES = {
+    "subject": ("motiv", "sujet", "sujeto", "soggetto", "assunto", "onderwerp", "персонаж", "主体", "主題", "被写体"),
+    "outfit": ("kleidung", "tenue", "ropa", "abbigliamento", "roupa", "kleding", "одежда", "服装"),
+    "environment": (
+        *("hintergrund", "umgebung", "ort", "fond", "décor", "lieu", "fondo", "entorno", "lugar", "sfondo", "ambiente"),
+        *("cenário", "achtergrond", "omgeving", "tło", "фон", "место", "背景", "环境"),
+    ),
+    "emotions": (
+        "stimmung",
+        "humeur",
+        "ambiance",
+        "ánimo",
+        "umore",
+        "humor",
+        "stemming",
+        "nastrój",
+        "настроение",
+        "情绪",
+    ),
+    "style": ("stil", "estilo", "stile", "stijl", "styl", "стиль", "风格", "風格", "スタイル"),
+}
 _SLOT_BY_NAME = {name: flag.field for name, flag in _BY_NAME.items() if flag.field in SLOTS}
+_SLOT_BY_NAME |= {name: slot for slot, names in _SLOTS_IN_OTHER_LANGUAGES.items() for name in names}
 SLOT_NAMES = tuple(_SLOT_BY_NAME)
 
 # A size in two flags, as other programs have it. They are read, but not shown in the help.

@@ -1,7 +1,7 @@
 """Reads a ``!draw``: what was pasted with it, then its flags and slots. Knows the forms by name only."""
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import cache, partial
 from types import MappingProxyType
@@ -13,8 +13,8 @@ from .phones import as_seen
 from .recipes import read_recipe
 from .refine import refined
 from .reply_phrases import in_signs
-from .request import Asked, DrawRequest
-from .sentences import ParseError, quoted
+from .request import Asked, Changes, DrawRequest
+from .sentences import ParseError, brief, quoted
 from .structured import read_yaml
 from .styles import with_styles
 from .typed_flags import with_names_quoted
@@ -27,8 +27,11 @@ MAX_MESSAGE_CHARS = 16_000
 # parsed within a second.
 MAX_SHEET_CHARS = 100_000
 
-# `no hat` as a term of its own.
-_UNWANTED = re.compile(r"(?:no|without(?: any)?) (?P<what>\w+(?: \w+)?)", re.IGNORECASE)
+# `no hat` as a term of its own. In quotes it is drawn.
+_NAME = r"[\w-]+(?: [\w-]+)?"
+_UNWANTED = re.compile(
+    rf"(?:no|without(?: any)?) (?P<what>{_NAME})(?:,? (?:and|or) (?:no|without) (?P<what2>{_NAME}))?", re.IGNORECASE
+)
 
 # `{red, blue}`, or a brace without its partner.
 _COMMA_LIST = re.compile(r"\{[^{}|,]*+,[^{}|]*+\}")
@@ -131,17 +134,26 @@ def _parse(text: str, recipe: Callable[[], DrawRequest] | None) -> DrawRequest:
         request = refined(recipe(), changes)
     else:
         changes = read_chat(plain_text(text))
-        request = replace(changes.request, notes=tuple(_leaves_out(changes.plain)))
+        request = _without_unwanted(changes)
     if not request.slots:
         raise ParseError(NOTHING_TO_DRAW)
     return replace(request, unused=tuple(dict.fromkeys(settings + loras + request.unused)))
 
 
-def _leaves_out(terms: Iterable[str]) -> Iterator[str]:
-    """How to leave out what a prompt's words only name, by which a model draws it."""
-    for term in terms:
-        if unwanted := _UNWANTED.fullmatch(term):
-            yield f"To leave it out: --no {unwanted['what']}"
+def _without_unwanted(changes: Changes) -> DrawRequest:
+    """The request with its terms such as ``no hat``, by which a model draws one, among what should not be there."""
+    request = changes.request
+    found = {term: unwanted for term in changes.plain if (unwanted := _UNWANTED.fullmatch(term))}
+    subject = tuple(term for term in request.slots.subject if term not in found)
+    if not found or not subject:
+        return request
+    gone = tuple(name for unwanted in found.values() for name in unwanted.group("what", "what2") if name)
+    return replace(
+        request,
+        slots=replace(request.slots, subject=subject),
+        no=request.no + gone,
+        notes=(*request.notes, f"Left out: {brief(', '.join(gone))}"),
+    )
 
 
 def _with_list_note(request: DrawRequest) -> DrawRequest:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import values
+from .labels import field_called
 from .request import SLOTS, DrawRequest, EarlierFacts, Scalar, Slots
 from .sentences import ParseError, listed, nearest, quoted
 from .structured import Unquoted, Value
@@ -18,6 +19,8 @@ KEYS = (
     *("theme", "model", "seed", "steps", "guidance_scale", "sampler", "width", "height", "tier"),
     *("image", "strength", "facts"),
 )
+# Only a person writes these.
+_TYPED_KEYS = ("size", "aspect_ratio")
 
 
 def read_recipe(recipe: Value) -> DrawRequest:
@@ -46,11 +49,16 @@ def read_recipe(recipe: Value) -> DrawRequest:
             # A person typed this. What Easel wrote has slots, and is taken as it is.
             _without_flags("negative_prompt", fields["negative_prompt"] or "")
     fields |= {"slots": _slots(given), "emptied": _emptied(given), "size": _size(given)}
+    if "aspect_ratio" in given:
+        fields["aspect_ratio"] = values.ratio("aspect ratio", _text("aspect_ratio", given["aspect_ratio"]))
     return DrawRequest(facts=_facts(given.get("facts")), **fields)
 
 
 def _slots(given: Mapping[str, Value]) -> Slots:
-    """The slots. A flat prompt that differs replaces them, as the subject. First-level slots override both."""
+    """The slots. A flat prompt that differs from them, and from their subject alone, replaces them as the subject.
+
+    First-level slots override both.
+    """
     prompt, written = given.get("prompt"), given.get("slots")
     if isinstance(prompt, Mapping):
         if written is not None:
@@ -59,7 +67,8 @@ def _slots(given: Mapping[str, Value]) -> Slots:
     slots = _slot_terms({} if written is None else written)
     if prompt is not None:
         flat = " ".join(to_compel(_text("prompt", prompt)).split())
-        if flat != " ".join(Slots(**slots).joined().split()):
+        subject = ", ".join(slots.get("subject", ()))
+        if flat not in (" ".join(words.split()) for words in (Slots(**slots).joined(), subject)):
             slots = {"subject": read_terms(_without_flags("prompt", flat))}
     return Slots(**slots | _slot_terms({slot: given[slot] for slot in SLOTS if slot in given}))
 
@@ -99,7 +108,11 @@ def _negative_prompt(value: Value) -> str | None:
     return " ".join(to_compel(_text("negative_prompt", value)).split())
 
 
-def _size(given: Mapping[str, Value]) -> tuple[int, int] | None:
+def _size(given: Mapping[str, Value]) -> tuple[int, int] | str | None:
+    if "size" in given:
+        if "width" in given or "height" in given:
+            raise ParseError("A recipe has a size, or width and height. Keep one of them.")
+        return values.size("size", "".join(_text("size", given["size"]).split()))
     if "width" not in given and "height" not in given:
         return None
     if "width" not in given or "height" not in given:
@@ -167,7 +180,9 @@ def _checked(what: str, mapping: Mapping[str, Value], known: tuple[str, ...]) ->
     checked: dict[str, Value] = {}
     for typed, value in mapping.items():
         key = typed.lower()
-        if key not in known:
+        if key not in known and (field := field_called(typed)) in (*known, *_TYPED_KEYS):
+            key = field
+        elif key not in known:
             near = nearest(key, known)
             hint = f"Did you mean {near}?" if near else f"There are {listed(known)}."
             raise ParseError(f"A recipe has no {what} {quoted(typed)}. {hint}")

@@ -34,7 +34,7 @@ def refined(recipe: DrawRequest, changes: Changes) -> DrawRequest:
     seed = None if changes.is_new_seed else recipe.seed
     # Without facts: the new picture need not match the recipe's.
     request = replace(recipe, theme=theme, seed=seed, facts=None).changed_by(reply)
-    plain = cache(_plain)
+    plain = cache(plain_term)
     for change in changes.terms:
         request = (_added if change.is_added else _removed)(request, change, plain)
     changed = _differences(before, request)
@@ -134,6 +134,6 @@ def _with_slot(request: DrawRequest, slot: str, terms: tuple[str, ...]) -> DrawR
     return replace(request, slots=replace(request.slots, **{slot: terms}))
 
 
-def _plain(term: str) -> str:
+def plain_term(term: str) -> str:
     """The words of a term in lower case, without weights and brackets."""
     return " ".join(_BRACKETS.sub(" ", _WEIGHT.sub("", term)).lower().split())

@@ -1,5 +1,7 @@
 """Reads what people say in words in a reply: ``no hat`` is ``-hat``, ``otter -> owl`` is ``-otter +owl``.
 
+What is to go and is not among the picture's words is left out, as ``--no`` does: the model drew it by itself.
+
 Knows no recipes but their words.
 """
 
@@ -8,6 +10,7 @@ from collections.abc import Callable
 
 from .flags import SLOT_NAMES, Kind, find_slot, flag_named
 from .phones import DASHES
+from .refine import plain_term
 from .request import SLOTS, DrawRequest, Slots
 from .sentences import ParseError
 from .typed_flags import first_flag
@@ -22,7 +25,9 @@ _ARTICLE = r"(?:(?:the|an?|any|some|his|her|its|their) )?"
 _ASKED = re.compile(r"(?:(?:please|now|ok|okay|(?:can|could) you) )*(?P<wish>.*?)(?:,? please)?[.!?]*", re.IGNORECASE)
 _ANOTHER_ROLL = re.compile(
     r"(?:do it |roll |try |same |once )?again|once more|(?:another|one more)(?: one| roll| time| try| seed)?|re-?roll"
-    r"|re-?do|re-?try|(?:an? )?(?:new|other|different) (?:seed|one)|more like (?:this|that|it)|variations?|vary|🎲",
+    r"|re-?do|re-?try|(?:the )?same(?: one| picture)?|more like (?:this|that|it)|variations?|vary|🎲"
+    r"|(?:(?:the )?same(?: one| picture| prompt| thing)?,? )?(?:but )?(?:with |use |try )?(?:an? )?"
+    r"(?:new|other|another|different) (?:seed|one|roll)",
     re.IGNORECASE,
 )
 _LARGER = re.compile(
@@ -77,8 +82,17 @@ _SWAP = re.compile(
 # Behind what replaces something: another pair.
 _AND_SWAP = re.compile(rf" and {_ARTICLE}(?P<old>.+?) (?:with|by|for) {_ARTICLE}(?P<new>.+)", re.IGNORECASE)
 _INSTEAD = re.compile(
-    rf"(?:but )?(?:with |use )?{_ARTICLE}(?P<new>.+?) (?:instead|in place) of {_ARTICLE}(?P<old>.+)", re.IGNORECASE
+    rf"(?:but )?(?:with |use )?{_ARTICLE}(?P<new1>.+?) (?:instead|in place) of {_ARTICLE}(?P<old1>.+)"
+    rf"|(?:instead|in place) of {_ARTICLE}(?P<old2>[^,]+), {_ARTICLE}(?P<new2>[^,]+)",
+    re.IGNORECASE,
 )
+# Of something that is there: `make the hat bigger`, `more fog`, `(otter)++`.
+_MAKE = re.compile(rf"make {_ARTICLE}(?P<what>.+?) (?P<how>[\w-]+)", re.IGNORECASE)
+_WEIGH = re.compile(r"(?P<how>more|less) (?P<what>.+)", re.IGNORECASE)
+_WEIGHED = re.compile(r"\((?P<words>[^()]+)\)(?:[+-]+|\d*\.?\d+)")
+# `as a pirate`, `make it night`
+_AS = re.compile(r"(?:(?:as|like) an? .+|more .+)|make it (?!an? |the )(?P<how>[\w-]+(?: [\w-]+)?)", re.IGNORECASE)
+_IN_STYLE = re.compile(r"(?:but )?in (?:an? |the )?(?:(?P<style>.+) style|style of (?P<style2>.+))", re.IGNORECASE)
 # `style pop art`
 _SLOT = re.compile(rf"(?P<slot>{'|'.join(SLOTS)}) (?P<terms>\w.*)", re.IGNORECASE)
 _LABELLED_SLOT = re.compile(rf"(?:{'|'.join(SLOT_NAMES)}) ?:.*", re.IGNORECASE)
@@ -86,6 +100,7 @@ _LABELLED_SLOT = re.compile(rf"(?:{'|'.join(SLOT_NAMES)}) ?:.*", re.IGNORECASE)
 _SIGNED_SLOT = re.compile(rf"(?<![^\s,|])(?P<sign>[+-]) ?(?P<slot>{'|'.join(SLOTS)}): ?(?=\w)", re.IGNORECASE)
 # A sign that stands apart behind a comma.
 _APART = re.compile(r"(?<=,) *(?P<sign>[+-]) (?=[^\W\d_])")
+_FIRST_WORD = re.compile(r"(?=\w)")
 # What a wish begins with, once it is read.
 _SIGNS = ("+", "-", "|")
 _SIGNED_NEGATIVE = re.compile(r"^[ \t]*+\+ ?(?:negative(?:[ _-]?prompt)?|neg|no) ?: ?", re.IGNORECASE)
@@ -135,6 +150,10 @@ def _lines_in_signs(text: str, slots: Slots) -> str:
 
 
 def _parts_in_signs(wish: str, slots: Slots) -> list[str]:
+    if (weighed := _WEIGHED.fullmatch(wish)) and _is_there(weighed["words"], slots):
+        return [f"+{wish}"]
+    if instead := _INSTEAD.fullmatch(wish):
+        return [_swapped(instead["old1"] or instead["old2"], instead["new1"] or instead["new2"], slots)]
     return [_in_signs(_wish(part), slots) or _asked_politely(part) for part in _BETWEEN.split(wish)]
 
 
@@ -151,14 +170,18 @@ def _asked_politely(part: str) -> str:
 
 def _in_signs(wish: str, slots: Slots) -> str | None:
     """One wish with signs, or None if it is none."""
-    if instead := _INSTEAD.fullmatch(wish):
-        return _swapped(instead["old"], instead["new"], slots)
     if steps := _STEPS.fullmatch(wish):
         return f"--steps {steps['steps']}"
     if _LABELLED_SLOT.fullmatch(wish):
         return f"| {wish}"
+    if weighed := _weighed(wish, slots):
+        return weighed
     if more := _MORE.fullmatch(wish):
         return f"+{more['term']}"
+    if styled := _IN_STYLE.fullmatch(wish):
+        return f"| style: {styled['style'] or styled['style2']}"
+    if more := _AS.fullmatch(wish):
+        return f"+{more['how'] or wish}"
     if swap := _SWAP.fullmatch(wish):
         old, new = (next(filter(None, (swap[f"{name}{n}"] for n in range(1, 4)))) for name in ("old", "new"))
         if (second := _AND_SWAP.search(new)) and _is_there(second["old"], slots):
@@ -169,7 +192,18 @@ def _in_signs(wish: str, slots: Slots) -> str | None:
         return f"| {named['slot']}: {named['terms']}"
     if away := _AWAY.fullmatch(wish):
         gone = away["term"] or away["term2"]
-        return " ".join(f"-{term}" for term in ([gone] if _is_there(gone, slots) else _AND.split(gone)))
+        terms = [gone] if _is_there(gone, slots) else _AND.split(gone)
+        is_drawn = away["term2"] or any(find_slot(term) for term in terms)
+        return " ".join(f"-{term}" if is_drawn or _is_there(term, slots) else f"--no {term}" for term in terms)
+    return None
+
+
+def _weighed(wish: str, slots: Slots) -> str | None:
+    """A wish about how a term of the picture is to be, with signs; None if it is none."""
+    if (weigh := _WEIGH.fullmatch(wish)) and (term := _term_with(weigh["what"], slots)):
+        return f"+({plain_term(term)}){'++' if weigh['how'].lower() == 'more' else '--'}"
+    if (make := _MAKE.fullmatch(wish)) and (term := _term_with(make["what"], slots)):
+        return _swapped(plain_term(term), _FIRST_WORD.sub(f"{make['how']} ", term, count=1), slots)
     return None
 
 
@@ -188,6 +222,11 @@ def _swapped(old: str, new: str, slots: Slots) -> str:
 
 def _is_there(words: str, slots: Slots) -> bool:
     return any(words.lower() in term.lower() for term in _terms(slots))
+
+
+def _term_with(words: str, slots: Slots) -> str | None:
+    """The first term that has all these words, one after the other."""
+    return next((term for term in _terms(slots) if f" {words.lower()} " in f" {plain_term(term)} "), None)
 
 
 def _terms(slots: Slots) -> list[str]:

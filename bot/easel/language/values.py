@@ -27,7 +27,7 @@ _RATIO_PARTS = 10_000
 _SHA256 = re.compile("[0-9a-fA-F]{64}")
 
 # What people say for a slot that has nothing in it.
-_NO_TERMS = {"", "none", "nothing", "no", "off", "null", "n/a", "~", "-", "–", "—"}
+_NO_TERMS = {"", "none", "nothing", "no", "off", "empty", "null", "n/a", "~", "-", "–", "—"}
 
 # Twice what any seed needs; Python itself refuses integers of some thousand digits.
 MAX_DIGITS = 32

@@ -7,13 +7,14 @@ import re
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from ..flags import find_slot
+from ..flags import SLOT_NAMES, find_slot
+from ..labels import NEGATIVE, PROMPT, field_called, pattern_of
 from ..request import SLOTS, DrawRequest, Slots
 from ..sentences import ParseError, quoted
 from ..typed_flags import first_flag
+from ..values import has_no_terms
 from ..weights import read_terms, to_compel
 from .found import Pasted
-from .labels import NEGATIVE, PROMPT, field_called, pattern_of
 from .settings import Settings
 
 _PROMPT = re.compile(
@@ -45,6 +46,7 @@ _BAR_BEFORE_SETTING = re.compile(
 )
 # Somebody typed it: a block has no slots.
 _BAR_AND_SLOT = re.compile(rf"\|[ \t]*+(?:{'|'.join(SLOTS)})[ \t]*+[:=]", re.IGNORECASE)
+_SIGN_AND_SLOT = re.compile(rf"[,;.][ \t]*+(?:{'|'.join(SLOT_NAMES)})[ \t]*+[:=](?![ \t]*+[-\d.])", re.IGNORECASE)
 # In a reply, more settings than a person types are a program's block, which takes the picture's place.
 MAX_TYPED_SETTINGS = 2
 _SIGN = re.compile(r"\s*+[+-](?!-)")
@@ -66,6 +68,8 @@ class _Parts:
     is_list: bool = False
     # Whether the prompt has its label.
     has_label: bool = False
+    # Whether a line without words parts the settings from what is below them.
+    is_over: bool = False
     state: str = PROMPT
 
 
@@ -82,6 +86,8 @@ def recognise(text: str, *, is_reply: bool = False) -> Pasted | None:
     if not (has_settings or has_prompt or has_negative):
         return None
     is_block = has_settings and not _BAR_AND_SLOT.search(above)
+    if not (has_prompt or _A1111_WORDS.search(text)):
+        is_block = is_block and not _SIGN_AND_SLOT.search(above)
     if is_reply and not has_prompt:
         is_block = is_block and len(_SETTING.findall(text)) + has_negative > MAX_TYPED_SETTINGS
         is_block = is_block and not _SIGN.match(text)
@@ -177,7 +183,10 @@ def _place(text: str, parts: _Parts, *, has_block: bool, has_settings_below: boo
     elif key and first_flag(text) is None and "|" not in text:
         parts.settings.read_line(text)
     elif text.strip():
-        parts.chat.append(text)
+        is_chat = not parts.is_over or first_flag(text) is not None or "|" in text
+        (parts.chat if is_chat else parts.prose).append(text)
+    elif parts.state == "settings":
+        parts.is_over = True
 
 
 def _is_setting(key: str, parts: _Parts, *, has_settings_below: bool) -> bool:
@@ -198,18 +207,19 @@ def _joined(parts: _Parts, *, weighs: bool, is_block: bool, has_prompt: bool) ->
         typed = ", ".join(line.strip(" \t,;") for line in lines if line.strip())
     # An empty one is meant in a block; on a line of its own it waits for its words.
     if parts.negative is not None and (typed or is_block) and typed not in ("null", "~"):
+        typed = "" if is_block and has_no_terms("negative", typed) else typed
         fields[NEGATIVE] = " ".join(to_compel(_unwrapped(typed), bare_brackets_weigh=weighs).split())
     if not is_block:
         # Chat with a label in it: its slots and flags are read as ever.
         request = DrawRequest(unused=unused, pasted=tuple(fields), **fields)
         words = f"subject: {_unwrapped(prompt)}" if has_prompt else prompt
         words = ", ".join(filter(str.strip, (words, *parts.settings.words)))
-        return Pasted(request, "\n".join([words, *parts.chat]).strip(), takes_words=True)
+        return Pasted(request, "\n".join([words, *parts.settings.slots, *parts.chat]).strip(), takes_words=True)
     if first_flag(prompt) is not None:
         raise ParseError("There's a flag in the pasted prompt. Put flags on a line of their own, below the block.")
     terms = read_terms(to_compel(_unwrapped(prompt), bare_brackets_weigh=weighs))
     request = DrawRequest(slots=Slots(subject=terms), unused=unused, pasted=(*fields, "slots"), **fields)
-    return Pasted(request, "\n".join([*parts.chat, *parts.settings.words]), takes_words=True)
+    return Pasted(request, "\n".join([*parts.settings.slots, *parts.chat, *parts.settings.words]), takes_words=True)
 
 
 def _unwrapped(text: str) -> str:

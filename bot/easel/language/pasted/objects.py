@@ -6,15 +6,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ..labels import NEGATIVE, PROMPT, field_called, says_nothing
 from ..names import folded
 from ..phones import straight_quotes
 from ..recipes import KEYS, read_recipe
-from ..request import DrawRequest, Slots
+from ..request import SLOTS, DrawRequest, Slots
 from ..sentences import ParseError, quoted
 from ..structured import Value, read_json_start
+from ..values import has_no_terms
 from ..weights import read_terms, to_compel
 from .found import Pasted
-from .labels import NEGATIVE, PROMPT, field_called, says_nothing
 from .others_syntax import in_our_syntax
 from .settings import Settings
 
@@ -105,7 +106,7 @@ def _of_others(value: Value) -> DrawRequest:
     negative = _first(given, NEGATIVE)
     negative = _weighed_below_0(given) if negative is None else negative
     for key, item in given.items():
-        if field_called(key) in (PROMPT, NEGATIVE):
+        if field_called(key) in (PROMPT, NEGATIVE) or key.lower() in SLOTS:
             continue
         if isinstance(item, list | Mapping):
             _take_nested(settings, key, item)
@@ -117,7 +118,15 @@ def _of_others(value: Value) -> DrawRequest:
         fields[NEGATIVE] = " ".join(to_compel(in_our_syntax(negative), bare_brackets_weigh=weighs).split())
     terms = read_terms(to_compel(in_our_syntax(prompt), bare_brackets_weigh=weighs))
     unused = (*settings.unused, *settings.words)
-    return DrawRequest(slots=Slots(subject=terms), unused=unused, pasted=(*fields, "slots"), **fields)
+    slots = {slot: read_terms(to_compel(in_our_syntax(words))) for slot, words in _own_slots(given).items()}
+    return DrawRequest(slots=Slots(**{"subject": terms, **slots}), unused=unused, pasted=(*fields, "slots"), **fields)
+
+
+def _own_slots(given: Mapping[str, Any]) -> dict[str, str]:
+    """The words of the slots that are among the settings."""
+    parts = {key.lower(): item if isinstance(item, list) else [item] for key, item in given.items()}
+    texts = {slot: ", ".join(part for part in parts.get(slot, ()) if isinstance(part, str)) for slot in SLOTS}
+    return {slot: text for slot, text in texts.items() if not has_no_terms(slot, text)}
 
 
 def _flat(value: Value) -> dict[str, Any]:

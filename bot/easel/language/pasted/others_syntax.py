@@ -5,10 +5,10 @@ from bisect import bisect
 from functools import partial
 
 from ..flags import flag_named
+from ..labels import field_called
 from ..nesting import bracket_pairs
 from ..typed_flags import first_flag
 from ..weights import written_weight
-from .labels import field_called
 
 # NovelAI's factor for one pair of braces.
 _BRACE = 1.05
@@ -30,6 +30,9 @@ _BARE = re.compile(
     r"(?:^|(?<=[,|]))[ \t]*+(?P<words>[^\W\d][^,|\n:()\[\]{}\"]{0,80}):(?P<weight>\d\.\d{1,3})[ \t]*+(?=$|[,|])",
     re.MULTILINE,
 )
+
+# `(otter:1.2, hat`, without its second bracket.
+_OPEN = re.compile(r"\([^\W\d][^,|\n:()\[\]{}\"]{0,80}:\d\.\d{1,3}[ \t]*+(?=$|[,|])", re.MULTILINE)
 
 # `| ugly, deformed:-1.0`, of Discord's first bots: all behind the bar; behind a comma, the term alone.
 _BELOW_0 = re.compile(
@@ -58,6 +61,9 @@ def in_our_syntax(text: str) -> str:
         text = _without_colons(text)
     if "BREAK" in text or "AND" in text:
         text = _without_breaks(text)
+    if _OPEN.search(text):
+        closed = {start for start, _ in bracket_pairs(text)}
+        text = _OPEN.sub(lambda match: match[0] if match.start() in closed else f"{match[0].rstrip()})", text)
     if _SETTINGS.search(text):
         return text
     if ":-" in text and "negative" not in text.lower():

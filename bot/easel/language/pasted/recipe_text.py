@@ -38,7 +38,8 @@ _WRITTEN = re.compile(
 )
 # A recipe that begins with a slot's list: brackets, or lines with hyphens.
 _SLOT_LIST = re.compile(rf"\A(?:{'|'.join(SLOTS)}):[ \t]*+(?:\[[^\[\]\n]*+\][ \t]*+(?:\n|\Z)|\n[ \t]*+-[ \t])")
-_FLAG_LINE = re.compile(rf"^[{DASHES}]++[^\W\d_]", re.MULTILINE)
+# What ends a recipe: a line of flags, or words behind an empty line.
+_END = re.compile(rf"^[{DASHES}]++[^\W\d_]|(?<=\n)[ \t]*+\n(?=[^\W\d_][^:\n]*+(?:\n|\Z))", re.MULTILINE)
 _LINE_KEY = re.compile(rf"^[ \t]*+(?P<key>{_KEYS}):(?=\s|$)", re.MULTILINE)
 _WORD_KEY = re.compile(rf"(?:(?<=\s)|^)(?P<key>{_KEYS}):(?=\s|$)")
 # What chats make of a list's hyphens.
@@ -57,7 +58,7 @@ def recognise(text: str, *, is_reply: bool = False) -> Pasted | None:
     if start is None or not _WRITTEN.search(text, start.start()):
         return None
     before, recipe = text[: start.start()], _BULLET.sub(r"\1-", text[start.start() :])
-    recipe, below = _above_flags(recipe)
+    recipe, below = _above_rest(recipe)
     try:
         request = read_recipe(read_yaml(recipe))
     except ParseError:
@@ -70,17 +71,17 @@ def recognise(text: str, *, is_reply: bool = False) -> Pasted | None:
 
 def _slot_lists(text: str) -> Pasted | None:
     """A recipe of slots on the first level, with the flags behind it; None if it is no YAML."""
-    recipe, below = _above_flags(text)
+    recipe, below = _above_rest(text)
     try:
         return Pasted(read_recipe(read_yaml(recipe)), below)
     except ParseError:
         return None
 
 
-def _above_flags(text: str) -> tuple[str, str]:
-    """The text above its first line of flags, and from there on."""
-    flags = _FLAG_LINE.search(text)
-    end = flags.start() if flags else len(text)
+def _above_rest(text: str) -> tuple[str, str]:
+    """The text above its first line of flags or of words that are not the recipe's, and from there on."""
+    below = _END.search(text)
+    end = below.start() if below else len(text)
     return text[:end], text[end:]
 
 

@@ -9,10 +9,11 @@ from itertools import pairwise
 from typing import Any
 
 from .. import values
+from ..labels import NEGATIVE, PROMPT, field_called, pattern_of, says_nothing
 from ..names import sampler_name
-from ..nesting import split_outside
+from ..nesting import matches_outside, split_outside
+from ..request import SLOTS
 from ..sentences import ParseError
-from .labels import NEGATIVE, PROMPT, field_called, pattern_of, says_nothing
 
 _COMMA = re.compile(r"[,;\n]")
 _NUMERIC = ("seed", "steps", "guidance_scale", "width", "height", "strength")
@@ -29,10 +30,14 @@ _SIDES = re.compile(r"[\"'(\[]{0,2}(?P<width>\d{1,5})[ \t]*(?:[xX×*/]|, ?)[ \t]
 
 
 class Settings:
-    """The settings that were found: ``fields`` of a request, ``unused`` ones, and ``words`` that belong to none."""
+    """The settings that were found: ``fields`` of a request, ``unused`` ones, and ``words`` that belong to none.
+
+    ``slots`` are those of ours among them, each with its label.
+    """
 
     def __init__(self) -> None:
         self.fields: dict[str, Any] = {}
+        self.slots: list[str] = []
         self.unused: list[str] = []
         self.words: list[str] = []
 
@@ -42,8 +47,9 @@ class Settings:
         for piece in split_outside(text, _COMMA):
             # `Steps: 20 Seed: 5` are two; `Hires steps: 10` is one.
             first = _SIGN.search(piece)
-            keys = _KNOWN_KEY.finditer(piece, first.end()) if first else ()
-            cuts = [0, *(match.start() for match in keys), len(piece)]
+            # A value in quotes may name settings of its own.
+            keys = matches_outside(piece, _KNOWN_KEY) if first else []
+            cuts = [0, *(key.start() for key in keys if first and key.start() >= first.end()), len(piece)]
             for start, end in pairwise(cuts):
                 if part := piece[start:end].strip():
                     last = self._read_part(part, last)
@@ -71,9 +77,11 @@ class Settings:
         field, value = field_called(key), value.strip()
         if not value or value.lower() in ("null", "none", "~", "undefined"):
             return
-        if field is None:
+        if field is None and (slot := key.lower()) in SLOTS:
+            self.slots.append(f"{slot}: {_unquoted(value)}")
+        elif field is None:
             if not says_nothing(key):
-                self.unused.append(f"{key} {value}")
+                self.unused.append(key if value.startswith(("[{", "{")) else f"{key} {value}")
         elif field in _NUMERIC:
             self._take_number(field, key, value)
         elif field == "size":

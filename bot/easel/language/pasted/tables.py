@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from itertools import takewhile
 
 from ..flags import find_slot
+from ..labels import field_called
 from ..sentences import ParseError
-from .labels import field_called
 
 _RULE = re.compile(r"^[ \t]*+(?=[^\n]*-)(?=[^\n]*\|)[|:\- \t]++$", re.MULTILINE)
 _BAR = re.compile(r"(?<!\\)\|")

@@ -42,6 +42,7 @@ _WITHOUT_COLON = re.compile(
     r"[ \t]++(?:[-–—][ \t]++)?(?P<value>-?\d[\d.]*+%?)[ \t]*+(?=$|[,;\n|])",
     re.IGNORECASE,
 )
+_NUMBERED = re.compile(rf"(?:{_SETTING_NAMES})[ \t]*+:?[ \t]*+\d", re.IGNORECASE)
 _STEPS = re.compile(
     r"(?:^|(?<=[,;\n|]))(?P<gap>[ \t]*+)(?P<value>\d{1,3})[ \t]++steps[ \t]*+(?=$|[,;\n|])", re.IGNORECASE
 )
@@ -56,7 +57,9 @@ _NEGATIVE = re.compile("negative|--no", re.IGNORECASE)
 # A size or a shape without a name: a term by itself, or a size as the last word of plain words.
 _RATIOS = "1:1|3:2|2:3|4:3|3:4|16:9|9:16|21:9|5:4|4:5"
 _SIZE = r"(?P<width>\d{3,4})[ ]?[x×][ ]?(?P<height>\d{3,4})(?:px)?"
-_LONE_SIZE = re.compile(rf"(?:^|(?<=[,\n|]))[ \t]*+{_SIZE}[ \t]*+(?=$|[,\n|])", re.MULTILINE)
+_LONE_SIZE = re.compile(
+    rf"(?:^|(?<=[,\n|]))[ \t]*+(?:(?:size|resolution)[ \t]++)?{_SIZE}[ \t]*+(?=$|[,\n|])", re.MULTILINE | re.IGNORECASE
+)
 _LAST_SIZE = re.compile(rf"(?P<words>[^:=—|\n]*?[\w)])[ \t]+(?:(?:in|at|size)[ \t]+)?\(?{_SIZE}\)?\s*+\Z")
 _LONE_RATIO = re.compile(
     rf"(?:^|(?<=[,\n|]))[ \t]*+(?:(?:ar|aspect[ _-]?ratio)[ \t]++)?(?P<ratio>{_RATIOS})[ \t]*+(?=$|[,\n|])",
@@ -115,7 +118,10 @@ def without_marks(text: str, *, is_reply: bool) -> str:
     if "\n" in text:
         text = _LABEL_ALONE.sub(_label_before_line, text)
     if not _NEGATIVE.search(text):
-        text = _LONE_RATIO.sub(r" --ar \g<ratio> ", _LONE_SIZE.sub(r" --size \g<width>x\g<height> ", text))
+        # Among other settings they are one more; a flag may stand anywhere else.
+        sign = ("", ": ") if _NUMBERED.search(text) else ("--", " ")
+        text = _LONE_SIZE.sub(rf" {sign[0]}size{sign[1]}\g<width>x\g<height> ", text)
+        text = _LONE_RATIO.sub(rf" {sign[0]}ar{sign[1]}\g<ratio> ", text)
         if "--" not in text and (last := _LAST_SIZE.match(text)):
             text = f"{last['words']} --size {last['width']}x{last['height']}"
         elif "--" not in text and (last := _LAST_RATIO.match(text)):

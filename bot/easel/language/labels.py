@@ -2,7 +2,7 @@
 
 import re
 
-from ..names import folded
+from .names import folded
 
 PROMPT, NEGATIVE = "prompt", "negative_prompt"
 
@@ -90,7 +90,8 @@ _FIELD_BY_NAME = {folded(name): field for field, names in _NAMES.items() for nam
 # They say nothing about the picture that the others do not.
 _SAYS_NOTHING = re.compile(
     r"version|.*hash(es)?|appversion|metadataversion|createddate|software|source|randdevice|generationmode|"
-    r"postprocessupscale(by|r)|requesttype|signedhash|user|appid|metadatascheme|jobtimestamp|infotexts|isusinginpaintingconditioning",
+    r"postprocessupscale(by|r)|requesttype|signedhash|user|appid|metadatascheme|jobtimestamp|infotexts|isusinginpaintingconditioning|"
+    r"timetaken|torchactive/reserved|sysvram|civitaimetadata",
 )
 
 
