@@ -64,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("serve", help="answer the bot on a socket").set_defaults(run=_serve)
 
     worker = commands.add_parser("worker", help="draw for another machine, which has cluster in its settings")
-    worker.add_argument("--join", required=True, type=_place, metavar="HOST:PORT", help="of the main machine")
+    worker.add_argument("--join", required=True, type=_host_and_port, metavar="HOST:PORT", help="of the main machine")
     worker.add_argument("--token-file", required=True, type=Path, metavar="FILE", help="a copy of the main machine's")
     worker.add_argument("--name", metavar="NAME", help="of this machine, if its host name should not be it")
     worker.add_argument("--listen", metavar="ADDRESS", help="of this machine, if not the one towards the main one")
@@ -238,18 +238,17 @@ def _bench(asked: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-def _place(text: str) -> str:
+def _host_and_port(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
-    if not host or not 0 < int(port) < 65536:
-        raise ValueError
-    return text
+    if not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise argparse.ArgumentTypeError(f"“{text[:80]}” is not a host and a port, such as 10.77.0.1:7801")
+    return host, int(port)
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"“{text[:80]}” is not a number from 1")
+    return int(text)
 
 
 def _pause_or_resume(what: str) -> Callable[[argparse.Namespace, Settings], int]:

@@ -42,35 +42,40 @@ class CannotJoin(Exception):
     """This machine must not join as it is. ``str()`` is a sentence that says what to do."""
 
 
-def join(main: str, token_file: Path, *, name: str | None, listen: str | None, port: int, store_mb: int) -> int:
-    """Take part until SIGTERM or SIGINT; a second one does not wait for running pictures. Returns the exit status."""
-    host, _, main_port = main.rpartition(":")
+def join(
+    main: tuple[str, int], token_file: Path, *, name: str | None, listen: str | None, port: int, store_mb: int
+) -> int:
+    """Take part in the cluster of ``main``, a host and a port, until SIGTERM or SIGINT. Returns the exit status.
+
+    A second signal does not wait for running pictures.
+    """
+    address = f"{main[0]}:{main[1]}"
     leaving, hurried = Event(), Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: (hurried if leaving.is_set() else leaving).set())
     pause_s = FIRST_PAUSE_S
     while not leaving.is_set():
-        own_address = _own_address(host, int(main_port))
+        own_address = _own_address(main)
         if own_address is not None:
             with private_folder() as folder:
                 place = Place(listen or own_address, port, token_file.resolve(), folder, store_mb * 1_000_000)
                 began = time.monotonic()
-                refusal = _take_part(f"{host}:{main_port}", place, name or host_name(), leaving, hurried)
+                refusal = _take_part(address, place, name or host_name(), leaving, hurried)
             if refusal is not None:
                 print(refusal, file=sys.stderr)
                 return 1
             pause_s = FIRST_PAUSE_S if time.monotonic() - began > LONGEST_PAUSE_S else pause_s
         if not leaving.is_set():
-            log.warning("%s is away; the next try is in %g s", main, pause_s)
+            log.warning("%s is away; the next try is in %g s", address, pause_s)
             leaving.wait(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
     return 0
 
 
-def _own_address(host: str, port: int) -> str | None:
+def _own_address(main: tuple[str, int]) -> str | None:
     """The address of this machine in the network of the main one; None if that does not answer."""
     try:
-        with socket.create_connection((host, port), CONNECT_LIMIT_S) as connection:
+        with socket.create_connection(main, CONNECT_LIMIT_S) as connection:
             return str(connection.getsockname()[0])
     except OSError:
         return None
