@@ -276,7 +276,7 @@ def test_many_loras_are_named_in_short():
         ("otter --fast --draft", "--fast and --draft set the same thing. Keep one of them."),
         ("otter --size square --ar 3:4", "--size and --ar both set the shape of the picture. Keep one of them."),
         ("otter -hat", "“-hat” starts with one hyphen. To leave something out, write --no hat."),
-        ("otter -seed 7", "Flags start with two hyphens. Did you mean --seed?"),
+        ("otter -seed", "Flags start with two hyphens. Did you mean --seed?"),
         ("(otter --seed 7)", "--seed takes a whole number, or new, not “7)”."),
         (
             "otter | hat: cowboy",
@@ -296,7 +296,7 @@ def test_many_loras_are_named_in_short():
         ("otter --w 3", "There's no flag --w. !easel help flags lists them all."),
         ("(x:-1)", "Weights start at 0, and one is -1."),
         ("a [cat:dog:0.5]", "I can't change words while I draw: “[cat:dog:0.5]”."),
-        ("a [cat|dog]", "I can't change words while I draw: “[cat|dog]”."),
+        ("a [cat|dog]", "I can't change words while I draw: “[cat|dog]”. For a list, write {red | blue}."),
         ("--seed 7", "There's nothing to draw yet. Say what you want to see, such as !draw otter."),
         ("", "There's nothing to draw yet. Say what you want to see, such as !draw otter."),
         (

@@ -123,6 +123,11 @@ _TEXTS: dict[str, Callable[[int], str]] = {
     "wide signs": _filled("!draw ", "，｜："),
     "mentions": _filled("!draw ", '"a" (https://matrix.to/#/@a:b) '),
     "half a mention": _filled("!draw ", '"a" (https://matrix.to/#/@'),
+    "talk around a prompt": _filled("!draw Here's your prompt:\n", "a\n\nlet me know ", "b"),
+    "slots behind commas": _filled("!draw a", ", style: b"),
+    "slots behind words": _filled("!draw a", " style: b"),
+    "open weights": _filled("!draw a", ", (b:1.2"),
+    "what is not to be there": _filled("!draw a", ", no b and no c"),
     "a near miss": _filled("!drwa ", "a "),
     "a style": _filled("!easel style add cosy = ", "(a, "),
     "a sheet of styles": _filled("!easel style sheet ", "a, "),
@@ -148,6 +153,7 @@ _REPLIES: dict[str, Callable[[int], str]] = {
     "removed terms": _filled("!draw -a", " -a"),
     "new terms": _numbered("!draw x", ",x{}"),
     "a removed weight": _filled("!draw -(a)", "1", "x"),
+    "terms that are left out and there": _numbered("!draw --no a1, ", "a{}, "),
     "left out terms": _numbered("!draw --no a", ",x{}"),
 }
 

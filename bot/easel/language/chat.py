@@ -10,6 +10,7 @@ from .flags import (
     FLAG_NAMES,
     OTHERS_FLAGS,
     OTHERS_STYLES,
+    SHOWN_SLOT_NAMES,
     SIDES,
     SLOT_NAMES,
     Flag,
@@ -33,13 +34,14 @@ MAX_CHANGES = 100
 _CONTINUED = re.compile(r",[ \t\r]*+\n(?![ \t]*+[^\W\d_][\w-]*+[ \t]*+:)")
 _SEMICOLON = re.compile(r";(?=\s)")
 _SLOT_NAMES = "|".join(SLOT_NAMES)
-# What begins another slot: a bar, a line, and a label behind a sign that ends a thought (`otter, style: ink` and
-# `otter. Style: ink`) or behind words, where only a slot is called so. `(style:1.2)` has a weight.
-_BREAK = re.compile(
-    rf"[|\n]|(?:[,;.·•。/]|(?<=\s)(?:->|[-~>–—])(?=[ \t]))[ \t]*+(?=(?:{_SLOT_NAMES}|no)[ \t]*+[:=](?![ \t]*+[-\d.]))"
-    rf"|(?<=[^\s|,])[ \t]++(?=(?:{'|'.join(SLOTS)})[ \t]?:[ \t]*+[^\s\d.-])",
+# What begins another slot: a label behind a sign that ends a thought (`otter, style: ink` and `otter. Style: ink`), or
+# behind words. `(style:1.2)` has a weight.
+BEFORE_SLOT = re.compile(
+    rf"(?:[,;.·•。/]|(?<=\s)(?:->|[-~>–—])(?=[ \t]))[ \t]*+(?=(?:{_SLOT_NAMES}|no)[ \t]*+[:=](?![ \t]*+[-\d.]))"
+    rf"|(?<=[^\s|,])[ \t]++(?=(?:{'|'.join(SHOWN_SLOT_NAMES)})[ \t]?:[ \t]*+[^\s\d.-]|(?:{'|'.join(SLOTS)})=\w)",
     re.IGNORECASE,
 )
+_BREAK = re.compile(rf"[|\n]|{BEFORE_SLOT.pattern}", re.IGNORECASE)
 _ART_STYLE = re.compile(
     r"(?:^|(?<=[|,;]))[ \t]*+(?:art|visual|artistic|drawing|image)[ _]style(?=[ \t]*+[:=]|[ \t]++[-–—][ \t])",
     re.IGNORECASE | re.MULTILINE,
@@ -118,7 +120,7 @@ def _read(text: str, *, are_signs_read: bool) -> Changes:
     for segment in segments:
         signs = _sign_starts(segment) if are_signs_read else []
         if not are_signs_read and (plus := matches_outside(segment, _PLUS)):
-            taken.problems.append(_needs_picture(segment[plus[0].start() :]))
+            taken.problems.append(needs_picture(segment[plus[0].start() :].split(",")[0]))
         plain, signed = take_flags(segment, signs, taken)
         try:
             slot, plain = _take_label(plain, taken)
@@ -223,8 +225,9 @@ def _takes_slot_away(segment: str, word: re.Match[str]) -> bool:
     return bool(is_slot and _ENDS.match(segment, word.end()))
 
 
-def _needs_picture(text: str) -> str:
-    return f"{quoted(text.split(',')[0])} changes a picture: reply to one with it."
+def needs_picture(text: str) -> str:
+    """The sentence for what changes a picture, and has none."""
+    return f"{quoted(text)} changes a picture: reply to one with it."
 
 
 def _take_label(text: str, taken: TakenFlags) -> tuple[str | None, str]:

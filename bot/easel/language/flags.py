@@ -148,30 +148,22 @@ FLAGS = (
 _BY_NAME = {folded(name): flag for flag in FLAGS for name in (flag.name, *flag.synonyms)}
 _NAMES = {name: flag.typed for flag in FLAGS for name in (flag.name, *flag.synonyms)}
 FLAG_NAMES = tuple(name for name in _NAMES if len(name) > 1)
-# What labels say in other languages.
-_SLOTS_IN_OTHER_LANGUAGES = {
-    "subject": ("motiv", "sujet", "sujeto", "soggetto", "assunto", "onderwerp", "персонаж", "主体", "主題", "被写体"),
-    "outfit": ("kleidung", "tenue", "ropa", "abbigliamento", "roupa", "kleding", "одежда", "服装"),
-    "environment": (
-        *("hintergrund", "umgebung", "ort", "fond", "décor", "lieu", "fondo", "entorno", "lugar", "sfondo", "ambiente"),
-        *("cenário", "achtergrond", "omgeving", "tło", "фон", "место", "背景", "环境"),
-    ),
-    "emotions": (
-        "stimmung",
-        "humeur",
-        "ambiance",
-        "ánimo",
-        "umore",
-        "humor",
-        "stemming",
-        "nastrój",
-        "настроение",
-        "情绪",
-    ),
-    "style": ("stil", "estilo", "stile", "stijl", "styl", "стиль", "风格", "風格", "スタイル"),
-}
+# The names that the help shows, and then what labels say besides: in prompts that language models write, and in other
+# languages.
 _SLOT_BY_NAME = {name: flag.field for name, flag in _BY_NAME.items() if flag.field in SLOTS}
-_SLOT_BY_NAME |= {name: slot for slot, names in _SLOTS_IN_OTHER_LANGUAGES.items() for name in names}
+SHOWN_SLOT_NAMES = tuple(_SLOT_BY_NAME)
+_OTHER_SLOT_NAMES = {
+    "subject": "subjects characters action pose motiv motif personnage sujet sujeto soggetto assunto onderwerp "
+    "персонаж 主体 主題 被写体 주제",
+    "outfit": "clothes accessories props kleidung tenue ropa abbigliamento roupa kleding одежда 服装 의상",
+    "environment": "lighting weather time season hintergrund umgebung ort fond décor lieu fondo entorno lugar sfondo "
+    "ambiente cenário achtergrond omgeving tło фон место 背景 环境 배경",
+    "emotions": "expression atmosphere vibe stimmung humeur ambiance ánimo umore humor stemming nastrój настроение "
+    "情绪 분위기",
+    "style": "medium camera composition colors colours palette stil estilo stile stijl styl стиль 风格 風格 スタイル "
+    "스타일",
+}
+_SLOT_BY_NAME |= {name: slot for slot, names in _OTHER_SLOT_NAMES.items() for name in names.split()}
 SLOT_NAMES = tuple(_SLOT_BY_NAME)
 
 # A size in two flags, as other programs have it. They are read, but not shown in the help.
@@ -191,6 +183,7 @@ OTHERS_FLAGS = {
     **dict.fromkeys(("v", "version", "s", "stylize", "q", "quality", "c", "chaos", "weird", "niji", "exp"), True),
     **dict.fromkeys(("iw", "sref", "cref", "oref", "ow", "cw", "sw", "sv", "p", "profile", "personalize"), True),
     **dict.fromkeys(("stop", "motion", "bs"), True),
+    "lora": True,
     **dict.fromkeys(("tile", "video", "turbo", "relax", "raw", "hd", "test", "testp", "creative"), False),
     **dict.fromkeys(("uplight", "upbeta", "upanime", "stealth", "public"), False),
 }
@@ -203,9 +196,8 @@ _MEANT = {
     **dict.fromkeys(("batch", "num", "number", "variations", "batch-size"), "-n"),
     **dict.fromkeys(("scheduler", "method", "sampling"), "--sampler"),
     **dict.fromkeys(("exclude", "without", "uc", "not"), "--no"),
-    "img2img": "--strength",
     **dict.fromkeys(("num-inference-steps", "sampling-steps"), "--steps"),
-    **dict.fromkeys(("image", "init-image", "init-img", "input", "photo"), "a reply to the photo"),
+    **dict.fromkeys(("image", "init-image", "init-img", "input", "photo", "img2img"), "a reply to the photo"),
     **dict.fromkeys(("upscale", "upscaler", "enlarge", "hires", "larger", "zoom"), "⬆️ under a picture"),
     **dict.fromkeys(("checkpoint", "ckpt"), "--model"),
 }
@@ -213,7 +205,9 @@ _MEANT = {
 
 def flag_named(name: str) -> Flag | None:
     """The flag called ``name`` (no dashes; any capitals, hyphens and underscores), or None."""
-    return _BY_NAME.get(folded(name)) or SIDES.get(name.lower()) or _SHAPES.get(name.lower())
+    key = folded(name)
+    slot = _BY_NAME.get(_SLOT_BY_NAME.get(key, ""))
+    return _BY_NAME.get(key) or SIDES.get(name.lower()) or _SHAPES.get(name.lower()) or slot
 
 
 def find_slot(label: str) -> str | None:

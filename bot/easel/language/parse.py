@@ -6,19 +6,29 @@ from dataclasses import replace
 from functools import cache, partial
 from types import MappingProxyType
 
-from .chat import parse_changes, read_chat, without_prose
+from .chat import needs_picture, parse_changes, read_chat, without_prose
 from .lists import MAX_PICTURES, Cell, expand
-from .pasted import Pasted, meant_text, plain_text, recognised, without_document_marks, without_sender, without_table
+from .pasted import (
+    Pasted,
+    meant_text,
+    plain_text,
+    recognised,
+    without_document_marks,
+    without_sender,
+    without_table,
+    without_talk,
+)
 from .phones import as_seen
 from .recipes import read_recipe
 from .refine import refined
-from .reply_phrases import in_signs
+from .reply_phrases import QUESTION, in_signs
 from .request import Asked, Changes, DrawRequest
 from .sentences import ParseError, brief, quoted
 from .structured import read_yaml
 from .styles import with_styles
 from .typed_flags import with_names_quoted
 from .weights import without_loras
+from .wishes import ABOUT_A_PICTURE
 
 # A recipe with the longest prompts and all its facts is below 8,000; Matrix itself takes 64 KiB.
 MAX_MESSAGE_CHARS = 16_000
@@ -36,6 +46,17 @@ _UNWANTED = re.compile(
 # `{red, blue}`, or a brace without its partner.
 _COMMA_LIST = re.compile(r"\{[^{}|,]*+,[^{}|]*+\}")
 
+# Not of a picture, which may be of any question.
+_QUESTION = re.compile(
+    r"(?:how (?:do|can) (?:i|we|you)|what (?:can|do) you|what(?:[’']s| is| was) the (?:seed|size|model|prompt)"
+    r"|which models?)\b.*\?",
+    re.IGNORECASE,
+)
+# The command of another bot, and the name of its first option.
+_OTHERS_COMMAND = re.compile(r"\A\s*[!/](?:imagine|dream|draw|paint|generate)\s+(?=\S)", re.IGNORECASE)
+# `otter x4`
+_TIMES = re.compile(r"(?<=\w)[ \t]+[x×](?P<count>[2-9])\s*\Z")
+
 NOTHING_TO_DRAW = "There's nothing to draw yet. Say what you want to see, such as !draw otter."
 
 
@@ -52,7 +73,8 @@ def parse_all(
     models and samplers. Raises ParseError.
     """
     check_length(text)
-    found = expand(with_names_quoted(without_sender(text), names), names=names)
+    text = _TIMES.sub(r" -n \g<count>", _OTHERS_COMMAND.sub("", without_sender(text)))
+    found = expand(with_names_quoted(text, names), names=names)
     earlier = _recipe(recipe)
     texts = _with_styles(found.cells, styles, added_chars=len(recipe) if isinstance(recipe, str) else 0)
     requests = tuple(_with_list_note(_parse(one, earlier)) for one in texts)
@@ -119,6 +141,7 @@ def _with_styles(cells: tuple[Cell, ...], styles: Mapping[str, str], *, added_ch
 
 def _parse(text: str, recipe: Callable[[], DrawRequest] | None) -> DrawRequest:
     check_length(text)
+    text, said = without_talk(text)
     text, settings = without_table(without_document_marks(text.strip()))
     text, loras = without_loras(text)
     is_reply = recipe is not None
@@ -133,11 +156,15 @@ def _parse(text: str, recipe: Callable[[], DrawRequest] | None) -> DrawRequest:
             changes = replace(changes, request=pasted.request.changed_by(changes.request))
         request = refined(recipe(), changes)
     else:
+        if ABOUT_A_PICTURE.fullmatch(text):
+            raise ParseError(needs_picture(text))
+        if _QUESTION.fullmatch(text):
+            raise ParseError(QUESTION)
         changes = read_chat(plain_text(text))
         request = _without_unwanted(changes)
     if not request.slots:
         raise ParseError(NOTHING_TO_DRAW)
-    return replace(request, unused=tuple(dict.fromkeys(settings + loras + request.unused)))
+    return replace(request, unused=tuple(dict.fromkeys(said + settings + loras + request.unused)))
 
 
 def _without_unwanted(changes: Changes) -> DrawRequest:

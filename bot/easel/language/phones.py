@@ -38,6 +38,9 @@ _ENTITY = re.compile("|".join(_ENTITIES))
 _STRAIGHT_QUOTES = str.maketrans({**dict.fromkeys("“”„‟", '"'), **dict.fromkeys("‘’‚‛", "'")})
 _STRAIGHT_DASHES = str.maketrans({**dict.fromkeys(_HYPHENS, "-"), **dict.fromkeys(_LONG_DASHES, "--")})
 
+# What Japanese keyboards have beside the wide hyphen.
+_LONG_VOWELS = re.compile(r"(?:^|(?<=\s))ーー(?=\s*[A-Za-z])")
+
 # Glued to a word, a quote or a bracket, with nothing glued behind: in `well–lit` the dash is part of the word.
 _WEIGHT = re.compile(rf"""(?<=[\w)\]}}"'])[{DASHES}]++(?![^\s,|)\]}}"'])""")
 
@@ -55,5 +58,6 @@ def as_typed(text: str) -> str:
     """``text`` with plain signs and straight quotes, and with dashes that are compel weights as hyphens again."""
     if "&" in text:
         text = _ENTITY.sub(lambda entity: _ENTITIES[entity[0]], text)
+    text = _LONG_VOWELS.sub("--", text)
     plain = _ESCAPED.sub(r"\1", straight_quotes(text).translate(_PLAIN_SIGNS))
     return _WEIGHT.sub(lambda dashes: dashes[0].translate(_STRAIGHT_DASHES), plain)

@@ -35,9 +35,12 @@ _NAME_TERM = re.compile(
     re.IGNORECASE,
 )
 _SHORT_FLAG = re.compile(r"(?P<name>n)(?P<value>\d*)", re.IGNORECASE)
+# `-s50` and `-Ak_euler`
+_OTHERS_GLUED = re.compile(r"(?P<name>[WHwhsSCc])\d+|(?P<sampler>A)[a-z]_?\w+")
 _QUOTED_VALUE = re.compile(
     r"""(?P<quote>["'])(?P<text>(?:(?!(?P=quote))[^\\]|\\.)*+)(?P=quote)(?=[\s,]|$)""", re.DOTALL
 )
+_DIGIT = re.compile(r"[ \t]*+[=:]?[ \t]*+[\d.]")
 # Numbers, codes, addresses and grades behind a flag of another program.
 _OTHERS_VALUE = re.compile(
     r"[ \t]*+[=:]?[ \t]*+(?P<value>(?:https?://\S+|[\w.:/-]*\d[\w.:/-]*"
@@ -211,10 +214,15 @@ def _take_short_flag(match: re.Match[str], tail: str, taken: TakenFlags) -> str:
         value, rest = take_value(flag, short["value"] + tail)
         taken.flags.append((flag, value))
         return rest
+    if (flag := flag_named(name)) and flag.kind.starts_with_digit and _DIGIT.match(tail):
+        value, rest = take_value(flag, tail)
+        taken.flags.append((flag, value))
+        return rest
     if typed := flag_like(name):
         raise ParseError(f"Flags start with two hyphens. Did you mean {typed}?")
-    if name in _OTHERS_SHORT:
-        taken.short.append(name)
+    glued = _OTHERS_GLUED.fullmatch(name)
+    if name in _OTHERS_SHORT or glued:
+        taken.short.append(name[0] if glued else name)
         return ""
     raise ParseError(f"{quoted(match[0])} starts with one hyphen. To leave something out, write --no {brief(name)}.")
 

@@ -47,7 +47,8 @@ def to_compel(text: str, *, bare_brackets_weigh: bool = False) -> str:
         weighs = weight and word.start() < weight.start()
         if text[start] == "[":
             if weight or bisect(bars, start) < bisect(bars, end):
-                raise ParseError(f"I can't change words while I draw: {quoted(text[start : end + 1])}.")
+                hint = "" if weight else " For a list, write {red | blue}."
+                raise ParseError(f"I can't change words while I draw: {quoted(text[start : end + 1])}.{hint}")
             edits += [(start, start + 1, "("), (end, end + 1, ")-")]
         elif weight and weighs:
             edits.append((weight.start(), end + 1, f"){_number(weight[0])}{_gap(text, end + 1)}"))

@@ -15,7 +15,14 @@ from .fences import fenced
 from .found import Pasted
 from .others_syntax import in_our_syntax
 from .tables import without_table
-from .tidy import without_braces, without_document_marks, without_marks, without_quote_marks, without_sender
+from .tidy import (
+    without_braces,
+    without_document_marks,
+    without_marks,
+    without_quote_marks,
+    without_sender,
+    without_talk,
+)
 
 __all__ = [
     "Pasted",
@@ -25,6 +32,7 @@ __all__ = [
     "without_document_marks",
     "without_sender",
     "without_table",
+    "without_talk",
 ]
 
 

@@ -7,7 +7,8 @@ import re
 from dataclasses import dataclass, field
 from itertools import takewhile
 
-from ..flags import SLOT_NAMES, find_slot
+from ..chat import BEFORE_SLOT
+from ..flags import find_slot
 from ..labels import NEGATIVE, PROMPT, field_called, pattern_of
 from ..request import SLOTS, DrawRequest, Slots
 from ..sentences import ParseError, quoted
@@ -25,7 +26,8 @@ _PROMPT = re.compile(
 _NEGATIVE = re.compile(
     r"(?:^|(?<=[\s,;.|(*\[{]))(?:negative[ _-]?prompts?|neg\.?[ _-]?prompts?|undesired[ _-]content|neg|negatives"
     r"|negative(?==))[\"']?[ \t]*+(?:\([^()\n:]{1,40}\)[ \t]*+)?[:=][ \t]*+"
-    rf"|(?:^|(?<=[,;|\[(])[ \t]*+)(?:{pattern_of(NEGATIVE)})[ \t]*+[:=][ \t]*+"
+    rf"|(?:^|(?<=[,;.|\[(])[ \t]*+)(?:{pattern_of(NEGATIVE)})[ \t]*+[:=][ \t]*+"
+    r"|(?<=\s)(?:反向提示词|负面提示词|负向提示词|ネガティブプロンプト)[ \t]*+[:=][ \t]*+"
     r"|^[ \t]*+(?:negative[ _-]?prompts?|negatives?|neg|exclude|avoid|don't include)[ \t]++[-–—][ \t]++",
     re.IGNORECASE,
 )
@@ -46,7 +48,6 @@ _BAR_BEFORE_SETTING = re.compile(
 )
 # Somebody typed it: a block has no slots.
 _BAR_AND_SLOT = re.compile(rf"\|[ \t]*+(?:{'|'.join(SLOTS)})[ \t]*+[:=]", re.IGNORECASE)
-_SIGN_AND_SLOT = re.compile(rf"[,;.][ \t]*+(?:{'|'.join(SLOT_NAMES)})[ \t]*+[:=](?![ \t]*+[-\d.])", re.IGNORECASE)
 # In a reply, more settings than a person types are a program's block, which takes the picture's place.
 MAX_TYPED_SETTINGS = 2
 _SIGN = re.compile(r"\s*+[+-](?!-)")
@@ -87,7 +88,7 @@ def recognise(text: str, *, is_reply: bool = False) -> Pasted | None:
         return None
     is_block = has_settings and not _BAR_AND_SLOT.search(above)
     if not (has_prompt or _A1111_WORDS.search(text)):
-        is_block = is_block and not _SIGN_AND_SLOT.search(above)
+        is_block = is_block and not BEFORE_SLOT.search(above)
     if is_reply and not has_prompt:
         is_block = is_block and len(_SETTING.findall(text)) + has_negative > MAX_TYPED_SETTINGS
         is_block = is_block and not _SIGN.match(text)

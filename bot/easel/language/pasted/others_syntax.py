@@ -96,7 +96,7 @@ def _no(unwanted: list[str]) -> str:
 
 def _bare_weight(match: re.Match[str]) -> str:
     """A term with a weight behind a colon. A setting's name keeps its number."""
-    if flag_named(match["words"]) or field_called(match["words"]):
+    if flag_named(match["words"]) or field_called(match["words"]) or first_flag(match["words"]) is not None:
         return match[0]
     return f" ({match['words'].strip()}){match['weight']}"
 

@@ -32,7 +32,8 @@ _KEYS = "|".join(_IN_ORDER)
 _START = re.compile(r"^[ \t]*+[\"']?(?:negative_)?prompt[\"']?[ \t]*+:|^slots:", re.MULTILINE | re.IGNORECASE)
 # What only a program writes, or somebody who knows the recipe's form.
 _WRITTEN = re.compile(
-    rf"(?:^|\s)(?:slots|facts):(?:\s|$)|^prompt:[ \t]*+(?:\n[ \t]++\w+:|\{{[ \t]*(?:{'|'.join(SLOTS)}):"
+    rf"(?:^|\s)slots:\s*+\{{?\s*+[\"']?(?:{'|'.join(SLOTS)})[\"']?:|(?:^|\s)facts:(?:\s|$)"
+    rf"|^prompt:[ \t]*+(?:\n[ \t]++\w+:|\{{[ \t]*(?:{'|'.join(SLOTS)}):"
     r"|[|>][+-]?[ \t]*+\n[ \t])",
     re.MULTILINE | re.IGNORECASE,
 )
@@ -40,8 +41,8 @@ _WRITTEN = re.compile(
 _SLOT_LIST = re.compile(rf"\A(?:{'|'.join(SLOTS)}):[ \t]*+(?:\[[^\[\]\n]*+\][ \t]*+(?:\n|\Z)|\n[ \t]*+-[ \t])")
 # What ends a recipe: a line of flags, or words behind an empty line.
 _END = re.compile(rf"^[{DASHES}]++[^\W\d_]|(?<=\n)[ \t]*+\n(?=[^\W\d_][^:\n]*+(?:\n|\Z))", re.MULTILINE)
-_LINE_KEY = re.compile(rf"^[ \t]*+(?P<key>{_KEYS}):(?=\s|$)", re.MULTILINE)
-_WORD_KEY = re.compile(rf"(?:(?<=\s)|^)(?P<key>{_KEYS}):(?=\s|$)")
+_LINE_KEY = re.compile(rf"^[ \t]*+(?P<key>{_KEYS}):(?=\s|$)", re.MULTILINE | re.IGNORECASE)
+_WORD_KEY = re.compile(rf"(?:(?<=\s)|^)(?P<key>{_KEYS}):(?=\s|$)", re.IGNORECASE)
 # What chats make of a list's hyphens.
 _BULLET = re.compile(r"^([ \t]*+)[•‣◦▪–—·*](?=[ \t])", re.MULTILINE)
 _LINE_ITEM = re.compile(r"^[ \t]*+-[ \t]++", re.MULTILINE)
@@ -92,10 +93,10 @@ def _without_layout(text: str) -> dict[str, Value] | None:
         keys, item = list(_WORD_KEY.finditer(text)), _WORD_ITEM
     ordered: list[re.Match[str]] = []
     for key in keys:
-        if not ordered or _IN_ORDER.index(key["key"]) > _IN_ORDER.index(ordered[-1]["key"]):
+        if not ordered or _IN_ORDER.index(key["key"].lower()) > _IN_ORDER.index(ordered[-1]["key"].lower()):
             ordered.append(key)
-    ends = [*(key.start() for key in ordered[1:]), len(text)]
-    values = {key["key"]: text[key.end() : end].strip() for key, end in zip(ordered, ends, strict=True)}
+    ends = (*(key.start() for key in ordered), len(text))[1:]
+    values = {key["key"].lower(): text[key.end() : end].strip() for key, end in zip(ordered, ends, strict=True)}
     if not {"prompt", "seed"} <= values.keys():
         return None
     slots = {

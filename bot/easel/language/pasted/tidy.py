@@ -4,6 +4,7 @@ import re
 
 from ..nesting import bracket_pairs
 from ..request import SLOTS
+from ..sentences import quoted
 
 _QUOTE_MARK = re.compile(r"^[ \t]*+(?:>[ \t]?+)++", re.MULTILINE)
 _BOLD = re.compile(r"\*\*(?=\S)([^*\n]+)\*\*")
@@ -28,7 +29,7 @@ _HEADING = re.compile(
 )
 # A label on a line of its own names the next line.
 _LABEL_ALONE = re.compile(
-    rf"^[ \t]*+(?P<label>(?:positive[ ]|negative[ ])?prompt|undesired content|{'|'.join(SLOTS)})[ \t]*+:?"
+    rf"^[ \t]*+(?P<label>(?:positive[ ]|negative[ ])?prompt|negatives?|undesired content|{'|'.join(SLOTS)})[ \t]*+:?"
     r"[ \t]*+\n[ \t\n]*+(?=\S)(?![^\W\d_][\w -]{0,30}:)(?!(?:positive |negative )?prompt\s)",
     re.MULTILINE | re.IGNORECASE,
 )
@@ -76,6 +77,16 @@ _HORDE = re.compile(r"(?<=[^\s#])[ \t]*+###[ \t]*+(?=[^\s#])")
 _PROMPT_BEHIND = re.compile(
     r"^(?P<before>[^:\n|]{1,80}:(?:[ \t]*+\d[\d.]*+)?)[,;]?[ \t]++(?=prompt[ \t]*+:)", re.IGNORECASE | re.MULTILINE
 )
+# `Sure! Here's your prompt:`
+_TALK_BEFORE = re.compile(
+    r"\A\s*+(?P<said>(?:sure|certainly|of course|absolutely|here(?:[’']s| is| are))\b[^\n]{0,200}:)[ \t*]*+\n\s*+",
+    re.IGNORECASE,
+)
+_TALK_BEHIND = re.compile(
+    r"\n[ \t]*+\n\s*+(?P<said>(?:let me know|would you like|do you want|feel free|i hope|if you(?:[’']d)? (?:want|like)"
+    r")\b[^\n]*+)\s*+\Z",
+    re.IGNORECASE,
+)
 # Behind a line of Midjourney: who asked for it, and how fast.
 _ASKED_BY = re.compile(
     r"(?<=[^ \t])[ \t]++-[ \t]++(?:<?@[^\s()]{1,80}|(?:image|upscaled|variations)\b[^\n()]{0,80})"
@@ -87,6 +98,15 @@ _ASKED_BY = re.compile(
 def without_sender(text: str) -> str:
     """The text without the person that Midjourney names behind a line."""
     return _ASKED_BY.sub("", text) if "--" in text or "—" in text else text
+
+
+def without_talk(text: str) -> tuple[str, tuple[str, ...]]:
+    """The text without what a language model says around its prompt, and that."""
+    if not (before := _TALK_BEFORE.match(text)):
+        return text, ()
+    behind = _TALK_BEHIND.search(text, before.end())
+    said = (before["said"], behind["said"]) if behind else (before["said"],)
+    return text[before.end() : behind.start() if behind else len(text)], tuple(map(quoted, said))
 
 
 def without_document_marks(text: str) -> str:

@@ -1,0 +1,181 @@
+"""Reads one wish of a reply as signs: ``no hat`` is ``-hat``, ``more fog`` is ``+(fog)++``, ``again`` another seed.
+
+What is to go and is not among the picture's words is left out, as ``--no`` does: the model drew it by itself.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+
+from .flags import SLOT_NAMES, Kind, find_slot, flag_named
+from .refine import plain_term
+from .request import SLOTS, Slots
+
+ANOTHER_SEED = "--seed new"
+
+# The signs of a wish, or None if it is none after all.
+Reader = Callable[[re.Match[str], Slots], str | None]
+
+_ARTICLE = r"(?:(?:the|an?|any|some|his|her|its|their) )?"
+_A_BIT = r"(?:(?:a (?:bit|little)|much|even|etwas|un peu|un poco) )?"
+_NO = r"no(?: more)?|without|w/o|ohne|keine?n?|sans|pas de|senza|без"
+_INSTEAD_OF = r"(?:instead|in place) of|(?:an)?statt|au lieu de|en vez de|вместо"
+_DO_NOT = r"(?:do not|don['’]?t)"
+_SLOTS = "|".join(SLOTS)
+# What there is of a thing that can be darker.
+_HOW = r"(?:dark|bright|light|warm|cool|cold|soft|sharp|happi|sad|cut|scari|funni|moodi|fluffi|crazi|simpl|spooki)d?er"
+_MEDIA = r"black and white|b&w|colou?r|oils?|(?:oil|acrylic) paint|acrylics?|watercolou?rs?|ink|pencil|crayon|charcoal"
+_MEDIA += "|pastels?|pixel art|sepia|3d"
+
+# Between things to take away: "the hat and the fog".
+_AND = re.compile(rf",? and (?:(?:no|without) )?{_ARTICLE}", re.IGNORECASE)
+# Behind what replaces something: another pair.
+_AND_SWAP = re.compile(rf" and {_ARTICLE}(?P<old>.+?) (?:with|by|for) {_ARTICLE}(?P<new>.+)", re.IGNORECASE)
+_FIRST_WORD = re.compile(r"(?=\w)")
+_ARROW = r"(?P<old>[^/:>=,|]+?) ?(?:->|=>|→|⇒) ?(?P<new>[^/:>=,|]+)"
+_AGAIN = (
+    r"(?:do it |roll |try |same |once )?again|once more|(?:another|one more)(?: one| roll| time| try| seed)?|re-?roll"
+    r"|re-?do|re-?try|(?:the )?same(?: one| picture)?|more like (?:this|that|it)|variations?|vary|🎲"
+    r"|(?:(?:the )?same(?: one| picture| prompt| thing)?,? )?(?:but )?(?:with |use |try )?(?:an? )?"
+    r"(?:new|other|another|different) (?:seed|one|roll)"
+    r"|noch ?(?:ein)?mal|encore(?: une fois)?|otra vez|ещ[её] раз|再来一[张次]"
+)
+# What means something in a reply only.
+ABOUT_A_PICTURE = re.compile(rf"{_AGAIN}|{_ARROW}|make it {_HOW}", re.IGNORECASE)
+
+
+def read_wish(wish: str, slots: Slots, *, is_whole: bool = False) -> str | None:
+    """The wish as signs, flags or slots for a picture of these slots; None if it is no wish.
+
+    ``is_whole``: it is the whole reply, and read only if it may have commas in it.
+    """
+    for pattern, read in _READERS_OF_WHOLE if is_whole else _READERS:
+        if (match := pattern.fullmatch(wish)) and (signs := read(match, slots)):
+            return signs
+    return None
+
+
+def is_there(words: str, slots: Slots) -> bool:
+    return any(words.lower() in term.lower() for term in terms_of(slots))
+
+
+def terms_of(slots: Slots) -> list[str]:
+    return [term for slot in SLOTS for term in getattr(slots, slot)]
+
+
+# ---- what each of them means
+
+
+def _more(match: re.Match[str], slots: Slots) -> str:
+    return f"+{match['term']}"
+
+
+def _gone(match: re.Match[str], slots: Slots) -> str:
+    gone = match["term"]
+    terms = [gone] if is_there(gone, slots) else _AND.split(gone)
+    if any(find_slot(term) for term in terms):
+        return _taken_away(match, slots)
+    return " ".join(f"-{term}" if is_there(term, slots) else f"--no {term}" for term in terms)
+
+
+def _taken_away(match: re.Match[str], slots: Slots) -> str:
+    gone = match["term"]
+    return " ".join(f"-{term}" for term in ([gone] if is_there(gone, slots) else _AND.split(gone)))
+
+
+def _gone_if_there(match: re.Match[str], slots: Slots) -> str | None:
+    return f"-{match['term']}" if is_there(match["term"], slots) else None
+
+
+def _swap(match: re.Match[str], slots: Slots) -> str:
+    old, new = match["old"], match["new"]
+    if (second := _AND_SWAP.search(new)) and is_there(second["old"], slots):
+        return f"{_swapped(old, new[: second.start()], slots)}, {_swapped(second['old'], second['new'], slots)}"
+    return _swapped(old, new, slots)
+
+
+def _changed(match: re.Match[str], slots: Slots) -> str | None:
+    """``make the hat bigger``, of a term that is there."""
+    term = _term_with(match["what"], slots)
+    return _swapped(plain_term(term), _FIRST_WORD.sub(f"{match['how']} ", term, count=1), slots) if term else None
+
+
+def _weighed(match: re.Match[str], slots: Slots) -> str:
+    """``more fog``: of a term that is there its weight, else a term of its own."""
+    term = _term_with(match["what"], slots)
+    return f"+({plain_term(term)})++" if term else f"+{match[0]}"
+
+
+def _weighed_less(match: re.Match[str], slots: Slots) -> str | None:
+    term = _term_with(match["what"], slots)
+    return f"+({plain_term(term)})--" if term else None
+
+
+def _swapped(old: str, new: str, slots: Slots) -> str:
+    """The signs that put ``new`` into the place of ``old``, which may be a whole slot or a flag's value."""
+    if slot := find_slot(old):
+        return f"| {slot}: {new}"
+    flag = None if is_there(old, slots) else flag_named(old)
+    if flag and flag.kind is not Kind.SWITCH:
+        return f"{flag.typed} {new}"
+    there = next(
+        (slot for slot in SLOTS if any(old.lower() in term.lower() for term in getattr(slots, slot))), SLOTS[0]
+    )
+    return f"-{old} +{new}" if there == SLOTS[0] else f"| {there}: -{old} +{new}"
+
+
+def _term_with(words: str, slots: Slots) -> str | None:
+    """The first term that has all these words, one after the other."""
+    return next((term for term in terms_of(slots) if f" {words.lower()} " in f" {plain_term(term)} "), None)
+
+
+def _style(match: re.Match[str], slots: Slots) -> str:
+    return f"| style: {match['style']}"
+
+
+# Of a whole reply, and of one wish among others, in the order in which they are tried.
+_WHOLE: tuple[tuple[str, Reader], ...] = (
+    # `(otter)++` and `otter++`
+    (r"(?:\((?P<in>[^()]+)\)(?:[+-]+|\d*\.?\d+)|(?P<words>[^()+,-]+)(?:\++|-+))",
+     lambda match, slots: f"+{match[0]}" if is_there(match["in"] or match["words"], slots) else None),
+    (rf"(?:{_INSTEAD_OF}) {_ARTICLE}(?P<old>[^,]+), {_ARTICLE}(?P<new>[^,]+)", _swap),
+)  # fmt: skip
+_WISHES: tuple[tuple[str, Reader], ...] = (
+    (_AGAIN, lambda match, slots: ANOTHER_SEED),
+    (r"(?P<count>\d{1,2}) (?:more|variations|versions)(?: of (?:it|this|that))?",
+     lambda match, slots: f"{ANOTHER_SEED} -n {match['count']}"),
+    (r"(?:(?:but )?(?:with|use|at)) (?P<steps>\d{1,3}) steps", lambda match, slots: f"--steps {match['steps']}"),
+    (r"(?:make it|in|as) (?P<shape>portrait|landscape|square)(?: format| orientation)?",
+     lambda match, slots: f"--size {match['shape']}"),
+    (rf"(?:{'|'.join(SLOT_NAMES)}) ?:.*", lambda match, slots: f"| {match[0]}"),
+    (rf"(?:but )?(?:with |use |mit |avec |con )?{_ARTICLE}(?P<new>.+?) (?:{_INSTEAD_OF}) {_ARTICLE}(?P<old>.+)", _swap),
+    (rf"make {_ARTICLE}(?P<what>.+?) (?P<how>[\w-]+)", _changed),
+    (rf"{_ARTICLE}(?P<what>.+?) (?:should|must) be (?P<how>[\w-]+)", _changed),
+    (rf"{_A_BIT}(?:more|mehr|plus de|más|больше) (?P<what>.+)", _weighed),
+    (rf"{_A_BIT}(?:less|fewer|weniger|moins de|menos|меньше) (?P<what>.+)", _weighed_less),
+    (r"(?:but )?in (?:an? |the )?(?:style of )(?P<style>.+)", _style),
+    (r"(?:but )?in (?:an? |the )?(?P<style>.+) style", _style),
+    (rf"(?:but )?(?:in|as) (?P<style>{_MEDIA})", _style),
+    (r"as (?!an? |before|usual|is\b|it\b)(?P<style>.+)", _style),
+    (r"(?:add|plus|(?:but )?with|but|also|and|put on|give (?:it|him|her|them)|(?:change|turn) (?:it|this) (?:to|into)"
+     rf"|mit|füge|avec|ajoute[rz]?|con|añade|добавь(?:те)?) {_ARTICLE}(?P<term>.+?)(?: hinzu)?", _more),
+    (r"(?:加上?|添加)(?:一[顶个只条件双副])?(?P<term>.+)", _more),
+    (rf"(?:{_A_BIT}{_HOW}|(?:as|like) an? .+)", lambda match, slots: f"+{match[0]}"),
+    (r"make it (?P<term>[\w-]+(?: [\w-]+)?)", _more),
+    (rf"(?:replace |swap |change )?{_ARROW}", _swap),
+    (rf"(?:replace|swap|change|turn) {_ARTICLE}(?P<old>.+?) (?:with|by|for|to|into) {_ARTICLE}(?P<new>.+)", _swap),
+    (r"s/(?P<old>[^/]+)/(?P<new>[^/]+)/?g?", _swap),
+    (rf"(?P<slot>{_SLOTS}) (?P<terms>\w.*)", lambda match, slots: f"| {match['slot']}: {match['terms']}"),
+    (rf"(?:i {_DO_NOT} (?:like|want)|sin) {_ARTICLE}(?P<term>.+)", _gone_if_there),
+    (rf"(?:{_NO}|remove|delete|minus|take (?:off|away)|get rid of|leave out"
+     rf"|{_DO_NOT} (?:draw|show|include|add|want)) {_ARTICLE}(?P<term>.+)", _gone),
+    # "drop of water" is a picture.
+    (rf"(?:drop|lose|ditch|clear|erase) (?:(?:the|his|her|its|their|that) |(?=(?:{_SLOTS})$))(?P<term>.+)",
+     _taken_away),
+)  # fmt: skip
+
+
+def _compiled(table: Iterable[tuple[str, Reader]]) -> tuple[tuple[re.Pattern[str], Reader], ...]:
+    return tuple((re.compile(pattern, re.IGNORECASE), read) for pattern, read in table)
+
+
+_READERS, _READERS_OF_WHOLE = _compiled(_WISHES), _compiled(_WHOLE)
