@@ -60,6 +60,7 @@ _STARTS_WITH_SIGN = re.compile(
 
 # A sign that stands apart from its term, at a line's start.
 _SPACED_SIGN = re.compile(r"^[ \t]*+(?P<sign>[+-])[ \t]++(?=[^\W\d_]|[(\"])", re.MULTILINE)
+_NO_IN_BRACKETS = re.compile(r"(?<=\w)[ \t]*+\((?P<no>(?:no|without) [\w -]{1,40})\)", re.IGNORECASE)
 _DASH_BEFORE_NO = re.compile(r"(?<=\w)[ \t]++[-–—][ \t]++(?=(?:no|without) \w)", re.IGNORECASE)
 # What ends a term.
 _ENDS = re.compile(r"\s*(?:[,.!|+-]|$)")
@@ -208,7 +209,7 @@ class _FlagValues:
 def _segments(text: str) -> list[str]:
     """The parts of a text, each for one slot."""
     text = _ART_STYLE.sub("style", _CONTINUED.sub(", ", as_typed(text)))
-    text = _DASH_BEFORE_NO.sub(", ", text)
+    text = _NO_IN_BRACKETS.sub(r", \g<no>", _DASH_BEFORE_NO.sub(", ", text))
     text = with_flags_apart(_SLOT_AND_DASH.sub(r"\g<slot>: ", text))
     return [_SEMICOLON.sub(",", segment) for segment in split_outside(text, _BREAK)]
 

@@ -141,7 +141,7 @@ FLAGS = (
         kind=Kind.WHOLE_NUMBER,
         example="4",
         help="How many pictures, on one sheet",
-        synonyms=("count", "repeat", "pictures", "images"),
+        synonyms=("count", "repeat", "pictures", "images", "batch", "number"),
     ),
 )
 
@@ -193,7 +193,7 @@ OTHERS_STYLES = {"raw", "4a", "4b", "4c", "expressive", "cute", "scenic", "origi
 
 # What people look for, and what it is here.
 _MEANT = {
-    **dict.fromkeys(("batch", "num", "number", "variations", "batch-size"), "-n"),
+    **dict.fromkeys(("num", "variations", "batch-size"), "-n"),
     **dict.fromkeys(("scheduler", "method", "sampling"), "--sampler"),
     **dict.fromkeys(("exclude", "without", "uc", "not"), "--no"),
     **dict.fromkeys(("num-inference-steps", "sampling-steps"), "--steps"),

@@ -76,7 +76,7 @@ _NAMES = {
         "prompt guidance",
     ),
     "size": ("size", "resolution", "dimensions", "image size"),
-    "aspect_ratio": ("aspect ratio", "ar"),
+    "aspect_ratio": ("aspect ratio", "ar", "ratio", "format", "seitenverhältnis"),
     "width": ("width",),
     "height": ("height",),
     "sampler": ("sampler", "sampler name", "sampling method", "scheduler", "sampler index"),

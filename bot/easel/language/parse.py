@@ -22,7 +22,7 @@ from .phones import as_seen
 from .recipes import read_recipe
 from .refine import refined
 from .reply_phrases import QUESTION, in_signs
-from .request import Asked, Changes, DrawRequest
+from .request import SLOTS, Asked, DrawRequest, Slots
 from .sentences import ParseError, brief, quoted
 from .structured import read_yaml
 from .styles import with_styles
@@ -37,10 +37,14 @@ MAX_MESSAGE_CHARS = 16_000
 # parsed within a second.
 MAX_SHEET_CHARS = 100_000
 
-# `no hat` as a term of its own. In quotes it is drawn.
-_NAME = r"[\w-]+(?: [\w-]+)?"
+# `no hat` as a term of its own or as the end of one. In quotes it is drawn.
+_NAME = r"(?!an? |the )[\w-]+(?: [\w-]+)?"
+_NO = r"no|without(?: any)?|(?:do not|don['’]?t) (?:draw|show|include|add)"
+_NO += "|ohne|keine?n?|sans|pas de|sin(?! city)|senza|без"
 _UNWANTED = re.compile(
-    rf"(?:no|without(?: any)?) (?P<what>{_NAME})(?:,? (?:and|or) (?:no|without) (?P<what2>{_NAME}))?", re.IGNORECASE
+    rf"(?:(?:please )?(?:{_NO})|(?P<rest>.+?) (?:with no|without(?: any)?)) (?P<what>{_NAME}?)"
+    rf"(?:,? (?:and|or) (?:no|without) (?P<what2>{_NAME}?))?(?: please)?",
+    re.IGNORECASE,
 )
 
 # `{red, blue}`, or a brace without its partner.
@@ -160,27 +164,25 @@ def _parse(text: str, recipe: Callable[[], DrawRequest] | None) -> DrawRequest:
             raise ParseError(needs_picture(text))
         if _QUESTION.fullmatch(text):
             raise ParseError(QUESTION)
-        changes = read_chat(plain_text(text))
-        request = _without_unwanted(changes)
+        request = _without_unwanted(read_chat(plain_text(text)).request)
     if not request.slots:
         raise ParseError(NOTHING_TO_DRAW)
     return replace(request, unused=tuple(dict.fromkeys(said + settings + loras + request.unused)))
 
 
-def _without_unwanted(changes: Changes) -> DrawRequest:
-    """The request with its terms such as ``no hat``, by which a model draws one, among what should not be there."""
-    request = changes.request
-    found = {term: unwanted for term in changes.plain if (unwanted := _UNWANTED.fullmatch(term))}
-    subject = tuple(term for term in request.slots.subject if term not in found)
-    if not found or not subject:
+def _without_unwanted(request: DrawRequest) -> DrawRequest:
+    """The request with what terms such as ``no hat`` name, which a model would draw, among what should not be there."""
+    gone, kept = list[str](), dict[str, tuple[str, ...]]()
+    for slot in SLOTS:
+        terms = getattr(request.slots, slot)
+        found = [_UNWANTED.fullmatch(term) for term in terms]
+        gone += (name for one in found if one for name in one.group("what", "what2") if name)
+        rests = (one["rest"] if one else term for one, term in zip(found, terms, strict=True))
+        kept[slot] = tuple(rest for rest in rests if rest)
+    if not gone or not any(kept.values()):
         return request
-    gone = tuple(name for unwanted in found.values() for name in unwanted.group("what", "what2") if name)
-    return replace(
-        request,
-        slots=replace(request.slots, subject=subject),
-        no=request.no + gone,
-        notes=(*request.notes, f"Left out: {brief(', '.join(gone))}"),
-    )
+    note = f"Left out: {brief(', '.join(gone))}"
+    return replace(request, slots=Slots(**kept), no=(*request.no, *gone), notes=(*request.notes, note))
 
 
 def _with_list_note(request: DrawRequest) -> DrawRequest:

@@ -35,10 +35,13 @@ def refined(recipe: DrawRequest, changes: Changes) -> DrawRequest:
     # Without facts: the new picture need not match the recipe's.
     request = replace(recipe, theme=theme, seed=seed, facts=None).changed_by(reply)
     plain = cache(plain_term)
-    # What is not to be there is not asked for either.
-    gone = {plain(term) for term in reply.no}
-    kept = {slot: tuple(term for term in getattr(request.slots, slot) if plain(term) not in gone) for slot in SLOTS}
-    request = replace(request, slots=Slots(**kept))
+    # What is not to be there is not asked for either, unless that is all.
+    gone = [f" {plain(term)} " for term in reply.no]
+    kept = {
+        slot: tuple(term for term in getattr(request.slots, slot) if not any(no in f" {plain(term)} " for no in gone))
+        for slot in SLOTS
+    }
+    request = replace(request, slots=Slots(**kept)) if any(kept.values()) else request
     for change in changes.terms:
         request = (_added if change.is_added else _removed)(request, change, plain)
     changed = _differences(before, request)

@@ -22,7 +22,8 @@ MAX_PHRASE_CHARS = 200
 
 _ASKED = re.compile(
     r"(?:(?:nice|great|cool|perfect|lovely|love it|good|wow|thanks|thank you|yes|ok|okay)[!.,]+ )?"
-    r"(?:(?:please|now|ok|okay|bitte|(?:can|could) you) )*(?P<wish>.*?)(?:,? (?:please|bitte))?[.!?]*",
+    r"(?:(?:please|now|ok|okay|bitte|jetzt|aber|maintenant|mais|ahora|pero|(?:can|could) you) )*"
+    r"(?P<wish>.*?)(?:,? (?:please|bitte))?[.!?]*",
     re.IGNORECASE,
 )
 _LARGER = re.compile(
@@ -52,8 +53,9 @@ _KEPT = re.compile(
 _LAST_AND = re.compile(r"(?<=\w),? and$", re.IGNORECASE)
 # What says that the rest stays.
 _SAME = re.compile(
-    r"(?:(?:the )?same|again)"
-    r"(?:,? but(?= (?:an?|other|new|different)\b)|,|(?= (?:but|with|without|no|plus|minus)\b)) (?=\w)",
+    r"(?:(?:the )?same|again|noch ?(?:ein)?mal|das gleiche|encore|otra vez)"
+    r"(?:,? (?:aber|mais|pero)|,? but(?= (?:an?|other|new|different)\b)|,|(?= (?:but|with|without|no|plus|minus)\b))"
+    r" (?=\w)",
     re.IGNORECASE,
 )
 # `-style: ink` for `style: -ink`.

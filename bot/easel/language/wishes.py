@@ -15,7 +15,9 @@ ANOTHER_SEED = "--seed new"
 # The signs of a wish, or None if it is none after all.
 Reader = Callable[[re.Match[str], Slots], str | None]
 
-_ARTICLE = r"(?:(?:the|an?|any|some|his|her|its|their) )?"
+_ARTICLE = (
+    r"(?:(?:the|an?|any|some|his|her|its|their|der|die|das|de[nm]|eine?n?|les?|la|une?|des|du|el|l[oa]s|una) |l['’])?"
+)
 _A_BIT = r"(?:(?:a (?:bit|little)|much|even|etwas|un peu|un poco) )?"
 _NO = r"no(?: more)?|without|w/o|ohne|keine?n?|sans|pas de|senza|без"
 _INSTEAD_OF = r"(?:instead|in place) of|(?:an)?statt|au lieu de|en vez de|вместо"
@@ -25,11 +27,13 @@ _SLOTS = "|".join(SLOTS)
 _HOW = r"(?:dark|bright|light|warm|cool|cold|soft|sharp|happi|sad|cut|scari|funni|moodi|fluffi|crazi|simpl|spooki)d?er"
 _MEDIA = r"black and white|b&w|colou?r|oils?|(?:oil|acrylic) paint|acrylics?|watercolou?rs?|ink|pencil|crayon|charcoal"
 _MEDIA += "|pastels?|pixel art|sepia|3d"
+_ART = "painting|drawing|photo(?:graph)?|sketch|cartoon|comic|poster|render|illustration|etching|woodcut|mosaic|statue"
 
 # Between things to take away: "the hat and the fog".
 _AND = re.compile(rf",? and (?:(?:no|without) )?{_ARTICLE}", re.IGNORECASE)
 # Behind what replaces something: another pair.
 _AND_SWAP = re.compile(rf" and {_ARTICLE}(?P<old>.+?) (?:with|by|for) {_ARTICLE}(?P<new>.+)", re.IGNORECASE)
+_ENDS_IN_ARTICLE = re.compile(r"(?:^|\s)(?:an?|the|it|this)$", re.IGNORECASE)
 _FIRST_WORD = re.compile(r"(?=\w)")
 _ARROW = r"(?P<old>[^/:>=,|]+?) ?(?:->|=>|→|⇒) ?(?P<new>[^/:>=,|]+)"
 _AGAIN = (
@@ -93,10 +97,17 @@ def _swap(match: re.Match[str], slots: Slots) -> str:
     return _swapped(old, new, slots)
 
 
+def _instead(match: re.Match[str], slots: Slots) -> str:
+    """``an owl instead``, of the first term."""
+    return _swapped(plain_term(terms_of(slots)[0]), match["new"], slots)
+
+
 def _changed(match: re.Match[str], slots: Slots) -> str | None:
-    """``make the hat bigger``, of a term that is there."""
-    term = _term_with(match["what"], slots)
-    return _swapped(plain_term(term), _FIRST_WORD.sub(f"{match['how']} ", term, count=1), slots) if term else None
+    """``make the hat bigger``: of a term that is there, else a term of its own."""
+    what, how = match["what"], match["how"]
+    if term := _term_with(what, slots):
+        return _swapped(plain_term(term), _FIRST_WORD.sub(f"{how} ", term, count=1), slots)
+    return None if _ENDS_IN_ARTICLE.search(what) else f"+{how} {what}"
 
 
 def _weighed(match: re.Match[str], slots: Slots) -> str:
@@ -137,25 +148,32 @@ _WHOLE: tuple[tuple[str, Reader], ...] = (
     # `(otter)++` and `otter++`
     (r"(?:\((?P<in>[^()]+)\)(?:[+-]+|\d*\.?\d+)|(?P<words>[^()+,-]+)(?:\++|-+))",
      lambda match, slots: f"+{match[0]}" if is_there(match["in"] or match["words"], slots) else None),
-    (rf"(?:{_INSTEAD_OF}) {_ARTICLE}(?P<old>[^,]+), {_ARTICLE}(?P<new>[^,]+)", _swap),
+    (rf"(?:{_INSTEAD_OF}) {_ARTICLE}(?P<old>[^,]+?)(?:,| use| draw| put) {_ARTICLE}(?P<new>[^,]+)", _swap),
 )  # fmt: skip
 _WISHES: tuple[tuple[str, Reader], ...] = (
     (_AGAIN, lambda match, slots: ANOTHER_SEED),
     (r"(?P<count>\d{1,2}) (?:more|variations|versions)(?: of (?:it|this|that))?",
      lambda match, slots: f"{ANOTHER_SEED} -n {match['count']}"),
     (r"(?:(?:but )?(?:with|use|at)) (?P<steps>\d{1,3}) steps", lambda match, slots: f"--steps {match['steps']}"),
-    (r"(?:make it|in|as) (?P<shape>portrait|landscape|square)(?: format| orientation)?",
-     lambda match, slots: f"--size {match['shape']}"),
+    (r"(?:(?:make it|in|as) (?P<shape>portrait|landscape|square)|(?P<shape2>portrait|landscape|square)"
+     r"(?= (?:format|orientation)))(?: format| orientation)?",
+     lambda match, slots: f"--size {match['shape'] or match['shape2']}"),
     (rf"(?:{'|'.join(SLOT_NAMES)}) ?:.*", lambda match, slots: f"| {match[0]}"),
     (rf"(?:but )?(?:with |use |mit |avec |con )?{_ARTICLE}(?P<new>.+?) (?:{_INSTEAD_OF}) {_ARTICLE}(?P<old>.+)", _swap),
-    (rf"make {_ARTICLE}(?P<what>.+?) (?P<how>[\w-]+)", _changed),
+    (rf"{_ARTICLE}(?P<new>.+?) instead", _instead),
+    (rf"(?:make|mach) {_ARTICLE}(?P<what>.+?) (?P<how>[\w-]+)", _changed),
+    (r"zoom out|wide shot", lambda match, slots: "+wide shot"),
+    (r"zoom in|closer|close[- ]up", lambda match, slots: "+close-up"),
+    (r"(?:put|move|place) (?:it|him|her|them|this) (?P<where>(?:in|on|at|under|near|by|into|onto) .+)",
+     lambda match, slots: f"| environment: {match['where']}"),
     (rf"{_ARTICLE}(?P<what>.+?) (?:should|must) be (?P<how>[\w-]+)", _changed),
     (rf"{_A_BIT}(?:more|mehr|plus de|más|больше) (?P<what>.+)", _weighed),
     (rf"{_A_BIT}(?:less|fewer|weniger|moins de|menos|меньше) (?P<what>.+)", _weighed_less),
     (r"(?:but )?in (?:an? |the )?(?:style of )(?P<style>.+)", _style),
     (r"(?:but )?in (?:an? |the )?(?P<style>.+) style", _style),
     (rf"(?:but )?(?:in|as) (?P<style>{_MEDIA})", _style),
-    (r"as (?!an? |before|usual|is\b|it\b)(?P<style>.+)", _style),
+    (rf"(?:as|als|comme) {_ARTICLE}(?P<style>(?:[\w-]+ )?(?:{_ART})|\w+gemälde)", _style),
+    (r"(?:as|als|comme) (?!an? |eine? |une? |before|usual|is\b|it\b)(?P<style>.+)", _style),
     (r"(?:add|plus|(?:but )?with|but|also|and|put on|give (?:it|him|her|them)|(?:change|turn) (?:it|this) (?:to|into)"
      rf"|mit|füge|avec|ajoute[rz]?|con|añade|добавь(?:те)?) {_ARTICLE}(?P<term>.+?)(?: hinzu)?", _more),
     (r"(?:加上?|添加)(?:一[顶个只条件双副])?(?P<term>.+)", _more),

@@ -164,12 +164,16 @@ def _end_of_words(text: str, *, bar: str = "|") -> int:
 def _place(text: str, parts: _Parts, *, has_block: bool, has_settings_below: bool) -> None:
     """Put a piece without a label where the lines before it lead."""
     key = _KEY_LINE.match(text)
-    if key and (find_slot(key["key"].strip()) or key["key"].strip().lower() == "no"):
+    is_list = key and text[key.end() :].lstrip().startswith(("['", '["'))
+    if key and not is_list and (find_slot(key["key"].strip()) or key["key"].strip().lower() == "no"):
         parts.chat.append(text)
     elif key and parts.prompt and _is_setting(key["key"].strip(), parts, has_settings_below=has_settings_below):
         parts.settings.read_line(text)
     elif parts.state == "prose":
         parts.prose.append(text)
+    elif parts.state == NEGATIVE and has_settings_below and text.strip() and _is_prompt_missing(parts):
+        parts.prompt.append(text)
+        parts.state = PROMPT
     elif parts.state == NEGATIVE and parts.negative is not None:
         is_open = has_settings_below or not "".join(parts.negative).strip() or parts.negative[-1].rstrip().endswith(",")
         if (is_open or (parts.is_list and text.strip())) and first_flag(text) is None:
@@ -188,6 +192,12 @@ def _place(text: str, parts: _Parts, *, has_block: bool, has_settings_below: boo
         (parts.chat if is_chat else parts.prose).append(text)
     elif parts.state == "settings":
         parts.is_over = True
+
+
+def _is_prompt_missing(parts: _Parts) -> bool:
+    """Whether the negative prompt came first, and is whole."""
+    negative = "".join(parts.negative or ()).rstrip()
+    return not "".join(parts.prompt).strip() and negative != "" and not negative.endswith(",")
 
 
 def _is_setting(key: str, parts: _Parts, *, has_settings_below: bool) -> bool:

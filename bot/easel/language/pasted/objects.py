@@ -20,6 +20,8 @@ from .others_syntax import in_our_syntax
 from .settings import Settings
 
 _START = re.compile(r"^[ \t]*+(?:\[\s*+)?\{\s*+[\"'“”„‘’]\w[\w .-]{0,60}[\"'“”„’]\s*+[:：]|\A\{\s*+\}", re.MULTILINE)
+# Copied without its braces.
+_LINES = re.compile(r"\s*+(?P<lines>\"(?:positive[ _]?)?prompt\"\s*+:\s*+\".*\n.*?),?\s*+", re.IGNORECASE | re.DOTALL)
 # Between words of a line, where its first key is a prompt.
 _START_IN_LINE = re.compile(
     r"(?<=[\s:])\{\s*+[\"'“”„‘’](?:positive[ _]?)?prompt[\"'“”„’]\s*+[:：](?=\s*+[\"'“„‘])", re.IGNORECASE
@@ -53,6 +55,8 @@ _COMPEL_KEYS = {"positive_prompt", "positiveprompt", "app_version", "positive_st
 
 def recognise(text: str) -> Pasted | None:
     """Read the first object in a text. Raises ParseError."""
+    if lines := _LINES.fullmatch(text):
+        text = f"{{{lines['lines']}}}"
     start = _START.search(text)
     if start is None and not _BLOCK.search(text):
         start = _START_IN_LINE.search(text)

@@ -80,7 +80,7 @@ class Settings:
         if field is None and (slot := key.lower()) in SLOTS:
             self.slots.append(f"{slot}: {_unquoted(value)}")
         elif field is None:
-            if not says_nothing(key):
+            if not says_nothing(key) and f"Schedule {value}" not in self.unused:
                 self.unused.append(key if value.startswith(("[{", "{")) else f"{key} {value}")
         elif field in _NUMERIC:
             self._take_number(field, key, value)

@@ -66,9 +66,16 @@ _LONE_RATIO = re.compile(
     rf"(?:^|(?<=[,\n|]))[ \t]*+(?:(?:ar|aspect[ _-]?ratio)[ \t]++)?(?P<ratio>{_RATIOS})[ \t]*+(?=$|[,\n|])",
     re.IGNORECASE,
 )
+_LONE_SHAPE = re.compile(
+    r"(?:^|(?<=[,\n|]))[ \t]*+(?:in )?(?P<shape>portrait|landscape|square)[ \t]++(?:format|orientation)[ \t]*+"
+    r"(?=$|[,\n|])",
+    re.IGNORECASE | re.MULTILINE,
+)
 _LAST_RATIO = re.compile(
     rf"(?P<words>[^:=—|\n]*?[\w)])[ \t]+(?:(?:in|at|ar|aspect ratio)[ \t]+)?(?P<ratio>{_RATIOS})\s*+\Z", re.IGNORECASE
 )
+# `| style ink` and `/ style ink`
+_BARE_SLOT = re.compile(rf"(?:[ \t]/|\|)[ \t]*+(?P<slot>{'|'.join(SLOTS[1:])})[ \t]++(?=[^\W\d_])", re.IGNORECASE)
 # YAML's lines around a document.
 _DOCUMENT = re.compile(r"\A---[ \t]*+\n|\n(?:---|\.\.\.)[ \t]*+\Z")
 # AI Horde's sign before what should not be there.
@@ -82,6 +89,7 @@ _TALK_BEFORE = re.compile(
     r"\A\s*+(?P<said>(?:sure|certainly|of course|absolutely|here(?:[’']s| is| are))\b[^\n]{0,200}:)[ \t*]*+\n\s*+",
     re.IGNORECASE,
 )
+_IN_QUOTES = re.compile(r"\A[\"“](?P<words>[^\"“”\n]++)[\"”](?=[ \t]*+(?:\n|\Z))")
 _TALK_BEHIND = re.compile(
     r"\n[ \t]*+\n\s*+(?P<said>(?:let me know|would you like|do you want|feel free|i hope|if you(?:[’']d)? (?:want|like)"
     r")\b[^\n]*+)\s*+\Z",
@@ -106,7 +114,8 @@ def without_talk(text: str) -> tuple[str, tuple[str, ...]]:
         return text, ()
     behind = _TALK_BEHIND.search(text, before.end())
     said = (before["said"], behind["said"]) if behind else (before["said"],)
-    return text[before.end() : behind.start() if behind else len(text)], tuple(map(quoted, said))
+    prompt = text[before.end() : behind.start() if behind else len(text)]
+    return _IN_QUOTES.sub(r"\g<words>", prompt), tuple(map(quoted, said))
 
 
 def without_document_marks(text: str) -> str:
@@ -133,6 +142,7 @@ def without_marks(text: str, *, is_reply: bool) -> str:
     text = _FIRST_HASHES.sub("", _HASHES.sub("", text))
     if "###" in text:
         text = _HORDE.sub("\nnegative prompt: ", text, count=1)
+    text = _BARE_SLOT.sub(r" | \g<slot>: ", text)
     text = _PROMPT_BEHIND.sub(r"\g<before>\n", text)
     text = _HEADING.sub("", text)
     if "\n" in text:
@@ -142,6 +152,7 @@ def without_marks(text: str, *, is_reply: bool) -> str:
         sign = ("", ": ") if _NUMBERED.search(text) else ("--", " ")
         text = _LONE_SIZE.sub(rf" {sign[0]}size{sign[1]}\g<width>x\g<height> ", text)
         text = _LONE_RATIO.sub(rf" {sign[0]}ar{sign[1]}\g<ratio> ", text)
+        text = _LONE_SHAPE.sub(rf" {sign[0]}size{sign[1]}\g<shape> ", text)
         if "--" not in text and (last := _LAST_SIZE.match(text)):
             text = f"{last['words']} --size {last['width']}x{last['height']}"
         elif "--" not in text and (last := _LAST_RATIO.match(text)):
