@@ -1,6 +1,7 @@
 PYTHON ?= python3
 KILLS ?= 200
 SEED ?= 1
+WORKERS ?= 1
 BIN := .venv/bin
 
 # The stamp of the generator's environment holds the build of torch, which stays until another one is named.
@@ -42,6 +43,7 @@ help:
 	@echo 'make test     lint, then every test, with coverage'
 	@echo 'make test LONG=1    the same, and pocket judged by all its figures: some minutes more'
 	@echo 'make torture KILLS=200 SEED=1    kills all parts again and again; nothing may be lost or come twice: half an hour'
+	@echo 'make torture WORKERS=4    the same with three more machines that draw'
 	@echo 'make lint     ruff and mypy'
 	@echo 'make test-bot PYTHON=python3.13    the tests of the bot on another Python, in an environment of its own'
 	@echo 'make plugin   the plugin for maubot, in dist/; needs git and Python, no environment'
@@ -100,7 +102,7 @@ test-bot: $(BOT_VENV)/ready
 	@$(BOT_VENV)/bin/python -m pytest -n auto --dist loadfile --cov -- tests/bot
 
 torture: .venv/dev
-	@$(BIN)/python -m tests.torture --kills '$(KILLS)' --seed '$(SEED)'
+	@$(BIN)/python -m tests.torture --kills '$(KILLS)' --seed '$(SEED)' --workers '$(WORKERS)'
 
 lint: .venv/dev
 	@$(BIN)/ruff check .

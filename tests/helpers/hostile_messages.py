@@ -123,6 +123,7 @@ _TEXTS: dict[str, Callable[[int], str]] = {
     "wide signs": _filled("!draw ", "，｜："),
     "mentions": _filled("!draw ", '"a" (https://matrix.to/#/@a:b) '),
     "half a mention": _filled("!draw ", '"a" (https://matrix.to/#/@'),
+    "a negative prompt above": _filled("!draw negative prompt: a", "\na", "\nSteps: 20"),
     "talk around a prompt": _filled("!draw Here's your prompt:\n", "a\n\nlet me know ", "b"),
     "slots behind commas": _filled("!draw a", ", style: b"),
     "slots behind words": _filled("!draw a", " style: b"),

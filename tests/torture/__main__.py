@@ -1,8 +1,8 @@
 """`make torture`: kill the parts of a household again and again, and count what was lost and what came twice.
 
-A real homeserver, maubot and generator; two people who talk to the bot in a plain and an encrypted room, and a hostile
-stranger who is there as well. The last line is JSON, and the exit status 0 only if every command of the two brought one
-picture and one recipe of its seed, and the gallery shows it once.
+A real homeserver, maubot and generator, and more machines if several workers are to draw; two people who talk to the
+bot in a plain and an encrypted room, and a hostile stranger who is there as well. The last line is JSON, and the exit
+status 0 only if every command of the two brought one picture and one recipe of its seed, and the gallery shows it once.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from household.errors import HouseholdError
@@ -22,7 +23,8 @@ from household.person import Person
 from tests.torture.album import seeds_in_gallery
 from tests.torture.audit import pictures, read_rooms, recipes
 from tests.torture.campaign import Campaign
-from tests.torture.plan import VICTIMS, strikes
+from tests.torture.mortals import Below, Machines, Mortal, of_household
+from tests.torture.plan import strikes
 from tests.torture.reckoning import cut_short, deliveries
 
 # One thread for torch: homeserver, maubot and the people run at the same time. Pocket is the model even with a card.
@@ -42,7 +44,7 @@ async def room_of(home: Household, host: Person, *guests: Person, encrypted: boo
     return room_id
 
 
-async def torture(folder: Path, *, kills: int, seed: int) -> dict[str, int]:
+async def torture(folder: Path, *, kills: int, seed: int, workers: int) -> dict[str, int]:
     """Return the counts of the last line. Raises HouseholdError, also in groups."""
     began = time.monotonic()
 
@@ -50,14 +52,22 @@ async def torture(folder: Path, *, kills: int, seed: int) -> dict[str, int]:
         print(f"{time.monotonic() - began:7.1f} s  {news}", flush=True)
 
     report(f"Starting a household in {folder}")
-    async with household(folder, generator_settings=SETTINGS, env=ENV) as home:
+    async with AsyncExitStack() as stack:
+        machines = Machines(folder / "machines", workers - 1) if workers > 1 else None
+        cluster = {"cluster": machines.cluster} if machines else {}
+        home = await stack.enter_async_context(household(folder, generator_settings={**SETTINGS, **cluster}, env=ENV))
+        mortals: dict[str, Mortal] = {**of_household(home)}
+        if machines:
+            others = await stack.enter_async_context(machines.running(home.generator, SETTINGS, ENV))
+            drawing = [home.generator.child, *(machine.child for machine in others.values())]
+            mortals |= {**others, "a process of those that draw": Below(drawing, seed)}
         people, stranger = (await home.person("ada"), await home.person("bo")), await home.person("mallory")
         plain = await room_of(home, *people, stranger, encrypted=False)
         rooms = plain, await room_of(home, *people, stranger, encrypted=True)
         elsewhere = await room_of(home, stranger, *people, encrypted=False)
-        campaign = Campaign(home, people, stranger, rooms, elsewhere, report)
+        campaign = Campaign(home, people, stranger, rooms, elsewhere, mortals, report)
         try:
-            for strike in strikes(seed, kills - len(VICTIMS)):
+            for strike in strikes(seed, kills - len(mortals), tuple(mortals)):
                 await campaign.strike(strike)
         except TimeoutError:
             report("Too many jobs are open, and nothing comes any more")
@@ -94,15 +104,16 @@ async def torture(folder: Path, *, kills: int, seed: int) -> dict[str, int]:
 def main() -> int:
     """Return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description="Kill, start again, count.")
-    parser.add_argument("--kills", type=int, default=200, help="how many processes are killed, at least 3")
+    parser.add_argument("--kills", type=int, default=200, help="how many processes are killed, at least all once")
     parser.add_argument("--seed", type=int, default=1, help="the same seed kills the same at the same moments")
+    parser.add_argument("--workers", type=int, default=1, help="how many draw, each but the first on its own machine")
     options = parser.parse_args()
     # The report leaves out the client library's warnings about keys and devices.
     logging.getLogger("nio").setLevel(logging.CRITICAL)
     folder = Path(tempfile.mkdtemp(prefix="easel-torture-"))
     result: dict[str, int] = {}
     try:
-        result = asyncio.run(torture(folder, kills=options.kills, seed=options.seed))
+        result = asyncio.run(torture(folder, kills=options.kills, seed=options.seed, workers=options.workers))
     except* HouseholdError as group:
         print(*group.exceptions, sep="\n")
     failed = not result or result["lost"] or result["twice"] or result["not once in the gallery"]

@@ -3,18 +3,16 @@
 import asyncio
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Protocol
 
-from household.errors import HouseholdError
 from household.heard import Heard
 from household.home import Household
 from household.json_api import Refusal
 from household.person import Person
-from household.processes import Child
 from tests.torture import poison
+from tests.torture.mortals import Mortal
 from tests.torture.plan import Moment, Strike
 from tests.torture.reckoning import PICTURE, RECIPE, Command
 
@@ -34,15 +32,6 @@ STUCK_S = 180
 QUIET_S = 15
 
 
-class Mortal(Protocol):
-    """A process that can be killed and started again."""
-
-    child: Child
-
-    async def start(self) -> None:
-        """Start it and return when it is ready."""
-
-
 class Campaign:
     """Two people and a hostile stranger who share rooms with the bot, the commands of the two, and the kills so far."""
 
@@ -53,16 +42,13 @@ class Campaign:
         stranger: Person,
         rooms: tuple[str, str],
         elsewhere: str,
+        mortals: Mapping[str, Mortal],
         report: Callable[[str], None],
     ) -> None:
         """Commands are sent in ``rooms`` only; ``elsewhere`` is the stranger's room, where all of them are as well."""
         self._home, self._people, self._rooms, self._report = home, people, rooms, report
         self._stranger, self._elsewhere = stranger, elsewhere
-        self._mortals: dict[str, Mortal] = {
-            "maubot": home.maubot,
-            "generator": home.generator,
-            "homeserver": home.homeserver,
-        }
+        self._mortals = mortals
         self._seeds = itertools.count()
         self.commands: list[Command] = []
         self.kills_at_ms: list[int] = []
@@ -70,9 +56,8 @@ class Campaign:
     async def strike(self, strike: Strike) -> None:
         """Send commands, kill and start again. Raises TimeoutError when too many jobs are open for too long."""
         await self._people[0].until(lambda: self._open() < MAX_OPEN, timeout_s=STUCK_S)
-        for name, mortal in self._mortals.items():
-            if not mortal.child.is_running:
-                raise HouseholdError(f"The {name} has ended by itself. Why is at the end of {mortal.child.log}")
+        for mortal in self._mortals.values():
+            mortal.check()
         person, other = self._people[strike.person], self._people[1 - strike.person]
         room_id, other_room_id = self._rooms[strike.room], self._rooms[1 - strike.room]
         if strike.renews_keys:
@@ -117,7 +102,7 @@ class Campaign:
 
     async def _kill(self, victims: tuple[str, ...], gap_s: float) -> None:
         for name in victims:
-            await self._mortals[name].child.kill(alone=True)
+            await self._mortals[name].kill()
             self.kills_at_ms.append(int(time.time() * 1000))
             await asyncio.sleep(gap_s)
 

@@ -3,14 +3,14 @@
 The machine's timing is not part of the plan: the effects of a strike differ from run to run.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
 from tests.torture.poison import Poison
 
-VICTIMS = ("maubot", "generator", "homeserver")
+SERVERS = ("maubot", "generator", "homeserver")
 
 # A person sees an event some 50 ms after it is sent, so about half of the strikes at an event hit the step right after.
 LATER_S = 0.4
@@ -51,8 +51,8 @@ class Strike:
     pause_s: float
 
 
-def strikes(seed: int, kills: int) -> Iterator[Strike]:
-    """Yield strikes with that number of kills in all."""
+def strikes(seed: int, kills: int, victims: Sequence[str] = SERVERS) -> Iterator[Strike]:
+    """Yield strikes with that number of kills in all, of these victims."""
     random, poisons = Random(seed), Random(seed)
     while kills > 0:
         size = min(kills, random.choices((1, 2, 3), weights=(7, 2, 1))[0])
@@ -65,7 +65,7 @@ def strikes(seed: int, kills: int) -> Iterator[Strike]:
             poison=poisons.choice(tuple(Poison)),
             moment=random.choice(tuple(Moment)),
             delay_s=random.choice((0.0, random.uniform(0, LATER_S))),
-            victims=tuple(random.sample(VICTIMS, size)),
+            victims=tuple(random.sample(victims, size)),
             gap_s=random.choice((0.0, random.uniform(0, GAP_S))),
             sends_more=random.random() < 0.5,
             pause_s=random.uniform(0, PAUSE_S),
