@@ -78,6 +78,7 @@ class Dispatcher:
             for supervisor in self._named(name):
                 supervisor.start()
             self._paused = self._paused - {name, None} if name else set()
+            self._jobs.team_changed(len(self._team))
             if self._work is None:
                 self._work = asyncio.create_task(self._begin_jobs(), name="dispatcher")
                 self._work.add_done_callback(self._ended)
@@ -117,7 +118,7 @@ class Dispatcher:
     def team_changed(self) -> None:
         """Note that workers have joined or left, or draw with other models now."""
         self._publish_reason()
-        self._jobs.team_changed()
+        self._jobs.team_changed(len(self._team))
 
     async def drain(self, timeout_s: float) -> None:
         """Take no more jobs; let the running ones end, or return them to the queue after ``timeout_s``."""
@@ -177,7 +178,7 @@ class Dispatcher:
 
     async def _stop(self, supervisors: list[Supervisor]) -> None:
         await asyncio.gather(*(supervisor.stop() for supervisor in supervisors))
-        self._jobs.team_changed()
+        self._jobs.team_changed(len(self._team))
 
     def _ended(self, work: asyncio.Task[None]) -> None:
         if not work.cancelled() and (bug := work.exception()):

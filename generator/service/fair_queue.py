@@ -17,6 +17,8 @@ from generator.service.sum_tree import SumTree
 # How many jobs that suit a worker better may overtake one whose turn it is. With fewer, a fleet spends its time loading
 # models; with more, people wait: `benchmarks.fleet` shows both.
 MAX_OVERTAKEN = 8
+# Of so many workers, one each is about to end a drawing, so that a job for each starts soon, whichever is the first.
+WORKERS_A_JOB = 2
 
 Key = TypeVar("Key")
 
@@ -48,10 +50,12 @@ class FairQueue:
     """A queue of job ids, fair to requesters.
 
     Another requester's later jobs overtake a job no more often than its own requester has jobs before it. When its turn
-    has come, jobs that suit a worker better overtake it MAX_OVERTAKEN times at most.
+    has come, jobs that suit a worker better overtake it MAX_OVERTAKEN times at most. Of several ``workers``, the first
+    job for each WORKERS_A_JOB are served in any order.
     """
 
     def __init__(self, *, limit: int) -> None:
+        self.workers = 1
         self._limit = limit
         self._order = SumTree[Place, Work](NO_WORK)
         self._waiting: dict[str, _Waiting] = {}
@@ -115,14 +119,16 @@ class FairQueue:
             return None
         head = self.head if able is None else self.first(able)
         place = head if suiting is None else self.first(suiting)
-        if head is None or (place is not None and (place == head or self._waiting[head.job].overtaken < MAX_OVERTAKEN)):
+        if head is None or place == head:
+            return place
+        if place is not None and (self._waiting[head.job].overtaken < MAX_OVERTAKEN or self._is_among_first(place)):
             return place
         return None if only_suiting else head
 
     def take(self, place: Place, *, able: Iterable[Hashable] | None = None) -> None:
         """Remove a place that was chosen for a worker that is ``able``: its job starts."""
         head = self.head if able is None else self.first(able)
-        if head is not None and place != head:
+        if head is not None and place != head and not self._is_among_first(place):
             self._waiting[head.job].overtaken += 1
         self._discard(place.job)
         self._took(place)
@@ -145,6 +151,9 @@ class FairQueue:
             self._insert(moved)
 
     # ---- inside
+
+    def _is_among_first(self, place: Place) -> bool:
+        return self._order.before(place)[0] < self.workers // WORKERS_A_JOB
 
     def _insert(self, waiting: _Waiting) -> None:
         place = waiting.place

@@ -261,8 +261,9 @@ class Jobs:
         self.give_back(job, alone=job.has_company)
         return avoiding is not None
 
-    def team_changed(self) -> None:
-        """Note that other workers can draw now. Jobs may go to one that died: there may be no others left."""
+    def team_changed(self, workers: int) -> None:
+        """Note that others can draw now, so many. Jobs may go to one that died: there may be no others left."""
+        self._queue.workers = workers
         for job in [self._jobs[job_id] for job_id in self._queue.order()]:
             if job.died_on is not None:
                 job.died_on = None
