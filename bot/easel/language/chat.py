@@ -32,7 +32,7 @@ MAX_CHANGES = 100
 
 # A line that ends in a comma continues in the next one, unless the next one has a label.
 _CONTINUED = re.compile(r",[ \t\r]*+\n(?![ \t]*+[^\W\d_][\w-]*+[ \t]*+:)")
-_SEMICOLON = re.compile(r";(?=\s)")
+_SEMICOLON = re.compile(r";(?=\s|\Z)")
 _SLOT_NAMES = "|".join(SLOT_NAMES)
 # What begins another slot: a label behind a sign that ends a thought (`otter, style: ink` and `otter. Style: ink`), or
 # behind words. `(style:1.2)` has a weight.
@@ -46,9 +46,10 @@ _ART_STYLE = re.compile(
     r"(?:^|(?<=[|,;]))[ \t]*+(?:art|visual|artistic|drawing|image)[ _]style(?=[ \t]*+[:=]|[ \t]++[-–—][ \t])",
     re.IGNORECASE | re.MULTILINE,
 )
-# `style - ink`, as a line of its own.
+# `style - ink`, as a line or a sentence of its own.
 _SLOT_AND_DASH = re.compile(
-    rf"^[ \t]*+(?P<slot>{'|'.join(SLOTS)})[ \t]++[-–—][ \t]++(?=\w)", re.IGNORECASE | re.MULTILINE
+    rf"(?:^|(?<=[.;,|]))[ \t]*+(?P<slot>{'|'.join(SHOWN_SLOT_NAMES)})[ \t]++[-–—][ \t]++(?=\w)",
+    re.IGNORECASE | re.MULTILINE,
 )
 # A sign before a term of a reply: before a letter, bracket, quote, wildcard or emoji, but not a number below 0.
 _SIGN = re.compile(r"(?<![^\s,|])(?P<sign>\+|-(?![\d.]+(?:\s|$)))(?=[^\W_]|[(\"]|__\w|[^\x00-\x7f\s])")
@@ -65,7 +66,7 @@ _DASH_BEFORE_NO = re.compile(r"(?<=\w)[ \t]++[-–—][ \t]++(?=(?:no|without) \
 # What ends a term.
 _ENDS = re.compile(r"\s*(?:[,.!|+-]|$)")
 # A plus that can only be meant for a reply.
-_PLUS = re.compile(r"(?<![^\s,|])\+[ \t]?(?=[^\W\d_]|[(\"])")
+_PLUS = re.compile(r"(?:(?:^|(?<=[,|]))[ \t]*+\+[ \t]?|(?<![^\s,|])\+)(?=[^\W\d_]|[(\"])")
 # A word and its colon: `style: …` and `style:…`, but neither `https://…` nor `16:9`.
 _LABEL = re.compile(r"\s*(?P<word>[^\W\d_][\w-]*+)[ \t]*(?P<sign>[:=])(?!//)(?P<gap>\s|$)?")
 # A slot's terms as YAML has them.
@@ -210,7 +211,7 @@ def _segments(text: str) -> list[str]:
     """The parts of a text, each for one slot."""
     text = _ART_STYLE.sub("style", _CONTINUED.sub(", ", as_typed(text)))
     text = _NO_IN_BRACKETS.sub(r", \g<no>", _DASH_BEFORE_NO.sub(", ", text))
-    text = with_flags_apart(_SLOT_AND_DASH.sub(r"\g<slot>: ", text))
+    text = with_flags_apart(_SLOT_AND_DASH.sub(r" \g<slot>: ", text))
     return [_SEMICOLON.sub(",", segment) for segment in split_outside(text, _BREAK)]
 
 

@@ -157,9 +157,9 @@ _OTHER_SLOT_NAMES = {
     "персонаж 主体 主題 被写体 주제",
     "outfit": "clothes accessories props kleidung tenue ropa abbigliamento roupa kleding одежда 服装 의상",
     "environment": "lighting weather time season hintergrund umgebung ort fond décor lieu fondo entorno lugar sfondo "
-    "ambiente cenário achtergrond omgeving tło фон место 背景 环境 배경",
+    "ambiente cenário achtergrond omgeving tło фон место 背景 风景 風景 环境 배경",
     "emotions": "expression atmosphere vibe stimmung humeur ambiance ánimo umore humor stemming nastrój настроение "
-    "情绪 분위기",
+    "情绪 雰囲気 분위기",
     "style": "medium camera composition colors colours palette stil estilo stile stijl styl стиль 风格 風格 スタイル "
     "스타일",
 }

@@ -42,8 +42,8 @@ _NAME = r"(?!an? |the )[\w-]+(?: [\w-]+)?"
 _NO = r"no|without(?: any)?|(?:do not|don['’]?t) (?:draw|show|include|add)"
 _NO += "|ohne|keine?n?|sans|pas de|sin(?! city)|senza|без"
 _UNWANTED = re.compile(
-    rf"(?:(?:please )?(?:{_NO})|(?P<rest>.+?) (?:with no|without(?: any)?)) (?P<what>{_NAME}?)"
-    rf"(?:,? (?:and|or) (?:no|without) (?P<what2>{_NAME}?))?(?: please)?",
+    rf"(?:(?:please )?(?:{_NO})|(?P<rest>.+?)(?: with no| without(?: any)?|[.!;] (?:please )?(?:avoid|{_NO}))) "
+    rf"(?P<what>{_NAME}?)(?:,? (?:and|or)(?: no| without)? (?P<what2>{_NAME}?))?(?: please)?[.!]?",
     re.IGNORECASE,
 )
 
@@ -58,6 +58,7 @@ _QUESTION = re.compile(
 )
 # The command of another bot, and the name of its first option.
 _OTHERS_COMMAND = re.compile(r"\A\s*[!/](?:imagine|dream|draw|paint|generate)\s+(?=\S)", re.IGNORECASE)
+_IN_QUOTES = re.compile(r"\A\s*+\"(?P<text>[^\"]++)\"\s*+\Z")
 # `otter x4`
 _TIMES = re.compile(r"(?<=\w)[ \t]+[x×](?P<count>[2-9])\s*\Z")
 
@@ -145,6 +146,8 @@ def _with_styles(cells: tuple[Cell, ...], styles: Mapping[str, str], *, added_ch
 
 def _parse(text: str, recipe: Callable[[], DrawRequest] | None) -> DrawRequest:
     check_length(text)
+    if "\n" in text:
+        text = _IN_QUOTES.sub(r"\g<text>", text)
     text, said = without_talk(text)
     text, settings = without_table(without_document_marks(text.strip()))
     text, loras = without_loras(text)

@@ -22,13 +22,15 @@ MAX_PHRASE_CHARS = 200
 
 _ASKED = re.compile(
     r"(?:(?:nice|great|cool|perfect|lovely|love it|good|wow|thanks|thank you|yes|ok|okay)[!.,]+ )?"
-    r"(?:(?:please|now|ok|okay|bitte|jetzt|aber|maintenant|mais|ahora|pero|(?:can|could) you) )*"
+    r"(?:(?:please|now|ok|okay|and|(?:can|could) you|(?:can|could) (?:i|we) (?:have|get|see) (?:it|this|him|her)"
+    r"|bitte|und|jetzt|aber|et|maintenant|mais|y|ahora|pero) )*"
     r"(?P<wish>.*?)(?:,? (?:please|bitte))?[.!?]*",
     re.IGNORECASE,
 )
 _LARGER = re.compile(
     r"(?:but )?(?:make it )?(?:bigger|larger|upscaled?)(?: it| this)?(?: \d(?:\.\d)?x?)?|u[1-4]|⬆️?", re.IGNORECASE
 )
+_VERB_AND_COLON = re.compile(r"^(?P<verb>add|remove|delete|without|with|replace|change) ?: ?(?=\w)", re.IGNORECASE)
 _PICK = re.compile(r"v[1-4]", re.IGNORECASE)
 _SHAPE = re.compile(r"(?:but )?(?:make it )?(?:wider|widescreen|taller|narrower)", re.IGNORECASE)
 _QUESTION = re.compile(r"(?:how|what|which|why|where|when|who)\b.*\?", re.IGNORECASE)
@@ -53,9 +55,9 @@ _KEPT = re.compile(
 _LAST_AND = re.compile(r"(?<=\w),? and$", re.IGNORECASE)
 # What says that the rest stays.
 _SAME = re.compile(
-    r"(?:(?:the )?same|again|noch ?(?:ein)?mal|das gleiche|encore|otra vez)"
-    r"(?:,? (?:aber|mais|pero)|,? but(?= (?:an?|other|new|different)\b)|,|(?= (?:but|with|without|no|plus|minus)\b))"
-    r" (?=\w)",
+    r"(?:(?:the )?same|(?:try |do it )?again|noch ?(?:ein)?mal|das gleiche|encore(?: une fois)?|otra vez)"
+    r"(?:,? (?:aber|mais|pero)|,? but(?= (?:an?|other|new|different)\b)|,|(?= (?:but|with|without|no|plus|minus)\b)"
+    r"|(?= (?:mit|ohne|als|avec|sans|con|sin)\b)) (?=\w)",
     re.IGNORECASE,
 )
 # `-style: ink` for `style: -ink`.
@@ -96,12 +98,12 @@ def in_signs(text: str, recipe: Callable[[], DrawRequest], *, has_settings: bool
     wish = _wish(text)
     if _SAME.match(wish) and not _SAME.fullmatch(wish):
         wish = text = _SAME.sub("", wish, count=1).strip()
-    if _MAKE_IT_A.match(wish):
-        return _MAKE_IT_A.sub("", wish)
     for pattern, answer in ((_LARGER, LARGER), (_PICK, PICK), (_SHAPE, SHAPE)):
         if pattern.fullmatch(wish):
             raise ParseError(answer)
     parts = _parts_in_signs(wish, slots)
+    if not parts[0].startswith(_SIGNS) and _MAKE_IT_A.match(wish):
+        return _MAKE_IT_A.sub("", wish)
     if not parts[0].startswith(_SIGNS) and _QUESTION.fullmatch(text.strip()):
         raise ParseError(QUESTION)
     return ", ".join(parts) if parts[0].startswith(_SIGNS) else text
@@ -124,7 +126,7 @@ def _parts_in_signs(wish: str, slots: Slots) -> list[str]:
 
 def _wish(text: str) -> str:
     asked = _ASKED.fullmatch(" ".join(text.split()))
-    return asked["wish"] if asked else text
+    return _VERB_AND_COLON.sub(r"\g<verb> ", asked["wish"]) if asked else text
 
 
 def _asked_politely(part: str) -> str:

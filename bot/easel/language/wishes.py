@@ -25,6 +25,7 @@ _DO_NOT = r"(?:do not|don['’]?t)"
 _SLOTS = "|".join(SLOTS)
 # What there is of a thing that can be darker.
 _HOW = r"(?:dark|bright|light|warm|cool|cold|soft|sharp|happi|sad|cut|scari|funni|moodi|fluffi|crazi|simpl|spooki)d?er"
+_SIZE = "(?:bigg|larg|small|tall|long|short|wid|thick|thinn|round)er"
 _MEDIA = r"black and white|b&w|colou?r|oils?|(?:oil|acrylic) paint|acrylics?|watercolou?rs?|ink|pencil|crayon|charcoal"
 _MEDIA += "|pastels?|pixel art|sepia|3d"
 _ART = "painting|drawing|photo(?:graph)?|sketch|cartoon|comic|poster|render|illustration|etching|woodcut|mosaic|statue"
@@ -34,13 +35,15 @@ _AND = re.compile(rf",? and (?:(?:no|without) )?{_ARTICLE}", re.IGNORECASE)
 # Behind what replaces something: another pair.
 _AND_SWAP = re.compile(rf" and {_ARTICLE}(?P<old>.+?) (?:with|by|for) {_ARTICLE}(?P<new>.+)", re.IGNORECASE)
 _ENDS_IN_ARTICLE = re.compile(r"(?:^|\s)(?:an?|the|it|this)$", re.IGNORECASE)
+_IT = {"one", "it", "that", "this", "him", "her"}
 _FIRST_WORD = re.compile(r"(?=\w)")
 _ARROW = r"(?P<old>[^/:>=,|]+?) ?(?:->|=>|→|⇒) ?(?P<new>[^/:>=,|]+)"
+_OTHER_SEED = "(?:an? )?(?:new|other|another|different) (?:seed|one|roll)"
 _AGAIN = (
-    r"(?:do it |roll |try |same |once )?again|once more|(?:another|one more)(?: one| roll| time| try| seed)?|re-?roll"
+    rf"(?:do it |roll |try |same |once )?again(?: with {_OTHER_SEED})?|once more"
+    r"|(?:another|one more)(?: one| roll| time| try| seed)?|re-?roll"
     r"|re-?do|re-?try|(?:the )?same(?: one| picture)?|more like (?:this|that|it)|variations?|vary|🎲"
-    r"|(?:(?:the )?same(?: one| picture| prompt| thing)?,? )?(?:but )?(?:with |use |try )?(?:an? )?"
-    r"(?:new|other|another|different) (?:seed|one|roll)"
+    rf"|(?:(?:the )?same(?: one| picture| prompt| thing)?,? )?(?:but )?(?:with |use |try )?{_OTHER_SEED}"
     r"|noch ?(?:ein)?mal|encore(?: une fois)?|otra vez|ещ[её] раз|再来一[张次]"
 )
 # What means something in a reply only.
@@ -92,6 +95,8 @@ def _gone_if_there(match: re.Match[str], slots: Slots) -> str | None:
 
 def _swap(match: re.Match[str], slots: Slots) -> str:
     old, new = match["old"], match["new"]
+    if old.lower() in _IT:
+        return _instead(match, slots)
     if (second := _AND_SWAP.search(new)) and is_there(second["old"], slots):
         return f"{_swapped(old, new[: second.start()], slots)}, {_swapped(second['old'], second['new'], slots)}"
     return _swapped(old, new, slots)
@@ -108,6 +113,11 @@ def _changed(match: re.Match[str], slots: Slots) -> str | None:
     if term := _term_with(what, slots):
         return _swapped(plain_term(term), _FIRST_WORD.sub(f"{how} ", term, count=1), slots)
     return None if _ENDS_IN_ARTICLE.search(what) else f"+{how} {what}"
+
+
+def _changed_if_there(match: re.Match[str], slots: Slots) -> str | None:
+    """``bigger hat``"""
+    return _changed(match, slots) if _term_with(match["what"], slots) else None
 
 
 def _weighed(match: re.Match[str], slots: Slots) -> str:
@@ -146,21 +156,22 @@ def _style(match: re.Match[str], slots: Slots) -> str:
 # Of a whole reply, and of one wish among others, in the order in which they are tried.
 _WHOLE: tuple[tuple[str, Reader], ...] = (
     # `(otter)++` and `otter++`
-    (r"(?:\((?P<in>[^()]+)\)(?:[+-]+|\d*\.?\d+)|(?P<words>[^()+,-]+)(?:\++|-+))",
+    (r"(?:\((?P<in>[^():]+)(?::\d*\.?\d+\)|\)(?:[+-]+|\d*\.?\d+))|(?P<words>[^()+,-]+)(?:\++|-+))",
      lambda match, slots: f"+{match[0]}" if is_there(match["in"] or match["words"], slots) else None),
     (rf"(?:{_INSTEAD_OF}) {_ARTICLE}(?P<old>[^,]+?)(?:,| use| draw| put) {_ARTICLE}(?P<new>[^,]+)", _swap),
 )  # fmt: skip
 _WISHES: tuple[tuple[str, Reader], ...] = (
     (_AGAIN, lambda match, slots: ANOTHER_SEED),
-    (r"(?P<count>\d{1,2}) (?:more|variations|versions)(?: of (?:it|this|that))?",
+    (r"(?P<count>\d{1,2}) (?:more|variations|versions)(?: (?:of|like) (?:it|this|that|these))?",
      lambda match, slots: f"{ANOTHER_SEED} -n {match['count']}"),
     (r"(?:(?:but )?(?:with|use|at)) (?P<steps>\d{1,3}) steps", lambda match, slots: f"--steps {match['steps']}"),
     (r"(?:(?:make it|in|as) (?P<shape>portrait|landscape|square)|(?P<shape2>portrait|landscape|square)"
      r"(?= (?:format|orientation)))(?: format| orientation)?",
      lambda match, slots: f"--size {match['shape'] or match['shape2']}"),
     (rf"(?:{'|'.join(SLOT_NAMES)}) ?:.*", lambda match, slots: f"| {match[0]}"),
-    (rf"(?:but )?(?:with |use |mit |avec |con )?{_ARTICLE}(?P<new>.+?) (?:{_INSTEAD_OF}) {_ARTICLE}(?P<old>.+)", _swap),
+    (rf"(?:(?:but|make it|with|use|mit|avec) )*{_ARTICLE}(?P<new>.+?) (?:{_INSTEAD_OF}) {_ARTICLE}(?P<old>.+)", _swap),
     (rf"{_ARTICLE}(?P<new>.+?) instead", _instead),
+    (rf"(?P<how>{_HOW}|{_SIZE}) (?P<what>.+)", _changed_if_there),
     (rf"(?:make|mach) {_ARTICLE}(?P<what>.+?) (?P<how>[\w-]+)", _changed),
     (r"zoom out|wide shot", lambda match, slots: "+wide shot"),
     (r"zoom in|closer|close[- ]up", lambda match, slots: "+close-up"),
@@ -175,16 +186,17 @@ _WISHES: tuple[tuple[str, Reader], ...] = (
     (rf"(?:as|als|comme) {_ARTICLE}(?P<style>(?:[\w-]+ )?(?:{_ART})|\w+gemälde)", _style),
     (r"(?:as|als|comme) (?!an? |eine? |une? |before|usual|is\b|it\b)(?P<style>.+)", _style),
     (r"(?:add|plus|(?:but )?with|but|also|and|put on|give (?:it|him|her|them)|(?:change|turn) (?:it|this) (?:to|into)"
-     rf"|mit|füge|avec|ajoute[rz]?|con|añade|добавь(?:те)?) {_ARTICLE}(?P<term>.+?)(?: hinzu)?", _more),
+     rf"|mit|füge|avec|ajoute[rz]?|con|añade|agrega|pon(?:le)?|добавь(?:те)?) {_ARTICLE}(?P<term>.+?)(?: hinzu)?",
+     _more),
     (r"(?:加上?|添加)(?:一[顶个只条件双副])?(?P<term>.+)", _more),
     (rf"(?:{_A_BIT}{_HOW}|(?:as|like) an? .+)", lambda match, slots: f"+{match[0]}"),
-    (r"make it (?P<term>[\w-]+(?: [\w-]+)?)", _more),
+    (r"make it (?!an? )(?P<term>[\w-]+(?: [\w-]+)?)", _more),
     (rf"(?:replace |swap |change )?{_ARROW}", _swap),
     (rf"(?:replace|swap|change|turn) {_ARTICLE}(?P<old>.+?) (?:with|by|for|to|into) {_ARTICLE}(?P<new>.+)", _swap),
     (r"s/(?P<old>[^/]+)/(?P<new>[^/]+)/?g?", _swap),
     (rf"(?P<slot>{_SLOTS}) (?P<terms>\w.*)", lambda match, slots: f"| {match['slot']}: {match['terms']}"),
     (rf"(?:i {_DO_NOT} (?:like|want)|sin) {_ARTICLE}(?P<term>.+)", _gone_if_there),
-    (rf"(?:{_NO}|remove|delete|minus|take (?:off|away)|get rid of|leave out"
+    (rf"(?:{_NO}|remove|delete|minus|take (?:off|away)|get rid of|leave out|avoid"
      rf"|{_DO_NOT} (?:draw|show|include|add|want)) {_ARTICLE}(?P<term>.+)", _gone),
     # "drop of water" is a picture.
     (rf"(?:drop|lose|ditch|clear|erase) (?:(?:the|his|her|its|their|that) |(?=(?:{_SLOTS})$))(?P<term>.+)",

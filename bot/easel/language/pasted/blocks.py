@@ -10,6 +10,7 @@ from itertools import takewhile
 from ..chat import BEFORE_SLOT
 from ..flags import find_slot
 from ..labels import NEGATIVE, PROMPT, field_called, pattern_of
+from ..nesting import split_outside
 from ..request import SLOTS, DrawRequest, Slots
 from ..sentences import ParseError, quoted
 from ..typed_flags import first_flag
@@ -26,7 +27,7 @@ _PROMPT = re.compile(
 _NEGATIVE = re.compile(
     r"(?:^|(?<=[\s,;.|(*\[{]))(?:negative[ _-]?prompts?|neg\.?[ _-]?prompts?|undesired[ _-]content|neg|negatives"
     r"|negative(?==))[\"']?[ \t]*+(?:\([^()\n:]{1,40}\)[ \t]*+)?[:=][ \t]*+"
-    rf"|(?:^|(?<=[,;.|\[(])[ \t]*+)(?:{pattern_of(NEGATIVE)})[ \t]*+[:=][ \t]*+"
+    rf"|(?:^|(?<=[,;.|/\[(])[ \t]*+)(?:{pattern_of(NEGATIVE)})[ \t]*+[:=][ \t]*+"
     r"|(?<=\s)(?:反向提示词|负面提示词|负向提示词|ネガティブプロンプト)[ \t]*+[:=][ \t]*+"
     r"|^[ \t]*+(?:negative[ _-]?prompts?|negatives?|neg|exclude|avoid|don't include)[ \t]++[-–—][ \t]++",
     re.IGNORECASE,
@@ -54,6 +55,9 @@ _SIGN = re.compile(r"\s*+[+-](?!-)")
 # Keys of a recipe that no flag is called by.
 _TYPED_KEYS = {"image", "theme"}
 _KEY_LINE = re.compile(r"^[ \t]*+(?P<key>[^\W\d_][\w /()+.'#-]{0,60}?)[ \t]*+[:=](?!//)")
+_LINK = re.compile(r"\s*+https?://\S++\s*+\Z", re.IGNORECASE)
+# Within a prompt that a program wrote, where only our own names are slots.
+_OWN_SLOT = re.compile(rf",[ \t]*+(?=(?:{'|'.join(SLOTS[1:])}):[ \t])", re.IGNORECASE)
 _A1111_WORDS = re.compile(r"cfg scale|negative prompt|sampler\s*:", re.IGNORECASE)
 
 
@@ -169,7 +173,7 @@ def _place(text: str, parts: _Parts, *, has_block: bool, has_settings_below: boo
         parts.chat.append(text)
     elif key and parts.prompt and _is_setting(key["key"].strip(), parts, has_settings_below=has_settings_below):
         parts.settings.read_line(text)
-    elif parts.state == "prose":
+    elif parts.state == "prose" or (parts.has_settings and _LINK.match(text)):
         parts.prose.append(text)
     elif parts.state == NEGATIVE and has_settings_below and text.strip() and _is_prompt_missing(parts):
         parts.prompt.append(text)
@@ -228,8 +232,13 @@ def _joined(parts: _Parts, *, weighs: bool, is_block: bool, has_prompt: bool) ->
         return Pasted(request, "\n".join([words, *parts.settings.slots, *parts.chat]).strip(), takes_words=True)
     if first_flag(prompt) is not None:
         raise ParseError("There's a flag in the pasted prompt. Put flags on a line of their own, below the block.")
-    terms = read_terms(to_compel(_unwrapped(prompt), bare_brackets_weigh=weighs))
-    request = DrawRequest(slots=Slots(subject=terms), unused=unused, pasted=(*fields, "slots"), **fields)
+    subject, *labelled = split_outside(_unwrapped(prompt), _OWN_SLOT)
+    terms = read_terms(to_compel(subject, bare_brackets_weigh=weighs))
+    slots = {
+        label.lower(): read_terms(to_compel(words, bare_brackets_weigh=weighs))
+        for label, _, words in (text.partition(":") for text in labelled)
+    }
+    request = DrawRequest(slots=Slots(subject=terms, **slots), unused=unused, pasted=(*fields, "slots"), **fields)
     return Pasted(request, "\n".join([*parts.settings.slots, *parts.chat, *parts.settings.words]), takes_words=True)
 
 

@@ -142,6 +142,8 @@ def without_marks(text: str, *, is_reply: bool) -> str:
     text = _FIRST_HASHES.sub("", _HASHES.sub("", text))
     if "###" in text:
         text = _HORDE.sub("\nnegative prompt: ", text, count=1)
+    if " // " in text:
+        text = text.replace(" // ", " | ")
     text = _BARE_SLOT.sub(r" | \g<slot>: ", text)
     text = _PROMPT_BEHIND.sub(r"\g<before>\n", text)
     text = _HEADING.sub("", text)
