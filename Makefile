@@ -95,11 +95,11 @@ test: lint pytest
 pytest: .venv/dev
 	@MAKEFLAGS= $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --cov
 
-# Python 3.12 and newer measure at nearly no cost.
+# Python 3.12 and newer measure at nearly no cost. How much work reading a message is does not depend on the Python.
 test-bot: export MEASURED := bot
 test-bot: export COVERAGE_CORE := sysmon
 test-bot: $(BOT_VENV)/ready
-	@$(BOT_VENV)/bin/python -m pytest -n auto --dist loadfile --cov -- tests/bot
+	@$(BOT_VENV)/bin/python -m pytest -n auto --dist loadfile --cov --ignore tests/bot/test_hostile_messages.py tests/bot
 
 torture: .venv/dev
 	@$(BIN)/python -m tests.torture --kills '$(KILLS)' --seed '$(SEED)' --workers '$(WORKERS)'

@@ -99,10 +99,10 @@ def test_reading_a_message_takes_time_in_proportion_to_its_length(family):
 
 def test_every_step_of_recognising_what_was_pasted_is_in_a_family():
     called: Counter[str] = Counter()
-    for message in messages(1000).values():
+    for message in messages(250).values():
         command = read_command(message.body)
-        if isinstance(command, DrawCommand):
-            called += calls_of(partial(parse_all, command.text, recipe=message.recipe))
+        if isinstance(command, DrawCommand) and message.recipe is None:
+            called += calls_of(partial(parse_all, command.text))
     steps = {
         name
         for module in iter_modules(pasted.__path__, f"{pasted.__name__}.")
