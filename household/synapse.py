@@ -36,6 +36,13 @@ def signing_key(memory: Memory) -> str:
 def write_config(folder: Path, memory: Memory, port: int) -> Path:
     """Write the homeserver's settings: only what differs from Synapse's defaults, whose rate limits stay."""
     folder.mkdir(parents=True, exist_ok=True)
+    # Warnings alone: else it writes a line for every request.
+    log = {
+        "version": 1,
+        "handlers": {"console": {"class": "logging.StreamHandler"}},
+        "root": {"level": "WARNING", "handlers": ["console"]},
+    }
+    write_private(folder / "log.yaml", yaml.safe_dump(log))
     settings: dict[str, Any] = {
         "server_name": SERVER_NAME,
         "public_baseurl": f"http://127.0.0.1:{port}/",
@@ -55,6 +62,7 @@ def write_config(folder: Path, memory: Memory, port: int) -> Path:
         "trusted_key_servers": [],
         "report_stats": False,
         "presence": {"enabled": False},
+        "log_config": str(folder / "log.yaml"),
     }
     path = folder / "homeserver.yaml"
     write_private(path, yaml.safe_dump(settings, sort_keys=False))
