@@ -14,7 +14,7 @@ from bot.easel.commands.starter_styles import STARTER_STYLES
 from bot.easel.language import DrawCommand, as_command, parse_all, pasted, read_command
 from bot.easel.language.parse import MAX_MESSAGE_CHARS, parse_recipe
 from bot.easel.policy.blocked_words import find_word
-from tests.helpers.calls import calls_of, counted
+from tests.helpers.calls import calls_of, counted, grows
 from tests.helpers.hostile_messages import RECIPES, SHEET, Hostile, messages
 
 ROOM = "!kitchen:example.com"
@@ -77,11 +77,6 @@ async def test_the_event_loop_goes_on_while_a_message_is_handled(
 def is_answered(homeserver: Any, event_id: str) -> bool:
     answers = (event for event in homeserver.events if event.kind == "answer")
     return any(event.content["m.relates_to"]["m.in_reply_to"]["event_id"] == event_id for event in answers)
-
-
-def grows(small: int, large: int) -> bool:
-    """Whether four times the text takes more than about four times the calls."""
-    return large > 5 * small + 1000
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -28,6 +28,11 @@ def counted() -> Iterator[Counter[str]]:
         sys.setprofile(None)
 
 
+def grows(small: int, large: int) -> bool:
+    """Whether four times the text takes more than about four times the calls."""
+    return large > 5 * small + 1000
+
+
 def calls_of(read: Callable[[], object]) -> Counter[str]:
     """Count the calls of reading a text, which may end in a refusal."""
     with counted() as calls, suppress(ParseError):
