@@ -28,7 +28,7 @@ from .structured import read_yaml
 from .styles import with_styles
 from .typed_flags import with_names_quoted
 from .weights import without_loras
-from .wishes import ABOUT_A_PICTURE
+from .wishes import ABOUT_A_PICTURE, FOREIGN_NO
 
 # A recipe with the longest prompts and all its facts is below 8,000; Matrix itself takes 64 KiB.
 MAX_MESSAGE_CHARS = 16_000
@@ -40,7 +40,7 @@ MAX_SHEET_CHARS = 100_000
 # `no hat` as a term of its own or as the end of one. In quotes it is drawn.
 _NAME = r"(?!an? |the )[\w-]+(?: [\w-]+)?"
 _NO = r"no|without(?: any)?|(?:do not|don['’]?t) (?:draw|show|include|add)"
-_NO += "|ohne|keine?n?|sans|pas de|sin(?! city)|senza|без"
+_NO += rf"|{FOREIGN_NO}|sin(?! city)"
 _UNWANTED = re.compile(
     rf"(?:(?:please )?(?:{_NO})|(?P<rest>.+?)(?: with no| without(?: any)?|[.!;] (?:please )?(?:avoid|{_NO}))) "
     rf"(?P<what>{_NAME}?)(?:,? (?:and|or)(?: no| without)? (?P<what2>{_NAME}?))?(?: please)?[.!]?",
@@ -56,7 +56,7 @@ _QUESTION = re.compile(
     r"|which models?)\b.*\?",
     re.IGNORECASE,
 )
-# The command of another bot, and the name of its first option.
+# The command of another bot.
 _OTHERS_COMMAND = re.compile(r"\A\s*[!/](?:imagine|dream|draw|paint|generate)\s+(?=\S)", re.IGNORECASE)
 _IN_QUOTES = re.compile(r"\A\s*+\"(?P<text>[^\"]++)\"\s*+\Z")
 # `otter x4`

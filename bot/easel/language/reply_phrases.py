@@ -102,11 +102,13 @@ def in_signs(text: str, recipe: Callable[[], DrawRequest], *, has_settings: bool
         if pattern.fullmatch(wish):
             raise ParseError(answer)
     parts = _parts_in_signs(wish, slots)
-    if not parts[0].startswith(_SIGNS) and _MAKE_IT_A.match(wish):
+    if parts[0].startswith(_SIGNS):
+        return ", ".join(parts)
+    if _MAKE_IT_A.match(wish):
         return _MAKE_IT_A.sub("", wish)
-    if not parts[0].startswith(_SIGNS) and _QUESTION.fullmatch(text.strip()):
+    if _QUESTION.fullmatch(text.strip()):
         raise ParseError(QUESTION)
-    return ", ".join(parts) if parts[0].startswith(_SIGNS) else text
+    return text
 
 
 def _lines_in_signs(text: str, slots: Slots) -> str:

@@ -36,7 +36,7 @@ _NAME_TERM = re.compile(
 )
 _SHORT_FLAG = re.compile(r"(?P<name>n)(?P<value>\d*)", re.IGNORECASE)
 # `-s50` and `-Ak_euler`
-_OTHERS_GLUED = re.compile(r"(?P<name>[WHwhsSCc])\d+|(?P<sampler>A)[a-z]_?\w+")
+_OTHERS_GLUED = re.compile(r"[WHwhsSCc]\d+|A[a-z]_?\w+")
 _QUOTED_VALUE = re.compile(
     r"""(?P<quote>["'])(?P<text>(?:(?!(?P=quote))[^\\]|\\.)*+)(?P=quote)(?=[\s,]|$)""", re.DOTALL
 )

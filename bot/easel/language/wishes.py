@@ -19,11 +19,13 @@ _ARTICLE = (
     r"(?:(?:the|an?|any|some|his|her|its|their|der|die|das|de[nm]|eine?n?|les?|la|une?|des|du|el|l[oa]s|una) |l['’])?"
 )
 _A_BIT = r"(?:(?:a (?:bit|little)|much|even|etwas|un peu|un poco) )?"
-_NO = r"no(?: more)?|without|w/o|ohne|keine?n?|sans|pas de|senza|без"
+# What says in other languages that something is not to be there.
+FOREIGN_NO = "ohne|keine?n?|sans|pas de|senza|без"
+_NO = rf"no(?: more)?|without|w/o|{FOREIGN_NO}"
 _INSTEAD_OF = r"(?:instead|in place) of|(?:an)?statt|au lieu de|en vez de|вместо"
 _DO_NOT = r"(?:do not|don['’]?t)"
 _SLOTS = "|".join(SLOTS)
-# What there is of a thing that can be darker.
+# Comparatives, by name, since an otter ends like them.
 _HOW = r"(?:dark|bright|light|warm|cool|cold|soft|sharp|happi|sad|cut|scari|funni|moodi|fluffi|crazi|simpl|spooki)d?er"
 _SIZE = "(?:bigg|larg|small|tall|long|short|wid|thick|thinn|round)er"
 _MEDIA = r"black and white|b&w|colou?r|oils?|(?:oil|acrylic) paint|acrylics?|watercolou?rs?|ink|pencil|crayon|charcoal"
