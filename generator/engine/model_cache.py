@@ -175,14 +175,19 @@ class ModelCache:
         return model if model is not None and model.arrangement is arrangement else None
 
     def _choose_ways(self, cached: Cached, *, pixels: int) -> None:
-        """Choose the fastest ways of calling the model that fit into memory. They are measured once for each card."""
+        """Choose the fastest ways of calling the model that fit into memory. They are measured once for each device."""
         model = cached.model
         room = free_bytes(self.plan.device) - SPARE_BYTES
         most = max(1, min(self._max_at_once, room // max(1, cached.needs.step(pixels))))
         most = 1 << (most.bit_length() - 1)
         if self.plan.device.type == "cpu":
             model.graphs.is_on = True
-            cached.at_once = measured_at_once(model, most=most)
+            key = key_of(model, may_record=True, most=most)
+            ways = self._remembered.get(key)
+            if ways is None:
+                ways = Ways(recorded=True, at_once=measured_at_once(model, most=most))
+                self._remembered.put(key, ways)
+            cached.at_once = ways.at_once
         elif model.arrangement is not Arrangement.OFFLOADED:
             # Graphs keep their memory, so there must be plenty.
             may_record = free_bytes(self.plan.device) >= _ROOM_FOR_GRAPHS

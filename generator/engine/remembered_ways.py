@@ -21,7 +21,10 @@ _PACKAGES = ("torch", "triton", "diffusers", "easel")
 
 @dataclass(frozen=True)
 class Ways:
-    """The fastest ways for a model at its native size. ``step_ms`` is a step of a lone drawing with two rows."""
+    """The fastest ways for a model at its native size.
+
+    ``step_ms`` is a step of a lone drawing with two rows, and 0 on a processor, where only ``at_once`` is measured.
+    """
 
     fused: bool = False
     half_decoder: bool = False
@@ -38,7 +41,7 @@ class Ways:
                 "recorded calls" if self.recorded else "launched calls",
                 "decoding in fp16" if self.half_decoder else "decoding in fp32",
                 f"up to {self.at_once} drawings at once" if self.at_once > 1 else "one drawing at a time",
-                f"{self.step_ms:.1f} ms a step",
+                *([f"{self.step_ms:.1f} ms a step"] if self.step_ms else []),
             )
         )
 
@@ -92,7 +95,7 @@ def key_of(model: Model, *, may_record: bool, most: int) -> str:
 
 def _card(device: torch.device) -> str:
     if device.type != "cuda":
-        return platform.processor() or platform.machine()
+        return f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
     return f"{torch.cuda.get_device_name(device)}, driver {_driver()}"
 
 

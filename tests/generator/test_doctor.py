@@ -103,7 +103,7 @@ def test_the_fastest_ways_found_are_reported(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     here = torch.device("cpu")
     assert list(speed("ssd-1b", here)) == []
-    card = platform.processor() or platform.machine()
+    card = f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
     Remembered().put(f"{card}; torch 1; ssd-1b rev torch.float16 768x768; True 8", Ways(at_once=2))
     Remembered().put(f"{card}; torch 2; ssd-1b rev torch.float16 768x768; True 8", Ways(fused=True, step_ms=12.34))
     Remembered().put(f"{card}; torch 2; mine rev torch.float16 768x768; True 8", Ways(at_once=4))

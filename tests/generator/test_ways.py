@@ -7,13 +7,16 @@ import torch
 from torch.nn import functional
 
 from generator.engine import ways
+from generator.engine.diffusion import DiffusionEngine
 from generator.engine.fused import modules
 from generator.engine.model import Model, load_model
 from generator.engine.plan import make_plan
 from generator.engine.remembered_ways import Remembered, Ways, key_of
 from generator.engine.ways import can_fuse, find, take
 from generator.models.weights import Located
+from generator.settings import Settings
 from tests.helpers.miniatures import miniature_card
+from tests.helpers.stand_in import stand_in_settings
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +148,15 @@ def test_the_ways_found_are_used_at_the_next_start(tmp_path, model):
     assert modules.is_fused(model.unet) and modules.is_fused(model.vae) and model.graphs.is_on
     assert Remembered(file).get("another card") == Ways()
     assert Remembered(file).get(key_of(model, may_record=False, most=8)) is None
+
+
+def test_a_processor_measures_at_its_first_start_only(monkeypatch, tmp_path, stand_in_folder):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    measured = []
+    monkeypatch.setattr(ways, "_seconds", lambda _, drawings: measured.append(drawings) or 0.02)
+    settings = Settings(**stand_in_settings(stand_in_folder), device="cpu", max_at_once=2)
+    starts = [DiffusionEngine(settings).models.get("stand-in").at_once for _ in range(2)]
+    assert (starts, measured) == ([2, 2], [1, 2])
 
 
 def test_a_model_that_returns_from_ram_gets_the_ways_that_were_found(monkeypatch, model):
