@@ -11,7 +11,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SMALL = "!draw otter --steps 2"
 # Long enough to interrupt, and short enough to wait for.
-LONG = "!draw otter --steps 100"
+LONG = "!draw otter --steps 40"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
