@@ -3,7 +3,7 @@
 import os
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -105,14 +105,24 @@ class Settings(BaseModel):
         return self
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is there twice, of which YAML would take the last without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        if twice := next((key for key in keys if keys.count(key) > 1), None):
+            raise InvalidSettings(f"{self.name}: {twice}: it is there twice; keep one of them")
+        return super().construct_mapping(node, deep)
+
+
 def load_settings(path: Path | None) -> Settings:
     """Read ``path``, else ``$EASEL_SETTINGS``, else return the defaults. Raises InvalidSettings."""
     path = path or (Path(os.environ["EASEL_SETTINGS"]) if os.environ.get("EASEL_SETTINGS") else None)
     if path is None:
         return Settings()
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        return Settings.model_validate(raw)
+        with path.open(encoding="utf-8") as file:
+            return Settings.model_validate(_Loader(file).get_single_data() or {})
     except OSError as error:
         raise InvalidSettings(f"{path} cannot be read: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeError) as error:

@@ -178,6 +178,7 @@ def test_on_a_machine_with_a_card_pocket_draws_until_the_large_model_is_there(
         ("tcp_host: ''", "generator.yml: tcp_host: "),
         ("a: \udcff", "generator.yml is not YAML"),
         ("a: [", "generator.yml is not YAML"),
+        ("cards: all\ncards: null", "generator.yml: cards: it is there twice; keep one of them"),
         ("- a", "Input should be a valid dictionary"),
     ],
 )
