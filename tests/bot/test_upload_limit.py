@@ -5,7 +5,7 @@ from aiohttp import web
 
 from bot.easel.generator.types import ImageFile
 from bot.easel.sending.captions import smaller_note
-from bot.easel.sending.upload_limit import KEPT_S, USUAL_LIMITS, UploadLimit
+from bot.easel.sending.upload_limit import KEPT_S, MOST_CUTS, USUAL_LIMITS, UploadLimit
 
 MB = 2**20
 KEPT = "The drawing computer keeps the PNG."
@@ -68,6 +68,19 @@ async def test_a_proxy_that_takes_less_is_found_out(drawing_room, homeserver, pn
     await drawing_room.say("!draw owl")
     await homeserver.files(2)
     assert png_bytes == [50 * MB, 2 * MB, MB, MB]
+
+
+async def test_a_proxy_that_cuts_larger_files_off_is_found_out(drawing_room, homeserver, png_bytes):
+    homeserver.max_upload_bytes, homeserver.proxy_cuts_above_bytes = 50 * MB, 2 * MB
+    content, data = await drawn(drawing_room, homeserver)
+    assert data == b"J" * 2 * MB
+    assert "up to 2 MB" in content["body"]
+
+
+async def test_an_upload_that_restarts_cut_off_is_sent_again_as_it_is(drawing_room, homeserver, png_bytes):
+    homeserver.cut_uploads = MOST_CUTS - 1
+    _, data = await drawn(drawing_room, homeserver)
+    assert (data[:1], homeserver.cut_uploads) == (b"P", 0)
 
 
 async def test_a_homeserver_that_does_not_say_its_limit_is_found_out(drawing_room, homeserver, png_bytes):

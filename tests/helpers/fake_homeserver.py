@@ -62,10 +62,13 @@ class Homeserver:
     reactions: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     power_levels: dict[str, int] = field(default_factory=dict)
     avatar: str = "mxc://example.com/chosen"
-    # What /media/config says, at the newer path or the older, and what is refused all the same, as a proxy does.
+    # What /media/config says, at the newer path or the older, and what is refused or cut all the same, as a proxy does.
     max_upload_bytes: int | None = None
     has_old_media_config: bool = False
     proxy_takes_bytes: int | None = None
+    proxy_cuts_above_bytes: int | None = None
+    # How many of the next uploads end with the connection, as in a restart.
+    cut_uploads: int = 0
     asked_media_config: int = 0
     refused: list[str] = field(default_factory=list)
     whoami_status: int = 200
@@ -321,6 +324,11 @@ class Homeserver:
     async def _upload(self, request: web.Request) -> web.Response:
         if self.upload_sins:
             return self.upload_sins.pop(0)
+        size, most = request.content_length or 0, self.proxy_cuts_above_bytes
+        if self.cut_uploads or (most is not None and size > most):
+            self.cut_uploads = max(0, self.cut_uploads - 1)
+            assert request.transport is not None
+            request.transport.abort()
         if self.proxy_takes_bytes is not None and len(await request.read()) > self.proxy_takes_bytes:
             page = "<html><h1>413 Request Entity Too Large</h1></html>"
             return web.Response(status=413, text=page, content_type="text/html")

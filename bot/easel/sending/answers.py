@@ -43,6 +43,12 @@ def refusal(status: int, answer: Any, *, retry_after: str | None = None) -> Exce
     return Unreachable(f"the homeserver answered {status}")
 
 
+def was_cut(error: Exception) -> bool:
+    """Whether a connection ended while a request was on its way, unlike one that never came about."""
+    is_cut = isinstance(error, aiohttp.ClientOSError | aiohttp.ServerDisconnectedError)
+    return is_cut and not isinstance(error, aiohttp.ClientConnectorError)
+
+
 def refusal_as_file(data: bytes) -> Exception | None:
     """The refusal that came with status 200 in a file's place; None if it is a file. Dendrite answers so."""
     answer = parsed(data) if len(data) <= MAX_ERROR_BYTES else None

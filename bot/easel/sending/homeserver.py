@@ -13,11 +13,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
-from itertools import chain, repeat
+from itertools import chain, count, repeat
 from logging import Logger
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
+import aiohttp
 from maubot.matrix import MaubotMatrixClient
 from mautrix.api import MediaPath, Path
 from mautrix.errors import DecryptionError, MNotFound
@@ -25,12 +26,12 @@ from mautrix.types import ContentURI, EventType, Membership, RoomID, SpecVersion
 from yarl import URL
 
 from ..patience import patiently
-from .answers import MAX_ERROR_BYTES, TooLarge, homeserver_errors, parsed, refusal, refusal_as_file
+from .answers import MAX_ERROR_BYTES, TooLarge, homeserver_errors, parsed, refusal, refusal_as_file, was_cut
 from .content import fitting
 from .devices import Devices
 from .download_pace import DownloadPace
 from .send_queue import NotSent, Outgoing, SlowDown, Unreachable
-from .upload_limit import UploadLimit
+from .upload_limit import MOST_CUTS, USUAL_LIMITS, UploadLimit
 
 T = TypeVar("T")
 
@@ -114,13 +115,21 @@ class Homeserver:
 
         Raises NotSent, and TooLarge, after which ``upload_limit`` is smaller.
         """
+        cuts, too_large = count(1), TooLarge(f"the homeserver takes no file of {len(data):,} bytes")
         if not self._upload_limit.takes(len(data)):
-            raise TooLarge(f"the homeserver takes no file of {len(data):,} bytes")
-        try:
-            return await self.patiently(partial(self._upload, room_id, data, mimetype), self._patience.upload_s)
-        except TooLarge:
-            self._upload_limit.refused(len(data))
-            raise
+            raise too_large
+
+        async def once() -> dict[str, Any]:
+            try:
+                return await self._upload(room_id, data, mimetype)
+            except (TooLarge, aiohttp.ClientError) as error:
+                is_cut_again = was_cut(error) and next(cuts) == MOST_CUTS and len(data) > USUAL_LIMITS[-1]
+                if is_cut_again or isinstance(error, TooLarge):
+                    self._upload_limit.refused(len(data))
+                    raise too_large from error
+                raise
+
+        return await self.patiently(once, self._patience.upload_s)
 
     async def upload_limit(self) -> int | None:
         """How many bytes a file may have; None if the homeserver does not say. Raises NotSent."""

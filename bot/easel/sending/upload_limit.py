@@ -6,6 +6,9 @@ from collections.abc import Callable
 # its limit, so the next smaller one of these is tried.
 USUAL_LIMITS = tuple(int(mb * 2**20) for mb in (100, 50, 20, 10, 5, 2, 1, 0.5, 0.25))
 
+# Some proxies cut a file that is too large off without a word. Once or twice may be a restart.
+MOST_CUTS = 3
+
 # Somebody who raises the limit need not restart the bot.
 KEPT_S = 3600.0
 
