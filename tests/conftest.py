@@ -29,9 +29,9 @@ hypothesis.settings.load_profile("easel")
 # Folders with long tests start first, so that all processes end at about the same time.
 FOLDERS = ("end_to_end", "pocket", "generator", "contract", "torture", "gallery", "bot")
 
-# Where coverage is not measured: in tests whose subject runs in other processes, and in tests that call models most of
-# the time, since they run the same lines as test_engine.py. Before Python 3.12, which brought sys.monitoring, measuring
-# takes a third of the time of tests: `make test-bot` measures the bot on a newer one.
+# Where coverage is not measured: in tests whose subject runs in other processes, and in tests that run the lines of
+# others again, such as test_engine.py's, mostly calling models. Before Python 3.12, which brought sys.monitoring,
+# measuring takes a third of the time of tests: `make test-bot` measures the bot on a newer one.
 UNMEASURED = {
     *("contract", "end_to_end", "gallery", "pocket"),
     *("test_captured_graphs.py", "test_draft.py", "test_every_model.py", "test_exactness.py", "test_fused.py"),

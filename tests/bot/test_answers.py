@@ -276,7 +276,7 @@ async def test_a_picture_too_large_for_the_homeserver_is_reported(drawing_room, 
     homeserver.proxy_takes_bytes = 0
     await drawing_room.say("!draw otter")
     assert await homeserver.answer() == "I couldn't bring the picture here. My log says why."
-    assert "not delivered: the homeserver takes no file of" in caplog.text
+    assert "not delivered: the file is larger than the homeserver takes" in caplog.text
 
 
 @pytest.mark.parametrize("path", ["submit", "capabilities", None])

@@ -329,6 +329,7 @@ class Homeserver:
             self.cut_uploads = max(0, self.cut_uploads - 1)
             assert request.transport is not None
             request.transport.abort()
+            return web.Response()
         if self.proxy_takes_bytes is not None and len(await request.read()) > self.proxy_takes_bytes:
             page = "<html><h1>413 Request Entity Too Large</h1></html>"
             return web.Response(status=413, text=page, content_type="text/html")

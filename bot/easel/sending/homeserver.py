@@ -31,11 +31,9 @@ from .content import fitting
 from .devices import Devices
 from .download_pace import DownloadPace
 from .send_queue import NotSent, Outgoing, SlowDown, Unreachable
-from .upload_limit import MOST_CUTS, USUAL_LIMITS, UploadLimit
+from .upload_limit import UploadLimit
 
 T = TypeVar("T")
-
-JSON = "application/json"
 
 # A server's name, with a port perhaps, and an id, as Matrix spells them; no ".." that means another path.
 _MXC = re.compile(r"mxc://(?:[a-z\d][a-z\d.-]*|\[[\da-f:.]+\])(?::\d{1,5})?/[\w-]+", re.ASCII | re.IGNORECASE)
@@ -115,21 +113,23 @@ class Homeserver:
 
         Raises NotSent, and TooLarge, after which ``upload_limit`` is smaller.
         """
-        cuts, too_large = count(1), TooLarge(f"the homeserver takes no file of {len(data):,} bytes")
         if not self._upload_limit.takes(len(data)):
-            raise too_large
+            raise TooLarge(f"the homeserver takes no file of {len(data):,} bytes")
+        cuts = count(1)
 
         async def once() -> dict[str, Any]:
             try:
                 return await self._upload(room_id, data, mimetype)
-            except (TooLarge, aiohttp.ClientError) as error:
-                is_cut_again = was_cut(error) and next(cuts) == MOST_CUTS and len(data) > USUAL_LIMITS[-1]
-                if is_cut_again or isinstance(error, TooLarge):
-                    self._upload_limit.refused(len(data))
-                    raise too_large from error
+            except aiohttp.ClientError as error:
+                if was_cut(error) and self._upload_limit.is_cut_for_size(next(cuts), len(data)):
+                    raise TooLarge(f"a file of {len(data):,} bytes was cut off again and again") from error
                 raise
 
-        return await self.patiently(once, self._patience.upload_s)
+        try:
+            return await self.patiently(once, self._patience.upload_s)
+        except TooLarge:
+            self._upload_limit.refused(len(data))
+            raise
 
     async def upload_limit(self) -> int | None:
         """How many bytes a file may have; None if the homeserver does not say. Raises NotSent."""
@@ -342,7 +342,7 @@ class Homeserver:
         content: Any = None,
         *,
         data: bytes | bytearray | None = None,
-        mimetype: str = JSON,
+        mimetype: str = "application/json",
     ) -> dict[str, Any]:
         """Send ``content`` as JSON, or ``data``; return the answer's JSON. Raises NotSent, SlowDown, Unreachable."""
         api = self._client.api

@@ -34,5 +34,9 @@ class UploadLimit:
         self.max_bytes = next((limit for limit in USUAL_LIMITS if limit < size), USUAL_LIMITS[-1])
         self._known_at = self._clock()
 
+    def is_cut_for_size(self, cuts: int, size: int) -> bool:
+        """Whether an upload of that size that was cut off so often is too large; else the line is bad."""
+        return cuts >= MOST_CUTS and size > USUAL_LIMITS[-1]
+
     def takes(self, size: int) -> bool:
         return self.max_bytes is None or size <= self.max_bytes
