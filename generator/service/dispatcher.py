@@ -9,6 +9,7 @@ from functools import partial
 from generator.api.types import Health, ServiceState, WorkerHealth, WorkerStatus
 from generator.errors import Refused
 from generator.pictures.uploads import Uploads
+from generator.service.balance import Balance
 from generator.service.eta import Speeds
 from generator.service.failures import Pauses
 from generator.service.fair_queue import Place
@@ -206,7 +207,10 @@ class Dispatcher:
         if self.is_ending or not self._jobs.queued:
             return None
         free = [supervisor for supervisor in self._team if supervisor.has_room]
-        choices = [(place, supervisor) for supervisor in free if (place := supervisor.suiting.choose())]
+        if not free:
+            return None
+        balance = Balance((supervisor.known for supervisor in self._team), self._jobs)
+        choices = [(place, supervisor) for supervisor in free if (place := supervisor.suiting.choose(balance))]
         return min(
             choices, key=lambda choice: (choice[0], choice[1].suiting.rank(self._jobs.at(choice[0]))), default=None
         )

@@ -65,6 +65,8 @@ class Eta:
         self._seconds_per_pixel: dict[tuple[str, str], float] = {}
         self._latest: deque[float] = deque(maxlen=MEASURED_STEPS)
         self._loads: dict[str, float] = {}
+        # Speed with the model and tier of the last step, pixels counted once per step.
+        self.pixels_per_second: float | None = None
         # The model that the next picture need not wait for.
         self.loaded: str | None = None
 
@@ -75,6 +77,8 @@ class Eta:
         measured.extend([(seconds / steps, recipe.pixels)] * steps)
         self._seconds_per_pixel[kind] = sum(took for took, _ in measured) / sum(pixels for _, pixels in measured)
         self._latest.extend([seconds / steps] * steps)
+        if self._seconds_per_pixel[kind] > 0:
+            self.pixels_per_second = 1 / self._seconds_per_pixel[kind]
 
     def note_load(self, model: str, seconds: float) -> None:
         """Record that switching to this model took ``seconds``."""

@@ -14,11 +14,9 @@ from sortedcontainers import SortedList
 from generator.service.eta import NO_WORK, Work
 from generator.service.sum_tree import SumTree
 
-# How many jobs that suit a worker better may overtake one whose turn it is. With fewer, a fleet spends its time loading
-# models; with more, people wait: `benchmarks.fleet` shows both.
+# How many jobs that suit a worker better may overtake one whose turn it is, for each worker. With fewer, workers spend
+# their time loading models; with more, people wait: `benchmarks.fleet` shows both.
 MAX_OVERTAKEN = 8
-# Of so many workers, one each is about to end a drawing, so that a job for each starts soon, whichever is the first.
-WORKERS_A_JOB = 2
 
 Key = TypeVar("Key")
 
@@ -50,8 +48,7 @@ class FairQueue:
     """A queue of job ids, fair to requesters.
 
     Another requester's later jobs overtake a job no more often than its own requester has jobs before it. When its turn
-    has come, jobs that suit a worker better overtake it MAX_OVERTAKEN times at most. Of several ``workers``, the first
-    job for each WORKERS_A_JOB are served in any order.
+    has come, jobs that suit a worker better overtake it MAX_OVERTAKEN times at most for each of the ``workers``.
     """
 
     def __init__(self, *, limit: int) -> None:
@@ -88,6 +85,10 @@ class FairQueue:
         """The first place with any of the labels."""
         return min((self._with[label][0] for label in labels if label in self._with), default=None)
 
+    def count(self, label: Hashable) -> int:
+        """The number of jobs with this label."""
+        return len(self._with.get(label, ()))
+
     def add(self, job: str, requester: str, *, labels: tuple[Hashable, ...] = (), work: Work = NO_WORK) -> None:
         """Queue a job behind the requester's other jobs. Raises Full."""
         if len(self) >= self._limit:
@@ -121,14 +122,14 @@ class FairQueue:
         place = head if suiting is None else self.first(suiting)
         if head is None or place == head:
             return place
-        if place is not None and (self._waiting[head.job].overtaken < MAX_OVERTAKEN or self._is_among_first(place)):
+        if place is not None and self._waiting[head.job].overtaken < MAX_OVERTAKEN * self.workers:
             return place
         return None if only_suiting else head
 
     def take(self, place: Place, *, able: Iterable[Hashable] | None = None) -> None:
         """Remove a place that was chosen for a worker that is ``able``: its job starts."""
         head = self.head if able is None else self.first(able)
-        if head is not None and place != head and not self._is_among_first(place):
+        if head is not None and place != head:
             self._waiting[head.job].overtaken += 1
         self._discard(place.job)
         self._took(place)
@@ -151,9 +152,6 @@ class FairQueue:
             self._insert(moved)
 
     # ---- inside
-
-    def _is_among_first(self, place: Place) -> bool:
-        return self._order.before(place)[0] < self.workers // WORKERS_A_JOB
 
     def _insert(self, waiting: _Waiting) -> None:
         place = waiting.place

@@ -192,10 +192,16 @@ class Jobs:
         self._positions.changed()
         return job
 
-    def first_waiting(self, labels: Iterable[Hashable]) -> Job | None:
-        """Find the first job in the queue with one of the labels: the likely next one, if no other job comes."""
-        place = self._queue.first(labels)
-        return self._jobs[place.job] if place else None
+    def waiting_by_model(self) -> Counter[str]:
+        """The number of jobs that wait for each model, by their next pictures."""
+        waiting = Counter[str]()
+        for demand in self.demands:
+            waiting[demand.next] += self._queue.count(demand)
+        return waiting
+
+    def first(self, labels: Iterable[Hashable]) -> Place | None:
+        """The place of the first job in the queue with one of the labels: the likely next one, if no other comes."""
+        return self._queue.first(labels)
 
     def progress(self, job: Job, n: int, step: int, steps: int) -> None:
         """Record and publish that ``step`` of ``steps`` of picture ``n`` are done."""

@@ -23,6 +23,8 @@ class KnownWorker:
         self.eta = Eta()
         self.hello: Hello | None = None
         self.state = WorkerState()
+        # The model that it draws with, or loads to do so.
+        self.model: str | None = None
         # The recipe last announced to the worker.
         self._announced: Recipe | None = None
 
@@ -35,6 +37,7 @@ class KnownWorker:
             log.info("%s is ready on %s", self.name, hello.device)
 
     def facts(self) -> dict[str, Any]:
+            self.model = self.model or self.eta.loaded
         """What its health says of it."""
         return {
             "device": self.hello.device if self.hello else None,
@@ -47,12 +50,13 @@ class KnownWorker:
     def learn(self, state: WorkerState, model: str) -> bool:
         """Note its state, and the model that it draws with. Returns whether it has room for more drawings now."""
         has_more_room = state.at_once > self.state.at_once
-        self.state, self.eta.loaded = state, model
+        self.state, self.model, self.eta.loaded = state, model, model
         return has_more_room
 
     def forget(self) -> None:
         """Its process has ended, or is about to."""
-        self.hello, self.state, self.eta.loaded, self._announced = None, WorkerState(), None, None
+        self.hello, self.state, self._announced = None, WorkerState(), None
+        self.model = self.eta.loaded = None
 
     def announce(self, recipe: Recipe) -> None:
         """Tell it once which recipe likely comes next."""

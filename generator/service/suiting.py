@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from generator.api.types import Recipe
+from generator.service.balance import Balance
 from generator.service.fair_queue import Place
 from generator.service.job import Demand, Job
 from generator.service.jobs import Jobs
@@ -23,21 +24,26 @@ class Suiting:
         """What it can draw with the model that is loaded."""
         return [demand for demand in self.able() if self._known.has_loaded(demand)]
 
-    def choose(self) -> Place | None:
+    def choose(self, balance: Balance) -> Place | None:
         """The place of the job that this worker should start next; None if all must wait.
 
-        Beside running jobs it must suit them. Alone, jobs for the loaded model come first, within the queue's bounds.
+        Beside running jobs it must suit them. Alone, jobs for the loaded model come first, within the queue's bounds,
+        unless the ``balance`` of models gains if it loads that of the first job.
         """
         able = self.able()
         if self._running:
             return self._jobs.choose(shape_of_all(self._running), able=able, only_suiting=True)
-        return self._jobs.choose(self.loaded(), able=able)
+        suiting, first = self._jobs.choose(self.loaded(), able=able), self._jobs.first(able)
+        if suiting is None or first is None or suiting == first:
+            return suiting
+        model, other = (self._jobs.at(place).demand.next for place in (suiting, first))
+        return first if balance.gains(self._known, model, other) else suiting
 
     def following(self, at: Mapping[Job, int]) -> Recipe | None:
         """What likely comes after the pictures that running jobs are ``at``: their next ones, or a waiting job's."""
         recipes = [recipe for job, n in at.items() for recipe in job.recipes[n + 1 : n + 2]]
-        if not recipes and (waiting := self._jobs.first_waiting(self.loaded())):
-            recipes = list(waiting.recipes_left[:1])
+        if not recipes and (place := self._jobs.first(self.loaded())):
+            recipes = list(self._jobs.at(place).recipes_left[:1])
         return recipes[0] if recipes else None
 
     def rank(self, job: Job) -> tuple[int, float]:

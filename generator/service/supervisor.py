@@ -140,6 +140,7 @@ class Supervisor:
 
     def begin(self, job: Job) -> None:
         """Draw a job that was taken from the queue."""
+        self.known.model = job.demand.next
         self._become(State.RUNNING)
         self._do_next(None)
         task = asyncio.create_task(self._draw(job), name=f"draw {job.id}")
@@ -252,6 +253,7 @@ class Supervisor:
         if self.running.get(job) is task:
             del self.running[job]
             self._at.pop(job, None)
+            self.known.model = self.eta.loaded
         if not self.running and self._state is State.RUNNING:
             self._nothing_to_draw()
         self._jobs.news.set()

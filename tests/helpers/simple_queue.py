@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 
-from generator.service.fair_queue import MAX_OVERTAKEN, WORKERS_A_JOB, Full, Place
+from generator.service.fair_queue import MAX_OVERTAKEN, Full, Place
 
 
 class SimpleQueue:
@@ -44,20 +44,19 @@ class SimpleQueue:
     def take(self, suits: Callable[[str], bool] = lambda job: True, *, only_suiting: bool = False) -> Place | None:
         """Remove the next job and return its place: the first that ``suits``, unless the head was overtaken too often.
 
-        The first job for each WORKERS_A_JOB workers may go in any order. Without one that suits it is the head of the
-        queue, or None with ``only_suiting``. None if the queue is empty.
+        Without one that suits it is the head of the queue, or None with ``only_suiting``. None if the queue is empty.
         """
         if not self._places:
             return None
         order = sorted(self._places)
-        head, abreast = order[0], order[: self.workers // WORKERS_A_JOB]
+        head = order[0]
         place = next((place for place in order if suits(place.job)), None)
-        is_too_often = self._overtaken[head.job] >= MAX_OVERTAKEN and place not in abreast
+        is_too_often = self._overtaken[head.job] >= MAX_OVERTAKEN * self.workers
         if place is None or (place is not head and is_too_often):
             if only_suiting:
                 return None
             place = head
-        if place is not head and place not in abreast:
+        if place is not head:
             self._overtaken[head.job] += 1
         del self._overtaken[place.job]
         self._places.remove(place)

@@ -1,0 +1,83 @@
+"""Which model a free worker of several should have: the one that it has, or that of the job whose turn it is."""
+
+from generator.api.types import JobRequest, RecipeRequest
+from generator.service.balance import Balance
+from generator.service.eta import Eta, Speeds
+from generator.service.fair_queue import MAX_OVERTAKEN
+from generator.service.job import Job
+from generator.service.jobs import Jobs
+from generator.service.known_worker import KnownWorker
+from generator.service.metrics import Metrics
+from generator.service.suiting import Suiting
+from generator.workers.messages import WorkerState
+from tests.helpers.running_generator import recipe_of
+
+HAS = "large"
+OTHER = "small"
+
+
+def recipe(model):
+    return recipe_of(subject=("otter",)).model_copy(update={"model": model})
+
+
+def waiting(*models):
+    """A queue in which everybody asks for one picture, by these models in order."""
+    jobs = Jobs(max_queued=1000, speeds=Speeds(), metrics=Metrics())
+    for n, model in enumerate(models):
+        request = JobRequest(requester=f"@{n}:home", recipes=(RecipeRequest(slots=recipe(model).slots),))
+        jobs.add(Job(str(n), request, (recipe(model),), ()))
+    return jobs
+
+
+def team(jobs, workers, pixels_per_second=None):
+    """So many workers that have loaded the model, of these speeds; else of one that is unknown."""
+    jobs.team_changed(workers)
+    known = [KnownWorker(f"card-{n}", None) for n in range(workers)]
+    for n, one in enumerate(known):
+        one.state, one.model = WorkerState((HAS,)), HAS
+        one.eta.pixels_per_second = pixels_per_second and pixels_per_second[n]
+    return known
+
+
+def choose(jobs, known, workers):
+    """The model of the job that a worker chooses beside the others; it begins that job."""
+    place = Suiting(known, jobs=jobs, running=()).choose(Balance(workers, jobs))
+    known.model = jobs.at(place).demand.next
+    jobs.take(place, Eta(), able=jobs.demands)
+    return known.model
+
+
+async def test_one_of_two_workers_loads_the_model_for_which_half_of_the_jobs_wait():
+    jobs = waiting(OTHER, HAS, OTHER, HAS)
+    one, two = both = team(jobs, 2)
+    assert choose(jobs, one, both) == OTHER, "though a job for the model that it has waits"
+    assert choose(jobs, two, both) == HAS, "the other model has a worker now"
+
+
+async def test_a_single_worker_loads_for_no_one_before_it_must():
+    jobs = waiting(OTHER, *[HAS] * MAX_OVERTAKEN, HAS)
+    (only,) = alone = team(jobs, 1)
+    assert [choose(jobs, only, alone) for _ in range(MAX_OVERTAKEN)] == [HAS] * MAX_OVERTAKEN
+    assert choose(jobs, only, alone) == OTHER
+
+
+async def test_a_model_that_few_ask_for_has_its_turn_but_no_worker_of_its_own():
+    jobs = waiting(OTHER, *[HAS] * 4 * MAX_OVERTAKEN)
+    both = team(jobs, 2)
+    drawn = [choose(jobs, both[n % 2], both) for n in range(2 * MAX_OVERTAKEN)]
+    assert drawn == [HAS] * 2 * MAX_OVERTAKEN, "each of two workers counts"
+    assert choose(jobs, both[0], both) == OTHER
+
+
+async def test_of_unequal_workers_the_slow_one_is_spared():
+    jobs = waiting(OTHER, *[HAS] * 3)
+    fast, slow = both = team(jobs, 2, (3e6, 1e6))
+    assert choose(jobs, fast, both) == HAS, "a quarter of the jobs does not deserve three quarters of the speed"
+    assert choose(jobs, slow, both) == OTHER
+
+
+async def test_a_worker_without_a_known_speed_counts_as_the_mean_of_the_others():
+    jobs = waiting(OTHER, *[HAS] * 3)
+    known, new, *_ = all_four = team(jobs, 4, (1e6, None, 1e6, 1e6))
+    assert choose(jobs, new, all_four) == OTHER
+    assert choose(jobs, known, all_four) == HAS
