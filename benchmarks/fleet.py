@@ -34,7 +34,17 @@ from generator.service.job import Job
 from generator.service.jobs import Jobs
 from generator.service.metrics import Metrics
 from generator.service.saving import Saving
-from generator.workers.messages import Draw, Drawn, Failed, Hello, Progress, WorkerDied, WorkerEvent, WorkerState
+from generator.workers.messages import (
+    Draw,
+    Drawn,
+    Failed,
+    Hello,
+    Progress,
+    Worker,
+    WorkerDied,
+    WorkerEvent,
+    WorkerState,
+)
 
 LARGE_MODEL = "proteus-v0.2"
 MODELS = ("ssd-1b", "ssd-1b", "ssd-1b", "sdxl-turbo", LARGE_MODEL, "pocket")
@@ -98,6 +108,9 @@ class SimulatedWorker:
 
     def prepare(self, recipe: Recipe) -> None:
         """Nothing to prepare."""
+
+    def meet(self, other: Worker) -> None:
+        """Nobody helps."""
 
     async def close(self) -> None:
         self.is_ready, self.loaded = False, ()

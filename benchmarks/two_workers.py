@@ -1,7 +1,8 @@
 """Measure two workers against one, on the processor: ``python -m benchmarks.two_workers [--jobs 8] [--repeats 3]``.
 
 The real server and real workers with pocket. In turns, the same jobs of two people are drawn by one worker on one core,
-by two workers on a core each, and by one worker on all cores; each waits until the last picture is there.
+by two workers on a core each, and by one worker on all cores; each waits until the last picture is there. Then single
+pictures one after the other, of which two workers compute a row each.
 """
 
 import argparse
@@ -20,7 +21,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from generator.models.registry import KeptCapabilities
+from generator.models.cards import LimitSettings
+from generator.models.registry import KeptCapabilities, all_cards
 from generator.pictures.store import PictureStore
 from generator.service.server import create_app, real_engine
 from generator.settings import Settings
@@ -28,6 +30,8 @@ from generator.workers.cards import cards_of
 from generator.workers.process import WorkerProcess
 
 STEPS = 20
+# Where a step takes longer than what else a picture costs, as on a card.
+LONE_SIDE = 192
 TOKEN = secrets.token_hex(16)
 PEOPLE = ("@ann:home", "@bob:home")
 # Who draws in each arrangement; the others pause.
@@ -36,12 +40,13 @@ ARRANGEMENTS = {"one core": ("cpu:0",), "two workers": ("cpu:0", "cpu:1"), "all 
 Client = TestClient[web.Request, web.Application]
 
 
-async def drawn(client: Client, jobs: int) -> float:
-    """Seconds until that many jobs are drawn."""
+async def drawn(client: Client, jobs: int, *, model: str = "pocket", side: int = 64) -> float:
+    """Seconds until that many jobs are drawn, at ``side`` by ``side`` pixels."""
     ids = [f"bench-{secrets.token_hex(6)}" for _ in range(jobs)]
     began = time.perf_counter()
     for n, job in enumerate(ids):
-        recipe = {"slots": {"subject": ["otter", "cowboy hat"]}, "model": "pocket", "steps": STEPS, "seed": n}
+        recipe = {"slots": {"subject": ["otter", "cowboy hat"]}, "model": model, "steps": STEPS, "seed": n}
+        recipe |= {"width": side, "height": side}
         body = {"requester": PEOPLE[n % 2], "recipes": [recipe]}
         async with client.put(f"/v1/jobs/{job}", json=body) as answer:
             assert answer.status == 201, await answer.text()
@@ -72,7 +77,9 @@ async def health(client: Client) -> Any:
 
 
 async def measure(jobs: int, repeats: int, folder: Path) -> dict[str, Any]:
-    settings = Settings(default_model="pocket", cards=("cpu", "cpu"))
+    pocket = all_cards(Settings())["pocket"]
+    wide = pocket.model_copy(update={"limits": LimitSettings(min_side=64, max_side=LONE_SIDE)})
+    settings = Settings(default_model="pocket", cards=("cpu", "cpu"), models={"wide": wide})
     cards = (*cards_of(settings), *cards_of(Settings(device="cpu")))
     workers = {
         card.name: WorkerProcess(
@@ -92,6 +99,7 @@ async def measure(jobs: int, repeats: int, folder: Path) -> dict[str, Any]:
         allowed_hosts=("127.0.0.1",),
     )
     seconds: defaultdict[str, list[float]] = defaultdict(list)
+    lone: defaultdict[str, list[float]] = defaultdict(list)
     async with TestClient(TestServer(app), headers={"Authorization": f"Bearer {TOKEN}"}) as client:
         for _ in range(repeats):
             for name, drawing in ARRANGEMENTS.items():
@@ -99,11 +107,17 @@ async def measure(jobs: int, repeats: int, folder: Path) -> dict[str, Any]:
                 # Each process draws one picture of each number at once before it counts.
                 await drawn(client, 2 * len(drawing))
                 seconds[name].append(await drawn(client, jobs))
-    medians = {name: statistics.median(taken) for name, taken in seconds.items()}
+                # At first each process measures both ways.
+                for _ in range(2 * len(drawing)):
+                    await drawn(client, 1, model="wide", side=LONE_SIDE)
+                lone[name].append(await drawn(client, 1, model="wide", side=LONE_SIDE))
+    medians, alone = ({name: statistics.median(taken) for name, taken in each.items()} for each in (seconds, lone))
     return {
         "cores": len(os.sched_getaffinity(0)),
         "jobs": jobs,
         "seconds": {name: [round(second, 2) for second in taken] for name, taken in seconds.items()},
+        "seconds of a lone picture": {name: [round(second, 2) for second in taken] for name, taken in lone.items()},
+        "lone, two workers to one core": round(alone["one core"] / alone["two workers"], 2),
         "two workers to one core": round(medians["one core"] / medians["two workers"], 2),
         "two workers to all cores": round(medians["all cores"] / medians["two workers"], 2),
     }

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import torch
 from diffusers import AutoencoderKL
 from diffusers.image_processor import VaeImageProcessor
@@ -23,6 +24,7 @@ from generator.engine.model_cache import Cached, ModelCache
 from generator.engine.needs import Arrangement
 from generator.engine.plan import lora_facts, make_plan, must_tile
 from generator.engine.preview import Previews
+from generator.engine.rows_apart import Packed, RowsApart, predict_packed
 from generator.engine.sampling import make_sampling
 from generator.engine.text import Conditioning
 from generator.errors import DrawingFailed, is_out_of_memory
@@ -31,6 +33,7 @@ from generator.models.registry import all_cards, default_model, larger_model
 from generator.models.weights import how_to_get
 from generator.pictures.image_files import fitted, read_file, read_image
 from generator.settings import Settings
+from generator.workers.assistance import Assistant
 from generator.workers.messages import Draw, Drawn, Hello, WorkerState
 
 log = logging.getLogger(__name__)
@@ -53,6 +56,7 @@ class DiffusionEngine:
         self._models: ModelCache | None = None
         self._previews = Previews()
         self._ahead = RunAhead()
+        self._apart = RowsApart()
         # Encodes the texts of drawings to come; ends with the process.
         self._beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="text")
         self._memory: Memory | None = None
@@ -152,7 +156,7 @@ class DiffusionEngine:
             if cached.model.arrangement is Arrangement.OFFLOADED:
                 cached.model.put_unets(plan.device)
             try:
-                step_all(together, at_once=cached.at_once, ahead=self._ahead)
+                step_all(together, at_once=cached.at_once, ahead=self._ahead, apart=self._apart)
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
@@ -162,6 +166,19 @@ class DiffusionEngine:
                     cached.at_once //= 2
                     log.warning("out of memory: at most %d are drawn at once from now on", cached.at_once)
                 raise
+
+    def add_assistant(self, assistant: Assistant) -> None:
+        self._apart.add(assistant)
+
+    def can_assist(self, model: str) -> bool:
+        """Whether the model's UNet is on the device."""
+        cached = self._models.find(model) if self._models else None
+        return cached is not None and cached.model.arrangement is not Arrangement.OFFLOADED
+
+    @torch.inference_mode()
+    def assist(self, model: str, work: Packed) -> np.ndarray:
+        """Predict a row of another worker's drawing."""
+        return predict_packed(self.models.get(model).model, work)
 
     def preview(self, drawing: Drawing) -> Image | None:
         return self._previews.image(drawing) if self._settings.previews else None
@@ -193,6 +210,7 @@ class DiffusionEngine:
             vae_dtype=vae_dtype,
             tiled=tiled,
             together=drawing.most_together,
+            cards=drawing.cards,
         )
         if recipe.tier == "draft":
             facts |= lora_facts(drawing.lora)

@@ -17,6 +17,7 @@ from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import resca
 from generator.api.types import EarlierFacts, Recipe
 from generator.engine.deep_cache import UNetInput
 from generator.engine.model import Model
+from generator.engine.rows_apart import RowsApart
 from generator.engine.sampling import Sampling
 from generator.engine.text import Conditioning
 from generator.engine.tiers import DRAFT_WITH_LORA, TIERS, Tier
@@ -40,6 +41,8 @@ class Drawing:
     step: int = 0
     # The most drawings that shared a call with this one, itself included.
     most_together: int = 1
+    # The most cards that computed a step of it.
+    cards: int = 1
     # The inner layers' features from the last whole step, if the tier needs them.
     kept: torch.Tensor | None = None
 
@@ -79,8 +82,8 @@ class RunAhead:
             before.synchronize()
 
 
-def step_all(drawings: Sequence[Drawing], *, at_once: int, ahead: RunAhead) -> None:
-    """Denoise each drawing by one step; at most ``at_once`` drawings share a call.
+def step_all(drawings: Sequence[Drawing], *, at_once: int, ahead: RunAhead, apart: RowsApart) -> None:
+    """Denoise each drawing by one step; at most ``at_once`` drawings share a call, and a lone one may go ``apart``.
 
     The card may still be busy with the last call when this returns.
     """
@@ -91,7 +94,7 @@ def step_all(drawings: Sequence[Drawing], *, at_once: int, ahead: RunAhead) -> N
         rows = _stacked([_input(drawing) for drawing in together])
 
         # 2. The UNet predicts the noise in each, or its outermost layers do with the kept features.
-        predicted = _predict(together, rows)
+        predicted = _predict(together, rows, apart if len(drawings) == 1 else None)
 
         # 3. Each drawing removes its noise from its own latents.
         for drawing, own in zip(together, torch.split(predicted, [drawing.rows for drawing in together]), strict=True):
@@ -140,9 +143,14 @@ def _stacked(inputs: Sequence[UNetInput]) -> UNetInput:
     )
 
 
-def _predict(together: Sequence[Drawing], rows: UNetInput) -> torch.Tensor:
+def _predict(together: Sequence[Drawing], rows: UNetInput, apart: RowsApart | None) -> torch.Tensor:
     first = together[0]
     keep = any(drawing.tier.whole_every > 1 for drawing in together)
+    # Kept features are too large to travel, and a second card has no LoRA ready.
+    if apart is not None and first.rows == 2 and not keep and first.lora is None:
+        predicted, cards = apart.predict(first.model, rows)
+        first.cards = max(first.cards, cards)
+        return predicted
     predicted, kept = first.model.predict(rows, is_whole=first.is_whole, keep=keep, is_draft=first.lora is not None)
     if kept is not None:
         for drawing, own in zip(together, torch.split(kept, [drawing.rows for drawing in together]), strict=True):

@@ -54,6 +54,7 @@ class Plan:
         vae_dtype: torch.dtype,
         tiled: bool,
         together: int,
+        cards: int,
     ) -> dict[str, str | int | float | bool | None]:
         """The facts for the recipe file: with the same facts the same recipe gives the same pixels."""
         return {
@@ -67,6 +68,8 @@ class Plan:
             "vae_tiling": tiled,
             # Other drawings in the same call may change the last bits.
             "drawn_together": together,
+            # So may another card that computes a row of the guidance.
+            "cards": cards,
             **({"guidance_rescale": card.guidance_rescale} if card.guidance_rescale else {}),
             **({"enlarged": card.enlarge} if card.enlarge > 1 else {}),
             # torch.__version__ is a subclass of str: to unpickle it, the server's process would import torch.

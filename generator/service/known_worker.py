@@ -28,16 +28,22 @@ class KnownWorker:
         # The recipe last announced to the worker.
         self._announced: Recipe | None = None
 
-    async def greet(self) -> None:
-        """Start it if necessary, and learn what it is. Raises WorkerDied and DrawingFailed."""
+    async def greet(self, team: Iterable["KnownWorker"]) -> None:
+        """Start it if necessary, and learn what it is. Raises WorkerDied and DrawingFailed.
+
+        A new process meets those of the ``team`` that have equal cards.
+        """
         hello = await self.worker.hello()
         if hello is not self.hello:
             self.hello, self.state = hello, hello.state
             self.eta.loaded = hello.state.models[0] if hello.state.models else None
+            self.model = self.model or self.eta.loaded
             log.info("%s is ready on %s", self.name, hello.device)
+            for other in team:
+                if other is not self and other.hello is not None and other.hello.device == hello.device:
+                    self.worker.meet(other.worker)
 
     def facts(self) -> dict[str, Any]:
-            self.model = self.model or self.eta.loaded
         """What its health says of it."""
         return {
             "device": self.hello.device if self.hello else None,

@@ -189,7 +189,7 @@ class Supervisor:
         """Load the model before the first job; if that fails, the first job tries again and reports why."""
         failure: Exception | None = None
         try:
-            await self.known.greet()
+            await self.known.greet(other.known for other in self._team)
         except (WorkerDied, GeneratorError) as error:
             log.error("%s does not start: %s", self.name, error)
             failure = error
@@ -310,7 +310,7 @@ class Supervisor:
         is_switch = self.known.must_load_for(recipe)
         if not self._worker.is_ready or is_switch:
             self._wait_for(LOADING)
-        await self.known.greet()
+        await self.known.greet(other.known for other in self._team)
         if job.state.is_final:
             return None
         outcome: Drawn | Error | None = None

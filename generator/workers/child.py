@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from generator.api.types import Error
 from generator.errors import ENGINE_ERROR, GeneratorError, is_out_of_memory
 from generator.log_lines import start_log
+from generator.workers.assistance import Assistant, Guests
 from generator.workers.messages import (
     Cancel,
     Cancelled,
@@ -27,6 +28,8 @@ from generator.workers.messages import (
     EngineFactory,
     Failed,
     Hello,
+    Help,
+    Meet,
     Prepare,
     Preview,
     Progress,
@@ -79,15 +82,17 @@ class _Table:
 
     def __init__(self, engine: Engine, pipe: Connection) -> None:
         self._engine, self._pipe = engine, pipe
+        self._guests = Guests(engine.can_assist, self._assist)
         self._drawings: dict[str, Any] = {}
         # When the progress of each was last reported.
         self._reported_at: dict[str, float] = {}
 
     def hear(self) -> None:
-        """Handle the server's messages; with nothing to draw, wait for the next one."""
-        while self._pipe.poll(0 if self._drawings else None):
+        """Handle the server's messages; with nothing to draw, help others until the next one."""
+        while self._pipe.poll(0) if self._drawings else self._guests.help_until(self._pipe):
             match self._pipe.recv():
                 case Draw() as draw:
+                    self._guests.leave()
                     drawing = or_failed(partial(self._engine.start, draw))
                     if isinstance(drawing, Failed):
                         self._send(draw.id, drawing)
@@ -96,9 +101,17 @@ class _Table:
                         self._send(draw.id, Progress(drawing.step, drawing.steps, self._engine.state()))
                 case Prepare(recipe):
                     or_failed(partial(self._engine.prepare, recipe))
+                case Help(other):
+                    self._guests.add(other)
+                case Meet(other):
+                    self._engine.add_assistant(Assistant(other))
                 # The drawing may have ended just before the request arrived.
                 case Cancel(drawing_id) if drawing_id in self._drawings:
                     self._end(drawing_id, Cancelled())
+
+    def _assist(self, model: str, work: Any) -> Any:
+        result = or_failed(partial(self._engine.assist, model, work))
+        return None if isinstance(result, Failed) else result
 
     def finish(self) -> None:
         """Decode the drawings that have had their last step."""

@@ -20,6 +20,7 @@ from generator.workers.messages import (
     Prepare,
     Preview,
     Progress,
+    Worker,
     WorkerDied,
     WorkerEvent,
 )
@@ -158,6 +159,9 @@ class ConversingWorker:
     def prepare(self, recipe: Recipe) -> None:
         if self._carrier is not None:
             self._carrier.send(Prepare(recipe))
+
+    def meet(self, other: Worker) -> None:
+        """Help nobody: pipes end where the machine does."""
 
     async def close(self) -> None:
         carrier, self._carrier, self._hello = self._carrier, None, None

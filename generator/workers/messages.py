@@ -7,12 +7,14 @@ picklable, since a worker is a process of its own.
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from PIL.Image import Image
 
 from generator.api.types import EarlierFacts, Error, Memory, Recipe
+from generator.workers.assistance import Assistant
 
 # ---- server to worker
 
@@ -42,6 +44,20 @@ class Prepare:
     """Begin the work for a likely next recipe that can be done beside the present drawings."""
 
     recipe: Recipe
+
+
+@dataclass(frozen=True)
+class Help:
+    """While there is nothing to draw, help the worker at the other end of the pipe (see `workers.assistance`)."""
+
+    pipe: Connection
+
+
+@dataclass(frozen=True)
+class Meet:
+    """The worker at the other end of the pipe may help you."""
+
+    pipe: Connection
 
 
 # ---- worker to server
@@ -160,6 +176,9 @@ class Worker(Protocol):
     def prepare(self, recipe: Recipe) -> None:
         """Announce the recipe that likely comes next, so that it starts sooner."""
 
+    def meet(self, other: "Worker") -> None:
+        """Let this worker and one on an equal card help each other with lone drawings, if both can."""
+
     async def close(self) -> None:
         """Free the card at once, even in the middle of a drawing."""
 
@@ -181,6 +200,15 @@ class Engine(Protocol):
 
     def step(self, drawings: Sequence[Any]) -> None:
         """Denoise each drawing by one step, adding one to its ``step``. After an error it may be called again."""
+
+    def add_assistant(self, assistant: Assistant) -> None:
+        """Note another worker that may compute a part of a lone drawing."""
+
+    def can_assist(self, model: str) -> bool:
+        """Whether it can compute parts of other workers' drawings by this model at once."""
+
+    def assist(self, model: str, work: Any) -> Any:
+        """Compute a part of another worker's drawing, and return the result, which is not None."""
 
     def preview(self, drawing: Any) -> Image | None:
         """Return a picture of the drawing so far; None if it is unknown or too soon after the last one."""

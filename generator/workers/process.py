@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from generator.workers import child
 from generator.workers.conversation import ConversingWorker, Inbox
-from generator.workers.messages import Cancel, Draw, EngineFactory, Prepare
+from generator.workers.messages import Cancel, Draw, EngineFactory, Help, Meet, Prepare, Worker
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Child:
     def is_alive(self) -> bool:
         return self._process.is_alive()
 
-    def send(self, message: Draw | Cancel | Prepare) -> None:
+    def send(self, message: Draw | Cancel | Prepare | Help | Meet) -> None:
         try:
             self._pipe.send(message)
         except OSError as error:
@@ -142,4 +142,16 @@ class WorkerProcess(ConversingWorker):
     @property
     def pid(self) -> int | None:
         """The child's process id, or None without a child."""
-        return self._carrier.child.pid if isinstance(self._carrier, _LocalChild) else None
+        return self._child.pid if self._child else None
+
+    def meet(self, other: Worker) -> None:
+        if isinstance(other, WorkerProcess) and self._child and other._child:
+            for helping, helped in ((self._child, other._child), (other._child, self._child)):
+                pipe, far_end = _spawn.Pipe()
+                with pipe, far_end:
+                    helping.send(Help(pipe))
+                    helped.send(Meet(far_end))
+
+    @property
+    def _child(self) -> Child | None:
+        return self._carrier.child if isinstance(self._carrier, _LocalChild) else None

@@ -80,6 +80,9 @@ class Puppet:
     def prepare(self, recipe: Any) -> None:
         """Nothing to prepare."""
 
+    def meet(self, other: Any) -> None:
+        """Nobody helps."""
+
     async def close(self) -> None:
         self.die()
 

@@ -4,7 +4,7 @@ import functools
 from dataclasses import dataclass, field
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 
 from generator.errors import DrawingFailed
 from generator.models.registry import KeptCapabilities
@@ -173,6 +173,18 @@ async def test_two_real_workers_draw_at_once_and_alike(start_generator):
         assert (await generator.end(person))["state"] == "done"
     one, two = (Image.open(path) for path in generator.pictures.rglob("*.png"))
     assert one.tobytes() == two.tobytes()
+
+    # Alone, a picture is drawn by both, also by a process that has come since.
+    for call in ("pause", "resume"):
+        await generator.call("POST", f"/v1/{call}?worker=cpu:1")
+    await both_are_ready(generator)
+    await generator.submit("cat", model="pocket", steps=30, seed=7)
+    (picture,) = (await generator.end("cat"))["pictures"]
+    assert picture["facts"]["plan"]["cards"] == 2
+    (file,) = generator.pictures.rglob("*-cat-*.png")
+    with Image.open(file) as shared:
+        furthest = max(high for _, high in ImageChops.difference(one, shared).getextrema())
+    assert furthest <= 1, "levels of 255"
 
 
 async def test_a_bug_in_the_dispatcher_ends_the_service(start_generator, monkeypatch):

@@ -9,11 +9,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from generator.api.types import Memory, Recipe
 from generator.errors import CardBusy, CardLost, CardUnusable, DrawingFailed, WeightsMissing
+from generator.workers.assistance import Assistant
 from generator.workers.messages import Draw, Drawn, Hello, WorkerState
 
 # Long enough for a test to act between two steps, short enough to keep tests fast.
@@ -50,6 +52,15 @@ class Colour:
 
     def prepare(self, recipe: Recipe) -> None:
         """Nothing to do."""
+
+    def add_assistant(self, assistant: Assistant) -> None:
+        """Colours need no help."""
+
+    def can_assist(self, model: str) -> bool:
+        return False
+
+    def assist(self, model: str, work: Any) -> Any:
+        raise AssertionError("nobody asks")
 
     def start(self, draw: Draw) -> Drawing:
         return Drawing(draw)

@@ -1,0 +1,110 @@
+"""A lone guided picture on two equal cards: each computes a row of the guidance, where that is measured to be faster.
+
+Both rows go through the same UNet and meet only in the guidance, so a step takes as long as one row, and two rows of
+latents travel between the cards. Source: Fang et al., xDiT, arXiv 2411.01738, there called CFG parallel.
+"""
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from generator.engine.deep_cache import UNetInput
+from generator.engine.model import Model
+from generator.workers.assistance import PATIENCE_S, Assistant
+
+log = logging.getLogger(__name__)
+
+# Steps to measure of each way. The first calls of a shape are slower, so the best one counts.
+TRIES = 3
+
+
+# A row's own tensors, and what SDXL adds. NumPy arrays, since torch would send tensors by shared memory, which outlives
+# a process that is killed.
+Packed = tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
+
+
+@dataclass
+class _Trial:
+    """The seconds of a step by each way, for one model and size."""
+
+    together_s: list[float] = field(default_factory=list)
+    apart_s: list[float] = field(default_factory=list)
+
+    @property
+    def is_over(self) -> bool:
+        return len(self.together_s) >= TRIES and len(self.apart_s) >= TRIES
+
+    @property
+    def is_apart_next(self) -> bool:
+        """Whether the next step should be apart, to measure it or because it is faster."""
+        if self.is_over:
+            return min(self.apart_s) < min(self.together_s)
+        return len(self.together_s) >= TRIES
+
+
+class RowsApart:
+    """Predicts the two rows of a guided step, on two cards where that is faster."""
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._assistants: list[Assistant] = []
+        self._trials: defaultdict[tuple[str, torch.Size], _Trial] = defaultdict(_Trial)
+        self._clock = clock
+
+    def add(self, assistant: Assistant) -> None:
+        self._assistants.append(assistant)
+
+    def predict(self, model: Model, rows: UNetInput) -> tuple[torch.Tensor, int]:
+        """Return the whole UNet's prediction for two rows, and how many cards have computed it."""
+        self._assistants = [one for one in self._assistants if not one.is_gone]
+        trial = self._trials[model.name, rows.latents.shape]
+        assistant = next((one for one in self._assistants if one.is_willing(model.name)), None)
+        if assistant is None or (trial.is_over and not trial.is_apart_next):
+            return model.predict(rows)[0], 1
+        _finish(rows.latents.device)
+        began = self._clock()
+        predicted, cards = _apart(model, rows, assistant) if trial.is_apart_next else (model.predict(rows)[0], 1)
+        _finish(rows.latents.device)
+        if not trial.is_over:
+            (trial.apart_s if cards > 1 else trial.together_s).append(self._clock() - began)
+            if trial.is_over:
+                both = min(trial.together_s), min(trial.apart_s)
+                log.info("%s: a step takes %.3f s on this card, %.3f s with an equal one", model.name, *both)
+        return predicted, cards
+
+
+def predict_packed(model: Model, packed: Packed) -> np.ndarray:
+    """Return the prediction for a row of another worker, (1, channels, height, width)."""
+    device = model.unet.device
+    own, added = ({name: torch.from_numpy(array).to(device) for name, array in part.items()} for part in packed)
+    prediction: np.ndarray = model.predict(UNetInput(**own, added=added))[0].cpu().numpy()
+    return prediction
+
+
+def _apart(model: Model, rows: UNetInput, assistant: Assistant) -> tuple[torch.Tensor, int]:
+    began = time.monotonic()
+    assistant.begin(_packed(rows.each(lambda tensor: tensor[:1])))
+    try:
+        second = model.predict(rows.each(lambda tensor: tensor[1:]))[0]
+        _finish(second.device)
+    finally:
+        # Even after an error here: a result that nobody takes would keep the other worker from its own work.
+        first = assistant.end(PATIENCE_S + time.monotonic() - began)
+    if first is None:
+        return torch.cat([model.predict(rows.each(lambda tensor: tensor[:1]))[0], second]), 1
+    return torch.cat([torch.from_numpy(first).to(second.device), second]), 2
+
+
+def _packed(rows: UNetInput) -> Packed:
+    own = {name: getattr(rows, name).cpu().numpy() for name in ("latents", "timesteps", "embeds")}
+    return own, {name: tensor.cpu().numpy() for name, tensor in rows.added.items()}
+
+
+def _finish(device: torch.device) -> None:
+    """Wait until the card has done all its work."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
