@@ -1,8 +1,9 @@
 """Measure what another machine costs: ``python -m benchmarks.cluster [--jobs 40]``.
 
 A real server and another machine on loopback, with Ray between them, and an engine that paints at once: what is left
-is the way there and back. In turns, the same jobs are drawn by the server's own worker and by the other one. Then the
-other one's drawing process is killed several times, and a job is cancelled as often.
+is the way there and back. In turns, the same jobs are drawn by the server's own worker and by the other one, and so are
+jobs of which each of many steps is reported. Then the other one's drawing process is killed several times, and a job is
+cancelled as often.
 """
 
 import argparse
@@ -12,18 +13,25 @@ import os
 import signal
 import statistics
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import aiohttp
+from PIL import Image
 
+from generator.pictures.store import PictureStore
+from tests.helpers.bad_engines import drawn
 from tests.helpers.cluster import MODEL, OWN_MODEL, parts
+from tests.helpers.running_generator import recipe_of
 
 # Kills and cancels; each of them takes a second or two.
 REPEATS = 5
 SIZES = {"small": 256, "large": 768}
+PICTURES, STEPS = 9, 100
+SAVED = 40
 
 
 class Client:
@@ -37,11 +45,11 @@ class Client:
             assert answer.status < 300, await answer.text()
             return await answer.json()
 
-    async def submit(self, model: str, subject: str, size: int, steps: int) -> str:
+    async def submit(self, model: str, subject: str, size: int, steps: int, *, pictures: int = 1) -> str:
         self._jobs += 1
         recipe = {"slots": {"subject": [subject]}, "model": model, "width": size, "height": size, "steps": steps}
         job = f"bench-{self._jobs}"
-        await self.call("PUT", f"jobs/{job}", json={"requester": "@ann:home", "recipes": [recipe]})
+        await self.call("PUT", f"jobs/{job}", json={"requester": "@ann:home", "recipes": [recipe] * pictures})
         return job
 
     async def until(self, job: str, wanted: str) -> float:
@@ -70,6 +78,15 @@ async def job_s(client: Client, model: str, size: int) -> float:
     return await client.until(await client.submit(model, "otter", size, 1), "done") - began
 
 
+async def events_per_second(client: Client, model: str) -> float:
+    """Reports of steps that come through in a second, pictures included."""
+    began = time.perf_counter()
+    ended = await client.until(
+        await client.submit(model, "chatty otter", SIZES["small"], STEPS, pictures=PICTURES), "done"
+    )
+    return PICTURES * STEPS / (ended - began)
+
+
 async def restart_s(client: Client) -> float:
     """Seconds from the death of the drawing process to the first step of the job's next attempt."""
     job = await client.submit(MODEL, "slow otter", SIZES["small"], 40)
@@ -93,6 +110,17 @@ async def cancel_s(client: Client) -> float:
     return await client.until(await client.submit(MODEL, "otter", SIZES["small"], 1), "done") - began
 
 
+def pictures_per_second(folder: Path) -> float:
+    """Pictures, noisy ones, that all cores together write as PNG with their recipe."""
+    side, store = SIZES["large"], PictureStore(folder)
+    image = Image.merge("RGB", [Image.effect_noise((side, side), 40) for _ in range(3)])
+    recipe = recipe_of(subject=("otter",)).model_copy(update={"width": side, "height": side})
+    with ThreadPoolExecutor() as threads:
+        began = time.perf_counter()
+        list(threads.map(lambda n: store.save(drawn(image), recipe, "bench", n), range(SAVED)))
+        return SAVED / (time.perf_counter() - began)
+
+
 async def measure(socket: Path, jobs: int) -> dict[str, Any]:
     async with aiohttp.ClientSession(connector=aiohttp.UnixConnector(str(socket))) as session:
         client = Client(session)
@@ -102,6 +130,11 @@ async def measure(socket: Path, jobs: int) -> dict[str, Any]:
             both = [(await job_s(client, OWN_MODEL, size), await job_s(client, MODEL, size)) for _ in range(jobs)]
             here, there = (round(1000 * statistics.median(column), 1) for column in zip(*both, strict=True))
             figures[name] = {"here_ms": here, "there_ms": there, "ratio": round(there / here, 2)}
+        events = [
+            (await events_per_second(client, OWN_MODEL), await events_per_second(client, MODEL)) for _ in range(REPEATS)
+        ]
+        here, there = (round(statistics.median(column)) for column in zip(*events, strict=True))
+        figures["events_per_second"] = {"here": here, "there": there}
         figures["restart_s"] = round(statistics.median([await restart_s(client) for _ in range(REPEATS)]), 2)
         figures["cancel_s"] = round(statistics.median([await cancel_s(client) for _ in range(REPEATS)]), 2)
         return figures
@@ -113,7 +146,9 @@ def main() -> None:
     asked = parser.parse_args()
     with TemporaryDirectory() as folder:
         for started in parts(Path(folder)):
-            print(json.dumps(asyncio.run(measure(started.socket, asked.jobs)), indent=2))
+            figures = asyncio.run(measure(started.socket, asked.jobs))
+        figures["pictures_per_second"] = round(pictures_per_second(Path(folder) / "saved"), 1)
+        print(json.dumps(figures, indent=2))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 
 import generator
+from generator.workers import child
 from generator.workers.messages import Draw, Drawn, Hello
 from tests.helpers.bad_engines import Colour, Drawing
 
@@ -30,13 +31,17 @@ OWN_MODEL = "ours"
 
 
 class Obliging(Colour):
-    """Does what the subject says: is slow, dies, or tells the size of its photo. Names its process as its device."""
+    """Does what the subject says: is slow, dies, reports every step, or tells the size of its photo.
+
+    Names its process as its device.
+    """
 
     def hello(self) -> Hello:
         return replace(super().hello(), device=f"paint box {os.getpid()}")
 
     def start(self, draw: Draw) -> Drawing:
         self.photo = draw.image.stat().st_size if draw.image else None
+        child.REPORT_EVERY_S = 0.0 if "chatty" in draw.recipe.prompt else 0.25
         return super().start(draw)
 
     def step_one(self, drawing: Drawing) -> None:
