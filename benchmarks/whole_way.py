@@ -4,7 +4,8 @@ A real homeserver, maubot and generator with pocket, a second Matrix client as t
 
 - R7, the service: from submitting a job to its last event, compared with the drawing's own seconds.
 - The whole way: from the command to its picture in the room, compared with the drawing's own seconds.
-- R10: from the command to the read receipt, and to the reaction, as the person's client sees them, while a job runs.
+- R10: from the command to the read receipt, and to the reaction, as the person's client sees them, while a job runs. A
+  proxy before the bot says which part of that is whose.
 """
 
 import argparse
@@ -12,20 +13,24 @@ import asyncio
 import json
 import logging
 import platform
+import re
 import secrets
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import yaml
+from aiohttp import web
+from yarl import URL
 
 from household.heard import Heard
-from household.home import Household, household
+from household.home import INSTANCE, Household, household
 from household.person import Person
 
 REPEATS = 20
@@ -37,6 +42,9 @@ ONE_CORE = {"OMP_NUM_THREADS": "1"}
 # About one second of drawing, and the most steps that a picture can have.
 SHORT_STEPS = 32
 LONG_STEPS = 100
+
+# As a sync's answer has it.
+_EVENT = re.compile(r'"event_id":"([^"]+)"')
 
 
 async def service(home: Household, steps: int) -> tuple[float, float]:
@@ -69,18 +77,68 @@ async def whole_way(person: Person, room: str, steps: int) -> tuple[float, float
     return wall, yaml.safe_load(await person.fetch(recipe.content))["facts"]["seconds"]
 
 
-async def acknowledgement(person: Person, room: str, bot: str) -> tuple[float, float]:
-    """Send a command; return the seconds until its receipt, and until its reaction."""
+class Tap:
+    """The bot's way to the homeserver: passes everything on, and notes when a command and its receipt go by."""
+
+    def __init__(self, homeserver: str) -> None:
+        self._homeserver = homeserver
+        # By event: when a sync brought it to the bot, and when the bot's receipt for it came and was answered.
+        self.brought: dict[str, float] = {}
+        self.asked: dict[str, float] = {}
+        self.answered: dict[str, float] = {}
+
+    async def __aenter__(self) -> "Tap":
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None))
+        app = web.Application(client_max_size=2**26)
+        app.router.add_route("*", "/{path:.*}", self._pass_on)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._runner.cleanup()
+        await self._session.close()
+
+    async def _pass_on(self, request: web.Request) -> web.Response:
+        came, body = time.perf_counter(), await request.read()
+        kept = {name: request.headers[name] for name in ("Authorization", "Content-Type") if name in request.headers}
+        address = URL(f"{self._homeserver}{request.raw_path}", encoded=True)
+        async with self._session.request(request.method, address, data=body, headers=kept) as answer:
+            content = await answer.read()
+        if request.path.endswith("/sync"):
+            events = _EVENT.findall(content.decode(errors="replace"))
+            self.brought = dict.fromkeys(events, time.perf_counter()) | self.brought
+        if "/receipt/" in request.path:
+            event = request.path.rpartition("/")[2]
+            self.asked[event], self.answered[event] = came, time.perf_counter()
+        return web.Response(status=answer.status, body=content, content_type=answer.content_type)
+
+
+async def acknowledgement(person: Person, room: str, bot: str, tap: Tap) -> dict[str, float]:
+    """Send a command; return the seconds of each part of the way to its receipt, and until its reaction."""
 
     def is_reaction(heard: Any) -> bool:
         return bool(heard.type == "m.reaction" and heard.content["m.relates_to"]["event_id"] == command)
 
     began = time.perf_counter()
     command = await person.say(room, "!draw otter --steps 1")
+    sent = time.perf_counter()
     await person.until(lambda: person.sees_read(room, bot) == command)
-    receipt = time.perf_counter() - began
+    seen = time.perf_counter()
     await person.hear(is_reaction)
-    return receipt, time.perf_counter() - began
+    brought = tap.brought[command]
+    return {
+        "receipt": seen - began,
+        "reaction": time.perf_counter() - began,
+        # The homeserver's answer to the sender and its sync to the bot come in any order.
+        "1 sent": min(sent, brought) - began,
+        "2 brought to the bot": max(0.0, brought - sent),
+        "3 the bot": tap.asked[command] - brought,
+        "4 the homeserver takes the receipt": tap.answered[command] - tap.asked[command],
+        "5 seen by the person": seen - tap.answered[command],
+    }
 
 
 async def is_drawing(home: Household) -> bool:
@@ -107,9 +165,13 @@ def overhead(pairs: list[tuple[float, float]]) -> dict[str, Any]:
 
 async def measure(folder: Path) -> dict[str, Any]:
     settings = {"default_model": "pocket", "device": "cpu"}
-    async with household(folder, generator_settings=settings, env=ONE_CORE) as home:
+    async with AsyncExitStack() as stack:
+        home = await stack.enter_async_context(household(folder, generator_settings=settings, env=ONE_CORE))
         person, other = await home.person("person"), await home.person("other")
         bot = home.bot.user_id
+        tap = await stack.enter_async_context(Tap(home.url))
+        await home.maubot.set_client(home.bot, tap.url)
+        await home.maubot.restart_instance(INSTANCE)
         room = await person.make_room("Bench", encrypted=True, invite=(bot, other.account.user_id))
         await other.join(room)
         await person.wait_for_member(room, bot)
@@ -125,9 +187,8 @@ async def measure(folder: Path) -> dict[str, Any]:
             if command:
                 await other.say(room, command)
                 await home.generator.child.wait_until(lambda: is_drawing(home))
-            pairs = [await acknowledgement(person, room, bot) for _ in range(REPEATS + WARM_UP)][WARM_UP:]
-            results[f"R10 receipt, {when}"] = percentiles([receipt for receipt, _ in pairs])
-            results[f"reaction, {when}"] = percentiles([reaction for _, reaction in pairs])
+            ways = [await acknowledgement(person, room, bot, tap) for _ in range(REPEATS + WARM_UP)][WARM_UP:]
+            results[f"R10, {when}"] = {part: percentiles([way[part] for way in ways]) for part in ways[0]}
         return results
 
 
