@@ -109,7 +109,7 @@ class SimulatedWorker:
     def prepare(self, recipe: Recipe) -> None:
         """Nothing to prepare."""
 
-    def meet(self, other: Worker) -> None:
+    def meet(self, name: str, other: Worker, others_name: str) -> None:
         """Nobody helps."""
 
     async def close(self) -> None:

@@ -24,7 +24,7 @@ from generator.engine.model_cache import Cached, ModelCache
 from generator.engine.needs import Arrangement
 from generator.engine.plan import lora_facts, make_plan, must_tile
 from generator.engine.preview import Previews
-from generator.engine.rows_apart import Packed, RowsApart, predict_packed
+from generator.engine.rows_apart import Packed, RowsApart, predict_packed, weights_of
 from generator.engine.sampling import make_sampling
 from generator.engine.text import Conditioning
 from generator.errors import DrawingFailed, is_out_of_memory
@@ -167,18 +167,31 @@ class DiffusionEngine:
                     log.warning("out of memory: at most %d are drawn at once from now on", cached.at_once)
                 raise
 
-    def add_assistant(self, assistant: Assistant) -> None:
-        self._apart.add(assistant)
+    def add_assistant(self, name: str, assistant: Assistant) -> None:
+        self._apart.add(name, assistant)
 
-    def can_assist(self, model: str) -> bool:
-        """Whether the model's UNet is on the device."""
-        cached = self._models.find(model) if self._models else None
-        return cached is not None and cached.model.arrangement is not Arrangement.OFFLOADED
+    def can_assist(self, weights: str) -> bool:
+        """Whether the UNet with these weights is on the device."""
+        return self._assisting(weights) is not None
 
     @torch.inference_mode()
-    def assist(self, model: str, work: Packed) -> np.ndarray:
+    def assist(self, weights: str, work: Packed) -> np.ndarray:
         """Predict a row of another worker's drawing."""
-        return predict_packed(self.models.get(model).model, work)
+        model = self._assisting(weights)
+        assert model is not None
+        return predict_packed(model, work)
+
+    def _assisting(self, weights: str) -> Model | None:
+        found = (self._models.find(name) for name in self._models.names) if self._models else ()
+        models = (cached.model for cached in found if cached is not None)
+        return next(
+            (
+                model
+                for model in models
+                if weights_of(model) == weights and model.arrangement is not Arrangement.OFFLOADED
+            ),
+            None,
+        )
 
     def preview(self, drawing: Drawing) -> Image | None:
         return self._previews.image(drawing) if self._settings.previews else None

@@ -56,7 +56,7 @@ class Plan:
         together: int,
         cards: int,
     ) -> dict[str, str | int | float | bool | None]:
-        """The facts for the recipe file: with the same facts the same recipe gives the same pixels."""
+        """The facts for the recipe file: with the same ones, on one card and alone, a recipe gives the same pixels."""
         return {
             "device": self.device_name,
             "dtype": _dtype_name(self.computed),

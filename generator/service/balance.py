@@ -7,29 +7,34 @@ from statistics import fmean
 from generator.service.jobs import Jobs
 from generator.service.known_worker import KnownWorker
 
+# What a model must have beyond its share to give a worker away, of that worker's speed. With much less, a single worker
+# would load a model for every second picture, and nobody with as many models as workers could settle.
+KEPT = 0.9
+
 
 class Balance:
-    """What each model has of all speed, beyond its share: that of its waiting jobs among all of them.
+    """For each model: the speed of its workers, minus its share, which is its part of the waiting jobs.
 
-    A model has the speed of the workers that draw with it, or load it to do so. One that has drawn nothing yet counts
-    as the mean of the others.
+    Its workers draw with it, or load it to do so. A worker that has drawn nothing yet counts as the mean of the others.
     """
 
     def __init__(self, team: Iterable[KnownWorker], jobs: Jobs) -> None:
+        """``team`` are the workers that can draw now."""
         at_work = [known for known in team if known.model is not None]
         self._usual = fmean([known.eta.pixels_per_second for known in at_work if known.eta.pixels_per_second] or [1.0])
-        # Below 0, what the model lacks.
+        # Below 0 the model lacks speed.
         self._spare = defaultdict[str | None, float](float)
         for known in at_work:
             self._spare[known.model] += self._speed(known)
         speed = sum(self._spare.values())
-        for model, waiting in jobs.waiting_by_model().items():
-            self._spare[model] -= waiting * speed / jobs.queued
+        waiting = jobs.waiting_by_model()
+        for model, count in waiting.items():
+            self._spare[model] -= count * speed / waiting.total()
 
     def gains(self, known: KnownWorker, model: str, other: str) -> bool:
-        """Whether both models are nearer to their shares if this worker leaves ``model`` for the ``other``."""
-        half = self._speed(known) / 2
-        return self._spare[model] > half and self._spare[other] < -half
+        """Whether ``model`` keeps its share without this worker, and the ``other`` is nearer to its own with it."""
+        speed = self._speed(known)
+        return self._spare[model] >= KEPT * speed and self._spare[other] < -speed / 2
 
     def _speed(self, known: KnownWorker) -> float:
         return known.eta.pixels_per_second or self._usual

@@ -79,7 +79,7 @@ class Dispatcher:
             for supervisor in self._named(name):
                 supervisor.start()
             self._paused = self._paused - {name, None} if name else set()
-            self._jobs.team_changed(len(self._team))
+            self._jobs.team_changed()
             if self._work is None:
                 self._work = asyncio.create_task(self._begin_jobs(), name="dispatcher")
                 self._work.add_done_callback(self._ended)
@@ -119,7 +119,7 @@ class Dispatcher:
     def team_changed(self) -> None:
         """Note that workers have joined or left, or draw with other models now."""
         self._publish_reason()
-        self._jobs.team_changed(len(self._team))
+        self._jobs.team_changed()
 
     async def drain(self, timeout_s: float) -> None:
         """Take no more jobs; let the running ones end, or return them to the queue after ``timeout_s``."""
@@ -179,7 +179,7 @@ class Dispatcher:
 
     async def _stop(self, supervisors: list[Supervisor]) -> None:
         await asyncio.gather(*(supervisor.stop() for supervisor in supervisors))
-        self._jobs.team_changed(len(self._team))
+        self._jobs.team_changed()
 
     def _ended(self, work: asyncio.Task[None]) -> None:
         if not work.cancelled() and (bug := work.exception()):
@@ -191,7 +191,9 @@ class Dispatcher:
             self._jobs.news.clear()
             while (chosen := self._chosen()) is not None:
                 place, supervisor = chosen
-                supervisor.begin(self._jobs.take(place, supervisor.eta, able=supervisor.suiting.able()))
+                supervisor.begin(
+                    self._jobs.take(place, supervisor.eta, able=supervisor.suiting.able(), worker=supervisor.name)
+                )
             if len(self._team) <= ANNOUNCED_AT_ONCE:
                 for supervisor in self._team:
                     supervisor.prepare_next()
@@ -209,7 +211,7 @@ class Dispatcher:
         free = [supervisor for supervisor in self._team if supervisor.has_room]
         if not free:
             return None
-        balance = Balance((supervisor.known for supervisor in self._team), self._jobs)
+        balance = Balance((supervisor.known for supervisor in self._team if supervisor.is_open), self._jobs)
         choices = [(place, supervisor) for supervisor in free if (place := supervisor.suiting.choose(balance))]
         return min(
             choices, key=lambda choice: (choice[0], choice[1].suiting.rank(self._jobs.at(choice[0]))), default=None

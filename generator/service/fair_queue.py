@@ -4,9 +4,9 @@ Pure: knows ids, labels and work, but neither what a job is nor when it is drawn
 removing a job moves the requester's later ones, each in as many.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
 from sortedcontainers import SortedList
@@ -14,8 +14,8 @@ from sortedcontainers import SortedList
 from generator.service.eta import NO_WORK, Work
 from generator.service.sum_tree import SumTree
 
-# How many jobs that suit a worker better may overtake one whose turn it is, for each worker. With fewer, workers spend
-# their time loading models; with more, people wait: `benchmarks.fleet` shows both.
+# How many jobs that suit it better a worker may take before one whose turn it is. With fewer, workers spend their time
+# loading models; with more, people wait: `benchmarks.fleet` shows both.
 MAX_OVERTAKEN = 8
 
 Key = TypeVar("Key")
@@ -36,23 +36,22 @@ class Place(NamedTuple):
 
 @dataclass
 class _Waiting:
-    """A job in the queue, and how often it was overtaken when it was its turn."""
+    """A job in the queue, and how often each worker has taken another one when it was its turn."""
 
     place: Place
     labels: tuple[Hashable, ...]
     work: Work
-    overtaken: int = 0
+    overtaken: Counter[str] = field(default_factory=Counter)
 
 
 class FairQueue:
     """A queue of job ids, fair to requesters.
 
     Another requester's later jobs overtake a job no more often than its own requester has jobs before it. When its turn
-    has come, jobs that suit a worker better overtake it MAX_OVERTAKEN times at most for each of the ``workers``.
+    has come, each worker that can draw it takes at most MAX_OVERTAKEN jobs before it that suit the worker better.
     """
 
     def __init__(self, *, limit: int) -> None:
-        self.workers = 1
         self._limit = limit
         self._order = SumTree[Place, Work](NO_WORK)
         self._waiting: dict[str, _Waiting] = {}
@@ -110,8 +109,9 @@ class FairQueue:
         *,
         able: Iterable[Hashable] | None = None,
         only_suiting: bool = False,
+        worker: str = "",
     ) -> Place | None:
-        """Return the place of the job that a worker should start: the first ``suiting`` the worker as it is.
+        """Return the place of the job that a ``worker`` should start: the first ``suiting`` the worker as it is.
 
         Without such a job, or if the first job that the worker is ``able`` to draw was overtaken too often, it is that
         one, or None with ``only_suiting``. Both are labels; None stands for every job. The place stays in the queue.
@@ -122,15 +122,15 @@ class FairQueue:
         place = head if suiting is None else self.first(suiting)
         if head is None or place == head:
             return place
-        if place is not None and self._waiting[head.job].overtaken < MAX_OVERTAKEN * self.workers:
+        if place is not None and self._waiting[head.job].overtaken[worker] < MAX_OVERTAKEN:
             return place
         return None if only_suiting else head
 
-    def take(self, place: Place, *, able: Iterable[Hashable] | None = None) -> None:
-        """Remove a place that was chosen for a worker that is ``able``: its job starts."""
+    def take(self, place: Place, *, able: Iterable[Hashable] | None = None, worker: str = "") -> None:
+        """Remove a place that was chosen for a ``worker`` that is ``able``: its job starts."""
         head = self.head if able is None else self.first(able)
         if head is not None and place != head:
-            self._waiting[head.job].overtaken += 1
+            self._waiting[head.job].overtaken[worker] += 1
         self._discard(place.job)
         self._took(place)
 

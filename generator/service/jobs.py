@@ -169,16 +169,17 @@ class Jobs:
         *,
         able: Iterable[Hashable] | None = None,
         only_suiting: bool = False,
+        worker: str = "",
     ) -> Place | None:
         """The place of the job to start next, as `FairQueue.choose` finds it by `Job.labels`; None without one."""
-        return self._queue.choose(suiting, able=able, only_suiting=only_suiting)
+        return self._queue.choose(suiting, able=able, only_suiting=only_suiting, worker=worker)
 
     def at(self, place: Place) -> Job:
         return self._jobs[place.job]
 
-    def take(self, place: Place, eta: Eta, *, able: Iterable[Hashable] | None = None) -> Job:
+    def take(self, place: Place, eta: Eta, *, able: Iterable[Hashable] | None = None, worker: str = "") -> Job:
         """Start the job in this place on the worker with this speed, ``able`` to draw jobs with these labels."""
-        self._queue.take(place, able=able)
+        self._queue.take(place, able=able, worker=worker)
         job = self._jobs[place.job]
         job.place, job.eta = place, eta
         job.move(JobState.RUNNING)
@@ -193,10 +194,11 @@ class Jobs:
         return job
 
     def waiting_by_model(self) -> Counter[str]:
-        """The number of jobs that wait for each model, by their next pictures."""
+        """The number of jobs that wait for each model, by their next pictures; without those that nobody can draw."""
         waiting = Counter[str]()
         for demand in self.demands:
-            waiting[demand.next] += self._queue.count(demand)
+            if (count := self._queue.count(demand)) and not self.is_away(demand):
+                waiting[demand.next] += count
         return waiting
 
     def first(self, labels: Iterable[Hashable]) -> Place | None:
@@ -267,9 +269,8 @@ class Jobs:
         self.give_back(job, alone=job.has_company)
         return avoiding is not None
 
-    def team_changed(self, workers: int) -> None:
-        """Note that others can draw now, so many. Jobs may go to one that died: there may be no others left."""
-        self._queue.workers = workers
+    def team_changed(self) -> None:
+        """Note that others can draw now. Jobs may go to one that died: there may be no others left."""
         for job in [self._jobs[job_id] for job_id in self._queue.order()]:
             if job.died_on is not None:
                 job.died_on = None

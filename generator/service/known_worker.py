@@ -41,7 +41,7 @@ class KnownWorker:
             log.info("%s is ready on %s", self.name, hello.device)
             for other in team:
                 if other is not self and other.hello is not None and other.hello.device == hello.device:
-                    self.worker.meet(other.worker)
+                    self.worker.meet(self.name, other.worker, other.name)
 
     def facts(self) -> dict[str, Any]:
         """What its health says of it."""

@@ -32,8 +32,8 @@ class Suiting:
         """
         able = self.able()
         if self._running:
-            return self._jobs.choose(shape_of_all(self._running), able=able, only_suiting=True)
-        suiting, first = self._jobs.choose(self.loaded(), able=able), self._jobs.first(able)
+            return self._jobs.choose(shape_of_all(self._running), able=able, only_suiting=True, worker=self._known.name)
+        suiting, first = self._jobs.choose(self.loaded(), able=able, worker=self._known.name), self._jobs.first(able)
         if suiting is None or first is None or suiting == first:
             return suiting
         model, other = (self._jobs.at(place).demand.next for place in (suiting, first))

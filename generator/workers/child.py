@@ -5,12 +5,13 @@ Imports nothing heavy itself: the engine does. Knows neither jobs nor requesters
 
 import logging
 import os
+import pickle
 import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from multiprocessing import parent_process
+from multiprocessing import ProcessError, parent_process
 from multiprocessing.connection import Connection
 from threading import Thread
 from typing import Any, TypeVar
@@ -18,7 +19,7 @@ from typing import Any, TypeVar
 from generator.api.types import Error
 from generator.errors import ENGINE_ERROR, GeneratorError, is_out_of_memory
 from generator.log_lines import start_log
-from generator.workers.assistance import Assistant, Guests
+from generator.workers.assistance import Assistant, Guests, Line
 from generator.workers.messages import (
     Cancel,
     Cancelled,
@@ -89,7 +90,11 @@ class _Table:
 
     def hear(self) -> None:
         """Handle the server's messages; with nothing to draw, help others until the next one."""
-        while self._pipe.poll(0) if self._drawings else self._guests.help_until(self._pipe):
+        while True:
+            if not self._drawings:
+                self._guests.help_until(self._pipe)
+            elif not self._pipe.poll(0):
+                return
             match self._pipe.recv():
                 case Draw() as draw:
                     self._guests.leave()
@@ -101,16 +106,16 @@ class _Table:
                         self._send(draw.id, Progress(drawing.step, drawing.steps, self._engine.state()))
                 case Prepare(recipe):
                     or_failed(partial(self._engine.prepare, recipe))
-                case Help(other):
-                    self._guests.add(other)
-                case Meet(other):
-                    self._engine.add_assistant(Assistant(other))
+                case Help(name, pipe) if line := _opened(pipe):
+                    self._guests.add(name, line)
+                case Meet(name, pipe) if line := _opened(pipe):
+                    self._engine.add_assistant(name, Assistant(line))
                 # The drawing may have ended just before the request arrived.
                 case Cancel(drawing_id) if drawing_id in self._drawings:
                     self._end(drawing_id, Cancelled())
 
-    def _assist(self, model: str, work: Any) -> Any:
-        result = or_failed(partial(self._engine.assist, model, work))
+    def _assist(self, weights: str, work: Any) -> Any:
+        result = or_failed(partial(self._engine.assist, weights, work))
         return None if isinstance(result, Failed) else result
 
     def finish(self) -> None:
@@ -151,6 +156,15 @@ class _Table:
 
     def _send(self, drawing_id: str, event: WorkerEvent) -> None:
         self._pipe.send(DrawingEvent(drawing_id, event))
+
+
+def _opened(pipe: bytes) -> Line | None:
+    """Open a pipe that the server has sent. Without it this worker draws all the same."""
+    try:
+        return Line(pickle.loads(pipe))  # noqa: S301 - from the server alone
+    except (OSError, EOFError, ProcessError) as error:
+        log.warning("there is no way to another worker, to help it or be helped: %r", error)
+        return None
 
 
 def or_failed(work: Callable[[], Result]) -> Result | Failed:

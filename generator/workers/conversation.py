@@ -160,7 +160,7 @@ class ConversingWorker:
         if self._carrier is not None:
             self._carrier.send(Prepare(recipe))
 
-    def meet(self, other: Worker) -> None:
+    def meet(self, name: str, other: Worker, others_name: str) -> None:
         """Help nobody: pipes end where the machine does."""
 
     async def close(self) -> None:

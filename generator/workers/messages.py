@@ -7,7 +7,6 @@ picklable, since a worker is a process of its own.
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -48,16 +47,21 @@ class Prepare:
 
 @dataclass(frozen=True)
 class Help:
-    """While there is nothing to draw, help the worker at the other end of the pipe (see `workers.assistance`)."""
+    """While there is nothing to draw, help the worker of this name, at the other end of the pipe.
 
-    pipe: Connection
+    See `workers.assistance`. The pipe is pickled by itself: one that cannot be opened is no reason to end.
+    """
+
+    name: str
+    pipe: bytes
 
 
 @dataclass(frozen=True)
 class Meet:
-    """The worker at the other end of the pipe may help you."""
+    """The worker of this name, at the other end of the pipe, may help you."""
 
-    pipe: Connection
+    name: str
+    pipe: bytes
 
 
 # ---- worker to server
@@ -176,8 +180,8 @@ class Worker(Protocol):
     def prepare(self, recipe: Recipe) -> None:
         """Announce the recipe that likely comes next, so that it starts sooner."""
 
-    def meet(self, other: "Worker") -> None:
-        """Let this worker and one on an equal card help each other with lone drawings, if both can."""
+    def meet(self, name: str, other: "Worker", others_name: str) -> None:
+        """Let this worker, of that name, and one on an equal card help each other with lone drawings, if both can."""
 
     async def close(self) -> None:
         """Free the card at once, even in the middle of a drawing."""
@@ -201,13 +205,13 @@ class Engine(Protocol):
     def step(self, drawings: Sequence[Any]) -> None:
         """Denoise each drawing by one step, adding one to its ``step``. After an error it may be called again."""
 
-    def add_assistant(self, assistant: Assistant) -> None:
-        """Note another worker that may compute a part of a lone drawing."""
+    def add_assistant(self, name: str, assistant: Assistant) -> None:
+        """Note another worker that may compute a part of a lone drawing, in place of an earlier one of this name."""
 
-    def can_assist(self, model: str) -> bool:
-        """Whether it can compute parts of other workers' drawings by this model at once."""
+    def can_assist(self, weights: str) -> bool:
+        """Whether it can compute parts of other workers' drawings by these weights at once."""
 
-    def assist(self, model: str, work: Any) -> Any:
+    def assist(self, weights: str, work: Any) -> Any:
         """Compute a part of another worker's drawing, and return the result, which is not None."""
 
     def preview(self, drawing: Any) -> Image | None:

@@ -9,6 +9,7 @@ import logging
 import multiprocessing
 import signal
 from collections.abc import Callable, Mapping
+from multiprocessing.reduction import ForkingPickler
 from threading import Thread
 from types import MappingProxyType
 
@@ -144,13 +145,19 @@ class WorkerProcess(ConversingWorker):
         """The child's process id, or None without a child."""
         return self._child.pid if self._child else None
 
-    def meet(self, other: Worker) -> None:
-        if isinstance(other, WorkerProcess) and self._child and other._child:
-            for helping, helped in ((self._child, other._child), (other._child, self._child)):
-                pipe, far_end = _spawn.Pipe()
-                with pipe, far_end:
-                    helping.send(Help(pipe))
-                    helped.send(Meet(far_end))
+    def meet(self, name: str, other: Worker, others_name: str) -> None:
+        if not isinstance(other, WorkerProcess) or not self._child or not other._child:
+            return
+        for helps, its_name, helped, helped_name in (
+            (self._child, name, other._child, others_name),
+            (other._child, others_name, self._child, name),
+        ):
+            ends = _spawn.Pipe()
+            pipe, far_end = (bytes(ForkingPickler.dumps(end)) for end in ends)
+            for end in ends:
+                end.close()
+            helps.send(Help(helped_name, pipe))
+            helped.send(Meet(its_name, far_end))
 
     @property
     def _child(self) -> Child | None:

@@ -80,7 +80,7 @@ class Puppet:
     def prepare(self, recipe: Any) -> None:
         """Nothing to prepare."""
 
-    def meet(self, other: Any) -> None:
+    def meet(self, name: str, other: Any, others_name: str) -> None:
         """Nobody helps."""
 
     async def close(self) -> None:

@@ -6,7 +6,11 @@ from threading import Thread
 
 import pytest
 
-from generator.workers.assistance import Ask, Assistant, Busy, Guests, Part, Result, Willing
+from generator.workers import assistance
+from generator.workers.assistance import Ask, Assistant, Busy, Guests, Line, Part, Result, Willing
+
+# More than a pipe holds.
+LARGE = "x" * 2**20
 
 
 class Helper:
@@ -14,100 +18,8 @@ class Helper:
 
     def __init__(self) -> None:
         pipe, self.pipe = Pipe()
-        self.assistant = Assistant(pipe)
-
-    def says(self, *messages) -> None:
-        for message in messages:
-            self.pipe.send(message)
-
-    def heard(self) -> list[object]:
-        messages = []
-        while self.pipe.poll(0):
-            messages.append(self.pipe.recv())
-        return messages
-
-
-def willing() -> Helper:
-    helper = Helper()
-    assert not helper.assistant.is_willing("ssd-1b")
-    helper.says(Willing("ssd-1b"))
-    assert helper.assistant.is_willing("ssd-1b")
-    assert helper.heard() == [Ask("ssd-1b")]
-    return helper
-
-
-def test_it_is_asked_once_and_waited_for_by_nobody():
-    helper = Helper()
-    assert [helper.assistant.is_willing("ssd-1b") for _ in range(3)] == [False] * 3
-    assert helper.heard() == [Ask("ssd-1b")]
-
-
-def test_a_part_is_answered():
-    helper = willing()
-    helper.assistant.begin("a row")
-    assert helper.heard() == [Part(1, "ssd-1b", "a row")]
-    helper.says(Result(1, "its prediction"))
-    assert helper.assistant.end(timeout_s=1) == "its prediction"
-
-
-def test_one_that_becomes_busy_gives_no_result_and_is_asked_anew():
-    helper = willing()
-    helper.assistant.begin("a row")
-    helper.says(Busy())
-    assert helper.assistant.end(timeout_s=1) is None
-    assert not helper.assistant.is_willing("ssd-1b")
-    assert helper.heard() == [Part(1, "ssd-1b", "a row"), Ask("ssd-1b")]
-
-
-def test_a_late_result_is_not_taken_for_the_next():
-    helper = willing()
-    helper.assistant.begin("one")
-    helper.says(Busy())
-    assert helper.assistant.end(timeout_s=1) is None
-    assert not helper.assistant.is_willing("ssd-1b")
-    helper.says(Result(1, "late"), Willing("ssd-1b"))
-    assert helper.assistant.is_willing("ssd-1b")
-    helper.assistant.begin("two")
-    helper.says(Result(2, "in time"))
-    assert helper.assistant.end(timeout_s=1) == "in time"
-
-
-def test_willing_for_one_model_is_not_for_another():
-    helper = willing()
-    assert not helper.assistant.is_willing("pocket")
-    assert not helper.assistant.is_willing("pocket")
-    assert helper.heard() == [Ask("pocket")]
-
-
-@pytest.mark.parametrize("hangs", [True, False])
-def test_one_that_hangs_or_ends_is_asked_no_more(hangs):
-    helper = willing()
-    helper.assistant.begin("a row")
-    if not hangs:
-        helper.pipe.close()
-    assert helper.assistant.end(timeout_s=0.05) is None
-    assert helper.assistant.is_gone and not helper.assistant.is_willing("ssd-1b")
-
-
-class Guest:
-    """One that a worker helps, and that worker's idle loop in a thread."""
-
-    def __init__(self, has=("ssd-1b",), do=lambda model, work: f"{work} by {model}") -> None:
-        self.pipe, far_end = Pipe()
-        self._server, self._inside = Pipe()
-        self.guests = Guests(lambda model: model in has, do)
-        self.guests.add(far_end)
-        self.idle()
-
-    def idle(self) -> None:
-        self._thread = Thread(target=self.guests.help_until, args=(self._inside,))
-        self._thread.start()
-
-    def gets_a_drawing(self) -> None:
-        self._server.send("draw")
-        self._thread.join()
-        assert self._inside.recv() == "draw"
-        self.guests.leave()
+        self.line = Line(pipe)
+        self.assistant = Assistant(self.line)
 
     def says(self, *messages) -> None:
         for message in messages:
@@ -117,47 +29,210 @@ class Guest:
         assert self.pipe.poll(5)
         return self.pipe.recv()
 
+    def hears_nothing(self) -> bool:
+        return not self.pipe.poll(0.05)
+
 
 @pytest.fixture
-def guest():
-    guest = Guest()
-    yield guest
-    guest.gets_a_drawing()
+def helper():
+    helper = Helper()
+    yield helper
+    helper.line.hang_up()
+    helper.pipe.close()
 
 
-def test_an_idle_worker_helps_with_the_model_that_it_has(guest):
+@pytest.fixture
+def willing(helper):
+    assert not helper.assistant.is_willing("ssd-1b")
+    assert helper.hears() == Ask("ssd-1b")
+    helper.says(Willing("ssd-1b"))
+    assert helper.assistant.is_willing("ssd-1b")
+    return helper
+
+
+def test_it_is_asked_once_and_waited_for_by_nobody(helper):
+    assert [helper.assistant.is_willing("ssd-1b") for _ in range(3)] == [False] * 3
+    assert helper.hears() == Ask("ssd-1b") and helper.hears_nothing()
+
+
+def test_a_part_is_answered(willing):
+    willing.assistant.begin("a row")
+    assert willing.hears() == Part(1, "ssd-1b", "a row")
+    willing.says(Result(1, "its prediction"))
+    assert willing.assistant.end(timeout_s=1) == "its prediction"
+
+
+def test_one_that_becomes_busy_gives_no_result_and_is_asked_anew(willing):
+    willing.assistant.begin("a row")
+    willing.says(Busy())
+    assert willing.assistant.end(timeout_s=1) is None
+    assert not willing.assistant.is_willing("ssd-1b")
+    assert [willing.hears(), willing.hears()] == [Part(1, "ssd-1b", "a row"), Ask("ssd-1b")]
+
+
+def test_a_large_part_that_nobody_reads_keeps_nobody_waiting(willing):
+    willing.assistant.begin(LARGE)
+    willing.says(Busy())
+    assert willing.assistant.end(timeout_s=60) is None, "it hears that the other one is busy"
+
+
+def test_a_late_result_is_not_taken_for_the_next(willing):
+    willing.assistant.begin("one")
+    willing.says(Busy())
+    assert willing.assistant.end(timeout_s=1) is None
+    assert not willing.assistant.is_willing("ssd-1b")
+    willing.says(Result(1, "late"), Willing("ssd-1b"))
+    assert willing.assistant.is_willing("ssd-1b")
+    willing.assistant.begin("two")
+    willing.says(Result(2, "in time"))
+    assert willing.assistant.end(timeout_s=1) == "in time"
+
+
+def test_willing_for_one_model_is_not_for_another(willing):
+    assert not willing.assistant.is_willing("pocket")
+    assert not willing.assistant.is_willing("pocket")
+    assert willing.hears() == Ask("pocket") and willing.hears_nothing()
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+def test_one_that_hangs_or_ends_is_asked_no_more(willing, hangs):
+    willing.assistant.begin(LARGE)
+    if not hangs:
+        willing.pipe.close()
+    assert willing.assistant.end(timeout_s=0.05) is None
+    assert willing.line.has_ended and not willing.assistant.is_willing("ssd-1b")
+
+
+class Worker:
+    """A worker's idle loop in a thread, and the guests that this test speaks for."""
+
+    def __init__(self, do=lambda weights, work: f"{work} by {weights}") -> None:
+        self._server, self._inside = Pipe()
+        self.guests = Guests(lambda weights: weights == "ssd-1b", do)
+        self._opened = []
+        self._thread = None
+
+    def guest(self, name="one") -> "Guest":
+        pipe, far_end = Pipe()
+        self._opened += [Line(far_end)]
+        self.guests.add(name, self._opened[-1])
+        return Guest(pipe)
+
+    def idles(self) -> None:
+        self._thread = Thread(target=self.guests.help_until, args=(self._inside,))
+        self._thread.start()
+
+    def gets_a_drawing(self) -> None:
+        if self._thread is not None:
+            self._server.send("draw")
+            self._thread.join()
+            assert self._inside.recv() == "draw"
+            self._thread = None
+        self.guests.leave()
+
+    def ends(self) -> None:
+        self.gets_a_drawing()
+        for line in self._opened:
+            line.hang_up()
+
+
+class Guest:
+    def __init__(self, pipe) -> None:
+        self.pipe = pipe
+
+    def says(self, *messages) -> None:
+        for message in messages:
+            self.pipe.send(message)
+
+    def hears(self) -> object:
+        assert self.pipe.poll(5)
+        return self.pipe.recv()
+
+    def hears_nothing(self) -> bool:
+        return not self.pipe.poll(0.05)
+
+
+@pytest.fixture
+def worker():
+    worker = Worker()
+    yield worker
+    worker.ends()
+
+
+@pytest.fixture
+def helped(worker):
+    """A guest that this worker helps."""
+    guest = worker.guest()
+    worker.idles()
+    guest.says(Ask("ssd-1b"))
+    assert guest.hears() == Willing("ssd-1b")
+    return guest
+
+
+def test_an_idle_worker_helps_with_the_weights_that_it_has(worker):
+    guest = worker.guest()
+    worker.idles()
     guest.says(Ask("pocket"), Ask("ssd-1b"))
     assert guest.hears() == Willing("ssd-1b")
     guest.says(Part(1, "ssd-1b", "a row"))
     assert guest.hears() == Result(1, "a row by ssd-1b")
 
 
-def test_with_a_drawing_of_its_own_it_sends_guests_away_and_ignores_what_they_sent_before_they_heard(guest):
+def test_with_a_drawing_of_its_own_it_sends_a_guest_away_and_ignores_what_came_before_that_was_heard(worker, helped):
+    worker.gets_a_drawing()
+    assert helped.hears() == Busy()
+    helped.says(Part(1, "ssd-1b", "too late"), Ask("ssd-1b"))
+    worker.idles()
+    assert helped.hears() == Willing("ssd-1b")
+    helped.says(Part(2, "ssd-1b", "a row"))
+    assert helped.hears() == Result(2, "a row by ssd-1b")
+
+
+def test_it_helps_one_at_a_time_and_leaves_one_that_is_silent(monkeypatch, worker, helped):
+    other = worker.guest("two")
+    worker.gets_a_drawing()
+    assert helped.hears() == Busy()
+    helped.says(Ask("ssd-1b"))
+    worker.idles()
+    assert helped.hears() == Willing("ssd-1b")
+    other.says(Ask("ssd-1b"))
+    assert other.hears_nothing()
+    monkeypatch.setattr(assistance, "SILENCE_S", 0.01)
+    helped.says(Part(1, "ssd-1b", "the last row"))
+    assert [helped.hears(), helped.hears()] == [Result(1, "the last row by ssd-1b"), Busy()]
+    assert other.hears() == Willing("ssd-1b")
+
+
+def test_a_large_result_that_nobody_reads_does_not_keep_it_from_its_own_work():
+    worker = Worker(do=lambda weights, work: LARGE)
+    guest = worker.guest()
+    worker.idles()
     guest.says(Ask("ssd-1b"))
     assert guest.hears() == Willing("ssd-1b")
-    guest.gets_a_drawing()
-    assert guest.hears() == Busy()
-    guest.says(Part(1, "ssd-1b", "too late"), Ask("ssd-1b"))
-    guest.idle()
-    assert guest.hears() == Willing("ssd-1b")
-    guest.says(Part(2, "ssd-1b", "a row"))
-    assert guest.hears() == Result(2, "a row by ssd-1b")
+    guest.says(Part(1, "ssd-1b", "a row"))
+    time.sleep(0.05)
+    worker.ends()
 
 
 def test_what_it_cannot_do_ends_its_help():
-    guest = Guest(do=lambda model, work: None)
+    worker = Worker(do=lambda weights, work: None)
+    guest = worker.guest()
+    worker.idles()
     guest.says(Ask("ssd-1b"))
     assert guest.hears() == Willing("ssd-1b")
     guest.says(Part(1, "ssd-1b", "a row"))
     with pytest.raises(EOFError):
         guest.hears()
-    guest.gets_a_drawing()
+    worker.ends()
 
 
-def test_a_guest_that_ends_is_forgotten(guest):
-    guest.says(Ask("ssd-1b"))
-    assert guest.hears() == Willing("ssd-1b")
-    guest.pipe.close()
+def test_a_guest_that_ends_is_forgotten_and_a_new_process_takes_its_place(worker, helped):
+    helped.pipe.close()
     time.sleep(0.05)
-    guest.gets_a_drawing()
-    guest.idle()
+    worker.gets_a_drawing()
+    first, second = worker.guest(), worker.guest()
+    with pytest.raises(EOFError):
+        first.hears()
+    worker.idles()
+    second.says(Ask("ssd-1b"))
+    assert second.hears() == Willing("ssd-1b")

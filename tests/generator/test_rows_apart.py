@@ -13,8 +13,8 @@ import torch
 from generator.api.types import Recipe
 from generator.engine.diffusion import DiffusionEngine
 from generator.engine.loop import Drawing, RunAhead, step_all
-from generator.engine.rows_apart import TRIES, RowsApart
-from generator.workers.assistance import Assistant, Guests
+from generator.engine.rows_apart import TRIES, RowsApart, weights_of
+from generator.workers.assistance import Assistant, Guests, Line
 from generator.workers.messages import Draw
 from tests.helpers.engines import engine_of
 from tests.helpers.miniatures import NAMES
@@ -41,8 +41,8 @@ def asked_of(model: str, **changes) -> Recipe:
 class Counting(Assistant):
     """Counts the rows that it was sent, and may do something before one of them."""
 
-    def __init__(self, pipe) -> None:
-        super().__init__(pipe)
+    def __init__(self, line) -> None:
+        super().__init__(line)
         self.rows = 0
         self.before = {}
 
@@ -56,12 +56,13 @@ class OtherWorker:
     """A worker's idle loop around an engine, in a thread."""
 
     def __init__(self, engine: DiffusionEngine) -> None:
-        self.pipe, far_end = Pipe()
+        pipe, far_end = Pipe()
+        self.line = Line(pipe)
         self._server, self._inside = Pipe()
         self.is_broken = False
         self._engine = engine
         self._guests = Guests(engine.can_assist, self._assist)
-        self._guests.add(far_end)
+        self._guests.add("one", Line(far_end))
         self._thread = Thread(target=self._work)
         self._thread.start()
 
@@ -69,8 +70,8 @@ class OtherWorker:
         self._guests.help_until(self._inside)
         self._guests.leave()
 
-    def _assist(self, model, work):
-        return None if self.is_broken else self._engine.assist(model, work)
+    def _assist(self, weights, work):
+        return None if self.is_broken else self._engine.assist(weights, work)
 
     def gets_a_drawing(self) -> None:
         self._server.send("draw")
@@ -80,15 +81,16 @@ class OtherWorker:
 @contextmanager
 def assisted(engine: DiffusionEngine, model: str) -> Iterator[tuple[Counting, OtherWorker]]:
     """An assistant that is willing to compute for the model."""
-    engine.models.get(model)
+    weights = weights_of(engine.models.get(model).model)
     worker = OtherWorker(engine)
-    assistant = Counting(worker.pipe)
-    while not assistant.is_willing(model):
+    assistant = Counting(worker.line)
+    while not assistant.is_willing(weights):
         time.sleep(0.01)
     try:
         yield assistant, worker
     finally:
         worker.gets_a_drawing()
+        worker.line.hang_up()
 
 
 def apart(assistant: Assistant, *, apart_s: float) -> RowsApart:
@@ -96,7 +98,7 @@ def apart(assistant: Assistant, *, apart_s: float) -> RowsApart:
     tried = chain([1.0] * TRIES, [apart_s] * TRIES, cycle([0.0]))
     ticks = chain.from_iterable((0.0, seconds) for seconds in tried)
     rows = RowsApart(clock=lambda: next(ticks))
-    rows.add(assistant)
+    rows.add("two", assistant)
     return rows
 
 
@@ -146,7 +148,7 @@ def test_steps_without_guidance_stay_on_one_card(engine, other):
 
 def ends(worker):
     worker.gets_a_drawing()
-    worker.pipe.close()
+    worker.line.hang_up()
 
 
 def fails(worker):

@@ -53,13 +53,13 @@ class Colour:
     def prepare(self, recipe: Recipe) -> None:
         """Nothing to do."""
 
-    def add_assistant(self, assistant: Assistant) -> None:
+    def add_assistant(self, name: str, assistant: Assistant) -> None:
         """Colours need no help."""
 
-    def can_assist(self, model: str) -> bool:
+    def can_assist(self, weights: str) -> bool:
         return False
 
-    def assist(self, model: str, work: Any) -> Any:
+    def assist(self, weights: str, work: Any) -> Any:
         raise AssertionError("nobody asks")
 
     def start(self, draw: Draw) -> Drawing:

@@ -10,13 +10,13 @@ class SimpleQueue:
     """A fair queue as a plain list, sorted at each question: what `FairQueue` must do, whatever its speed."""
 
     def __init__(self, *, limit: int) -> None:
-        self.workers = 1
         self._limit = limit
         self._places: list[Place] = []
         self._turn = 0
         self._arrivals = 0
         self._returns = 0
-        self._overtaken: Counter[str] = Counter()
+        # By job and worker.
+        self._overtaken: Counter[tuple[str, str]] = Counter()
         # The last turn that each requester took; dropped once it is past.
         self._taken: dict[str, int] = {}
 
@@ -39,10 +39,13 @@ class SimpleQueue:
     def exchange(self, job: str, new: str) -> None:
         """Give the place of ``job`` to ``new``, a job of the same requester. Works in a full queue, too."""
         self._places = [place._replace(job=new) if place.job == job else place for place in self._places]
-        self._overtaken[new] = self._overtaken.pop(job, 0)
+        by_key = {(new if key[0] == job else key[0], key[1]): count for key, count in self._overtaken.items()}
+        self._overtaken = Counter(by_key)
 
-    def take(self, suits: Callable[[str], bool] = lambda job: True, *, only_suiting: bool = False) -> Place | None:
-        """Remove the next job and return its place: the first that ``suits``, unless the head was overtaken too often.
+    def take(
+        self, suits: Callable[[str], bool] = lambda job: True, *, only_suiting: bool = False, worker: str = ""
+    ) -> Place | None:
+        """Remove the next job and return its place: the first that ``suits``, unless the ``worker`` did so too often.
 
         Without one that suits it is the head of the queue, or None with ``only_suiting``. None if the queue is empty.
         """
@@ -51,14 +54,14 @@ class SimpleQueue:
         order = sorted(self._places)
         head = order[0]
         place = next((place for place in order if suits(place.job)), None)
-        is_too_often = self._overtaken[head.job] >= MAX_OVERTAKEN * self.workers
+        is_too_often = self._overtaken[head.job, worker] >= MAX_OVERTAKEN
         if place is None or (place is not head and is_too_often):
             if only_suiting:
                 return None
             place = head
         if place is not head:
-            self._overtaken[head.job] += 1
-        del self._overtaken[place.job]
+            self._overtaken[head.job, worker] += 1
+        self._forget(place.job)
         self._places.remove(place)
         self._turn = min([place.turn, *(waiting.turn for waiting in self._places)])
         turn = max(place.turn, self._taken.get(place.requester, -1))
@@ -77,10 +80,13 @@ class SimpleQueue:
         if gone is None:
             return
         self._places.remove(gone)
-        del self._overtaken[job]
+        self._forget(job)
         self._places = [
             place._replace(turn=place.turn - 1)
             if place.requester == gone.requester and place.turn > gone.turn
             else place
             for place in self._places
         ]
+
+    def _forget(self, job: str) -> None:
+        self._overtaken = Counter({key: count for key, count in self._overtaken.items() if key[0] != job})
