@@ -10,6 +10,7 @@ A real homeserver, maubot and generator with pocket, a second Matrix client as t
 
 import argparse
 import asyncio
+import gzip
 import json
 import logging
 import platform
@@ -27,11 +28,11 @@ from typing import Any
 import aiohttp
 import yaml
 from aiohttp import web
-from yarl import URL
 
 from household.heard import Heard
 from household.home import INSTANCE, Household, household
 from household.person import Person
+from tests.helpers.proxy import Proxy
 
 REPEATS = 20
 WARM_UP = 2
@@ -77,43 +78,33 @@ async def whole_way(person: Person, room: str, steps: int) -> tuple[float, float
     return wall, yaml.safe_load(await person.fetch(recipe.content))["facts"]["seconds"]
 
 
-class Tap:
+class Tap(Proxy):
     """The bot's way to the homeserver: passes everything on, and notes when a command and its receipt go by."""
 
     def __init__(self, homeserver: str) -> None:
-        self._homeserver = homeserver
+        super().__init__(homeserver)
         # By event: when a sync brought it to the bot, and when the bot's receipt for it came and was answered.
         self.brought: dict[str, float] = {}
         self.asked: dict[str, float] = {}
         self.answered: dict[str, float] = {}
 
-    async def __aenter__(self) -> "Tap":
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None))
-        app = web.Application(client_max_size=2**26)
-        app.router.add_route("*", "/{path:.*}", self._pass_on)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._runner.cleanup()
-        await self._session.close()
-
-    async def _pass_on(self, request: web.Request) -> web.Response:
-        came, body = time.perf_counter(), await request.read()
-        kept = {name: request.headers[name] for name in ("Authorization", "Content-Type") if name in request.headers}
-        address = URL(f"{self._homeserver}{request.raw_path}", encoded=True)
-        async with self._session.request(request.method, address, data=body, headers=kept) as answer:
-            content = await answer.read()
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        came = time.perf_counter()
+        answer = await self.passed_on(request, await request.read())
         if request.path.endswith("/sync"):
-            events = _EVENT.findall(content.decode(errors="replace"))
+            events = _EVENT.findall(_unpacked(answer))
             self.brought = dict.fromkeys(events, time.perf_counter()) | self.brought
         if "/receipt/" in request.path:
             event = request.path.rpartition("/")[2]
             self.asked[event], self.answered[event] = came, time.perf_counter()
-        return web.Response(status=answer.status, body=content, content_type=answer.content_type)
+        return answer
+
+
+def _unpacked(answer: web.Response) -> str:
+    body = answer.body
+    assert isinstance(body, bytes)
+    is_packed = answer.headers.get("Content-Encoding") == "gzip"
+    return (gzip.decompress(body) if is_packed else body).decode()
 
 
 async def acknowledgement(person: Person, room: str, bot: str, tap: Tap) -> dict[str, float]:

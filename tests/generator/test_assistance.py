@@ -13,13 +13,11 @@ from generator.workers.assistance import Ask, Assistant, Busy, Guests, Line, Par
 LARGE = "x" * 2**20
 
 
-class Helper:
-    """The far end of an assistant, which this test speaks for."""
+class FarEnd:
+    """The other end of a line, which this test speaks for."""
 
-    def __init__(self) -> None:
-        pipe, self.pipe = Pipe()
-        self.line = Line(pipe)
-        self.assistant = Assistant(self.line)
+    def __init__(self, pipe) -> None:
+        self.pipe = pipe
 
     def says(self, *messages) -> None:
         for message in messages:
@@ -31,6 +29,16 @@ class Helper:
 
     def hears_nothing(self) -> bool:
         return not self.pipe.poll(0.05)
+
+
+class Helper(FarEnd):
+    """A worker that may help, and what the one that it helps knows of it."""
+
+    def __init__(self) -> None:
+        pipe, far_end = Pipe()
+        super().__init__(far_end)
+        self.line = Line(pipe)
+        self.assistant = Assistant(self.line)
 
 
 @pytest.fixture
@@ -112,11 +120,11 @@ class Worker:
         self._opened = []
         self._thread = None
 
-    def guest(self, name="one") -> "Guest":
+    def guest(self, name="one") -> FarEnd:
         pipe, far_end = Pipe()
         self._opened += [Line(far_end)]
         self.guests.add(name, self._opened[-1])
-        return Guest(pipe)
+        return FarEnd(pipe)
 
     def idles(self) -> None:
         self._thread = Thread(target=self.guests.help_until, args=(self._inside,))
@@ -134,22 +142,6 @@ class Worker:
         self.gets_a_drawing()
         for line in self._opened:
             line.hang_up()
-
-
-class Guest:
-    def __init__(self, pipe) -> None:
-        self.pipe = pipe
-
-    def says(self, *messages) -> None:
-        for message in messages:
-            self.pipe.send(message)
-
-    def hears(self) -> object:
-        assert self.pipe.poll(5)
-        return self.pipe.recv()
-
-    def hears_nothing(self) -> bool:
-        return not self.pipe.poll(0.05)
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import re
 from collections import Counter, defaultdict, deque
 from typing import Any
 
-import aiohttp
 from aiohttp import web
-from yarl import URL
+
+from tests.helpers.proxy import Proxy
 
 THRESHOLD, COOLOFF_S = 5, 0.5
 
@@ -17,32 +17,16 @@ _LIMITED = re.compile(r"/(typing/|receipt/|join$|join/|read_markers$|media/v3/up
 _DOWNLOAD = re.compile(r"/media/(v\d/)?download/")
 _CONFIG = re.compile(r"/media/(v\d/)?config$")
 
-_HOP_BY_HOP = {"connection", "content-length", "host", "keep-alive", "transfer-encoding"}
 
-
-class DendriteProxy:
+class DendriteProxy(Proxy):
     """Passes everything on but what Dendrite would refuse, in its words. ``refused`` has the paths of refusals."""
 
     def __init__(self, homeserver: str, *, max_upload_bytes: int) -> None:
-        self._homeserver, self._max_upload_bytes = homeserver, max_upload_bytes
+        super().__init__(homeserver)
+        self._max_upload_bytes = max_upload_bytes
         self._slots: defaultdict[str, deque[float]] = defaultdict(deque)
         self._taken: Counter[str] = Counter()
         self.refused: list[str] = []
-        self.url = ""
-
-    async def __aenter__(self) -> "DendriteProxy":
-        self._session = aiohttp.ClientSession(auto_decompress=False, timeout=aiohttp.ClientTimeout(total=None))
-        app = web.Application(client_max_size=2**26)
-        app.router.add_route("*", "/{path:.*}", self._handle)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._runner.cleanup()
-        await self._session.close()
 
     def refuse_next(self, part: str, times: int) -> None:
         """Refuse the next requests with that in their path, as if others had taken their places."""
@@ -61,7 +45,7 @@ class DendriteProxy:
         slots.append(now)
         return False
 
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         path, token = request.path, request.headers.get("Authorization", "").removeprefix("Bearer ")
         if _DOWNLOAD.search(path) and self._is_limited(path, "downloads"):
             self.refused.append(path)
@@ -76,16 +60,7 @@ class DendriteProxy:
         if path.endswith("/upload") and len(body) > self._max_upload_bytes:
             self.refused.append(path)
             return web.json_response({"errcode": "M_TOO_LARGE", "error": "too large"}, status=413)
-        return await self._passed_on(request, body)
-
-    async def _passed_on(self, request: web.Request, body: bytes) -> web.Response:
-        headers = {key: value for key, value in request.headers.items() if key.lower() not in _HOP_BY_HOP}
-        address = f"{self._homeserver}{request.raw_path}"
-        async with self._session.request(
-            request.method, URL(address, encoded=True), data=body, headers=headers, allow_redirects=False
-        ) as answer:
-            kept = {key: value for key, value in answer.headers.items() if key.lower() not in _HOP_BY_HOP}
-            return web.Response(status=answer.status, body=await answer.read(), headers=kept)
+        return await self.passed_on(request, body)
 
 
 def _too_many() -> dict[str, Any]:
