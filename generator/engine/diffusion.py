@@ -182,16 +182,11 @@ class DiffusionEngine:
         return predict_packed(model, work)
 
     def _assisting(self, weights: str) -> Model | None:
-        found = (self._models.find(name) for name in self._models.names) if self._models else ()
-        models = (cached.model for cached in found if cached is not None)
-        return next(
-            (
-                model
-                for model in models
-                if weights_of(model) == weights and model.arrangement is not Arrangement.OFFLOADED
-            ),
-            None,
-        )
+        for name in self._models.names if self._models else ():
+            cached = self.models.find(name)
+            if cached is not None and weights_of(cached.model) == weights:
+                return None if cached.model.arrangement is Arrangement.OFFLOADED else cached.model
+        return None
 
     def preview(self, drawing: Drawing) -> Image | None:
         return self._previews.image(drawing) if self._settings.previews else None

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 # Steps to measure of each way. The first calls of a shape are slower, so the best one counts.
 TRIES = 3
 
+# Less may be noise, and is not worth another card's work.
+_LEAST_GAIN = 0.05
 
 # A row's own tensors, and what SDXL adds. NumPy arrays, since torch would send tensors by shared memory, which outlives
 # a process that is killed.
@@ -43,7 +45,7 @@ class _Trial:
     def is_apart_next(self) -> bool:
         """Whether the next step should be apart, to measure it or because it is faster."""
         if self.is_over:
-            return min(self.apart_s) < min(self.together_s)
+            return min(self.apart_s) < (1 - _LEAST_GAIN) * min(self.together_s)
         return len(self.together_s) >= TRIES
 
 

@@ -125,9 +125,10 @@ def test_two_engines_draw_the_picture_of_one(engine, other, model):
     assert deviation(shared, alone) < 1e-4
 
 
-def test_a_slower_way_is_given_up_after_its_trial(engine, other):
+@pytest.mark.parametrize("apart_s", [0.97, 1.1])
+def test_a_way_that_is_hardly_faster_is_given_up_after_its_trial(engine, other, apart_s):
     with assisted(other, "sd-1.5") as (assistant, _):
-        rows = apart(assistant, apart_s=1.1)
+        rows = apart(assistant, apart_s=apart_s)
         denoised(engine, asked_of("sd-1.5"), rows)
         denoised(engine, asked_of("sd-1.5"), rows)
     assert assistant.rows == TRIES
