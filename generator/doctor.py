@@ -85,14 +85,16 @@ def _torch_and_card(settings: Settings, health: dict[str, Any]) -> Iterator[Find
         names = [torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count())]
         yield card_found(names, index_of(settings.device))
         yield from speed(default_model(settings), torch.device("cuda", index_of(settings.device)))
-    yield from held_by_the_service(health) or [_memory(settings)]
+    held = held_by_the_service(health)
+    yield from held
+    if not any(finding.name.startswith("memory") for finding in held):
+        yield _memory(settings)
 
 
 def held_by_the_service(health: dict[str, Any]) -> list[Finding]:
-    """Report what the workers of the running service hold of the memory, and what troubles them.
+    """Report what the workers of the running service hold of the memory, and their trouble; of several, what they do.
 
-    Nothing if they hold no model. Their memory is not free for this process, so what is free says nothing of whether it
-    can draw.
+    Their memory is not free for this process, so what is free says nothing of whether it can draw.
     """
     workers = health.get("workers", [])
     return [finding for worker in workers for finding in _worker(worker, f" {worker['name']}" * (len(workers) > 1))]
@@ -101,6 +103,9 @@ def held_by_the_service(health: dict[str, Any]) -> list[Finding]:
 def _worker(worker: dict[str, Any], name: str) -> Iterator[Finding]:
     if worker["trouble"]:
         yield Finding(f"card{name}", Level.WARNING, worker["trouble"], "The generator's log says more.")
+    elif name:
+        does = f"draws {', '.join(worker['jobs'])}" if worker["jobs"] else f"is {worker['state']}"
+        yield Finding(f"card{name}", Level.OK, f"{worker['device'] or 'It'} {does}.")
     if not worker["models"] or not worker["arrangement"] or not worker["memory"]:
         return
     used, total = (worker["memory"][key] / GIB for key in ("used_bytes", "total_bytes"))

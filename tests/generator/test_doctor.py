@@ -181,8 +181,14 @@ def test_beside_a_running_service_its_own_arrangement_is_reported(tmp_path, stan
 
     other = {**worker, "name": "cuda:1", "models": [], "trouble": "It died."}
     findings = held_by_the_service({"workers": [worker, other]})
-    assert [finding.name for finding in findings] == ["memory cuda:0", "card cuda:1"]
-    assert findings[1].message == "It died."
+    assert [finding.name for finding in findings] == ["card cuda:0", "memory cuda:0", "card cuda:1"]
+    assert findings[0].message == f"{worker['device']} is ready."
+    assert findings[2].message == "It died."
+    for busy, message in (
+        ({"jobs": ["one", "two"]}, f"{worker['device']} draws one, two."),
+        ({"device": None, "state": "paused", "models": []}, "It is paused."),
+    ):
+        assert held_by_the_service({"workers": [{**worker, **busy}, other]})[0].message == message
     assert held_by_the_service({}) == held_by_the_service({"workers": [{**worker, "models": []}]}) == []
 
 
