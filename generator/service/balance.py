@@ -26,10 +26,10 @@ class Balance:
         self._spare = defaultdict[str | None, float](float)
         for known in at_work:
             self._spare[known.model] += self._speed(known)
-        speed = sum(self._spare.values())
-        waiting = jobs.waiting_by_model()
+        speed, waiting = sum(self._spare.values()), jobs.waiting_by_model()
+        total = waiting.total()
         for model, count in waiting.items():
-            self._spare[model] -= count * speed / waiting.total()
+            self._spare[model] -= count * speed / total
 
     def gains(self, known: KnownWorker, model: str, other: str) -> bool:
         """Whether ``model`` keeps its share without this worker, and the ``other`` is nearer to its own with it."""

@@ -191,9 +191,7 @@ class Dispatcher:
             self._jobs.news.clear()
             while (chosen := self._chosen()) is not None:
                 place, supervisor = chosen
-                supervisor.begin(
-                    self._jobs.take(place, supervisor.eta, able=supervisor.suiting.able(), worker=supervisor.name)
-                )
+                supervisor.begin(supervisor.suiting.take(place))
             if len(self._team) <= ANNOUNCED_AT_ONCE:
                 for supervisor in self._team:
                     supervisor.prepare_next()

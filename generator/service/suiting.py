@@ -39,6 +39,12 @@ class Suiting:
         model, other = (self._jobs.at(place).demand.next for place in (suiting, first))
         return first if balance.gains(self._known, model, other) else suiting
 
+    def take(self, place: Place) -> Job:
+        """Start the job in this place, with the model of its next picture."""
+        job = self._jobs.take(place, self._known.eta, able=self.able(), worker=self._known.name)
+        self._known.model = job.demand.next
+        return job
+
     def following(self, at: Mapping[Job, int]) -> Recipe | None:
         """What likely comes after the pictures that running jobs are ``at``: their next ones, or a waiting job's."""
         recipes = [recipe for job, n in at.items() for recipe in job.recipes[n + 1 : n + 2]]

@@ -66,7 +66,6 @@ class Supervisor:
         self.name = name
         self.known = KnownWorker(name, worker, has)
         self.eta = self.known.eta
-        self._worker = worker
         self._jobs = jobs
         self._saving = saving
         self._uploads = uploads
@@ -126,7 +125,7 @@ class Supervisor:
             else:
                 log.error("job %s: %s", job.id, died)
                 self._lost(job)
-        await self._worker.close()
+        await self.known.worker.close()
         self.known.forget()
 
     @property
@@ -140,7 +139,6 @@ class Supervisor:
 
     def begin(self, job: Job) -> None:
         """Draw a job that was taken from the queue."""
-        self.known.model = job.demand.next
         self._become(State.RUNNING)
         self._do_next(None)
         task = asyncio.create_task(self._draw(job), name=f"draw {job.id}")
@@ -153,7 +151,7 @@ class Supervisor:
         """End the drawing of a job within one step."""
         # While one picture is written to disk, the next may be drawn.
         for drawing in (len(job.pictures), len(job.pictures) + 1):
-            self._worker.cancel(job.drawing_id(drawing))
+            self.known.worker.cancel(job.drawing_id(drawing))
 
     def health(self) -> WorkerHealth:
         return WorkerHealth(
@@ -202,7 +200,7 @@ class Supervisor:
         self._jobs.news.set()
 
     def _nothing_to_draw(self) -> None:
-        if self._pauses.unload_when_idle_s is not None and self._worker.is_ready:
+        if self._pauses.unload_when_idle_s is not None and self.known.worker.is_ready:
             self._do_next(self._unload(self._pauses.unload_when_idle_s))
 
     async def _unload(self, idle_s: float) -> None:
@@ -211,7 +209,7 @@ class Supervisor:
         log.info("nothing to draw for %g s: the model is unloaded", idle_s)
         self._become(State.CLOSING)
         self.known.forget()
-        await self._worker.close()
+        await self.known.worker.close()
         self._become(State.IDLE)
         self._jobs.news.set()
 
@@ -277,7 +275,7 @@ class Supervisor:
             self._jobs.fail(job, error.error)
         except Exception:
             log.exception("job %s met a bug", job.id)
-            await self._worker.close()
+            await self.known.worker.close()
             self.known.forget()
             self._jobs.fail(job, BUG)
             self._failed(BUG.message)
@@ -301,14 +299,14 @@ class Supervisor:
                 return
             self._failures.forget()
             # If it cannot be written, the next picture is drawn for nothing.
-            abandon_next = partial(self._worker.cancel, job.drawing_id(n + 1))
+            abandon_next = partial(self.known.worker.cancel, job.drawing_id(n + 1))
             saving = self._saving.begin(job, n, drawn, on_failure=abandon_next)
 
     async def _draw_one(self, job: Job, n: int) -> Drawn | Error | None:
         """Draw picture ``n``, or return the error; None if the job was cancelled. Raises WorkerDied, GeneratorError."""
         recipe, self._at[job] = job.recipes[n], n
         is_switch = self.known.must_load_for(recipe)
-        if not self._worker.is_ready or is_switch:
+        if not self.known.worker.is_ready or is_switch:
             self._wait_for(LOADING)
         await self.known.greet(other.known for other in self._team)
         if job.state.is_final:
@@ -317,7 +315,7 @@ class Supervisor:
         file = None if recipe.image is None else self._uploads.find(recipe.image)
         clock = asyncio.get_running_loop().time
         before, done = clock(), 0
-        async for event in self._worker.run(Draw(job.drawing_id(n), recipe, job.request.recipes[n].facts, file)):
+        async for event in self.known.worker.run(Draw(job.drawing_id(n), recipe, job.request.recipes[n].facts, file)):
             match event:
                 case Progress(step, steps, state):
                     self._wait_for(None)

@@ -4,7 +4,7 @@ import pytest
 
 from generator.api.types import JobRequest, RecipeRequest
 from generator.service.balance import Balance
-from generator.service.eta import Eta, Speeds
+from generator.service.eta import Speeds
 from generator.service.fair_queue import MAX_OVERTAKEN
 from generator.service.job import Job
 from generator.service.jobs import Jobs
@@ -31,7 +31,7 @@ def waiting(*models):
     return jobs
 
 
-def team(jobs, workers, pixels_per_second=None):
+def team(workers, pixels_per_second=None):
     """So many workers that have loaded the model, of these speeds; else of one that is unknown."""
     known = [KnownWorker(f"card-{n}", None) for n in range(workers)]
     for n, one in enumerate(known):
@@ -46,15 +46,15 @@ def load(known, model):
 
 def choose(jobs, known, workers):
     """The model of the job that a worker chooses beside the others; it begins that job."""
-    place = Suiting(known, jobs=jobs, running=()).choose(Balance(workers, jobs))
-    load(known, jobs.at(place).demand.next)
-    jobs.take(place, Eta(), able=jobs.demands, worker=known.name)
+    suiting = Suiting(known, jobs=jobs, running=())
+    suiting.take(suiting.choose(Balance(workers, jobs)))
+    load(known, known.model)
     return known.model
 
 
 async def test_one_of_two_workers_loads_the_model_for_which_half_of_the_jobs_wait():
     jobs = waiting(OTHER, HAS, OTHER, HAS)
-    one, two = both = team(jobs, 2)
+    one, two = both = team(2)
     assert choose(jobs, one, both) == OTHER, "though a job for the model that it has waits"
     assert choose(jobs, two, both) == HAS, "the other model has a worker now"
 
@@ -63,7 +63,7 @@ async def test_one_of_two_workers_loads_the_model_for_which_half_of_the_jobs_wai
 async def test_workers_that_have_only_their_share_load_no_more_than_they_must(workers):
     """Everybody wants the other model as much, and one model more or less waits after each picture."""
     jobs = waiting(*[OTHER, HAS] * 60)
-    known = team(jobs, workers)
+    known = team(workers)
     for one in known[1:][::2]:
         load(one, OTHER)
     loads = 0
@@ -76,7 +76,7 @@ async def test_workers_that_have_only_their_share_load_no_more_than_they_must(wo
 
 async def test_a_model_that_few_ask_for_has_its_turn_but_no_worker_of_its_own():
     jobs = waiting(OTHER, *[HAS] * 4 * MAX_OVERTAKEN)
-    both = team(jobs, 2)
+    both = team(2)
     drawn = [choose(jobs, both[n % 2], both) for n in range(2 * MAX_OVERTAKEN)]
     assert drawn == [HAS] * 2 * MAX_OVERTAKEN, "each of two workers may overtake it"
     assert choose(jobs, both[0], both) == OTHER
@@ -84,13 +84,13 @@ async def test_a_model_that_few_ask_for_has_its_turn_but_no_worker_of_its_own():
 
 async def test_of_unequal_workers_the_slow_one_is_spared():
     jobs = waiting(OTHER, *[HAS] * 3)
-    fast, slow = both = team(jobs, 2, (3e6, 1e6))
+    fast, slow = both = team(2, (3e6, 1e6))
     assert choose(jobs, fast, both) == HAS, "a quarter of the jobs does not deserve three quarters of the speed"
     assert choose(jobs, slow, both) == OTHER
 
 
 async def test_a_worker_without_a_known_speed_counts_as_the_mean_of_the_others():
     jobs = waiting(OTHER, *[HAS] * 3)
-    known, new, *_ = all_four = team(jobs, 4, (1e6, None, 1e6, 1e6))
+    known, new, *_ = all_four = team(4, (1e6, None, 1e6, 1e6))
     assert choose(jobs, new, all_four) == OTHER
     assert choose(jobs, known, all_four) == HAS
