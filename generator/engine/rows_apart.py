@@ -70,15 +70,16 @@ class RowsApart:
         assistant = next((one for one in assistants if one.is_willing(weights_of(model))), None)
         if assistant is None:
             return model.predict(rows)[0], 1
+        if trial.is_over:
+            return _apart(model, rows, assistant)
         _finish(rows.latents.device)
         began = self._clock()
         predicted, cards = _apart(model, rows, assistant) if trial.is_apart_next else (model.predict(rows)[0], 1)
         _finish(rows.latents.device)
-        if not trial.is_over:
-            (trial.apart_s if cards > 1 else trial.together_s).append(self._clock() - began)
-            if trial.is_over:
-                both = min(trial.together_s), min(trial.apart_s)
-                log.info("%s: a step takes %.3f s on this card, %.3f s with an equal one", model.name, *both)
+        (trial.apart_s if cards > 1 else trial.together_s).append(self._clock() - began)
+        if trial.is_over:
+            both = min(trial.together_s), min(trial.apart_s)
+            log.info("%s: a step takes %.3f s on this card, %.3f s with an equal one", model.name, *both)
         return predicted, cards
 
 
