@@ -1,8 +1,7 @@
 """Two workers of which one helps the other, over a real pipe: who waits for whom, and for how long."""
 
-import time
 from multiprocessing import Pipe
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
@@ -133,8 +132,8 @@ class Worker:
     def gets_a_drawing(self) -> None:
         if self._thread is not None:
             self._server.send("draw")
-            self._thread.join()
-            assert self._inside.recv() == "draw"
+            self._thread.join(5)
+            assert not self._thread.is_alive() and self._inside.recv() == "draw"
             self._thread = None
         self.guests.leave()
 
@@ -151,14 +150,18 @@ def worker():
     worker.ends()
 
 
-@pytest.fixture
-def helped(worker):
-    """A guest that this worker helps."""
+def helped_by(worker: Worker) -> FarEnd:
     guest = worker.guest()
     worker.idles()
     guest.says(Ask("ssd-1b"))
     assert guest.hears() == Willing("ssd-1b")
     return guest
+
+
+@pytest.fixture
+def helped(worker):
+    """A guest that this worker helps."""
+    return helped_by(worker)
 
 
 def test_an_idle_worker_helps_with_the_weights_that_it_has(worker):
@@ -196,32 +199,40 @@ def test_it_helps_one_at_a_time_and_leaves_one_that_is_silent(monkeypatch, worke
 
 
 def test_a_large_result_that_nobody_reads_does_not_keep_it_from_its_own_work():
-    worker = Worker(do=lambda weights, work: LARGE)
-    guest = worker.guest()
-    worker.idles()
-    guest.says(Ask("ssd-1b"))
-    assert guest.hears() == Willing("ssd-1b")
+    began = Event()
+
+    def do(weights, work):
+        began.set()
+        return LARGE
+
+    worker = Worker(do)
+    guest = helped_by(worker)
     guest.says(Part(1, "ssd-1b", "a row"))
-    time.sleep(0.05)
+    assert began.wait(5)
     worker.ends()
+    assert not guest.pipe.closed, "it was there all the time"
 
 
 def test_what_it_cannot_do_ends_its_help():
     worker = Worker(do=lambda weights, work: None)
-    guest = worker.guest()
-    worker.idles()
-    guest.says(Ask("ssd-1b"))
-    assert guest.hears() == Willing("ssd-1b")
+    guest = helped_by(worker)
     guest.says(Part(1, "ssd-1b", "a row"))
     with pytest.raises(EOFError):
         guest.hears()
     worker.ends()
 
 
-def test_a_guest_that_ends_is_forgotten_and_a_new_process_takes_its_place(worker, helped):
-    helped.pipe.close()
-    time.sleep(0.05)
-    worker.gets_a_drawing()
+def test_a_guest_that_ends_is_forgotten(monkeypatch, worker):
+    monkeypatch.setattr(assistance, "SILENCE_S", 3600)
+    other = worker.guest("two")
+    guest = helped_by(worker)
+    other.says(Ask("ssd-1b"))
+    assert other.hears_nothing()
+    guest.pipe.close()
+    assert other.hears() == Willing("ssd-1b")
+
+
+def test_a_new_process_takes_the_place_of_an_earlier_one(worker):
     first, second = worker.guest(), worker.guest()
     with pytest.raises(EOFError):
         first.hears()
