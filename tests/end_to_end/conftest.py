@@ -95,9 +95,11 @@ class Talk:
             and not self.replies(event.event_id, "note-end")
         ]
 
-    async def note(self) -> Heard:
-        """Wait for the room's note and return it."""
-        return (await self.person.until(self.notes, timeout_s=LONG_S))[0]
+    async def note(self, words: str) -> Heard:
+        """Wait for the room's note that has these words and return it. The end of an earlier one may be under way."""
+        return await self.person.until(
+            lambda: next((note for note in self.notes() if words in note.body), None), timeout_s=LONG_S
+        )
 
     async def taken(self, event_id: str) -> None:
         """Wait for the bot's receipt for that message. Unlike reactions, receipts have no rate limit."""

@@ -30,8 +30,7 @@ def talk(rooms):
 async def test_jobs_from_while_it_was_off_are_drawn_when_it_is_back(talk, generator):
     assert await generator.stop() == 0
     commands = [await talk.say(f"{SMALL} --seed {seed}") for seed in (1, 2)]
-    note = await talk.note()
-    assert note.body == "Drawing isn't running on the drawing computer. I'll draw when it's back."
+    note = await talk.note("Drawing isn't running on the drawing computer. I'll draw when it's back.")
     for command, place in zip(commands, ("⏳ next", "⏳ 2nd"), strict=True):
         await talk.sign(command, place)
     assert "isn't running" in await talk.answer("!easel status")
@@ -70,8 +69,7 @@ async def test_paused_at_work_it_gives_its_reason(talk, generator):
     command = await talk.say(LONG)
     await generator.child.wait_until(generator.is_drawing)
     await generator.pause()
-    note = await talk.note()
-    assert "busy with something else" in note.body
+    note = await talk.note("busy with something else")
     await generator.resume()
     await talk.reply(note.event_id, "note-end")
     await talk.drawn(command)
