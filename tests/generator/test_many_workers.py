@@ -171,8 +171,9 @@ async def test_two_real_workers_draw_at_once_and_alike(start_generator):
     assert sorted(map(len, drawn_by.values())) == [1, 1]
     for person in ("ann", "bob"):
         assert (await generator.end(person))["state"] == "done"
+    # The one that ends first helps the other with its last steps.
     one, two = (Image.open(path) for path in generator.pictures.rglob("*.png"))
-    assert one.tobytes() == two.tobytes()
+    assert levels_apart(one, two) <= 1
 
     # Alone, a picture is drawn by both, also by a process that has come since.
     for call in ("pause", "resume"):
@@ -183,8 +184,12 @@ async def test_two_real_workers_draw_at_once_and_alike(start_generator):
     assert picture["facts"]["plan"]["cards"] == 2
     (file,) = generator.pictures.rglob("*-cat-*.png")
     with Image.open(file) as shared:
-        furthest = max(high for _, high in ImageChops.difference(one, shared).getextrema())
-    assert furthest <= 1, "levels of 255"
+        assert levels_apart(one, shared) <= 1
+
+
+def levels_apart(one: Image.Image, other: Image.Image) -> int:
+    """How far two pictures differ at most, in levels of 255."""
+    return max(high for _, high in ImageChops.difference(one, other).getextrema())
 
 
 async def test_a_bug_in_the_dispatcher_ends_the_service(start_generator, monkeypatch):
