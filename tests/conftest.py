@@ -64,8 +64,11 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Stop measuring for a test and its fixtures; pytest-cov's marker ``no_cover`` leaves out the fixtures."""
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """Stop measuring for a test and its fixtures; pytest-cov's marker ``no_cover`` leaves out the fixtures.
+
+    After each file, leave what it has imported out of garbage collections, too: a tenth of the bot's tests.
+    """
     measured = coverage.Coverage.current() if UNMEASURED & {item.path.name, item.path.parent.name} else None
     if measured:
         measured.stop()
@@ -74,6 +77,9 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
     finally:
         if measured:
             measured.start()
+        if nextitem is None or nextitem.path != item.path:
+            gc.collect()
+            gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)
