@@ -1,6 +1,7 @@
 """Find out whether this machine can draw, and advise on each problem. Draws and changes nothing itself."""
 
 import asyncio
+import math
 import os
 import shutil
 import sys
@@ -166,7 +167,8 @@ def room(
         arrangement = arrange(name, needs, free=free, total=total, pixels=pixels, possible=possible)
     except CardBusy as busy:
         return Finding("memory", Level.WARNING, str(busy), "Close what holds the memory, or wait until it ends.")
-    peak = needs.peak(arrangement, pixels) / GIB
+    # Rounded up: the smallest models need less than a tenth.
+    peak = math.ceil(needs.peak(arrangement, pixels) / GIB * 10) / 10
     return Finding(
         "memory",
         Level.OK,

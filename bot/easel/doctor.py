@@ -39,7 +39,10 @@ SLOWED_LATELY_S = 24 * 60 * 60
 _GENERATOR_ADVICE: tuple[tuple[type[GeneratorError], str], ...] = (
     (OtherVersion, ""),
     (SocketMissing, "Start it: systemctl start easel-generator.socket. If maubot is in Docker, mount /run/easel."),
-    (SocketForbidden, "Put maubot's user into the group easel, and start maubot again."),
+    (
+        SocketForbidden,
+        "Put maubot's user into the group easel, and start maubot again. In Docker, set GID to that group's number.",
+    ),
     (NotRunning, "Start it, and see whether generator_url in my settings is its address."),
     (TokenRefused, "Give generator_token in my settings what the generator's token_file holds."),
     (CertificateRefused, "generator_ca_file in my settings names the certificate that signed the generator's."),
@@ -213,7 +216,8 @@ class Doctor:
         try:
             known, _ = await self._generator.capabilities()
         except GeneratorError as error:
-            self._log.info(f"Doctor: {type(error).__name__}, {error.__cause__!r}")
+            cause = error.__cause__
+            self._log.info(f"Doctor: {type(error).__name__}, {type(cause).__name__}: {cause}")
             advice = next(advice for kind, advice in _GENERATOR_ADVICE if isinstance(error, kind))
             # The generator's own refusals quote what was asked, and this goes into the log.
             return Finding("generator", GeneratorError.sentence if isinstance(error, Refused) else str(error), advice)

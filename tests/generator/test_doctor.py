@@ -77,8 +77,8 @@ def test_a_card_without_code_is_reported_with_what_to_install():
     ("free", "level", "part"),
     [
         (7.5, Level.OK, "takes up to 5.1 GiB, all of it in the memory of what draws."),
-        (4.2, Level.OK, "takes up to 3.5 GiB, with its text encoders in RAM."),
-        (3.3, Level.OK, "takes up to 2.7 GiB, its parts taking turns on the card, which is slow."),
+        (4.2, Level.OK, "takes up to 3.6 GiB, with its text encoders in RAM."),
+        (3.3, Level.OK, "takes up to 2.8 GiB, its parts taking turns on the card, which is slow."),
         (1, Level.WARNING, "Other programs hold 7.0 of 8.0 GiB"),
     ],
 )
@@ -88,6 +88,12 @@ def test_the_models_fit_into_memory_is_reported(free, level, part):
     finding = room("ssd-1b", needs, **memory, pixels=768 * 768, possible=tuple(Arrangement))
     assert finding.level is level
     assert part in finding.message
+
+
+def test_a_small_model_takes_a_tenth_of_a_gibibyte_and_not_none():
+    needs = Needs(unet=2_000_000, text=1_000_000, vae=1_000_000, bytes_per_number=4)
+    finding = room("pocket", needs, free=GIB, total=GIB, pixels=64 * 64, possible=tuple(Arrangement))
+    assert "pocket takes up to 0.1 GiB" in finding.message
 
 
 def test_a_model_that_can_never_fit_is_a_problem(tmp_path, monkeypatch, stand_in_folder):
