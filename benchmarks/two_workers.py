@@ -13,7 +13,6 @@ import secrets
 import statistics
 import time
 from collections import defaultdict
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -24,9 +23,9 @@ from aiohttp.test_utils import TestClient, TestServer
 from generator.models.cards import LimitSettings
 from generator.models.registry import KeptCapabilities, all_cards
 from generator.pictures.store import PictureStore
-from generator.service.server import create_app, real_engine
+from generator.service.server import create_app
 from generator.settings import Settings
-from generator.workers.cards import cards_of
+from generator.workers.cards import cards_of, engine_on
 from generator.workers.process import WorkerProcess
 
 STEPS = 20
@@ -83,7 +82,7 @@ async def measure(jobs: int, repeats: int, folder: Path) -> dict[str, Any]:
     cards = (*cards_of(settings), *cards_of(Settings(device="cpu")))
     workers = {
         card.name: WorkerProcess(
-            partial(real_engine, settings.model_copy(update={"device": card.device, "cards": None})),
+            engine_on(card, settings.model_copy(update={"cards": None})),
             environment=card.environment,
             load_timeout_s=settings.load_timeout_s,
             step_timeout_s=settings.step_timeout_s,

@@ -35,7 +35,7 @@ from generator.cluster.models import LOOK_EVERY_S, with_weights
 from generator.log_lines import start_log
 from generator.models.registry import capabilities
 from generator.settings import load_settings
-from generator.workers.cards import cards_of
+from generator.workers.cards import cards_of, engine_on
 from generator.workers.messages import Draw, DrawingEvent, EngineFactory, Preview, Progress
 from generator.workers.process import Child
 
@@ -117,11 +117,8 @@ class Machine:
         return with_weights(capabilities(self._settings))
 
     def _start(self, key: str, name: str) -> None:
-        # Imports torch only when it is called, in the child.
-        from generator.service.server import real_engine
-
         card = self._cards[name]
-        engine = self._engine or partial(real_engine, self._settings.model_copy(update={"device": card.device}))
+        engine = self._engine or engine_on(card, self._settings)
         self._workers[key] = Child(
             engine, card.environment, received=partial(self._received, key), ended=partial(self._ended, key)
         )

@@ -1,7 +1,6 @@
 """The generator as a service: builds its parts, connects them, and runs them until the end of a drain."""
 
 import asyncio
-import gc
 import logging
 import signal
 import socket
@@ -34,8 +33,8 @@ from generator.service.metrics import Metrics
 from generator.service.saving import Saving
 from generator.service.sockets import CannotListen, passed_sockets, tcp_socket, unix_socket
 from generator.settings import InvalidSettings, Settings
-from generator.workers.cards import cards_of
-from generator.workers.messages import Engine, EngineFactory, Worker
+from generator.workers.cards import cards_of, engine_on
+from generator.workers.messages import EngineFactory, Worker
 from generator.workers.process import WorkerProcess
 
 log = logging.getLogger(__name__)
@@ -139,7 +138,7 @@ def serve(settings: Settings, engine: EngineFactory | None = None) -> int:
     try:
         workers = {
             card.name: WorkerProcess(
-                engine or partial(real_engine, settings.model_copy(update={"device": card.device})),
+                engine or engine_on(card, settings),
                 environment=card.environment,
                 load_timeout_s=settings.load_timeout_s,
                 step_timeout_s=settings.step_timeout_s,
@@ -261,14 +260,3 @@ def _read_token(path: Path | None) -> str:
     if not token:
         raise InvalidSettings(f"The token file {path} is empty.")
     return token
-
-
-def real_engine(settings: Settings) -> Engine:
-    """Make the engine. Called in the worker's process, which alone imports torch."""
-    # What imports make stays. To look for garbage in it takes a sixth of their time, and some of the later steps'.
-    gc.disable()
-    from generator.engine.diffusion import make_engine
-
-    gc.freeze()
-    gc.enable()
-    return make_engine(settings)

@@ -1,12 +1,15 @@
 """The cards that draw, each for a worker of its own, which sees no other card. Knows neither torch nor processes."""
 
+import gc
 import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from generator.models.registry import has_card
 from generator.settings import InvalidSettings, Settings
+from generator.workers.messages import Engine, EngineFactory
 
 # nvidia-smi takes a second where the driver has to be loaded first.
 _NVIDIA_SMI_TIMEOUT_S = 30
@@ -36,6 +39,21 @@ def cards_of(settings: Settings) -> tuple[Card, ...]:
     processors = chosen.count("cpu")
     seats = iter(range(processors))
     return tuple(_processor(next(seats), processors) if card == "cpu" else _nvidia(int(card)) for card in chosen)
+
+
+def engine_on(card: Card, settings: Settings) -> EngineFactory:
+    """Return what makes the engine of this card. Call it in the worker's process, which alone imports torch."""
+    return partial(_make_engine, settings.model_copy(update={"device": card.device}))
+
+
+def _make_engine(settings: Settings) -> Engine:
+    # What imports make stays. To look for garbage in it takes a sixth of their time, and some of the later steps'.
+    gc.disable()
+    from generator.engine.diffusion import make_engine
+
+    gc.freeze()
+    gc.enable()
+    return make_engine(settings)
 
 
 def _nvidia(number: int) -> Card:

@@ -11,9 +11,9 @@ from generator.models.registry import KeptCapabilities
 from generator.service.dispatcher import Dispatcher
 from generator.service.eta import Eta, Speeds, work_left
 from generator.service.failures import MAX_FAILURES, Pauses
-from generator.service.server import real_engine
 from generator.service.supervisor import PAUSED, RESTING
 from generator.settings import Settings
+from generator.workers.cards import Card, engine_on
 from tests.helpers.bad_engines import Colour, Dying, Slow
 from tests.helpers.running_generator import eventually, recipe_of
 
@@ -158,7 +158,7 @@ async def test_a_picture_too_large_for_all_fails_with_the_largest_cards_numbers(
 
 async def test_two_real_workers_draw_at_once_and_alike(start_generator):
     settings = Settings(default_model="pocket", device="cpu")
-    engine = functools.partial(real_engine, settings)
+    engine = engine_on(Card("cpu", "cpu"), settings)
     generator = await start_generator(
         {"cpu:0": engine, "cpu:1": engine}, load_timeout_s=120, capabilities=KeptCapabilities(settings)
     )
