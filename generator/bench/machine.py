@@ -13,7 +13,7 @@ import torch
 
 from generator import __version__
 
-_PACKAGES = ("torch", "diffusers", "transformers", "compel")
+_PACKAGES = ("diffusers", "transformers", "compel")
 
 
 def facts(label: str, *, device: torch.device, dtype: torch.dtype, repeats: int) -> dict[str, Any]:
@@ -32,6 +32,8 @@ def facts(label: str, *, device: torch.device, dtype: torch.dtype, repeats: int)
         "versions": {
             "easel": __version__,
             "python": platform.python_version(),
+            # With its build, which PyPI's packages of torch do not tell.
+            "torch": str(torch.__version__),
             **{package: version(package) for package in _PACKAGES},
         },
         "date": time.strftime("%Y-%m-%d"),

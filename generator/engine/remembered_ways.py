@@ -15,8 +15,8 @@ from generator.settings import cache_dir
 
 log = logging.getLogger(__name__)
 
-# Packages whose version may change what is fastest.
-_PACKAGES = ("torch", "triton", "diffusers", "easel")
+# Packages whose version may change what is fastest, as may torch's, which alone knows its build.
+_PACKAGES = ("triton", "diffusers", "easel")
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def key_of(model: Model, *, may_record: bool, most: int) -> str:
     return "; ".join(
         [
             _card(model.unet.device),
-            versions,
+            f"torch {torch.__version__} {versions}",
             f"{model.name} {model.revision} {model.dtype} {width}x{height}",
             f"{may_record} {most}",
         ]
