@@ -169,11 +169,12 @@ async def test_two_real_workers_draw_at_once_and_alike(start_generator):
         await generator.until(person, "progress")
     drawn_by = {name: worker["jobs"] for name, worker in (await workers(generator)).items()}
     assert sorted(map(len, drawn_by.values())) == [1, 1]
-    for person in ("ann", "bob"):
-        assert (await generator.end(person))["state"] == "done"
-    # The one that ends first helps the other with its last steps.
+    ends = [await generator.end(person) for person in ("ann", "bob")]
+    assert [end["state"] for end in ends] == ["done", "done"]
+    # Equal, unless the one that ended first has helped the other with its last steps.
+    cards = max(picture["facts"]["plan"]["cards"] for end in ends for picture in end["pictures"])
     one, two = (Image.open(path) for path in generator.pictures.rglob("*.png"))
-    assert levels_apart(one, two) <= 1
+    assert levels_apart(one, two) <= cards - 1
 
     # Alone, a picture is drawn by both, also by a process that has come since.
     for call in ("pause", "resume"):
