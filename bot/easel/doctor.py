@@ -216,8 +216,8 @@ class Doctor:
         try:
             known, _ = await self._generator.capabilities()
         except GeneratorError as error:
-            cause = error.__cause__
-            self._log.info(f"Doctor: {type(error).__name__}, {type(cause).__name__}: {cause}")
+            reason = f", {type(cause).__name__}: {cause}" if (cause := error.__cause__) else ""
+            self._log.info(f"Doctor: {type(error).__name__}{reason}")
             advice = next(advice for kind, advice in _GENERATOR_ADVICE if isinstance(error, kind))
             # The generator's own refusals quote what was asked, and this goes into the log.
             return Finding("generator", GeneratorError.sentence if isinstance(error, Refused) else str(error), advice)
