@@ -69,6 +69,7 @@ from .sending.waits import Waits
 from .settings import Config, Settings
 from .settings_in_force import SettingsInForce
 from .side_thread import SideThread
+from .transactions import make_transactions_whole
 
 # Of an instance by the name that the documents suggest, where maubot does not say it.
 USUAL_PATH = "/_matrix/maubot/plugin/easel/"
@@ -100,6 +101,7 @@ class EaselBot(Plugin):
 
     async def pre_start(self) -> None:
         """Build every part, once: maubot registers the handlers next. Nothing here uses the network."""
+        make_transactions_whole()
         self._tasks: set[asyncio.Task[None]] = set()
         version, log = str(self.loader.meta.version), self.log
         store = Store(cast(Database, self.database))

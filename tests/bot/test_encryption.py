@@ -314,15 +314,27 @@ async def test_an_encrypted_command_that_mautrix_cannot_pass_on_is_answered(room
     assert "Left out" not in caplog.text and "unexpected" not in caplog.text
 
 
-async def test_a_locked_database_of_keys_loses_no_command(room, homeserver, maubot_test_bot, tmp_path, monkeypatch):
-    monkeypatch.setattr(tables, "PAUSES_S", (0.05,) * 1000)
-    client, path = maubot_test_bot.client, tmp_path / "keys.db"
-    database = Database.create(f"sqlite:{path}", upgrade_table=PgCryptoStore.upgrade_table)
+@pytest.fixture
+async def database_of_keys(room, maubot_test_bot, tmp_path):
+    """Where the bot keeps its keys: on disk, as in maubot, with one connection."""
+    client, database = (
+        maubot_test_bot.client,
+        Database.create(f"sqlite:{tmp_path}/keys.db", upgrade_table=PgCryptoStore.upgrade_table),
+    )
     await database.start()
     client.crypto.crypto_store = PgCryptoStore(client.mxid, "pickle", database)
+    yield database
+    await database.stop()
+
+
+async def test_a_locked_database_of_keys_loses_no_command(
+    room, homeserver, maubot_test_bot, database_of_keys, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(tables, "PAUSES_S", (0.05,) * 1000)
+    client = maubot_test_bot.client
     command = await encrypted(client, TEXT, "$command")
-    await database.execute("PRAGMA busy_timeout = 1")
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+    await database_of_keys.execute("PRAGMA busy_timeout = 1")
+    with closing(sqlite3.connect(tmp_path / "keys.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         await receive(client, command)
         await asyncio.sleep(0.3)
@@ -330,7 +342,44 @@ async def test_a_locked_database_of_keys_loses_no_command(room, homeserver, maub
         other.execute("COMMIT")
     (answer,) = await homeserver.until(lambda: homeserver.events)
     assert "The queue is empty." in (await decrypted(client, answer))["body"]
-    await database.stop()
+
+
+async def test_a_disk_that_takes_no_keys_is_waited_for(room, homeserver, maubot_test_bot, database_of_keys, caplog):
+    await database_of_keys.execute("PRAGMA query_only = 1")
+    await say_encrypted(room, "!easel queue")
+    await homeserver.until(lambda: "next try in 1.0 s: maubot's database: attempt to write a readonly" in caplog.text)
+    await database_of_keys.execute("PRAGMA query_only = 0")
+    (answer,) = await homeserver.until(lambda: homeserver.events)
+    assert "The queue is empty." in (await decrypted(maubot_test_bot.client, answer))["body"]
+
+
+async def test_keys_are_stored_after_a_task_was_cancelled_while_it_stored_some(
+    room, keys, homeserver, maubot_test_bot, database_of_keys, tmp_path
+):
+    """mautrix's transactions would fail from then on, each with "cannot start a transaction within a transaction"."""
+    homeserver.members, keys.phones[ADA] = {SECRET: [ADA]}, OlmAccount().get_device_keys(ADA, "PHONE").serialize()
+    client, inside = maubot_test_bot.client, asyncio.Event()
+    store = client.crypto.crypto_store
+    # The store in memory does not know which rooms a person is in.
+    client.crypto.disable_device_change_key_rotation = True
+    await store.put_devices(ADA, {})
+
+    async def stuck_inside() -> None:
+        async with store.transaction():
+            await store.put_devices(EVE, {})
+            inside.set()
+            await asyncio.Event().wait()
+
+    storing = asyncio.create_task(stuck_inside())
+    await inside.wait()
+    storing.cancel()
+    await asyncio.wait({storing})
+    await say_encrypted(room, "!easel help")
+    await homeserver.until(lambda: homeserver.events)
+    assert not homeserver.refused
+    with closing(sqlite3.connect(tmp_path / "keys.db")) as on_disk:
+        assert on_disk.execute("SELECT user_id, device_id FROM crypto_device").fetchall() == [(ADA, "PHONE")]
+        assert on_disk.execute("SELECT user_id FROM crypto_tracked_user").fetchall() == [(ADA,)]
 
 
 async def test_no_encrypted_event_stops_another(drawing_room, homeserver, maubot_test_bot, caplog):

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -96,7 +97,7 @@ async def homeserver_errors(timeout_s: float) -> AsyncIterator[None]:
     except (MatrixConnectionError, MatrixResponseError, aiohttp.ClientError, OSError, ValueError) as error:
         raise Unreachable(str(error) or type(error).__name__) from error
     except Exception as error:
-        # maubot keeps rooms and keys in a database of its own.
-        if passes(error):
-            raise Unreachable("maubot's database is locked") from error
+        # maubot keeps rooms and keys in a database of its own, whose disk may be full for a while.
+        if isinstance(error, sqlite3.OperationalError) or passes(error):
+            raise Unreachable(f"maubot's database: {error}") from error
         raise
