@@ -8,6 +8,7 @@ stdout.
 import argparse
 import asyncio
 import json
+import math
 import platform
 import secrets
 import statistics
@@ -72,7 +73,7 @@ def engine(ours: Ours, recipe: Callable[..., Recipe]) -> dict[str, Points]:
     small = (SIDES[0], SIDES[0])
 
     def together(count: int) -> None:
-        ours.engine.models.get("pocket").at_once = count
+        ours.engine.models.get("pocket").at_once[math.prod(small)] = count
         ours.pictures([recipe(n, small, steps=FEW_STEPS) for n in range(count)])
 
     def drawn(side: int, steps: int) -> None:

@@ -80,7 +80,7 @@ def measure_card(report: Report, subject: Subject, ours: Ours, stock: Stock, *, 
     report.details["card"] = {
         "peak TFLOP/s": round(peak_flops(ours) / 1e12, 1),
         "seconds": {name: round(median(values), 3) for name, values in seconds.items()},
-        "at once": ours.engine.models.get(subject.name).at_once,
+        "at once": ours.engine.models.at_once,
         **_ways(ours, subject.recipe(0, size)),
     }
 
@@ -116,7 +116,7 @@ def measure_sdxl(report: Report, subject: Subject, settings: Settings, *, repeat
     taken = in_turns({"eight": eight}, repeats=repeats, what="R13")
     a_second = [_TOGETHER / spent for spent in taken["eight"].seconds]
     report.rows["R13"] = {size_label(subject.native): figure(a_second, LEAST_A_SECOND, unit="/s", at_least=True)}
-    report.details["SDXL"] = {"at once": ours.engine.models.get(subject.name).at_once, **_exactness(ours, recipe(0))}
+    report.details["SDXL"] = {"at once": ours.engine.models.at_once, **_exactness(ours, recipe(0))}
 
 
 def _ways(ours: Ours, recipe: Recipe) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def _ways(ours: Ours, recipe: Recipe) -> dict[str, Any]:
 def _exactness(ours: Ours, recipe: Recipe) -> dict[str, Any]:
     """How far a picture is from the one that torch's kernels draw and decode in fp32, in levels of 255."""
     cached = ours.engine.models.get(recipe.model)
-    if not cached.fused:
+    if not cached.ways.fused:
         return {"kernels": "torch's, since fused ones are not faster here"}
     from generator.engine.fused.modules import fuse, unfuse
 

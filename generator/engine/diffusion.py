@@ -100,6 +100,7 @@ class DiffusionEngine:
         cached = self.models.get(recipe.model)
         model, plan = cached.model, self.models.plan
         self.models.check(cached, pixels=recipe.pixels)
+        self.models.begin(cached, (recipe.width, recipe.height))
 
         # 1. Text. Row 0 is the negative prompt, row 1 the prompt.
         conditioning = cached.text.encode(recipe.prompt, recipe.negative_prompt).to(plan.device, model.dtype)
@@ -162,9 +163,9 @@ class DiffusionEngine:
                     raise
                 # Captured graphs hold memory that nothing else can use.
                 cached.model.graphs.forget()
-                if cached.at_once > 1 and len(together) > 1:
-                    cached.at_once //= 2
-                    log.warning("out of memory: at most %d are drawn at once from now on", cached.at_once)
+                if (most := cached.at_once[cached.pixels]) > 1 and len(together) > 1:
+                    cached.at_once[cached.pixels] = most // 2
+                    log.warning("out of memory: at most %d are drawn at once from now on", most // 2)
                 raise
 
     def add_assistant(self, name: str, assistant: Assistant) -> None:
@@ -214,7 +215,7 @@ class DiffusionEngine:
         facts = plan.facts(
             card=model.card,
             arrangement=model.arrangement,
-            fused=cached.fused,
+            fused=cached.ways.fused,
             vae_dtype=vae_dtype,
             tiled=tiled,
             together=drawing.most_together,

@@ -7,7 +7,7 @@ nothing and decodes nothing; knows neither jobs nor who asks. Source of the arit
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,10 +82,11 @@ class RunAhead:
             before.synchronize()
 
 
-def step_all(drawings: Sequence[Drawing], *, at_once: int, ahead: RunAhead, apart: RowsApart) -> None:
-    """Denoise each drawing by one step; at most ``at_once`` drawings share a call, and a lone one may go ``apart``.
+def step_all(drawings: Sequence[Drawing], *, at_once: Mapping[int, int], ahead: RunAhead, apart: RowsApart) -> None:
+    """Denoise each drawing by one step. Several share a call, and a lone one may go ``apart``.
 
-    The card may still be busy with the last call when this returns.
+    ``at_once`` is how many may share one, by the pixels of each. The card may still be busy with the last call when
+    this returns.
     """
     for together in _shared(drawings, at_once):
         began = time.perf_counter()
@@ -107,15 +108,16 @@ def step_all(drawings: Sequence[Drawing], *, at_once: int, ahead: RunAhead, apar
             drawing.seconds += (time.perf_counter() - began) / len(together)
 
 
-def _shared(drawings: Sequence[Drawing], at_once: int) -> Iterator[list[Drawing]]:
+def _shared(drawings: Sequence[Drawing], at_once: Mapping[int, int]) -> Iterator[list[Drawing]]:
     """Group drawings, in order, that can share a call: same shapes, same layers, same weights."""
     groups: dict[Any, list[Drawing]] = {}
     for drawing in drawings:
         shape = (drawing.latents.shape, drawing.conditioning.embeds.shape, drawing.is_whole)
         groups.setdefault((id(drawing.model), drawing.lora, *shape), []).append(drawing)
     for group in groups.values():
-        for first in range(0, len(group), at_once):
-            yield group[first : first + at_once]
+        most = at_once[group[0].recipe.pixels]
+        for first in range(0, len(group), most):
+            yield group[first : first + most]
 
 
 def _input(drawing: Drawing) -> UNetInput:

@@ -4,9 +4,10 @@ Chooses each model's arrangement from what it needs and what is free, before it 
 """
 
 import logging
+import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import psutil
 import torch
@@ -18,7 +19,7 @@ from generator.engine.needs import GIB, SPARE_BYTES, Arrangement, Needs, arrange
 from generator.engine.plan import Plan, free_bytes
 from generator.engine.remembered_ways import Remembered, Ways, key_of
 from generator.engine.text import TextEncoding
-from generator.engine.ways import can_fuse, find, measured_at_once, take
+from generator.engine.ways import Size, can_fuse, find, measured_at_once, take
 from generator.errors import CardBusy
 from generator.models.cards import CardSettings
 from generator.models.weights import locate
@@ -35,14 +36,18 @@ _RAM_SPARE_BYTES = 2 * GIB
 
 @dataclass
 class Cached:
-    """A model with its text encoding and its ways. ``at_once`` is how many drawings may share its calls."""
+    """A model with its text encoding and its ways, which are remembered by ``key``.
+
+    ``at_once`` is how many drawings may share calls, by the pixels of each; ``pixels`` are those of the latest drawing.
+    """
 
     model: Model
     text: TextEncoding
     needs: Needs
-    at_once: int = 1
-    # Whether the model draws with our own kernels.
-    fused: bool = False
+    pixels: int
+    at_once: dict[int, int]
+    ways: Ways = field(default_factory=Ways)
+    key: str | None = None
     half_decoder: HalfDecoder | None = None
 
 
@@ -64,7 +69,8 @@ class ModelCache:
 
     @property
     def at_once(self) -> int:
-        return self._on_device[0].at_once if self._on_device else 1
+        """How many drawings may share calls with the latest one."""
+        return self._on_device[0].at_once[self._on_device[0].pixels] if self._on_device else 1
 
     @property
     def arrangement(self) -> str | None:
@@ -105,17 +111,23 @@ class ModelCache:
                     raise
                 self._put_away(self._on_device.pop())
 
+    def begin(self, cached: Cached, size: Size) -> None:
+        """Note the size of a drawing that starts. Of a new size, measure how many drawings may share calls."""
+        cached.pixels = math.prod(size)
+        if cached.pixels not in cached.at_once:
+            cached.at_once[cached.pixels] = self._at_once(cached, size)
+
     def _load(self, name: str) -> Cached:
         card, plan, began = self._cards[name], self.plan, time.perf_counter()
         located = locate(name, card)
         needs = count(name, card, located, stored=plan.stored, computed=plan.computed)
-        width, height = card.sizes["square"]
-        arrangement = self._make_room(name, needs, pixels=width * height)
+        pixels = math.prod(card.sizes["square"])
+        arrangement = self._make_room(name, needs, pixels=pixels)
         model = self._from_ram(name, arrangement) or load_model(name, card, located, plan, arrangement)
         model.bring(plan.device)
         # Only now, since compel stays on the device that the encoders are on when it is made.
-        cached = Cached(model, TextEncoding(model), needs)
-        self._choose_ways(cached, pixels=width * height)
+        cached = Cached(model, TextEncoding(model), needs, pixels, at_once={pixels: 1})
+        self._choose_ways(cached, pixels=pixels)
         self._on_device.insert(0, cached)
         log.info(
             "%s, revision %s, is %s in %s: up to %.1f GiB of %.1f GiB free; ready after %.1f s",
@@ -123,7 +135,7 @@ class ModelCache:
             model.revision,
             arrangement,
             plan.computed,
-            needs.peak(arrangement, width * height) / GIB,
+            needs.peak(arrangement, pixels) / GIB,
             free_bytes(plan.device) / GIB,
             time.perf_counter() - began,
         )
@@ -176,18 +188,14 @@ class ModelCache:
 
     def _choose_ways(self, cached: Cached, *, pixels: int) -> None:
         """Choose the fastest ways of calling the model that fit into memory. They are measured once for each device."""
-        model = cached.model
-        room = free_bytes(self.plan.device) - SPARE_BYTES
-        most = max(1, min(self._max_at_once, room // max(1, cached.needs.step(pixels))))
-        most = 1 << (most.bit_length() - 1)
+        model, most = cached.model, self._most(cached.needs, pixels)
         if self.plan.device.type == "cpu":
             model.graphs.is_on = True
             key = key_of(model, may_record=True, most=most)
             ways = self._remembered.get(key)
             if ways is None:
-                ways = Ways(recorded=True, at_once=measured_at_once(model, most=most))
+                ways = Ways(recorded=True, at_once=measured_at_once(model, model.card.sizes["square"], most=most))
                 self._remembered.put(key, ways)
-            cached.at_once = ways.at_once
         elif model.arrangement is not Arrangement.OFFLOADED:
             # Graphs keep their memory, so there must be plenty.
             may_record = free_bytes(self.plan.device) >= _ROOM_FOR_GRAPHS
@@ -198,7 +206,37 @@ class ModelCache:
                 self._remembered.put(key, Ways())
                 ways = find(model, may_fuse=can_fuse(model), may_record=may_record, most=most)
                 self._remembered.put(key, ways)
-            cached.at_once, cached.fused = ways.at_once, ways.fused
             beside = cached.needs.peak(model.arrangement, pixels) - cached.needs.weights(model.arrangement)
             if ways.half_decoder and free_bytes(self.plan.device) > SPARE_BYTES + beside + cached.needs.vae // 2:
                 cached.half_decoder = HalfDecoder(model.vae)
+        else:
+            return
+        cached.ways, cached.key, cached.at_once[pixels] = ways, key, ways.at_once
+
+    def _at_once(self, cached: Cached, size: Size) -> int:
+        """How many drawings of another size than the model's own may share calls, by measurement where that helps."""
+        own, pixels = math.prod(cached.model.card.sizes["square"]), math.prod(size)
+        most = self._most(cached.needs, pixels)
+        # Where a call is busy with the arithmetic of one drawing, that of a larger one is, too.
+        if cached.key is None or most == 1 or (cached.ways.at_once == 1 and pixels > own):
+            return 1
+        known = cached.ways.at_once_elsewhere.get(str(pixels))
+        if known is None:
+            # If measuring kills this process, the next one must not try again.
+            self._remember(cached, pixels, 1)
+            known = measured_at_once(cached.model, size, most=most)
+            self._remember(cached, pixels, known)
+            log.info("%s at %dx%d: up to %d drawings share calls", cached.model.name, *size, known)
+        return min(known, most)
+
+    def _remember(self, cached: Cached, pixels: int, at_once: int) -> None:
+        assert cached.key is not None
+        elsewhere = {**cached.ways.at_once_elsewhere, str(pixels): at_once}
+        cached.ways = replace(cached.ways, at_once_elsewhere=elsewhere)
+        self._remembered.put(cached.key, cached.ways)
+
+    def _most(self, needs: Needs, pixels: int) -> int:
+        """The power of two of drawings of so many pixels that have room at once, up to the setting's."""
+        room = free_bytes(self.plan.device) - SPARE_BYTES
+        most = max(1, min(self._max_at_once, room // max(1, needs.step(pixels))))
+        return 1 << (most.bit_length() - 1)

@@ -3,7 +3,8 @@
 import json
 import logging
 import platform
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ class Ways:
     """The fastest ways for a model at its native size.
 
     ``step_ms`` is a step of a lone drawing with two rows, and 0 on a processor, where only ``at_once`` is measured.
+    ``at_once_elsewhere`` has what ``at_once`` is for other sizes, by their pixels in decimal.
     """
 
     fused: bool = False
@@ -33,6 +35,7 @@ class Ways:
     step_ms: float = 0.0
     # A way could not be tried, or computed something else; this may be fixed by the next start.
     trouble: bool = False
+    at_once_elsewhere: Mapping[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return ", ".join(

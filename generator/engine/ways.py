@@ -17,6 +17,7 @@ from generator.engine.deep_cache import UNetInput, whole
 from generator.engine.half_decoder import HalfDecoder
 from generator.engine.model import Model
 from generator.engine.remembered_ways import Ways
+from generator.errors import is_out_of_memory
 from generator.settings import cache_dir
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,9 @@ _MOST_APART = 0.01
 
 # The oldest compute capability that Triton compiles for, according to PyTorch.
 _OLDEST_FOR_TRITON = (7, 0)
+
+# Width and height in pixels.
+Size = tuple[int, int]
 
 _REPEATS = 3
 _TOKENS = 77
@@ -60,7 +64,7 @@ def find(model: Model, *, may_fuse: bool, may_record: bool, most: int) -> Ways:
     best = replace(
         best,
         half_decoder=bool(half),
-        at_once=measured_at_once(model, most=most),
+        at_once=measured_at_once(model, model.card.sizes["square"], most=most),
         trouble=trouble or half is None,
     )
     log.info("%s: %s; torch's kernels take %.1f ms", model.name, best, plain.step_ms)
@@ -105,7 +109,7 @@ def _is_fused(model: Model) -> bool:
 
 def _try_to_fuse(model: Model) -> bool:
     """Switch to fused kernels, and back if they fail or compute something else. Returns whether they work."""
-    rows, latents = _noise(model, 2), _latents(model)
+    rows, latents = _noise(model, 2, model.card.sizes["square"]), _latents(model)
     works: dict[str, Callable[[], torch.Tensor]] = {
         "UNet": lambda: whole(model.unet, rows, keep=False)[0],
         "VAE": lambda: model.vae.decode(latents, return_dict=False)[0],
@@ -158,11 +162,12 @@ def _alone(model: Model, *, may_record: bool) -> Ways:
     """Measure one drawing's step, launched and captured, and choose the faster."""
     model.graphs.forget()
     model.graphs.is_on = False
-    launched_s = recorded_s = _seconds(model, 1)
+    size = model.card.sizes["square"]
+    launched_s = recorded_s = _seconds(model, 1, size)
     if may_record:
         model.graphs.is_on = True
         try:
-            recorded_s = _seconds(model, 1)
+            recorded_s = _seconds(model, 1, size)
         # Some cards and drivers cannot capture graphs, or there is no room.
         except RuntimeError as error:
             log.warning("the steps of %s cannot be captured: %s", model.name, error)
@@ -172,29 +177,35 @@ def _alone(model: Model, *, may_record: bool) -> Ways:
 
 
 @torch.inference_mode()
-def measured_at_once(model: Model, *, most: int) -> int:
+def measured_at_once(model: Model, size: Size, *, most: int) -> int:
     """Find the power of two, up to ``most``, with the least time per drawing; 1 unless that saves at least a sixth.
 
     On an H200 two gain nearly nothing and eight a third, so all are tried, as long as a call is short.
     """
     if most == 1:
         return 1
-    per_drawing_s = {1: _seconds(model, 1)}
+    per_drawing_s = {1: _seconds(model, 1, size)}
     together = 2
     while together <= most and max(count * each for count, each in per_drawing_s.items()) < _BUSY_S:
-        per_drawing_s[together] = _seconds(model, together) / together
+        try:
+            per_drawing_s[together] = _seconds(model, together, size) / together
+        except Exception as error:
+            # Another program may just have taken the room.
+            if not is_out_of_memory(error):
+                raise
+            break
         together *= 2
     model.graphs.forget()
     best = min(per_drawing_s, key=lambda count: per_drawing_s[count])
     return best if per_drawing_s[best] <= (1 - _LEAST_GAIN) * per_drawing_s[1] else 1
 
 
-def _seconds(model: Model, drawings: int) -> float:
-    """Time a call with two rows per drawing at the model's native size; return the least seconds of a few.
+def _seconds(model: Model, drawings: int, size: Size) -> float:
+    """Time a call with two rows per drawing of that size; return the least seconds of a few.
 
     The first call chooses its algorithms and may be captured, so it does not count; a slow call is not repeated.
     """
-    rows = _noise(model, 2 * drawings)
+    rows = _noise(model, 2 * drawings, size)
     times = []
     for _ in range(1 + _REPEATS):
         began = time.perf_counter()
@@ -207,9 +218,9 @@ def _seconds(model: Model, drawings: int) -> float:
     return min(times[1:] or times)
 
 
-def _noise(model: Model, rows: int) -> UNetInput:
+def _noise(model: Model, rows: int, size: Size) -> UNetInput:
     config, kind = model.unet.config, {"device": model.unet.device, "dtype": model.dtype}
-    width, height = (side // model.pixels_per_latent for side in model.card.sizes["square"])
+    width, height = (side // model.pixels_per_latent for side in size)
     pooled = 0
     if config.addition_embed_type == "text_time":
         pooled = config.projection_class_embeddings_input_dim - 6 * config.addition_time_embed_dim

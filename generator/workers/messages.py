@@ -71,7 +71,7 @@ class Meet:
 class WorkerState:
     """The models that a worker has loaded, and its memory.
 
-    ``at_once`` is the number of drawings that, as measured, are faster with shared calls than in turns;
+    ``at_once`` is the number of drawings like the latest that, as measured, are faster with shared calls than in turns;
     ``arrangement`` says where the parts of the first model are.
     """
 

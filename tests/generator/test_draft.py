@@ -107,8 +107,8 @@ def test_drafts_share_calls_only_with_drafts(engine, name):
     calls = []
     hooks = [unet.register_forward_pre_hook(lambda _, args: calls.append(len(args[0]))) for unet in cached.model.unets]
     assert len(hooks) == 2
-    cached.at_once = 4
     drafts = [asked_of(name, seed=seed) for seed in (1, 2)]
+    cached.at_once[drafts[0].pixels] = 4
     together = denoised_together(engine, exact(name, guidance_scale=1.0), *drafts)
     for hook in hooks:
         hook.remove()

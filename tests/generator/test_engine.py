@@ -146,7 +146,7 @@ def test_two_drawings_at_once_do_not_change_each_other(engine):
 
 def drawn_in_company(engine, recipes, *, joining):
     """Draw all in shared calls. Each joins ``joining`` steps after the previous one."""
-    engine.models.get("stand-in").at_once = len(recipes)
+    engine.models.get("stand-in").at_once[recipes[0].pixels] = len(recipes)
     waiting, under_way, ended = list(recipes), [], []
     tick = 0
     while waiting or under_way:
@@ -191,10 +191,12 @@ def test_one_call_a_step_serves_all_drawings_that_can_share_it(engine):
     hook = engine.models.get("stand-in").model.unet.register_forward_pre_hook(
         lambda _, args: calls.append(len(args[0]))
     )
-    engine.models.get("stand-in").at_once = 3
-    drawings = [engine.start(Draw("drawing", recipe(seed=seed, steps=2))) for seed in range(3)]
-    larger = engine.start(Draw("drawing", recipe(width=128, steps=2)))
-    engine.step([*drawings, larger])
+    small, larger = recipe(steps=2), recipe(width=128, steps=2)
+    engine.models.get("stand-in").at_once.update({small.pixels: 3, larger.pixels: 1})
+    drawings = [
+        engine.start(Draw("drawing", one)) for one in (small, recipe(steps=2, seed=8), recipe(steps=2, seed=9), larger)
+    ]
+    engine.step(drawings)
     hook.remove()
     assert calls == [6, 2]
 
@@ -328,9 +330,16 @@ def test_tiles_take_effect_below_the_vaes_own_sample_size(stand_in_folder):
         ({1: 10, 2: 16, 4: 34}, 4, 2),
         ({1: 310}, 8, 1),
         ({1: 200, 2: 320}, 8, 2),
+        # There is no room for four.
+        ({1: 10, 2: 16}, 8, 2),
         ({}, 1, 1),
     ],
 )
 def test_as_many_are_drawn_at_once_as_take_the_least_time_each(monkeypatch, engine, call_ms, most, best):
-    monkeypatch.setattr(ways, "_seconds", lambda _, drawings: call_ms[drawings] / 1000)
-    assert ways.measured_at_once(engine.models.get("stand-in").model, most=most) == best
+    def seconds(_: object, drawings: int, size: object) -> float:
+        if drawings not in call_ms:
+            raise torch.cuda.OutOfMemoryError
+        return call_ms[drawings] / 1000
+
+    monkeypatch.setattr(ways, "_seconds", seconds)
+    assert ways.measured_at_once(engine.models.get("stand-in").model, (64, 64), most=most) == best

@@ -117,7 +117,7 @@ def test_little_strength_keeps_the_picture_and_drawings_from_images_share_calls(
             near = (drawing.latents - start).abs().mean()
         elif draw.recipe.strength == 0.9:
             assert (drawing.latents - start).abs().mean() > near
-    engine.models.get("ssd-1b").at_once = 3
+    engine.models.get("ssd-1b").at_once[draws[0].recipe.pixels] = 3
     drawings = [engine.start(draw) for draw in draws]
     while waiting := [drawing for drawing in drawings if drawing.step < drawing.steps]:
         engine.step(waiting)

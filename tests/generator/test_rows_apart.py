@@ -106,7 +106,7 @@ def apart(assistant: Assistant, *, apart_s: float) -> RowsApart:
 def denoised(engine: DiffusionEngine, asked: Recipe, rows: RowsApart) -> Drawing:
     drawing = engine.start(Draw("drawing", asked))
     while drawing.step < drawing.steps:
-        step_all([drawing], at_once=1, ahead=RunAhead(), apart=rows)
+        step_all([drawing], at_once={drawing.recipe.pixels: 1}, ahead=RunAhead(), apart=rows)
     return drawing
 
 

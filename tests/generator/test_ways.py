@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from generator.api.types import Recipe, Slots
 from generator.engine import ways
 from generator.engine.diffusion import DiffusionEngine
 from generator.engine.fused import modules
@@ -15,6 +16,7 @@ from generator.engine.remembered_ways import Remembered, Ways, key_of
 from generator.engine.ways import can_fuse, find, take
 from generator.models.weights import Located
 from generator.settings import Settings
+from generator.workers.messages import Draw
 from tests.helpers.miniatures import miniature_card
 from tests.helpers.stand_in import stand_in_settings
 
@@ -59,10 +61,16 @@ def as_it_was(model):
     model.graphs.is_on = False
 
 
+def asked(**changes) -> Recipe:
+    own = {"model": "stand-in", "slots": Slots(subject=("otter",)), "width": 256, "height": 256, "seed": 7, "steps": 2}
+    rest = {"negative_prompt": "", "theme": "otter", "guidance_scale": 7.0, "sampler": "euler", "tier": "exact"}
+    return Recipe(**{**own, **rest, **changes})
+
+
 def timed(monkeypatch, *, plain: float, fused: float, recorded: float) -> None:
     """Replace the clock: the seconds of a plain and a fused call, and the share of them that a recorded call takes."""
 
-    def seconds(model: Model, drawings: int) -> float:
+    def seconds(model: Model, drawings: int, size: tuple[int, int]) -> float:
         alone = fused if modules.is_fused(model.unet) else plain
         return drawings * alone * (recorded if model.graphs.is_on else 1.0)
 
@@ -153,10 +161,45 @@ def test_the_ways_found_are_used_at_the_next_start(tmp_path, model):
 def test_a_processor_measures_at_its_first_start_only(monkeypatch, tmp_path, stand_in_folder):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     measured = []
-    monkeypatch.setattr(ways, "_seconds", lambda _, drawings: measured.append(drawings) or 0.02)
+    monkeypatch.setattr(ways, "_seconds", lambda _, drawings, size: measured.append((size, drawings)) or 0.02)
     settings = Settings(**stand_in_settings(stand_in_folder), device="cpu", max_at_once=2)
-    starts = [DiffusionEngine(settings).models.get("stand-in").at_once for _ in range(2)]
-    assert (starts, measured) == ([2, 2], [1, 2])
+    own, other = asked(width=256), asked(width=64)
+    for _ in range(2):
+        engine = DiffusionEngine(settings)
+        engine.hello()
+        for recipe in (own, other, own, other):
+            engine.start(Draw("drawing", recipe))
+            assert engine.state().at_once == 2
+    assert measured == [((256, 256), 1), ((256, 256), 2), ((64, 256), 1), ((64, 256), 2)]
+
+
+@pytest.mark.parametrize("call_s", [{256: (0.02, 0.02), 320: (0.02, 0.04)}, {256: (0.02, 0.04)}])
+def test_fewer_share_calls_at_a_size_where_that_is_not_faster(monkeypatch, tmp_path, stand_in_folder, call_s):
+    """What is larger than a size where a lone drawing is fastest is not even measured."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(ways, "_seconds", lambda _, drawings, size: call_s[size[0]][drawings - 1])
+    engine = DiffusionEngine(Settings(**stand_in_settings(stand_in_folder), device="cpu", max_at_once=2))
+    drawings = [engine.start(Draw("drawing", asked(width=320, seed=seed))) for seed in range(2)]
+    assert engine.state().at_once == 1
+    engine.step(drawings)
+    assert [drawing.most_together for drawing in drawings] == [1, 1]
+
+
+def test_a_size_whose_measuring_ended_the_process_is_not_measured_again(monkeypatch, tmp_path, stand_in_folder):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def seconds(_: Model, drawings: int, size: tuple[int, int]) -> float:
+        if size != (256, 256):
+            raise SystemExit
+        return 0.02
+
+    monkeypatch.setattr(ways, "_seconds", seconds)
+    settings = Settings(**stand_in_settings(stand_in_folder), device="cpu", max_at_once=2)
+    with pytest.raises(SystemExit):
+        DiffusionEngine(settings).start(Draw("drawing", asked(width=64)))
+    engine = DiffusionEngine(settings)
+    engine.start(Draw("drawing", asked(width=64)))
+    assert engine.state().at_once == 1
 
 
 def test_a_model_that_returns_from_ram_gets_the_ways_that_were_found(monkeypatch, model):

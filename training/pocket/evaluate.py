@@ -93,7 +93,8 @@ class Pictures:
         self._card = model_card("pocket", card, available=True)
         self._tier = tier
         self._engine = DiffusionEngine(settings)
-        self._engine.models.get("pocket").at_once = _AT_ONCE
+        cached = self._engine.models.get("pocket")
+        cached.at_once[cached.pixels] = _AT_ONCE
 
     def draw(self, asked: Sequence[Asked], on_picture: Callable[[], object] = lambda: None) -> np.ndarray:
         """Draw pictures (n, 64, 64, 3) bytes. Calls ``on_picture`` after each."""
