@@ -5,6 +5,7 @@ process, and each next transaction there fails. maubot keeps rooms and keys in s
 plugin.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -21,14 +22,18 @@ async def _transaction(connection: TxnConnection) -> AsyncIterator[None]:
     if in_transaction.get():
         yield
         return
-    outer = in_transaction.set(True)
     try:
         await connection.execute("BEGIN TRANSACTION")
+    except asyncio.CancelledError:
+        # The connection's thread executes it all the same, and this after it, whatever interrupts the waiting.
+        await connection.rollback()
+        raise
+    outer = in_transaction.set(True)
+    try:
         yield
         await connection.commit()
     except BaseException:
-        # The connection's thread gets this after all before it, whatever interrupts the waiting. After a commit it does
-        # nothing.
+        # After a commit, this does nothing.
         await connection.rollback()
         raise
     finally:

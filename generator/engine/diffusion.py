@@ -163,8 +163,9 @@ class DiffusionEngine:
                     raise
                 # Captured graphs hold memory that nothing else can use.
                 cached.model.graphs.forget()
-                if (most := cached.at_once[cached.pixels]) > 1 and len(together) > 1:
-                    cached.at_once[cached.pixels] = most // 2
+                pixels = together[0].recipe.pixels
+                if (most := cached.at_once[pixels]) > 1 and len(together) > 1:
+                    cached.at_once[pixels] = most // 2
                     log.warning("out of memory: at most %d are drawn at once from now on", most // 2)
                 raise
 

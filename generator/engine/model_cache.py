@@ -47,7 +47,7 @@ class Cached:
     pixels: int
     at_once: dict[int, int]
     ways: Ways = field(default_factory=Ways)
-    key: str | None = None
+    key: str = ""
     half_decoder: HalfDecoder | None = None
 
 
@@ -112,10 +112,11 @@ class ModelCache:
                 self._put_away(self._on_device.pop())
 
     def begin(self, cached: Cached, size: Size) -> None:
-        """Note the size of a drawing that starts. Of a new size, measure how many drawings may share calls."""
-        cached.pixels = math.prod(size)
-        if cached.pixels not in cached.at_once:
-            cached.at_once[cached.pixels] = self._at_once(cached, size)
+        """Note the size of a drawing that starts. At a new size, measure how many drawings may share calls."""
+        pixels = math.prod(size)
+        if pixels not in cached.at_once:
+            cached.at_once[pixels] = self._at_once(cached, size)
+        cached.pixels = pixels
 
     def _load(self, name: str) -> Cached:
         card, plan, began = self._cards[name], self.plan, time.perf_counter()
@@ -214,29 +215,37 @@ class ModelCache:
         cached.ways, cached.key, cached.at_once[pixels] = ways, key, ways.at_once
 
     def _at_once(self, cached: Cached, size: Size) -> int:
-        """How many drawings of another size than the model's own may share calls, by measurement where that helps."""
+        """How many drawings of another size than the model's own may share calls, measured where that may help."""
         own, pixels = math.prod(cached.model.card.sizes["square"]), math.prod(size)
+        # Photos come in any size: what is within a fifth of another one is measured once.
+        power = round(2 * math.log2(pixels / own)) / 2
+        if power == 0:
+            return cached.at_once[own]
         most = self._most(cached.needs, pixels)
         # Where a call is busy with the arithmetic of one drawing, that of a larger one is, too.
-        if cached.key is None or most == 1 or (cached.ways.at_once == 1 and pixels > own):
+        if not cached.key or most == 1 or (cached.at_once[own] == 1 and power > 0):
             return 1
-        known = cached.ways.at_once_elsewhere.get(str(pixels))
+        kind = f"2^{power:g} of the pixels, at most {most}"
+        known = self._known(cached).at_once_elsewhere.get(kind)
         if known is None:
             # If measuring kills this process, the next one must not try again.
-            self._remember(cached, pixels, 1)
+            self._remember(cached, kind, 1)
             known = measured_at_once(cached.model, size, most=most)
-            self._remember(cached, pixels, known)
+            self._remember(cached, kind, known)
             log.info("%s at %dx%d: up to %d drawings share calls", cached.model.name, *size, known)
-        return min(known, most)
+        return known
 
-    def _remember(self, cached: Cached, pixels: int, at_once: int) -> None:
-        assert cached.key is not None
-        elsewhere = {**cached.ways.at_once_elsewhere, str(pixels): at_once}
-        cached.ways = replace(cached.ways, at_once_elsewhere=elsewhere)
+    def _known(self, cached: Cached) -> Ways:
+        """The model's ways with what another worker on an equal card may have added."""
+        return self._remembered.get(cached.key) or cached.ways
+
+    def _remember(self, cached: Cached, kind: str, at_once: int) -> None:
+        known = self._known(cached)
+        cached.ways = replace(known, at_once_elsewhere={**known.at_once_elsewhere, kind: at_once})
         self._remembered.put(cached.key, cached.ways)
 
     def _most(self, needs: Needs, pixels: int) -> int:
-        """The power of two of drawings of so many pixels that have room at once, up to the setting's."""
+        """The largest power of two of drawings of this size that fit into memory together, up to the setting's."""
         room = free_bytes(self.plan.device) - SPARE_BYTES
         most = max(1, min(self._max_at_once, room // max(1, needs.step(pixels))))
         return 1 << (most.bit_length() - 1)

@@ -22,10 +22,10 @@ _PACKAGES = ("triton", "diffusers", "easel")
 
 @dataclass(frozen=True)
 class Ways:
-    """The fastest ways for a model at its native size.
+    """The fastest ways for a model, tried at its native size.
 
     ``step_ms`` is a step of a lone drawing with two rows, and 0 on a processor, where only ``at_once`` is measured.
-    ``at_once_elsewhere`` has what ``at_once`` is for other sizes, by their pixels in decimal.
+    ``at_once_elsewhere`` has the ``at_once`` of other sizes, each under a text that says of which.
     """
 
     fused: bool = False

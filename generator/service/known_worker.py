@@ -23,6 +23,8 @@ class KnownWorker:
         self.eta = Eta()
         self.hello: Hello | None = None
         self.state = WorkerState()
+        # How many jobs like those under way it draws together; one, until it has begun the first of them.
+        self.at_once = 1
         # The model that it draws with, or loads to do so.
         self.model: str | None = None
         # The recipe last announced to the worker.
@@ -53,16 +55,26 @@ class KnownWorker:
             "steps_per_second": self.eta.steps_per_second,
         }
 
+    def begins(self, *, alone: bool) -> None:
+        """Note that a picture begins. If it is ``alone``, what the worker said of the last one may not hold for it."""
+        if alone:
+            self.at_once = 1
+
     def learn(self, state: WorkerState, model: str) -> bool:
         """Note its state, and the model that it draws with. Returns whether it has room for more drawings now."""
-        has_more_room = state.at_once > self.state.at_once
-        self.state, self.model, self.eta.loaded = state, model, model
+        has_more_room = state.at_once > self.at_once
+        self.state, self.at_once, self.model, self.eta.loaded = state, state.at_once, model, model
         return has_more_room
 
     def forget(self) -> None:
         """Its process has ended, or is about to."""
         self.hello, self.state, self._announced = None, WorkerState(), None
         self.model = self.eta.loaded = None
+
+    async def close(self) -> None:
+        """End its process."""
+        self.forget()
+        await self.worker.close()
 
     def announce(self, recipe: Recipe) -> None:
         """Tell it once which recipe likely comes next."""

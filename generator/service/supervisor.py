@@ -135,14 +135,14 @@ class Supervisor:
 
     @property
     def has_room(self) -> bool:
-        return self.is_open and len(self.running) < self.known.state.at_once
+        return self.is_open and len(self.running) < self.known.at_once
 
     def begin(self, job: Job) -> None:
         """Draw a job that was taken from the queue."""
         self._become(State.RUNNING)
         self._do_next(None)
-        task = asyncio.create_task(self._draw(job), name=f"draw {job.id}")
-        self.running[job] = task
+        self.running[job] = task = asyncio.create_task(self._draw(job), name=f"draw {job.id}")
+        self.known.begins(alone=len(self.running) == 1)
         if len(self.running) > 1:
             self._jobs.drawn_together(self.running)
         task.add_done_callback(partial(self._left, job))
@@ -208,8 +208,7 @@ class Supervisor:
         await asyncio.sleep(idle_s)
         log.info("nothing to draw for %g s: the model is unloaded", idle_s)
         self._become(State.CLOSING)
-        self.known.forget()
-        await self.known.worker.close()
+        await self.known.close()
         self._become(State.IDLE)
         self._jobs.news.set()
 
@@ -275,8 +274,7 @@ class Supervisor:
             self._jobs.fail(job, error.error)
         except Exception:
             log.exception("job %s met a bug", job.id)
-            await self.known.worker.close()
-            self.known.forget()
+            await self.known.close()
             self._jobs.fail(job, BUG)
             self._failed(BUG.message)
 
@@ -287,6 +285,7 @@ class Supervisor:
                 await self._saving.ended()
                 self._jobs.give_back(job)
                 return
+            self.known.begins(alone=len(self.running) == 1)
             try:
                 drawn = await self._draw_one(job, n)
             finally:

@@ -71,8 +71,8 @@ class Meet:
 class WorkerState:
     """The models that a worker has loaded, and its memory.
 
-    ``at_once`` is the number of drawings like the latest that, as measured, are faster with shared calls than in turns;
-    ``arrangement`` says where the parts of the first model are.
+    ``at_once`` is the number of drawings of the latest one's model and size that, as measured, are faster with shared
+    calls than in turns; ``arrangement`` says where the parts of the first model are.
     """
 
     models: tuple[str, ...] = ()

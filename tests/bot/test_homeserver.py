@@ -196,3 +196,11 @@ async def test_a_locked_database_of_maubot_is_waited_for(way, tmp_path):
     await encrypting
     other.close()
     await database.stop()
+
+
+async def test_what_no_waiting_mends_in_maubots_database_is_not_waited_for(way, tmp_path):
+    database = Database.create(f"sqlite:{tmp_path}/maubot.db", upgrade_table=UpgradeTable())
+    await database.start()
+    with pytest.raises(sqlite3.OperationalError, match="no such table"):
+        await way.patiently(lambda: database.execute("INSERT INTO session VALUES ('x')"))
+    await database.stop()

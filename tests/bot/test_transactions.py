@@ -1,6 +1,7 @@
 """What is cancelled inside a transaction is kept whole or not at all, and what comes after it is kept."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 
 import pytest
@@ -40,3 +41,15 @@ async def test_a_transaction_that_is_cancelled_at_any_moment_leaves_its_connecti
         whole = kept
     await keep_all([(KEEP, [("last",)])])
     assert await beside.fetchval(COUNT) == whole + 1
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_transaction_that_cannot_begin_leaves_another_one_as_it_is(database, beside):
+    make_transactions_whole()
+    async with database.acquire() as connection:
+        await connection.execute("BEGIN")
+        await connection.execute(KEEP, "first")
+        with pytest.raises(sqlite3.OperationalError, match="within a transaction"):
+            await PatientDatabase(database).execute_all([(KEEP, [("second",)])])
+        await connection.execute("COMMIT")
+    assert await beside.fetchval(COUNT) == 1

@@ -338,7 +338,7 @@ def test_tiles_take_effect_below_the_vaes_own_sample_size(stand_in_folder):
 def test_as_many_are_drawn_at_once_as_take_the_least_time_each(monkeypatch, engine, call_ms, most, best):
     def seconds(_: object, drawings: int, size: object) -> float:
         if drawings not in call_ms:
-            raise torch.cuda.OutOfMemoryError
+            raise torch.cuda.OutOfMemoryError("no room for four")
         return call_ms[drawings] / 1000
 
     monkeypatch.setattr(ways, "_seconds", seconds)

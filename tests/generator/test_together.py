@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import logging
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,32 @@ async def test_jobs_of_one_shape_are_drawn_together_up_to_the_measured_number(st
     await generator.until("job-1", "progress")
     assert await running(generator) == 2
     assert [(await generator.end(f"job-{n}"))["state"] for n in range(3)] == ["done"] * 3
+
+
+async def test_what_was_measured_for_small_pictures_lets_no_large_one_join(start_generator):
+    """The worker says how many of a size it draws together once it has begun the first of them."""
+    generator = await start_generator(bad_engines.SlowWhenLarge)
+    small, large = ({"slots": {"subject": ["otter"]}, "width": width, "steps": 20} for width in (64, 128))
+    jobs = {"before": [small], "first": [large], "both-sizes": [small, large], "last": [large]}
+    for n, (job, recipes) in enumerate(jobs.items()):
+        body = {"requester": PEOPLE[n % 3], "recipes": recipes}
+        assert (await generator.call("PUT", f"/v1/jobs/{job}", json=body)).status == 201
+    for earlier, job in pairwise(jobs):
+        await generator.until(job, "progress")
+        assert (await generator.call("GET", f"/v1/jobs/{earlier}")).json["state"] == "done"
+
+
+async def test_a_job_joins_after_the_worker_was_unloaded(start_generator):
+    generator = await start_generator(
+        functools.partial(bad_engines.Slow, at_once=2), pauses=Pauses(unload_when_idle_s=0.1)
+    )
+    await generator.submit("before", steps=1)
+    await generator.end("before")
+    await eventually(lambda: is_in_state(generator, "idle"))
+    for n, person in enumerate(PEOPLE[:2]):
+        await generator.submit(f"job-{n}", requester=person, steps=60)
+    await generator.until("job-1", "progress")
+    assert (await generator.until("job-0", "progress"))["step"] < 60
 
 
 async def test_a_job_joins_within_one_step(start_generator):

@@ -163,26 +163,40 @@ def test_a_processor_measures_at_its_first_start_only(monkeypatch, tmp_path, sta
     measured = []
     monkeypatch.setattr(ways, "_seconds", lambda _, drawings, size: measured.append((size, drawings)) or 0.02)
     settings = Settings(**stand_in_settings(stand_in_folder), device="cpu", max_at_once=2)
-    own, other = asked(width=256), asked(width=64)
+    # Photos come in any size, and what is about as large is measured once.
+    widths = (256, 64, 224, 72, 288)
     for _ in range(2):
         engine = DiffusionEngine(settings)
         engine.hello()
-        for recipe in (own, other, own, other):
-            engine.start(Draw("drawing", recipe))
+        for width in widths:
+            engine.start(Draw("drawing", asked(width=width)))
             assert engine.state().at_once == 2
     assert measured == [((256, 256), 1), ((256, 256), 2), ((64, 256), 1), ((64, 256), 2)]
 
 
-@pytest.mark.parametrize("call_s", [{256: (0.02, 0.02), 320: (0.02, 0.04)}, {256: (0.02, 0.04)}])
+@pytest.mark.parametrize("call_s", [{256: (0.02, 0.02), 384: (0.02, 0.04)}, {256: (0.02, 0.04)}])
 def test_fewer_share_calls_at_a_size_where_that_is_not_faster(monkeypatch, tmp_path, stand_in_folder, call_s):
     """What is larger than a size where a lone drawing is fastest is not even measured."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(ways, "_seconds", lambda _, drawings, size: call_s[size[0]][drawings - 1])
     engine = DiffusionEngine(Settings(**stand_in_settings(stand_in_folder), device="cpu", max_at_once=2))
-    drawings = [engine.start(Draw("drawing", asked(width=320, seed=seed))) for seed in range(2)]
+    drawings = [engine.start(Draw("drawing", asked(width=384, seed=seed))) for seed in range(2)]
     assert engine.state().at_once == 1
     engine.step(drawings)
     assert [drawing.most_together for drawing in drawings] == [1, 1]
+
+
+def test_two_workers_measure_each_size_once(monkeypatch, tmp_path, stand_in_folder):
+    """They keep what they find in one file."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    measured = []
+    monkeypatch.setattr(ways, "_seconds", lambda _, drawings, size: measured.append(size[0]) or 0.02)
+    settings = Settings(**stand_in_settings(stand_in_folder), device="cpu", max_at_once=2)
+    engines = [DiffusionEngine(settings) for _ in range(2)]
+    for width in (64, 128):
+        for engine in engines:
+            engine.start(Draw("drawing", asked(width=width)))
+    assert measured == [256, 256, 64, 64, 128, 128]
 
 
 def test_a_size_whose_measuring_ended_the_process_is_not_measured_again(monkeypatch, tmp_path, stand_in_folder):

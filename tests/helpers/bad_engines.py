@@ -115,6 +115,15 @@ class Slow(Colour):
         super().step_one(drawing)
 
 
+class SlowWhenLarge(Slow):
+    """Says that four share calls at 64 pixels, and one at 128. A picture takes long to begin."""
+
+    def start(self, draw: Draw) -> Drawing:
+        time.sleep(0.3)
+        self.at_once = 4 if draw.recipe.width == 64 else 1
+        return super().start(draw)
+
+
 class Raising(Colour):
     """Has a bug, unless the subject is good."""
 

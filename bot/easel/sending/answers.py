@@ -27,6 +27,9 @@ LONGEST_WAIT_MS = 600_000
 MAX_ERROR_BYTES = 4096
 
 
+_DISK_TROUBLE = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+
+
 class TooLarge(NotSent):
     """The homeserver, or a proxy before it, takes no file of that size."""
 
@@ -97,7 +100,7 @@ async def homeserver_errors(timeout_s: float) -> AsyncIterator[None]:
     except (MatrixConnectionError, MatrixResponseError, aiohttp.ClientError, OSError, ValueError) as error:
         raise Unreachable(str(error) or type(error).__name__) from error
     except Exception as error:
-        # maubot keeps rooms and keys in a database of its own, whose disk may be full for a while.
-        if isinstance(error, sqlite3.OperationalError) or passes(error):
+        # maubot keeps rooms and keys in a database of its own. Its disk may be full, or not there, for a while.
+        if passes(error) or getattr(error, "sqlite_errorcode", 0) & 0xFF in _DISK_TROUBLE:
             raise Unreachable(f"maubot's database: {error}") from error
         raise
