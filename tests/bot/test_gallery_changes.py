@@ -1,8 +1,10 @@
 """⭐ and 🗑️ in the gallery: they go to the room and are true there, as if somebody had pressed them."""
 
+import asyncio
 import re
 
 import pytest
+from aiohttp import web
 
 from tests.helpers.fake_homeserver import BOT
 
@@ -64,6 +66,38 @@ async def test_a_star_goes_to_the_room_and_can_be_taken_back_and_given_again(
         assert "Starred" not in page.text
         assert redacted(homeserver)[-1] == f"$sent-{star.txn_id}"
         assert (await browser.get("?star=1")).ids() == []
+
+
+async def test_a_change_that_waits_for_its_turn_in_the_room_is_shown_as_done(
+    event_id, sign_in, homeserver, plugin, monkeypatch
+):
+    monkeypatch.setattr("bot.easel.gallery.routes.WAITED_S", 0.05)
+    browser = await sign_in()
+    picture, token = await opened(browser)
+
+    async def press(address: str, **form: str) -> tuple[str, str]:
+        """Press a button twice while a limit holds up the bot; return what one sees then, and when it is done."""
+        homeserver.sins.append(web.json_response({"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 1}, status=429))
+        coming = await browser.post(f"{address}/{picture}", {"token": token, **form})
+        assert not homeserver.sins
+        await browser.post(f"{address}/{picture}", {"token": token, **form})
+        await asyncio.wait({task for task in plugin._tasks if f" {event_id}" in task.get_name()})
+        return coming.text, (await browser.get(f"picture/{picture}")).text
+
+    coming, there = await press("star", star="1")
+    assert button(coming) == "disabled Starred" and button(there) == "Starred"
+    going, gone = await press("star")
+    assert (button(going), button(gone)) == ("", "Star")
+    going, gone = await press("bin")
+    assert picture not in going and "not here" in gone
+    assert len(stars(homeserver)) == 1
+    assert event_id in redacted(homeserver)
+
+
+def button(page: str) -> str:
+    """What the star's button says."""
+    found = re.search(r"<button class=\"button\"( disabled)?[^>]*>\s*<svg.*?</svg>(Star\w*)", page, re.DOTALL)
+    return " ".join(filter(None, found.groups())).strip() if found else ""
 
 
 async def test_a_persons_own_star_is_theirs_to_take_back(event_id, sign_in, gallery_room, homeserver):

@@ -122,7 +122,7 @@ async def test_a_job_from_while_the_generator_was_off_is_delivered_once_though_m
 
 async def test_the_gallery_opens_finds_stars_and_closes(talks, chat, browser):
     ada, bo = talks
-    await ada.draw(f"!draw hedgehog, boots {SMALL}")
+    drawn = await ada.draw(f"!draw hedgehog, boots {SMALL}")
     link = (await chat.answer("!easel gallery")).splitlines()[-1]
     phone = await new_context(browser)
     page = await phone.new_page()
@@ -139,6 +139,8 @@ async def test_the_gallery_opens_finds_stars_and_closes(talks, chat, browser):
     await page.wait_for_function("() => document.getElementById('image').naturalWidth > 0")
     await page.get_by_role("button", name="Star").click()
     await expect(page.get_by_role("button", name="Starred")).to_be_visible()
+    # It waits for its turn in the room.
+    await ada.reply(drawn.picture.event_id, "star")
     assert "hedgehog" in await ada.answer("!easel find ⭐")
     await page.goto(f"{page.url.partition('picture/')[0]}?star=1")
     await expect(shown).to_have_count(1)

@@ -1,8 +1,8 @@
 """What a visitor sees: from the database to the views of the pages. Every question begins with the visitor's sight."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from functools import partial
 from itertools import groupby
@@ -73,11 +73,26 @@ class Reading:
         self._store, self._sight, self._files, self._stars = store, sight, files, stars
         self._room_names, self._shortest, self._ownership = room_names, shortest, ownership
         self._side_thread, self._settings = side_thread, settings
+        # The pictures that are on their way out of their rooms.
+        self._leaving: set[str] = set()
+
+    @contextmanager
+    def without(self, picture: GalleryPicture) -> Iterator[None]:
+        """Give no page of a picture, and leave it out of the grid, meanwhile."""
+        self._leaving.add(picture.id)
+        try:
+            yield
+        finally:
+            self._leaving.discard(picture.id)
 
     async def seen(self, visitor: Visitor, picture_id: str) -> GalleryPicture | None:
         """The picture with that id, if the visitor may see it now."""
         picture = await self._store.gallery_picture(picture_id)
-        if picture is None or not await self._sight.sees(visitor.person, picture, visitor.room_id):
+        if (
+            picture is None
+            or picture.id in self._leaving
+            or not await self._sight.sees(visitor.person, picture, visitor.room_id)
+        ):
             return None
         return picture
 
@@ -87,20 +102,20 @@ class Reading:
         rooms = await self._sight.rooms(visitor.person, visitor.room_id)
         wanted, place, zone = wanted_by(search, rooms, self._zone), read_place(before), self._zone
         found = await self._store.gallery_page(wanted, before=place, limit=PAGE_TILES + 1) if wanted else []
-        shown = found[:PAGE_TILES]
+        shown = [picture for picture in found[:PAGE_TILES] if picture.id not in self._leaving]
         ticked = [picture for one in selected if (picture := await self._store.gallery_picture(one))]
         return views.Grid(
             search=search,
             filters=await self._filters(visitor, search, rooms),
             days=tuple(_days(shown, zone, datetime.now(zone))),
-            before=place_text(shown[-1].place) if len(found) > len(shown) else "",
+            before=place_text(found[PAGE_TILES - 1].place) if len(found) > PAGE_TILES else "",
             is_selecting=is_selecting,
             selected=tuple(_tile(picture) for picture in ticked if picture.room_id in rooms),
         )
 
     async def picture(self, visitor: Visitor, picture_id: str, search: views.Search) -> views.Picture | None:
         picture = await self._store.gallery_picture(picture_id)
-        if picture is None:
+        if picture is None or picture.id in self._leaving:
             return None
         rooms = await self._sight.rooms(visitor.person, visitor.room_id)
         if (members := rooms.get(picture.room_id)) is None:
@@ -111,8 +126,9 @@ class Reading:
         children = await self._store.children_of(picture.id, limit=MAX_CHILDREN)
         reactions = self._settings().reactions
         may_bin = REMOVE in reactions and await self.may_bin(visitor, picture)
+        star = self._stars.coming(picture)
         return views.Picture(
-            tile=_tile(picture),
+            tile=_tile(picture if star is None else replace(picture, is_favourite=star)),
             **_size(picture),
             prompt=plain_prompt(picture.prompt),
             person=shown_name(picture.sender, members),
@@ -126,8 +142,8 @@ class Reading:
             origin=await self._origin(picture),
             children=tuple(_tile(child) for child in children if child.room_id == picture.room_id),
             has_photo=await self._files.photo_for(picture, visitor.person) is not None,
-            may_star=FAVOURITE in reactions,
-            may_unstar=await self._stars.is_ours(picture),
+            may_star=FAVOURITE in reactions and star is None,
+            may_unstar=star is None and await self._stars.is_ours(picture),
             may_bin=may_bin,
         )
 

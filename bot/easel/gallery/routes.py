@@ -29,8 +29,9 @@ from .zipped import MAX_ZIPPED, zipped
 
 T = TypeVar("T")
 
-# What goes into the room goes with everything else that is sent there; a browser is not kept waiting for a full queue.
-WAITED_S = 8.0
+# What goes into the room goes with everything else that is sent there; a browser is not kept waiting for a full queue,
+# only for what a homeserver refuses at once. Pages show a change that is on its way as done.
+WAITED_S = 3.0
 
 # Its address has their version.
 FOR_EVER = "public, max-age=31536000, immutable"
@@ -209,8 +210,8 @@ class Routes:
         picture = _there(await self._reading.seen(visitor, _id(request)))
         if FAVOURITE not in self._settings().reactions:
             raise Refused(NOT_HERE, 404)
-        change = self._stars.put if form.get("star") else self._stars.take_back
-        await self._in_the_room(change(picture, visitor.person), f"star on {picture.event_id}")
+        change = self._stars.change(picture, visitor.person, wanted=bool(form.get("star")))
+        await self._in_the_room(change, f"star on {picture.event_id}")
         search = read_search(request.query).query()
         raise web.HTTPSeeOther(URL(f"../picture/{picture.id}{search}", encoded=True))
 
@@ -219,7 +220,8 @@ class Routes:
         picture = await self._may_bin(visitor, request)
 
         async def remove() -> None:
-            await self._remove(picture.room_id, picture.event_id, by=visitor.person)
+            with self._reading.without(picture):
+                await self._remove(picture.room_id, picture.event_id, by=visitor.person)
 
         await self._in_the_room(remove(), f"removal of {picture.event_id}")
         raise web.HTTPSeeOther("../")
