@@ -63,6 +63,9 @@ class Person:
             self._syncing.cancel()
             await asyncio.gather(self._syncing, return_exceptions=True)
         await self._client.close()
+        # nio leaves the database of its keys open.
+        if self._client.store is not None:
+            self._client.store.database.close()
 
     async def make_room(self, name: str, *, encrypted: bool, invite: tuple[str, ...] = ()) -> str:
         """Make a private room and invite people to it; return its id."""
