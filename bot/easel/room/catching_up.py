@@ -5,6 +5,7 @@ what an event means.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from logging import Logger
@@ -55,7 +56,8 @@ class CatchingUp:
         self._places = Places()
         # One mark at a time: the database may finish two in any order.
         self._marking = asyncio.Lock()
-        self._behind: set[str] = set()
+        # How many gaps of each room are being read.
+        self._behind: Counter[str] = Counter()
         self._all_behind = True
 
     async def take(self, event: Event) -> None:
@@ -108,7 +110,7 @@ class CatchingUp:
                 self._log.warning(f"What was missed in {room_id} could not be read: {error}")
             except Exception as error:
                 log_bug(self._log, f"catching up in {room_id}", error)
-            self._behind.discard(room_id)
+            self._behind -= Counter([room_id])
 
     def _is_up_to_date(self, room_id: str) -> bool:
         """Whether every missed event of the room has its place."""

@@ -85,7 +85,7 @@ class Sync:
 
     def start(self) -> None:
         # mautrix has no hook between a sync and its events, nor for what fails after its decryption.
-        self._client.handle_sync = self._handle  # type: ignore[method-assign]
+        self._client.handle_sync = self._handle  # type: ignore[method-assign,assignment]
         self._client._catch_errors = self._catch_errors  # type: ignore[method-assign]
         _UNREAD_LOG.addFilter(_leave_out)
         # maubot's own Client is the store; another store lacks this attribute.
@@ -107,7 +107,7 @@ class Sync:
             self._client.stop()
             self._client.sync_store = self._store
 
-    def _handle(self, data: dict[str, Any]) -> list[asyncio.Task[None]]:
+    def _handle(self, data: dict[str, Any]) -> list[asyncio.Future[None]]:
         """Handle a sync in the place of mautrix, whose first exception would end the handling of all that follows."""
         handle: Any = MaubotMatrixClient.handle_sync
         tasks: list[asyncio.Task[None]] = handle(
@@ -120,7 +120,9 @@ class Sync:
                 reason = Malformed(f"mautrix cannot read it ({type(error).__name__})")
                 # Like mautrix's tasks for other events, so that each is passed on in its order.
                 tasks.append(asyncio.create_task(self._failed(event, reason)))
-        return tasks
+        # A sync that stops cancels what it waits for. A room key that is not stored by then would be lost, since its
+        # message can be opened only once.
+        return [asyncio.shield(task) for task in tasks]
 
     async def _catch_errors(self, handler: Callable[[Any], Awaitable[None]], data: Any) -> None:
         """Run a handler. mautrix's own for encrypted events would log what is inside one, and tell nobody else."""
