@@ -1,10 +1,7 @@
 """The plugin: maubot's side of Easel. Builds the parts, passes on events, ends what it started."""
 
 import asyncio
-import gc
-import time
 from collections.abc import Awaitable, Callable, Coroutine
-from functools import cache
 from typing import Any, TypeVar, cast
 
 from maubot.handlers import event
@@ -36,6 +33,7 @@ from .gallery.routes import Routes
 from .gallery.sessions import Sessions
 from .gallery.sight import Sight
 from .gallery.stars import Stars
+from .garbage import freeze_what_is_loaded
 from .generator.client import GeneratorClient
 from .generator.wake import wake
 from .generator.watch import GeneratorWatch
@@ -43,6 +41,8 @@ from .jobs.runner import JobRunner
 from .jobs.schedule import Schedule
 from .jobs.schema import upgrade_table
 from .jobs.store import Store
+from .jobs.submission import Submission
+from .jobs.unwanted import Unwanted
 from .policy.ownership import Ownership
 from .policy.permissions import Permissions
 from .policy.policy import Policy
@@ -60,13 +60,13 @@ from .room.sync import Sync
 from .sending.homeserver import Homeserver
 from .sending.offers import Offers
 from .sending.posts import JobPosts
-from .sending.rate_limit import LearnedLimit, RateLimit
+from .sending.rate_limit import limit_of
 from .sending.room_notes import RoomNotes
 from .sending.send_queue import NotSent, SendQueue
 from .sending.sent_once import SentOnce
 from .sending.typing_notices import TypingNotices
 from .sending.waits import Waits
-from .settings import Config, Settings
+from .settings import Config
 from .settings_in_force import SettingsInForce
 from .side_thread import SideThread
 from .transactions import make_transactions_whole
@@ -103,6 +103,7 @@ class EaselBot(Plugin):
         """Build every part, once: maubot registers the handlers next. Nothing here uses the network."""
         make_transactions_whole()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._has_stopped = False
         version, log = str(self.loader.meta.version), self.log
         store = Store(cast(Database, self.database))
         self.settings = settings = SettingsInForce(cast(Config, self.config), store, log)
@@ -134,20 +135,28 @@ class EaselBot(Plugin):
         offers = Offers(store=store, sent_once=sent_once, settings=settings, side_thread=side_thread)
 
         # Jobs.
+        unwanted = Unwanted(self.generator, watch, store)
+        submission = Submission(
+            generator=self.generator,
+            unwanted=unwanted,
+            store=store,
+            policy=policy,
+            photos=Photos(history, self.homeserver),
+            side_thread=side_thread,
+        )
         self.runner = JobRunner(
             generator=self.generator,
             watch=watch,
+            submission=submission,
+            unwanted=unwanted,
             store=store,
             posts=posts,
             offers=offers,
             waits=Waits(RoomNotes(sent_once, store), log),
-            photos=Photos(history, self.homeserver),
             send_queue=self.send_queue,
             sent_once=sent_once,
             typing=typing,
             settings=settings,
-            policy=policy,
-            side_thread=side_thread,
             log=log,
         )
 
@@ -185,6 +194,7 @@ class EaselBot(Plugin):
         reaction_commands = ReactionCommands(
             draw_commands=draw_commands,
             runner=self.runner,
+            unwanted=unwanted,
             store=store,
             sent_once=sent_once,
             ownership=ownership,
@@ -287,6 +297,14 @@ class EaselBot(Plugin):
 
     async def start(self) -> None:
         """Continue open jobs, and read missed events."""
+        try:
+            await self._begin()
+        except BaseException:
+            # maubot does not stop what did not start.
+            await self.internal_stop()
+            raise
+
+    async def _begin(self) -> None:
         freeze_what_is_loaded()
         if self.webapp is not None:
             self.gallery.add_to(self.webapp)
@@ -305,7 +323,7 @@ class EaselBot(Plugin):
     async def on_external_config_update(self) -> None:
         """Take the edited settings, or keep the old ones and log why. Jobs under way continue with the new ones."""
         before = self.settings()
-        if not await self.settings.take():
+        if not await self.settings.take() or self._has_stopped:
             return
         now = self.settings()
         self.generator.server = self.settings.server
@@ -315,6 +333,7 @@ class EaselBot(Plugin):
         await asyncio.wait({self._start(self.runner.restart(), "new settings")})
 
     async def stop(self) -> None:
+        self._has_stopped = True
         self._own_sync.stop()
         self.client.remove_event_handler(InternalEventType.SYNC_SUCCESSFUL, self._sync_came)
         self.client.remove_event_handler(InternalEventType.SYNC_ERRORED, self._sync_failed)
@@ -374,17 +393,3 @@ class EaselBot(Plugin):
             self.log.warning(f"{task.get_name()}: {error}")
         else:
             log_bug(self.log, task.get_name(), error)
-
-
-@cache
-def freeze_what_is_loaded() -> None:
-    """Leave what maubot has loaded out of garbage collections: a full one would keep its event loop for 100 ms."""
-    # Only once, over all versions of the plugin: what is frozen is never collected.
-    if not gc.get_freeze_count():
-        gc.freeze()
-
-
-def limit_of(settings: Settings) -> RateLimit:
-    if settings.rate_limit_per_second is None:
-        return LearnedLimit(settings.rate_limit_burst, time.monotonic)
-    return RateLimit(settings.rate_limit_burst, settings.rate_limit_per_second, time.monotonic)

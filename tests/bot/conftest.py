@@ -257,6 +257,31 @@ async def room(plugin: EaselBot, maubot_test_bot: Any) -> Room:
 
 
 @pytest.fixture
+def closed(plugin: EaselBot) -> Callable[[], Awaitable[None]]:
+    """Wait until the room knows how each job ended."""
+
+    async def closed() -> None:
+        async with asyncio.timeout(WITHIN_S):
+            while True:
+                if not await plugin.database.fetchval("SELECT COUNT(*) FROM job WHERE NOT closed"):
+                    return
+                await asyncio.sleep(0.01)
+
+    return closed
+
+
+@pytest.fixture
+def restart(plugin: EaselBot) -> Callable[[], Awaitable[None]]:
+    """Stop the bot and start it again, as maubot does."""
+
+    async def restart() -> None:
+        await plugin.internal_stop()
+        await plugin.internal_start()
+
+    return restart
+
+
+@pytest.fixture
 async def drawn(fake_generator: FakeGenerator) -> asyncio.Event:
     """Every job stays queued until this event is set, and is then drawn."""
     return fake_generator.wait_after(1)

@@ -1,8 +1,12 @@
 """Wrong commands: near misses are answered, edits correct them, and what is said to the bot gets one hint."""
 
+import asyncio
+
 import pytest
+from aiohttp import web
 
 from bot.easel.commands.hints import AGAIN_AFTER_S, HINT, Hints
+from bot.easel.jobs.job import job_id
 from bot.easel.room.messages import Message
 
 ROOM = "!kitchen:example.com"
@@ -163,3 +167,53 @@ async def test_hints_come_again_after_a_while_and_ask_rarely_who_is_there():
     assert rooms.asked == 2
     now[0] = AGAIN_AFTER_S
     assert await hints.hint_for(direct) == HINT
+
+
+# ---- the generator draws what is wanted last
+
+
+async def hang(request: web.Request) -> web.Response:
+    await asyncio.sleep(60)
+    raise web.HTTPServiceUnavailable
+
+
+@pytest.fixture
+async def corrected(drawing_room, homeserver, fake_generator, drawn) -> str:
+    """A command that is at the generator; its correction is on its way there."""
+    event_id = await drawing_room.say("!draw otter")
+    await homeserver.until(lambda: "events" in fake_generator.asked)
+    fake_generator.sins["submit"] = hang
+    await edit(drawing_room, event_id, "!draw owl")
+    await homeserver.until(lambda: fake_generator.asked.count("submit") == 2)
+    del fake_generator.sins["submit"]
+    return event_id
+
+
+async def test_a_command_that_is_corrected_twice_leaves_no_job_at_the_generator(
+    corrected, drawing_room, homeserver, fake_generator, drawn, closed
+):
+    await edit(drawing_room, corrected, "!draw owl, hat")
+    await homeserver.until(lambda: len(fake_generator.jobs) == 2)
+    drawn.set()
+    await closed()
+    assert job_id(corrected) in fake_generator.cancelled
+
+
+async def test_a_job_whose_correction_is_cancelled_is_not_drawn_either(
+    corrected, drawing_room, homeserver, fake_generator, closed
+):
+    await drawing_room.say("!easel cancel")
+    await homeserver.answers()
+    await closed()
+    assert job_id(corrected) in fake_generator.cancelled
+
+
+async def test_a_job_whose_correction_the_generator_refuses_is_not_drawn_either(
+    drawing_room, homeserver, fake_generator, drawn, refusal, closed
+):
+    event_id = await drawing_room.say("!draw otter")
+    await homeserver.until(lambda: "events" in fake_generator.asked)
+    fake_generator.sins["submit"] = refusal(422, "No.")
+    await edit(drawing_room, event_id, "!draw owl")
+    await closed()
+    assert job_id(event_id) in fake_generator.cancelled

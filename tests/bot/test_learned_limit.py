@@ -9,8 +9,7 @@ from typing import TypeVar
 
 import pytest
 
-from bot.easel.plugin import limit_of
-from bot.easel.sending.rate_limit import BEYOND, QUIET_S, LearnedLimit, RateLimit
+from bot.easel.sending.rate_limit import BEYOND, QUIET_S, LearnedLimit, RateLimit, limit_of
 from bot.easel.sending.send_queue import Outgoing, Priority, SendQueue, SlowDown
 from tests.helpers.shipped_settings import settings
 

@@ -5,8 +5,8 @@ import gc
 
 import pytest
 
+from bot.easel.garbage import freeze_what_is_loaded
 from bot.easel.jobs.job import job_id
-from bot.easel.plugin import freeze_what_is_loaded
 from tests.helpers.fake_generator import FakeGenerator
 
 

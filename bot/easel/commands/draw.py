@@ -105,7 +105,7 @@ class DrawCommands:
         if text:
             is_drawn = await self.draw(earlier.message, text, asked_by=message.event_id, earlier=earlier)
             if is_drawn and earlier.state is JobState.FAILED:
-                self._runner.take_back_refusal(earlier)
+                await self._runner.take_back_refusal(earlier)
         else:
             await self._runner.end(earlier, JobState.CANCELLED)
             # Another command has an answer of its own.

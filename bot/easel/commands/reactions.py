@@ -12,6 +12,7 @@ from ..jobs.fitting import cannot_enlarge
 from ..jobs.job import SEED_CHOICES, JobState, job_id
 from ..jobs.runner import UNEXPECTED, JobRunner
 from ..jobs.store import Store
+from ..jobs.unwanted import Unwanted
 from ..language import (
     Asked,
     DrawRequest,
@@ -44,6 +45,7 @@ class ReactionCommands:
         *,
         draw_commands: DrawCommands,
         runner: JobRunner,
+        unwanted: Unwanted,
         store: Store,
         sent_once: SentOnce,
         ownership: Ownership,
@@ -53,7 +55,7 @@ class ReactionCommands:
         side_thread: SideThread,
         log: Logger,
     ) -> None:
-        self._recipe_files, self._shortest = recipe_files, shortest
+        self._unwanted, self._recipe_files, self._shortest = unwanted, recipe_files, shortest
         self._draw_commands, self._runner, self._store, self._sent_once = draw_commands, runner, store, sent_once
         self._ownership, self._permissions = ownership, permissions
         self._side_thread, self._log = side_thread, log
@@ -107,7 +109,7 @@ class ReactionCommands:
         await self._forget(posted)
         if not any(note.kind in (EventKind.PICTURE, EventKind.SHEET) for note in await self._store.all_posted(job.id)):
             await self._store.to_forget(job.id)
-            await self._runner.forget_files()
+            await self._unwanted.forget_files()
         return True
 
     # ---- the buttons

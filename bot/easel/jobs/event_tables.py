@@ -66,7 +66,8 @@ class EventTables(Tables):
         """The notes on what rooms wait for that may be there, and are not ended."""
         rows = await self._database.fetch(
             "SELECT * FROM posted WHERE kind = 'note' AND NOT EXISTS (SELECT 1 FROM posted AS ending "
-            "WHERE ending.job = posted.job AND ending.kind = 'note-end' AND ending.n = posted.n)"
+            "WHERE ending.job = posted.job AND ending.kind = 'note-end' AND ending.n = posted.n "
+            "AND ending.event_id IS NOT NULL)"
         )
         return [_posted(row) for row in rows]
 

@@ -103,7 +103,7 @@ class GalleryTable(Tables):
             await self.keep_pictures([new])
 
     async def keep_pictures(self, pictures: Iterable[NewPicture]) -> None:
-        """Keep pictures and sheets that are new to the database."""
+        """Keep pictures and sheets that are new to the database. It may have kept them when its answer was lost."""
         now_ms, rows, tags, words = int(time.time() * 1000), [], [], []
         for new in pictures:
             picture_id = secrets.token_urlsafe(ID_BYTES)
@@ -120,11 +120,16 @@ class GalleryTable(Tables):
             [
                 (
                     "INSERT INTO picture (id, txn_id, job, n, is_sheet, pictures, room_id, sender, drawn_ms, prompt, "
-                    "origin, content) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                    "origin, content) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) "
+                    "ON CONFLICT DO NOTHING",
                     rows,
                 ),
-                ("INSERT INTO picture_tag (room_id, kind, value, picture) VALUES ($1, $2, $3, $4)", tags),
-                ("INSERT INTO picture_word (word, picture) VALUES ($1, $2)", words),
+                (
+                    "INSERT INTO picture_tag (room_id, kind, value, picture) VALUES ($1, $2, $3, $4) "
+                    "ON CONFLICT DO NOTHING",
+                    tags,
+                ),
+                ("INSERT INTO picture_word (word, picture) VALUES ($1, $2) ON CONFLICT DO NOTHING", words),
             ]
         )
 

@@ -53,9 +53,18 @@ class JobTable(Tables):
         )
         return ended is not None
 
-    async def close_job(self, job_id: str) -> None:
-        """Note that the room knows how the job ended."""
-        await self._database.execute("UPDATE job SET closed = TRUE WHERE id = $1", job_id)
+    async def replace_refused(self, job_id: str) -> None:
+        """Note that another job came in the place of a refused one, whose sentence is to go."""
+        await self._database.execute(
+            "UPDATE job SET state = 'replaced', last_word = '', closed = FALSE WHERE id = $1 AND state = 'failed'",
+            job_id,
+        )
+
+    async def close_job(self, job: Job) -> None:
+        """Note that the room knows how the job ended, unless it has ended in another way since."""
+        await self._database.execute(
+            "UPDATE job SET closed = TRUE WHERE id = $1 AND state = $2", job.id, job.state.value
+        )
 
     async def job(self, job_id: str) -> Job | None:
         return _job(await self._database.fetchrow("SELECT * FROM job WHERE id = $1", job_id))

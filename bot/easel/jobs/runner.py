@@ -4,22 +4,22 @@ A task may end with the process at any moment; the next process starts it again 
 """
 
 import asyncio
-import hashlib
 import time
-from contextlib import aclosing, suppress
+from collections.abc import Coroutine
+from contextlib import aclosing
 from dataclasses import dataclass, replace
-from functools import partial
+from itertools import repeat
 from logging import Logger
+from typing import Any
 
 from ..bug_log import log_bug
 from ..generator.client import GeneratorClient
-from ..generator.errors import Cancelled, Failed, GeneratorError, NotYet, QueueFull, Refused
-from ..generator.types import ErrorCode, GeneratorJobState, JobStatus, Picture, Position
+from ..generator.errors import Cancelled, Failed, GeneratorError, NotYet, QueueFull
+from ..generator.types import GeneratorJobState, JobStatus, Picture, Position
 from ..generator.types import Progress as Step
 from ..generator.watch import PAUSE_S, GeneratorWatch
 from ..language import ParseError
-from ..policy.policy import Policy
-from ..room.photos import Photos
+from ..patience import patiently
 from ..sending.content import EventKind
 from ..sending.offers import Offers
 from ..sending.posts import EVENTS_PER_PICTURE, JobPosts
@@ -29,15 +29,19 @@ from ..sending.sent_once import SentOnce
 from ..sending.typing_notices import TypingNotices
 from ..sending.waits import Waits
 from ..settings import CurrentSettings
-from ..side_thread import SideThread
-from .body import CannotAsk, Draft, with_image
+from .body import CannotAsk, Draft
 from .job import NOTHING, Job, JobState
 from .line import Line
 from .store import Store
+from .submission import Submission
+from .unwanted import Unwanted
 from .waiting import Outlook, away_text, duration, in_turns
 
 # Mostly a model that is loaded within this time is nothing to talk about.
 REASON_AFTER_S = 5.0
+
+# After the database's own patience.
+RESUMED_AGAIN_S = 5.0
 
 # The homeserver refused the picture.
 NOT_BROUGHT = "I couldn't bring the picture here. My log says why."
@@ -73,23 +77,21 @@ class JobRunner:
         *,
         generator: GeneratorClient,
         watch: GeneratorWatch,
+        submission: Submission,
+        unwanted: Unwanted,
         store: Store,
         posts: JobPosts,
         offers: Offers,
         waits: Waits,
-        photos: Photos,
         send_queue: SendQueue,
         sent_once: SentOnce,
         typing: TypingNotices,
         settings: CurrentSettings,
-        policy: Policy,
-        side_thread: SideThread,
         log: Logger,
     ) -> None:
-        self._generator, self._watch, self._store, self._posts = generator, watch, store, posts
-        self._offers, self._waits, self._photos, self._side_thread = offers, waits, photos, side_thread
-        self._send_queue, self._sent_once, self._typing = send_queue, sent_once, typing
-        self._settings, self._policy, self._log = settings, policy, log
+        self._generator, self._watch, self._submission, self._unwanted = generator, watch, submission, unwanted
+        self._store, self._posts, self._offers, self._waits, self._typing = store, posts, offers, waits, typing
+        self._send_queue, self._sent_once, self._settings, self._log = send_queue, sent_once, settings, log
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._signs: dict[str, ProgressSign] = {}
         self._tidying: set[asyncio.Task[None]] = set()
@@ -100,11 +102,19 @@ class JobRunner:
         """Continue every job that is not closed, in their order."""
         for job in await self._store.unclosed_jobs():
             self.start(job)
+            if job.state in (JobState.CANCELLED, JobState.DELETED):
+                # The process may have ended before the generator heard of it.
+                self._tidy(self._unwanted.end(job), f"ending {job.id} at the generator")
 
     async def restart(self) -> None:
         """Start every job again, so that each uses the generator and the limits of the settings in force."""
+
+        def passes(error: Exception) -> bool:
+            log_bug(self._log, "starting the jobs again", error)
+            return True
+
         await self.stop()
-        await self.resume()
+        await patiently(self.resume, pauses_s=repeat(RESUMED_AGAIN_S), passes=passes)
 
     def start(self, job: Job, draft: Draft | None = None) -> None:
         """Start a job that is in the database, unless it is under way; ``draft`` is its body, if it is built."""
@@ -120,45 +130,44 @@ class JobRunner:
         await _cancelled(self._tasks.pop(job.id, None))
         self._log.info(f"{job.id}: {state} for {job.message.sender} in {job.message.room_id}")
         # A replaced job is cancelled by the job in its place, which must be submitted first.
-        if state is not JobState.REPLACED and not self._watch.away:
-            with suppress(GeneratorError):
-                await self._generator.cancel(job.id)
+        if state is not JobState.REPLACED:
+            await self._unwanted.end(job)
         # A restart of all jobs may have started it again, as it read the job before.
         await _cancelled(self._tasks.pop(job.id, None))
         self.start(replace(job, state=state, last_word=last_word))
         return True
 
-    def take_back_refusal(self, job: Job) -> None:
+    async def take_back_refusal(self, job: Job) -> None:
         """Take the sentence and the sign of a refused job out of the room, since its message was corrected."""
-        tidying = asyncio.create_task(self._take_back_refusal(job), name=f"taking back the refusal of {job.id}")
-        self._tidying.add(tidying)
-        tidying.add_done_callback(self._tidying.discard)
+        await self._store.replace_refused(job.id)
+        replaced = replace(job, state=JobState.REPLACED, last_word="")
+        self._tidy(self._take_back_refusal(replaced), f"taking back the refusal of {job.id}")
 
     async def _take_back_refusal(self, job: Job) -> None:
         if task := self._tasks.get(job.id):
             # What it is about to say must be there to be taken back.
             await asyncio.wait({task})
-        with suppress(NotSent):
-            kinds = (EventKind.ANSWER, EventKind.ENDED)
-            await self._sent_once.take_back(job.id, *kinds, person=job.message.sender)
+        self.start(job)
+
+    def _tidy(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """Do something beside the jobs that the next process does again if this one ends before."""
+        tidying = asyncio.create_task(work, name=name)
+        self._tidying.add(tidying)
+        tidying.add_done_callback(self._tidying.discard)
 
     def is_drawing(self, job_id: str) -> bool:
         """Whether the generator is drawing the job, or has drawn it."""
         outlook = self.outlooks.get(job_id)
         return job_id not in self._tasks or (outlook is not None and (outlook.is_running or outlook.is_drawn))
 
-    async def forget_files(self) -> None:
-        """Have the generator forget the files of removed pictures. If it is away, the next job tries again."""
-        with suppress(GeneratorError):
-            for job_id in await self._store.all_to_forget():
-                await self._generator.forget(job_id)
-                await self._store.forgotten(job_id)
-
     async def stop(self) -> None:
         """Leave every job as it is, for ``resume`` here or in the next process."""
-        await asyncio.gather(*(_cancelled(task) for task in (*self._tasks.values(), *self._tidying)))
-        await asyncio.gather(*(sign.cancel() for sign in self._signs.values()))
-        await self._waits.stop()
+        # A command may start another job meanwhile, which goes on.
+        stopped = dict(self._tasks)
+        tasks = (*stopped.values(), *self._tidying)
+        await asyncio.gather(self._waits.stop(), *map(_cancelled, tasks))
+        signs = [sign for job_id in stopped if (sign := self._signs.pop(job_id, None))]
+        await asyncio.gather(*(sign.cancel() for sign in signs))
 
     # ---- a job's life
 
@@ -166,21 +175,23 @@ class JobRunner:
         try:
             if job.state is JobState.OPEN:
                 state, last_word = await self._outcome(job, draft, sign)
-                if not await self._store.end_job(job.id, state, last_word):
-                    # Somebody has just ended it, and closes it.
-                    return
-                job = replace(job, state=state, last_word=last_word)
+                await self._store.end_job(job.id, state, last_word)
+                # Somebody may just have ended it in another way.
+                job = await self._store.job(job.id) or job
+                if job.state is state is not JobState.DONE and job.replaces:
+                    await self._unwanted.end(job)
             await sign.arrived()
             await self._close(job, sign)
         except NotSent as error:
             self._log.error(f"{job.id}: its end was not sent to {job.message.room_id}: {error}")
-            await self._store.close_job(job.id)
+            await self._store.close_job(job)
         except Exception as error:
             log_bug(self._log, f"{job.id}, which the next start of the bot continues", error)
         finally:
             self._line.leave(job.id)
         if self._tasks.get(job.id) is asyncio.current_task():
-            del self._tasks[job.id], self._signs[job.id]
+            del self._tasks[job.id]
+            self._signs.pop(job.id, None)
             self.outlooks.pop(job.id, None)
 
     async def _outcome(self, job: Job, draft: Draft | None, sign: ProgressSign) -> tuple[JobState, str]:
@@ -212,11 +223,14 @@ class JobRunner:
     async def _close(self, job: Job, sign: ProgressSign) -> None:
         await self._waits.end(job)
         await self._posts.last_word(job)
+        if job.state is JobState.REPLACED:
+            kinds = (EventKind.ANSWER, EventKind.ENDED)
+            await self._sent_once.take_back(job.id, *kinds, person=job.message.sender)
         await sign.ended(job.state)
-        await self._posts.make_files(job)
+        await self._posts.settle(job)
         if job.state is JobState.DONE:
             await self._offers.offer(job)
-        await self._store.close_job(job.id)
+        await self._store.close_job(job)
 
     async def _draw(self, running: RunningJob) -> None:
         while True:
@@ -238,10 +252,11 @@ class JobRunner:
             await self._turn(running)
             try:
                 async with self._typing.shown_in(job.message.room_id):
-                    submitted = await self._submit(running)
+                    submitted = await self._submission.submit(job, running.draft)
+                self._log.info(f"{job.id}: submitted")
                 self._line.leave(job.id)
                 await self._waits.end(job)
-                return submitted
+                return replace(running, job=submitted.job, notes=submitted.notes)
             except NotYet as error:
                 self._line.let_others_go(job.id)
                 await self._wait(running, error)
@@ -262,45 +277,6 @@ class JobRunner:
         if is_begun:
             self.outlooks[job.id] = Outlook(position=0)
         await self._wait(running, error)
-
-    async def _submit(self, running: RunningJob) -> RunningJob:
-        job = running.job
-        capabilities, answer = await self._generator.capabilities()
-        kept = await self._store.job(job.id)
-        body = kept.body if kept else None
-        if body is None:
-            draft = running.draft
-            if draft is None or draft.capabilities != capabilities:
-                judge = partial(self._policy.body, job, capabilities)
-                draft = Draft(await self._side_thread.run(judge, chars=job.asked.chars), capabilities)
-            body = draft.body
-            if job.photo is not None:
-                body = with_image(body, await self._sent_photo(job.message.room_id, job.photo))
-            await self._store.keep_body(job.id, body)
-        try:
-            await self._generator.submit(job.id, body)
-        except Refused as error:
-            # The generator is another one by now, or its disk is new.
-            if error.code != ErrorCode.IMAGE_MISSING or job.photo is None:
-                raise
-            await self._sent_photo(job.message.room_id, job.photo)
-            await self._generator.submit(job.id, body)
-        self._log.info(f"{job.id}: submitted")
-        if job.replaces:
-            await self._generator.cancel(job.replaces)
-        await self._store.keep_capabilities(answer)
-        await self.forget_files()
-        notes = partial(self._policy.notes, job, capabilities)
-        said = await self._side_thread.run(notes, chars=job.asked.chars)
-        return replace(running, job=replace(job, body=body), notes=said)
-
-    async def _sent_photo(self, room_id: str, event_id: str) -> str:
-        """Send a photo to the generator; return its hash."""
-        data = await self._photos.fetch(room_id, event_id)
-        sha256 = hashlib.sha256(data).hexdigest()
-        await self._generator.send_image(sha256, data)
-        await self._store.keep_image(room_id, sha256, event_id)
-        return sha256
 
     async def _wait(self, running: RunningJob, error: NotYet) -> None:
         """Return when the job may be tried again. Raises Expired."""

@@ -129,9 +129,11 @@ class JobPosts:
                 job.id, job.message.room_id, EventKind.ANSWER, content, person=job.message.sender
             )
 
-    async def make_files(self, job: Job) -> None:
-        """Make each recipe of the job, which came as a notice, a file."""
+    async def settle(self, job: Job) -> None:
+        """Make each recipe of the job, which came as a notice, a file; and know of what came as the job was ended."""
         for note in await self._store.all_posted(job.id):
+            if note.kind in (EventKind.PICTURE, EventKind.SHEET):
+                await self._sent_once.there(job.id, note.kind, note.n)
             if note.kind not in (EventKind.RECIPE, EventKind.RECIPES):
                 continue
             event_id = await self._sent_once.there(job.id, note.kind, note.n)

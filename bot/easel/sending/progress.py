@@ -94,6 +94,7 @@ class ProgressSign:
         if self._sending is not None:
             self._sending.cancel()
             await asyncio.gather(self._sending, return_exceptions=True)
+            self._sending = self._next = None
 
     async def ended(self, state: JobState) -> None:
         """Show how the job ended, also if an earlier process began the sign. Raises NotSent."""

@@ -1,6 +1,9 @@
 """How many events the homeserver takes: set by hand, or learned from its refusals. Knows neither events nor people."""
 
+import time
 from collections.abc import Callable
+
+from ..settings import Settings
 
 # Synapse's default, after its burst: one event in five seconds.
 USUAL_PER_SECOND = 0.2
@@ -101,3 +104,10 @@ class LearnedLimit(RateLimit):
 
     def _is_strict(self) -> bool:
         return self._clock() < self._strict_until
+
+
+def limit_of(settings: Settings) -> RateLimit:
+    """The limit that the settings ask for."""
+    if settings.rate_limit_per_second is None:
+        return LearnedLimit(settings.rate_limit_burst, time.monotonic)
+    return RateLimit(settings.rate_limit_burst, settings.rate_limit_per_second, time.monotonic)

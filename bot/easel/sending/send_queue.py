@@ -144,6 +144,8 @@ class SendQueue:
         self._waiting: list[_Waiting] = []
         # The person of the event that is on its way into a room.
         self._on_its_way: dict[str, str] = {}
+        # Each such event's task, by transaction id.
+        self._trying: dict[str, asyncio.Task[None]] = {}
         self._rounds = {priority: _Round() for priority in Priority}
         self._numbers = count()
         self._news = asyncio.Event()
@@ -198,9 +200,15 @@ class SendQueue:
                     await self._news_within(wait_s)
                 else:
                     self._begin(first)
-                    sending.create_task(self._try(first), name=f"sending {first.event.txn_id}")
+                    name = f"sending {first.event.txn_id}"
+                    self._trying[first.event.txn_id] = sending.create_task(self._try(first), name=name)
                     # However many rooms wait, the rest of the bot has its turn between them.
                     await asyncio.sleep(0)
+
+    async def landed(self, txn_id: str) -> None:
+        """Return when the event with that transaction id is not on its way; nobody may wait for it any more."""
+        if trying := self._trying.get(txn_id):
+            await asyncio.wait({trying})
 
     def _first(self) -> _Waiting | None:
         """The first event that another one on its way does not hold up."""
@@ -253,7 +261,7 @@ class SendQueue:
             if not waiting.sent.done():
                 waiting.sent.set_result(event_id)
         finally:
-            del self._on_its_way[waiting.event.room_id]
+            del self._on_its_way[waiting.event.room_id], self._trying[waiting.event.txn_id]
             self._news.set()
 
     def _later(self, waiting: _Waiting, pause_s: float) -> None:

@@ -116,6 +116,7 @@ class SentOnce:
         """The id of the event that the note is about, or None if it is not in the room."""
         if note is None or note.event_id is not None:
             return note.event_id if note else None
+        await self._send_queue.landed(note.txn_id)
         event_id = await self._find_own(note.room_id, mark(note.job, note.kind, n=note.n))
         if event_id is not None:
             await self._store.was_posted(note.txn_id, event_id)
