@@ -1,15 +1,18 @@
 """Settings that change, and a bot that stops, at any moment: every job still ends, and what is outdated goes."""
 
 import asyncio
+import time
 from contextlib import contextmanager
 
 import pytest
 from aiohttp import web
 
 from bot.easel.jobs.store import Store
+from bot.easel.room.reactions import REMOVE
 from tests.bot.test_corrections import edit, redacted
+from tests.helpers.fake_homeserver import BOT
 
-KITCHEN, ATTIC = "!kitchen:example.com", "!attic:example.com"
+ADA, KITCHEN, ATTIC = "@ada:example.com", "!kitchen:example.com", "!attic:example.com"
 
 
 def limited(retry_after_ms: int) -> web.Response:
@@ -205,3 +208,101 @@ def away():
         yield asked
     finally:
         Store.unclosed_jobs = unclosed_jobs
+
+
+# ---- commands that only get an answer
+
+
+def said(event_id: str, body: str) -> dict:
+    """A message of Ada's as a room's history has it."""
+    content = {"msgtype": "m.text", "body": body}
+    event = {"type": "m.room.message", "room_id": KITCHEN, "event_id": event_id, "sender": ADA, "content": content}
+    return {**event, "origin_server_ts": int(time.time() * 1000)}
+
+
+@pytest.fixture
+async def first(room, plugin) -> str:
+    """The last message that is handled before the command in question."""
+    while True:
+        if not plugin._catching_up._all_behind:
+            break
+        await asyncio.sleep(0.01)
+    return await room.say("good morning")
+
+
+async def test_a_command_is_answered_once_though_the_bot_stops_before_that(first, room, homeserver, restart):
+    homeserver.sins += [limited(60_000)]
+    event_id = await room.say("!easel help")
+    homeserver.history[KITCHEN] = [said(first, "good morning"), said(event_id, "!easel help")]
+    await homeserver.until(lambda: homeserver.refused)
+    await restart()
+    await homeserver.answers()
+    await restart()
+    await room.say("!easel queue")
+    assert len(await homeserver.answers(2)) == 2
+
+
+async def test_a_schedule_is_kept_though_the_bot_stops_while_it_asks_for_names(first, room, homeserver, plugin):
+    homeserver.in_silence.add(KITCHEN)
+    homeserver.asked_of.clear()
+    text = "!easel every day at 7: otter"
+    event_id = await room.say(text)
+    homeserver.history[KITCHEN] = [said(first, "good morning"), said(event_id, text)]
+    await homeserver.until(lambda: KITCHEN in homeserver.asked_of)
+    await plugin.internal_stop()
+    await homeserver.end_silence(KITCHEN)
+    await plugin.internal_start()
+    await homeserver.answers()
+    assert await plugin.database.fetchval("SELECT COUNT(*) FROM scheduled") == 1
+
+
+async def test_a_cancel_that_is_read_twice_cancels_one_job(first, room, homeserver, plugin):
+    for n in range(3):
+        await room.say(f"!draw otter {n}")
+    # Somebody else's command waits for what it replies to, so that the room is not marked as read beyond it.
+    homeserver.in_silence.add(KITCHEN)
+    reply = {"m.relates_to": {"m.in_reply_to": {"event_id": "$photo"}}}
+    saying = asyncio.create_task(room.say("!draw owl", sender="@bob:example.com", **reply))
+    await homeserver.until(lambda: KITCHEN in homeserver.asked_of)
+    event_id = await room.say("!easel cancel")
+    cancelled = "SELECT COUNT(*) FROM job WHERE state = 'cancelled'"
+    await until(plugin, cancelled, 1)
+    homeserver.history[KITCHEN] = [said(first, "good morning"), said(event_id, "!easel cancel")]
+    await plugin.internal_stop()
+    await saying
+    await homeserver.end_silence(KITCHEN)
+    await plugin.internal_start()
+    assert (await homeserver.marked("answer")).content["body"] == "Cancelled: otter 2"
+    assert await plugin.database.fetchval(cancelled) == 1
+
+
+class QuietAfter(list):
+    """Once an event of that type is there, the homeserver takes no other until the bot has started again."""
+
+    def __init__(self, homeserver, event_type: str) -> None:
+        super().__init__([limited(60_000)])
+        self._homeserver, self._type = homeserver, event_type
+
+    def __bool__(self) -> bool:
+        return len(self) > 0 and any(event.type == self._type for event in self._homeserver.events)
+
+
+async def test_a_removal_is_done_though_the_bot_stops_in_between(
+    first, drawing_room, homeserver, restart, noted, closed, monkeypatch
+):
+    event_id = await drawing_room.say("!draw otter")
+    await homeserver.files()
+    await closed()
+    await noted()
+    before = homeserver.as_heard(BOT)
+    picture, recipe = (f"$sent-{of_kind(homeserver, kind)[0].txn_id}" for kind in ("picture", "recipe"))
+    # After the first redaction, the homeserver wants quiet.
+    monkeypatch.setattr(homeserver, "sins", QuietAfter(homeserver, "m.room.redaction"))
+    relation = {"rel_type": "m.annotation", "event_id": picture, "key": REMOVE}
+    reaction = drawing_room.event({"m.relates_to": relation}, type="m.reaction")
+    await drawing_room.sync(reaction)
+    await homeserver.until(lambda: homeserver.refused)
+    later = await drawing_room.say("thanks")
+    homeserver.history[KITCHEN] = [said(event_id, "!draw otter"), *before, reaction, said(later, "thanks")]
+    await restart()
+    await homeserver.until(lambda: redacted(homeserver) >= {picture, recipe})

@@ -13,7 +13,7 @@ from ..generator.client import GeneratorClient
 from ..generator.errors import GeneratorError
 from ..generator.types import Capabilities
 from ..generator.watch import GeneratorWatch
-from ..jobs.job import SEED_CHOICES, JobState, job_id
+from ..jobs.job import SEED_CHOICES, Job, JobState, job_id
 from ..jobs.picture_tables import MAX_WANTED_WORDS
 from ..jobs.runner import UNEXPECTED, JobRunner
 from ..jobs.store import Store
@@ -123,6 +123,10 @@ class EaselCommands:
 
         ``asked_by`` is the event with the command, if that is an edit of the message.
         """
+        with suppress(NotSent):
+            if await self._sent_once.there(job_id(asked_by or message.event_id), EventKind.ANSWER):
+                # It is read again after a restart.
+                return
         try:
             words = command.words if isinstance(command, EaselCommand) else ("help", "draw")
             refusal = self._permissions.refusal(message.sender, message.room_id)
@@ -229,16 +233,21 @@ class EaselCommands:
 
     async def _cancel(self, message: Message, words: tuple[str, ...]) -> str:
         """Cancel the jobs of the event replied to; else the person's newest job in this room, or all of them there."""
-        if message.reply_to:
-            asked = await self._store.open_jobs_of(message.room_id, message.reply_to)
-            jobs = [job for job in asked if await self._ownership.may_change_job(job, message.sender)]
-        else:
-            jobs = await self._store.open_jobs_in(message.room_id, message.sender)
-            jobs = jobs if words == ("all",) else jobs[-1:]
-        cancelled = [job for job in jobs if await self._runner.end(job, JobState.CANCELLED)]
+        # A command is read again after a restart in between, and must not cancel another job then.
+        cancelled = await self._store.jobs_ended_by(message.event_id)
+        if not cancelled:
+            jobs = await self._jobs_to_cancel(message, words)
+            cancelled = [job for job in jobs if await self._runner.end(job, JobState.CANCELLED, by=message.event_id)]
         if not cancelled:
             return "Nothing of yours is waiting here."
         return f"Cancelled: {'; '.join(brief(job.title) for job in cancelled)}"
+
+    async def _jobs_to_cancel(self, message: Message, words: tuple[str, ...]) -> list[Job]:
+        if message.reply_to:
+            asked = await self._store.open_jobs_of(message.room_id, message.reply_to)
+            return [job for job in asked if await self._ownership.may_change_job(job, message.sender)]
+        own = await self._store.open_jobs_in(message.room_id, message.sender)
+        return own if words == ("all",) else own[-1:]
 
     async def _models(self, message: Message, words: tuple[str, ...]) -> Text:
         is_admin = self._permissions.is_admin(message.sender)

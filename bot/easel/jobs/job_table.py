@@ -43,15 +43,20 @@ class JobTable(Tables):
         """Keep the body that the generator is about to get."""
         await self._database.execute("UPDATE job SET body = $2 WHERE id = $1", job_id, json.dumps(body))
 
-    async def end_job(self, job_id: str, state: JobState, last_word: str = "") -> bool:
-        """End a job if it is open; return whether it was."""
+    async def end_job(self, job_id: str, state: JobState, last_word: str = "", *, by: str | None = None) -> bool:
+        """End a job if it is open; return whether it was. ``by`` is the event that asked for it."""
         ended = await self._database.fetchval(
-            "UPDATE job SET state = $2, last_word = $3 WHERE id = $1 AND state = 'open' RETURNING id",
+            "UPDATE job SET state = $2, last_word = $3, ended_by = $4 WHERE id = $1 AND state = 'open' RETURNING id",
             job_id,
             state.value,
             last_word,
+            by,
         )
         return ended is not None
+
+    async def jobs_ended_by(self, event_id: str) -> list[Job]:
+        """The jobs that ended because an event asked for it."""
+        return await self._jobs("SELECT * FROM job WHERE ended_by = $1 ORDER BY received_ms", event_id)
 
     async def replace_refused(self, job_id: str) -> None:
         """Note that another job came in the place of a refused one, whose sentence is to go."""

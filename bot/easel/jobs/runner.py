@@ -123,9 +123,12 @@ class JobRunner:
         sign = self._signs.setdefault(job.id, ProgressSign(job, self._sent_once, self._settings))
         self._tasks[job.id] = asyncio.create_task(self._work(job, draft, sign), name=f"job {job.id}")
 
-    async def end(self, job: Job, state: JobState, last_word: str = "") -> bool:
-        """End a job from outside, within one step of the generator; return whether it was open."""
-        if not await self._store.end_job(job.id, state, last_word):
+    async def end(self, job: Job, state: JobState, last_word: str = "", *, by: str | None = None) -> bool:
+        """End a job from outside, within one step of the generator; return whether it was open.
+
+        ``by`` is the event that asked for it.
+        """
+        if not await self._store.end_job(job.id, state, last_word, by=by):
             return False
         await _cancelled(self._tasks.pop(job.id, None))
         self._log.info(f"{job.id}: {state} for {job.message.sender} in {job.message.room_id}")

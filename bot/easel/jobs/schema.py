@@ -13,10 +13,12 @@ async def create_tables(connection: Connection) -> None:
         "CREATE TABLE job (id TEXT PRIMARY KEY, room_id TEXT NOT NULL, event_id TEXT NOT NULL, sender TEXT NOT NULL, "
         "typed TEXT NOT NULL, thread TEXT, is_caption BOOLEAN NOT NULL, reply_to TEXT, request TEXT NOT NULL, "
         "photo TEXT, seed BIGINT NOT NULL, pictures BIGINT NOT NULL, received_ms BIGINT NOT NULL, "
-        "state TEXT NOT NULL, last_word TEXT NOT NULL, body TEXT, replaces TEXT, closed BOOLEAN NOT NULL)"
+        "state TEXT NOT NULL, last_word TEXT NOT NULL, ended_by TEXT, body TEXT, replaces TEXT, "
+        "closed BOOLEAN NOT NULL)"
     )
     await connection.execute("CREATE INDEX job_event ON job (event_id)")
     await connection.execute("CREATE INDEX job_sender ON job (sender, received_ms)")
+    await connection.execute("CREATE INDEX job_ended_by ON job (ended_by) WHERE ended_by IS NOT NULL")
     await connection.execute("CREATE INDEX job_room ON job (room_id, received_ms)")
     await connection.execute("CREATE INDEX job_received ON job (received_ms)")
     await connection.execute("CREATE INDEX job_open ON job (received_ms) WHERE state = 'open'")

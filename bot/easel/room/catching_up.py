@@ -23,12 +23,15 @@ from .origins import Origin, Origins
 from .places import Place, Places
 
 # Runs something in the background until it ends or the bot stops.
-Start = Callable[[Coroutine[Any, Any, None], str], object]
+Start = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
 
 
 class Reader(Protocol):
-    async def read(self, event: Event, *, is_missed: bool) -> None:
-        """Do what the event asks for. ``is_missed``: it came while the bot was away."""
+    async def read(self, event: Event, *, is_missed: bool) -> asyncio.Task[None] | None:
+        """Do what the event asks for; return what is left to do in the background.
+
+        ``is_missed``: it came while the bot was away.
+        """
 
     async def could_not_decrypt(self, event: EncryptedEvent, *, is_missed: bool) -> None:
         """Handle an event whose key did not come."""
@@ -152,8 +155,17 @@ class CatchingUp:
     async def _handle(self, place: Place, event: Event | EncryptedEvent) -> None:
         """Handle an event in its turn. If the bot stops meanwhile, the event keeps its place: no mark goes past it."""
         await self._places.turn(place, after_all=not isinstance(event, MessageEvent | EncryptedEvent))
+        rest: asyncio.Task[None] | None = None
         async with self._alone(event):
-            await self._read(place, event)
+            rest = await self._read(place, event)
+        if rest is None:
+            await self._leave(place)
+        else:
+            self._places.let_others_go(place)
+            self._start(self._leave_after(rest, place), f"event {place.event_id}, to its end")
+
+    async def _leave_after(self, rest: asyncio.Task[None], place: Place) -> None:
+        await asyncio.wait({rest})
         await self._leave(place)
 
     async def _leave(self, place: Place) -> None:
@@ -176,13 +188,13 @@ class CatchingUp:
         except Exception as error:
             self._reader.failed(event, error)
 
-    async def _read(self, place: Place, event: Event | EncryptedEvent) -> None:
+    async def _read(self, place: Place, event: Event | EncryptedEvent) -> asyncio.Task[None] | None:
         if isinstance(event, EncryptedEvent):
             decrypted = await self._history.decrypted(event)
             if decrypted is None:
                 await self._reader.could_not_decrypt(event, is_missed=place.is_missed)
-                return
+                return None
             # After a long absence there are many such events, and the first notes are gone by now.
             self._seen_encrypted.note(place.room_id, place.event_id)
             event = decrypted
-        await self._reader.read(event, is_missed=place.is_missed)
+        return await self._reader.read(event, is_missed=place.is_missed)

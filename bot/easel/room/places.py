@@ -2,8 +2,9 @@
 
 One person's events are handled in their order, and nobody's message waits for another person's: it may reply to a file
 on a server that does not answer. Anything but a message may be about somebody else's, such as the deletion of a
-command or a ban, and so waits for all that came before. A room counts as handled up to the last event before the
-first that still has its place: what stops in between is read again after a restart.
+command or a ban, and so waits for all that came before. An event whose answer alone is left lets the others go on. A
+room counts as handled up to the last event before the first that still has its place: what stops in between is read
+again after a restart.
 """
 
 import asyncio
@@ -23,7 +24,8 @@ class Place:
     is_missed: bool
     counts: bool
     has_begun: bool = False
-    is_left: asyncio.Event = field(default_factory=asyncio.Event)
+    lets_others_go: asyncio.Event = field(default_factory=asyncio.Event)
+    is_left: bool = False
 
 
 class Places:
@@ -41,7 +43,7 @@ class Places:
         return place
 
     async def turn(self, place: Place, *, after_all: bool) -> None:
-        """Return when the earlier events of its sender are handled, or with ``after_all`` those of the whole room."""
+        """Return when the earlier events of its sender let it go on, or with ``after_all`` those of the whole room."""
         earlier = [
             other
             for other in self._rooms[place.room_id]
@@ -49,13 +51,18 @@ class Places:
         ]
         place.has_begun = True
         for other in earlier:
-            await other.is_left.wait()
+            await other.lets_others_go.wait()
+
+    def let_others_go(self, place: Place) -> None:
+        """Let the events behind this one go on, though it keeps its place."""
+        place.lets_others_go.set()
 
     def leave(self, place: Place) -> str | None:
         """Give up the place of a handled event; return up to which event the room is handled now, if that is news."""
-        place.is_left.set()
+        self.let_others_go(place)
+        place.is_left = True
         places, handled = self._rooms[place.room_id], None
-        while places and places[0].is_left.is_set():
+        while places and places[0].is_left:
             first = places.popleft()
             handled = first.event_id if first.counts else handled
         if not places:

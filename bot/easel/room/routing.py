@@ -1,5 +1,6 @@
 """Finds what an event in a room means, and calls its handler."""
 
+import asyncio
 import time
 from logging import Logger
 from typing import Any
@@ -66,20 +67,22 @@ class Routing:
         self._homeserver, self._store, self._seen_encrypted = homeserver, store, seen_encrypted
         self._start, self._log = start, log
 
-    async def read(self, event: Event, *, is_missed: bool) -> None:
+    async def read(self, event: Event, *, is_missed: bool) -> asyncio.Task[None] | None:
         """Do what the event asks for. If ``is_missed``, what nobody waits for any more is left.
 
-        Raises whatever goes wrong.
+        Return what is left to do in the background, and is done again if the bot stops before. Raises whatever goes
+        wrong.
         """
         is_old = is_missed and self._is_old(event)
         if isinstance(event, MessageEvent):
-            await self._read_message(event, is_old)
-        elif isinstance(event, ReactionEvent) and event.sender != self._own_id:
-            await self._react(event, is_old)
-        elif isinstance(event, RedactionEvent):
+            return await self._read_message(event, is_old)
+        if isinstance(event, ReactionEvent) and event.sender != self._own_id:
+            return await self._react(event, is_old)
+        if isinstance(event, RedactionEvent):
             await self._reaction_commands.deleted(event.room_id, event.redacts, by=event.sender)
         elif isinstance(event, StateEvent) and _is_membership(event):
             await self._follow_member(event, event.content.membership, is_old)
+        return None
 
     async def could_not_decrypt(self, event: EncryptedEvent, *, is_missed: bool) -> None:
         """Log a message whose key did not come, and mark it while somebody may wait for an answer to it."""
@@ -106,18 +109,18 @@ class Routing:
             message = Message(room_id=room_id, event_id=event_id, sender=event.sender, body=body)
             self._start(self._easel_commands.failed(message), f"answer to {event_id}")
 
-    async def _react(self, event: ReactionEvent, is_old: bool) -> None:
+    async def _react(self, event: ReactionEvent, is_old: bool) -> asyncio.Task[None] | None:
         """Handle a reaction to one of our events or to a command."""
         reaction = read_reaction(event)
         if reaction is None or reaction.key not in (CANCEL, *self._settings().reactions):
-            return
+            return None
         if reaction.key in SOON and is_old:
-            return
+            return None
         work = self._reaction_commands.react(reaction)
         if reaction.key in SLOW:
-            self._start(work, f"reaction {reaction.event_id}")
-        else:
-            await work
+            return self._start(work, f"reaction {reaction.event_id}")
+        await work
+        return None
 
     async def _follow_member(self, event: StateEvent, membership: Membership, is_old: bool) -> None:
         user_id = str(event.state_key)
@@ -140,31 +143,33 @@ class Routing:
             else:
                 self._log.info(f"Did not follow {event.sender} into {event.room_id}: the settings do not allow it")
 
-    async def _read_message(self, event: MessageEvent, is_old: bool) -> None:
+    async def _read_message(self, event: MessageEvent, is_old: bool) -> asyncio.Task[None] | None:
         message = read_message(event, own_id=self._own_id)
         if message is None:
-            return
+            return None
         command, edited = read_command(message.body, is_mentioned=message.is_mention), edited_event(event)
         if edited is None:
             if is_old:
-                return
+                return None
             if command is None and has_signs(message.body) and await self._replies.is_about_picture(message):
                 command = DrawCommand(message.body.strip())
             if command is None:
                 self._start(self._hint(message), f"hint for {message.event_id}")
-                return
+                return None
         if not await self._is_trusted(message):
-            return
+            return None
+        answer: asyncio.Task[None] | None = None
         if edited is not None:
             await self._edits.follow(message, command, edited, is_old=is_old)
         elif isinstance(command, DrawCommand) and (command.text or _has_something(message)):
             await self._draw_commands.draw(message, command.text, asked_by=message.event_id)
         elif command is not None:
             self._edits.remember(message)
-            self._start(self._easel_commands.answer(message, command), f"command {message.event_id}")
+            answer = self._start(self._easel_commands.answer(message, command), f"command {message.event_id}")
         if command is not None:
             self._start(self._homeserver.mark_read(message.room_id, message.event_id), f"receipt {message.event_id}")
             self._start(self._easel_commands.report_settings(message), f"settings for {message.event_id}")
+        return answer
 
     async def _hint(self, message: Message) -> None:
         """Answer what is no command, if it is said to the bot."""
