@@ -5,9 +5,11 @@ from functools import wraps
 
 import asyncpg
 import pytest
+from aiohttp import web
 
 from bot.easel.jobs import tables
 from bot.easel.room.reactions import AGAIN
+from tests.bot.test_corrections import redacted
 from tests.helpers.fake_homeserver import BOT, Sent
 
 KITCHEN = "!kitchen:example.com"
@@ -43,9 +45,8 @@ async def test_a_note_that_is_being_sent_when_the_wait_ends_does_not_stay(
     await homeserver.files()
     await closed()
     notes, ends = ([event for event in homeserver.events if event.kind == kind] for kind in ("note", "note-end"))
-    gone = {event.content["redacts"] for event in homeserver.events if event.type == "m.room.redaction"}
     assert len(notes) == 1
-    assert ends or f"$sent-{notes[0].txn_id}" in gone
+    assert ends or f"$sent-{notes[0].txn_id}" in redacted(homeserver)
 
 
 async def test_a_picture_that_is_being_sent_when_its_job_is_cancelled_is_known(
@@ -71,6 +72,20 @@ async def test_a_picture_that_is_being_sent_when_its_job_is_cancelled_is_known(
     relation = {"rel_type": "m.annotation", "event_id": f"$sent-{picture.txn_id}", "key": AGAIN}
     await drawing_room.put({"m.relates_to": relation}, type="m.reaction")
     assert await plugin.database.fetchval("SELECT COUNT(*) FROM job") == 2, "the picture has its buttons"
+
+
+async def test_a_recipe_whose_picture_was_cancelled_before_it_came_goes(drawing_room, homeserver, drawn, noted, closed):
+    await drawing_room.say("!draw otter")
+    await homeserver.marked("reaction")
+    await noted()
+    drawn.set()
+    recipe = await homeserver.marked("recipe")
+    limited = {"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 1000}
+    homeserver.sins += [web.json_response(limited, status=429) for _ in range(2)]
+    await drawing_room.say("!easel cancel")
+    await closed()
+    await homeserver.until(lambda: f"$sent-{recipe.txn_id}" in redacted(homeserver))
+    assert not [event for event in homeserver.events if event.kind in ("picture", "recipe-file")]
 
 
 @pytest.fixture(params=["UPDATE job SET state", "INSERT INTO picture "])

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from ..gallery.keeping import Keeping
 from ..generator.client import GeneratorClient
 from ..generator.types import ImageData, ImageFile, Picture
-from ..jobs.job import Job
+from ..jobs.job import Job, JobState
 from ..jobs.store import Store
 from ..language import Asked
 from ..room.messages import in_thread
@@ -38,6 +38,9 @@ from .upload_limit import USUAL_LIMITS
 
 # A picture and its recipe.
 EVENTS_PER_PICTURE = 2
+
+# How a job ends whose pictures nobody wants any more.
+UNWANTED = (JobState.CANCELLED, JobState.DELETED, JobState.REPLACED)
 
 # A longer recipe does not fit into its picture's event, and comes as a file.
 MAX_EMBEDDED_CHARS = 10_000
@@ -130,14 +133,19 @@ class JobPosts:
             )
 
     async def settle(self, job: Job) -> None:
-        """Make each recipe of the job, which came as a notice, a file; and know of what came as the job was ended."""
+        """Make each recipe of the job, which came as a notice, a file, or take it back if its picture comes no more."""
         for note in await self._store.all_posted(job.id):
             if note.kind in (EventKind.PICTURE, EventKind.SHEET):
+                # It may have been on its way when the job was ended, and is known from here on.
                 await self._sent_once.there(job.id, note.kind, note.n)
             if note.kind not in (EventKind.RECIPE, EventKind.RECIPES):
                 continue
             event_id = await self._sent_once.there(job.id, note.kind, note.n)
             if event_id is None:
+                continue
+            picture = EventKind.PICTURE if note.kind is EventKind.RECIPE else EventKind.SHEET
+            if job.state in UNWANTED and await self._sent_once.there(job.id, picture, note.n) is None:
+                await self._sent_once.take_back(job.id, note.kind, person=job.message.sender, n=note.n)
                 continue
             known = self._recipe_files.pop((job.id, note.n), None)
             file = known or await self._file_in_room(note.room_id, event_id)
