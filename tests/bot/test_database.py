@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import asyncpg
 import pytest
-from mautrix.util.async_db import Database
+from mautrix.util.async_db import Database, UpgradeTable
 
 from bot.easel.commands.find import read_wanted
 from bot.easel.jobs import tables
 from bot.easel.jobs.event_tables import Posted
 from bot.easel.jobs.job import NOTHING, Job, JobState, job_id
 from bot.easel.jobs.picture_tables import MAX_WANTED_WORDS, DrawnPicture
-from bot.easel.jobs.schema import upgrade_table
+from bot.easel.jobs.schema import create_tables, upgrade_table
 from bot.easel.jobs.store import Store
 from bot.easel.language import parse_all
 from bot.easel.room.messages import Message
@@ -49,6 +49,21 @@ async def test_an_unreadable_request_is_empty(store, database):
     await store.add_job(replace(job("refused"), asked=NOTHING))
     await database.execute("UPDATE job SET request = '{}' WHERE id = 'a'")
     assert (await store.job("a")).asked == (await store.job("refused")).asked == NOTHING
+
+
+async def test_a_database_of_an_earlier_version_keeps_its_jobs(database_url):
+    first = UpgradeTable()
+    first.register(create_tables)
+    for upgrades in (first, upgrade_table):
+        database = Database.create(database_url, upgrade_table=upgrades)
+        await database.start()
+        await Store(database).add_job(job("a"))
+        await database.stop()
+    database = Database.create(database_url, upgrade_table=upgrade_table)
+    await database.start()
+    assert await Store(database).end_job("a", JobState.CANCELLED, by="$cancel")
+    assert [one.id for one in await Store(database).jobs_ended_by("$cancel")] == ["a"]
+    await database.stop()
 
 
 async def test_a_job_ends_once(store):

@@ -13,12 +13,10 @@ async def create_tables(connection: Connection) -> None:
         "CREATE TABLE job (id TEXT PRIMARY KEY, room_id TEXT NOT NULL, event_id TEXT NOT NULL, sender TEXT NOT NULL, "
         "typed TEXT NOT NULL, thread TEXT, is_caption BOOLEAN NOT NULL, reply_to TEXT, request TEXT NOT NULL, "
         "photo TEXT, seed BIGINT NOT NULL, pictures BIGINT NOT NULL, received_ms BIGINT NOT NULL, "
-        "state TEXT NOT NULL, last_word TEXT NOT NULL, ended_by TEXT, body TEXT, replaces TEXT, "
-        "closed BOOLEAN NOT NULL)"
+        "state TEXT NOT NULL, last_word TEXT NOT NULL, body TEXT, replaces TEXT, closed BOOLEAN NOT NULL)"
     )
     await connection.execute("CREATE INDEX job_event ON job (event_id)")
     await connection.execute("CREATE INDEX job_sender ON job (sender, received_ms)")
-    await connection.execute("CREATE INDEX job_ended_by ON job (ended_by) WHERE ended_by IS NOT NULL")
     await connection.execute("CREATE INDEX job_room ON job (room_id, received_ms)")
     await connection.execute("CREATE INDEX job_received ON job (received_ms)")
     await connection.execute("CREATE INDEX job_open ON job (received_ms) WHERE state = 'open'")
@@ -85,4 +83,11 @@ async def create_tables(connection: Connection) -> None:
     await connection.execute("CREATE TABLE handled (room_id TEXT PRIMARY KEY, event_id TEXT NOT NULL)")
 
 
+async def add_ended_by(connection: Connection) -> None:
+    await connection.execute("ALTER TABLE job ADD COLUMN ended_by TEXT")
+    await connection.execute("CREATE INDEX job_ended_by ON job (ended_by) WHERE ended_by IS NOT NULL")
+
+
+# Databases remember how many of these they have had.
 upgrade_table.register(create_tables, description="All tables")
+upgrade_table.register(add_ended_by, description="Which event ended a job")
