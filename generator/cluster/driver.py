@@ -128,14 +128,16 @@ class _Cluster:
 
     def _pass_on(self, message: ToMachine) -> None:
         talk = next((talk for talk in self._talks.copy().values() if talk.name == message.machine), None)
-        if talk is None:
+        # The machine may be lost from here on, in the thread that talks with it.
+        actor = talk.actor if talk is not None else None
+        if actor is None:
             return
         if isinstance(message, Say) and isinstance(message.message, Draw) and message.message.image is not None:
             try:
                 message = replace(message, photo=message.message.image.read_bytes())
             except OSError as error:
                 log.warning("a photo cannot be read: %s", error.strerror)
-        talk.actor.take.options(concurrency_group="take").remote(message)
+        actor.take.options(concurrency_group="take").remote(message)
 
     def _talk(self, talk: _Talk) -> None:
         """Start the machine's actor, and pass on what it says until it is lost."""

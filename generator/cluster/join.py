@@ -11,6 +11,7 @@ import socket
 import sys
 import time
 from functools import cache
+from io import FileIO
 from multiprocessing.connection import Connection
 from pathlib import Path
 from platform import node as host_name
@@ -36,6 +37,8 @@ FAREWELL_LIMIT_S = 80.0
 LOOK_EVERY_S = 0.5
 # A main machine that is silent for longer is taken for lost.
 ANSWER_LIMIT_S = 10.0
+
+_END_OF_LOG = b"\0\n"
 
 
 class CannotJoin(Exception):
@@ -84,7 +87,9 @@ def _own_address(main: tuple[str, int]) -> str | None:
 def _take_part(main: str, place: Place, name: str, leaving: Event, hurried: Event) -> str | None:
     """Run the child until it ends. Returns the sentence of a refusal."""
     os.mkfifo(place.folder / machine.LOG)
-    Thread(target=_copy_log, args=(place.folder / machine.LOG,), name="log", daemon=True).start()
+    # Opened for both, so that the last writer's end is not the end of it.
+    lines = (place.folder / machine.LOG).open("rb+", buffering=0)
+    Thread(target=_copy_log, args=(lines,), name="log", daemon=True).start()
     pipe, far_end = _spawn.Pipe()
     child = _spawn.Process(target=_host, args=(far_end, main, place, name, version()), name="easel-machine")
     child.start()
@@ -107,6 +112,7 @@ def _take_part(main: str, place: Place, name: str, leaving: Event, hurried: Even
     child.join(END_LIMIT_S)
     child.kill()
     child.join()
+    lines.write(_END_OF_LOG)
     return refusal
 
 
@@ -173,9 +179,8 @@ def _ask(main: str, key: bytes) -> bytes | None:
     return cast(bytes | None, _client(main).internal_kv_get(key, namespace=NAMESPACE, timeout=ANSWER_LIMIT_S))
 
 
-def _copy_log(pipe: Path) -> None:
-    # Opened for both, so that the last writer's end is not the end of it.
-    with pipe.open("rb+", buffering=0) as lines:
-        while line := lines.readline():
+def _copy_log(lines: FileIO) -> None:
+    with lines:
+        while not (line := lines.readline()).endswith(_END_OF_LOG):
             sys.stderr.buffer.write(line)
             sys.stderr.flush()

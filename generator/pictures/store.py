@@ -76,11 +76,16 @@ class PictureStore:
         try:
             with self._folders:
                 path = self._theme_folder(recipe.theme) / f"{name}.png"
-                # The picture comes last: once it is visible, its recipe is, too.
-                write_whole(path.with_suffix(".yml"), text.encode())
-                if image is not None:
-                    write_whole(beside(path), image)
-                write_whole(path, data)
+                try:
+                    # The picture comes last: once it is visible, its recipe is, too.
+                    write_whole(path.with_suffix(".yml"), text.encode())
+                    if image is not None:
+                        write_whole(beside(path), image)
+                    write_whole(path, data)
+                except OSError:
+                    with contextlib.suppress(OSError):
+                        _delete(path)
+                    raise
         except OSError as error:
             raise DrawingFailed(
                 "not_written", f"The picture could not be written to disk: {error.strerror}."

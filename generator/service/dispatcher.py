@@ -13,7 +13,7 @@ from generator.service.balance import Balance
 from generator.service.eta import Speeds
 from generator.service.failures import Pauses
 from generator.service.fair_queue import Place
-from generator.service.job import Job
+from generator.service.job import Demand, Job
 from generator.service.jobs import Jobs
 from generator.service.metrics import Metrics
 from generator.service.saving import Saving
@@ -59,7 +59,8 @@ class Dispatcher:
             ended=self._ended,
         )
         self._team += (self._supervise(name, worker, has=has) for name, worker in workers.items())
-        jobs.is_away = lambda demand: not any(supervisor.known.can_draw(demand) for supervisor in self._team)
+        jobs.is_away = lambda demand: not self._able(demand)
+        jobs.is_paused = lambda demand: all(supervisor.is_paused for supervisor in self._able(demand))
         # The names that are paused, of workers that have left, too; None stands for all.
         self._paused: set[str | None] = set()
         self._is_draining = False
@@ -79,6 +80,7 @@ class Dispatcher:
             for supervisor in self._named(name):
                 supervisor.start()
             self._paused = self._paused - {name, None} if name else set()
+            self._last_busy = time.monotonic()
             self._jobs.team_changed()
             if self._work is None:
                 self._work = asyncio.create_task(self._begin_jobs(), name="dispatcher")
@@ -90,8 +92,9 @@ class Dispatcher:
         Clients learn why they wait if no worker is left.
         """
         async with self._switch:
-            await self._stop(self._named(name))
-            self._paused.add(name)
+            supervisors = self._named(name)
+            await self._stop(supervisors)
+            self._paused |= {name, *(supervisor.name for supervisor in supervisors)}
 
     async def join(self, name: str, worker: Worker, has: Callable[[str], bool]) -> None:
         """Add a worker, and start it unless it, or all, were paused. ``has`` says which models it draws with."""
@@ -111,7 +114,8 @@ class Dispatcher:
         for supervisor in supervisors:
             await supervisor.retire(patience_s)
         async with self._switch:
-            for supervisor in supervisors:
+            # A machine may be lost while it leaves.
+            for supervisor in [supervisor for supervisor in supervisors if supervisor in self._team]:
                 await supervisor.stop(died)
                 self._team.remove(supervisor)
             self.team_changed()
@@ -147,7 +151,7 @@ class Dispatcher:
         is_paused = all(supervisor.is_paused for supervisor in self._team)
         if is_paused or self._jobs.running or self._jobs.queued:
             self._last_busy = time.monotonic()
-        return time.monotonic() - self._last_busy
+        return time.monotonic() - max(self._last_busy, self._jobs.last_ended)
 
     def health(self, version: str) -> Health:
         workers = tuple(supervisor.health() for supervisor in self._team)
@@ -166,6 +170,9 @@ class Dispatcher:
         )
 
     # ---- inside
+
+    def _able(self, demand: Demand) -> list[Supervisor]:
+        return [supervisor for supervisor in self._team if supervisor.known.can_draw(demand)]
 
     def _named(self, name: str | None) -> list[Supervisor]:
         if name is None:

@@ -45,6 +45,8 @@ class Job:
         self.eta: Eta | None = None
         # Why it cannot be drawn, by the name of a worker whose card is too small for it.
         self.does_not_fit: dict[str, Error] = {}
+        # The workers that did not start when it was their turn to draw it.
+        self.did_not_start: set[str] = set()
         # How often it was started, and how often the worker died of it or beside it.
         self.starts = self.deaths = 0
         # The worker that died last, if another one should take the job.

@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 # How often a job is started whose worker dies. Once may be chance, and so may be twice.
 MAX_ATTEMPTS = 3
 
+PAUSED = "The drawing computer is busy with something else. I'll draw when it's free."
 AWAY = "The computer that has this model is away. I'll draw when it's back."
 
 # Kept for clients that come back for the end of a stream; the pictures are on disk anyway.
@@ -84,6 +85,10 @@ class Jobs:
         self._waiting_for: str | None = None
         # Whether no worker can draw what a job asks for; the dispatcher knows.
         self.is_away: Callable[[Demand], bool] = lambda _: False
+        # Whether all workers that can draw it are paused.
+        self.is_paused: Callable[[Demand], bool] = lambda _: False
+        # When a job last ended, by time.monotonic.
+        self.last_ended = 0.0
 
     # ---- what clients ask
 
@@ -253,7 +258,8 @@ class Jobs:
         self.demands.add(job.demand)
         self._queue.give_back(job.place, labels=job.labels, work=job.work_left)
         self.news.set()
-        self._positions.publish(job)
+        if job.streams:
+            self._positions.publish(job)
         self._positions.changed()
 
     def lost(self, job: Job, *, avoiding: str | None) -> bool:
@@ -318,6 +324,7 @@ class Jobs:
         job.move(state)
         job.step = 0
         job.ended = self._clock()
+        self.last_ended = time.monotonic()
         self._leave_worker(job)
         self._ended[job.id] = job
         self._metrics.job_ended(state)
@@ -351,9 +358,14 @@ class Jobs:
         if job.state is not JobState.QUEUED:
             return None
         ahead, work = self._queue.before(job.id)
-        if reason := self._waiting_for or (AWAY if self.is_away(job.demand) else None):
+        if reason := self._waiting_for or self._reason_of(job.demand):
             return PositionEvent(position=ahead + 1, waiting_for=reason)
         return PositionEvent(position=ahead + 1, eta_s=self._eta_s(job, work))
+
+    def _reason_of(self, demand: Demand) -> str | None:
+        if self.is_away(demand):
+            return AWAY
+        return PAUSED if self.is_paused(demand) else None
 
     def _eta_s(self, job: Job, before: Work) -> float | None:
         """Seconds until a waiting job is done, behind the running jobs and the work before it in the queue."""

@@ -25,7 +25,7 @@ from generator.pictures.uploads import Uploads
 from generator.service.eta import Speeds
 from generator.service.failures import MAX_FAILURES, Failures, Pauses
 from generator.service.job import Job
-from generator.service.jobs import Jobs
+from generator.service.jobs import PAUSED, Jobs
 from generator.service.known_worker import KnownWorker
 from generator.service.metrics import Metrics
 from generator.service.saving import Saving
@@ -35,7 +35,6 @@ from generator.workers.messages import Cancelled, Draw, Drawn, Failed, Preview, 
 
 log = logging.getLogger(__name__)
 
-PAUSED = "The drawing computer is busy with something else. I'll draw when it's free."
 LOADING = "Warming up, your picture is next."
 RESTING = "Drawing went wrong several times in a row. I'll try again in a moment."
 
@@ -66,15 +65,9 @@ class Supervisor:
         self.name = name
         self.known = KnownWorker(name, worker, has)
         self.eta = self.known.eta
-        self._jobs = jobs
-        self._saving = saving
-        self._uploads = uploads
-        self._speeds = speeds
-        self._metrics = metrics
-        self._pauses = pauses
-        self._team = team
-        self._reason_changed = reason_changed
-        self._ended = ended
+        self._jobs, self._saving, self._uploads = jobs, saving, uploads
+        self._speeds, self._metrics, self._pauses = speeds, metrics, pauses
+        self._team, self._reason_changed, self._ended = team, reason_changed, ended
         self._state = State.PAUSED
         # A sentence while nothing moves here.
         self.waiting_for: str | None = PAUSED
@@ -114,7 +107,8 @@ class Supervisor:
         self._become(State.PAUSED)
         self._wait_for(PAUSED)
         self._do_next(None)
-        running = list(self.running.items())
+        # One that has just ended by itself has left, or given back, its job, which may start elsewhere meanwhile.
+        running = [(job, task) for job, task in self.running.items() if not task.done()]
         for _, task in running:
             task.cancel()
         await asyncio.gather(*(task for _, task in running), return_exceptions=True)
@@ -125,8 +119,7 @@ class Supervisor:
             else:
                 log.error("job %s: %s", job.id, died)
                 self._lost(job)
-        await self.known.worker.close()
-        self.known.forget()
+        await self.known.close()
 
     @property
     def is_open(self) -> bool:
@@ -219,6 +212,8 @@ class Supervisor:
         if not self._jobs.queued:
             # All jobs were cancelled meanwhile, so nobody waits for the card.
             self._wait_for(None)
+        if not self.running:
+            self._nothing_to_draw()
         self._jobs.news.set()
 
     def _failed(self, trouble: str, *, at_least: int = 0) -> None:
@@ -226,9 +221,8 @@ class Supervisor:
         self._failures.add(trouble, at_least=at_least)
         if (rest_s := self._failures.rest_s) is not None and self._state is State.RUNNING:
             log.error("%s failed %d times in a row; it rests for %g s", self.name, self._failures.count, rest_s)
-            self._become(State.RESTING)
             self._wait_for(RESTING)
-            self._do_next(self._try_again(rest_s))
+            self._stand_aside(State.RESTING, rest_s)
 
     def _card_is_busy(self, job: Job, busy: CardBusy) -> None:
         """Return the job to the head of the queue, and publish why nothing moves."""
@@ -236,11 +230,17 @@ class Supervisor:
         self._jobs.give_back(job)
         self._wait_for(busy.SHOWN)
         if self._state is State.RUNNING:
-            self._become(State.CARD_BUSY)
-            self._do_next(self._try_again(self._pauses.busy_s))
+            self._stand_aside(State.CARD_BUSY, self._pauses.busy_s)
+
+    def _stand_aside(self, state: State, for_s: float) -> None:
+        """Start no job for so long. What waits for this worker, since another one died, waits no more."""
+        self._become(state)
+        self._do_next(self._try_again(for_s))
+        if self._others():
+            self._jobs.team_changed()
 
     def _may_go_elsewhere(self, job: Job) -> bool:
-        return any(other.known.can_draw(job.demand) for other in self._others())
+        return any(other.name not in job.did_not_start and other.known.can_draw(job.demand) for other in self._others())
 
     def _others(self) -> list["Supervisor"]:
         return [other for other in self._team if other is not self and not other.is_paused]
@@ -388,10 +388,11 @@ class Supervisor:
         return self._jobs.lost(job, avoiding=self.name if others else None)
 
     def _does_not_start(self, job: Job, trouble: str, error: Error) -> None:
-        """Leave the job to another worker while this one rests; without another, fail it with the error."""
+        """Leave the job to one that has not tried to start for it while this one rests; else fail it with the error."""
         log.error("%s does not start: %s", self.name, trouble)
         self.known.forget()
         self._wait_for(None)
+        job.did_not_start.add(self.name)
         if self._may_go_elsewhere(job):
             self._jobs.give_back(job)
             self._failed(trouble, at_least=MAX_FAILURES)

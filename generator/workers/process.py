@@ -10,6 +10,7 @@ import multiprocessing
 import signal
 from collections.abc import Callable, Mapping
 from multiprocessing.reduction import ForkingPickler
+from queue import SimpleQueue
 from threading import Thread
 from types import MappingProxyType
 
@@ -46,6 +47,9 @@ class Child:
         self._process.start()
         # With our copy of the far end closed, the child's death ends the pipe.
         far_end.close()
+        self._to_send: SimpleQueue[object] = SimpleQueue()
+        self._writer = Thread(target=self._write, name="worker-writer", daemon=True)
+        self._writer.start()
         Thread(target=self._read, name="worker-reader", daemon=True).start()
 
     @property
@@ -57,10 +61,8 @@ class Child:
         return self._process.is_alive()
 
     def send(self, message: Draw | Cancel | Prepare | Help | Meet) -> None:
-        try:
-            self._pipe.send(message)
-        except OSError as error:
-            log.debug("the worker has ended: %s", error)  # _read says so
+        """Send a message; after the end it does nothing. Never waits for the child, which may hang."""
+        self._to_send.put(message)
 
     def kill(self) -> None:
         self._process.kill()
@@ -77,6 +79,13 @@ class Child:
             return f"the drawing process was killed by {signal.Signals(-exitcode).name}"
         return "the drawing process " + ("hung up" if exitcode is None else f"ended by itself with status {exitcode}")
 
+    def _write(self) -> None:
+        try:
+            while (message := self._to_send.get()) is not None:
+                self._pipe.send(message)
+        except OSError as error:
+            log.debug("the worker has ended: %s", error)  # _read says so
+
     def _read(self) -> None:
         """Pass the child's messages on. Runs in a thread, since unpickling a picture takes a while."""
         while True:
@@ -86,6 +95,8 @@ class Child:
                 log.debug("the worker's pipe has ended: %r", error)
                 break
             self._received(message)
+        self._to_send.put(None)
+        self._writer.join()
         self._pipe.close()
         self._ended()
 

@@ -1,5 +1,6 @@
 """Pictures on disk are written whole or not at all, found by their job, and deleted after their time."""
 
+import errno
 import hashlib
 import os
 import stat
@@ -11,8 +12,9 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from generator.errors import Refused
+from generator.errors import DrawingFailed, Refused
 from generator.pictures import png
+from generator.pictures import store as store_module
 from generator.pictures.store import Gone, PictureStore, write_whole
 from generator.pictures.uploads import Uploads
 from tests.helpers.bad_engines import drawn
@@ -225,3 +227,15 @@ def test_a_failed_write_leaves_no_file(tmp_path):
     with pytest.raises(IsADirectoryError):
         write_whole(in_the_way, b"data")
     assert list(tmp_path.iterdir()) == [in_the_way]
+
+
+def test_a_picture_that_finds_no_room_on_disk_leaves_nothing_there(store, monkeypatch):
+    def full(path, data) -> None:
+        if path.suffix == ".png":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_whole(path, data)
+
+    monkeypatch.setattr(store_module, "write_whole", full)
+    with pytest.raises(DrawingFailed, match="No space left on device"):
+        save(store)
+    assert files(store) == set()
