@@ -267,7 +267,7 @@ class EaselBot(Plugin):
         routing = Routing(
             own_id=self.client.mxid,
             draw_commands=draw_commands,
-            edits=Edits(draw_commands=draw_commands, easel_commands=easel_commands, history=history),
+            edits=Edits(draw_commands=draw_commands, easel_commands=easel_commands, replies=replies, history=history),
             replies=replies,
             reaction_commands=reaction_commands,
             easel_commands=easel_commands,

@@ -271,6 +271,26 @@ def closed(plugin: EaselBot) -> Callable[[], Awaitable[None]]:
 
 
 @pytest.fixture
+def quiet(plugin: EaselBot, homeserver: Homeserver) -> Callable[[], Awaitable[None]]:
+    """Wait until the bot has done what the events ask for, but for the pictures that are still to be drawn."""
+    unsaid = "SELECT COUNT(*) FROM job WHERE NOT closed AND state <> 'open'"
+
+    async def quiet() -> None:
+        async with asyncio.timeout(WITHIN_S):
+            while True:
+                tasks = [
+                    task for task in plugin._tasks if task.get_name().startswith(("event ", "command ", "reaction "))
+                ]
+                if tasks := [*tasks, *plugin.runner._tidying]:
+                    await asyncio.wait(tasks)
+                elif not await plugin.database.fetchval(unsaid):
+                    return
+                await asyncio.sleep(0.01)
+
+    return quiet
+
+
+@pytest.fixture
 def restart(plugin: EaselBot) -> Callable[[], Awaitable[None]]:
     """Stop the bot and start it again, as maubot does."""
 

@@ -74,7 +74,9 @@ async def test_a_picture_that_is_being_sent_when_its_job_is_cancelled_is_known(
     assert await plugin.database.fetchval("SELECT COUNT(*) FROM job") == 2, "the picture has its buttons"
 
 
-async def test_a_recipe_whose_picture_was_cancelled_before_it_came_goes(drawing_room, homeserver, drawn, noted, closed):
+async def test_a_recipe_whose_picture_was_cancelled_before_it_came_goes(
+    remembering, drawing_room, homeserver, drawn, noted, closed
+):
     await drawing_room.say("!draw otter")
     await homeserver.marked("reaction")
     await noted()

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -16,7 +16,16 @@ from ..jobs.body import CannotAsk, Draft
 from ..jobs.job import NOTHING, SEED_CHOICES, Job, JobState, job_id
 from ..jobs.runner import OTHER_VERSION, UNEXPECTED, JobRunner
 from ..jobs.store import Store
-from ..language import MAX_STYLE_CHARS, Asked, Command, DrawCommand, ParseError, parse_all, style_names
+from ..language import (
+    MAX_STYLE_CHARS,
+    Asked,
+    Command,
+    DrawCommand,
+    ParseError,
+    has_signs,
+    parse_all,
+    style_names,
+)
 from ..policy.permissions import Permissions
 from ..policy.policy import Policy
 from ..room.messages import Message
@@ -95,22 +104,43 @@ class DrawCommands:
         earlier = await self._store.job_of_command(message.room_id, edited)
         if earlier is None:
             return False
+        if earlier.message.sender != message.sender:
+            return True
+        about = earlier.message
+        if command is None and about.reply_to and has_signs(message.body):
+            command = DrawCommand(message.body.strip())
         text = command.text if isinstance(command, DrawCommand) else ""
-        if earlier.message.sender != message.sender or earlier.message.body == text:
+        is_draw = isinstance(command, DrawCommand) and bool(text or about.reply_to or about.is_caption)
+        # What was cancelled and is written once more is wanted again.
+        if is_draw and about.body == text and earlier.state is not JobState.CANCELLED:
             return True
         is_old = is_old or self._now_ms() - earlier.received_ms > REDRAWN_WITHIN_MS
         # A job is REPLACED without a successor if the process ended in between.
         if is_old and earlier.state not in (JobState.OPEN, JobState.REPLACED):
+            return command is None or is_draw
+        # Sheets of all styles are several jobs of one message.
+        same = await self._store.open_jobs_of(message.room_id, edited)
+        others = [job for job in same if job.id != earlier.id and job.message.sender == message.sender]
+        if is_draw:
+            for job in others:
+                if not self._runner.is_drawing(job.id):
+                    await self._runner.end(job, JobState.DELETED)
+            ended = await self._store.ended_without_picture(message.room_id, edited)
+            if await self.draw(about, text, asked_by=message.event_id, earlier=earlier):
+                await self._take_back(job for job in ended if job.id != job_id(message.event_id))
             return True
-        if text:
-            is_drawn = await self.draw(earlier.message, text, asked_by=message.event_id, earlier=earlier)
-            if is_drawn and earlier.state is JobState.FAILED:
-                await self._runner.take_back_refusal(earlier)
-        else:
-            await self._runner.end(earlier, JobState.CANCELLED)
-            # Another command has an answer of its own.
-            return command is None
-        return True
+        # An edit is read again after a restart in between, and must not end what came of a later one.
+        if not await self._store.jobs_ended_by(message.event_id):
+            for job in (earlier, *others):
+                await self._runner.end(job, JobState.CANCELLED, by=message.event_id)
+        if command is not None:
+            # It has an answer of its own.
+            await self._take_back(await self._store.ended_without_picture(message.room_id, edited))
+        return command is None
+
+    async def _take_back(self, ended: Iterable[Job]) -> None:
+        for job in ended:
+            await self._runner.take_back_end(job)
 
     async def check(self, message: Message, text: str) -> None:
         """Raise ParseError if the text cannot be read as a command that stands alone."""

@@ -4,6 +4,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from logging import Logger
 from math import ceil
 
@@ -123,10 +124,15 @@ class EaselCommands:
 
         ``asked_by`` is the event with the command, if that is an edit of the message.
         """
+        message = replace(message, edited_by=asked_by)
+        await self.say_done(message, await self.done(message, command))
+
+    async def done(self, message: Message, command: Command) -> Text:
+        """Do what a command asks for; return the answer, "" if something else answers. Raises nothing."""
         with suppress(NotSent):
-            if await self._sent_once.there(job_id(asked_by or message.event_id), EventKind.ANSWER):
+            if await self._sent_once.there(job_id(message.asked_by), EventKind.ANSWER):
                 # It is read again after a restart.
-                return
+                return ""
         try:
             words = command.words if isinstance(command, EaselCommand) else ("help", "draw")
             refusal = self._permissions.refusal(message.sender, message.room_id)
@@ -142,12 +148,22 @@ class EaselCommands:
         except Exception as error:
             log_bug(self._log, message.event_id, error)
             text = UNEXPECTED
+        return text
+
+    async def say_done(self, message: Message, text: Text) -> None:
+        """Say what came of a command, unless it is "". Raises nothing."""
         if not text:
             return
         try:
-            await self._say(EventKind.ANSWER, text, message, asked_by=asked_by)
+            await self._say(EventKind.ANSWER, text, message, asked_by=message.edited_by)
         except NotSent as error:
             self._log.error(f"{message.event_id} in {message.room_id} was not answered: {error}")
+
+    @staticmethod
+    def changes(command: Command) -> bool:
+        """Whether a command changes something, so that what comes after it in the room must find that done."""
+        word = command.words[0] if isinstance(command, EaselCommand) else ""
+        return _WORDS.get(word, word) in ("cancel", "every", "style", "defaults")
 
     async def hint(self, message: Message) -> None:
         """Answer what is said to the bot but is no command, at most once in a while. Raises NotSent."""
@@ -161,6 +177,14 @@ class EaselCommands:
         with suppress(NotSent):
             for event_id in asked_by:
                 await self._sent_once.take_back(job_id(event_id), EventKind.ANSWER, person=message.sender)
+
+    async def end_schedule(self, room_id: str, event_id: str, sender: str) -> bool:
+        """End what a message of that person scheduled, since it was edited; return whether it had."""
+        here = await self._store.scheduled_in(room_id)
+        own = [one for one in here if (one.event_id, one.sender) == (event_id, sender)]
+        for one in own:
+            await self._store.forget_scheduled(room_id, one.event_id)
+        return bool(own)
 
     async def failed(self, message: Message) -> None:
         """Answer a command that could not be handled. Raises NotSent."""
@@ -234,10 +258,10 @@ class EaselCommands:
     async def _cancel(self, message: Message, words: tuple[str, ...]) -> str:
         """Cancel the jobs of the event replied to; else the person's newest job in this room, or all of them there."""
         # A command is read again after a restart in between, and must not cancel another job then.
-        cancelled = await self._store.jobs_ended_by(message.event_id)
+        cancelled = await self._store.jobs_ended_by(message.asked_by)
         if not cancelled:
             jobs = await self._jobs_to_cancel(message, words)
-            cancelled = [job for job in jobs if await self._runner.end(job, JobState.CANCELLED, by=message.event_id)]
+            cancelled = [job for job in jobs if await self._runner.end(job, JobState.CANCELLED, by=message.asked_by)]
         if not cancelled:
             return "Nothing of yours is waiting here."
         return f"Cancelled: {'; '.join(brief(job.title) for job in cancelled)}"
@@ -303,8 +327,10 @@ class EaselCommands:
         return await self._own_defaults.answer(message, _behind_the_word(message))
 
     async def _every(self, message: Message, words: tuple[str, ...]) -> Text:
-        names = await self._names(message.room_id)
-        return await self._every_day.answer(message, _behind_the_word(message), names, self._ownership.may_change)
+        typed = _behind_the_word(message)
+        # Nothing keeps a new one waiting: its message may be deleted, or its person leave, meanwhile.
+        names = {} if typed else await self._names(message.room_id)
+        return await self._every_day.answer(message, typed, names, self._ownership.may_change)
 
     async def _gallery(self, message: Message, words: tuple[str, ...]) -> Text:
         return await self._gallery_commands.gallery(message, words)
@@ -340,7 +366,7 @@ class EaselCommands:
             # Spread evenly, so that the last sheet never has a single picture.
             choices = " | ".join(f"@{name}" for name in names[number::sheets])
             text = f"{subject} | style: {{{choices}}}"
-            if not await self._draw_commands.draw(message, text, asked_by=f"{message.event_id} {number}", seed=seed):
+            if not await self._draw_commands.draw(message, text, asked_by=f"{message.asked_by} {number}", seed=seed):
                 # The job itself answers why.
                 return ""
         return f"Drawing {brief(subject)} in {len(names)} styles, on {sheets} sheet{'s' * (sheets > 1)}."

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from ..language import Command, DrawCommand, EaselCommand, has_signs
 from ..room.history import RoomHistory
 from ..room.messages import Message
+from ..room.replies import Replies
 from .draw import DrawCommands
 from .easel import EaselCommands
 
@@ -19,6 +20,9 @@ class _Written:
 
     sender: str
     asked_by: list[str]
+    # An edit says neither what its message replies to nor in which thread it is.
+    reply_to: str | None = None
+    thread: str | None = None
 
 
 class Edits:
@@ -27,31 +31,45 @@ class Edits:
     Only their senders can correct them.
     """
 
-    def __init__(self, *, draw_commands: DrawCommands, easel_commands: EaselCommands, history: RoomHistory) -> None:
-        self._draw_commands, self._easel_commands, self._history = draw_commands, easel_commands, history
+    def __init__(
+        self, *, draw_commands: DrawCommands, easel_commands: EaselCommands, replies: Replies, history: RoomHistory
+    ) -> None:
+        self._draw_commands, self._easel_commands = draw_commands, easel_commands
+        self._replies, self._history = replies, history
         self._written: OrderedDict[tuple[str, str], _Written] = OrderedDict()
 
     def remember(self, message: Message) -> None:
-        self._written[(message.room_id, message.event_id)] = _Written(message.sender, [message.event_id])
+        written = _Written(message.sender, [message.event_id], message.reply_to, message.thread)
+        self._written[(message.room_id, message.event_id)] = written
         while len(self._written) > MAX_REMEMBERED:
             self._written.popitem(last=False)
 
     async def follow(self, message: Message, command: Command | None, edited: str, *, is_old: bool) -> None:
         """Do what the new text of a message asks for. ``message`` has the text, the room and the edit's event id."""
-        if command is None and message.reply_to and has_signs(message.body):
-            command = DrawCommand(message.body.strip())
-        if await self._draw_commands.edit(message, command, edited, is_old=is_old):
+        original = replace(message, event_id=edited)
+        had_schedule = await self._easel_commands.end_schedule(message.room_id, edited, message.sender)
+        is_done = await self._draw_commands.edit(message, command, edited, is_old=is_old)
+        known = self._written.get((message.room_id, edited))
+        if known is not None and known.sender == message.sender and (is_done or had_schedule):
+            await self._easel_commands.take_back(original, known.asked_by)
+            known.asked_by = []
+        elif known is None and had_schedule:
+            await self._easel_commands.take_back(original, [edited])
+        if is_done or is_old or (command is None and not has_signs(message.body)):
             return
-        if command is None or is_old:
-            return
-        written = self._written.get((message.room_id, edited)) or await self._looked_up(message.room_id, edited)
+        written = known or await self._looked_up(message.room_id, edited)
         if written is None or written.sender != message.sender:
             # Not the sender's own, or from before the bot came.
             return
-        original = replace(message, event_id=edited)
+        original = replace(original, reply_to=written.reply_to, thread=written.thread)
+        if command is None and await self._replies.is_about_picture(original):
+            command = DrawCommand(message.body.strip())
+        if command is None:
+            return
         await self._easel_commands.take_back(original, written.asked_by)
         written.asked_by = []
-        if isinstance(command, DrawCommand) and command.text:
+        is_about = original.reply_to is not None or original.is_caption
+        if isinstance(command, DrawCommand) and (command.text or is_about):
             await self._draw_commands.draw(original, command.text, asked_by=message.event_id)
         elif isinstance(command, DrawCommand | EaselCommand):
             written.asked_by.append(message.event_id)
@@ -61,4 +79,5 @@ class Edits:
         sender = await self._history.sender_of(room_id, event_id)
         if sender is None:
             return None
-        return self._written.setdefault((room_id, event_id), _Written(sender, [event_id]))
+        reply_to, thread = await self._history.relation_of(room_id, event_id)
+        return self._written.setdefault((room_id, event_id), _Written(sender, [event_id], reply_to, thread))

@@ -134,7 +134,7 @@ class GalleryCommands:
 
     async def _say(self, message: Message, room_id: str, words: Text) -> None:
         content = answer_content(words)
-        await self._sent_once.send(job_id(message.event_id), room_id, EventKind.LINK, content, person=message.sender)
+        await self._sent_once.send(job_id(message.asked_by), room_id, EventKind.LINK, content, person=message.sender)
 
     async def _end(self, message: Message, number: str, may_change: MayChange) -> str:
         frames = await self._sessions.frames(message.room_id)

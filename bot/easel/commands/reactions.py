@@ -82,12 +82,13 @@ class ReactionCommands:
             log_bug(self._log, reaction.event_id, error)
             await self._answer(reaction, UNEXPECTED)
 
-    async def deleted(self, room_id: str, event_id: str, *, by: str) -> None:
+    async def deleted(self, room_id: str, event_id: str, *, by: str | None) -> None:
         """Handle a deleted event: a message or a reaction that asked for a picture, a star, or a picture itself.
 
-        A deleted picture is no longer found, no matter who deleted it.
+        A deleted picture is no longer found, no matter who deleted it. ``by`` None is the bot, which ends no jobs so.
         """
-        await self._end(room_id, event_id, by, JobState.DELETED)
+        if by is not None:
+            await self._end(room_id, event_id, by, JobState.DELETED)
         await self._store.forget_favourite(room_id, event_id)
         # Whoever may delete a message in a room may end what it scheduled.
         await self._store.forget_scheduled(room_id, event_id)
@@ -120,7 +121,8 @@ class ReactionCommands:
     async def _again(self, reaction: Reaction) -> None:
         """Draw a picture or a sheet with another seed."""
         if recipe := await self._recipe_of(reaction, PICTURE_KINDS):
-            await self._draw(reaction, Asked((with_another_seed(await self._read(recipe)),)))
+            asked = Asked((with_another_seed(await self._read(recipe)),))
+            await self._draw(reaction, asked, photo=await self._photo_of(reaction))
         elif posted := await self._posted(reaction.room_id, reaction.target, SHEET_KINDS):
             sheet = await self._store.job(posted.job)
             if sheet is not None:
@@ -139,7 +141,8 @@ class ReactionCommands:
     async def _pick(self, reaction: Reaction) -> None:
         """Draw the picture with that number on a sheet in full size."""
         if recipe := await self._recipe_of(reaction, SHEET_KINDS, n=reaction.number - 1):
-            await self._draw(reaction, Asked((unchanged(await self._read(recipe)),)))
+            asked = Asked((unchanged(await self._read(recipe)),))
+            await self._draw(reaction, asked, photo=await self._photo_of(reaction))
 
     async def _favour(self, reaction: Reaction) -> None:
         """Keep a picture or a sheet as a favourite, until the reaction is taken back."""
@@ -185,6 +188,12 @@ class ReactionCommands:
     async def _draw(self, reaction: Reaction, asked: Asked, *, photo: str | None = None) -> None:
         message = await self._as_reply(reaction)
         await self._draw_commands.draw_request(message, asked, asked_by=reaction.event_id, photo=photo)
+
+    async def _photo_of(self, reaction: Reaction) -> str | None:
+        """The photo that the reaction's target was drawn from: the room may have it twice, and lose the other."""
+        posted = await self._posted(reaction.room_id, reaction.target, (*PICTURE_KINDS, *SHEET_KINDS))
+        job = await self._store.job(posted.job) if posted else None
+        return job.photo if job else None
 
     async def _answer(self, reaction: Reaction, text: Text) -> None:
         """Answer a reaction, in reply to its target, if its sender may use the bot."""

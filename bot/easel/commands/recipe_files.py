@@ -37,7 +37,7 @@ class RecipeFiles:
             found = await self._store.find_pictures(message.room_id, senders={message.sender}, limit=1)
             event_id = found.pictures[0].event_id if found.pictures else None
         posted = await self._store.posted_as(event_id) if event_id else None
-        if posted is None or not await self.bring(message, posted, asked_by=message.event_id):
+        if posted is None or not await self.bring(message, posted, asked_by=message.asked_by):
             return NO_PICTURE
         return ""
 

@@ -58,10 +58,11 @@ class JobTable(Tables):
         """The jobs that ended because an event asked for it."""
         return await self._jobs("SELECT * FROM job WHERE ended_by = $1 ORDER BY received_ms", event_id)
 
-    async def replace_refused(self, job_id: str) -> None:
-        """Note that another job came in the place of a refused one, whose sentence is to go."""
+    async def replace_ended(self, job_id: str) -> None:
+        """Note that something else came in the place of a job without a picture, whose sentence and sign are to go."""
         await self._database.execute(
-            "UPDATE job SET state = 'replaced', last_word = '', closed = FALSE WHERE id = $1 AND state = 'failed'",
+            "UPDATE job SET state = 'replaced', last_word = '', closed = FALSE "
+            "WHERE id = $1 AND state IN ('failed', 'expired', 'cancelled')",
             job_id,
         )
 
@@ -92,6 +93,15 @@ class JobTable(Tables):
             room_id,
             event_id,
             job_id(event_id),
+        )
+
+    async def ended_without_picture(self, room_id: str, event_id: str) -> list[Job]:
+        """The jobs of this message of the room, or of edits of it, with a sentence or a sign in a picture's place."""
+        return await self._jobs(
+            "SELECT * FROM job WHERE room_id = $1 AND event_id = $2 AND state IN ('failed', 'expired', 'cancelled') "
+            "ORDER BY received_ms",
+            room_id,
+            event_id,
         )
 
     async def unclosed_jobs(self) -> list[Job]:

@@ -140,13 +140,13 @@ class JobRunner:
         self.start(replace(job, state=state, last_word=last_word))
         return True
 
-    async def take_back_refusal(self, job: Job) -> None:
-        """Take the sentence and the sign of a refused job out of the room, since its message was corrected."""
-        await self._store.replace_refused(job.id)
+    async def take_back_end(self, job: Job) -> None:
+        """Take the sentence and the sign of a job without a picture out of the room: its message was corrected."""
+        await self._store.replace_ended(job.id)
         replaced = replace(job, state=JobState.REPLACED, last_word="")
-        self._tidy(self._take_back_refusal(replaced), f"taking back the refusal of {job.id}")
+        self._tidy(self._take_back_end(replaced), f"taking back the end of {job.id}")
 
-    async def _take_back_refusal(self, job: Job) -> None:
+    async def _take_back_end(self, job: Job) -> None:
         if task := self._tasks.get(job.id):
             # What it is about to say must be there to be taken back.
             await asyncio.wait({task})
@@ -224,7 +224,8 @@ class JobRunner:
         return JobState.DONE, ""
 
     async def _close(self, job: Job, sign: ProgressSign) -> None:
-        await self._waits.end(job)
+        # Of a replaced job, what comes in its place still waits.
+        await self._waits.end(job, goes_on=job.state is JobState.REPLACED)
         await self._posts.last_word(job)
         if job.state is JobState.REPLACED:
             kinds = (EventKind.ANSWER, EventKind.ENDED)

@@ -13,7 +13,7 @@ from mautrix.types import EncryptedEvent, EncryptedMegolmEventContent, Event
 from ..jobs.tables import outlasting_locks, passes
 from ..sending.homeserver import Homeserver
 from ..sending.send_queue import NotSent
-from .envelope import Malformed, read_event
+from .envelope import Malformed, is_id, read_event
 from .origins import is_join
 
 # Every homeserver puts this many into one answer.
@@ -84,6 +84,15 @@ class RoomHistory:
         sender, unsigned = raw.get("sender"), raw.get("unsigned")
         was_there = isinstance(unsigned, dict) and unsigned.get("membership") == "join"
         return sender if was_there and isinstance(sender, str) and await self._trusted_content(raw, room_id) else None
+
+    async def relation_of(self, room_id: str, event_id: str) -> tuple[str | None, str | None]:
+        """What an event replies to, and the start of its thread. Raises NotSent."""
+        relation = (await self.content_of(room_id, event_id)).get("m.relates_to")
+        relation = relation if isinstance(relation, dict) else {}
+        reply, start = relation.get("m.in_reply_to"), relation.get("event_id")
+        replied = reply.get("event_id") if isinstance(reply, dict) and not relation.get("is_falling_back") else None
+        thread = start if relation.get("rel_type") == "m.thread" else None
+        return (replied if is_id(replied) else None), (thread if is_id(thread) else None)
 
     async def own_content_near(self, room_id: str, event_id: str, mark: dict[str, Any]) -> dict[str, Any]:
         """The content of the bot's own event with that mark, if it is near that event; else {}.

@@ -24,7 +24,7 @@ class Message:
     """A text message from a person.
 
     ``thread`` is the thread's first event. ``is_caption``: it came with a photo; ``is_on_file``: with another file.
-    ``is_mention``: it mentions the bot.
+    ``is_mention``: it mentions the bot. ``edited_by`` is the edit that has the text, if one does.
     """
 
     room_id: str
@@ -36,6 +36,12 @@ class Message:
     reply_to: str | None = None
     is_on_file: bool = False
     is_mention: bool = False
+    edited_by: str | None = None
+
+    @property
+    def asked_by(self) -> str:
+        """The event with the text: the message, or an edit of it."""
+        return self.edited_by or self.event_id
 
     def with_body(self, body: str) -> "Message":
         """A copy of this message with another text."""

@@ -92,6 +92,8 @@ class Replies:
     async def _of_command(self, job: Job) -> Replied:
         """The recipe of a command's picture, or its request while it waits or is drawn. Raises ParseError."""
         if recipe := await self._store.recipe(job.id, 0):
+            if job.pictures != 1:
+                raise ParseError(SHEET)
             return Replied(recipe=recipe)
         if job.state is not JobState.OPEN or job.pictures != 1:
             raise ParseError(NOT_DRAWN_YET)

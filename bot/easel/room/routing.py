@@ -79,7 +79,8 @@ class Routing:
         if isinstance(event, ReactionEvent) and event.sender != self._own_id:
             return await self._react(event, is_old)
         if isinstance(event, RedactionEvent):
-            await self._reaction_commands.deleted(event.room_id, event.redacts, by=event.sender)
+            by = None if event.sender == self._own_id else event.sender
+            await self._reaction_commands.deleted(event.room_id, event.redacts, by=by)
         elif isinstance(event, StateEvent) and _is_membership(event):
             await self._follow_member(event, event.content.membership, is_old)
         return None
@@ -165,7 +166,12 @@ class Routing:
             await self._draw_commands.draw(message, command.text, asked_by=message.event_id)
         elif command is not None:
             self._edits.remember(message)
-            answer = self._start(self._easel_commands.answer(message, command), f"command {message.event_id}")
+            if self._easel_commands.changes(command):
+                text = await self._easel_commands.done(message, command)
+                work = self._easel_commands.say_done(message, text)
+            else:
+                work = self._easel_commands.answer(message, command)
+            answer = self._start(work, f"command {message.event_id}")
         if command is not None:
             self._start(self._homeserver.mark_read(message.room_id, message.event_id), f"receipt {message.event_id}")
             self._start(self._easel_commands.report_settings(message), f"settings for {message.event_id}")

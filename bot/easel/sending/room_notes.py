@@ -38,12 +38,17 @@ class RoomNotes:
         (await self._rooms_with_notes()).add(room_id)
         await self._write(job)
 
-    async def over(self, job: Job) -> None:
-        """The job waits no more. If no other of its room does, the note says that the wait is over."""
+    async def over(self, job: Job, *, goes_on: bool = False) -> None:
+        """The job waits no more. If no other of its room does, the note says that the wait is over.
+
+        With ``goes_on`` another job comes in its place, and will say so.
+        """
         reasons = self._reasons.get(job.message.room_id, {})
         has_waited = reasons.pop(job.id, None) is not None
         if not reasons:
             self._reasons.pop(job.message.room_id, None)
+        if goes_on:
+            return
         # Every step of a job says so, while others of its room may wait.
         if (has_waited or not reasons) and job.message.room_id in await self._rooms_with_notes():
             await self._write(job)

@@ -28,13 +28,13 @@ class Waits:
         report = asyncio.create_task(self._report(job, reason, after_s), name=f"note on {job.id}")
         self._reports[job.id] = reason, report
 
-    async def end(self, job: Job) -> None:
-        """The job waits no more."""
+    async def end(self, job: Job, *, goes_on: bool = False) -> None:
+        """The job waits no more; ``goes_on`` if another waits in its place, and ends the note."""
         _, report = self._reports.pop(job.id, ("", None))
         if report is not None:
             await _cancelled(report)
         with suppress(NotSent):
-            await self._notes.over(job)
+            await self._notes.over(job, goes_on=goes_on)
 
     async def stop(self) -> None:
         """Leave the notes as they are, for the next process."""
