@@ -37,11 +37,17 @@ async def a_picture(room, homeserver, noted) -> str:
     return f"$sent-{picture.txn_id}"
 
 
-async def test_a_near_miss_in_a_reply_is_corrected_about_that_picture(
-    drawing_room, homeserver, fake_generator, noted, closed
-):
-    picture = await a_picture(drawing_room, homeserver, noted)
+@pytest.fixture
+async def picture(drawing_room, homeserver, noted, closed) -> str:
+    """The id of a picture whose job has ended."""
+    event_id = await a_picture(drawing_room, homeserver, noted)
     await closed()
+    return event_id
+
+
+async def test_a_near_miss_in_a_reply_is_corrected_about_that_picture(
+    drawing_room, homeserver, fake_generator, noted, picture
+):
     wrong = await drawing_room.say("!darw +scarf", **reply(picture))
     await homeserver.answers(1)
     await noted()
@@ -60,9 +66,7 @@ async def test_a_near_miss_in_a_thread_is_corrected_there(drawing_room, homeserv
     assert picture.content["m.relates_to"].get("event_id") == "$root", picture.content["m.relates_to"]
 
 
-async def test_signs_that_wait_become_other_signs(drawing_room, homeserver, fake_generator, noted, closed, quiet):
-    picture = await a_picture(drawing_room, homeserver, noted)
-    await closed()
+async def test_signs_that_wait_become_other_signs(drawing_room, homeserver, fake_generator, quiet, picture):
     drawn = fake_generator.wait_after(1)
     signs = await drawing_room.say("+scarf", **reply(picture))
     await homeserver.until(lambda: len(fake_generator.jobs) == 2)
@@ -75,10 +79,8 @@ async def test_signs_that_wait_become_other_signs(drawing_room, homeserver, fake
 
 
 async def test_signs_become_other_signs_after_their_picture_came(
-    drawing_room, homeserver, fake_generator, noted, closed, quiet
+    drawing_room, homeserver, fake_generator, closed, quiet, picture
 ):
-    picture = await a_picture(drawing_room, homeserver, noted)
-    await closed()
     signs = await drawing_room.say("+scarf", **reply(picture))
     await homeserver.until(lambda: len(fake_generator.jobs) == 2)
     await closed()
@@ -88,10 +90,8 @@ async def test_signs_become_other_signs_after_their_picture_came(
 
 
 async def test_a_bare_draw_that_is_edited_to_nothing_is_cancelled(
-    drawing_room, homeserver, fake_generator, noted, closed, plugin, quiet
+    drawing_room, homeserver, fake_generator, plugin, quiet, picture
 ):
-    picture = await a_picture(drawing_room, homeserver, noted)
-    await closed()
     drawn = fake_generator.wait_after(1)
     bare = await drawing_room.say("!draw", **reply(picture))
     await homeserver.until(lambda: len(fake_generator.jobs) == 2)
@@ -101,11 +101,7 @@ async def test_a_bare_draw_that_is_edited_to_nothing_is_cancelled(
     assert await state(plugin, bare) == "cancelled"
 
 
-async def test_a_bare_draw_becomes_another_command(
-    drawing_room, homeserver, fake_generator, noted, closed, plugin, quiet
-):
-    picture = await a_picture(drawing_room, homeserver, noted)
-    await closed()
+async def test_a_bare_draw_becomes_another_command(drawing_room, homeserver, fake_generator, plugin, quiet, picture):
     drawn = fake_generator.wait_after(1)
     bare = await drawing_room.say("!draw", **reply(picture))
     await homeserver.until(lambda: len(fake_generator.jobs) == 2)
@@ -274,9 +270,7 @@ async def test_what_was_said_of_an_expired_job_goes_when_its_edit_is_drawn(
     assert gone <= redacted(homeserver)
 
 
-async def test_a_draw_in_a_reply_becomes_a_bare_one(drawing_room, homeserver, fake_generator, noted, closed, quiet):
-    picture = await a_picture(drawing_room, homeserver, noted)
-    await closed()
+async def test_a_draw_in_a_reply_becomes_a_bare_one(drawing_room, homeserver, fake_generator, closed, quiet, picture):
     event_id = await drawing_room.say("!draw +scarf", **reply(picture))
     await homeserver.until(lambda: len(fake_generator.jobs) == 2)
     await closed()
