@@ -176,8 +176,9 @@ class EaselBot(Plugin):
         replies = Replies(store, history, self.homeserver)
         recipe_files = RecipeFiles(store, self.homeserver, sent_once, side_thread)
         draw_commands = DrawCommands(
+            generator=self.generator,
+            watch=watch,
             runner=self.runner,
-            unwanted=unwanted,
             store=store,
             replies=replies,
             policy=policy,

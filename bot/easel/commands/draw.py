@@ -3,16 +3,19 @@
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from logging import Logger
 
 from ..bug_log import log_bug
+from ..generator.client import GeneratorClient
+from ..generator.errors import GeneratorError
+from ..generator.watch import GeneratorWatch
 from ..jobs.body import CannotAsk, Draft
 from ..jobs.job import NOTHING, SEED_CHOICES, Job, JobState, job_id
 from ..jobs.runner import OTHER_VERSION, UNEXPECTED, JobRunner
 from ..jobs.store import Store
-from ..jobs.unwanted import Unwanted
 from ..language import (
     MAX_STYLE_CHARS,
     Asked,
@@ -54,8 +57,9 @@ class DrawCommands:
     def __init__(
         self,
         *,
+        generator: GeneratorClient,
+        watch: GeneratorWatch,
         runner: JobRunner,
-        unwanted: Unwanted,
         store: Store,
         replies: Replies,
         policy: Policy,
@@ -64,7 +68,7 @@ class DrawCommands:
         side_thread: SideThread,
         log: Logger,
     ) -> None:
-        self._runner, self._unwanted = runner, unwanted
+        self._generator, self._watch, self._runner = generator, watch, runner
         self._store, self._replies, self._policy, self._permissions = store, replies, policy, permissions
         self._styles, self._side_thread, self._log = styles, side_thread, log
         self._last_received_ms = 0
@@ -161,9 +165,10 @@ class DrawCommands:
         if job.state is JobState.OPEN:
             job, draft = await self._or_refused(job, self._judged)
         await self._store.add_job(job)
-        if job.replaces and job.state is not JobState.OPEN:
+        if job.replaces and job.state is not JobState.OPEN and not self._watch.away:
             # Nothing comes in its place.
-            await self._unwanted.end(job)
+            with suppress(GeneratorError):
+                await self._generator.cancel(job.replaces)
         taken = "accepted" if job.state is JobState.OPEN else "refused"
         self._log.info(f"{job.id}: {taken} from {job.message.sender} in {job.message.room_id}")
         self._runner.start(job, draft)
