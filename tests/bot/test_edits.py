@@ -360,3 +360,22 @@ async def test_a_schedule_is_edited_after_its_first_picture(drawing_room, homese
     await homeserver.answers(2)
     rows = [row["typed"] for row in await plugin.database.fetch("SELECT * FROM scheduled")]
     assert rows == ["owl"]
+
+
+async def test_the_answer_to_an_earlier_edit_goes_over_a_restart(room, homeserver, plugin, noted):
+    event_id = await room.say("!easel halp")
+    await homeserver.answers(1)
+    await noted()
+    first = await edit(room, event_id, "!easel hlep")
+    await homeserver.answers(2)
+    await noted()
+    await plugin.internal_stop()
+    await plugin.internal_start()
+    written = {"type": "m.room.message", "event_id": event_id, "sender": ADA, "content": {"body": "!easel halp"}}
+    help_ = {"msgtype": "m.text", "body": "!easel help"}
+    content = {**help_, "m.relates_to": {"rel_type": "m.replace", "event_id": event_id}, "m.new_content": help_}
+    edits = [room.event(content, event_id=edit_id) for edit_id in (first, "$second")]
+    homeserver.history[KITCHEN] = [{**written, "unsigned": {"membership": "join"}}, *edits]
+    await room.put(content, event_id="$second")
+    await homeserver.answers(3)
+    assert redacted(homeserver) == set(sent(homeserver, "answer")[:2])

@@ -95,6 +95,7 @@ class Homeserver:
                 web.get(
                     "/_matrix/client/v1/rooms/{room}/relations/{event}/m.annotation/m.reaction", self._list_reactions
                 ),
+                web.get("/_matrix/client/v1/rooms/{room}/relations/{event}/m.replace", self._list_edits),
                 web.post(room + "/join", self._join),
                 web.get("/_matrix/client/v3/joined_rooms", self._joined_rooms),
                 web.get(room + "/context/{event}", self._context),
@@ -234,6 +235,12 @@ class Homeserver:
 
     async def _list_reactions(self, request: web.Request) -> web.Response:
         return web.json_response({"chunk": self.reactions.get(request.match_info["event"], [])})
+
+    async def _list_edits(self, request: web.Request) -> web.Response:
+        """The edits in the room's history, the newest first."""
+        edit = {"rel_type": "m.replace", "event_id": request.match_info["event"]}
+        events = self.history.get(request.match_info["room"], [])
+        return web.json_response({"chunk": [e for e in events[::-1] if e["content"].get("m.relates_to") == edit]})
 
     async def _create(self, request: web.Request) -> web.Response:
         event = {

@@ -57,7 +57,7 @@ class Edits:
             await self._easel_commands.take_back(original, [edited])
         if is_done or is_old or (command is None and not has_signs(message.body)):
             return
-        written = known or await self._looked_up(message.room_id, edited)
+        written = known or await self._looked_up(message.room_id, edited, edit=message.event_id)
         if written is None or written.sender != message.sender:
             # Not the sender's own, or from before the bot came.
             return
@@ -75,9 +75,10 @@ class Edits:
             written.asked_by.append(message.event_id)
             await self._easel_commands.answer(original, command, asked_by=message.event_id)
 
-    async def _looked_up(self, room_id: str, event_id: str) -> _Written | None:
+    async def _looked_up(self, room_id: str, event_id: str, *, edit: str) -> _Written | None:
         sender = await self._history.sender_of(room_id, event_id)
         if sender is None:
             return None
         reply_to, thread = await self._history.relation_of(room_id, event_id)
-        return self._written.setdefault((room_id, event_id), _Written(sender, [event_id], reply_to, thread))
+        asked_by = [event_id, *await self._history.edits_before(room_id, event_id, edit)]
+        return self._written.setdefault((room_id, event_id), _Written(sender, asked_by, reply_to, thread))

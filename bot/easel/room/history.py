@@ -94,6 +94,12 @@ class RoomHistory:
         thread = start if relation.get("rel_type") == "m.thread" else None
         return (replied if is_id(replied) else None), (thread if is_id(thread) else None)
 
+    async def edits_before(self, room_id: str, event_id: str, edit: str) -> list[str]:
+        """The ids of an event's edits that came before that one, the newest first. Raises NotSent."""
+        page = await self._ask(Path.v1.rooms[room_id].relations[event_id]["m.replace"], limit=EVENTS_A_PAGE)
+        edits = [str(raw.get("event_id")) for raw in page.get("chunk", [])]
+        return edits[edits.index(edit) + 1 :] if edit in edits else []
+
     async def own_content_near(self, room_id: str, event_id: str, mark: dict[str, Any]) -> dict[str, Any]:
         """The content of the bot's own event with that mark, if it is near that event; else {}.
 
