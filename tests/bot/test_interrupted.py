@@ -113,6 +113,15 @@ async def test_the_end_of_a_wait_is_said_though_the_bot_starts_again_before_it_i
     assert of_kind(homeserver, "note-end")
 
 
+async def test_the_next_process_ends_the_note_of_a_job_that_nothing_came_after(room, homeserver, plugin, restart):
+    await room.say("!draw otter")
+    await homeserver.marked("note")
+    # The process ends between a corrected job and the one in its place.
+    await plugin.database.execute("UPDATE job SET state = 'replaced', closed = TRUE")
+    await restart()
+    await homeserver.marked("note-end")
+
+
 @pytest.mark.parametrize("is_settings", [True, False])
 async def test_a_corrected_refusal_goes_though_the_bot_starts_again_before_that(
     drawing_room, homeserver, plugin, restart, noted, closed, is_settings

@@ -99,12 +99,17 @@ class JobRunner:
         self.outlooks: dict[str, Outlook] = {}
 
     async def resume(self) -> None:
-        """Continue every job that is not closed, in their order."""
-        for job in await self._store.unclosed_jobs():
+        """Continue every job that is not closed, in their order, and end the notes of rooms where none waits."""
+        unclosed = await self._store.unclosed_jobs()
+        for job in unclosed:
             self.start(job)
             if job.state in (JobState.CANCELLED, JobState.DELETED):
                 # The process may have ended before the generator heard of it.
                 self._tidy(self._unwanted.end(job), f"ending {job.id} at the generator")
+        waiting = {job.message.room_id for job in unclosed if job.state is not JobState.REPLACED}
+        for note in await self._store.open_notes():
+            if note.room_id not in waiting and (noted := await self._store.job(note.job)):
+                self._tidy(self._waits.end(noted), f"ending the note in {note.room_id}")
 
     async def restart(self) -> None:
         """Start every job again, so that each uses the generator and the limits of the settings in force."""
