@@ -70,6 +70,17 @@ async def test_a_wrong_question_is_edited_into_a_right_one(room, homeserver, not
     assert redacted(homeserver) == {f"$sent-{first.txn_id}", f"$sent-{second.txn_id}"}
 
 
+@pytest.mark.parametrize("wrong", ["!darw otter", "!easel halp"])
+async def test_a_near_miss_that_becomes_another_is_answered_again(room, homeserver, noted, wrong):
+    event_id = await room.say(wrong)
+    await homeserver.answers(1)
+    await noted()
+    await edit(room, event_id, "!drwa owl")
+    first, second = await homeserver.answers(2)
+    assert second.content["body"] == "Did you mean !draw owl? Edit your message, and I'll do it."
+    assert redacted(homeserver) == {f"$sent-{first.txn_id}"}
+
+
 async def test_the_refusal_of_a_corrected_command_goes(drawing_room, homeserver, fake_generator):
     event_id = await drawing_room.say("!draw otter --sede 7")
     await homeserver.marked("ended")

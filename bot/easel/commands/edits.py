@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 
-from ..language import Command, DrawCommand, EaselCommand, has_signs
+from ..language import Command, DrawCommand, has_signs
 from ..room.history import RoomHistory
 from ..room.messages import Message
 from ..room.replies import Replies
@@ -71,7 +71,7 @@ class Edits:
         is_about = original.reply_to is not None or original.is_caption
         if isinstance(command, DrawCommand) and (command.text or is_about):
             await self._draw_commands.draw(original, command.text, asked_by=message.event_id)
-        elif isinstance(command, DrawCommand | EaselCommand):
+        else:
             written.asked_by.append(message.event_id)
             await self._easel_commands.answer(original, command, asked_by=message.event_id)
 
