@@ -8,6 +8,8 @@ import pytest
 from aiohttp import web
 
 from bot.easel.jobs import tables
+from bot.easel.jobs.job import Job
+from bot.easel.room.messages import Message
 from bot.easel.room.reactions import AGAIN
 from tests.bot.test_corrections import redacted
 from tests.helpers.fake_homeserver import BOT, Sent
@@ -124,3 +126,26 @@ async def test_a_picture_comes_and_its_job_ends_though_an_answer_of_the_database
     await closed()
     assert lost
     assert len([event for event in homeserver.events if event.kind == "picture"]) == 1
+
+
+async def test_a_wait_that_begins_while_another_ends_in_its_room_is_ended_too(room, homeserver, plugin):
+    notes = plugin.runner._waits._notes
+    first, second = (
+        Job(
+            id=name,
+            message=Message(room_id=KITCHEN, event_id=f"${name}", sender="@ada:x", body=""),
+            seed=1,
+            received_ms=1,
+        )
+        for name in ("first", "second")
+    )
+    await notes.wait(first, "It's off.")
+    homeserver.in_silence.add(KITCHEN)
+    ending = asyncio.create_task(notes.over(first))
+    await homeserver.until(lambda: plugin.send_queue._trying)
+    beginning = asyncio.create_task(notes.wait(second, "It's off again."))
+    await asyncio.sleep(0.05)
+    await homeserver.end_silence(KITCHEN)
+    await asyncio.gather(ending, beginning)
+    await notes.over(second)
+    assert [event.kind for event in homeserver.events] == ["note", "note-end"] * 2

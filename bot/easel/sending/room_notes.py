@@ -35,7 +35,6 @@ class RoomNotes:
         """Say in the job's room what it waits for, unless the note says so already."""
         room_id = job.message.room_id
         self._reasons.setdefault(room_id, {})[job.id] = reason
-        (await self._rooms_with_notes()).add(room_id)
         await self._write(job)
 
     async def over(self, job: Job, *, goes_on: bool = False) -> None:
@@ -63,6 +62,9 @@ class RoomNotes:
         async with self._locks.setdefault(room_id, asyncio.Lock()):
             # Two reasons at once are rare, and the newest explains most.
             text = next(reversed(self._reasons.get(room_id, {}).values()), None)
+            if text is not None:
+                # Not before the lock: an end that is being written takes the room out.
+                (await self._rooms_with_notes()).add(room_id)
             note = await self._note_in(room_id)
             if note is None and text is not None:
                 earlier = [one for one in await self._store.all_posted(job.id) if one.kind is EventKind.NOTE]
