@@ -1,6 +1,7 @@
 """Read the pictures that people send to draw from, with suspicion. Knows neither where they are kept nor who asks."""
 
 import io
+import re
 from pathlib import Path
 
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -19,9 +20,15 @@ MAX_IMAGE_PIXELS = 50_000_000
 # While WebP is decoded, a pixel takes 24 bytes, and no camera writes it.
 MAX_WEBP_PIXELS = 25_000_000
 
+# Programs write a JPEG in some hundred parts and ten scans; each scan goes through all of the picture.
+MAX_JPEG_PARTS, MAX_JPEG_SCANS = 1000, 100
+
 FORMATS = ("PNG", "JPEG", "WEBP")
 
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+
+# The start of a JPEG's part, or its end; other marks stand within a scan.
+_JPEG_PART = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
 
 # What Pillow raises for damaged files and for files of another kind.
 UNREADABLE = (OSError, ValueError, SyntaxError, EOFError)
@@ -100,6 +107,8 @@ def too_many_bytes() -> Refused:
 
 def _opened(data: bytes) -> Image.Image:
     """Read the file's head and check its format and size. Raises Refused."""
+    if data.startswith(b"\xff\xd8") and _is_endless_jpeg(data):
+        raise _damaged()
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -110,6 +119,17 @@ def _opened(data: bytes) -> Image.Image:
     if image.width * image.height > limit:
         raise _too_many_pixels(image.width * image.height, limit)
     return image
+
+
+def _is_endless_jpeg(data: bytes) -> bool:
+    """Whether a JPEG is made to be read for hours: a scan takes a few bytes, and Pillow joins EXIF again and again."""
+    at = parts = scans = 0
+    while (part := _JPEG_PART.search(data, at)) and part[1] != b"\xd9":
+        parts, scans = parts + 1, scans + (part[1] == b"\xda")
+        if parts > MAX_JPEG_PARTS or scans > MAX_JPEG_SCANS:
+            return True
+        at = part.end() + int.from_bytes(data[part.end() : part.end() + 2])
+    return False
 
 
 def _orientation(image: Image.Image) -> int:

@@ -196,3 +196,18 @@ def test_a_png_with_large_texts_is_drawn_from(zip_text):
 def test_a_jpeg_with_large_texts_and_profiles_is_drawn_from():
     data = encoded(photo(), "JPEG", icc_profile=profile(DISPLAY_P3, padding=900_000), comment="x" * 60_000)
     assert read_image(data).size == (512, 384)
+
+
+@pytest.mark.parametrize("kind", ["scan", "EXIF", "comment"])
+def test_a_jpeg_of_countless_parts_is_refused_before_they_are_read(kind):
+    """A scan of 75 bytes goes through 50 million pixels: 20 MB of them take hours."""
+    data = encoded(photo(), "JPEG", progressive=True)
+    parts = {
+        "scan": data[data.rindex(b"\xff\xda") : -2],
+        "EXIF": b"\xff\xe1\0\x12Exif\0\0" + bytes(10),
+        "comment": b"\xff\xfe\0\2",
+    }
+    at = -2 if kind == "scan" else 2
+    assert read_image(data[:at] + 50 * parts[kind] + data[at:]).size == (512, 384)
+    with pytest.raises(Refused, match=r"^That picture is damaged\. Please send it again\.$"):
+        image_size(data[:at] + 2000 * parts[kind] + data[at:])
