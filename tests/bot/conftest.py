@@ -330,6 +330,7 @@ async def gallery_room(drawing_room: Room, fake_generator: FakeGenerator, homese
     homeserver.display_names = {BOT: "Easel", PERSON: "Ada", "@bob:example.com": "Bob"}
     homeserver.history["!ada:example.com"] = homeserver.history["!bob:example.com"] = []
     homeserver.members |= {"!ada:example.com": [BOT, PERSON], "!bob:example.com": [BOT, "@bob:example.com"]}
+    homeserver.makers |= {"!ada:example.com": PERSON, "!bob:example.com": "@bob:example.com"}
     return drawing_room
 
 

@@ -54,6 +54,17 @@ async def test_an_encrypted_direct_chat_comes_first_and_one_with_somebody_else_n
     assert await plugin.gallery_commands._direct_chats.find(ADA, KITCHEN) == "!secret:example.com"
 
 
+@pytest.mark.parametrize("people", [[BOT, ADA], [BOT]])
+async def test_no_link_goes_into_a_plain_room_whose_maker_can_come_back_and_read_it(ask, homeserver, people):
+    trap = "!trap:example.com"
+    homeserver.members = {KITCHEN: [BOT, ADA, BOB], "!ada:example.com": [BOT, ADA, BOB], trap: people}
+    homeserver.makers[trap], homeserver.history[trap] = BOB, []
+    homeserver.state[trap, "m.room.member", ADA] = {"membership": "invite"}
+    (answer,) = await ask("!easel gallery")
+    assert (answer.room_id, answer.content["body"]) == (KITCHEN, INVITED)
+    assert len(homeserver.made) == 1
+
+
 @pytest.mark.parametrize(("command", "page"), [("gallery", "enter"), ("frame", "frame")])
 async def test_who_has_no_chat_with_the_bot_is_invited_and_gets_the_link_on_joining(
     ask, gallery_room, homeserver, plugin, command, page

@@ -35,6 +35,7 @@ class Homeserver:
 
     ``sins`` replace the answers to the next events. Requests about the rooms and files ``in_silence`` get no answer.
     Rooms have their ``members``, or else everybody with a display name; the bot is in all but those that it ``left``.
+    ``makers`` made some of them, and somebody who is not there the others.
     ``state`` has the content of other state events by room, type and key.
     """
 
@@ -56,6 +57,7 @@ class Homeserver:
     transactions: set[str] = field(default_factory=set)
     display_names: dict[str, str] = field(default_factory=dict)
     members: dict[str, list[str]] = field(default_factory=dict)
+    makers: dict[str, str] = field(default_factory=dict)
     left: set[str] = field(default_factory=set)
     state: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
     made: list[dict[str, Any]] = field(default_factory=list)
@@ -228,7 +230,7 @@ class Homeserver:
         """Make a room with the bot alone in it, who invites."""
         self.made.append(content := await request.json())
         room_id = f"!made-{len(self.made)}:example.com"
-        self.members[room_id], self.history[room_id] = [BOT], []
+        self.members[room_id], self.makers[room_id], self.history[room_id] = [BOT], BOT, []
         for person in content["invite"]:
             self.state[room_id, "m.room.member", person] = {"membership": "invite"}
         return web.json_response({"room_id": room_id})
@@ -246,7 +248,7 @@ class Homeserver:
         event = {
             "type": "m.room.create",
             "state_key": "",
-            "sender": "@creator:example.com",
+            "sender": self.makers.get(request.match_info["room"], "@creator:example.com"),
             "event_id": "$created",
             "room_id": request.match_info["room"],
             "origin_server_ts": 0,

@@ -17,6 +17,9 @@ ASKED_AGAIN_AFTER_S = 600
 ASKED_WITHIN_S = 10
 MAX_ROOMS = 1000
 
+# The bot and one person.
+DIRECT_MEMBERS = 2
+
 HINT = "I draw what you type after !draw, such as: !draw otter, cowboy hat\n!easel help shows what else I can do."
 
 
@@ -45,7 +48,7 @@ class Hints:
         is_direct = False
         with suppress(NotSent, TimeoutError):
             async with asyncio.timeout(ASKED_WITHIN_S):
-                is_direct = await self._homeserver.is_direct(room_id)
+                is_direct = len(await self._homeserver.members(room_id)) == DIRECT_MEMBERS
         if not is_direct:
             self._note(self._not_direct, room_id)
         return is_direct

@@ -10,12 +10,16 @@ class DirectChats:
         self._homeserver, self._own_id = homeserver, own_id
 
     async def find(self, person: str, here: str) -> str | None:
-        """A room with nobody but the bot and that person, ``here`` or an encrypted one if there is. Raises NotSent."""
+        """A room for nobody but the bot and that person, ``here`` or an encrypted one if there is. Raises NotSent."""
         found = None
         for room_id in (here, *await self._homeserver.joined_rooms()):
-            if not await self._is_with(person, room_id):
+            if set(await self._homeserver.members(room_id)) != {self._own_id, person}:
                 continue
-            if room_id == here or await self._homeserver.is_encrypted(room_id):
+            # In a plain room, whoever made it may come back and read what was said meanwhile.
+            is_encrypted = await self._homeserver.is_encrypted(room_id)
+            if not is_encrypted and await self._maker(room_id) not in (self._own_id, person):
+                continue
+            if room_id == here or is_encrypted:
                 return room_id
             found = found or room_id
         return found
@@ -23,14 +27,16 @@ class DirectChats:
     async def invite(self, person: str) -> str:
         """The room to which the bot has invited that person, now or before. Raises NotSent."""
         for room_id in await self._homeserver.joined_rooms():
-            if set(await self._homeserver.members(room_id)) == {self._own_id} and await self._is_invited(
-                person, room_id
+            if (
+                set(await self._homeserver.members(room_id)) == {self._own_id}
+                and await self._is_invited(person, room_id)
+                and await self._maker(room_id) == self._own_id
             ):
                 return room_id
         return await self._homeserver.start_direct(person)
 
-    async def _is_with(self, person: str, room_id: str) -> bool:
-        return set(await self._homeserver.members(room_id)) == {self._own_id, person}
+    async def _maker(self, room_id: str) -> str:
+        return str((await self._homeserver.created(room_id)).sender)
 
     async def _is_invited(self, person: str, room_id: str) -> bool:
         return await self._homeserver.state_text(room_id, "m.room.member", "membership", person) == "invite"

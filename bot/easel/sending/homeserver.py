@@ -64,9 +64,6 @@ class Patience:
 REFUSED_AS_FILE = 6
 REFUSED_PAUSE_S = 5.0
 
-# The bot and one person.
-DIRECT_MEMBERS = 2
-
 
 class Homeserver:
     """The bot's requests to its homeserver, with the account that maubot gave it."""
@@ -199,8 +196,12 @@ class Homeserver:
         """Somebody's power level in a room; its creators may be above all. Raises NotSent."""
         state = partial(self._client.get_state_event, RoomID(room_id))
         levels: Any = await self.patiently(partial(state, EventType.ROOM_POWER_LEVELS))
-        created: Any = await self.patiently(partial(state, EventType.ROOM_CREATE, format="event"))
-        return int(levels.get_user_level(UserID(user_id), created))
+        return int(levels.get_user_level(UserID(user_id), await self.created(room_id)))
+
+    async def created(self, room_id: str) -> Any:
+        """The event that made a room, by whoever made it. Raises NotSent."""
+        state = partial(self._client.get_state_event, RoomID(room_id))
+        return await self.patiently(partial(state, EventType.ROOM_CREATE, format="event"))
 
     async def members(self, room_id: str) -> dict[str, str]:
         """Who is in a room now, with their display names, or "". Raises NotSent, also if the bot is not in it."""
@@ -214,10 +215,6 @@ class Homeserver:
     async def display_names(self, room_id: str) -> dict[str, str]:
         """The display names in a room by user id; people without one are left out. Raises NotSent."""
         return {user_id: name for user_id, name in (await self.members(room_id)).items() if name}
-
-    async def is_direct(self, room_id: str) -> bool:
-        """Whether the room is a chat of one person with the bot. Raises NotSent."""
-        return len(await self.members(room_id)) == DIRECT_MEMBERS
 
     async def state_text(self, room_id: str, kind: str, name: str, key: str = "") -> str:
         """The text of that name in a state event; "" if there is none, or the bot is not in the room."""
