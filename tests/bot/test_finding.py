@@ -102,6 +102,15 @@ async def test_a_star_makes_a_favourite_until_it_is_removed(drawing_room, homese
     assert await find(drawing_room, homeserver, "!easel find ⭐") == NOTHING_FOUND
 
 
+@pytest.mark.parametrize("maubot_plugin_config_overrides", [{"allowed_users": [ADA]}])
+async def test_a_star_of_somebody_who_may_not_use_the_bot_makes_no_favourite(drawing_room, homeserver):
+    await drawing_room.say("!draw otter --seed 1")
+    await homeserver.marked("recipe-file")
+    relation = {"rel_type": "m.annotation", "event_id": await sent(homeserver, "picture"), "key": "⭐"}
+    await drawing_room.put({"m.relates_to": relation}, type="m.reaction", event_id="$star", sender=BOB)
+    assert await find(drawing_room, homeserver, "!easel find ⭐") == NOTHING_FOUND
+
+
 @pytest.mark.parametrize("key", ["🎲", "⬆️", "⭐", "📋", "🗑️"])
 async def test_a_reaction_from_another_room_does_nothing(drawing_room, homeserver, fake_generator, key):
     await drawing_room.say("!draw otter --seed 1")

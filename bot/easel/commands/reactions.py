@@ -146,6 +146,8 @@ class ReactionCommands:
 
     async def _favour(self, reaction: Reaction) -> None:
         """Keep a picture or a sheet as a favourite, until the reaction is taken back."""
+        if self._permissions.refusal(reaction.sender, reaction.room_id):
+            return
         if await self._posted(reaction.room_id, reaction.target, (EventKind.PICTURE, EventKind.SHEET)):
             await self._store.keep_favourite(reaction.room_id, reaction.event_id, reaction.target)
 
