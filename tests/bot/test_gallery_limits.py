@@ -40,6 +40,7 @@ async def picture(gallery_room, homeserver, sign_in) -> tuple:
 async def test_who_asks_too_often_waits_and_nobody_else(plugin, picture, sign_in, browsers):
     browser, stranger = picture[0], browsers()
     guard = plugin.gallery._guard
+    await stranger.get()
     for limit in guard._limits.values():
         limit._room = 2
         limit._per_second = 1e-9
@@ -53,7 +54,7 @@ async def test_who_asks_too_often_waits_and_nobody_else(plugin, picture, sign_in
     sessions = plugin.gallery._sessions
     frame = await sessions.new_frame(ADA, "!kitchen:example.com")
     assert (await stranger.get(f"frame?key={frame}")).status == 200
-    assert (await stranger.get(f"enter?key={await sessions.new_link(BOB)}")).status == 200
+    assert (await stranger.open(f"/easel/enter?key={await sessions.new_link(BOB)}")).status == 200
 
 
 async def test_only_so_many_are_counted(plugin, browsers):

@@ -49,6 +49,13 @@ class Answer:
         assert found, self.text
         return unescape(found[1])
 
+    @property
+    def action(self) -> str:
+        """The address that the page's form goes to, below the gallery."""
+        found = re.search(r'action="[./]*([^"]*)"', self.text)
+        assert found, self.text
+        return unescape(found[1])
+
 
 class Browser:
     """A person's browser, with its own cookies."""
@@ -71,7 +78,7 @@ class Browser:
         """Open the link of ``!easel gallery`` and press the button."""
         page = await self.get(link.partition(self._path)[2])
         assert page.status == 200, page.text
-        return await self.post("enter", {"key": page.hidden("key")})
+        return await self.post(page.action, {"key": page.hidden("key")})
 
     async def close(self) -> None:
         await self.session.close()
