@@ -97,9 +97,8 @@ class DiffusionEngine:
         """Encode the text and the image, if there is one, and make the noise. Raises DrawingFailed and Refused."""
         began = time.perf_counter()
         recipe = draw.recipe
-        cached = self.models.get(recipe.model)
+        cached = self.models.ready(recipe.model, pixels=recipe.pixels)
         model, plan = cached.model, self.models.plan
-        self.models.check(cached, pixels=recipe.pixels)
         self.models.begin(cached, (recipe.width, recipe.height))
 
         # 1. Text. Row 0 is the negative prompt, row 1 the prompt.

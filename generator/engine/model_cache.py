@@ -20,7 +20,7 @@ from generator.engine.plan import Plan, free_bytes
 from generator.engine.remembered_ways import Remembered, Ways, key_of
 from generator.engine.text import TextEncoding
 from generator.engine.ways import Size, can_fuse, find, measured_at_once, take
-from generator.errors import CardBusy
+from generator.errors import CardBusy, DrawingFailed
 from generator.models.cards import CardSettings
 from generator.models.weights import locate
 
@@ -77,10 +77,13 @@ class ModelCache:
         """Where the parts of the model that drew last are, in words; None without a model."""
         return self._on_device[0].model.arrangement.meaning if self._on_device else None
 
-    def get(self, name: str) -> Cached:
-        """Load the model or return it, ready to draw. Raises DrawingFailed, and CardBusy if others hold the memory."""
+    def get(self, name: str, *, pixels: int | None = None) -> Cached:
+        """Load the model or return it, ready to draw. Raises DrawingFailed, and CardBusy if others hold the memory.
+
+        A model that is loaded is arranged for a picture of ``pixels``, by default of its own size.
+        """
         if (cached := self.find(name)) is None:
-            cached = self._load(name)
+            cached = self._load(name, pixels)
         self._on_device.remove(cached)
         self._on_device.insert(0, cached)
         return cached
@@ -89,27 +92,35 @@ class ModelCache:
         """Return the model if it can draw without loading, else None."""
         return next((cached for cached in self._on_device if cached.model.name == name), None)
 
-    def check(self, cached: Cached, *, pixels: int) -> None:
-        """Make sure that a picture of ``pixels`` has room beside the loaded model; put other models away for it.
+    def ready(self, name: str, *, pixels: int) -> Cached:
+        """Return the model with room for a picture of ``pixels``, on a slower arrangement if it needs one.
 
-        Raises DrawingFailed, and CardBusy if other programs hold the memory.
+        Puts other models away for it. Raises DrawingFailed, and CardBusy if other programs hold the memory.
         """
+        cached = self.get(name)
         needs, arrangement = cached.needs, cached.model.arrangement
+        held = needs.weights(arrangement)
         while True:
             try:
-                self._arrange(
-                    cached.model.name, needs, pixels, held=needs.weights(arrangement), possible=(arrangement,)
-                )
-                return
-            except CardBusy:
+                self._arrange(name, needs, pixels, held=held, possible=(arrangement,))
+                return cached
+            except DrawingFailed:
                 if cached.half_decoder is not None:
                     # The half decoder only saves time, and its memory is not counted.
                     cached.half_decoder = None
                     torch.cuda.empty_cache()
-                    continue
-                if self._on_device[-1] is cached:
+                elif self._on_device[-1] is not cached:
+                    self._put_away(self._on_device.pop())
+                # Drawings that share calls are of one size, and those under way need the model where it is.
+                elif pixels == cached.pixels or self._arrange(name, needs, pixels, held=held) is arrangement:
                     raise
-                self._put_away(self._on_device.pop())
+                else:
+                    break
+        # Dropped before it is loaded anew: the card has no room for both.
+        self._on_device.remove(cached)
+        del cached
+        torch.cuda.empty_cache()
+        return self.get(name, pixels=pixels)
 
     def begin(self, cached: Cached, size: Size) -> None:
         """Note the size of a drawing that starts. At a new size, measure how many drawings may share calls."""
@@ -118,12 +129,12 @@ class ModelCache:
             cached.at_once[pixels] = self._at_once(cached, size)
         cached.pixels = pixels
 
-    def _load(self, name: str) -> Cached:
+    def _load(self, name: str, asked: int | None) -> Cached:
         card, plan, began = self._cards[name], self.plan, time.perf_counter()
         located = locate(name, card)
         needs = count(name, card, located, stored=plan.stored, computed=plan.computed)
         pixels = math.prod(card.sizes["square"])
-        arrangement = self._make_room(name, needs, pixels=pixels)
+        arrangement = self._make_room(name, needs, pixels=asked or pixels)
         model = self._from_ram(name, arrangement) or load_model(name, card, located, plan, arrangement)
         model.bring(plan.device)
         # Only now, since compel stays on the device that the encoders are on when it is made.
@@ -136,7 +147,7 @@ class ModelCache:
             model.revision,
             arrangement,
             plan.computed,
-            needs.peak(arrangement, pixels) / GIB,
+            needs.peak(arrangement, asked or pixels) / GIB,
             free_bytes(plan.device) / GIB,
             time.perf_counter() - began,
         )

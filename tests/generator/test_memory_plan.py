@@ -15,8 +15,8 @@ from generator.engine import model as model_module
 from generator.engine import model_cache
 from generator.engine.diffusion import DiffusionEngine
 from generator.engine.model import Model, load_model
-from generator.engine.needs import GIB, Arrangement, Needs, arrange, count
-from generator.engine.plan import make_plan
+from generator.engine.needs import GIB, SPARE_BYTES, Arrangement, Needs, arrange, count
+from generator.engine.plan import Plan, make_plan
 from generator.errors import CardBusy, DrawingFailed
 from generator.models.weights import Located
 from generator.settings import Settings
@@ -228,3 +228,50 @@ def test_several_models_stay_in_memory_while_they_fit(stand_in_folder, v_predict
     assert engine.models.get("stand-in") is first
     assert engine.state().models == ("stand-in", "small")
     assert engine.models.get("small") is second
+
+
+# Proteus on a card that computes in fp32, but the stand-in's pictures stand for ones of four times its sides.
+PROTEUS = Needs(unet=2567 * 2_000_000, text=818 * 2_000_000, vae=84 * 4_000_000, bytes_per_number=4, unet_width=16)
+
+
+@pytest.mark.parametrize(
+    ("free_gib", "sides", "arrangements"),
+    [
+        (8.0, (256, 384), ["lean", "lean"]),
+        (7.3, (256, 384, 256), ["lean", "offloaded", "offloaded"]),
+        (7.3, (384,), ["offloaded"]),
+    ],
+)
+def test_a_picture_that_fits_another_arrangement_than_the_models_own_size_is_drawn(
+    stand_in_folder, monkeypatch, free_gib, sides, arrangements
+):
+    engine = engine_of({"stand-in": stand_in_card(stand_in_folder)})
+    engine.models.plan = replace(engine.models.plan, device=CARD)
+
+    def free_bytes(_: torch.device) -> int:
+        loaded = engine.models.find("stand-in")
+        return int(free_gib * GIB) - (PROTEUS.weights(loaded.model.arrangement) if loaded else 0)
+
+    monkeypatch.setattr(Plan, "arrangements", (Arrangement.LEAN, Arrangement.OFFLOADED))
+    monkeypatch.setattr(model_cache, "count", lambda *_, **__: PROTEUS)
+    monkeypatch.setattr(model_cache, "free_bytes", free_bytes)
+    drawn = []
+    for side in sides:
+        recipe = recipe_of(subject=("otter",)).model_copy(update={"width": side, "height": side, "steps": 1})
+        drawn.append(engine.finish(denoised(engine, recipe)).plan["arrangement"])
+    assert drawn == arrangements
+
+
+def test_a_picture_joins_others_of_its_size_or_waits_but_never_moves_their_model(stand_in_folder, monkeypatch):
+    engine = engine_of({"stand-in": stand_in_card(stand_in_folder)})
+    engine.models.plan = replace(engine.models.plan, device=CARD)
+    monkeypatch.setattr(Plan, "arrangements", (Arrangement.LEAN, Arrangement.OFFLOADED))
+    asked = Draw("one", recipe_of(subject=("otter",)))
+    drawing = engine.start(asked)
+    needs = engine.models.get("stand-in").needs
+    between = (needs.peak(Arrangement.OFFLOADED, asked.recipe.pixels) + SPARE_BYTES) - needs.weights(Arrangement.LEAN)
+    monkeypatch.setattr(model_cache, "free_bytes", lambda _: between)
+    with pytest.raises(CardBusy):
+        engine.start(asked)
+    engine.step([drawing])
+    assert (drawing.step, engine.models.find("stand-in").model) == (1, drawing.model)
