@@ -97,7 +97,7 @@ class ModelCache:
 
         Puts other models away for it. Raises DrawingFailed, and CardBusy if other programs hold the memory.
         """
-        cached = self.get(name)
+        cached = self.get(name, pixels=pixels)
         needs, arrangement = cached.needs, cached.model.arrangement
         held = needs.weights(arrangement)
         while True:

@@ -117,7 +117,7 @@ def test_a_model_that_cannot_fit_is_refused_before_it_is_loaded(stand_in_folder,
         file.write(struct.pack("<Q", len(head)) + head)
         file.truncate(8 + len(head) + 4 * side * side)
     engine = DiffusionEngine(Settings(device="cpu", models={"giant": stand_in_card(folder)}))
-    with pytest.raises(DrawingFailed, match=r"giant needs 3\d\.\d GiB of memory for 65,536 pixels; the dr"):
+    with pytest.raises(DrawingFailed, match=r"giant needs 3\d\.\d GiB of memory for 6,144 pixels; the dr"):
         engine.start(Draw("one", recipe_of(subject=("otter",)).model_copy(update={"model": "giant"})))
     assert engine.state().models == ()
 
@@ -240,6 +240,7 @@ PROTEUS = Needs(unet=2567 * 2_000_000, text=818 * 2_000_000, vae=84 * 4_000_000,
         (8.0, (256, 384), ["lean", "lean"]),
         (7.3, (256, 384, 256), ["lean", "offloaded", "offloaded"]),
         (7.3, (384,), ["offloaded"]),
+        (5.6, (128,), ["offloaded"]),
     ],
 )
 def test_a_picture_that_fits_another_arrangement_than_the_models_own_size_is_drawn(
