@@ -264,7 +264,7 @@ class EaselBot(Plugin):
 
         # Events, from the sync and from the past, to the commands.
         seen_encrypted = SeenEncrypted()
-        routing = Routing(
+        self._routing = Routing(
             own_id=self.client.mxid,
             draw_commands=draw_commands,
             edits=Edits(draw_commands=draw_commands, easel_commands=easel_commands, replies=replies, history=history),
@@ -274,7 +274,7 @@ class EaselBot(Plugin):
             gallery_commands=gallery_commands,
             permissions=permissions,
             homeserver=self.homeserver,
-            invitations=Invitations(self.homeserver.join, log),
+            invitations=Invitations(self.homeserver.join, store, log),
             store=store,
             seen_encrypted=seen_encrypted,
             settings=settings,
@@ -283,7 +283,7 @@ class EaselBot(Plugin):
         )
         self._origins = Origins(self.client.mxid, settings)
         self._catching_up = CatchingUp(
-            routing,
+            self._routing,
             history=history,
             store=store,
             origins=self._origins,
@@ -317,6 +317,7 @@ class EaselBot(Plugin):
         self.client.add_event_handler(InternalEventType.SYNC_ERRORED, self._sync_failed)
         self.homeserver.devices.start()
         self._own_sync.start()
+        self._start(self._routing.resume(), "invitations")
         self._start(self._catch_up(), "catching up")
         self._start(self._doctor.log_findings(), "doctor")
 

@@ -88,6 +88,11 @@ async def add_ended_by(connection: Connection) -> None:
     await connection.execute("CREATE INDEX job_ended_by ON job (ended_by) WHERE ended_by IS NOT NULL")
 
 
+async def add_invitation(connection: Connection) -> None:
+    await connection.execute("CREATE TABLE invitation (room_id TEXT PRIMARY KEY, invited_by TEXT NOT NULL)")
+
+
 # Databases remember how many of these they have had.
 upgrade_table.register(create_tables, description="All tables")
 upgrade_table.register(add_ended_by, description="Which event ended a job")
+upgrade_table.register(add_invitation, description="Rooms that the bot is about to join")

@@ -4,6 +4,7 @@ from .defaults_table import DefaultsTable
 from .event_tables import EventTables
 from .gallery_table import GalleryTable
 from .generator_tables import GeneratorTables
+from .invitation_table import InvitationTable
 from .job_table import JobTable
 from .key_table import KeyTable
 from .picture_tables import PictureTables
@@ -21,6 +22,7 @@ class Store(
     StyleTable,
     DefaultsTable,
     ScheduleTable,
+    InvitationTable,
     GeneratorTables,
     SettingsTable,
 ):

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from logging import Logger
 
+from ..jobs.invitation_table import InvitationTable
 from ..sending.send_queue import NotSent
 
 # More than Synapse usually lets one person send at once.
@@ -15,11 +16,14 @@ JOINED_WITHIN_S = 600.0
 
 
 class Invitations:
-    """Joins rooms. Nobody's invitations keep another person's waiting."""
+    """Joins rooms. Nobody's invitations keep another person's waiting.
 
-    def __init__(self, join: Callable[[str], Awaitable[None]], log: Logger) -> None:
+    A homeserver tells of an invitation once, and may limit joins: so one is kept until the bot is in, or is given up.
+    """
+
+    def __init__(self, join: Callable[[str], Awaitable[None]], table: InvitationTable, log: Logger) -> None:
         """``join`` raises NotSent."""
-        self._join, self._log = join, log
+        self._join, self._table, self._log = join, table, log
         self._joining: Counter[str] = Counter()
 
     async def accept(self, room_id: str, invited_by: str) -> None:
@@ -29,6 +33,7 @@ class Invitations:
             return
         self._joining[invited_by] += 1
         try:
+            await self._table.keep_invitation(room_id, invited_by)
             async with asyncio.timeout(JOINED_WITHIN_S):
                 await self._join(room_id)
         except (NotSent, TimeoutError) as error:
@@ -37,3 +42,5 @@ class Invitations:
             self._joining[invited_by] -= 1
             if not self._joining[invited_by]:
                 del self._joining[invited_by]
+        # Not reached if the bot stops before.
+        await self._table.forget_invitation(room_id)

@@ -67,6 +67,11 @@ class Routing:
         self._homeserver, self._store, self._seen_encrypted = homeserver, store, seen_encrypted
         self._start, self._log = start, log
 
+    async def resume(self) -> None:
+        """Follow the invitations that an earlier process had no time for."""
+        for room_id, invited_by in await self._store.kept_invitations():
+            self._follow_invitation(room_id, invited_by)
+
     async def read(self, event: Event, *, is_missed: bool) -> asyncio.Task[None] | None:
         """Do what the event asks for. If ``is_missed``, what nobody waits for any more is left.
 
@@ -139,10 +144,13 @@ class Routing:
         elif membership is Membership.JOIN:
             self._start(self._gallery_commands.joined(event.room_id, user_id), f"link in {event.room_id}")
         elif membership is Membership.INVITE and user_id == self._own_id:
-            if self._permissions.may_join(event.room_id, invited_by=event.sender):
-                self._start(self._invitations.accept(event.room_id, event.sender), f"joining {event.room_id}")
-            else:
-                self._log.info(f"Did not follow {event.sender} into {event.room_id}: the settings do not allow it")
+            self._follow_invitation(event.room_id, event.sender)
+
+    def _follow_invitation(self, room_id: str, invited_by: str) -> None:
+        if self._permissions.may_join(room_id, invited_by=invited_by):
+            self._start(self._invitations.accept(room_id, invited_by), f"joining {room_id}")
+        else:
+            self._log.info(f"Did not follow {invited_by} into {room_id}: the settings do not allow it")
 
     async def _read_message(self, event: MessageEvent, is_old: bool) -> asyncio.Task[None] | None:
         message = read_message(event, own_id=self._own_id)
