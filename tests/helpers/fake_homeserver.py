@@ -35,8 +35,8 @@ class Homeserver:
 
     ``sins`` replace the answers to the next events. Requests about the rooms and files ``in_silence`` get no answer.
     Rooms have their ``members``, or else everybody with a display name; the bot is in all but those that it ``left``.
-    ``makers`` made some of them, and somebody who is not there the others.
-    ``state`` has the content of other state events by room, type and key.
+    ``makers`` made some of them, and somebody who is not there the others. ``state`` has the content of other state
+    events by room, type and key. The bot may not send events of the types that are ``forbidden``.
     """
 
     events: list[Sent] = field(default_factory=list)
@@ -59,6 +59,7 @@ class Homeserver:
     members: dict[str, list[str]] = field(default_factory=dict)
     makers: dict[str, str] = field(default_factory=dict)
     left: set[str] = field(default_factory=set)
+    forbidden: set[str] = field(default_factory=set)
     state: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
     made: list[dict[str, Any]] = field(default_factory=list)
     reactions: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
@@ -177,13 +178,16 @@ class Homeserver:
         if self.sins:
             self.refused.append(info["txn"])
             return self.sins.pop(0)
+        if (kind := info.get("type", "m.room.redaction")) in self.forbidden:
+            self.refused.append(info["txn"])
+            return web.json_response({"errcode": "M_FORBIDDEN", "error": "power level"}, status=403)
         content = await request.json()
         if "redacts" in info:
             content = {"redacts": info["redacts"]}
         if info["txn"] not in self.transactions:
             self.transactions.add(info["txn"])
             async with self.news:
-                self.events.append(Sent(info["room"], info.get("type", "m.room.redaction"), info["txn"], content))
+                self.events.append(Sent(info["room"], kind, info["txn"], content))
                 self.news.notify_all()
         return web.json_response({"event_id": f"$sent-{info['txn']}"})
 

@@ -97,15 +97,18 @@ class ProgressSign:
             self._sending = self._next = None
 
     async def ended(self, state: JobState) -> None:
-        """Show how the job ended, also if an earlier process began the sign. Raises NotSent."""
+        """Show how the job ended, also if an earlier process began the sign, as far as the room allows."""
         job = self._job
-        await self._sent_once.take_back(job.id, EventKind.REACTION, person=job.message.sender)
-        message = await self._sent_once.there(job.id, EventKind.PROGRESS)
-        if message is not None:
-            content = edit_content(message, _LAST_TEXT.get(state, "Not drawn."))
-            await self._send(EventKind.PROGRESS_END, content, priority=Priority.TIDY)
-        if (last := _LAST_REACTION.get(state)) and self._settings().progress is Progress.REACTION:
-            await self._react(last, 0, kind=EventKind.ENDED, priority=Priority.TIDY)
+        # Whoever may not react or redact in a room still brings the recipe.
+        with suppress(NotSent):
+            await self._sent_once.take_back(job.id, EventKind.REACTION, person=job.message.sender)
+        with suppress(NotSent):
+            message = await self._sent_once.there(job.id, EventKind.PROGRESS)
+            if message is not None:
+                content = edit_content(message, _LAST_TEXT.get(state, "Not drawn."))
+                await self._send(EventKind.PROGRESS_END, content, priority=Priority.TIDY)
+            if (last := _LAST_REACTION.get(state)) and self._settings().progress is Progress.REACTION:
+                await self._react(last, 0, kind=EventKind.ENDED, priority=Priority.TIDY)
 
     async def _begin(self) -> None:
         # A job that continues after a restart may have its sign already.
