@@ -351,6 +351,7 @@ class EaselBot(Plugin):
     @on(EventType.REACTION)
     @on(EventType.ROOM_REDACTION)
     @on(EventType.ROOM_MEMBER)
+    @on(EventType.ROOM_TOMBSTONE)
     async def take(self, evt: Event) -> None:
         # A task of ours, which `stop` ends: a homeserver that is away may keep an event waiting.
         await asyncio.wait({self._start(self._catching_up.take(evt), f"event {evt.event_id}")})

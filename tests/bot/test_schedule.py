@@ -147,11 +147,14 @@ async def test_after_a_long_absence_the_next_time_counts(ask, fake_generator, pl
     assert not fake_generator.jobs
 
 
-@pytest.mark.parametrize("how", ["deleted", "left"])
-async def test_it_ends_with_its_message_and_with_its_person(ask, drawing_room, how):
+@pytest.mark.parametrize("how", ["deleted", "left", "upgraded"])
+async def test_it_ends_with_its_message_its_person_and_its_room(ask, drawing_room, how):
     await ask("!easel every day at 7: otter")
     if how == "deleted":
         await drawing_room.put({}, type="m.room.redaction", redacts="$said-1")
+    elif how == "upgraded":
+        upgrade = {"body": "This room has been replaced", "replacement_room": "!new:example.com"}
+        await drawing_room.put(upgrade, type="m.room.tombstone", sender=BOB, state_key="")
     else:
         await drawing_room.put({"membership": "leave"}, type="m.room.member", state_key="@ada:example.com")
     assert (await ask("!easel every", sender=BOB)).startswith("A picture for this room")

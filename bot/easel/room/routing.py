@@ -9,6 +9,7 @@ from mautrix.types import (
     BaseRoomEvent,
     EncryptedEvent,
     Event,
+    EventType,
     Membership,
     MemberStateEventContent,
     MessageEvent,
@@ -88,6 +89,9 @@ class Routing:
             await self._reaction_commands.deleted(event.room_id, event.redacts, by=by)
         elif isinstance(event, StateEvent) and _is_membership(event):
             await self._follow_member(event, event.content.membership, is_old)
+        elif isinstance(event, StateEvent) and event.type == EventType.ROOM_TOMBSTONE and event.state_key == "":
+            # The room was upgraded: people are in the next one, and here most homeservers let nobody write any more.
+            await self._store.forget_scheduled_of(event.room_id, None)
         return None
 
     async def could_not_decrypt(self, event: EncryptedEvent, *, is_missed: bool) -> None:
