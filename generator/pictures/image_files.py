@@ -2,13 +2,14 @@
 
 import io
 import re
+from itertools import islice
 from pathlib import Path
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from generator.errors import Refused
 from generator.pictures.colours import in_srgb, profile_of_exif
-from generator.pictures.mending import ends_of_webp, with_end_of_jpeg, without_texts
+from generator.pictures.mending import ends_of_webp, png_chunks, with_end_of_jpeg, without_texts
 
 # The largest files that phones send; a homeserver's own limit is usually higher.
 MAX_IMAGE_BYTES = 20 * 1024 * 1024
@@ -22,6 +23,9 @@ MAX_WEBP_PIXELS = 25_000_000
 
 # Programs write a JPEG in some hundred parts and ten scans; each scan goes through all of the picture.
 MAX_JPEG_PARTS, MAX_JPEG_SCANS = 1000, 100
+
+# Programs write a PNG in chunks of 4 KB or more, and Pillow reads a hundred thousand chunks a second.
+MAX_PNG_CHUNKS = 20_000
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 
@@ -107,7 +111,7 @@ def too_many_bytes() -> Refused:
 
 def _opened(data: bytes) -> Image.Image:
     """Read the file's head and check its format and size. Raises Refused."""
-    if data.startswith(b"\xff\xd8") and _is_endless_jpeg(data):
+    if _is_endless_jpeg(data) or _is_endless_png(data):
         raise _damaged()
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
@@ -123,6 +127,8 @@ def _opened(data: bytes) -> Image.Image:
 
 def _is_endless_jpeg(data: bytes) -> bool:
     """Whether a JPEG is made to be read for hours: a scan takes a few bytes, and Pillow joins EXIF again and again."""
+    if not data.startswith(b"\xff\xd8"):
+        return False
     at = parts = scans = 0
     while (part := _JPEG_PART.search(data, at)) and part[1] != b"\xd9":
         parts, scans = parts + 1, scans + (part[1] == b"\xda")
@@ -130,6 +136,10 @@ def _is_endless_jpeg(data: bytes) -> bool:
             return True
         at = part.end() + int.from_bytes(data[part.end() : part.end() + 2])
     return False
+
+
+def _is_endless_png(data: bytes) -> bool:
+    return next(islice(png_chunks(data), MAX_PNG_CHUNKS, None), None) is not None
 
 
 def _orientation(image: Image.Image) -> int:

@@ -75,7 +75,7 @@ def without_texts(data: bytes) -> tuple[bytes, bytes | None]:
     if data[: len(_PNG)] != _PNG:
         return data, None
     kept, profile = [_PNG], None
-    for kind, start, end in _chunks(data):
+    for kind, start, end in png_chunks(data):
         if kind == b"iCCP":
             profile = _profile(data[start + 8 : end - 4])
         elif kind not in _TEXTS:
@@ -83,8 +83,10 @@ def without_texts(data: bytes) -> tuple[bytes, bytes | None]:
     return b"".join(kept), profile
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yield kind, start and end of each chunk; the last one may be cut."""
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield kind, start and end of each chunk of a PNG, none of any other file; the last one may be cut."""
+    if data[: len(_PNG)] != _PNG:
+        return
     start = len(_PNG)
     while start < len(data):
         end = start + 12 + int.from_bytes(data[start : start + 4])

@@ -211,3 +211,12 @@ def test_a_jpeg_of_countless_parts_is_refused_before_they_are_read(kind):
     assert read_image(data[:at] + 50 * parts[kind] + data[at:]).size == (512, 384)
     with pytest.raises(Refused, match=r"^That picture is damaged\. Please send it again\.$"):
         image_size(data[:at] + 2000 * parts[kind] + data[at:])
+
+
+@pytest.mark.parametrize("kind", [b"zzZz", b"IDAT"])
+def test_a_png_of_countless_chunks_is_refused_before_they_are_read(kind):
+    data, chunk = encoded(photo()), bytes(4) + kind + struct.pack(">I", zlib.crc32(kind))
+    at = data.index(b"IEND") - 4
+    assert read_image(data[:at] + 10_000 * chunk + data[at:]).size == (512, 384)
+    with pytest.raises(Refused, match=r"^That picture is damaged\. Please send it again\.$"):
+        image_size(data[:at] + 20_000 * chunk + data[at:])
