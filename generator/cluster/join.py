@@ -4,7 +4,6 @@ Ray lives in a child process, which ends when the main machine is lost.
 """
 
 import logging
-import multiprocessing
 import os
 import signal
 import socket
@@ -24,10 +23,9 @@ from generator.cluster.machine import version
 from generator.cluster.messages import Place
 from generator.cluster.remote import END_LIMIT_S, private_folder
 from generator.log_lines import start_log
+from generator.workers.pipes import spawn
 
 log = logging.getLogger(__name__)
-
-_spawn = multiprocessing.get_context("spawn")
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 10.0
 # A network that takes longer is of no use for photos.
@@ -90,8 +88,8 @@ def _take_part(main: str, place: Place, name: str, leaving: Event, hurried: Even
     # Opened for both, so that the last writer's end is not the end of it.
     lines = (place.folder / machine.LOG).open("rb+", buffering=0)
     Thread(target=_copy_log, args=(lines,), name="log", daemon=True).start()
-    pipe, far_end = _spawn.Pipe()
-    child = _spawn.Process(target=_host, args=(far_end, main, place, name, version()), name="easel-machine")
+    pipe, far_end = spawn.Pipe()
+    child = spawn.Process(target=_host, args=(far_end, main, place, name, version()), name="easel-machine")
     child.start()
     far_end.close()
     refusal = None

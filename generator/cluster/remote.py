@@ -2,26 +2,20 @@
 
 import asyncio
 import fcntl
-import logging
-import multiprocessing
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
-from queue import SimpleQueue
 from tempfile import TemporaryDirectory, gettempdir
-from threading import Thread
 
 from generator.cluster import driver
 from generator.cluster.messages import Ended, Kill, Place, Said, Say, Start
 from generator.workers.conversation import Inbox
 from generator.workers.messages import Cancel, Draw, EngineFactory, Prepare
-
-log = logging.getLogger(__name__)
-
-_spawn = multiprocessing.get_context("spawn")
+from generator.workers.pipes import ChildProcess, caller_in_loop
 
 # How long the driver may take to end Ray's processes before it is killed.
 END_LIMIT_S = 10.0
@@ -38,23 +32,17 @@ class Driver:
         """``news`` gets None at the end."""
         self._news = news
         self._workers: dict[str, RemoteWorker] = {}
-        self._pipe, far_end = _spawn.Pipe()
-        level = logging.getLogger().getEffectiveLevel()
-        self.process = _spawn.Process(target=driver.main, args=(far_end, place, engine, level), name="easel-cluster")
-        self.process.start()
-        far_end.close()
-        self._to_send: SimpleQueue[object] = SimpleQueue()
-        Thread(target=self._write, name="cluster-writer", daemon=True).start()
-        Thread(target=self._read, args=(asyncio.get_running_loop(),), name="cluster-reader", daemon=True).start()
+        sort = partial(caller_in_loop(), self._sort)
+        self._process = ChildProcess(
+            driver.main, place, engine, name="easel-cluster", received=sort, ended=partial(sort, None)
+        )
+        self.send = self._process.send
 
     def start_worker(self, machine: str, card: str, inbox: Inbox) -> "RemoteWorker":
         key = f"{machine}/{card}#{next(_keys)}"
         worker = self._workers[key] = RemoteWorker(self, machine, key, inbox)
         self.send(Start(machine, key, card))
         return worker
-
-    def send(self, message: object) -> None:
-        self._to_send.put(message)
 
     def forget(self, key: str) -> None:
         self._workers.pop(key, None)
@@ -65,35 +53,11 @@ class Driver:
             worker.ended(how)
 
     async def close(self) -> None:
-        self._to_send.put(None)
-        await asyncio.to_thread(self.process.join, END_LIMIT_S)
-        self.process.kill()
-        await asyncio.to_thread(self.process.join)
-
-    def _write(self) -> None:
-        """Carry messages to the driver in a thread, since one that hangs takes none."""
-        try:
-            while (message := self._to_send.get()) is not None:
-                self._pipe.send(message)
-        except OSError as error:
-            log.debug("the cluster's driver has ended: %s", error)  # _read says so
-        # A close alone would not end the reading.
-        with suppress(OSError):
-            self._pipe.send(None)
-
-    def _read(self, loop: asyncio.AbstractEventLoop) -> None:
-        more = True
-        while more:
-            try:
-                message = self._pipe.recv()
-            except Exception as error:  # the end of the pipe, or bytes that cannot be unpickled, which ends it, too
-                log.debug("the driver's pipe has ended: %r", error)
-                message, more = None, False
-            try:
-                loop.call_soon_threadsafe(self._sort, message)
-            except RuntimeError:  # the loop is closed, so there is no reader left
-                more = False
-        self._pipe.close()
+        # It ends at this.
+        self.send(None)
+        await asyncio.to_thread(self._process.wait, END_LIMIT_S)
+        self._process.kill()
+        await asyncio.to_thread(self._process.wait)
 
     def _sort(self, message: object) -> None:
         match message:

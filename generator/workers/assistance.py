@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from queue import SimpleQueue
-from threading import Thread
 from typing import Any
+
+from generator.workers.pipes import Writer
 
 log = logging.getLogger(__name__)
 
@@ -62,13 +62,11 @@ class Result:
 
 
 class Line:
-    """One end of a pipe between two workers. Sending never waits, though a part is larger than what a pipe holds."""
+    """One end of a pipe between two workers. Sending never waits; after the end it does nothing."""
 
     def __init__(self, pipe: Connection) -> None:
-        self._pipe = pipe
-        self._to_send = SimpleQueue[object]()
-        self._writer = Thread(target=self._write, name="assistance", daemon=True)
-        self._writer.start()
+        self._pipe, self._writer = pipe, Writer(pipe, "assistance")
+        self.send = self._writer.send
 
     @property
     def has_ended(self) -> bool:
@@ -76,10 +74,6 @@ class Line:
 
     def fileno(self) -> int:
         return self._pipe.fileno()
-
-    def send(self, message: object) -> None:
-        """Send a message; after the end it does nothing."""
-        self._to_send.put(message)
 
     def recv(self, timeout_s: float = 0) -> object:
         """Return the next message; None if there is none in time. Hangs up at the other one's end."""
@@ -95,16 +89,8 @@ class Line:
         # Unlike closing, this ends a send that waits, here or at the other end.
         with socket.socket(fileno=os.dup(self._pipe.fileno())) as end:
             end.shutdown(socket.SHUT_RDWR)
-        self._to_send.put(None)
-        self._writer.join()
+        self._writer.end()
         self._pipe.close()
-
-    def _write(self) -> None:
-        while (message := self._to_send.get()) is not None:
-            try:
-                self._pipe.send(message)
-            except OSError:
-                return
 
 
 class Assistant:
