@@ -201,28 +201,25 @@ class ModelCache:
     def _choose_ways(self, cached: Cached, *, pixels: int) -> None:
         """Choose the fastest ways of calling the model that fit into memory. They are measured once for each device."""
         model, most = cached.model, self._most(cached.needs, pixels)
-        if self.plan.device.type == "cpu":
-            model.graphs.is_on = True
-            key = key_of(model, may_record=True, most=most)
-            ways = self._remembered.get(key)
-            if ways is None:
-                ways = Ways(recorded=True, at_once=measured_at_once(model, model.card.sizes["square"], most=most))
-                self._remembered.put(key, ways)
-        elif model.arrangement is not Arrangement.OFFLOADED:
-            # Graphs keep their memory, so there must be plenty.
-            may_record = free_bytes(self.plan.device) >= _ROOM_FOR_GRAPHS
-            key = key_of(model, may_record=may_record, most=most)
-            ways = self._remembered.get(key)
-            if ways is None or ways.trouble or not take(model, ways):
+        if model.arrangement is Arrangement.OFFLOADED:
+            return
+        is_card = self.plan.device.type == "cuda"
+        # On a card graphs keep their memory, so there must be plenty.
+        may_record = not is_card or free_bytes(self.plan.device) >= _ROOM_FOR_GRAPHS
+        key = key_of(model, may_record=may_record, most=most)
+        ways = self._remembered.get(key)
+        if ways is None or ways.trouble or not take(model, ways):
+            if is_card:
                 # If measuring kills this process, the next one must not try again.
                 self._remembered.put(key, Ways())
                 ways = find(model, may_fuse=can_fuse(model), may_record=may_record, most=most)
-                self._remembered.put(key, ways)
-            beside = cached.needs.peak(model.arrangement, pixels) - cached.needs.weights(model.arrangement)
-            if ways.half_decoder and free_bytes(self.plan.device) > SPARE_BYTES + beside + cached.needs.vae // 2:
-                cached.half_decoder = HalfDecoder(model.vae)
-        else:
-            return
+            else:
+                model.graphs.is_on = True
+                ways = Ways(recorded=True, at_once=measured_at_once(model, model.card.sizes["square"], most=most))
+            self._remembered.put(key, ways)
+        beside = cached.needs.peak(model.arrangement, pixels) - cached.needs.weights(model.arrangement)
+        if ways.half_decoder and free_bytes(self.plan.device) > SPARE_BYTES + beside + cached.needs.vae // 2:
+            cached.half_decoder = HalfDecoder(model.vae)
         cached.ways, cached.key, cached.at_once[pixels] = ways, key, ways.at_once
 
     def _at_once(self, cached: Cached, size: Size) -> int:
