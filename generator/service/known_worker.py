@@ -6,8 +6,8 @@ from typing import Any
 
 from generator.api.types import Recipe
 from generator.service.eta import Eta
-from generator.service.job import Demand, Job
-from generator.workers.messages import Hello, Shape, Worker, WorkerState
+from generator.service.job import Demand
+from generator.workers.messages import Hello, Worker, WorkerState
 
 log = logging.getLogger(__name__)
 
@@ -91,10 +91,3 @@ class KnownWorker:
     def must_load_for(self, recipe: Recipe) -> bool:
         """Whether it is ready, and must change models."""
         return self.worker.is_ready and recipe.model not in self.state.models
-
-
-def shape_of_all(jobs: Iterable[Job]) -> list[Shape]:
-    """The one shape that all these jobs have, of which another job can join them; else nothing."""
-    jobs = list(jobs)
-    shapes = {shape for job in jobs for shape in job.shapes}
-    return list(shapes) if len(shapes) == 1 and not any(job.must_be_alone for job in jobs) else []
