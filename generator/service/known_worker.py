@@ -1,13 +1,14 @@
-"""What the server knows of a worker: its greeting, its models and its speed. Knows neither states nor the queue."""
+"""What the server knows of a worker, and learns from it: its models, its speed. Knows neither states nor the queue."""
 
 import logging
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from typing import Any
 
 from generator.api.types import Recipe
 from generator.service.eta import Eta
-from generator.service.job import Demand
-from generator.workers.messages import Hello, Worker, WorkerState
+from generator.service.job import Demand, Job
+from generator.workers.messages import Draw, Hello, Progress, Worker, WorkerEvent, WorkerState
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,20 @@ class KnownWorker:
         if alone:
             self.at_once = 1
 
+    async def run(self, draw: Draw, *, beside: Collection[Job]) -> AsyncIterator[WorkerEvent]:
+        """Draw, and learn its speed meanwhile. The jobs ``beside`` each other share its time. Raises WorkerDied."""
+        recipe, is_switch = draw.recipe, self.must_load_for(draw.recipe)
+        before, done = time.monotonic(), 0
+        async for event in self.worker.run(draw):
+            if isinstance(event, Progress):
+                now = time.monotonic()
+                if event.step > done:
+                    self.eta.note(recipe, (now - before) / len(beside), steps=event.step - done)
+                elif is_switch and event.step == 0:
+                    self.eta.note_load(recipe.model, now - before)
+                before, done = now, event.step
+            yield event
+
     def learn(self, state: WorkerState, model: str) -> bool:
         """Note its state, and the model that it draws with. Returns whether it has room for more drawings now."""
         has_more_room = state.at_once > self.at_once
@@ -89,5 +104,5 @@ class KnownWorker:
         return demand.models <= set(self.state.models)
 
     def must_load_for(self, recipe: Recipe) -> bool:
-        """Whether it is ready, and must change models."""
-        return self.worker.is_ready and recipe.model not in self.state.models
+        """Whether it must start, or change models."""
+        return not self.worker.is_ready or recipe.model not in self.state.models

@@ -304,28 +304,20 @@ class Supervisor:
     async def _draw_one(self, job: Job, n: int) -> Drawn | Error | None:
         """Draw picture ``n``, or return the error; None if the job was cancelled. Raises WorkerDied, GeneratorError."""
         recipe, self._at[job] = job.recipes[n], n
-        is_switch = self.known.must_load_for(recipe)
-        if not self.known.worker.is_ready or is_switch:
+        if self.known.must_load_for(recipe):
             self._wait_for(LOADING)
         await self.known.greet(other.known for other in self._team)
         if job.state.is_final:
             return None
         outcome: Drawn | Error | None = None
         file = None if recipe.image is None else self._uploads.find(recipe.image)
-        clock = asyncio.get_running_loop().time
-        before, done = clock(), 0
-        async for event in self.known.worker.run(Draw(job.drawing_id(n), recipe, job.request.recipes[n].facts, file)):
+        draw = Draw(job.drawing_id(n), recipe, job.request.recipes[n].facts, file)
+        async for event in self.known.run(draw, beside=self.running):
             match event:
                 case Progress(step, steps, state):
                     self._wait_for(None)
-                    now = clock()
-                    if step > done:
-                        self.eta.note(recipe, (now - before) / len(self.running), steps=step - done)
-                    elif step == 0:
-                        if is_switch:
-                            self.eta.note_load(recipe.model, now - before)
+                    if step == 0:
                         self.prepare_next()
-                    before, done = now, step
                     if self.known.learn(state, recipe.model):
                         self._jobs.news.set()
                     self._jobs.progress(job, n, step, steps)
