@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from generator import __version__
 from generator.api.types import Health, ServiceState, WorkerHealth, WorkerStatus
 from generator.errors import Refused
 from generator.pictures.uploads import Uploads
@@ -153,7 +154,7 @@ class Dispatcher:
             self._last_busy = time.monotonic()
         return time.monotonic() - max(self._last_busy, self._jobs.last_ended)
 
-    def health(self, version: str) -> Health:
+    def health(self) -> Health:
         workers = tuple(supervisor.health() for supervisor in self._team)
         first = next((worker for worker in workers if worker.models), workers[0])
         return Health(
@@ -165,7 +166,7 @@ class Dispatcher:
             queued=self._jobs.queued,
             running=self._jobs.running,
             steps_per_second=self._speeds.steps_per_second,
-            version=version,
+            version=__version__,
             workers=workers,
         )
 

@@ -10,12 +10,10 @@ from weakref import WeakValueDictionary
 from aiohttp import web
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from generator import __version__
 from generator.api import openapi
 from generator.api.capabilities import Capabilities
 from generator.api.refusals import refusal
 from generator.api.types import (
-    Health,
     HeartbeatEvent,
     JobId,
     JobRequest,
@@ -81,7 +79,7 @@ class Handlers:
         self._checking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def health(self, _: web.Request) -> web.Response:
-        return _answer(self._health())
+        return _answer(self._dispatcher.health())
 
     async def capabilities(self, _: web.Request) -> web.Response:
         return _answer(await asyncio.to_thread(self._capabilities))
@@ -173,12 +171,12 @@ class Handlers:
     async def pause(self, request: web.Request) -> web.Response:
         self._not_draining()
         await self._dispatcher.pause(request.query.get("worker"))
-        return _answer(self._health())
+        return _answer(self._dispatcher.health())
 
     async def resume(self, request: web.Request) -> web.Response:
         self._not_draining()
         await self._dispatcher.resume(request.query.get("worker"))
-        return _answer(self._health())
+        return _answer(self._dispatcher.health())
 
     async def metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=self._metrics.text(), content_type=openapi.PROMETHEUS, charset="utf-8")
@@ -187,9 +185,6 @@ class Handlers:
         return web.json_response(self._document)
 
     # ---- inside
-
-    def _health(self) -> Health:
-        return self._dispatcher.health(__version__)
 
     def _not_draining(self) -> None:
         if self._dispatcher.is_ending:

@@ -13,7 +13,6 @@ from typing import Any
 
 from aiohttp import web
 
-from generator import __version__
 from generator.api import limits, openapi
 from generator.api.capabilities import Capabilities
 from generator.cluster.cluster import Cluster
@@ -79,7 +78,7 @@ def create_app(
         metrics=metrics,
         pauses=pauses or Pauses(),
     )
-    metrics.watch(lambda: dispatcher.health(__version__))
+    metrics.watch(dispatcher.health)
     handlers = Handlers(
         jobs=jobs,
         dispatcher=dispatcher,

@@ -60,7 +60,7 @@ class Service:
         return job
 
     def states(self) -> dict[str, str]:
-        return {worker.name: worker.state for worker in self.dispatcher.health("").workers}
+        return {worker.name: worker.state for worker in self.dispatcher.health().workers}
 
 
 @pytest.fixture
