@@ -28,7 +28,6 @@ from generator.workers.messages import (
     Engine,
     EngineFactory,
     Failed,
-    Hello,
     Help,
     Meet,
     Prepare,
@@ -58,12 +57,12 @@ def main(pipe: Connection, factory: EngineFactory, environment: Mapping[str, str
 
 def converse(pipe: Connection, factory: EngineFactory) -> None:
     """Send a greeting, then draw on request until the other end of the pipe is closed."""
-    engines: list[Engine] = []
-    hello = or_failed(lambda: _start(factory, engines))
+    engine = or_failed(factory)
+    hello = engine if isinstance(engine, Failed) else or_failed(engine.hello)
     pipe.send(hello)
-    if isinstance(hello, Failed):
+    if isinstance(engine, Failed) or isinstance(hello, Failed):
         return
-    table = _Table(engines[0], pipe)
+    table = _Table(engine, pipe)
     try:
         while True:
             table.hear()
@@ -71,11 +70,6 @@ def converse(pipe: Connection, factory: EngineFactory) -> None:
             table.step()
     except (EOFError, OSError):
         log.info("the server is gone")
-
-
-def _start(factory: EngineFactory, engines: list[Engine]) -> Hello:
-    engines.append(factory())
-    return engines[0].hello()
 
 
 class _Table:
