@@ -74,6 +74,16 @@ class Model:
         return int(2 ** (len(self.vae.config.block_out_channels) - 1))
 
     @property
+    def text_encoders(self) -> tuple[CLIPTextModel | CLIPTextModelWithProjection, ...]:
+        """Two in the family SDXL, one in SD."""
+        return tuple(encoder for encoder in (self.text_encoder, self.text_encoder_2) if encoder is not None)
+
+    @property
+    def tokenizers(self) -> tuple[CLIPTokenizer, ...]:
+        """Each text encoder's own."""
+        return tuple(tokenizer for tokenizer in (self.tokenizer, self.tokenizer_2) if tokenizer is not None)
+
+    @property
     def unets(self) -> tuple[UNet2DConditionModel, ...]:
         """The model's own UNet, and after the first draft the one with the LoRA."""
         return tuple(unet for unet in (self.unet, self.draft_lora.unet) if unet is not None)
@@ -100,9 +110,8 @@ class Model:
             self.put_unets(device)
             self.vae.to(device)
         if self.arrangement is Arrangement.RESIDENT:
-            self.text_encoder.to(device)
-            if self.text_encoder_2 is not None:
-                self.text_encoder_2.to(device)
+            for encoder in self.text_encoders:
+                encoder.to(device)
 
     def put_unets(self, device: torch.device) -> None:
         for unet in self.unets:
@@ -112,9 +121,8 @@ class Model:
         """Move the whole model to RAM."""
         self.graphs.forget()
         self.put_unets(torch.device("cpu"))
-        for part in (self.vae, self.text_encoder, self.text_encoder_2):
-            if part is not None:
-                part.to("cpu")
+        for part in (self.vae, *self.text_encoders):
+            part.to("cpu")
 
 
 def load_model(

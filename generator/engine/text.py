@@ -123,17 +123,9 @@ class TextEncoding:
                 truncate_long_prompts=False,
                 returned_embeddings_type=hidden,
             )
-            for tokenizer, encoder in (
-                (model.tokenizer, model.text_encoder),
-                (model.tokenizer_2, model.text_encoder_2),
-            )
-            if encoder is not None
+            for tokenizer, encoder in zip(model.tokenizers, model.text_encoders, strict=True)
         ]
-        self._tokenizers = [
-            partial(_token_ids, tokenizer)
-            for tokenizer in (model.tokenizer, model.tokenizer_2)
-            if tokenizer is not None
-        ]
+        self._tokenizers = [partial(_token_ids, tokenizer) for tokenizer in model.tokenizers]
         # A weak reference: otherwise the cache would keep a dropped model in memory.
         encode_row = WeakMethod(self._encode_row)
 
@@ -217,7 +209,7 @@ class TextEncoding:
         """Cut fragments to the model card's tokens, between two terms; return the rest as the text that is left out."""
         fragments = prompt.parse(text)
         kept: list[Fragment] = []
-        tokenizers = [words for words in (self._model.tokenizer, self._model.tokenizer_2) if words is not None]
+        tokenizers = self._model.tokenizers
         rooms = [self._model.card.limits.max_tokens] * len(tokenizers)
         for n, (words, weight) in enumerate(fragments):
             offsets = [
