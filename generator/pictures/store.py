@@ -139,10 +139,9 @@ class PictureStore:
         self._delete_older_than(1, lambda path: path.name.startswith(_UNFINISHED))
 
     def _delete_older_than(self, days: int, is_meant: Callable[[Path], bool]) -> None:
-        oldest = time.time() - days * 24 * 3600
         with self._folders:
             for theme in self._themes():
-                delete_files(path for path in theme.iterdir() if is_meant(path) and path.lstat().st_mtime < oldest)
+                delete_older_than(days, filter(is_meant, theme.iterdir()))
                 _remove_if_empty(theme)
 
     def path(self, picture: Picture) -> Path:
@@ -219,11 +218,13 @@ def make_private(folder: Path) -> None:
             path.mkdir(mode=0o700, exist_ok=True)
 
 
-def delete_files(paths: Iterable[Path]) -> None:
-    """Delete each of the files that can be deleted. A folder stays."""
+def delete_older_than(days: int, paths: Iterable[Path]) -> None:
+    """Delete each of the files that is older and can be deleted. A folder stays."""
+    oldest = time.time() - days * 24 * 3600
     for path in paths:
         try:
-            path.unlink()
+            if path.lstat().st_mtime < oldest:
+                path.unlink()
         except OSError as error:
             # The names of files and folders contain words of the prompt.
             log.warning("an old file could not be deleted: %s", error.strerror)

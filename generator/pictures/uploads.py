@@ -4,14 +4,13 @@ Everything here blocks: call it in a thread. Knows neither jobs nor HTTP.
 """
 
 import hashlib
-import time
 from collections.abc import Collection
 from pathlib import Path
 
 from generator.api.types import SentImage
 from generator.errors import Refused
 from generator.pictures.image_files import image_size, read_image
-from generator.pictures.store import delete_files, make_private, write_whole
+from generator.pictures.store import delete_older_than, make_private, write_whole
 
 # Spares people who draw from the same picture again another upload.
 KEPT_DAYS = 7
@@ -58,7 +57,4 @@ class Uploads:
         Every picture keeps its own copy of the image that it was drawn from (see `generator.pictures.store`).
         """
         if self._folder.is_dir():
-            oldest = time.time() - KEPT_DAYS * 24 * 3600
-            delete_files(
-                path for path in self._folder.iterdir() if path.name not in but and path.lstat().st_mtime < oldest
-            )
+            delete_older_than(KEPT_DAYS, (path for path in self._folder.iterdir() if path.name not in but))
