@@ -4,7 +4,6 @@ import os
 import platform
 import sys
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,9 @@ import psutil
 import torch
 
 from generator import __version__
+from generator.engine.versions import version
 
-_PACKAGES = ("diffusers", "transformers", "compel")
+_PACKAGES = ("torch", "diffusers", "transformers", "compel")
 
 
 def facts(label: str, *, device: torch.device, dtype: torch.dtype, repeats: int) -> dict[str, Any]:
@@ -32,8 +32,6 @@ def facts(label: str, *, device: torch.device, dtype: torch.dtype, repeats: int)
         "versions": {
             "easel": __version__,
             "python": platform.python_version(),
-            # With its build, which PyPI's packages of torch do not tell.
-            "torch": str(torch.__version__),
             **{package: version(package) for package in _PACKAGES},
         },
         "date": time.strftime("%Y-%m-%d"),

@@ -3,8 +3,7 @@
 import logging
 import platform
 from dataclasses import dataclass
-from functools import cache, partial
-from importlib.metadata import version
+from functools import partial
 from typing import Literal
 
 import torch
@@ -13,13 +12,11 @@ from generator.engine.memory import memory_of
 from generator.engine.needs import SPARE_BYTES, Arrangement, Needs
 from generator.engine.precision import computed_on, measured_on
 from generator.engine.torch_build import card_problem, index_of
+from generator.engine.versions import version
 from generator.errors import CardLost, CardUnusable
 from generator.models.cards import CardSettings
 
 log = logging.getLogger(__name__)
-
-# Cached, since it reads a file of the package.
-_version = cache(version)
 
 
 @dataclass(frozen=True)
@@ -72,16 +69,14 @@ class Plan:
             "cards": cards,
             **({"guidance_rescale": card.guidance_rescale} if card.guidance_rescale else {}),
             **({"enlarged": card.enlarge} if card.enlarge > 1 else {}),
-            # torch.__version__ is a subclass of str: to unpickle it, the server's process would import torch.
-            "torch": str(torch.__version__),
-            **{package: _version(package) for package in ("diffusers", "transformers", "compel")},
-            **({"triton": _version("triton")} if fused else {}),
+            **{package: version(package) for package in ("torch", "diffusers", "transformers", "compel")},
+            **({"triton": version("triton")} if fused else {}),
         }
 
 
 def lora_facts(revision: str | None) -> dict[str, str | int | float | bool | None]:
     """The further facts of a draft: the revision of its LoRA, None without one."""
-    return {"lora": revision, **({"peft": _version("peft")} if revision else {})}
+    return {"lora": revision, **({"peft": version("peft")} if revision else {})}
 
 
 def make_plan(device: str, vae_tiling: Literal["auto", "always", "never"]) -> Plan:

@@ -5,19 +5,19 @@ import logging
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from generator.engine.model import Model
+from generator.engine.versions import version
 from generator.settings import cache_dir
 
 log = logging.getLogger(__name__)
 
-# Packages whose version may change what is fastest, as may torch's, which alone knows its build.
-_PACKAGES = ("triton", "diffusers", "easel")
+# Packages whose version may change what is fastest.
+_PACKAGES = ("torch", "triton", "diffusers", "easel")
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,11 @@ class Remembered:
 
 def key_of(model: Model, *, may_record: bool, most: int) -> str:
     """Return everything that the fastest ways depend on, as one string."""
-    versions = " ".join(f"{package} {_version(package)}" for package in _PACKAGES)
     width, height = model.card.sizes["square"]
     return "; ".join(
         [
             _card(model.unet.device),
-            f"torch {torch.__version__} {versions}",
+            " ".join(f"{package} {version(package)}" for package in _PACKAGES),
             f"{model.name} {model.revision} {model.dtype} {width}x{height}",
             f"{may_record} {most}",
         ]
@@ -106,10 +105,3 @@ def _driver() -> str:
     """The driver's version, as the Linux kernel reports it."""
     file = Path("/proc/driver/nvidia/version")
     return file.read_text(encoding="utf-8").splitlines()[0] if file.exists() else "unknown"
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "none"
