@@ -10,8 +10,7 @@ from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
 
-from generator.cluster.messages import Farewell, Joined, Leaving, Lost, Place
-from generator.cluster.messages import Models as TheirModels
+from generator.cluster.messages import Farewell, HasModels, Joined, Leaving, Lost, Place
 from generator.cluster.models import LOOK_EVERY_S, Models
 from generator.cluster.remote import Driver, private_folder
 from generator.service.dispatcher import Dispatcher
@@ -105,7 +104,7 @@ class Cluster:
                         step_timeout_s=self._step_timeout_s,
                     )
                     await dispatcher.join(f"{machine}/{card}", worker, partial(self.models.draws, machine))
-            case TheirModels(machine, models):
+            case HasModels(machine, models):
                 log.info("%s has %s now", machine, ", ".join(sorted(models)))
                 self.models.learn(machine, models)
                 dispatcher.team_changed()

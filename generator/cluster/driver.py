@@ -48,11 +48,11 @@ def main(pipe: Connection, place: Place, engine: EngineFactory | None, log_level
         _internal_kv_put(VERSION_KEY, version().encode(), namespace=NAMESPACE)
         node.warn_of_open_sockets(place.address)
         log.info("other machines can join at %s", head.address)
-        cluster = _Cluster(pipe, engine, own_node=ray.get_runtime_context().get_node_id())
-        Thread(target=cluster.hear, name="server", daemon=True).start()
-        while not node.died(head) and not cluster.is_over:
-            cluster.look()
-            cluster.beat()
+        machines = _Machines(pipe, engine, own_node=ray.get_runtime_context().get_node_id())
+        Thread(target=machines.hear, name="server", daemon=True).start()
+        while not node.died(head) and not machines.is_over:
+            machines.look()
+            machines.beat()
             time.sleep(LOOK_EVERY_S)
     except Exception:
         log.exception("the cluster met a bug")
@@ -80,7 +80,7 @@ class _Talk:
     is_under_way: bool = False
 
 
-class _Cluster:
+class _Machines:
     """The machines that are there, each with an actor that this process owns."""
 
     def __init__(self, pipe: Connection, engine: EngineFactory | None, *, own_node: str) -> None:

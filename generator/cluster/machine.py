@@ -23,9 +23,9 @@ from generator.cluster.messages import (
     Ended,
     Farewell,
     Greeting,
+    HasModels,
     Kill,
     Leaving,
-    Models,
     Said,
     Say,
     Start,
@@ -85,7 +85,7 @@ class Machine:
             if time.monotonic() - looked >= LOOK_EVERY_S:
                 looked, before, models = time.monotonic(), models, self._models()
                 if models != before:
-                    yield Models(name, models)
+                    yield HasModels(name, models)
 
     def take(self, message: ToMachine) -> None:
         try:

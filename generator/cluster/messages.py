@@ -9,6 +9,20 @@ from pathlib import Path
 
 from generator.workers.messages import Cancel, Draw, Prepare
 
+# ---- server to driver, at its start
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a machine takes part: its own address and ports, its token, a private folder, and its object store."""
+
+    address: str
+    port: int
+    token_file: Path
+    folder: Path
+    store_bytes: int
+
+
 # ---- server to driver to machine
 
 
@@ -89,7 +103,7 @@ class Ended:
 
 
 @dataclass(frozen=True)
-class Models:
+class HasModels:
     """The machine has the weights of these models now."""
 
     machine: str
@@ -121,14 +135,3 @@ class Lost:
 
     machine: str
     how: str
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a machine takes part: its own address and ports, its token, a private folder, and its object store."""
-
-    address: str
-    port: int
-    token_file: Path
-    folder: Path
-    store_bytes: int

@@ -5,7 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from generator.cluster import join
-from generator.cluster.driver import _Cluster, _Talk
+from generator.cluster.driver import _Machines, _Talk
 from generator.cluster.messages import Farewell, Place, Say
 from generator.workers.messages import Draw
 from tests.helpers.running_generator import recipe_of
@@ -23,7 +23,7 @@ def test_a_machine_that_is_lost_while_its_photo_is_read_makes_the_driver_deaf_to
             return b"photo"
 
     said = [Say("attic", "k", Draw("1", recipe_of(subject=("otter",)), image=Photo())), Farewell("cellar"), None]
-    cluster = _Cluster(SimpleNamespace(recv=lambda: said.pop(0)), None, own_node="own")
+    cluster = _Machines(SimpleNamespace(recv=lambda: said.pop(0)), None, own_node="own")
     cluster._talks = {"a": attic, "b": cellar}
     cluster.hear()
     assert heard[-1] == Farewell("cellar")
