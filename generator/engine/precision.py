@@ -1,11 +1,12 @@
 """Choose between fp16 and fp32 for a card: by its capability, or by trying both. Knows no model."""
 
 import logging
-import time
 from collections.abc import Callable
 
 import torch
 from torch.nn import functional
+
+from generator.engine.timing import timed
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ def measured_on(device: torch.device, *, side: int = _SIDE, rounds: int = _ROUND
     for turn in range(rounds + 1):
         for dtype, fastest in figures.items():
             for name, work in _works(device, dtype, side).items():
-                seconds = _seconds(device, work)
+                seconds = timed(device, work)[0]
                 if turn:
                     fastest[name] = min(seconds, fastest.get(name, seconds))
     return figures
@@ -63,16 +64,3 @@ def _works(device: torch.device, dtype: torch.dtype, side: int) -> dict[str, Cal
         "convolution": lambda: functional.conv2d(latents, kernel, padding=1),
         "attention": lambda: functional.scaled_dot_product_attention(heads, heads, heads),
     }
-
-
-def _seconds(device: torch.device, work: Callable[[], torch.Tensor]) -> float:
-    _wait_for(device)
-    began = time.perf_counter()
-    work()
-    _wait_for(device)
-    return time.perf_counter() - began
-
-
-def _wait_for(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

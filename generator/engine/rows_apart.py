@@ -15,6 +15,7 @@ import torch
 
 from generator.engine.deep_cache import UNetInput
 from generator.engine.model import Model
+from generator.engine.timing import finish
 from generator.workers.assistance import PATIENCE_S, Assistant
 
 log = logging.getLogger(__name__)
@@ -72,10 +73,10 @@ class RowsApart:
             return model.predict(rows)[0], 1
         if trial.is_over:
             return _apart(model, rows, assistant)
-        _finish(rows.latents.device)
+        finish(rows.latents.device)
         began = self._clock()
         predicted, cards = _apart(model, rows, assistant) if trial.is_apart_next else (model.predict(rows)[0], 1)
-        _finish(rows.latents.device)
+        finish(rows.latents.device)
         (trial.apart_s if cards > 1 else trial.together_s).append(self._clock() - began)
         if trial.is_over:
             both = min(trial.together_s), min(trial.apart_s)
@@ -101,7 +102,7 @@ def _apart(model: Model, rows: UNetInput, assistant: Assistant) -> tuple[torch.T
     assistant.begin(_packed(rows.each(lambda tensor: tensor[:1])))
     try:
         second = model.predict(rows.each(lambda tensor: tensor[1:]))[0]
-        _finish(second.device)
+        finish(second.device)
     finally:
         # Even after an error here: a result that nobody takes would keep the other worker from its own work.
         first = assistant.end(PATIENCE_S + time.monotonic() - began)
@@ -113,9 +114,3 @@ def _apart(model: Model, rows: UNetInput, assistant: Assistant) -> tuple[torch.T
 def _packed(rows: UNetInput) -> Packed:
     own = {name: getattr(rows, name).cpu().numpy() for name in ("latents", "timesteps", "embeds")}
     return own, {name: tensor.cpu().numpy() for name, tensor in rows.added.items()}
-
-
-def _finish(device: torch.device) -> None:
-    """Wait until the card has done all its work."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -7,7 +7,6 @@ The ways are fused kernels (`engine.fused`), captured graphs (`engine.captured_g
 import logging
 import os
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -17,6 +16,7 @@ from generator.engine.deep_cache import UNetInput, whole
 from generator.engine.half_decoder import HalfDecoder
 from generator.engine.model import Model
 from generator.engine.remembered_ways import Ways
+from generator.engine.timing import timed
 from generator.settings import cache_dir
 
 log = logging.getLogger(__name__)
@@ -135,8 +135,8 @@ def _half_is_better(model: Model) -> bool | None:
     latents = _latents(model)
     try:
         half = HalfDecoder(model.vae)
-        whole_s, expected = _decoded(lambda: model.vae.decode(latents, return_dict=False)[0])
-        half_s, decoded = _decoded(lambda: half.decode(latents))
+        whole_s, expected = _decoded(latents.device, lambda: model.vae.decode(latents, return_dict=False)[0])
+        half_s, decoded = _decoded(latents.device, lambda: half.decode(latents))
     # No memory for both, or no kernels: in any case fp32 decodes.
     except Exception as error:
         log.warning("%s decodes in fp32, since fp16 does not work here: %s", model.name, error)
@@ -145,15 +145,12 @@ def _half_is_better(model: Model) -> bool | None:
     return apart <= _MOST_APART and half_s < (1 - _LEAST_GAIN_OF_A_WAY) * whole_s
 
 
-def _decoded(decode: Callable[[], torch.Tensor]) -> tuple[float, torch.Tensor]:
+def _decoded(device: torch.device, decode: Callable[[], torch.Tensor]) -> tuple[float, torch.Tensor]:
     """Decode a few times; return the least seconds, and the pixels."""
     times = []
     for _ in range(_REPEATS):
-        began = time.perf_counter()
-        decoded = decode()
-        if decoded.is_cuda:
-            torch.cuda.synchronize(decoded.device)
-        times.append(time.perf_counter() - began)
+        seconds, decoded = timed(device, decode)
+        times.append(seconds)
     return min(times), decoded
 
 
@@ -206,11 +203,7 @@ def _seconds(model: Model, drawings: int, size: Size) -> float:
     rows = _noise(model, 2 * drawings, size)
     times = []
     for _ in range(1 + _REPEATS):
-        began = time.perf_counter()
-        model.predict(rows)
-        if rows.latents.is_cuda:
-            torch.cuda.synchronize(rows.latents.device)
-        times.append(time.perf_counter() - began)
+        times.append(timed(rows.latents.device, lambda: model.predict(rows))[0])
         if times[-1] > _BUSY_S and (len(times) > 1 or not rows.latents.is_cuda):
             break
     return min(times[1:] or times)
