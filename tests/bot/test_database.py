@@ -140,11 +140,12 @@ async def test_posted_events_are_remembered(store):
     await store.will_post(note)
     assert await store.posted("a-picture-0") == note
     await store.was_posted("a-picture-0", "$sent")
-    assert await store.posted_as("$sent") == replace(note, event_id="$sent")
+    assert await store.posted_in(note.room_id, "$sent") == replace(note, event_id="$sent")
+    assert await store.posted_in("!other", "$sent") is None
     assert await store.all_posted("a") == [replace(note, event_id="$sent")]
     await store.was_not_posted("a-picture-0")
     assert await store.posted("a-picture-0") is None
-    assert await store.posted_as("$sent") is None
+    assert await store.posted_in(note.room_id, "$sent") is None
 
 
 async def test_each_room_has_its_last_handled_event(store):

@@ -160,7 +160,7 @@ class ReactionCommands:
 
     async def _file(self, reaction: Reaction) -> None:
         """Answer a picture or a sheet with its recipe as a file."""
-        posted = await self._store.posted_as(reaction.target)
+        posted = await self._store.posted_in(reaction.room_id, reaction.target)
         if posted is not None and not self._permissions.refusal(reaction.sender, reaction.room_id):
             with suppress(NotSent):
                 await self._recipe_files.bring(await self._as_reply(reaction), posted, asked_by=reaction.event_id)
@@ -209,7 +209,7 @@ class ReactionCommands:
 
     async def _as_reply(self, reaction: Reaction) -> Message:
         """A message without text in place of the reaction's target, so that the answer goes into the same thread."""
-        posted = await self._posted(reaction.room_id, reaction.target, tuple(EventKind))
+        posted = await self._store.posted_in(reaction.room_id, reaction.target)
         job = await self._store.job(posted.job) if posted else None
         thread = job.message.thread if job else None
         return Message(
@@ -222,6 +222,6 @@ class ReactionCommands:
         return await self._store.recipe(posted.job, posted.n if n is None else n) if posted else None
 
     async def _posted(self, room_id: str, event_id: str, kinds: tuple[EventKind, ...]) -> Posted | None:
-        """An event of ours of these kinds, or None. Rooms are walls: it must be in that room."""
-        posted = await self._store.posted_as(event_id)
-        return posted if posted and posted.room_id == room_id and posted.kind in kinds else None
+        """An event of ours of these kinds in that room, or None."""
+        posted = await self._store.posted_in(room_id, event_id)
+        return posted if posted and posted.kind in kinds else None

@@ -36,14 +36,14 @@ class RecipeFiles:
         if event_id is None:
             found = await self._store.find_pictures(message.room_id, senders={message.sender}, limit=1)
             event_id = found.pictures[0].event_id if found.pictures else None
-        posted = await self._store.posted_as(event_id) if event_id else None
+        posted = await self._store.posted_in(message.room_id, event_id)
         if posted is None or not await self.bring(message, posted, asked_by=message.asked_by):
             return NO_PICTURE
         return ""
 
     async def bring(self, message: Message, posted: Posted, *, asked_by: str) -> bool:
-        """Answer ``message`` with the recipe of an event of ours; return whether there is one. Raises NotSent."""
-        if posted.room_id != message.room_id or posted.kind not in (*PICTURE_KINDS, *SHEET_KINDS):
+        """Answer ``message`` with the recipe of an event of its room; return whether there is one. Raises NotSent."""
+        if posted.kind not in (*PICTURE_KINDS, *SHEET_KINDS):
             return False
         recipes = await self._store.recipes(posted.job)
         is_sheet = posted.kind in SHEET_KINDS

@@ -51,7 +51,7 @@ class ShortestCommands:
         """The command that draws a recipe of that job in that room. Raises ParseError."""
         if job is None or job.photo is None:
             return Shortest(await self._typed(recipe, room_id, person))
-        over = await self._store.posted_as(job.photo)
+        over = await self._store.posted_in(room_id, job.photo)
         if over is None:
             return Shortest(await self._typed(recipe, room_id, person), before=REPLY_TO_PHOTO)
         if await self._is_enlarged(over, recipe):

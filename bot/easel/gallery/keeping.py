@@ -48,8 +48,8 @@ class Keeping:
         message = job.message
         thread = message.thread if message.reply_to is None and has_signs(message.body) else None
         for event_id in filter(None, (message.reply_to, thread, message.event_id, job.photo)):
-            posted = await self._store.posted_as(event_id)
-            if posted is not None and posted.room_id == message.room_id and posted.kind in _IMAGES:
+            posted = await self._store.posted_in(message.room_id, event_id)
+            if posted is not None and posted.kind in _IMAGES:
                 return await self._store.picture_id(txn_id_of(posted.job, _IMAGES[posted.kind], posted.n))
         command = await self._store.job_of_command(message.room_id, message.reply_to) if message.reply_to else None
         return await self._store.picture_id(txn_id_of(command.id, EventKind.PICTURE, 0)) if command else None

@@ -80,7 +80,7 @@ class PictureFiles:
         Where newcomers see nothing from before they came, only who drew from a photo is sure to have seen it.
         """
         job = await self._store.job(picture.job)
-        if job is None or job.photo is None or await self._store.posted_as(job.photo) is not None:
+        if job is None or job.photo is None or await self._store.posted_in(picture.room_id, job.photo) is not None:
             return None
         if person == picture.sender:
             return job.photo

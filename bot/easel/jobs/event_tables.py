@@ -44,9 +44,11 @@ class EventTables(Tables):
         row = await self._database.fetchrow("SELECT * FROM posted WHERE txn_id = $1", txn_id)
         return _posted(row) if row else None
 
-    async def posted_as(self, event_id: str) -> Posted | None:
-        """The note about the event of ours with that id, or None."""
-        row = await self._database.fetchrow("SELECT * FROM posted WHERE event_id = $1", event_id)
+    async def posted_in(self, room_id: str, event_id: str | None) -> Posted | None:
+        """The note about the event of ours with that id in that room, or None."""
+        row = await self._database.fetchrow(
+            "SELECT * FROM posted WHERE room_id = $1 AND event_id = $2", room_id, event_id
+        )
         return _posted(row) if row else None
 
     async def own_star(self, room_id: str, event_id: str) -> Posted | None:

@@ -75,14 +75,10 @@ class Replies:
             return await self._within_time(self._in_room(message.room_id, message.event_id))
         if message.reply_to is None:
             return await self._thread_start(message)
-        posted = await self._store.posted_as(message.reply_to)
-        if posted is not None and posted.room_id == message.room_id and posted.kind in SHEET_KINDS:
+        posted = await self._store.posted_in(message.room_id, message.reply_to)
+        if posted and posted.kind in SHEET_KINDS:
             raise ParseError(SHEET)
-        if posted is not None and posted.room_id == message.room_id and posted.kind in PICTURE_KINDS:
-            kept = await self._store.recipe(posted.job, posted.n)
-        else:
-            kept = None
-        if kept:
+        if posted and posted.kind in PICTURE_KINDS and (kept := await self._store.recipe(posted.job, posted.n)):
             return Replied(recipe=kept)
         command = await self._store.job_of_command(message.room_id, message.reply_to)
         if command is not None and has_signs(message.body):
@@ -103,18 +99,17 @@ class Replies:
 
     async def is_about_picture(self, message: Message) -> bool:
         """Whether a message replies to a picture or recipe of ours in its room."""
-        posted = await self._store.posted_as(message.reply_to) if message.reply_to else None
-        return posted is not None and posted.room_id == message.room_id and posted.kind in PICTURE_KINDS
+        posted = await self._store.posted_in(message.room_id, message.reply_to)
+        return posted is not None and posted.kind in PICTURE_KINDS
 
     async def _thread_start(self, message: Message) -> Replied:
         """The photo with which the message's thread starts; anything else there is not asked about."""
         if message.thread is None:
             return Replied()
-        posted = await self._store.posted_as(message.thread)
+        posted = await self._store.posted_in(message.room_id, message.thread)
         if posted is not None:
-            is_picture = posted.room_id == message.room_id and posted.kind in PICTURE_KINDS
-            kept = await self._store.recipe(posted.job, posted.n) if is_picture and has_signs(message.body) else None
-            return Replied(recipe=kept)
+            is_changed = posted.kind in PICTURE_KINDS and has_signs(message.body)
+            return Replied(recipe=await self._store.recipe(posted.job, posted.n) if is_changed else None)
         content = await self._within_time(self._history.content_of(message.room_id, message.thread))
         return Replied(photo=message.thread) if is_photo(content) else Replied()
 

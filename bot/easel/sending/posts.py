@@ -100,7 +100,7 @@ class JobPosts:
         recipe = await self._generator.recipe(job.id, picture.n)
         await self._keep(job, picture, recipe)
         files = _Files(base_name(picture.prompt, picture.recipe.seed), image, thumbnail, recipe, fetch_image)
-        is_ours = job.photo is not None and await self._store.posted_as(job.photo) is not None
+        is_ours = await self._store.posted_in(job.message.room_id, job.photo) is not None
         text = caption(picture, notes, drawn_from="the picture" if is_ours else "a photo")
         await self._post(job, picture, (picture,), files, text, debt, kinds=PICTURE_KINDS, n=picture.n)
 
