@@ -1,7 +1,7 @@
 """The plugin: maubot's side of Easel. Builds the parts, passes on events, ends what it started."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
 from maubot.handlers import event
@@ -10,7 +10,7 @@ from mautrix.client import InternalEventType
 from mautrix.types import EncryptedEvent, Event, EventType
 from mautrix.util.async_db import Database, UpgradeTable
 
-from .bug_log import log_bug
+from .background import Background
 from .commands.defaults import OwnDefaults
 from .commands.draw import DrawCommands
 from .commands.easel import EaselCommands
@@ -62,7 +62,7 @@ from .sending.offers import Offers
 from .sending.posts import JobPosts
 from .sending.rate_limit import limit_of
 from .sending.room_notes import RoomNotes
-from .sending.send_queue import NotSent, SendQueue
+from .sending.send_queue import SendQueue
 from .sending.sent_once import SentOnce
 from .sending.typing_notices import TypingNotices
 from .sending.waits import Waits
@@ -102,9 +102,10 @@ class EaselBot(Plugin):
     async def pre_start(self) -> None:
         """Build every part, once: maubot registers the handlers next. Nothing here uses the network."""
         make_transactions_whole()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._has_stopped = False
         version, log = str(self.loader.meta.version), self.log
+        self.background = Background(log)
+        self._start = self.background.start
         store = Store(cast(Database, self.database))
         self.settings = settings = SettingsInForce(cast(Config, self.config), store, log)
         await settings.take()
@@ -281,12 +282,11 @@ class EaselBot(Plugin):
             start=self._start,
             log=log,
         )
-        self._origins = Origins(self.client.mxid, settings)
         self._catching_up = CatchingUp(
             self._routing,
             history=history,
             store=store,
-            origins=self._origins,
+            origins=Origins(self.client.mxid, settings),
             seen_encrypted=seen_encrypted,
             start=self._start,
             log=log,
@@ -338,9 +338,7 @@ class EaselBot(Plugin):
         self._own_sync.stop()
         self.client.remove_event_handler(InternalEventType.SYNC_SUCCESSFUL, self._sync_came)
         self.client.remove_event_handler(InternalEventType.SYNC_ERRORED, self._sync_failed)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.background.stop()
         await self.runner.stop()
 
     @on(EventType.ROOM_ENCRYPTED)
@@ -366,12 +364,9 @@ class EaselBot(Plugin):
         await self._catching_up.all_rooms(await self.homeserver.joined_rooms())
 
     async def _sync_came(self, data: dict[str, Any]) -> None:
-        """Note that devices changed, and read what a sync left out: of many events in a room it has the newest."""
         if data["data"].get("device_lists", {}).get("changed"):
             self.homeserver.devices.changed()
-        rooms = self._origins.note(data["data"])
-        if rooms:
-            self._start(self._catching_up.rooms(rooms), "catching up")
+        self._catching_up.note(data["data"])
 
     async def _sync_failed(self, data: dict[str, Any]) -> None:
         self.homeserver.devices.may_have_missed()
@@ -379,19 +374,3 @@ class EaselBot(Plugin):
     async def _wake(self) -> None:
         if self.settings().wake_mac:
             await wake(self.settings().wake_mac, self.settings().wake_address)
-
-    def _start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Run something in the background until it ends or the plugin stops."""
-        task = asyncio.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if task.cancelled() or (error := task.exception()) is None:
-            return
-        if isinstance(error, NotSent):
-            self.log.warning(f"{task.get_name()}: {error}")
-        else:
-            log_bug(self.log, task.get_name(), error)

@@ -279,9 +279,11 @@ def quiet(plugin: EaselBot, homeserver: Homeserver) -> Callable[[], Awaitable[No
         async with asyncio.timeout(WITHIN_S):
             while True:
                 tasks = [
-                    task for task in plugin._tasks if task.get_name().startswith(("event ", "command ", "reaction "))
+                    task
+                    for task in plugin.background.tasks
+                    if task.get_name().startswith(("event ", "command ", "reaction "))
                 ]
-                if tasks := [*tasks, *plugin.runner._tidying]:
+                if tasks := [*tasks, *plugin.runner._tidying.tasks]:
                     await asyncio.wait(tasks)
                 elif not await plugin.database.fetchval(unsaid):
                     return

@@ -103,7 +103,10 @@ async def last_handled(plugin, room_id: str) -> str | None:
 async def settled(plugin) -> None:
     """Wait until the bot has handled the events that came, and those that it missed."""
     names = ("event ", "catching up")
-    while tasks := [*background_task._tasks, *(task for task in plugin._tasks if task.get_name().startswith(names))]:
+    while tasks := [
+        *background_task._tasks,
+        *(task for task in plugin.background.tasks if task.get_name().startswith(names)),
+    ]:
         await asyncio.wait(tasks)
 
 

@@ -81,7 +81,7 @@ async def test_a_change_that_waits_for_its_turn_in_the_room_is_shown_as_done(
         coming = await browser.post(f"{address}/{picture}", {"token": token, **form})
         await homeserver.until(lambda: not homeserver.sins)
         await browser.post(f"{address}/{picture}", {"token": token, **form})
-        while tasks := {task for task in plugin._tasks if f" {event_id}" in task.get_name()}:
+        while tasks := {task for task in plugin.background.tasks if f" {event_id}" in task.get_name()}:
             await asyncio.wait(tasks)
         return coming.text, (await browser.get(f"picture/{picture}")).text
 

@@ -252,7 +252,7 @@ async def test_what_a_running_sync_brings_is_drawn_whatever_its_date(drawing_roo
 
 async def test_after_a_long_absence_of_the_network_old_commands_are_left(drawing_room, homeserver, plugin):
     now_s = 0.0
-    plugin._origins._clock = lambda: now_s
+    plugin._catching_up._origins._clock = lambda: now_s
     await drawing_room.sync()
     for away_s in (599, 601):
         now_s += away_s

@@ -11,6 +11,7 @@ from aiohttp import web
 from maubot.plugin_server import PluginWebApp
 from yarl import URL
 
+from ..background import Start
 from ..commands.recipe_files import DIVIDER
 from ..jobs.gallery_table import GalleryPicture
 from ..jobs.key_table import Key
@@ -43,10 +44,6 @@ PICK_SOME = views.Message("Please tick some pictures", f"I pack up to {MAX_ZIPPE
 class Remove(Protocol):
     async def __call__(self, room_id: str, event_id: str, *, by: str) -> bool:
         """Remove a picture from its room, if ``by`` may; return whether it was done. Raises NotSent."""
-
-
-# Runs something in the background until it ends or the plugin stops.
-Start = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
 
 
 class Routes:

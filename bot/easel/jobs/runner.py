@@ -5,13 +5,12 @@ A task may end with the process at any moment; the next process starts it again 
 
 import asyncio
 import time
-from collections.abc import Coroutine
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from itertools import repeat
 from logging import Logger
-from typing import Any
 
+from ..background import Background, cancelled
 from ..bug_log import log_bug
 from ..generator.client import GeneratorClient
 from ..generator.errors import Cancelled, Failed, GeneratorError, NotYet, QueueFull
@@ -94,7 +93,8 @@ class JobRunner:
         self._send_queue, self._sent_once, self._settings, self._log = send_queue, sent_once, settings, log
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._signs: dict[str, ProgressSign] = {}
-        self._tidying: set[asyncio.Task[None]] = set()
+        # What the next process does again if this one ends before.
+        self._tidying = Background(log)
         self._line = Line()
         self.outlooks: dict[str, Outlook] = {}
 
@@ -105,11 +105,11 @@ class JobRunner:
             self.start(job)
             if job.state in (JobState.CANCELLED, JobState.DELETED):
                 # The process may have ended before the generator heard of it.
-                self._tidy(self._unwanted.end(job), f"ending {job.id} at the generator")
+                self._tidying.start(self._unwanted.end(job), f"ending {job.id} at the generator")
         waiting = {job.message.room_id for job in unclosed if job.state is not JobState.REPLACED}
         for note in await self._store.open_notes():
             if note.room_id not in waiting and (noted := await self._store.job(note.job)):
-                self._tidy(self._waits.end(noted), f"ending the note in {note.room_id}")
+                self._tidying.start(self._waits.end(noted), f"ending the note in {note.room_id}")
 
     async def restart(self) -> None:
         """Start every job again, so that each uses the generator and the limits of the settings in force."""
@@ -135,13 +135,13 @@ class JobRunner:
         """
         if not await self._store.end_job(job.id, state, last_word, by=by):
             return False
-        await _cancelled(self._tasks.pop(job.id, None))
+        await cancelled(self._tasks.pop(job.id, None))
         self._log.info(f"{job.id}: {state} for {job.message.sender} in {job.message.room_id}")
         # A replaced job is cancelled by the job in its place, which must be submitted first.
         if state is not JobState.REPLACED:
             await self._unwanted.end(job)
         # A restart of all jobs may have started it again, as it read the job before.
-        await _cancelled(self._tasks.pop(job.id, None))
+        await cancelled(self._tasks.pop(job.id, None))
         self.start(replace(job, state=state, last_word=last_word))
         return True
 
@@ -149,19 +149,13 @@ class JobRunner:
         """Take the sentence and the sign of a job without a picture out of the room: its message was corrected."""
         await self._store.replace_ended(job.id)
         replaced = replace(job, state=JobState.REPLACED, last_word="")
-        self._tidy(self._take_back_end(replaced), f"taking back the end of {job.id}")
+        self._tidying.start(self._take_back_end(replaced), f"taking back the end of {job.id}")
 
     async def _take_back_end(self, job: Job) -> None:
         if task := self._tasks.get(job.id):
             # What it is about to say must be there to be taken back.
             await asyncio.wait({task})
         self.start(job)
-
-    def _tidy(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Do something beside the jobs that the next process does again if this one ends before."""
-        tidying = asyncio.create_task(work, name=name)
-        self._tidying.add(tidying)
-        tidying.add_done_callback(self._tidying.discard)
 
     def is_drawing(self, job_id: str) -> bool:
         """Whether the generator is drawing the job, or has drawn it."""
@@ -172,8 +166,7 @@ class JobRunner:
         """Leave every job as it is, for ``resume`` here or in the next process."""
         # A command may start another job meanwhile, which goes on.
         stopped = dict(self._tasks)
-        tasks = (*stopped.values(), *self._tidying)
-        await asyncio.gather(self._waits.stop(), *map(_cancelled, tasks))
+        await asyncio.gather(self._waits.stop(), self._tidying.stop(), *map(cancelled, stopped.values()))
         signs = [sign for job_id in stopped if (sign := self._signs.pop(job_id, None))]
         await asyncio.gather(*(sign.cancel() for sign in signs))
 
@@ -276,7 +269,7 @@ class JobRunner:
         try:
             await self._line.turn(running.job)
         finally:
-            await _cancelled(notice)
+            await cancelled(notice)
 
     async def _interrupted(self, running: RunningJob, error: NotYet) -> None:
         """Return when a job that the generator had may be submitted again."""
@@ -375,10 +368,3 @@ class JobRunner:
 
 def _is_running(event: JobStatus | Position) -> bool:
     return isinstance(event, JobStatus) and event.state is GeneratorJobState.RUNNING
-
-
-async def _cancelled(task: asyncio.Task[None] | None) -> None:
-    """Cancel a task; return when it has ended."""
-    if task is not None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

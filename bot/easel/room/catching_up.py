@@ -6,13 +6,14 @@ what an event means.
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from logging import Logger
 from typing import Any, Protocol
 
 from mautrix.types import EncryptedEvent, Event, MessageEvent
 
+from ..background import Start
 from ..bug_log import log_bug
 from ..jobs.store import Store
 from ..sending.send_queue import NotSent
@@ -21,9 +22,6 @@ from .history import RoomHistory
 from .messages import SeenEncrypted
 from .origins import Origin, Origins
 from .places import Place, Places
-
-# Runs something in the background until it ends or the bot stops.
-Start = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
 
 
 class Reader(Protocol):
@@ -62,6 +60,11 @@ class CatchingUp:
         # How many gaps of each room are being read.
         self._behind: Counter[str] = Counter()
         self._all_behind = True
+
+    def note(self, sync: dict[str, Any]) -> None:
+        """Note where the events of a sync come from, and read what it left out: of many in a room it has the newest."""
+        if rooms := self._origins.note(sync):
+            self._start(self.rooms(rooms), "catching up")
 
     async def take(self, event: Event) -> None:
         """Read one event of the sync. A room with missed events is not marked as read up to it."""

@@ -18,6 +18,7 @@ from mautrix.types import (
     StateEvent,
 )
 
+from ..background import Start
 from ..bug_log import log_bug
 from ..commands.draw import DrawCommands
 from ..commands.easel import EaselCommands
@@ -30,7 +31,6 @@ from ..policy.permissions import Permissions
 from ..sending.homeserver import Homeserver
 from ..sending.send_queue import NotSent
 from ..settings import CurrentSettings
-from .catching_up import Start
 from .envelope import Malformed, is_encrypted, is_id
 from .invitations import Invitations
 from .messages import Message, SeenEncrypted, edited_event, read_message

@@ -9,6 +9,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
+from ..background import cancelled
 from ..jobs.job import Job, JobState
 from ..jobs.waiting import place_text
 from ..settings import CurrentSettings, Progress
@@ -91,10 +92,8 @@ class ProgressSign:
             await self._sending
 
     async def cancel(self) -> None:
-        if self._sending is not None:
-            self._sending.cancel()
-            await asyncio.gather(self._sending, return_exceptions=True)
-            self._sending = self._next = None
+        await cancelled(self._sending)
+        self._sending = self._next = None
 
     async def ended(self, state: JobState) -> None:
         """Show how the job ended, also if an earlier process began the sign, as far as the room allows."""

@@ -5,6 +5,8 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
+from ..background import cancelled
+
 # How long a notice is shown; it is sent again before it runs out.
 TYPING_FOR_S = 30
 TYPING_AGAIN_S = 20
@@ -44,9 +46,7 @@ class TypingNotices:
                 del self._jobs[room_id]
                 keeper = self._keepers.pop(room_id)
                 self._interrupted.pop(room_id, None)
-                keeper.cancel()
-                # Not suppressed: a task that is cancelled here must not go on.
-                await asyncio.gather(keeper, return_exceptions=True)
+                await cancelled(keeper)
                 # Meanwhile the room's next job may have started.
                 if room_id not in self._jobs:
                     await self._set_typing(room_id, 0)

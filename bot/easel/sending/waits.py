@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 from logging import Logger
 
+from ..background import cancelled
 from ..bug_log import log_bug
 from ..jobs.job import Job
 from .room_notes import RoomNotes
@@ -31,8 +32,7 @@ class Waits:
     async def end(self, job: Job, *, goes_on: bool = False) -> None:
         """The job waits no more; ``goes_on`` if another waits in its place, and ends the note."""
         _, report = self._reports.pop(job.id, ("", None))
-        if report is not None:
-            await _cancelled(report)
+        await cancelled(report)
         with suppress(NotSent):
             await self._notes.over(job, goes_on=goes_on)
 
@@ -40,7 +40,7 @@ class Waits:
         """Leave the notes as they are, for the next process."""
         reports = [report for _, report in self._reports.values()]
         self._reports.clear()
-        await asyncio.gather(*map(_cancelled, reports))
+        await asyncio.gather(*map(cancelled, reports))
 
     async def _report(self, job: Job, reason: str, after_s: float) -> None:
         await asyncio.sleep(after_s)
@@ -50,8 +50,3 @@ class Waits:
             self._log.warning(f"{job.id}: no note on its waiting: {error}")
         except Exception as error:
             log_bug(self._log, f"the note on {job.id}", error)
-
-
-async def _cancelled(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
