@@ -58,6 +58,7 @@ from .room.replies import Replies
 from .room.routing import Routing
 from .room.sync import Sync
 from .sending.homeserver import Homeserver
+from .sending.media import Media
 from .sending.offers import Offers
 from .sending.posts import JobPosts
 from .sending.rate_limit import limit_of
@@ -115,6 +116,7 @@ class EaselBot(Plugin):
 
         # The two sides: the homeserver with its rooms, and the generator.
         self.homeserver = Homeserver(self.client, log)
+        media = Media(self.client, self.homeserver, log)
         history = RoomHistory(self.client, self.homeserver)
         self.generator = GeneratorClient(settings.server, version)
         watch = GeneratorWatch(self.generator.capabilities, self._wake, log)
@@ -126,7 +128,7 @@ class EaselBot(Plugin):
         sent_once = SentOnce(self.send_queue, store, history.find_own)
         posts = JobPosts(
             generator=self.generator,
-            homeserver=self.homeserver,
+            media=media,
             store=store,
             sent_once=sent_once,
             content_of=history.content_of,
@@ -142,7 +144,7 @@ class EaselBot(Plugin):
             unwanted=unwanted,
             store=store,
             policy=policy,
-            photos=Photos(history, self.homeserver),
+            photos=Photos(history, media),
             side_thread=side_thread,
         )
         self.runner = JobRunner(
@@ -174,8 +176,8 @@ class EaselBot(Plugin):
         # Commands.
         ownership = Ownership(permissions, self.homeserver, log)
         styles = Styles(store)
-        replies = Replies(store, history, self.homeserver)
-        recipe_files = RecipeFiles(store, self.homeserver, sent_once, side_thread)
+        replies = Replies(store, history, media)
+        recipe_files = RecipeFiles(store, media, sent_once, side_thread)
         draw_commands = DrawCommands(
             generator=self.generator,
             watch=watch,
@@ -238,7 +240,8 @@ class EaselBot(Plugin):
         )
 
         # The gallery's web pages.
-        files, stars = PictureFiles(store, history, self.homeserver, log), Stars(store, history, sent_once)
+        files = PictureFiles(store, history, self.homeserver, media, log)
+        stars = Stars(store, history, sent_once)
         reading = Reading(
             store=store,
             sight=Sight(store, self.homeserver, permissions),

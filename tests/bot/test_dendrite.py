@@ -9,7 +9,8 @@ import pytest
 from aiohttp import web
 
 from bot.easel.sending.answers import LONGEST_WAIT_MS
-from bot.easel.sending.homeserver import REFUSED_AS_FILE, Homeserver, Patience
+from bot.easel.sending.homeserver import Homeserver, Patience
+from bot.easel.sending.media import REFUSED_AS_FILE, Media
 from bot.easel.sending.send_queue import NotSent, Outgoing, SlowDown
 
 ROOM = "!room:example.com"
@@ -21,6 +22,11 @@ PATIENT = Patience(send_s=5, upload_s=5, courtesy_s=5, pauses_s=(0, 0))
 @pytest.fixture
 def way(maubot_test_bot) -> Homeserver:
     return Homeserver(maubot_test_bot.client, logging.getLogger("test"), PATIENT)
+
+
+@pytest.fixture
+def media(way, maubot_test_bot) -> Media:
+    return Media(maubot_test_bot.client, way, logging.getLogger("test"))
 
 
 def limited(retry_after_ms: int = 20) -> web.Response:
@@ -37,25 +43,25 @@ def refused(retry_after_ms: int = 20) -> web.Response:
 
 @pytest.mark.parametrize("info", [{}, {"info": {"size": len(PHOTO), "mimetype": "image/png"}}, {"info": "nothing"}])
 @pytest.mark.parametrize("refusal", [refused, lambda: web.json_response({"errcode": "M_LIMIT_EXCEEDED"})])
-async def test_a_refusal_in_a_files_place_is_waited_out(way, homeserver, info, refusal):
+async def test_a_refusal_in_a_files_place_is_waited_out(media, homeserver, info, refusal):
     homeserver.uploads[URI] = PHOTO
     homeserver.download_sins += [refusal(), refusal()]
-    assert await way.download({"url": URI, **info}, 1000) == PHOTO
+    assert await media.download({"url": URI, **info}, 1000) == PHOTO
     assert not homeserver.download_sins
 
 
-async def test_the_time_that_such_a_refusal_gives_is_waited(way, homeserver):
+async def test_the_time_that_such_a_refusal_gives_is_waited(media, homeserver):
     homeserver.uploads[URI] = PHOTO
     homeserver.download_sins.append(refused(retry_after_ms=150))
     began = time.monotonic()
-    assert await way.download({"url": URI}, 1000) == PHOTO
+    assert await media.download({"url": URI}, 1000) == PHOTO
     assert time.monotonic() - began >= 0.15
 
 
-async def test_another_error_in_a_files_place_is_that_error(way, homeserver):
+async def test_another_error_in_a_files_place_is_that_error(media, homeserver):
     homeserver.download_sins.append(in_a_files_place(404, errcode="M_NOT_FOUND", error="File not found"))
     with pytest.raises(NotSent, match="File not found"):
-        await way.download({"url": URI}, 1000)
+        await media.download({"url": URI}, 1000)
 
 
 @pytest.mark.parametrize(
@@ -69,21 +75,21 @@ async def test_another_error_in_a_files_place_is_that_error(way, homeserver):
         {"errcode": "M_UNKNOWN", "padding": "x" * 5000},
     ],
 )
-async def test_a_json_file_is_a_file(way, homeserver, file):
+async def test_a_json_file_is_a_file(media, homeserver, file):
     homeserver.uploads[URI] = json.dumps(file).encode()
-    assert await way.download({"url": URI}, 10_000) == homeserver.uploads[URI]
+    assert await media.download({"url": URI}, 10_000) == homeserver.uploads[URI]
 
 
-async def test_what_the_event_announced_is_a_file_whatever_it_reads_like(way, homeserver):
+async def test_what_the_event_announced_is_a_file_whatever_it_reads_like(media, homeserver):
     data = json.dumps({"errcode": "M_LIMIT_EXCEEDED"}).encode()
     homeserver.uploads[URI] = data
-    assert await way.download({"url": URI, "info": {"size": len(data)}}, 1000) == data
+    assert await media.download({"url": URI, "info": {"size": len(data)}}, 1000) == data
 
 
-async def test_a_file_that_only_reads_like_a_refusal_is_not_asked_for_for_ever(way, homeserver):
+async def test_a_file_that_only_reads_like_a_refusal_is_not_asked_for_for_ever(media, homeserver):
     homeserver.uploads[URI] = json.dumps({"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 1}).encode()
     with pytest.raises(NotSent):
-        await way.download({"url": URI}, 1000)
+        await media.download({"url": URI}, 1000)
     assert homeserver.asked_of == ["x"] * REFUSED_AS_FILE
 
 
@@ -114,12 +120,12 @@ async def test_typing_holds_nobody_up_for_long(maubot_test_bot, homeserver):
 
 
 @pytest.mark.parametrize("what", ["join", "upload"])
-async def test_the_pause_that_the_homeserver_gives_is_waited_and_logged(way, homeserver, caplog, what):
+async def test_the_pause_that_the_homeserver_gives_is_waited_and_logged(way, media, homeserver, caplog, what):
     caplog.set_level("INFO")
     sins = homeserver.join_sins if what == "join" else homeserver.upload_sins
     sins += [limited(retry_after_ms=120), limited(retry_after_ms=130)]
     began = time.monotonic()
-    await (way.join(ROOM) if what == "join" else way.upload(ROOM, b"data", "image/png"))
+    await (way.join(ROOM) if what == "join" else media.upload(ROOM, b"data", "image/png"))
     assert time.monotonic() - began >= 0.25
     assert "rate limited for 0.12 s" in caplog.text and "rate limited for 0.13 s" in caplog.text
     assert "None" not in caplog.text

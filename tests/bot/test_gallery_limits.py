@@ -248,6 +248,6 @@ async def test_a_few_images_are_fetched_at_once(monkeypatch):
             now -= 1
             return PNG
 
-    fetching = PictureFiles(None, None, Slow(), logging.getLogger("test"))
+    fetching = PictureFiles(None, None, None, Slow(), logging.getLogger("test"))
     await asyncio.gather(*(fetching._fetched({}, 1) for _ in range(20)))
     assert most == files.MAX_FETCHED_AT_ONCE

@@ -10,6 +10,7 @@ from aiohttp import web
 from mautrix.util.async_db import Database, UpgradeTable
 
 from bot.easel.sending.homeserver import Homeserver, Patience
+from bot.easel.sending.media import Media
 from bot.easel.sending.send_queue import NotSent, Outgoing, SlowDown, Unreachable
 
 EVENT = Outgoing(room_id="!room:example.com", txn_id="t", content={"msgtype": "m.notice", "body": "hello"})
@@ -22,6 +23,11 @@ NO_JSON = {"content_type": "application/json", "text": "no JSON"}
 @pytest.fixture
 def way(maubot_test_bot) -> Homeserver:
     return Homeserver(maubot_test_bot.client, logging.getLogger("test"), IMPATIENT)
+
+
+@pytest.fixture
+def media(way, maubot_test_bot) -> Media:
+    return Media(maubot_test_bot.client, way, logging.getLogger("test"))
 
 
 def limited(headers=None, **body) -> web.Response:
@@ -103,9 +109,9 @@ SINS = {
 
 
 @pytest.mark.parametrize("sin", SINS.values(), ids=SINS)
-async def test_an_upload_is_tried_again(way, homeserver, sin):
+async def test_an_upload_is_tried_again(media, homeserver, sin):
     homeserver.upload_sins += [sin() for _ in range(5)]
-    uploaded = await way.upload("!room:example.com", b"data", "image/png")
+    uploaded = await media.upload("!room:example.com", b"data", "image/png")
     assert homeserver.uploads == {uploaded["url"]: b"data"}
 
 
@@ -152,33 +158,33 @@ async def test_typing_notices_and_receipts_fail_silently(way, homeserver, sin):
         ),
     ],
 )
-async def test_an_address_that_is_no_mxc_uri_is_not_asked_for(way, homeserver, uri):
+async def test_an_address_that_is_no_mxc_uri_is_not_asked_for(media, homeserver, uri):
     homeserver.uploads = defaultdict(lambda: b"secret")
-    assert await way.download({"url": uri}, 100) is None
-    assert await way.download({"file": {"url": uri}}, 100) is None
+    assert await media.download({"url": uri}, 100) is None
+    assert await media.download({"file": {"url": uri}}, 100) is None
 
 
 @pytest.mark.parametrize(
     "uri", ["mxc://example.com/Ab_-9", "mxc://EXAMPLE.com:8448/x", "mxc://[::1]:8448/x", "mxc://1.2.3.4/x"]
 )
-async def test_mxc_uris_are_asked_for(way, homeserver, uri):
+async def test_mxc_uris_are_asked_for(media, homeserver, uri):
     homeserver.uploads[uri] = b"picture"
-    assert await way.download({"url": uri}, 100) == b"picture"
+    assert await media.download({"url": uri}, 100) == b"picture"
 
 
 @pytest.mark.parametrize("file", ["abc", 5, [], {}, {"url": 5}, {"url": "mxc://example.com/x", "key": "x"}])
-async def test_a_file_of_any_form_is_read_or_left(way, homeserver, file):
+async def test_a_file_of_any_form_is_read_or_left(media, homeserver, file):
     homeserver.uploads["mxc://example.com/x"] = b"x"
-    assert await way.download({"file": file}, 100) is None
+    assert await media.download({"file": file}, 100) is None
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-async def test_a_download_follows_no_redirection(way, homeserver, status):
+async def test_a_download_follows_no_redirection(media, homeserver, status):
     homeserver.uploads["mxc://example.com/secret"] = b"secret"
     elsewhere = {"Location": "/_matrix/media/v3/download/example.com/secret"}
     homeserver.download_sins.append(web.Response(status=status, headers=elsewhere))
     with pytest.raises(NotSent, match=str(status)):
-        await way.download({"url": "mxc://example.com/x"}, 100)
+        await media.download({"url": "mxc://example.com/x"}, 100)
 
 
 async def test_a_locked_database_of_maubot_is_waited_for(way, tmp_path):

@@ -9,7 +9,7 @@ from ..language import parse_recipe
 from ..room.messages import Message
 from ..sending.content import PICTURE_KINDS, SHEET_KINDS, EventKind, recipe_content
 from ..sending.file_names import base_name
-from ..sending.homeserver import Homeserver
+from ..sending.media import Media
 from ..sending.sent_once import SentOnce
 from ..side_thread import SideThread
 
@@ -23,8 +23,8 @@ NO_PICTURE = "Which picture? Reply to one with !easel recipe."
 class RecipeFiles:
     """Sends recipes that the database has. Rooms are walls: it looks in the message's room only."""
 
-    def __init__(self, store: Store, homeserver: Homeserver, sent_once: SentOnce, side_thread: SideThread) -> None:
-        self._store, self._homeserver = store, homeserver
+    def __init__(self, store: Store, media: Media, sent_once: SentOnce, side_thread: SideThread) -> None:
+        self._store, self._media = store, media
         self._sent_once, self._side_thread = sent_once, side_thread
 
     async def of_message(self, message: Message) -> str:
@@ -53,7 +53,7 @@ class RecipeFiles:
         request = await self._side_thread.run(partial(parse_recipe, texts[0]), chars=len(texts[0]))
         name = base_name(request.slots.joined(), "sheet" if is_sheet else request.seed)
         data = DIVIDER.join(texts).encode()
-        uploaded = await self._homeserver.upload(message.room_id, data, "application/yaml")
+        uploaded = await self._media.upload(message.room_id, data, "application/yaml")
         content = {**recipe_content(f"{name}.yml", size=len(data), recipe=uploaded), "m.relates_to": message.relation}
         await self._sent_once.send(
             job_id(asked_by), message.room_id, EventKind.RECIPE_COPY, content, person=message.sender

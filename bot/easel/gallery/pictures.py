@@ -11,6 +11,7 @@ from ..jobs.store import Store
 from ..room.history import RoomHistory
 from ..room.photos import MAX_PHOTO_BYTES, is_photo
 from ..sending.homeserver import Homeserver
+from ..sending.media import Media
 from ..sending.send_queue import NotSent
 
 # The largest picture or sheet of the generator is below this.
@@ -42,8 +43,8 @@ class Image:
 class PictureFiles:
     """Fetches thumbnails, images and photos. None stands for what is gone, or no image that a browser shows."""
 
-    def __init__(self, store: Store, history: RoomHistory, homeserver: Homeserver, log: Logger) -> None:
-        self._store, self._history, self._homeserver, self._log = store, history, homeserver, log
+    def __init__(self, store: Store, history: RoomHistory, homeserver: Homeserver, media: Media, log: Logger) -> None:
+        self._store, self._history, self._homeserver, self._media, self._log = store, history, homeserver, media, log
         self._at_once = asyncio.Semaphore(MAX_FETCHED_AT_ONCE)
         self._thumbnails = Cache(MAX_CACHED_BYTES)
 
@@ -92,7 +93,7 @@ class PictureFiles:
     async def _fetched(self, content: dict[str, Any], max_bytes: int) -> Image | None:
         try:
             async with asyncio.timeout(FETCHED_WITHIN_S), self._at_once:
-                data = await self._homeserver.download(content, max_bytes)
+                data = await self._media.download(content, max_bytes)
         except NotSent as error:
             self._log.info(f"An image of the gallery is not there: {error}")
             return None

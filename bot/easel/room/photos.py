@@ -5,7 +5,7 @@ from typing import Any
 
 from ..jobs.body import CannotAsk
 from ..sending.content import EASEL_KEY
-from ..sending.homeserver import Homeserver
+from ..sending.media import Media
 from ..sending.send_queue import NotSent
 from .history import RoomHistory
 from .messages import is_picture_file
@@ -37,8 +37,8 @@ def _is_picture(content: dict[str, Any]) -> bool:
 class Photos:
     """Fetches photos, each from the room of the job that is drawn from it."""
 
-    def __init__(self, history: RoomHistory, homeserver: Homeserver) -> None:
-        self._history, self._homeserver = history, homeserver
+    def __init__(self, history: RoomHistory, media: Media) -> None:
+        self._history, self._media = history, media
 
     async def fetch(self, room_id: str, event_id: str) -> bytes:
         """The bytes of a photo as it was sent. Raises CannotAsk if they cannot be fetched."""
@@ -47,7 +47,7 @@ class Photos:
                 content = await self._history.content_of(room_id, event_id)
                 if not _is_picture(content):
                     raise CannotAsk(GONE)
-                data = await self._homeserver.download(content, MAX_PHOTO_BYTES)
+                data = await self._media.download(content, MAX_PHOTO_BYTES)
         except (TimeoutError, NotSent) as error:
             raise CannotAsk(NOT_FETCHED) from error
         if data is None:

@@ -9,7 +9,7 @@ from ..jobs.job import Job, JobState
 from ..jobs.store import Store
 from ..language import DrawRequest, ParseError, has_signs, quoted
 from ..sending.content import EASEL_KEY, PICTURE_KINDS, SHEET_KINDS, EventKind
-from ..sending.homeserver import Homeserver
+from ..sending.media import Media
 from ..sending.send_queue import NotSent
 from .envelope import is_id, storable
 from .history import RoomHistory
@@ -61,8 +61,8 @@ class Replied:
 class Replies:
     """Finds the recipe or photo that a message replies to. Rooms are walls: it looks in the message's room only."""
 
-    def __init__(self, store: Store, history: RoomHistory, homeserver: Homeserver) -> None:
-        self._store, self._history, self._homeserver = store, history, homeserver
+    def __init__(self, store: Store, history: RoomHistory, media: Media) -> None:
+        self._store, self._history, self._media = store, history, media
 
     async def find(self, message: Message) -> Replied:
         """The recipe or photo that a message comes with, replies to, or has as its thread's start.
@@ -147,7 +147,7 @@ class Replies:
             return Replied()
         if not name.lower().endswith(_SUFFIXES):
             raise ParseError(NEITHER.format(quoted(name)))
-        data = await self._homeserver.download(content, MAX_RECIPE_BYTES)
+        data = await self._media.download(content, MAX_RECIPE_BYTES)
         if data is None:
             raise ParseError(UNREADABLE)
         try:

@@ -1,4 +1,4 @@
-"""The way to the homeserver: events, uploads, receipts, typing. Never plain text into an encrypted room.
+"""The way to the homeserver: events, rooms, receipts, typing. Never plain text into an encrypted room.
 
 What a homeserver limits is sent with a request of our own: mautrix does not report how long a rate limit lasts, takes
 no transaction id for redactions, and without crypto would send plain text into an encrypted room. Knows nothing of
@@ -7,42 +7,28 @@ pictures.
 
 import asyncio
 import json
-import re
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
-from itertools import chain, count, repeat
+from itertools import chain, repeat
 from logging import Logger
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
-import aiohttp
 from maubot.matrix import MaubotMatrixClient
 from mautrix.api import MediaPath, Path
-from mautrix.errors import DecryptionError, MNotFound
-from mautrix.types import ContentURI, EventType, Membership, RoomID, SpecVersions, UserID
+from mautrix.errors import MNotFound
+from mautrix.types import ContentURI, EventType, Membership, RoomID, UserID
 from yarl import URL
 
 from ..patience import patiently
-from .answers import MAX_ERROR_BYTES, TooLarge, homeserver_errors, parsed, refusal, refusal_as_file, was_cut
+from .answers import homeserver_errors, parsed, refusal
 from .content import fitting
 from .devices import Devices
-from .download_pace import DownloadPace
 from .send_queue import NotSent, Outgoing, SlowDown, Unreachable
-from .upload_limit import UploadLimit
 
 T = TypeVar("T")
-
-# A server's name, with a port perhaps, and an id, as Matrix spells them; no ".." that means another path.
-_MXC = re.compile(r"mxc://(?:[a-z\d][a-z\d.-]*|\[[\da-f:.]+\])(?::\d{1,5})?/[\w-]+", re.ASCII | re.IGNORECASE)
-
-try:
-    from mautrix.crypto.attachments import async_inplace_encrypt_attachment, decrypt_attachment
-except ImportError:
-    # A maubot without the encryption extra: it has no crypto either, so nothing asks for these.
-    async_inplace_encrypt_attachment = decrypt_attachment = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True)
@@ -59,23 +45,17 @@ class Patience:
     pauses_s: tuple[float, ...] = (1, 2, 4, 8, 16, 32)
 
 
-# How often a file is asked for if refusals come in its place, and the longest pause between: Dendrite asks for half a
-# second. Not more, since somebody could send a file that reads like a refusal.
-REFUSED_AS_FILE = 6
-REFUSED_PAUSE_S = 5.0
-
-
 class Homeserver:
     """The bot's requests to its homeserver, with the account that maubot gave it."""
 
     def __init__(self, client: MaubotMatrixClient, log: Logger, patience: Patience = Patience()) -> None:
-        self._client, self._log, self._patience = client, log, patience
+        self.patience = patience
+        self._client, self._log = client, log
         # When encryption is turned on in one of these, the state store learns it from the sync.
         self._known_plain: set[str] = set()
         self.devices = Devices(client)
         # The newest courtesy of each kind that is under way.
         self._courtesies: dict[str, object] = {}
-        self._upload_limit, self._pace = UploadLimit(time.monotonic), DownloadPace(time.monotonic)
         # A lock is kept while somebody holds it or waits for it.
         self._asking: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -92,84 +72,25 @@ class Homeserver:
 
     async def send(self, event: Outgoing) -> str:
         """Send one event, encrypted if the room is. Raises NotSent, SlowDown, Unreachable."""
-        async with homeserver_errors(self._patience.send_s):
+        async with homeserver_errors(self.patience.send_s):
             if event.redacts is not None:
                 path = Path.v3.rooms[event.room_id].redact[event.redacts][event.txn_id]
                 return await self._event_id(path, event.content)
             event_type = EventType.find(event.event_type, EventType.Class.MESSAGE)
             content: Any = fitting(event.content)
             # Reactions are never encrypted, in any client.
-            if event_type not in self._client.encryption_blacklist and await self._must_encrypt(event.room_id):
+            if event_type not in self._client.encryption_blacklist and await self.must_encrypt(event.room_id):
                 await self.devices.see(event.room_id)
                 encrypted = await self._client.encrypt(RoomID(event.room_id), event_type, content)
                 event_type, content = EventType.ROOM_ENCRYPTED, encrypted.serialize()
             return await self._event_id(Path.v3.rooms[event.room_id].send[event_type.t][event.txn_id], content)
-
-    async def upload(self, room_id: str, data: bytes, mimetype: str) -> dict[str, Any]:
-        """Upload a file for the people in a room; ``{"url": …}``, or ``{"file": …}`` in an encrypted room.
-
-        Raises NotSent, and TooLarge, after which ``upload_limit`` is smaller.
-        """
-        if not self._upload_limit.takes(len(data)):
-            raise TooLarge(f"the homeserver takes no file of {len(data):,} bytes")
-        cuts = count(1)
-
-        async def once() -> dict[str, Any]:
-            try:
-                return await self._upload(room_id, data, mimetype)
-            except aiohttp.ClientError as error:
-                if was_cut(error) and self._upload_limit.is_cut_for_size(next(cuts), len(data)):
-                    raise TooLarge(f"a file of {len(data):,} bytes was cut off again and again") from error
-                raise
-
-        try:
-            return await self.patiently(once, self._patience.upload_s)
-        except TooLarge:
-            self._upload_limit.refused(len(data))
-            raise
-
-    async def upload_limit(self) -> int | None:
-        """How many bytes a file may have; None if the homeserver does not say. Raises NotSent."""
-        if not self._upload_limit.is_known:
-            self._upload_limit.said(await self._said_limit())
-        return self._upload_limit.max_bytes
-
-    async def _said_limit(self) -> int | None:
-        # The second is that of older homeservers.
-        for path in (Path.v1.media.config, MediaPath.v3.config):
-            try:
-                answer = await self.patiently(partial(self._ask, "GET", path))
-            except NotSent:
-                continue
-            size = answer.get("m.upload.size")
-            # Dendrite's 0 is no limit.
-            return size if isinstance(size, int) and size > 0 else None
-        return None
-
-    async def download(self, content: dict[str, Any], max_bytes: int) -> bytes | None:
-        """The file of a message, decrypted; None if it is larger, or does not match the message.
-
-        Raises NotSent.
-        """
-        file = content.get("file")
-        source = content if file is None else file
-        url = source.get("url") if isinstance(source, dict) else None
-        if not isinstance(url, str) or not _MXC.fullmatch(url):
-            return None
-        data = await self._file(content, url, max_bytes)
-        if data is None or file is None:
-            return data
-        try:
-            return decrypt_attachment(data, file["key"]["k"], file["hashes"]["sha256"], file["iv"])
-        except (DecryptionError, LookupError, TypeError, ValueError):
-            return None
 
     async def patiently(self, ask: Callable[[], Awaitable[T]], timeout_s: float | None = None) -> T:
         """Ask until the homeserver answers, as long as it takes; one answer may take ``timeout_s``. Raises NotSent."""
 
         async def once() -> T:
             try:
-                async with homeserver_errors(timeout_s or self._patience.send_s):
+                async with homeserver_errors(timeout_s or self.patience.send_s):
                     return await ask()
             except (SlowDown, Unreachable) as error:
                 self._log.warning(f"The homeserver did not take a request and is asked again: {error}")
@@ -177,162 +98,29 @@ class Homeserver:
 
         def wanted_s(error: Exception) -> float | None:
             wait_s = error.wait_s if isinstance(error, SlowDown) else None
-            return None if wait_s is None else max(wait_s, self._patience.pauses_s[0])
+            return None if wait_s is None else max(wait_s, self.patience.pauses_s[0])
 
         return await patiently(
             once,
-            pauses_s=chain(self._patience.pauses_s, repeat(self._patience.pauses_s[-1])),
+            pauses_s=chain(self.patience.pauses_s, repeat(self.patience.pauses_s[-1])),
             passes=lambda error: isinstance(error, SlowDown | Unreachable),
             wanted_s=wanted_s,
         )
 
-    async def join(self, room_id: str) -> None:
-        """Accept an invitation. Raises NotSent."""
-        await self.patiently(partial(self._ask, "POST", Path.v3.rooms[room_id].join, {}))
-        if self._client.state_store is not None:
-            await self._client.state_store.set_membership(RoomID(room_id), self._client.mxid, Membership.JOIN)
-
-    async def power_level(self, room_id: str, user_id: str) -> int:
-        """Somebody's power level in a room; its creators may be above all. Raises NotSent."""
-        state = partial(self._client.get_state_event, RoomID(room_id))
-        levels: Any = await self.patiently(partial(state, EventType.ROOM_POWER_LEVELS))
-        return int(levels.get_user_level(UserID(user_id), await self.created(room_id)))
-
-    async def created(self, room_id: str) -> Any:
-        """The event that made a room, by whoever made it. Raises NotSent."""
-        state = partial(self._client.get_state_event, RoomID(room_id))
-        return await self.patiently(partial(state, EventType.ROOM_CREATE, format="event"))
-
-    async def members(self, room_id: str) -> dict[str, str]:
-        """Who is in a room now, with their display names, or "". Raises NotSent, also if the bot is not in it."""
-        # mautrix would also write all of them into maubot's database.
-        answer = await self.patiently(partial(self._ask, "GET", Path.v3.rooms[room_id].joined_members))
-        joined = answer.get("joined")
-        if not isinstance(joined, dict):
-            raise NotSent("the homeserver answered without joined")
-        return {user_id: _text(profile, "display_name") for user_id, profile in joined.items()}
-
-    async def display_names(self, room_id: str) -> dict[str, str]:
-        """The display names in a room by user id; people without one are left out. Raises NotSent."""
-        return {user_id: name for user_id, name in (await self.members(room_id)).items() if name}
-
-    async def state_text(self, room_id: str, kind: str, name: str, key: str = "") -> str:
-        """The text of that name in a state event; "" if there is none, or the bot is not in the room."""
-        try:
-            path = Path.v3.rooms[room_id].state[kind][key]
-            return _text(await self.patiently(partial(self._ask, "GET", path)), name)
-        except NotSent:
-            return ""
-
-    async def start_direct(self, user_id: str) -> str:
-        """Make a room for the bot and that person, encrypted where the bot can, and invite them. Raises NotSent."""
-        encryption = {"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "m.megolm.v1.aes-sha2"}}
-        content = {
-            "preset": "trusted_private_chat",
-            "is_direct": True,
-            "invite": [user_id],
-            "initial_state": [encryption] if self._client.crypto_enabled else [],
-        }
-        answer = await self.patiently(partial(self._ask, "POST", Path.v3.createRoom, content))
-        return _text_in(answer, "room_id")
-
-    async def joined_rooms(self) -> list[str]:
-        """The rooms that the bot is in. Raises NotSent."""
-        return [str(room_id) for room_id in await self.patiently(self._client.get_joined_rooms)]
-
-    async def mark_read(self, room_id: str, event_id: str) -> None:
-        """Show that all up to a message was seen. A courtesy: never raises."""
-        path = Path.v3.rooms[room_id].receipt["m.read"][event_id]
-        await self._courtesy(f"receipt in {room_id}", partial(self._ask, "POST", path, {}))
-
-    async def set_typing(self, room_id: str, for_s: int) -> None:
-        """Show "Easel is typing"; 0 ends it. A courtesy: never raises."""
-        path = Path.v3.rooms[room_id].typing[self._client.mxid]
-        content = {"typing": True, "timeout": for_s * 1000} if for_s else {"typing": False}
-        # A job's end waits for this one.
-        await self._courtesy(
-            f"typing in {room_id}", partial(self._ask, "PUT", path, content), within_s=self._patience.courtesy_s
-        )
-
-    async def give_avatar(self, picture: bytes) -> None:
-        """Give the bot's account a picture, unless it has one: whoever runs it may have chosen one. Never raises."""
-        await self._courtesy("avatar", partial(self._give_avatar, picture))
-
-    async def _give_avatar(self, picture: bytes) -> None:
-        if not await self._client.get_avatar_url(self._client.mxid):
-            uploaded = ContentURI(await self._uploaded(picture, "image/png"))
-            await self._client.set_avatar_url(uploaded, check_current=False)
-
-    async def _is_encrypted(self, room_id: str) -> bool:
-        store = self._client.state_store
-        if store is not None and await store.is_encrypted(RoomID(room_id)):
-            return True
-        if room_id in self._known_plain:
-            return False
-        try:
-            await self._client.get_state_event(RoomID(room_id), EventType.ROOM_ENCRYPTION)
-        except MNotFound:
-            self._known_plain.add(room_id)
-            return False
-        return True
-
-    async def _upload(self, room_id: str, data: bytes, mimetype: str) -> dict[str, Any]:
-        if not await self._must_encrypt(room_id):
-            return {"url": await self._uploaded(data, mimetype)}
-        ciphertext = bytearray(data)
-        file = await async_inplace_encrypt_attachment(ciphertext)
-        file.url = ContentURI(await self._uploaded(ciphertext, "application/octet-stream"))
-        return {"file": file.serialize()}
-
-    async def _uploaded(self, data: bytes | bytearray, mimetype: str) -> str:
-        answer = await self._ask("POST", MediaPath.v3.upload, data=data, mimetype=mimetype)
+    async def upload_bytes(self, data: bytes | bytearray, mimetype: str) -> str:
+        """Upload bytes as they are, once; return their address. Raises NotSent, SlowDown, Unreachable."""
+        answer = await self.ask("POST", MediaPath.v3.upload, data=data, mimetype=mimetype)
         return _text_in(answer, "content_uri")
 
-    async def _event_id(self, path: Any, content: dict[str, Any]) -> str:
-        return _text_in(await self._ask("PUT", path, content), "event_id")
-
-    async def _file(self, content: dict[str, Any], url: str, max_bytes: int) -> bytes | None:
-        """The file at that address; None if it is larger. Raises NotSent."""
-        info = content.get("info")
-        size = info.get("size") if isinstance(info, dict) else None
-        for _ in range(REFUSED_AS_FILE):
-            await self._pace.turn()
-            data = await self.patiently(partial(self._download, url, max_bytes), self._patience.upload_s)
-            # What has the size of the event's file is that file, whatever it reads like.
-            refused = None if data is None or len(data) == size else refusal_as_file(data)
-            if refused is None:
-                return data
-            if not isinstance(refused, SlowDown):
-                raise NotSent(f"in a file's place came: {refused}")
-            self._log.info(f"In a file's place came: {refused}")
-            self._pace.refused(min(max(refused.wait_s or 0, self._patience.pauses_s[0]), REFUSED_PAUSE_S))
-        raise NotSent("refusals came in a file's place")
-
-    async def _download(self, url: str, max_bytes: int) -> bytes | None:
-        api, data = self._client.api, bytearray()
-        # Older homeservers serve their files to everyone.
-        authenticated = bool((await self._client.versions()).supports(SpecVersions.V111))
-        headers = {"Authorization": f"Bearer {api.token}"} if authenticated else {}
-        address = api.get_download_url(url, authenticated=authenticated)
-        # A redirection could lead to any machine that the bot can reach.
-        async with api.session.get(address, headers=headers, allow_redirects=False) as response:
-            if response.status != 200:
-                error = parsed(await response.content.read(MAX_ERROR_BYTES))
-                raise refusal(response.status, error, retry_after=response.headers.get("Retry-After"))
-            async for chunk in response.content.iter_chunked(64 * 1024):
-                data += chunk
-                if len(data) > max_bytes:
-                    return None
-        return bytes(data)
-
-    async def _must_encrypt(self, room_id: str) -> bool:
+    async def must_encrypt(self, room_id: str) -> bool:
+        """Whether what goes into the room must be encrypted. Raises NotSent if it must and cannot be."""
         if not await self._is_encrypted(room_id):
             return False
         if not self._client.crypto_enabled:
             raise NotSent("the room is encrypted and this client has no encryption: give it a device id in maubot")
         return True
 
-    async def _ask(
+    async def ask(
         self,
         method: str,
         path: Any,
@@ -356,6 +144,99 @@ class Homeserver:
             raise Unreachable("the homeserver answered no JSON")
         return answer
 
+    async def join(self, room_id: str) -> None:
+        """Accept an invitation. Raises NotSent."""
+        await self.patiently(partial(self.ask, "POST", Path.v3.rooms[room_id].join, {}))
+        if self._client.state_store is not None:
+            await self._client.state_store.set_membership(RoomID(room_id), self._client.mxid, Membership.JOIN)
+
+    async def power_level(self, room_id: str, user_id: str) -> int:
+        """Somebody's power level in a room; its creators may be above all. Raises NotSent."""
+        state = partial(self._client.get_state_event, RoomID(room_id))
+        levels: Any = await self.patiently(partial(state, EventType.ROOM_POWER_LEVELS))
+        return int(levels.get_user_level(UserID(user_id), await self.created(room_id)))
+
+    async def created(self, room_id: str) -> Any:
+        """The event that made a room, by whoever made it. Raises NotSent."""
+        state = partial(self._client.get_state_event, RoomID(room_id))
+        return await self.patiently(partial(state, EventType.ROOM_CREATE, format="event"))
+
+    async def members(self, room_id: str) -> dict[str, str]:
+        """Who is in a room now, with their display names, or "". Raises NotSent, also if the bot is not in it."""
+        # mautrix would also write all of them into maubot's database.
+        answer = await self.patiently(partial(self.ask, "GET", Path.v3.rooms[room_id].joined_members))
+        joined = answer.get("joined")
+        if not isinstance(joined, dict):
+            raise NotSent("the homeserver answered without joined")
+        return {user_id: _text(profile, "display_name") for user_id, profile in joined.items()}
+
+    async def display_names(self, room_id: str) -> dict[str, str]:
+        """The display names in a room by user id; people without one are left out. Raises NotSent."""
+        return {user_id: name for user_id, name in (await self.members(room_id)).items() if name}
+
+    async def state_text(self, room_id: str, kind: str, name: str, key: str = "") -> str:
+        """The text of that name in a state event; "" if there is none, or the bot is not in the room."""
+        try:
+            path = Path.v3.rooms[room_id].state[kind][key]
+            return _text(await self.patiently(partial(self.ask, "GET", path)), name)
+        except NotSent:
+            return ""
+
+    async def start_direct(self, user_id: str) -> str:
+        """Make a room for the bot and that person, encrypted where the bot can, and invite them. Raises NotSent."""
+        encryption = {"type": "m.room.encryption", "state_key": "", "content": {"algorithm": "m.megolm.v1.aes-sha2"}}
+        content = {
+            "preset": "trusted_private_chat",
+            "is_direct": True,
+            "invite": [user_id],
+            "initial_state": [encryption] if self._client.crypto_enabled else [],
+        }
+        answer = await self.patiently(partial(self.ask, "POST", Path.v3.createRoom, content))
+        return _text_in(answer, "room_id")
+
+    async def joined_rooms(self) -> list[str]:
+        """The rooms that the bot is in. Raises NotSent."""
+        return [str(room_id) for room_id in await self.patiently(self._client.get_joined_rooms)]
+
+    async def mark_read(self, room_id: str, event_id: str) -> None:
+        """Show that all up to a message was seen. A courtesy: never raises."""
+        path = Path.v3.rooms[room_id].receipt["m.read"][event_id]
+        await self._courtesy(f"receipt in {room_id}", partial(self.ask, "POST", path, {}))
+
+    async def set_typing(self, room_id: str, for_s: int) -> None:
+        """Show "Easel is typing"; 0 ends it. A courtesy: never raises."""
+        path = Path.v3.rooms[room_id].typing[self._client.mxid]
+        content = {"typing": True, "timeout": for_s * 1000} if for_s else {"typing": False}
+        # A job's end waits for this one.
+        await self._courtesy(
+            f"typing in {room_id}", partial(self.ask, "PUT", path, content), within_s=self.patience.courtesy_s
+        )
+
+    async def give_avatar(self, picture: bytes) -> None:
+        """Give the bot's account a picture, unless it has one: whoever runs it may have chosen one. Never raises."""
+        await self._courtesy("avatar", partial(self._give_avatar, picture))
+
+    async def _give_avatar(self, picture: bytes) -> None:
+        if not await self._client.get_avatar_url(self._client.mxid):
+            uploaded = ContentURI(await self.upload_bytes(picture, "image/png"))
+            await self._client.set_avatar_url(uploaded, check_current=False)
+
+    async def _is_encrypted(self, room_id: str) -> bool:
+        store = self._client.state_store
+        if store is not None and await store.is_encrypted(RoomID(room_id)):
+            return True
+        if room_id in self._known_plain:
+            return False
+        try:
+            await self._client.get_state_event(RoomID(room_id), EventType.ROOM_ENCRYPTION)
+        except MNotFound:
+            self._known_plain.add(room_id)
+            return False
+        return True
+
+    async def _event_id(self, path: Any, content: dict[str, Any]) -> str:
+        return _text_in(await self.ask("PUT", path, content), "event_id")
+
     async def _courtesy(
         self, kind: str, request: Callable[[], Awaitable[object]], *, within_s: float | None = None
     ) -> None:
@@ -374,11 +255,11 @@ class Homeserver:
     async def _was_done(self, request: Callable[[], Awaitable[object]]) -> bool:
         """Do a courtesy; wait and return False where a rate limit refused it."""
         try:
-            async with homeserver_errors(self._patience.courtesy_s):
+            async with homeserver_errors(self.patience.courtesy_s):
                 await request()
         except SlowDown as error:
             self._log.debug(f"A courtesy waits: {error}")
-            await asyncio.sleep(error.wait_s or self._patience.pauses_s[-1])
+            await asyncio.sleep(error.wait_s or self.patience.pauses_s[-1])
             return False
         except (NotSent, Unreachable) as error:
             self._log.debug(f"A courtesy was not done: {error}")

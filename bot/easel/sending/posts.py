@@ -31,7 +31,7 @@ from .content import (
     recipe_content,
 )
 from .file_names import base_name
-from .homeserver import Homeserver
+from .media import Media
 from .send_queue import Debt, NotSent, Priority
 from .sent_once import SentOnce
 from .upload_limit import USUAL_LIMITS
@@ -77,14 +77,14 @@ class JobPosts:
         self,
         *,
         generator: GeneratorClient,
-        homeserver: Homeserver,
+        media: Media,
         store: Store,
         sent_once: SentOnce,
         content_of: ContentOf,
         keeping: Keeping,
         settings: CurrentSettings,
     ) -> None:
-        self._generator, self._homeserver, self._store, self._sent_once = generator, homeserver, store, sent_once
+        self._generator, self._media, self._store, self._sent_once = generator, media, store, sent_once
         self._content_of, self._keeping, self._settings = content_of, keeping, settings
         # The files of recipes that came as notices, by job and number; the room has those of earlier processes.
         self._recipe_files: dict[tuple[str, int], dict[str, Any]] = {}
@@ -95,7 +95,7 @@ class JobPosts:
             return
         # All at once: a generator that is stopping does not stay for long.
         fetch_image = partial(self._generator.picture, job.id, picture.n)
-        image = await fetch_image(max_bytes=await self._homeserver.upload_limit())
+        image = await fetch_image(max_bytes=await self._media.upload_limit())
         thumbnail = await self._generator.thumbnail(job.id, picture.n)
         recipe = await self._generator.recipe(job.id, picture.n)
         await self._keep(job, picture, recipe)
@@ -114,7 +114,7 @@ class JobPosts:
         fetch_image = partial(self._generator.sheet_image, job.id)
         files = _Files(
             base_name(pictures[0].prompt, "sheet"),
-            await fetch_image(max_bytes=await self._homeserver.upload_limit()),
+            await fetch_image(max_bytes=await self._media.upload_limit()),
             await self._generator.sheet_thumbnail(job.id),
             await self._generator.sheet_recipes(job.id),
             fetch_image,
@@ -183,12 +183,12 @@ class JobPosts:
         for _ in range(SMALLER_COPIES):
             sent = image.described(file)
             try:
-                uploaded = await self._homeserver.upload(room_id, image.data, sent.mimetype)
+                uploaded = await self._media.upload(room_id, image.data, sent.mimetype)
             except TooLarge:
                 # A proxy took less than the homeserver says.
-                image = await files.fetch_image(max_bytes=await self._homeserver.upload_limit())
+                image = await files.fetch_image(max_bytes=await self._media.upload_limit())
                 continue
-            max_bytes = await self._homeserver.upload_limit() if image.size else None
+            max_bytes = await self._media.upload_limit() if image.size else None
             return sent, uploaded, () if max_bytes is None else (smaller_note(sent, file, max_bytes),)
         raise NotSent(f"the homeserver takes no file of {len(image.data):,} bytes")
 
@@ -234,14 +234,14 @@ class JobPosts:
                 filename=f"{files.name}.{sent.filename.rpartition('.')[2]}",
                 text="\n".join((text, *note)),
                 image=image,
-                thumbnail=await self._homeserver.upload(room_id, files.thumbnail, picture.thumbnail_mimetype),
+                thumbnail=await self._media.upload(room_id, files.thumbnail, picture.thumbnail_mimetype),
                 relation=job.message.relation,
             )
             await self._keeping.keep(job, kinds[0], n, pictures, content)
             return content
 
         async def recipe_event() -> dict[str, Any]:
-            uploaded = await self._homeserver.upload(room_id, files.recipe, "application/yaml")
+            uploaded = await self._media.upload(room_id, files.recipe, "application/yaml")
             file = recipe_content(f"{files.name}.yml", size=len(files.recipe), recipe=uploaded)
             self._recipe_files[job.id, n] = file
             image_id = await self._sent_once.there(job.id, kinds[0], n) if way is RecipeAs.THREAD else None
