@@ -37,12 +37,14 @@ from .garbage import freeze_what_is_loaded
 from .generator.client import GeneratorClient
 from .generator.wake import wake
 from .generator.watch import GeneratorWatch
+from .jobs.delivery import Delivery
 from .jobs.runner import JobRunner
 from .jobs.schedule import Schedule
 from .jobs.schema import upgrade_table
 from .jobs.store import Store
 from .jobs.submission import Submission
 from .jobs.unwanted import Unwanted
+from .jobs.waiting import Outlooks
 from .policy.ownership import Ownership
 from .policy.permissions import Permissions
 from .policy.policy import Policy
@@ -147,15 +149,20 @@ class EaselBot(Plugin):
             photos=Photos(history, media),
             side_thread=side_thread,
         )
+        outlooks, waits = Outlooks(), Waits(RoomNotes(sent_once, store), log)
+        delivery = Delivery(
+            generator=self.generator, posts=posts, waits=waits, outlooks=outlooks, settings=settings, log=log
+        )
         self.runner = JobRunner(
-            generator=self.generator,
             watch=watch,
             submission=submission,
+            delivery=delivery,
+            outlooks=outlooks,
             unwanted=unwanted,
             store=store,
             posts=posts,
             offers=offers,
-            waits=Waits(RoomNotes(sent_once, store), log),
+            waits=waits,
             send_queue=self.send_queue,
             sent_once=sent_once,
             typing=typing,
@@ -222,6 +229,7 @@ class EaselBot(Plugin):
             generator=self.generator,
             watch=watch,
             runner=self.runner,
+            outlooks=outlooks,
             store=store,
             homeserver=self.homeserver,
             sent_once=sent_once,

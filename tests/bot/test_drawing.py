@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from bot.easel.jobs import runner
+from bot.easel.jobs import delivery
 from bot.easel.jobs.job import job_id
 from bot.easel.sending.captions import MAX_NOTES
 from bot.easel.sending.room_notes import OVER
@@ -225,7 +225,7 @@ async def test_the_generators_notes_are_in_the_caption(drawing_room, homeserver,
 
 
 async def test_the_reason_for_a_wait_is_given_once(drawing_room, homeserver, fake_generator, monkeypatch):
-    monkeypatch.setattr(runner, "REASON_AFTER_S", 0)
+    monkeypatch.setattr(delivery, "REASON_AFTER_S", 0)
     fake_generator.waiting_for = "The card is needed for a game."
     go_on = fake_generator.wait_after(2)
     await drawing_room.say("!draw otter")

@@ -160,7 +160,7 @@ async def test_an_edit_of_a_running_job_redraws_as_well(drawing_room, homeserver
     # The last of these four events is a step.
     drawn = fake_generator.wait_after(4)
     event_id = await drawing_room.say("!draw otter")
-    await homeserver.until(lambda: any(outlook.is_running for outlook in plugin.runner.outlooks.values()))
+    await homeserver.until(lambda: any(outlook.is_running for outlook in plugin.runner._outlooks.values()))
     edited = await edit(drawing_room, event_id, "!draw owl")
     drawn.set()
     await homeserver.files(2)

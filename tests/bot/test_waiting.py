@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bot.easel.commands.queue import MAX_LISTED, queue_text
 from bot.easel.jobs.job import Job
-from bot.easel.jobs.waiting import Outlook, away_text, duration, in_turns, ordinal, place_text
+from bot.easel.jobs.waiting import Outlook, Outlooks, away_text, duration, in_turns, ordinal, place_text
 from bot.easel.language import parse_all
 from bot.easel.room.messages import Message
 
@@ -69,7 +69,7 @@ def test_the_queue_shows_only_this_rooms_prompts():
         job("b", "@bob:x", 2, room_id="!secret", words="a surprise"),
         job("c", "@cleo:x", 3),
     ]
-    outlooks = {"b": Outlook(is_running=True, eta_s=18), "a": Outlook(position=1, eta_s=40), "c": Outlook(position=2)}
+    outlooks = Outlooks(b=Outlook(is_running=True, eta_s=18), a=Outlook(position=1, eta_s=40), c=Outlook(position=2))
     assert queue_text(jobs, outlooks, room_id="!here", away=None, names={"@ada:x": "Ada"}).plain == (
         "1. someone in another room · drawing, 18 s left\n2. Ada: otter, cowboy hat · in 40 s\n3. cleo: otter"
     )
@@ -80,21 +80,21 @@ def test_the_queue_shows_the_resulting_prompt_of_replies_and_reactions():
     for body, reply_to in (("+scarf", "$picture"), ("", None)):
         message = Message(room_id="!here", event_id="$a", sender="@ada:x", body=body, reply_to=reply_to)
         job = Job(id="a", message=message, asked=asked, seed=1, received_ms=1)
-        assert queue_text([job], {}, room_id="!here", away=None, names={}).plain == "1. ada: otter, scarf"
+        assert queue_text([job], Outlooks(), room_id="!here", away=None, names={}).plain == "1. ada: otter, scarf"
     unread = Job(id="a", message=message, seed=1, received_ms=1)
     assert unread.title == ""
 
 
 def test_an_empty_queue_and_a_waiting_one_have_their_own_sentences():
-    assert queue_text([], {}, room_id="!here", away=None, names={}) == "The queue is empty."
-    text = queue_text([job("a", "@a", 1)], {}, room_id="!here", away="It's off.", names={"@a": "<Ada>"})
+    assert queue_text([], Outlooks(), room_id="!here", away=None, names={}) == "The queue is empty."
+    text = queue_text([job("a", "@a", 1)], Outlooks(), room_id="!here", away="It's off.", names={"@a": "<Ada>"})
     assert text.plain == "It's off. These wait for it:\n1. <Ada>: otter"
     assert text.html == "<p>It's off. These wait for it:</p><ol><li><strong>&lt;Ada&gt;</strong>: otter</li></ol>"
 
 
 def test_the_queue_counts_what_is_drawn_and_on_its_way():
     jobs = [job(name, "@a", n) for n, name in enumerate("abc")]
-    drawn = {name: Outlook(is_drawn=True) for name in "ab"}
+    drawn = Outlooks({name: Outlook(is_drawn=True) for name in "ab"})
     lines = queue_text(jobs, drawn, room_id="!here", away=None, names={}).plain.splitlines()
     assert lines == ["2 are drawn and on their way.", "1. a: otter"]
     lines = queue_text(jobs, drawn, room_id="!here", away="It's off.", names={}).plain.splitlines()
@@ -103,7 +103,7 @@ def test_the_queue_counts_what_is_drawn_and_on_its_way():
 
 def test_a_long_queue_fits_a_phone():
     lines = queue_text(
-        [job(str(n), "@a", n) for n in range(50)], {}, room_id="!here", away=None, names={}
+        [job(str(n), "@a", n) for n in range(50)], Outlooks(), room_id="!here", away=None, names={}
     ).plain.splitlines()
     assert len(lines) == MAX_LISTED + 1
     assert lines[-1] == "… and 40 more."
@@ -113,7 +113,7 @@ def test_a_long_queue_fits_a_phone():
 def test_a_person_far_behind_in_a_long_queue_reads_their_own_place_in_this_room(room_id, yours):
     jobs = [job(f"other-{n}", f"@{n}:x", n, room_id="!elsewhere") for n in range(13)]
     jobs += [job(name, "@ada:x", 13 + n, room_id=room_id) for n, name in enumerate("ab")]
-    text = queue_text(jobs, {}, room_id="!here", away=None, names={}, asker="@ada:x")
+    text = queue_text(jobs, Outlooks(), room_id="!here", away=None, names={}, asker="@ada:x")
     assert text.plain.splitlines()[-1] == f"… and 5 more.{yours}"
 
 
@@ -157,7 +157,7 @@ async def test_a_picture_on_its_way_takes_nobodys_place(drawing_room, homeserver
     await drawing_room.say("!draw otter")
     async with asyncio.timeout(60):
         # Nobody is told of an outlook.
-        while not any(outlook.is_drawn for outlook in plugin.runner.outlooks.values()):  # noqa: ASYNC110
+        while not any(outlook.is_drawn for outlook in plugin.runner._outlooks.values()):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     await serve.stop_unix(socket)
     await drawing_room.say("!draw owl", sender="@bob:example.com")

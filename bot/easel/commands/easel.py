@@ -18,6 +18,7 @@ from ..jobs.job import SEED_CHOICES, Job, JobState, job_id
 from ..jobs.picture_tables import MAX_WANTED_WORDS
 from ..jobs.runner import UNEXPECTED, JobRunner
 from ..jobs.store import Store
+from ..jobs.waiting import Outlooks
 from ..language import HELP_TOPICS, Command, EaselCommand, NearMiss, ParseError, brief, check_length, nearest, quoted
 from ..policy.ownership import Ownership
 from ..policy.permissions import Permissions
@@ -80,6 +81,7 @@ class EaselCommands:
         watch: GeneratorWatch,
         draw_commands: DrawCommands,
         runner: JobRunner,
+        outlooks: Outlooks,
         store: Store,
         homeserver: Homeserver,
         sent_once: SentOnce,
@@ -96,7 +98,8 @@ class EaselCommands:
         version: str,
         log: Logger,
     ) -> None:
-        self._generator, self._watch, self._draw_commands, self._runner = generator, watch, draw_commands, runner
+        self._generator, self._watch, self._draw_commands = generator, watch, draw_commands
+        self._runner, self._outlooks = runner, outlooks
         self._store, self._homeserver, self._sent_once = store, homeserver, sent_once
         self._ownership, self._permissions, self._version, self._log = ownership, permissions, version, log
         self._styles, self._recipe_files, self._settings, self._hints = styles, recipe_files, settings, hints
@@ -243,9 +246,7 @@ class EaselCommands:
         away = str(self._watch.away) if self._watch.away else None
         jobs = await self._store.open_jobs()
         names = await self._names(message.room_id) if jobs else {}
-        return queue_text(
-            jobs, self._runner.outlooks, room_id=message.room_id, away=away, names=names, asker=message.sender
-        )
+        return queue_text(jobs, self._outlooks, room_id=message.room_id, away=away, names=names, asker=message.sender)
 
     async def _names(self, room_id: str) -> dict[str, str]:
         """The display names in a room; none if the homeserver does not say them."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from ..jobs.job import Job
-from ..jobs.waiting import Outlook, duration, in_turns, ordinal
+from ..jobs.waiting import Outlook, Outlooks, duration, in_turns, ordinal
 from ..language import brief
 from ..room.names import shown_name
 from ..sending.rich import Rich, Text, blocks, bold, numbered, text
@@ -17,7 +17,7 @@ NOBODY_ELSE = "Nobody else is waiting."
 
 def queue_text(
     jobs: Sequence[Job],
-    outlooks: Mapping[str, Outlook],
+    outlooks: Outlooks,
     *,
     room_id: str,
     away: str | None,
@@ -31,16 +31,14 @@ def queue_text(
     A job of another room shows neither its person nor its prompt: rooms are walls. While the generator is away, it
     shows no forecast.
     """
-    waiting = [job for job in jobs if not outlooks.get(job.id, Outlook()).is_drawn]
+    waiting = [job for job in jobs if not outlooks[job.id].is_drawn]
     drawn = len(jobs) - len(waiting)
     if not waiting:
         return f"{_drawn(drawn)}\n{NOBODY_ELSE}" if drawn else EMPTY
-    ordered = sorted(
-        enumerate(in_turns(waiting)), key=lambda place: _rank(outlooks.get(place[1].id, Outlook()), place[0])
-    )
+    ordered = sorted(enumerate(in_turns(waiting)), key=lambda place: _rank(outlooks[place[1].id], place[0]))
     lines = [
         (_of_this_room(job, names) if job.message.room_id == room_id else text("someone in another room"))
-        + ("" if away else _when(outlooks.get(job.id, Outlook())))
+        + ("" if away else _when(outlooks[job.id]))
         for _, job in ordered[:MAX_LISTED]
     ]
     own = (n for n, (_, job) in enumerate(ordered, 1) if (job.message.sender, job.message.room_id) == (asker, room_id))

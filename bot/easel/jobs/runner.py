@@ -5,17 +5,13 @@ A task may end with the process at any moment; the next process starts it again 
 
 import asyncio
 import time
-from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import repeat
 from logging import Logger
 
 from ..background import Background, cancelled
 from ..bug_log import log_bug
-from ..generator.client import GeneratorClient
-from ..generator.errors import Cancelled, Failed, GeneratorError, NotYet, QueueFull
-from ..generator.types import GeneratorJobState, JobStatus, Picture, Position
-from ..generator.types import Progress as Step
+from ..generator.errors import GeneratorError, NotYet, QueueFull
 from ..generator.watch import PAUSE_S, GeneratorWatch
 from ..language import ParseError
 from ..patience import patiently
@@ -23,21 +19,19 @@ from ..sending.content import EventKind
 from ..sending.offers import Offers
 from ..sending.posts import EVENTS_PER_PICTURE, JobPosts
 from ..sending.progress import ProgressSign
-from ..sending.send_queue import Debt, NotSent, SendQueue
+from ..sending.send_queue import NotSent, SendQueue
 from ..sending.sent_once import SentOnce
 from ..sending.typing_notices import TypingNotices
 from ..sending.waits import Waits
 from ..settings import CurrentSettings
 from .body import CannotAsk, Draft
+from .delivery import Delivery, RunningJob
 from .job import NOTHING, Job, JobState
 from .line import Line
 from .store import Store
 from .submission import Submission
 from .unwanted import Unwanted
-from .waiting import Outlook, away_text, duration, in_turns
-
-# Mostly a model that is loaded within this time is nothing to talk about.
-REASON_AFTER_S = 5.0
+from .waiting import Outlook, Outlooks, away_text, duration, in_turns
 
 # After the database's own patience.
 RESUMED_AGAIN_S = 5.0
@@ -54,29 +48,16 @@ class Expired(Exception):
     """The generator was away for longer than a job waits."""
 
 
-@dataclass(frozen=True)
-class RunningJob:
-    """A job under way, with its progress sign and the events that it owes.
-
-    ``notes`` are sentences of the room's profile for the captions, known once the generator has the job.
-    """
-
-    job: Job
-    draft: Draft | None
-    sign: ProgressSign
-    debt: Debt
-    notes: tuple[str, ...] = ()
-
-
 class JobRunner:
     """Takes each job from the database to the generator, and its pictures into the room."""
 
     def __init__(
         self,
         *,
-        generator: GeneratorClient,
         watch: GeneratorWatch,
         submission: Submission,
+        delivery: Delivery,
+        outlooks: Outlooks,
         unwanted: Unwanted,
         store: Store,
         posts: JobPosts,
@@ -88,15 +69,14 @@ class JobRunner:
         settings: CurrentSettings,
         log: Logger,
     ) -> None:
-        self._generator, self._watch, self._submission, self._unwanted = generator, watch, submission, unwanted
+        self._watch, self._submission, self._delivery, self._unwanted = watch, submission, delivery, unwanted
         self._store, self._posts, self._offers, self._waits, self._typing = store, posts, offers, waits, typing
         self._send_queue, self._sent_once, self._settings, self._log = send_queue, sent_once, settings, log
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._signs: dict[str, ProgressSign] = {}
         # What the next process does again if this one ends before.
         self._tidying = Background(log)
-        self._line = Line()
-        self.outlooks: dict[str, Outlook] = {}
+        self._line, self._outlooks = Line(), outlooks
 
     async def resume(self) -> None:
         """Continue every job that is not closed, in their order, and end the notes of rooms where none waits."""
@@ -159,8 +139,8 @@ class JobRunner:
 
     def is_drawing(self, job_id: str) -> bool:
         """Whether the generator is drawing the job, or has drawn it."""
-        outlook = self.outlooks.get(job_id)
-        return job_id not in self._tasks or (outlook is not None and (outlook.is_running or outlook.is_drawn))
+        outlook = self._outlooks[job_id]
+        return job_id not in self._tasks or outlook.is_running or outlook.is_drawn
 
     async def stop(self) -> None:
         """Leave every job as it is, for ``resume`` here or in the next process."""
@@ -193,7 +173,7 @@ class JobRunner:
         if self._tasks.get(job.id) is asyncio.current_task():
             del self._tasks[job.id]
             self._signs.pop(job.id, None)
-            self.outlooks.pop(job.id, None)
+            self._outlooks.pop(job.id, None)
 
     async def _outcome(self, job: Job, draft: Draft | None, sign: ProgressSign) -> tuple[JobState, str]:
         """Draw a job; return how it ended, and a sentence for the room or ""."""
@@ -218,7 +198,6 @@ class JobRunner:
         except Exception as error:
             log_bug(self._log, job.id, error)
             return JobState.FAILED, UNEXPECTED
-        self._log_step(job, "delivered to")
         return JobState.DONE, ""
 
     async def _close(self, job: Job, sign: ProgressSign) -> None:
@@ -239,7 +218,7 @@ class JobRunner:
             running = await self._submitted(running)
             try:
                 async with self._typing.shown_in(running.job.message.room_id):
-                    await self._deliver(running)
+                    await self._delivery.deliver(running)
                 return
             except NotYet as error:
                 await self._interrupted(running, error)
@@ -274,10 +253,10 @@ class JobRunner:
     async def _interrupted(self, running: RunningJob, error: NotYet) -> None:
         """Return when a job that the generator had may be submitted again."""
         job = running.job
-        is_begun = self.outlooks.get(job.id, Outlook()).is_running
+        is_begun = self._outlooks[job.id].is_running
         self._line.join(job, is_begun=is_begun)
         if is_begun:
-            self.outlooks[job.id] = Outlook(position=0)
+            self._outlooks[job.id] = Outlook(position=0)
         await self._wait(running, error)
 
     async def _wait(self, running: RunningJob, error: NotYet) -> None:
@@ -302,69 +281,8 @@ class JobRunner:
         """Show that the job waits until the generator takes it."""
         job = running.job
         # What is drawn is on its way, and before nobody.
-        waiting = [one for one in await self._store.open_jobs() if not self.outlooks.get(one.id, Outlook()).is_drawn]
+        waiting = [one for one in await self._store.open_jobs() if not self._outlooks[one.id].is_drawn]
         order = [one.id for one in in_turns(waiting)]
         if not after_s and job.id in order:
             running.sign.waits(order.index(job.id) + 1)
         self._waits.begin(job, away_text(str(error), error.until), after_s=after_s)
-
-    # ---- into the room
-
-    async def _deliver(self, running: RunningJob) -> None:
-        job = running.job
-        notes = (*job.asked.notes, *running.notes)
-        has_sheet = job.body is not None and "sheet" in job.body
-        async with aclosing(self._generator.follow(job.id)) as events:
-            async for event in events:
-                if isinstance(event, JobStatus | Position):
-                    outlook = Outlook(is_running=_is_running(event), position=event.position, eta_s=event.eta_s)
-                    self._update(job, outlook)
-                    await self._show_place(running, event)
-                match event:
-                    case JobStatus():
-                        if event.state is GeneratorJobState.DONE:
-                            self._update(job, Outlook(is_drawn=True))
-                        # If a sheet fails, each picture that was drawn is posted alone.
-                        if not has_sheet or event.state is GeneratorJobState.FAILED:
-                            for picture in event.pictures:
-                                await self._posts.picture(job, picture, notes, running.debt)
-                        elif event.state is GeneratorJobState.DONE:
-                            await self._posts.sheet(job, job.asked, event.pictures, notes, running.debt)
-                        if event.state is GeneratorJobState.FAILED:
-                            raise Failed(event.error.message if event.error else None)
-                        if event.state is GeneratorJobState.CANCELLED:
-                            raise Cancelled
-                    case Picture() if not has_sheet:
-                        if event.n == job.pictures - 1:
-                            self._update(job, Outlook(is_drawn=True))
-                        await self._posts.picture(job, event, notes, running.debt)
-                    case Step():
-                        self._update(job, Outlook(is_running=True, eta_s=event.eta_s))
-                        await self._waits.end(job)
-                        running.sign.moved((event.n + event.step / event.steps) / job.pictures)
-
-    async def _show_place(self, running: RunningJob, event: JobStatus | Position) -> None:
-        """Show why nothing moves, or else the job's place, if it has to wait for long."""
-        if event.waiting_for:
-            self._waits.begin(running.job, event.waiting_for, after_s=REASON_AFTER_S)
-            return
-        await self._waits.end(running.job)
-        if event.position is None:
-            return
-        is_long = event.position > 1 if event.eta_s is None else event.eta_s > self._settings().tell_waiting_after_s
-        if is_long:
-            running.sign.waits(event.position)
-
-    def _update(self, job: Job, outlook: Outlook) -> None:
-        before = self.outlooks.get(job.id, Outlook())
-        if outlook.is_running and not before.is_running:
-            self._log_step(job, "started for")
-        self.outlooks[job.id] = outlook
-
-    def _log_step(self, job: Job, step: str) -> None:
-        seconds = time.time() - job.received_ms / 1000
-        self._log.info(f"{job.id}: {step} {job.message.sender} in {job.message.room_id} after {seconds:.1f} s")
-
-
-def _is_running(event: JobStatus | Position) -> bool:
-    return isinstance(event, JobStatus) and event.state is GeneratorJobState.RUNNING

@@ -24,6 +24,13 @@ class Outlook:
     eta_s: float | None = None
 
 
+class Outlooks(dict[str, Outlook]):
+    """The outlook of each job by its id; nothing is known of a job that is not there."""
+
+    def __missing__(self, job_id: str) -> Outlook:
+        return Outlook()
+
+
 def ordinal(number: int) -> str:
     """1st, 2nd, 3rd, 4th … 11th … 21st."""
     ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
