@@ -182,7 +182,7 @@ class EaselBot(Plugin):
 
         # Commands.
         ownership = Ownership(permissions, self.homeserver, log)
-        styles = Styles(store)
+        styles = Styles(store, ownership)
         replies = Replies(store, history, media)
         recipe_files = RecipeFiles(store, media, sent_once, side_thread)
         draw_commands = DrawCommands(
@@ -220,6 +220,7 @@ class EaselBot(Plugin):
             sessions=sessions,
             direct_chats=DirectChats(self.homeserver, self.client.mxid),
             sent_once=sent_once,
+            ownership=ownership,
             settings=settings,
             usual_path=self.webapp_url.path if self.webapp_url else USUAL_PATH,
             log=log,
@@ -238,7 +239,7 @@ class EaselBot(Plugin):
             styles=styles,
             recipe_files=recipe_files,
             own_defaults=OwnDefaults(store),
-            every_day=EveryDay(store, self._schedule, draw_commands),
+            every_day=EveryDay(store, self._schedule, draw_commands, ownership),
             gallery_commands=gallery_commands,
             settings=settings,
             hints=Hints(self.homeserver),

@@ -303,9 +303,9 @@ class EaselCommands:
             case ("list", *_) | ("",):
                 return await self._styles.listed(message.room_id, await self._names(message.room_id))
             case ("add", *rest):
-                return await self._styles.add(message, " ".join(rest), self._ownership.may_change)
+                return await self._styles.add(message, " ".join(rest))
             case ("remove", name, *_):
-                return await self._styles.remove(message, name, self._ownership.may_change)
+                return await self._styles.remove(message, name)
             case ("sheet", *rest) if rest:
                 return await self._style_sheets(message, " ".join(rest))
         return help.help_text("style")
@@ -331,14 +331,13 @@ class EaselCommands:
         typed = _behind_the_word(message)
         # Nothing keeps a new one waiting: its message may be deleted, or its person leave, meanwhile.
         names = {} if typed else await self._names(message.room_id)
-        return await self._every_day.answer(message, typed, names, self._ownership.may_change)
+        return await self._every_day.answer(message, typed, names)
 
     async def _gallery(self, message: Message, words: tuple[str, ...]) -> Text:
         return await self._gallery_commands.gallery(message, words)
 
     async def _frame(self, message: Message, words: tuple[str, ...]) -> Text:
-        names = await self._names(message.room_id)
-        return await self._gallery_commands.frame(message, words, names, self._ownership.may_change)
+        return await self._gallery_commands.frame(message, words, await self._names(message.room_id))
 
     async def _recipe(self, message: Message, words: tuple[str, ...]) -> str:
         return await self._recipe_files.of_message(message)

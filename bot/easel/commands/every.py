@@ -6,11 +6,11 @@ from ..jobs.schedule import EVERY_DAY, WEEKDAYS, Schedule
 from ..jobs.schedule_table import Scheduled
 from ..jobs.store import Store
 from ..language import brief
+from ..policy.ownership import Ownership
 from ..room.messages import Message
 from ..room.names import shown_name
 from ..sending.rich import Text, blocks, bold, numbered, written
 from .draw import DrawCommands
-from .styles import MayChange
 
 # A room wants a few; each is a picture a day, whether anybody looks or not.
 MAX_IN_ROOM = 5
@@ -49,16 +49,16 @@ def read_time(hour: str, minute: str | None, half: str | None) -> int | None:
 class EveryDay:
     """Lists, adds and ends the scheduled pictures of rooms. Returns the answer's text."""
 
-    def __init__(self, store: Store, schedule: Schedule, draw_commands: DrawCommands) -> None:
-        self._store, self._schedule, self._draw_commands = store, schedule, draw_commands
+    def __init__(self, store: Store, schedule: Schedule, draw_commands: DrawCommands, ownership: Ownership) -> None:
+        self._store, self._schedule, self._draw_commands, self._ownership = store, schedule, draw_commands, ownership
 
-    async def answer(self, message: Message, typed: str, names: dict[str, str], may_change: MayChange) -> Text:
+    async def answer(self, message: Message, typed: str, names: dict[str, str]) -> Text:
         """Do what was typed behind the word; ``names`` are the display names in the room. Raises ParseError."""
         here = await self._store.scheduled_in(message.room_id)
         if not typed:
             return _listed(here, names) if here else written(HOW)
         if stop := _STOP.fullmatch(typed):
-            return await self._stop(message, here, int(stop[1]), may_change)
+            return await self._stop(message, here, int(stop[1]))
         wanted = _SCHEDULED.fullmatch(typed)
         minute = read_time(wanted["hour"], wanted["minute"], wanted["half"]) if wanted else None
         if wanted is None or minute is None:
@@ -85,11 +85,11 @@ class EveryDay:
         self._schedule.changed()
         return f"Every {_when(scheduled)}: {brief(typed)}"
 
-    async def _stop(self, message: Message, here: list[Scheduled], number: int, may_change: MayChange) -> str:
+    async def _stop(self, message: Message, here: list[Scheduled], number: int) -> str:
         if not 1 <= number <= len(here):
             return NO_SUCH
         one = here[number - 1]
-        if not await may_change(message.room_id, one.sender, message.sender):
+        if not await self._ownership.may_change(message.room_id, one.sender, message.sender):
             return NOT_YOURS
         await self._store.forget_scheduled(message.room_id, one.event_id)
         return f"Ended: every {_when(one)}: {brief(one.typed)}"

@@ -10,6 +10,7 @@ from ..gallery.sessions import MAX_FRAMES_A_ROOM, Sessions
 from ..jobs.job import job_id
 from ..jobs.key_table import Invited, Key
 from ..jobs.store import Store
+from ..policy.ownership import Ownership
 from ..policy.room_profiles import has_own_rules
 from ..room.direct_chats import DirectChats
 from ..room.messages import Message
@@ -19,7 +20,6 @@ from ..sending.rich import Rich, Text, blocks, link, numbered, text
 from ..sending.send_queue import NotSent
 from ..sending.sent_once import SentOnce
 from ..settings import CurrentSettings
-from .styles import MayChange
 
 # A homeserver that is stuck with one of the bot's rooms keeps no command waiting for ever.
 FOUND_WITHIN_S = 60.0
@@ -52,12 +52,13 @@ class GalleryCommands:
         sessions: Sessions,
         direct_chats: DirectChats,
         sent_once: SentOnce,
+        ownership: Ownership,
         settings: CurrentSettings,
         usual_path: str,
         log: Logger,
     ) -> None:
         self._store, self._sessions, self._direct_chats, self._sent_once = store, sessions, direct_chats, sent_once
-        self._settings, self._usual_path, self._log = settings, usual_path, log
+        self._ownership, self._settings, self._usual_path, self._log = ownership, settings, usual_path, log
 
     async def gallery(self, message: Message, words: tuple[str, ...]) -> Text:
         """Send the link to the gallery, or sign all of a person's devices out."""
@@ -65,16 +66,14 @@ class GalleryCommands:
             return SIGNED_OUT if await self._sessions.sign_out(message.sender) else NOWHERE_OPEN
         return self._refusal() or await self._send(message, is_frame=False)
 
-    async def frame(
-        self, message: Message, words: tuple[str, ...], names: dict[str, str], may_change: MayChange
-    ) -> Text:
+    async def frame(self, message: Message, words: tuple[str, ...], names: dict[str, str]) -> Text:
         """Send the link to a frame of this room, list the room's frames, or end them."""
         match words:
             case ("list", *_):
                 frames = await self._sessions.frames(message.room_id)
                 return self._listed(frames, names) if frames else NO_FRAMES
             case ("off", number, *_):
-                return await self._end(message, number, may_change)
+                return await self._end(message, number)
             case ("off",):
                 own = [one for one in await self._sessions.frames(message.room_id) if one.person == message.sender]
                 for one in own:
@@ -136,12 +135,12 @@ class GalleryCommands:
         content = answer_content(words)
         await self._sent_once.send(job_id(message.asked_by), room_id, EventKind.LINK, content, person=message.sender)
 
-    async def _end(self, message: Message, number: str, may_change: MayChange) -> str:
+    async def _end(self, message: Message, number: str) -> str:
         frames = await self._sessions.frames(message.room_id)
         if not (number.isascii() and number.isdecimal()) or not 1 <= int(number[:4]) <= len(frames):
             return NO_SUCH
         frame = frames[int(number[:4]) - 1]
-        if not await may_change(message.room_id, frame.person, message.sender):
+        if not await self._ownership.may_change(message.room_id, frame.person, message.sender):
             return NOT_YOURS
         await self._sessions.end_frame(frame)
         return ENDED

@@ -1,10 +1,11 @@
 """A room's styles: what ``!easel style`` does. Every room has the starter set, and may replace each of it."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 
 from ..jobs.store import Store
 from ..jobs.style_table import Style
 from ..language import ParseError, brief, nearest, quoted, read_style
+from ..policy.ownership import Ownership
 from ..room.messages import Message
 from ..room.names import shown_name
 from ..sending.rich import Text, blocks, code, points, text
@@ -17,15 +18,12 @@ MAX_STYLES_A_PERSON = 50
 # A longer list shows long styles cut short.
 MAX_IN_FULL = 20
 
-# Whether a person may change a style: takes the room, the style's maker and the person.
-MayChange = Callable[[str, str, str], Awaitable[bool]]
-
 
 class Styles:
     """Lists, adds and removes the styles of rooms. Each method but ``of_room`` returns the answer's text."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, ownership: Ownership) -> None:
+        self._store, self._ownership = store, ownership
 
     async def of_room(self, room_id: str) -> Mapping[str, str]:
         """The terms of every name in that room."""
@@ -42,14 +40,14 @@ class Styles:
         items += [code(f"@{name}") + f": {terms}" for name, terms in STARTER_STYLES.items() if name not in replaced]
         return blocks(text("Use one in any prompt: ") + code("!draw otter | style: @watercolor"), points(items))
 
-    async def add(self, message: Message, typed: str, may_change: MayChange) -> str:
+    async def add(self, message: Message, typed: str) -> str:
         """Keep the style in ``name = terms``."""
         try:
             name, terms = read_style(typed)
         except ParseError as error:
             return str(error)
         own = {style.name: style for style in await self._store.styles(message.room_id)}
-        if name in own and not await may_change(message.room_id, own[name].made_by, message.sender):
+        if name in own and not await self._ownership.may_change(message.room_id, own[name].made_by, message.sender):
             return f"@{name} is somebody else's. Only they or an admin can change it. Choose another name."
         if name not in own and len(own) >= MAX_STYLES:
             return f"This room has {MAX_STYLES} styles, and that's the limit. Remove one first."
@@ -59,11 +57,11 @@ class Styles:
         await self._store.keep_style(message.room_id, Style(name, terms, message.sender))
         return f"@{name} now means: {terms}"
 
-    async def remove(self, message: Message, name: str, may_change: MayChange) -> str:
+    async def remove(self, message: Message, name: str) -> str:
         name = name.removeprefix("@").lower()
         own = {style.name: style for style in await self._store.styles(message.room_id)}
         if name in own:
-            if not await may_change(message.room_id, own[name].made_by, message.sender):
+            if not await self._ownership.may_change(message.room_id, own[name].made_by, message.sender):
                 return f"@{name} is somebody else's. Only they or an admin can remove it."
             await self._store.forget_style(message.room_id, name)
             return f"@{name} is gone." if name not in STARTER_STYLES else f"@{name} is back to what it was at first."
