@@ -182,7 +182,7 @@ class EaselBot(Plugin):
 
         # Commands.
         ownership = Ownership(permissions, self.homeserver, log)
-        styles = Styles(store, ownership)
+        styles = Styles(store, self.homeserver, ownership)
         replies = Replies(store, history, media)
         recipe_files = RecipeFiles(store, media, sent_once, side_thread)
         draw_commands = DrawCommands(
@@ -217,6 +217,7 @@ class EaselBot(Plugin):
         sessions = Sessions(store)
         self.gallery_commands = gallery_commands = GalleryCommands(
             store=store,
+            homeserver=self.homeserver,
             sessions=sessions,
             direct_chats=DirectChats(self.homeserver, self.client.mxid),
             sent_once=sent_once,
@@ -239,7 +240,7 @@ class EaselBot(Plugin):
             styles=styles,
             recipe_files=recipe_files,
             own_defaults=OwnDefaults(store),
-            every_day=EveryDay(store, self._schedule, draw_commands, ownership),
+            every_day=EveryDay(store, self.homeserver, self._schedule, draw_commands, ownership),
             gallery_commands=gallery_commands,
             settings=settings,
             hints=Hints(self.homeserver),

@@ -104,7 +104,6 @@ class EaselCommands:
         self._ownership, self._permissions, self._version, self._log = ownership, permissions, version, log
         self._styles, self._recipe_files, self._settings, self._hints = styles, recipe_files, settings, hints
         self._own_defaults, self._every_day, self._doctor = own_defaults, every_day, doctor
-        self._gallery_commands = gallery_commands
         self._answers: dict[str, Callable[[Message, tuple[str, ...]], Awaitable[Text]]] = {
             "help": self._help,
             "queue": self._queue,
@@ -117,8 +116,8 @@ class EaselCommands:
             "every": self._every,
             "find": self._find,
             "history": self._history,
-            "gallery": self._gallery,
-            "frame": self._frame,
+            "gallery": gallery_commands.gallery,
+            "frame": gallery_commands.frame,
             "recipe": self._recipe,
         }
 
@@ -245,16 +244,8 @@ class EaselCommands:
     async def _queue(self, message: Message, words: tuple[str, ...]) -> Text:
         away = str(self._watch.away) if self._watch.away else None
         jobs = await self._store.open_jobs()
-        names = await self._names(message.room_id) if jobs else {}
+        names = await self._homeserver.display_names(message.room_id) if jobs else {}
         return queue_text(jobs, self._outlooks, room_id=message.room_id, away=away, names=names, asker=message.sender)
-
-    async def _names(self, room_id: str) -> dict[str, str]:
-        """The display names in a room; none if the homeserver does not say them."""
-        try:
-            return await self._homeserver.display_names(room_id)
-        except NotSent as error:
-            self._log.warning(f"The names in {room_id} are unknown: {error}")
-            return {}
 
     async def _cancel(self, message: Message, words: tuple[str, ...]) -> str:
         """Cancel the jobs of the event replied to; else the person's newest job in this room, or all of them there."""
@@ -301,7 +292,7 @@ class EaselCommands:
         first = words[0].lower() if words else ""
         match (_STYLE_WORDS.get(first, first), *words[1:]):
             case ("list", *_) | ("",):
-                return await self._styles.listed(message.room_id, await self._names(message.room_id))
+                return await self._styles.listed(message.room_id)
             case ("add", *rest):
                 return await self._styles.add(message, " ".join(rest))
             case ("remove", name, *_):
@@ -315,7 +306,7 @@ class EaselCommands:
             return help.help_text("find")
         wanted, people = read_wanted(" ".join(words)), None
         if wanted.by is not None:
-            names = await self._names(message.room_id)
+            names = await self._homeserver.display_names(message.room_id)
             people = people_called(wanted.by, await self._store.people_with_pictures(message.room_id), names)
             if not people:
                 return nobody_text(wanted.by)
@@ -328,16 +319,7 @@ class EaselCommands:
         return await self._own_defaults.answer(message, _behind_the_word(message))
 
     async def _every(self, message: Message, words: tuple[str, ...]) -> Text:
-        typed = _behind_the_word(message)
-        # Nothing keeps a new one waiting: its message may be deleted, or its person leave, meanwhile.
-        names = {} if typed else await self._names(message.room_id)
-        return await self._every_day.answer(message, typed, names)
-
-    async def _gallery(self, message: Message, words: tuple[str, ...]) -> Text:
-        return await self._gallery_commands.gallery(message, words)
-
-    async def _frame(self, message: Message, words: tuple[str, ...]) -> Text:
-        return await self._gallery_commands.frame(message, words, await self._names(message.room_id))
+        return await self._every_day.answer(message, _behind_the_word(message))
 
     async def _recipe(self, message: Message, words: tuple[str, ...]) -> str:
         return await self._recipe_files.of_message(message)
@@ -353,7 +335,9 @@ class EaselCommands:
             senders=senders,
             limit=MAX_FOUND,
         )
-        return found_text(found, message, await self._names(message.room_id) if found.pictures else {})
+        return found_text(
+            found, message, await self._homeserver.display_names(message.room_id) if found.pictures else {}
+        )
 
     async def _style_sheets(self, message: Message, subject: str) -> str:
         """One subject in all of the room's styles, on as many sheets as they need."""

@@ -9,6 +9,7 @@ from ..language import brief
 from ..policy.ownership import Ownership
 from ..room.messages import Message
 from ..room.names import shown_name
+from ..sending.homeserver import Homeserver
 from ..sending.rich import Text, blocks, bold, numbered, written
 from .draw import DrawCommands
 
@@ -49,14 +50,17 @@ def read_time(hour: str, minute: str | None, half: str | None) -> int | None:
 class EveryDay:
     """Lists, adds and ends the scheduled pictures of rooms. Returns the answer's text."""
 
-    def __init__(self, store: Store, schedule: Schedule, draw_commands: DrawCommands, ownership: Ownership) -> None:
-        self._store, self._schedule, self._draw_commands, self._ownership = store, schedule, draw_commands, ownership
+    def __init__(
+        self, store: Store, homeserver: Homeserver, schedule: Schedule, draw: DrawCommands, ownership: Ownership
+    ) -> None:
+        self._store, self._homeserver, self._schedule = store, homeserver, schedule
+        self._draw_commands, self._ownership = draw, ownership
 
-    async def answer(self, message: Message, typed: str, names: dict[str, str]) -> Text:
-        """Do what was typed behind the word; ``names`` are the display names in the room. Raises ParseError."""
+    async def answer(self, message: Message, typed: str) -> Text:
+        """Do what was typed behind the word. Raises ParseError."""
         here = await self._store.scheduled_in(message.room_id)
         if not typed:
-            return _listed(here, names) if here else written(HOW)
+            return _listed(here, await self._homeserver.display_names(message.room_id)) if here else written(HOW)
         if stop := _STOP.fullmatch(typed):
             return await self._stop(message, here, int(stop[1]))
         wanted = _SCHEDULED.fullmatch(typed)

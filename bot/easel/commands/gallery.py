@@ -16,6 +16,7 @@ from ..room.direct_chats import DirectChats
 from ..room.messages import Message
 from ..room.names import shown_name
 from ..sending.content import EventKind, answer_content
+from ..sending.homeserver import Homeserver
 from ..sending.rich import Rich, Text, blocks, link, numbered, text
 from ..sending.send_queue import NotSent
 from ..sending.sent_once import SentOnce
@@ -49,6 +50,7 @@ class GalleryCommands:
         self,
         *,
         store: Store,
+        homeserver: Homeserver,
         sessions: Sessions,
         direct_chats: DirectChats,
         sent_once: SentOnce,
@@ -58,7 +60,8 @@ class GalleryCommands:
         log: Logger,
     ) -> None:
         self._store, self._sessions, self._direct_chats, self._sent_once = store, sessions, direct_chats, sent_once
-        self._ownership, self._settings, self._usual_path, self._log = ownership, settings, usual_path, log
+        self._homeserver, self._ownership = homeserver, ownership
+        self._settings, self._usual_path, self._log = settings, usual_path, log
 
     async def gallery(self, message: Message, words: tuple[str, ...]) -> Text:
         """Send the link to the gallery, or sign all of a person's devices out."""
@@ -66,12 +69,14 @@ class GalleryCommands:
             return SIGNED_OUT if await self._sessions.sign_out(message.sender) else NOWHERE_OPEN
         return self._refusal() or await self._send(message, is_frame=False)
 
-    async def frame(self, message: Message, words: tuple[str, ...], names: dict[str, str]) -> Text:
+    async def frame(self, message: Message, words: tuple[str, ...]) -> Text:
         """Send the link to a frame of this room, list the room's frames, or end them."""
         match words:
             case ("list", *_):
                 frames = await self._sessions.frames(message.room_id)
-                return self._listed(frames, names) if frames else NO_FRAMES
+                if not frames:
+                    return NO_FRAMES
+                return self._listed(frames, await self._homeserver.display_names(message.room_id))
             case ("off", number, *_):
                 return await self._end(message, number)
             case ("off",):

@@ -8,6 +8,7 @@ from ..language import ParseError, brief, nearest, quoted, read_style
 from ..policy.ownership import Ownership
 from ..room.messages import Message
 from ..room.names import shown_name
+from ..sending.homeserver import Homeserver
 from ..sending.rich import Text, blocks, code, points, text
 from .starter_styles import STARTER_STYLES
 
@@ -22,16 +23,15 @@ MAX_IN_FULL = 20
 class Styles:
     """Lists, adds and removes the styles of rooms. Each method but ``of_room`` returns the answer's text."""
 
-    def __init__(self, store: Store, ownership: Ownership) -> None:
-        self._store, self._ownership = store, ownership
+    def __init__(self, store: Store, homeserver: Homeserver, ownership: Ownership) -> None:
+        self._store, self._homeserver, self._ownership = store, homeserver, ownership
 
     async def of_room(self, room_id: str) -> Mapping[str, str]:
         """The terms of every name in that room."""
         return STARTER_STYLES | {style.name: style.words for style in await self._store.styles(room_id)}
 
-    async def listed(self, room_id: str, names: Mapping[str, str]) -> Text:
-        """The room's styles; ``names`` are the display names of its people."""
-        own = await self._store.styles(room_id)
+    async def listed(self, room_id: str) -> Text:
+        own, names = await self._store.styles(room_id), await self._homeserver.display_names(room_id)
         shown = brief if len(own) > MAX_IN_FULL else str
         items = [
             code(f"@{style.name}") + f": {shown(style.words)} (by {shown_name(style.made_by, names)})" for style in own

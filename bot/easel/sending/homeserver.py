@@ -171,8 +171,12 @@ class Homeserver:
         return {user_id: _text(profile, "display_name") for user_id, profile in joined.items()}
 
     async def display_names(self, room_id: str) -> dict[str, str]:
-        """The display names in a room by user id; people without one are left out. Raises NotSent."""
-        return {user_id: name for user_id, name in (await self.members(room_id)).items() if name}
+        """The display names in a room by user id, for people who have one; none if the homeserver does not say them."""
+        try:
+            return {user_id: name for user_id, name in (await self.members(room_id)).items() if name}
+        except NotSent as error:
+            self._log.warning(f"The names in {room_id} are unknown: {error}")
+            return {}
 
     async def state_text(self, room_id: str, kind: str, name: str, key: str = "") -> str:
         """The text of that name in a state event; "" if there is none, or the bot is not in the room."""
