@@ -182,7 +182,6 @@ class EaselBot(Plugin):
 
         # Commands.
         ownership = Ownership(permissions, self.homeserver, log)
-        styles = Styles(store, self.homeserver, ownership)
         replies = Replies(store, history, media)
         recipe_files = RecipeFiles(store, media, sent_once, side_thread)
         draw_commands = DrawCommands(
@@ -193,7 +192,6 @@ class EaselBot(Plugin):
             replies=replies,
             policy=policy,
             permissions=permissions,
-            styles=styles,
             side_thread=side_thread,
             log=log,
         )
@@ -227,7 +225,6 @@ class EaselBot(Plugin):
             log=log,
         )
         easel_commands = EaselCommands(
-            draw_commands=draw_commands,
             generator=self.generator,
             watch=watch,
             runner=self.runner,
@@ -237,7 +234,7 @@ class EaselBot(Plugin):
             sent_once=sent_once,
             ownership=ownership,
             permissions=permissions,
-            styles=styles,
+            styles=Styles(store, self.homeserver, draw_commands, ownership),
             recipe_files=recipe_files,
             own_defaults=OwnDefaults(store),
             every_day=EveryDay(store, self.homeserver, self._schedule, draw_commands, ownership),

@@ -34,7 +34,7 @@ from ..room.replies import Replied, Replies, Unseen
 from ..sending.send_queue import NotSent
 from ..side_thread import SideThread
 from .help import DRAW, DRAW_FROM_PHOTO
-from .styles import Styles
+from .starter_styles import with_starter_styles
 
 DAY_MS = 24 * 60 * 60 * 1000
 
@@ -64,13 +64,12 @@ class DrawCommands:
         replies: Replies,
         policy: Policy,
         permissions: Permissions,
-        styles: Styles,
         side_thread: SideThread,
         log: Logger,
     ) -> None:
         self._generator, self._watch, self._runner = generator, watch, runner
         self._store, self._replies, self._policy, self._permissions = store, replies, policy, permissions
-        self._styles, self._side_thread, self._log = styles, side_thread, log
+        self._side_thread, self._log = side_thread, log
         self._last_received_ms = 0
 
     async def draw(
@@ -199,7 +198,8 @@ class DrawCommands:
             replied = Replied()
         if not message.body and replied.recipe is None:
             raise ParseError(DRAW_FROM_PHOTO if replied.photo else DRAW)
-        styles = await self._styles.of_room(message.room_id) if style_names(message.body) else {}
+        own_styles = await self._store.styles(message.room_id) if style_names(message.body) else []
+        styles = with_starter_styles(own_styles)
         known = await self._store.capabilities()
         names = [*(card.name for card in known.models), *known.samplers, *known.tiers] if known else []
         chars = len(message.body) + len(replied.recipe or "") + message.body.count("@") * MAX_STYLE_CHARS

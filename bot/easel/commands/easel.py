@@ -1,12 +1,10 @@
 """Answers ``!easel`` and a bare ``!draw``, greets rooms, and marks messages that could not be read."""
 
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from logging import Logger
-from math import ceil
 
 from ..bug_log import log_bug
 from ..doctor import Doctor, findings_text
@@ -14,7 +12,7 @@ from ..generator.client import GeneratorClient
 from ..generator.errors import GeneratorError
 from ..generator.types import Capabilities
 from ..generator.watch import GeneratorWatch
-from ..jobs.job import SEED_CHOICES, Job, JobState, job_id
+from ..jobs.job import Job, JobState, job_id
 from ..jobs.picture_tables import MAX_WANTED_WORDS
 from ..jobs.runner import UNEXPECTED, JobRunner
 from ..jobs.store import Store
@@ -31,7 +29,7 @@ from ..sending.sent_once import SentOnce
 from ..settings_in_force import SettingsInForce
 from . import help
 from .defaults import OwnDefaults
-from .draw import DAY_MS, DrawCommands
+from .draw import DAY_MS
 from .every import EveryDay
 from .find import MAX_FOUND, TOO_MANY_WORDS, Wanted, found_text, nobody_text, people_called, read_wanted
 from .gallery import GalleryCommands
@@ -40,9 +38,6 @@ from .queue import queue_text
 from .recipe_files import RecipeFiles
 from .status import models_text, status_text
 from .styles import Styles
-
-# The pictures of a sheet before the generator's first answer, which has its own limit.
-MAX_ON_A_SHEET = 9
 
 FOR_ADMINS = "That's for my admins. Ask whoever runs me."
 
@@ -62,14 +57,6 @@ _WORDS = {
     **dict.fromkeys(("?", "h"), "help"),
 }
 
-# What people say for the words after !easel style.
-_STYLE_WORDS = {
-    **dict.fromkeys(("show", "lists", "ls", "all"), "list"),
-    **dict.fromkeys(("delete", "del", "rm", "forget", "drop"), "remove"),
-    **dict.fromkeys(("new", "set", "make", "create", "save"), "add"),
-    **dict.fromkeys(("sheets", "try", "compare"), "sheet"),
-}
-
 
 class EaselCommands:
     """One method for each word after ``!easel``; each returns the answer, "" if something else answers."""
@@ -79,7 +66,6 @@ class EaselCommands:
         *,
         generator: GeneratorClient,
         watch: GeneratorWatch,
-        draw_commands: DrawCommands,
         runner: JobRunner,
         outlooks: Outlooks,
         store: Store,
@@ -98,11 +84,10 @@ class EaselCommands:
         version: str,
         log: Logger,
     ) -> None:
-        self._generator, self._watch, self._draw_commands = generator, watch, draw_commands
-        self._runner, self._outlooks = runner, outlooks
+        self._generator, self._watch, self._runner, self._outlooks = generator, watch, runner, outlooks
         self._store, self._homeserver, self._sent_once = store, homeserver, sent_once
         self._ownership, self._permissions, self._version, self._log = ownership, permissions, version, log
-        self._styles, self._recipe_files, self._settings, self._hints = styles, recipe_files, settings, hints
+        self._recipe_files, self._settings, self._hints = recipe_files, settings, hints
         self._own_defaults, self._every_day, self._doctor = own_defaults, every_day, doctor
         self._answers: dict[str, Callable[[Message, tuple[str, ...]], Awaitable[Text]]] = {
             "help": self._help,
@@ -111,7 +96,7 @@ class EaselCommands:
             "models": self._models,
             "status": self._status,
             "doctor": self._examine,
-            "style": self._style,
+            "style": styles.answer,
             "defaults": self._defaults,
             "every": self._every,
             "find": self._find,
@@ -288,19 +273,6 @@ class EaselCommands:
             return FOR_ADMINS
         return findings_text(await self._doctor.examine())
 
-    async def _style(self, message: Message, words: tuple[str, ...]) -> Text:
-        first = words[0].lower() if words else ""
-        match (_STYLE_WORDS.get(first, first), *words[1:]):
-            case ("list", *_) | ("",):
-                return await self._styles.listed(message.room_id)
-            case ("add", *rest):
-                return await self._styles.add(message, " ".join(rest))
-            case ("remove", name, *_):
-                return await self._styles.remove(message, name)
-            case ("sheet", *rest) if rest:
-                return await self._style_sheets(message, " ".join(rest))
-        return help.help_text("style")
-
     async def _find(self, message: Message, words: tuple[str, ...]) -> Text:
         if not words:
             return help.help_text("find")
@@ -335,25 +307,8 @@ class EaselCommands:
             senders=senders,
             limit=MAX_FOUND,
         )
-        return found_text(
-            found, message, await self._homeserver.display_names(message.room_id) if found.pictures else {}
-        )
-
-    async def _style_sheets(self, message: Message, subject: str) -> str:
-        """One subject in all of the room's styles, on as many sheets as they need."""
-        names = sorted(await self._styles.of_room(message.room_id))
-        known = await self._store.capabilities()
-        sheets = ceil(len(names) / (known.limits.max_recipes_per_job if known else MAX_ON_A_SHEET))
-        # All have the same seed, so that they can be compared.
-        seed = secrets.randbelow(SEED_CHOICES)
-        for number in range(sheets):
-            # Spread evenly, so that the last sheet never has a single picture.
-            choices = " | ".join(f"@{name}" for name in names[number::sheets])
-            text = f"{subject} | style: {{{choices}}}"
-            if not await self._draw_commands.draw(message, text, asked_by=f"{message.asked_by} {number}", seed=seed):
-                # The job itself answers why.
-                return ""
-        return f"Drawing {brief(subject)} in {len(names)} styles, on {sheets} sheet{'s' * (sheets > 1)}."
+        names = await self._homeserver.display_names(message.room_id) if found.pictures else {}
+        return found_text(found, message, names)
 
 
 def _behind_the_word(message: Message) -> str:

@@ -1,5 +1,9 @@
 """The styles that every room has from the start: what worked for Easel's first user."""
 
+from collections.abc import Iterable
+
+from ..jobs.style_table import Style
+
 STARTER_STYLES = {
     "watercolor": "(watercolor)+, soft edges",
     "line-drawing": "(line drawing)+, black ink, white paper",
@@ -12,3 +16,8 @@ STARTER_STYLES = {
     "16-bit": "(16-bit)+, pixel art",
     "2000s-fashion": "(2000s fashion)+, flash photo",
 }
+
+
+def with_starter_styles(own: Iterable[Style]) -> dict[str, str]:
+    """The terms of every name in a room that has styles of its own."""
+    return STARTER_STYLES | {style.name: style.words for style in own}
