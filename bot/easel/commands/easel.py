@@ -202,13 +202,7 @@ class EaselCommands:
         content = reaction_content(event_id, help.UNREADABLE)
         with suppress(NotSent):
             await self._sent_once.send(
-                job_id(event_id),
-                room_id,
-                EventKind.UNREADABLE,
-                content,
-                person=sender,
-                event_type="m.reaction",
-                priority=Priority.TIDY,
+                job_id(event_id), room_id, EventKind.UNREADABLE, content, person=sender, priority=Priority.TIDY
             )
 
     async def _answer_to(self, message: Message, words: tuple[str, ...]) -> Text:

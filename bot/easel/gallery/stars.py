@@ -49,7 +49,6 @@ class Stars:
             person=person,
             # A star that was taken back is no other's transaction.
             n=int(time.time() * 1000),
-            event_type="m.reaction",
         )
         if star is not None:
             await self._store.keep_favourite(picture.room_id, star, picture.event_id)

@@ -55,6 +55,9 @@ class EventKind(StrEnum):
 PICTURE_KINDS = (EventKind.PICTURE, EventKind.RECIPE)
 SHEET_KINDS = (EventKind.SHEET, EventKind.RECIPES)
 
+# These are reactions, all others messages.
+REACTION_KINDS = (EventKind.REACTION, EventKind.ENDED, EventKind.OFFER, EventKind.STAR, EventKind.UNREADABLE)
+
 
 def mark(job: str, kind: EventKind, **more: int | str) -> dict[str, Any]:
     """The content that marks an event of ours. ``n`` counts from 0; pictures and recipes also have their ``count``.

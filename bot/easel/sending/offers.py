@@ -61,16 +61,8 @@ class Offers:
 
     async def _put(self, job: Job, target: str, keys: Sequence[str]) -> None:
         for n, key in enumerate(keys):
-            await self._sent_once.send(
-                job.id,
-                job.message.room_id,
-                EventKind.OFFER,
-                reaction_content(target, key),
-                person=job.message.sender,
-                n=n,
-                event_type="m.reaction",
-                priority=Priority.OFFER,
-            )
+            content = reaction_content(target, key)
+            await self._sent_once.send_for(job, EventKind.OFFER, content, n=n, priority=Priority.OFFER)
 
     async def _can_be_larger(self, job: Job) -> bool:
         """Whether the model of the job's picture can draw it larger."""

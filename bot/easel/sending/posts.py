@@ -33,7 +33,7 @@ from .content import (
 from .file_names import base_name
 from .media import Media
 from .send_queue import Debt, NotSent, Priority
-from .sent_once import SentOnce
+from .sent_once import Content, SentOnce
 from .upload_limit import USUAL_LIMITS
 
 # A picture and its recipe.
@@ -128,9 +128,7 @@ class JobPosts:
         """Say why there is no picture, if the job has a last word."""
         if job.last_word:
             content = answer_content(job.last_word, job.message.relation)
-            await self._sent_once.send(
-                job.id, job.message.room_id, EventKind.ANSWER, content, person=job.message.sender
-            )
+            await self._sent_once.send_for(job, EventKind.ANSWER, content)
 
     async def settle(self, job: Job) -> None:
         """Make each recipe of the job, which came as a notice, a file, or take it back if its picture comes no more."""
@@ -151,15 +149,8 @@ class JobPosts:
             file = known or await self._file_in_room(note.room_id, event_id)
             if not file:
                 continue
-            await self._sent_once.send(
-                job.id,
-                note.room_id,
-                EventKind.RECIPE_FILE,
-                as_file(event_id, {**file, **mark(job.id, note.kind, n=note.n)}),
-                person=job.message.sender,
-                n=note.n,
-                priority=Priority.TIDY,
-            )
+            content = as_file(event_id, {**file, **mark(job.id, note.kind, n=note.n)})
+            await self._sent_once.send_for(job, EventKind.RECIPE_FILE, content, n=note.n, priority=Priority.TIDY)
             if await self._sent_once.there(job.id, note.kind, note.n) is None:
                 # Somebody removed it meanwhile.
                 await self._sent_once.take_back(job.id, EventKind.RECIPE_FILE, person=job.message.sender, n=note.n)
@@ -213,7 +204,7 @@ class JobPosts:
         job: Job,
         picture: ImageFile,
         pictures: Sequence[Picture],
-        files: "_Files",
+        files: _Files,
         text: str,
         debt: Debt,
         *,
@@ -247,17 +238,9 @@ class JobPosts:
             image_id = await self._sent_once.there(job.id, kinds[0], n) if way is RecipeAs.THREAD else None
             return as_notice(file, in_thread(image_id) if image_id else job.message.place)
 
-        async def send(kind: EventKind, content: Callable[[], Awaitable[dict[str, Any]]], **marked: str) -> None:
-            await self._sent_once.send(
-                job.id,
-                room_id,
-                kind,
-                content,
-                person=job.message.sender,
-                n=n,
-                priority=Priority.PICTURE,
-                more={**more, **marked},
-            )
+        async def send(kind: EventKind, content: Content, **marked: str) -> None:
+            marks = {**more, **marked}
+            await self._sent_once.send_for(job, kind, content, n=n, priority=Priority.PICTURE, more=marks)
             debt.pay()
 
         image, recipe = kinds

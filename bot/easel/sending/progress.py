@@ -105,7 +105,7 @@ class ProgressSign:
             message = await self._sent_once.there(job.id, EventKind.PROGRESS)
             if message is not None:
                 content = edit_content(message, _LAST_TEXT.get(state, "Not drawn."))
-                await self._send(EventKind.PROGRESS_END, content, priority=Priority.TIDY)
+                await self._sent_once.send_for(job, EventKind.PROGRESS_END, content, priority=Priority.TIDY)
             if (last := _LAST_REACTION.get(state)) and self._settings().progress is Progress.REACTION:
                 await self._react(last, 0, kind=EventKind.ENDED, priority=Priority.TIDY)
 
@@ -118,37 +118,17 @@ class ProgressSign:
         self, key: str, n: int, *, kind: EventKind = EventKind.REACTION, priority: Priority = Priority.PROGRESS
     ) -> None:
         content = reaction_content(self._job.message.event_id, key)
-        sent = await self._send(kind, content, n=n, event_type="m.reaction", priority=priority)
+        sent = await self._sent_once.send_for(self._job, kind, content, n=n, priority=priority)
         if sent is not None and kind is EventKind.REACTION:
             await self._sent_once.take_back(self._job.id, kind, person=self._job.message.sender, but=sent)
 
     async def _write(self, text: str, n: int) -> None:
         first = await self._sent_once.there(self._job.id, EventKind.PROGRESS)
         if first is None:
-            await self._send(EventKind.PROGRESS, answer_content(text, self._job.message.relation))
+            kind, content, n = EventKind.PROGRESS, answer_content(text, self._job.message.relation), 0
         else:
-            await self._send(EventKind.PROGRESS_EDIT, edit_content(first, text), n=n)
-
-    async def _send(
-        self,
-        kind: EventKind,
-        content: dict[str, Any],
-        *,
-        n: int = 0,
-        event_type: str = "m.room.message",
-        priority: Priority = Priority.PROGRESS,
-    ) -> str | None:
-        message = self._job.message
-        return await self._sent_once.send(
-            self._job.id,
-            message.room_id,
-            kind,
-            content,
-            person=message.sender,
-            n=n,
-            event_type=event_type,
-            priority=priority,
-        )
+            kind, content = EventKind.PROGRESS_EDIT, edit_content(first, text)
+        await self._sent_once.send_for(self._job, kind, content, n=n, priority=Priority.PROGRESS)
 
     def _start(self, sending: Coroutine[Any, Any, None]) -> None:
         async def send() -> None:

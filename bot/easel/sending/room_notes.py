@@ -68,8 +68,7 @@ class RoomNotes:
             note = await self._note_in(room_id)
             if note is None and text is not None:
                 earlier = [one for one in await self._store.all_posted(job.id) if one.kind is EventKind.NOTE]
-                content, number = answer_content(text), len(earlier)
-                await self._sent_once.send(job.id, room_id, EventKind.NOTE, content, person=person, n=number)
+                await self._sent_once.send_for(job, EventKind.NOTE, answer_content(text), n=len(earlier))
             elif note is not None and text is None:
                 await self._edit(note, OVER, EventKind.NOTE_END, note.n, person)
             elif note is not None and text is not None and text != self._texts.get(room_id):

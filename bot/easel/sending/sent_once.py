@@ -9,8 +9,9 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from ..jobs.event_tables import Posted
+from ..jobs.job import Job
 from ..jobs.store import Store
-from .content import EventKind, mark
+from .content import REACTION_KINDS, EventKind, mark
 from .promptness import Promptness
 from .send_queue import NotSent, Outgoing, Priority, SendQueue
 
@@ -27,6 +28,10 @@ DROPPABLE = (
 def txn_id_of(job: str, kind: EventKind, n: int) -> str:
     """The transaction id of a job's event."""
     return f"{job}-{kind}-{n}"
+
+
+# A function, for content that takes work to make.
+Content = dict[str, Any] | Callable[[], Awaitable[dict[str, Any]]]
 
 
 class FindOwn(Protocol):
@@ -46,18 +51,16 @@ class SentOnce:
         job: str,
         room_id: str,
         kind: EventKind,
-        content: dict[str, Any] | Callable[[], Awaitable[dict[str, Any]]],
+        content: Content,
         *,
         person: str,
         n: int = 0,
-        event_type: str = "m.room.message",
         priority: Priority = Priority.ANSWER,
         more: Mapping[str, int | str] = MappingProxyType({}),
     ) -> str | None:
         """Send an event unless it is in the room; return its id, or None if it was dropped.
 
-        ``person`` caused it. ``content`` may be a function, for content that takes work to make. ``more`` is added to
-        the event's mark. Raises NotSent.
+        ``person`` caused it. ``more`` is added to the event's mark. Raises NotSent.
         """
         txn_id = txn_id_of(job, kind, n)
         if there := await self._found(await self._store.posted(txn_id)):
@@ -68,7 +71,7 @@ class SentOnce:
             txn_id=txn_id,
             person=person,
             is_droppable=kind in DROPPABLE,
-            event_type=event_type,
+            event_type="m.reaction" if kind in REACTION_KINDS else "m.room.message",
             content={**made, **mark(job, kind, n=n, **more)},
         )
         await self._store.will_post(Posted(txn_id, job, room_id, kind, n, None))
@@ -82,6 +85,10 @@ class SentOnce:
         else:
             await self._store.was_posted(txn_id, event_id)
         return event_id
+
+    async def send_for(self, job: Job, kind: EventKind, content: Content, **options: Any) -> str | None:
+        """Send an event of a job into its room; ``options`` are those of ``send``. Raises NotSent."""
+        return await self.send(job.id, job.message.room_id, kind, content, person=job.message.sender, **options)
 
     def _priority(self, person: str, kind: EventKind, n: int, priority: Priority) -> Priority:
         """The priority of an event: an answer, and the sign that acknowledges a command, may be prompt."""
