@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from ..language import Command, DrawCommand, has_signs
 from ..room.history import RoomHistory
-from ..room.messages import Message
+from ..room.messages import Message, reply_and_thread
 from ..room.replies import Replies
 from .draw import DrawCommands
 from .easel import EaselCommands
@@ -76,9 +76,9 @@ class Edits:
             await self._easel_commands.answer(original, command, asked_by=message.event_id)
 
     async def _looked_up(self, room_id: str, event_id: str, *, edit: str) -> _Written | None:
-        sender = await self._history.sender_of(room_id, event_id)
+        sender, content = await self._history.seen(room_id, event_id)
         if sender is None:
             return None
-        reply_to, thread = await self._history.relation_of(room_id, event_id)
+        reply_to, thread = reply_and_thread(content.get("m.relates_to"))
         asked_by = [event_id, *await self._history.edits_before(room_id, event_id, edit)]
         return self._written.setdefault((room_id, event_id), _Written(sender, asked_by, reply_to, thread))

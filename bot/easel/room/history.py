@@ -13,7 +13,7 @@ from mautrix.types import EncryptedEvent, EncryptedMegolmEventContent, Event
 from ..jobs.tables import outlasting_locks, passes
 from ..sending.homeserver import Homeserver
 from ..sending.send_queue import NotSent
-from .envelope import Malformed, is_id, read_event
+from .envelope import Malformed, read_event
 from .origins import is_join
 
 # Every homeserver puts this many into one answer.
@@ -75,24 +75,17 @@ class RoomHistory:
         raw = await self._event(room_id, event_id)
         return await self._trusted_content(raw, room_id) if raw else {}
 
-    async def sender_of(self, room_id: str, event_id: str) -> str | None:
-        """Who sent an event of that room while the bot was in it; else None, and as for ``content_of``. Raises NotSent.
+    async def seen(self, room_id: str, event_id: str) -> tuple[str | None, dict[str, Any]]:
+        """The sender of an event of that room and its content, as for ``content_of``. Raises NotSent.
 
-        A homeserver that does not say whether the bot was there, as the specification has asked since 1.11, gets None.
+        The sender is None unless the homeserver says that the bot was in the room, as the specification has asked since
+        1.11, and for an event without content.
         """
         raw = await self._event(room_id, event_id)
+        content = await self._trusted_content(raw, room_id) if raw else {}
         sender, unsigned = raw.get("sender"), raw.get("unsigned")
         was_there = isinstance(unsigned, dict) and unsigned.get("membership") == "join"
-        return sender if was_there and isinstance(sender, str) and await self._trusted_content(raw, room_id) else None
-
-    async def relation_of(self, room_id: str, event_id: str) -> tuple[str | None, str | None]:
-        """What an event replies to, and the start of its thread. Raises NotSent."""
-        relation = (await self.content_of(room_id, event_id)).get("m.relates_to")
-        relation = relation if isinstance(relation, dict) else {}
-        reply, start = relation.get("m.in_reply_to"), relation.get("event_id")
-        replied = reply.get("event_id") if isinstance(reply, dict) and not relation.get("is_falling_back") else None
-        thread = start if relation.get("rel_type") == "m.thread" else None
-        return (replied if is_id(replied) else None), (thread if is_id(thread) else None)
+        return (sender if was_there and content and isinstance(sender, str) else None), content
 
     async def edits_before(self, room_id: str, event_id: str, edit: str) -> list[str]:
         """The ids of an event's edits that came before that one, the newest first. Raises NotSent."""

@@ -91,14 +91,15 @@ def read_message(event: MessageEvent, *, own_id: str) -> Message | None:
         return None
     if not body.strip():
         return None
+    reply_to, thread = reply_and_thread(content.relates_to.serialize())
     return Message(
         room_id=event.room_id,
         event_id=event.event_id,
         sender=event.sender,
         body=body,
-        thread=_event_id(content.get_thread_parent()),
+        thread=thread,
         is_caption=is_caption,
-        reply_to=_replied_event(content),
+        reply_to=reply_to,
         is_on_file=has_file and not is_caption,
         is_mention=_mentions(content, own_id),
     )
@@ -135,21 +136,22 @@ def _without_quoted_lines(content: TextMessageEventContent) -> str:
     return _QUOTED_LINES.sub("", body, count=1).strip()
 
 
-def _replied_event(content: TextMessageEventContent) -> str | None:
-    """The event that a person chose to reply to. In a thread, clients name the last event for older clients."""
-    relation = content.relates_to
-    return None if relation is None or relation.is_falling_back else _event_id(content.get_reply_to())
+def reply_and_thread(relation: Any) -> tuple[str | None, str | None]:
+    """The event that an ``m.relates_to`` replies to, and the start of its thread. Anybody may fill it with anything.
+
+    In a thread, clients name the last event for older clients; only what a person chose to reply to counts.
+    """
+    relation = relation if isinstance(relation, dict) else {}
+    reply, start = relation.get("m.in_reply_to"), relation.get("event_id")
+    replied = reply.get("event_id") if isinstance(reply, dict) and not relation.get("is_falling_back") else None
+    thread = start if relation.get("rel_type") == "m.thread" else None
+    return (replied if is_id(replied) else None), (thread if is_id(thread) else None)
 
 
 def edited_event(event: MessageEvent) -> str | None:
     """The event that this message edits, or None."""
-    content = event.content
-    return _event_id(content.get_edit()) if isinstance(content, TextMessageEventContent) else None
-
-
-def _event_id(value: Any) -> str | None:
-    """The id in a relation, which anybody may fill with anything."""
-    return str(value) if is_id(value) else None
+    edited = event.content.get_edit() if isinstance(event.content, TextMessageEventContent) else None
+    return str(edited) if is_id(edited) else None
 
 
 class SeenEncrypted:
