@@ -1,4 +1,4 @@
-"""Runs long pure work in a thread, so that the event loop, which is all of maubot's, goes on. Knows no work itself.
+"""Runs long pure work in a thread, so that the event loop, which is all of maubot's, goes on.
 
 The loop gets its turn back within milliseconds, as long as no single call in C takes longer. There is one thread: two
 would each be half as fast, so that work beside a slow one would run out of its own time, and each would take turns from
@@ -8,9 +8,10 @@ enough. Of those who wait, the shortest text goes first: many long ones hold up 
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
-from .language import ParseError
+from .language import DrawRequest, ParseError, parse_recipe
 
 T = TypeVar("T")
 
@@ -43,6 +44,10 @@ class SideThread:
         if not thread.done():
             raise ParseError(TOO_LONG)
         return thread.result()
+
+    async def recipe(self, text: str) -> DrawRequest:
+        """Return the request of a recipe file. Raises ParseError, also if it takes too long."""
+        return await self.run(partial(parse_recipe, text), chars=len(text))
 
     async def _turn(self, chars: int) -> None:
         """Take the thread when it is free and no shorter text waits for it."""

@@ -3,7 +3,6 @@
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from functools import partial
 from logging import Logger
 
 from ..bug_log import log_bug
@@ -15,10 +14,8 @@ from ..jobs.store import Store
 from ..jobs.unwanted import Unwanted
 from ..language import (
     Asked,
-    DrawRequest,
     ParseError,
     larger,
-    parse_recipe,
     unchanged,
     with_another_seed,
     with_other_seeds,
@@ -121,7 +118,7 @@ class ReactionCommands:
     async def _again(self, reaction: Reaction) -> None:
         """Draw a picture or a sheet with another seed."""
         if recipe := await self._recipe_of(reaction, PICTURE_KINDS):
-            asked = Asked((with_another_seed(await self._read(recipe)),))
+            asked = Asked((with_another_seed(await self._side_thread.recipe(recipe)),))
             await self._draw(reaction, asked, photo=await self._photo_of(reaction))
         elif posted := await self._posted(reaction.room_id, reaction.target, SHEET_KINDS):
             sheet = await self._store.job(posted.job)
@@ -132,7 +129,7 @@ class ReactionCommands:
     async def _larger(self, reaction: Reaction) -> None:
         """Draw a picture larger: lightly once more over itself."""
         if recipe := await self._recipe_of(reaction, (EventKind.PICTURE,)):
-            request = larger(await self._read(recipe))
+            request = larger(await self._side_thread.recipe(recipe))
             known = await self._store.capabilities()
             if known and (refusal := cannot_enlarge(request, known)):
                 raise ParseError(refusal)
@@ -141,7 +138,7 @@ class ReactionCommands:
     async def _pick(self, reaction: Reaction) -> None:
         """Draw the picture with that number on a sheet in full size."""
         if recipe := await self._recipe_of(reaction, SHEET_KINDS, n=reaction.number - 1):
-            asked = Asked((unchanged(await self._read(recipe)),))
+            asked = Asked((unchanged(await self._side_thread.recipe(recipe)),))
             await self._draw(reaction, asked, photo=await self._photo_of(reaction))
 
     async def _favour(self, reaction: Reaction) -> None:
@@ -183,9 +180,6 @@ class ReactionCommands:
         for job in await self._store.open_jobs_of(room_id, event_id):
             if await self._ownership.may_change_job(job, by):
                 await self._runner.end(job, state)
-
-    async def _read(self, recipe: str) -> DrawRequest:
-        return await self._side_thread.run(partial(parse_recipe, recipe), chars=len(recipe))
 
     async def _draw(self, reaction: Reaction, asked: Asked, *, photo: str | None = None) -> None:
         message = await self._as_reply(reaction)

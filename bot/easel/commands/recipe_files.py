@@ -1,11 +1,8 @@
 """Brings the recipe of a picture or a sheet as a file, to a person who asks for it."""
 
-from functools import partial
-
 from ..jobs.event_tables import Posted
 from ..jobs.job import job_id
 from ..jobs.store import Store
-from ..language import parse_recipe
 from ..room.messages import Message
 from ..sending.content import PICTURE_KINDS, SHEET_KINDS, EventKind, recipe_content
 from ..sending.file_names import base_name
@@ -50,7 +47,7 @@ class RecipeFiles:
         texts = list(recipes.values()) if is_sheet else [recipes[n] for n in (posted.n,) if n in recipes]
         if not texts:
             return False
-        request = await self._side_thread.run(partial(parse_recipe, texts[0]), chars=len(texts[0]))
+        request = await self._side_thread.recipe(texts[0])
         name = base_name(request.slots.joined(), "sheet" if is_sheet else request.seed)
         data = DIVIDER.join(texts).encode()
         uploaded = await self._media.upload(message.room_id, data, "application/yaml")

@@ -61,7 +61,7 @@ class ShortestCommands:
         if job.pictures > 1:
             # Nobody can reply to one picture of a sheet.
             return Shortest(None)
-        request = await self._side_thread.run(partial(parse_recipe, recipe), chars=len(recipe))
+        request = await self._side_thread.recipe(recipe)
         return Shortest("!draw --seed " + str(request.seed), before=REPLY_TO_PICTURE)
 
     async def _typed(self, recipe: str, room_id: str, person: str) -> str | None:

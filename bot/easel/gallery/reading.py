@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
-from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -13,7 +12,7 @@ from ..commands.shortest import Shortest, ShortestCommands
 from ..jobs.gallery_table import GalleryPicture, Tag, Wanted
 from ..jobs.key_table import Key
 from ..jobs.store import Store
-from ..language import DrawRequest, ParseError, parse_recipe
+from ..language import DrawRequest, ParseError
 from ..policy.ownership import Ownership
 from ..room.names import shown_name
 from ..room.reactions import FAVOURITE, REMOVE
@@ -245,7 +244,7 @@ class Reading:
 
     async def _read(self, text: str) -> DrawRequest:
         try:
-            return await self._side_thread.run(partial(parse_recipe, text), chars=len(text))
+            return await self._side_thread.recipe(text)
         except ParseError:
             # Another version of Easel wrote it.
             return NOTHING
