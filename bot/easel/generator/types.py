@@ -75,10 +75,9 @@ class ModelCard:
         """Without guidance a negative prompt changes nothing, and the generator refuses both."""
         return self.limits.max_guidance_scale > 0
 
-    def guidance_scale(self, tier: str | None) -> float:
-        """The guidance of a picture that asks for none, in that tier or the model's own."""
-        is_draft = (tier or self.defaults.tier) == "draft"
-        return self.draft.guidance_scale if is_draft else self.defaults.guidance_scale
+    def usual(self, tier: str | None) -> CardDraft | CardDefaults:
+        """The steps and guidance of a picture that asks for none, in that tier or the model's own."""
+        return self.draft if (tier or self.defaults.tier) == "draft" else self.defaults
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from .commands import HELP_TOPICS, Command, DrawCommand, EaselCommand, NearMiss,
 from .flags import FLAGS, Flag, Kind
 from .names import folded, same_name, sampler_name
 from .parse import check_length, parse_all, parse_draw, parse_recipe
-from .redraw import larger, larger_size, unchanged, with_another_seed, with_other_seeds
+from .redraw import larger, unchanged, with_another_seed, with_other_seeds
 from .request import SLOTS, Asked, DrawRequest, EarlierFacts, Slots
 from .sentences import ParseError, brief, isolated, listed, nearest, quoted, unused_note
 from .shortening import few_weakened, fitting_terms
@@ -41,7 +41,6 @@ __all__ = [
     "has_signs",
     "isolated",
     "larger",
-    "larger_size",
     "listed",
     "nearest",
     "parse_all",

@@ -26,17 +26,12 @@ def with_another_seed(recipe: DrawRequest) -> DrawRequest:
 
 def larger(recipe: DrawRequest) -> DrawRequest:
     """A recipe at its larger size, drawn lightly over its own picture. Raises ParseError if it has no size."""
-    # Even of few steps, one must run.
-    strength = max(LIGHT_STRENGTH, ceil(100 / (recipe.steps or 1)) / 100)
-    return refined(recipe, Changes(DrawRequest(size=larger_size(recipe), strength=strength)))
-
-
-def larger_size(recipe: DrawRequest) -> tuple[int, int]:
-    """The width and height of a recipe, each times ``LARGER``. Raises ParseError if it has no size."""
     if not isinstance(recipe.size, tuple):
         raise ParseError("That recipe doesn't say how large its picture is.")
+    # Even of few steps, one must run.
+    strength = max(LIGHT_STRENGTH, ceil(100 / (recipe.steps or 1)) / 100)
     width, height = (round(side * LARGER / SIDE_MULTIPLE) * SIDE_MULTIPLE for side in recipe.size)
-    return width, height
+    return refined(recipe, Changes(DrawRequest(size=(width, height), strength=strength)))
 
 
 def with_other_seeds(asked: Asked, first: int) -> Asked:

@@ -101,16 +101,14 @@ class RoomProfile:
         )
         if card is None:
             return applied
-        defaults, is_draft = card.defaults, (applied.tier or card.defaults.tier) == "draft"
-        guidance_scale = applied.guidance_scale
-        if guidance_scale is None:
-            guidance_scale = card.guidance_scale(applied.tier)
+        defaults, usual = card.defaults, card.usual(applied.tier)
+        guidance_scale = usual.guidance_scale if applied.guidance_scale is None else applied.guidance_scale
         negative_prompt = defaults.negative_prompt if guidance_scale > NO_GUIDANCE else ""
         return replace(
             applied,
             model=self.model or next(iter(self.models), capabilities.default_model),
             negative_prompt=negative_prompt if applied.negative_prompt is None else applied.negative_prompt,
-            steps=applied.steps or (card.draft.steps if is_draft else defaults.steps),
+            steps=applied.steps or usual.steps,
             guidance_scale=guidance_scale,
             sampler=applied.sampler or defaults.sampler,
             tier=self.defaults.tier or defaults.tier,
@@ -187,7 +185,7 @@ def _is_negative_prompt_used(recipe: Mapping[str, Any], card: ModelCard | None) 
     """Whether guidance keeps out what the negative prompt says. A model that takes none gets a note instead."""
     if card is None or not card.takes_guidance:
         return True
-    return bool(recipe.get("guidance_scale", card.guidance_scale(recipe.get("tier"))) > NO_GUIDANCE)
+    return bool(recipe.get("guidance_scale", card.usual(recipe.get("tier")).guidance_scale) > NO_GUIDANCE)
 
 
 def _texts(body: Mapping[str, Any]) -> Iterator[str]:

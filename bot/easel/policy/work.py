@@ -34,7 +34,5 @@ def work_of(body: Mapping[str, Any], capabilities: Capabilities) -> tuple[Work, 
 def _work(recipe: Mapping[str, Any], capabilities: Capabilities) -> Work:
     default, card = Work(0, 0, 0), capabilities.card(recipe.get("model"))
     if card:
-        is_draft = recipe.get("tier", card.defaults.tier) == "draft"
-        steps = card.draft.steps if is_draft else card.defaults.steps
-        default = Work(card.defaults.width, card.defaults.height, steps)
+        default = Work(card.defaults.width, card.defaults.height, card.usual(recipe.get("tier")).steps)
     return Work(**{name: recipe.get(name, value) for name, value in vars(default).items()})

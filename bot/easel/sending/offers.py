@@ -1,11 +1,11 @@
 """Reactions that the bot puts on a picture or a sheet, for people to press. They come when nothing else waits."""
 
 from collections.abc import Sequence
-from functools import partial
 
+from ..jobs.fitting import cannot_enlarge
 from ..jobs.job import Job
 from ..jobs.store import Store
-from ..language import ParseError, larger_size, parse_recipe
+from ..language import ParseError, larger
 from ..room.reactions import (
     AGAIN,
     LARGER,
@@ -70,13 +70,7 @@ class Offers:
         if known is None or recipe is None:
             return False
         try:
-            request = await self._side_thread.run(partial(parse_recipe, recipe), chars=len(recipe))
-            width, height = larger_size(request)
+            request = larger(await self._side_thread.recipe(recipe))
         except ParseError:
             return False
-        card = known.card(request.model)
-        return (
-            card is not None
-            and max(width, height) <= card.limits.max_side_from_image
-            and width * height <= card.limits.max_pixels_from_image
-        )
+        return cannot_enlarge(request, known) is None
