@@ -73,28 +73,22 @@ class CatchingUp:
         except Malformed as error:
             await self.take_unreadable(event, error)
             return
-        origin = self._origins.of(event.event_id)
-        if origin is not Origin.BEFORE_US:
-            counts = isinstance(event, MessageEvent) and self._is_up_to_date(event.room_id)
-            await self._handle(self._places.take(event, is_missed=origin is Origin.MISSED, counts=counts), event)
+        if place := self._place_of(event, counts=isinstance(event, MessageEvent)):
+            await self._handle(place, event)
 
     async def take_unreadable(self, event: Any, error: Malformed) -> None:
         """Pass over an event of the sync that nothing can read, or its outline."""
         self._reader.failed(event, error)
-        if not (is_message(event) and is_id(event.room_id) and is_id(event.event_id)):
-            return
-        if self._origins.of(event.event_id) is not Origin.BEFORE_US:
-            counts = self._is_up_to_date(event.room_id)
-            await self._leave(self._places.take(event, is_missed=False, counts=counts))
+        is_read = is_message(event) and is_id(event.room_id) and is_id(event.event_id)
+        if is_read and (place := self._place_of(event)):
+            await self._leave(place)
 
     async def take_encrypted(self, event: EncryptedEvent) -> None:
         """Note that an event came encrypted. mautrix decrypts it and passes it on again, if the key is there."""
         async with self._alone(event):
             check_envelope(event)
             self._seen_encrypted.note(event.room_id, event.event_id)
-            origin = self._origins.of(event.event_id)
-            if origin is not Origin.BEFORE_US and not await self._history.has_key(event):
-                place = self._places.take(event, is_missed=origin is Origin.MISSED, counts=False)
+            if not await self._history.has_key(event) and (place := self._place_of(event, counts=False)):
                 self._start(self._handle_late(place, event), f"key of {event.event_id}")
 
     def take_failed(self, event: EncryptedEvent) -> None:
@@ -118,9 +112,16 @@ class CatchingUp:
                 log_bug(self._log, f"catching up in {room_id}", error)
             self._behind -= Counter([room_id])
 
-    def _is_up_to_date(self, room_id: str) -> bool:
-        """Whether every missed event of the room has its place."""
-        return not self._all_behind and room_id not in self._behind
+    def _place_of(self, event: Any, *, counts: bool = True) -> Place | None:
+        """A place for an event of the sync; None if it is from before the bot joined its room.
+
+        It counts only where every missed event of the room has its place.
+        """
+        origin = self._origins.of(event.event_id)
+        if origin is Origin.BEFORE_US:
+            return None
+        counts = counts and not self._all_behind and event.room_id not in self._behind
+        return self._places.take(event, is_missed=origin is Origin.MISSED, counts=counts)
 
     async def _room(self, room_id: str) -> None:
         last = await self._store.last_handled(room_id)
@@ -144,10 +145,8 @@ class CatchingUp:
     async def _read_failed(self, event: EncryptedEvent) -> None:
         async with self._alone(event):
             check_envelope(event)
-            origin = self._origins.of(event.event_id)
-            if origin is not Origin.BEFORE_US:
-                is_missed, counts = origin is Origin.MISSED, self._is_up_to_date(event.room_id)
-                await self._handle(self._places.take(event, is_missed=is_missed, counts=counts), event)
+            if place := self._place_of(event):
+                await self._handle(place, event)
 
     async def _handle_late(self, place: Place, event: EncryptedEvent) -> None:
         """Handle an event once its key has come, or does not come any more. The room's others do not wait for it."""
