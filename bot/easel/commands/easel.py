@@ -3,7 +3,6 @@
 import time
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
-from dataclasses import replace
 from logging import Logger
 
 from ..bug_log import log_bug
@@ -106,12 +105,8 @@ class EaselCommands:
             "recipe": self._recipe,
         }
 
-    async def answer(self, message: Message, command: Command, *, asked_by: str | None = None) -> None:
-        """Answer a command in its room. Raises nothing: the room gets a sentence, the log the rest.
-
-        ``asked_by`` is the event with the command, if that is an edit of the message.
-        """
-        message = replace(message, edited_by=asked_by)
+    async def answer(self, message: Message, command: Command) -> None:
+        """Answer a command in its room. Raises nothing: the room gets a sentence, the log the rest."""
         await self.say_done(message, await self.done(message, command))
 
     async def done(self, message: Message, command: Command) -> Text:
@@ -142,7 +137,7 @@ class EaselCommands:
         if not text:
             return
         try:
-            await self._say(EventKind.ANSWER, text, message, asked_by=message.edited_by)
+            await self._say(EventKind.ANSWER, text, message)
         except NotSent as error:
             self._log.error(f"{message.event_id} in {message.room_id} was not answered: {error}")
 
@@ -182,8 +177,8 @@ class EaselCommands:
         if self._settings.problem and self._permissions.is_admin(message.sender):
             await self._say(EventKind.SETTINGS, f"My settings have a mistake. {self._settings.problem}.", message)
 
-    async def _say(self, kind: EventKind, text: Text, message: Message, *, asked_by: str | None = None) -> None:
-        content, job = answer_content(text, message.relation), job_id(asked_by or message.event_id)
+    async def _say(self, kind: EventKind, text: Text, message: Message) -> None:
+        content, job = answer_content(text, message.relation), job_id(message.asked_by)
         await self._sent_once.send(job, message.room_id, kind, content, person=message.sender)
 
     async def hello(self, room_id: str, joined: str, invited_by: str) -> None:

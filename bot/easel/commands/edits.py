@@ -73,7 +73,7 @@ class Edits:
             await self._draw_commands.draw(original, command.text, asked_by=message.event_id)
         else:
             written.asked_by.append(message.event_id)
-            await self._easel_commands.answer(original, command, asked_by=message.event_id)
+            await self._easel_commands.answer(replace(original, edited_by=message.event_id), command)
 
     async def _looked_up(self, room_id: str, event_id: str, *, edit: str) -> _Written | None:
         sender, content = await self._history.seen(room_id, event_id)

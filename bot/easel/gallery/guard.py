@@ -21,7 +21,6 @@ from ..sending.send_queue import NotSent
 from ..settings import CurrentSettings
 from . import views
 from .pages import Pages
-from .reading import Visitor
 from .sessions import SESSION_S, Sessions, is_token, token_of
 
 COOKIE = "easel_gallery"
@@ -102,11 +101,11 @@ class Guard:
                 response.headers.setdefault(name, value)
         return response
 
-    def visitor(self) -> Visitor:
+    def visitor(self) -> Key:
         """Who is signed in. Raises Refused."""
         if (key := _SESSION.get()) is None:
             raise Refused(NOT_SIGNED_IN, 403)
-        return Visitor.of(key)
+        return key
 
     async def form(self, request: web.Request) -> Mapping[str, str]:
         """What was posted. Raises Refused for more than a form has."""
@@ -117,7 +116,7 @@ class Guard:
                 raise Refused(NOT_HERE, 404)
         return {name: storable(value) for name, value in parse_qsl(data.decode(errors="replace"))}
 
-    async def change(self, request: web.Request) -> tuple[Visitor, Mapping[str, str]]:
+    async def change(self, request: web.Request) -> tuple[Key, Mapping[str, str]]:
         """Who is signed in, and the form that came from one of our own pages. Raises Refused."""
         visitor, form = self.visitor(), await self.form(request)
         if not is_token(_cookie(request), form.get("token", "")):

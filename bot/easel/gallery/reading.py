@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from itertools import groupby
 from typing import Any
@@ -41,20 +41,11 @@ FRAME_S = 20
 NOTHING = DrawRequest()
 
 
-@dataclass(frozen=True)
-class Visitor:
-    """Somebody who is signed in; ``room_id`` is the only room that this browser shows, or empty."""
-
-    person: str
-    room_id: str
-
-    @classmethod
-    def of(cls, key: Key) -> "Visitor":
-        return cls(key.person, key.room_id)
-
-
 class Reading:
-    """One method a page. None stands for a picture that is not there, or not for this visitor."""
+    """One method a page. None stands for a picture that is not there, or not for this visitor.
+
+    A visitor is the key of their session: it has the person, and the only room that this browser shows, if any.
+    """
 
     def __init__(
         self,
@@ -84,7 +75,7 @@ class Reading:
         finally:
             self._leaving.discard(picture.id)
 
-    async def seen(self, visitor: Visitor, picture_id: str) -> GalleryPicture | None:
+    async def seen(self, visitor: Key, picture_id: str) -> GalleryPicture | None:
         """The picture with that id, if the visitor may see it now."""
         picture = await self._store.gallery_picture(picture_id)
         if (
@@ -96,7 +87,7 @@ class Reading:
         return picture
 
     async def grid(
-        self, visitor: Visitor, search: views.Search, *, before: str, is_selecting: bool, selected: Sequence[str]
+        self, visitor: Key, search: views.Search, *, before: str, is_selecting: bool, selected: Sequence[str]
     ) -> views.Grid:
         rooms = await self._sight.rooms(visitor.person, visitor.room_id)
         wanted, place, zone = wanted_by(search, rooms, self._zone), read_place(before), self._zone
@@ -112,7 +103,7 @@ class Reading:
             selected=tuple(_tile(picture) for picture in ticked if picture.room_id in rooms),
         )
 
-    async def picture(self, visitor: Visitor, picture_id: str, search: views.Search) -> views.Picture | None:
+    async def picture(self, visitor: Key, picture_id: str, search: views.Search) -> views.Picture | None:
         picture = await self._store.gallery_picture(picture_id)
         if picture is None or picture.id in self._leaving:
             return None
@@ -146,13 +137,13 @@ class Reading:
             may_bin=may_bin,
         )
 
-    async def may_bin(self, visitor: Visitor, picture: GalleryPicture) -> bool:
+    async def may_bin(self, visitor: Key, picture: GalleryPicture) -> bool:
         return await self._ownership.may_change(picture.room_id, picture.sender, visitor.person)
 
     def bin(self, picture: GalleryPicture) -> views.Bin:
         return views.Bin(_tile(picture), plain_prompt(picture.prompt))
 
-    async def comparison(self, visitor: Visitor, picture_ids: list[str]) -> views.Comparison | None:
+    async def comparison(self, visitor: Key, picture_ids: list[str]) -> views.Comparison | None:
         pictures = [picture for one in picture_ids[:2] if (picture := await self.seen(visitor, one))]
         if len(pictures) != 2:
             return None
@@ -190,7 +181,7 @@ class Reading:
         return self._settings().time_zone
 
     async def _filters(
-        self, visitor: Visitor, search: views.Search, rooms: Mapping[str, Members]
+        self, visitor: Key, search: views.Search, rooms: Mapping[str, Members]
     ) -> tuple[views.Filter, ...]:
         """The lists to choose from; one with a single choice is left out."""
         if not rooms:
@@ -211,7 +202,7 @@ class Reading:
         # A picture may be without a style, so that one alone is a choice.
         return tuple(one for one in filters if len(one.choices) > (one.name != "style") or one.chosen)
 
-    async def _recipes(self, visitor: Visitor, picture: GalleryPicture) -> tuple[views.Recipe, ...]:
+    async def _recipes(self, visitor: Key, picture: GalleryPicture) -> tuple[views.Recipe, ...]:
         """The recipe of a picture, or those of a sheet."""
         job = await self._store.job(picture.job)
         recipes = []

@@ -22,7 +22,7 @@ from . import views
 from .guard import HEADERS, NOT_HERE, USED_UP, Guard, Refused, secret_of
 from .pages import Pages
 from .pictures import Image, PictureFiles
-from .reading import Reading, Visitor
+from .reading import Reading
 from .searching import read_search
 from .sessions import Sessions
 from .stars import Stars
@@ -151,7 +151,7 @@ class Routes:
                 await response.write(part)
         return response
 
-    async def _packed(self, visitor: Visitor, picture_ids: Sequence[str]) -> AsyncIterator[tuple[str, bytes]]:
+    async def _packed(self, visitor: Key, picture_ids: Sequence[str]) -> AsyncIterator[tuple[str, bytes]]:
         """The files of a zip: each picture that is there at that moment, with its recipe."""
         missing = 0
         for number, picture_id in enumerate(picture_ids, start=1):
@@ -223,7 +223,7 @@ class Routes:
         await self._in_the_room(remove(), f"removal of {picture.event_id}")
         raise web.HTTPSeeOther("../")
 
-    async def _may_bin(self, visitor: Visitor, request: web.Request) -> GalleryPicture:
+    async def _may_bin(self, visitor: Key, request: web.Request) -> GalleryPicture:
         """The picture of an address, if the visitor may remove it."""
         picture = _there(await self._reading.seen(visitor, _id(request)))
         if REMOVE not in self._settings().reactions or not await self._reading.may_bin(visitor, picture):
@@ -239,7 +239,7 @@ class Routes:
 
     # ---- what they share
 
-    async def _seen(self, request: web.Request) -> tuple[Visitor, GalleryPicture]:
+    async def _seen(self, request: web.Request) -> tuple[Key, GalleryPicture]:
         visitor = self._guard.visitor()
         return visitor, _there(await self._reading.seen(visitor, _id(request)))
 

@@ -108,12 +108,12 @@ class JobRunner:
         sign = self._signs.setdefault(job.id, ProgressSign(job, self._sent_once, self._settings))
         self._tasks[job.id] = asyncio.create_task(self._work(job, draft, sign), name=f"job {job.id}")
 
-    async def end(self, job: Job, state: JobState, last_word: str = "", *, by: str | None = None) -> bool:
+    async def end(self, job: Job, state: JobState, *, by: str | None = None) -> bool:
         """End a job from outside, within one step of the generator; return whether it was open.
 
         ``by`` is the event that asked for it.
         """
-        if not await self._store.end_job(job.id, state, last_word, by=by):
+        if not await self._store.end_job(job.id, state, by=by):
             return False
         await cancelled(self._tasks.pop(job.id, None))
         self._log.info(f"{job.id}: {state} for {job.message.sender} in {job.message.room_id}")
@@ -122,7 +122,7 @@ class JobRunner:
             await self._unwanted.end(job)
         # A restart of all jobs may have started it again, as it read the job before.
         await cancelled(self._tasks.pop(job.id, None))
-        self.start(replace(job, state=state, last_word=last_word))
+        self.start(replace(job, state=state, last_word=""))
         return True
 
     async def take_back_end(self, job: Job) -> None:

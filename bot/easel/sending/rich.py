@@ -60,10 +60,7 @@ def numbered(items: Iterable[Rich]) -> Rich:
 def blocks(*parts: Text, gap: str = "\n") -> Rich:
     """Parts below each other: a list as it is, anything else as a paragraph. ``gap`` is between them in plain text."""
     rich = [part if isinstance(part, Rich) else text(part) for part in parts if part]
-    html = "".join(
-        part.html if part.html.startswith(("<ul>", "<ol>", "<p>")) else f"<p>{part.html}</p>" for part in rich
-    )
-    return Rich(gap.join(part.plain for part in rich), html)
+    return Rich(gap.join(part.plain for part in rich), "".join(_paragraph(part.html) for part in rich))
 
 
 def written(words: str) -> Rich:
@@ -82,9 +79,7 @@ def written(words: str) -> Rich:
                 html.append(_marked(line))
         paragraphs.append("<br>".join(html).replace("<br><ul>", "<ul>").replace("</ul><br>", "</ul>"))
         plain.append(_CODE.sub(r"\1", paragraph))
-    return Rich(
-        "\n\n".join(plain), "".join(part if part.startswith("<ul>") else f"<p>{part}</p>" for part in paragraphs)
-    )
+    return Rich("\n\n".join(plain), "".join(map(_paragraph, paragraphs)))
 
 
 def plain_of(part: Text) -> str:
