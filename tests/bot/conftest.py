@@ -8,6 +8,7 @@ import json
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -239,16 +240,23 @@ class Room:
 
 
 @pytest.fixture
-def noted(plugin: EaselBot) -> Callable[[], Awaitable[None]]:
+def database_says(plugin: EaselBot) -> Callable[[str, object], Awaitable[None]]:
+    """Wait until the database gives an answer."""
+
+    async def database_says(question: str, answer: object) -> None:
+        async with asyncio.timeout(WITHIN_S):
+            while True:
+                if await plugin.database.fetchval(question) == answer:
+                    return
+                await asyncio.sleep(0.01)
+
+    return database_says
+
+
+@pytest.fixture
+def noted(database_says: Callable[[str, object], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
     """Wait until the bot knows that all it sent has arrived, as it does before a person can react to it."""
-
-    async def noted() -> None:
-        while True:
-            if not await plugin.database.fetchval("SELECT COUNT(*) FROM posted WHERE event_id IS NULL"):
-                return
-            await asyncio.sleep(0.01)
-
-    return noted
+    return partial(database_says, "SELECT COUNT(*) FROM posted WHERE event_id IS NULL", 0)
 
 
 @pytest.fixture
@@ -257,17 +265,9 @@ async def room(plugin: EaselBot, maubot_test_bot: Any) -> Room:
 
 
 @pytest.fixture
-def closed(plugin: EaselBot) -> Callable[[], Awaitable[None]]:
+def closed(database_says: Callable[[str, object], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
     """Wait until the room knows how each job ended."""
-
-    async def closed() -> None:
-        async with asyncio.timeout(WITHIN_S):
-            while True:
-                if not await plugin.database.fetchval("SELECT COUNT(*) FROM job WHERE NOT closed"):
-                    return
-                await asyncio.sleep(0.01)
-
-    return closed
+    return partial(database_says, "SELECT COUNT(*) FROM job WHERE NOT closed", 0)
 
 
 @pytest.fixture

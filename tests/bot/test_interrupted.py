@@ -28,26 +28,18 @@ def of_kind(homeserver, *kinds: str) -> list:
     return [event for event in homeserver.events if event.kind in kinds]
 
 
-async def until(plugin, question: str, answer: object) -> None:
-    """Wait until the database gives that answer."""
-    while True:
-        if await plugin.database.fetchval(question) == answer:
-            return
-        await asyncio.sleep(0.01)
-
-
 # ---- the sign on a command
 
 
 async def test_a_refused_job_ends_though_settings_change_while_its_sign_is_sent(
-    drawing_room, homeserver, fake_generator, plugin, maubot_plugin_config_dict, refusal, closed
+    drawing_room, homeserver, fake_generator, plugin, database_says, maubot_plugin_config_dict, refusal, closed
 ):
     await drawing_room.say("!easel help")
     await homeserver.answers()
     homeserver.in_silence.add(KITCHEN)
     fake_generator.sins["submit"] = refusal(422, "No.")
     await drawing_room.say("!draw otter")
-    await until(plugin, "SELECT state FROM job", "failed")
+    await database_says("SELECT state FROM job", "failed")
     maubot_plugin_config_dict["wait_hours"] = 1
     await plugin.on_external_config_update()
     await homeserver.end_silence(KITCHEN)
@@ -99,13 +91,13 @@ async def test_a_command_that_comes_while_settings_change_keeps_its_sign_and_end
 
 @pytest.mark.parametrize("is_settings", [True, False])
 async def test_the_end_of_a_wait_is_said_though_the_bot_starts_again_before_it_is_sent(
-    room, homeserver, fake_generator, serve, socket, plugin, restart, closed, is_settings
+    room, homeserver, fake_generator, serve, socket, plugin, database_says, restart, closed, is_settings
 ):
     await room.say("!draw otter")
     await homeserver.marked("note")
     homeserver.sins += [limited(2_000 if is_settings else 60_000)]
     await serve.unix(fake_generator.app(), socket)
-    await until(plugin, "SELECT COUNT(*) FROM posted WHERE kind = 'note-end'", 1)
+    await database_says("SELECT COUNT(*) FROM posted WHERE kind = 'note-end'", 1)
     assert not of_kind(homeserver, "note-end")
     await (plugin.on_external_config_update() if is_settings else restart())
     await homeserver.files()
@@ -230,12 +222,9 @@ def said(event_id: str, body: str) -> dict:
 
 
 @pytest.fixture
-async def first(room, plugin) -> str:
+async def first(room, homeserver, plugin) -> str:
     """The last message that is handled before the command in question."""
-    while True:
-        if not plugin._catching_up._all_behind:
-            break
-        await asyncio.sleep(0.01)
+    await homeserver.until(lambda: not plugin._catching_up._all_behind)
     return await room.say("good morning")
 
 
@@ -265,7 +254,7 @@ async def test_a_schedule_is_kept_though_the_bot_stops_while_it_asks_for_names(f
     assert await plugin.database.fetchval("SELECT COUNT(*) FROM scheduled") == 1
 
 
-async def test_a_cancel_that_is_read_twice_cancels_one_job(first, room, homeserver, plugin):
+async def test_a_cancel_that_is_read_twice_cancels_one_job(first, room, homeserver, plugin, database_says):
     for n in range(3):
         await room.say(f"!draw otter {n}")
     # Somebody else's command waits for what it replies to, so that the room is not marked as read beyond it.
@@ -275,7 +264,7 @@ async def test_a_cancel_that_is_read_twice_cancels_one_job(first, room, homeserv
     await homeserver.until(lambda: KITCHEN in homeserver.asked_of)
     event_id = await room.say("!easel cancel")
     cancelled = "SELECT COUNT(*) FROM job WHERE state = 'cancelled'"
-    await until(plugin, cancelled, 1)
+    await database_says(cancelled, 1)
     homeserver.history[KITCHEN] = [said(first, "good morning"), said(event_id, "!easel cancel")]
     await plugin.internal_stop()
     await saying

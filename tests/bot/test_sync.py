@@ -10,9 +10,8 @@ from bot.easel.room.sync import Sync
 ADA = "@ada:example.com"
 
 
-async def test_a_room_is_behind_until_all_its_gaps_are_read(room, plugin, monkeypatch):
-    while plugin._catching_up._all_behind:  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
+async def test_a_room_is_behind_until_all_its_gaps_are_read(room, homeserver, plugin, monkeypatch):
+    await homeserver.until(lambda: not plugin._catching_up._all_behind)
     await room.say("good morning")
     gaps = [asyncio.Event(), asyncio.Event()]
     reading = iter(gaps)

@@ -52,7 +52,7 @@ async def test_a_note_that_is_being_sent_when_the_wait_ends_does_not_stay(
 
 
 async def test_a_picture_that_is_being_sent_when_its_job_is_cancelled_is_known(
-    remembering, drawing_room, homeserver, plugin, maubot_plugin_config_dict, drawn, noted, closed
+    remembering, drawing_room, homeserver, plugin, maubot_plugin_config_dict, drawn, noted, closed, database_says
 ):
     maubot_plugin_config_dict["recipe"] = "embedded"
     await plugin.on_external_config_update()
@@ -64,10 +64,7 @@ async def test_a_picture_that_is_being_sent_when_its_job_is_cancelled_is_known(
     drawn.set()
     await homeserver.until(lambda: KITCHEN in homeserver.asked_of)
     await drawing_room.say("!easel cancel")
-    while True:
-        if await plugin.database.fetchval("SELECT state FROM job") == "cancelled":
-            break
-        await asyncio.sleep(0.01)
+    await database_says("SELECT state FROM job", "cancelled")
     await homeserver.end_silence(KITCHEN)
     picture = await homeserver.marked("picture")
     await closed()
