@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 
 from bot.easel.gallery import views
 from bot.easel.gallery.pages import Pages
+from bot.easel.gallery.searching import read_search
 from bot.easel.gallery.views import Choice, Day, Difference, Fact, Filter, Recipe, Search, Tile
 
 SECURITY = (
@@ -144,7 +145,7 @@ class InventedGallery:
         )
 
     async def grid(self, request: web.Request) -> web.Response:
-        search = Search.read(request.query)
+        search = read_search(request.query)
         found = self._matching(search)
         start = int(request.query.get("before", 0))
         shown = found[start : start + PAGE_SIZE]
@@ -164,7 +165,7 @@ class InventedGallery:
         return self._page(request, view)
 
     async def picture(self, request: web.Request) -> web.Response:
-        n, search = int(request.match_info["id"][1:]), Search.read(request.query)
+        n, search = int(request.match_info["id"][1:]), read_search(request.query)
         if n >= NUMBER:
             return await self.message(request)
         found = self._matching(search)
@@ -222,7 +223,7 @@ class InventedGallery:
         assert form["token"] == "token"
         n = int(request.match_info["id"][1:])
         self.stars = self.stars | {n} if "star" in form else self.stars - {n}
-        raise web.HTTPSeeOther(f"../picture/p{n}{Search.read(request.query).query()}")
+        raise web.HTTPSeeOther(f"../picture/p{n}{read_search(request.query).query()}")
 
     async def enter(self, request: web.Request) -> web.Response:
         return self._page(request, views.Enter("secret"))

@@ -14,9 +14,7 @@ Secrets stand behind the ``?``, which maubot's log leaves out.
 Everything that is posted but the button of Enter carries ``page.token``.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
 from urllib.parse import urlencode
 
 
@@ -59,11 +57,6 @@ class Search:
 
     def without(self, name: str) -> "Search":
         return replace(self, **{name: ""})
-
-    @classmethod
-    def read(cls, query: Mapping[str, str]) -> "Search":
-        values: dict[str, Any] = {field.name: query.get(field.name, "") for field in fields(cls)}
-        return cls(**values)
 
 
 @dataclass(frozen=True)

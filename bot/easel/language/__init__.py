@@ -5,7 +5,7 @@ Pure: knows no Matrix, no network and no generator, and raises nothing but ``Par
 
 from .chat import has_signs
 from .commands import HELP_TOPICS, Command, DrawCommand, EaselCommand, NearMiss, read_command
-from .flags import FLAGS, Flag, Kind
+from .flags import FLAGS, Kind
 from .names import folded, same_name, sampler_name
 from .parse import check_length, parse_all, parse_draw, parse_recipe
 from .redraw import larger, unchanged, with_another_seed, with_other_seeds
@@ -27,7 +27,6 @@ __all__ = [
     "DrawRequest",
     "EarlierFacts",
     "EaselCommand",
-    "Flag",
     "Kind",
     "NearMiss",
     "ParseError",

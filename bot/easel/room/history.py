@@ -72,8 +72,8 @@ class RoomHistory:
 
         Raises NotSent.
         """
-        raw = await self._event(room_id, event_id)
-        return await self._trusted_content(raw, room_id) if raw else {}
+        _, content = await self.seen(room_id, event_id)
+        return content
 
     async def seen(self, room_id: str, event_id: str) -> tuple[str | None, dict[str, Any]]:
         """The sender of an event of that room and its content, as for ``content_of``. Raises NotSent.
