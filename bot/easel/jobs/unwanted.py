@@ -11,7 +11,7 @@ from .store import Store
 
 
 class Unwanted:
-    """What is not wanted at the generator. If that is away, a later try does it."""
+    """What is not wanted at the generator. If that cannot be reached, what it still has is drawn."""
 
     def __init__(self, generator: GeneratorClient, watch: GeneratorWatch, store: Store) -> None:
         self._generator, self._watch, self._store = generator, watch, store
