@@ -201,7 +201,8 @@ class ModelCache:
     def _choose_ways(self, cached: Cached, *, pixels: int) -> None:
         """Choose the fastest ways of calling the model that fit into memory. They are measured once for each device."""
         model, most = cached.model, self._most(cached.needs, pixels)
-        if model.arrangement is Arrangement.OFFLOADED:
+        # Loaded for a smaller picture, a model may have no room to be measured at its own size.
+        if model.arrangement is Arrangement.OFFLOADED or free_bytes(self.plan.device) < cached.needs.step(pixels):
             return
         is_card = self.plan.device.type == "cuda"
         # On a card graphs keep their memory, so there must be plenty.

@@ -17,6 +17,7 @@ from generator.engine.diffusion import DiffusionEngine
 from generator.engine.model import Model, load_model
 from generator.engine.needs import GIB, SPARE_BYTES, Arrangement, Needs, arrange, count
 from generator.engine.plan import Plan, make_plan
+from generator.engine.remembered_ways import Remembered
 from generator.errors import CardBusy, DrawingFailed
 from generator.models.weights import Located
 from generator.settings import Settings
@@ -261,6 +262,25 @@ def test_a_picture_that_fits_another_arrangement_than_the_models_own_size_is_dra
         recipe = recipe_of(subject=("otter",)).model_copy(update={"width": side, "height": side, "steps": 1})
         drawn.append(engine.finish(denoised(engine, recipe)).plan["arrangement"])
     assert drawn == arrangements
+
+
+@pytest.mark.parametrize(("free_gib", "is_measured"), [(5.6, False), (8.0, True)])
+def test_a_model_is_not_measured_at_its_own_size_where_only_smaller_pictures_fit(
+    stand_in_folder, tmp_path, monkeypatch, free_gib, is_measured
+):
+    engine = engine_of({"stand-in": stand_in_card(stand_in_folder)})
+    engine.models.plan = replace(engine.models.plan, device=CARD)
+    loaded, measured = [], []
+    held = PROTEUS.weights(Arrangement.LEAN)
+    monkeypatch.setattr(Plan, "arrangements", (Arrangement.LEAN,))
+    monkeypatch.setattr(model_cache, "count", lambda *_, **__: PROTEUS)
+    monkeypatch.setattr(model_cache, "load_model", lambda *given: loaded.append(given) or load_model(*given))
+    monkeypatch.setattr(model_cache, "free_bytes", lambda _: int(free_gib * GIB) - (held if loaded else 0))
+    monkeypatch.setattr(model_cache, "measured_at_once", lambda *_, **__: measured.append(1) or 1)
+    monkeypatch.setattr(engine.models, "_remembered", Remembered(tmp_path / "ways.json"))
+    small = recipe_of(subject=("otter",)).model_copy(update={"width": 64, "height": 64, "steps": 1})
+    engine.start(Draw("one", small))
+    assert bool(measured) == is_measured
 
 
 def test_a_picture_joins_others_of_its_size_or_waits_but_never_moves_their_model(stand_in_folder, monkeypatch):
