@@ -283,10 +283,11 @@ class Homeserver:
         return web.json_response({"errcode": "M_NOT_FOUND", "error": "no"}, status=404)
 
     async def _context(self, request: web.Request) -> web.Response:
-        ids = [event["event_id"] for event in self.history[request.match_info["room"]]]
+        events = self.history.get(request.match_info["room"], [])
+        ids = [event["event_id"] for event in events]
         if request.match_info["event"] not in ids:
             return web.json_response({"errcode": "M_NOT_FOUND", "error": "no"}, status=404)
-        events, at = self.history[request.match_info["room"]], ids.index(request.match_info["event"])
+        at = ids.index(request.match_info["event"])
         around = {"events_before": events[:at][::-1], "events_after": events[at + 1 :]}
         return web.json_response({"end": str(at + 1), **around})
 

@@ -73,4 +73,4 @@ class Offers:
             request = larger(await self._side_thread.recipe(recipe))
         except ParseError:
             return False
-        return cannot_enlarge(request, known) is None
+        return known.card(request.model) is not None and cannot_enlarge(request, known) is None
