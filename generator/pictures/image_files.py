@@ -31,6 +31,10 @@ FORMATS = ("PNG", "JPEG", "WEBP")
 
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 
+_SCAN, _END = 0xDA, 0xD9
+# Pillow reads no length behind these.
+_WITHOUT_LENGTH = {0xC8, _END, *range(0xF0, 0xFE)}
+
 # The start of a JPEG's part, or its end; other marks stand within a scan.
 _JPEG_PART = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
 
@@ -130,11 +134,16 @@ def _is_endless_jpeg(data: bytes) -> bool:
     if not data.startswith(b"\xff\xd8"):
         return False
     at = parts = scans = 0
-    while (part := _JPEG_PART.search(data, at)) and part[1] != b"\xd9":
-        parts, scans = parts + 1, scans + (part[1] == b"\xda")
+    while part := _JPEG_PART.search(data, at):
+        kind, at = part[1][0], part.end()
+        # Before the first scan, Pillow reads on behind an end.
+        if kind == _END and scans:
+            return False
+        parts, scans = parts + 1, scans + (kind == _SCAN)
         if parts > MAX_JPEG_PARTS or scans > MAX_JPEG_SCANS:
             return True
-        at = part.end() + int.from_bytes(data[part.end() : part.end() + 2])
+        if kind not in _WITHOUT_LENGTH:
+            at += int.from_bytes(data[at : at + 2])
     return False
 
 

@@ -90,7 +90,10 @@ def png_chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     start = len(_PNG)
     while start < len(data):
         end = start + 12 + int.from_bytes(data[start : start + 4])
-        yield data[start + 4 : start + 8], start, min(end, len(data))
+        kind = data[start + 4 : start + 8]
+        yield kind, start, min(end, len(data))
+        if kind == b"IEND":
+            return
         start = end
 
 

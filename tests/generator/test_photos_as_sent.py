@@ -213,6 +213,14 @@ def test_a_jpeg_of_countless_parts_is_refused_before_they_are_read(kind):
         image_size(data[:at] + 2000 * parts[kind] + data[at:])
 
 
+@pytest.mark.parametrize("hidden", ["behind an end", "behind a mark without a length"])
+def test_the_parts_of_a_jpeg_are_counted_as_pillow_reads_them(hidden):
+    data, exif = encoded(photo(), "JPEG"), b"\xff\xe1\0\x12Exif\0\0" + bytes(10)
+    before = {"behind an end": b"\xff\xd9", "behind a mark without a length": b"\xff\xf0"}[hidden]
+    with pytest.raises(Refused, match="is damaged"):
+        image_size(data[:2] + before + 3000 * exif + data[2:])
+
+
 @pytest.mark.parametrize("kind", [b"zzZz", b"IDAT"])
 def test_a_png_of_countless_chunks_is_refused_before_they_are_read(kind):
     data, chunk = encoded(photo()), bytes(4) + kind + struct.pack(">I", zlib.crc32(kind))
@@ -220,3 +228,7 @@ def test_a_png_of_countless_chunks_is_refused_before_they_are_read(kind):
     assert read_image(data[:at] + 10_000 * chunk + data[at:]).size == (512, 384)
     with pytest.raises(Refused, match=r"^That picture is damaged\. Please send it again\.$"):
         image_size(data[:at] + 20_000 * chunk + data[at:])
+
+
+def test_a_png_with_zeros_behind_its_end_is_drawn_from():
+    assert read_image(encoded(photo()) + bytes(500_000)).size == (512, 384)
