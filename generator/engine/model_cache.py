@@ -93,9 +93,10 @@ class ModelCache:
         return next((cached for cached in self._on_device if cached.model.name == name), None)
 
     def ready(self, name: str, *, pixels: int) -> Cached:
-        """Return the model with room for a picture of ``pixels``, on a slower arrangement if it needs one.
+        """Return the model with room for a picture of ``pixels``, in a slower arrangement if it needs one.
 
-        Puts other models away for it. Raises DrawingFailed, and CardBusy if other programs hold the memory.
+        The model stays in that until it is loaded anew. Puts other models away for it. Raises DrawingFailed, and CardBusy
+        if other programs hold the memory.
         """
         cached = self.get(name, pixels=pixels)
         needs, arrangement = cached.needs, cached.model.arrangement
@@ -104,7 +105,10 @@ class ModelCache:
             try:
                 self._arrange(name, needs, pixels, held=held, possible=(arrangement,))
                 return cached
-            except DrawingFailed:
+            except DrawingFailed as error:
+                if not isinstance(error, CardBusy):
+                    # Nothing is put away for what fits in no arrangement.
+                    self._arrange(name, needs, pixels, held=held)
                 if cached.half_decoder is not None:
                     # The half decoder only saves time, and its memory is not counted.
                     cached.half_decoder = None
