@@ -80,14 +80,15 @@ class JobRunner:
 
     async def resume(self) -> None:
         """Continue every job that is not closed, in their order, and end the notes of rooms where none waits."""
-        unclosed = await self._store.unclosed_jobs()
+        # In this order, a note of a job that comes meanwhile is not among them.
+        notes, unclosed = await self._store.open_notes(), await self._store.unclosed_jobs()
         for job in unclosed:
             self.start(job)
             if job.state in (JobState.CANCELLED, JobState.DELETED):
                 # The process may have ended before the generator heard of it.
                 self._tidying.start(self._unwanted.end(job), f"ending {job.id} at the generator")
         waiting = {job.message.room_id for job in unclosed if job.state is not JobState.REPLACED}
-        for note in await self._store.open_notes():
+        for note in notes:
             if note.room_id not in waiting and (noted := await self._store.job(note.job)):
                 self._tidying.start(self._waits.end(noted), f"ending the note in {note.room_id}")
 

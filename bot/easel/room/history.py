@@ -88,8 +88,11 @@ class RoomHistory:
         return (sender if was_there and content and isinstance(sender, str) else None), content
 
     async def edits_before(self, room_id: str, event_id: str, edit: str) -> list[str]:
-        """The ids of an event's edits that came before that one, the newest first. Raises NotSent."""
-        page = await self._ask(Path.v1.rooms[room_id].relations[event_id]["m.replace"], limit=EVENTS_A_PAGE)
+        """The ids of an event's edits that came before that one, the newest first, if the homeserver tells."""
+        try:
+            page = await self._ask(Path.v1.rooms[room_id].relations[event_id]["m.replace"], limit=EVENTS_A_PAGE)
+        except NotSent:
+            return []
         edits = [str(raw.get("event_id")) for raw in page.get("chunk", [])]
         return edits[edits.index(edit) + 1 :] if edit in edits else []
 

@@ -71,6 +71,8 @@ class Routing:
     async def resume(self) -> None:
         """Follow the invitations that an earlier process had no time for."""
         for room_id, invited_by in await self._store.kept_invitations():
+            # One that the settings forbid by now is not followed at a later start, either.
+            await self._store.forget_invitation(room_id)
             self._follow_invitation(room_id, invited_by)
 
     async def read(self, event: Event, *, is_missed: bool) -> asyncio.Task[None] | None:
