@@ -95,8 +95,8 @@ class ModelCache:
     def ready(self, name: str, *, pixels: int) -> Cached:
         """Return the model with room for a picture of ``pixels``, in a slower arrangement if it needs one.
 
-        The model stays in that until it is loaded anew. Puts other models away for it. Raises DrawingFailed, and CardBusy
-        if other programs hold the memory.
+        The model stays in that until it is loaded anew. Puts other models away for it. Raises DrawingFailed, and
+        CardBusy if other programs hold the memory.
         """
         cached = self.get(name, pixels=pixels)
         needs, arrangement = cached.needs, cached.model.arrangement
