@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -238,8 +239,10 @@ class FakeGenerator:
     async def stream(self, request: web.Request, lines: list[api.ApiModel]) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
-        for line in lines:
-            await response.write(line.model_dump_json().encode() + b"\n")
+        # The bot hangs up when its job is cancelled.
+        with suppress(ConnectionResetError):
+            for line in lines:
+                await response.write(line.model_dump_json().encode() + b"\n")
         return response
 
     def _bytes(self, data: bytes) -> Answer:
