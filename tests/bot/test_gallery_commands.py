@@ -92,7 +92,7 @@ async def test_who_has_no_chat_with_the_bot_is_invited_and_gets_the_link_on_join
     assert where([sent]) == [(new, True)] and f"/easel/{page}?key=" in sent.content["body"]
     # Who leaves and comes back gets no second one.
     await gallery_room.put({"membership": "join"}, sender=CLEO, state_key=CLEO, **join)
-    assert where(await ask("!easel gallery", sender=CLEO, expect=2)) == [(KITCHEN, False), (new, True)]
+    assert set(where(await ask("!easel gallery", sender=CLEO, expect=2))) == {(KITCHEN, False), (new, True)}
 
 
 async def test_off_says_whether_anything_was_open(ask):

@@ -105,9 +105,12 @@ async def test_the_end_of_a_wait_is_said_though_the_bot_starts_again_before_it_i
     assert of_kind(homeserver, "note-end")
 
 
-async def test_the_next_process_ends_the_note_of_a_job_that_nothing_came_after(room, homeserver, plugin, restart):
+async def test_the_next_process_ends_the_note_of_a_job_that_nothing_came_after(
+    room, homeserver, plugin, restart, noted
+):
     await room.say("!draw otter")
     await homeserver.marked("note")
+    await noted()
     # The process ends between a corrected job and the one in its place.
     await plugin.database.execute("UPDATE job SET state = 'replaced', closed = TRUE")
     await restart()
@@ -325,14 +328,17 @@ async def test_an_invitation_whose_join_has_to_wait_is_followed_after_a_restart(
 
 
 async def test_an_invitation_is_not_followed_after_a_restart_if_the_settings_forbid_it_by_then(
-    room, homeserver, plugin, maubot_plugin_config_dict, restart
+    room, homeserver, plugin, maubot_plugin_config_dict, caplog
 ):
+    caplog.set_level("INFO")
     homeserver.join_sins.append(limited(600_000))
     await invited(room, ATTIC)
     await homeserver.until(lambda: not homeserver.join_sins)
     await plugin.internal_stop()
     maubot_plugin_config_dict["allowed_rooms"] = [KITCHEN]
+    await plugin.on_external_config_update()
     await plugin.internal_start()
+    await homeserver.until(lambda: f"into {ATTIC}: the settings do not allow it" in caplog.text)
     await invited(room, KITCHEN)
     await homeserver.until(lambda: homeserver.joined)
     assert homeserver.joined == [KITCHEN]

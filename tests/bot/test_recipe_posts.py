@@ -114,10 +114,11 @@ async def test_the_room_alone_is_enough_for_a_reply(
     assert list(fake_generator.jobs.values())[-1].recipes[0].slots.subject == ("otter", "hat")
 
 
-async def test_a_sheets_recipes_come_in_one_file_on_request(drawing_room, homeserver, plugin, fake_generator):
+async def test_a_sheets_recipes_come_in_one_file_on_request(drawing_room, homeserver, noted, fake_generator):
     fake_generator.sins["recipe"] = fake_generator._bytes(RECIPE)
     await drawing_room.say("!draw {otter | owl}")
     sheet = await homeserver.marked("sheet")
+    await noted()
     reply = {"m.relates_to": {"m.in_reply_to": {"event_id": f"$sent-{sheet.txn_id}"}}}
     await drawing_room.say("!easel recipe", **reply)
     file = await homeserver.marked("recipe-copy")
