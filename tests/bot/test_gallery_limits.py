@@ -40,6 +40,7 @@ async def picture(gallery_room, homeserver, sign_in) -> tuple:
 async def test_who_asks_too_often_waits_and_nobody_else(plugin, picture, sign_in, browsers):
     browser, stranger = picture[0], browsers()
     guard = plugin.gallery._guard
+    # From its first request on, an address has a limit.
     await stranger.get()
     for limit in guard._limits.values():
         limit._room = 2

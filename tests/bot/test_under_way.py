@@ -141,7 +141,7 @@ async def test_a_wait_that_begins_while_another_ends_in_its_room_is_ended_too(ro
     ending = asyncio.create_task(notes.over(first))
     await homeserver.until(lambda: plugin.send_queue._trying)
     beginning = asyncio.create_task(notes.wait(second, "It's off again."))
-    await asyncio.sleep(0.05)
+    await homeserver.until(lambda: second.id in notes._reasons.get(KITCHEN, ()))
     await homeserver.end_silence(KITCHEN)
     await asyncio.gather(ending, beginning)
     await notes.over(second)
