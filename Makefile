@@ -27,7 +27,7 @@ export SAY
 export DENDRITE
 export LONG
 
-# python-olm, which encrypts, has no wheels for most machines.
+# python-olm, which encrypts, has no wheels for Python 3.13 and newer.
 export CMAKE_TOOLCHAIN_FILE := $(CURDIR)/requirements/olm.cmake
 # libolm asks for a CMake so old that CMake 4 refuses it.
 export CMAKE_POLICY_VERSION_MINIMUM := 3.5
