@@ -36,7 +36,7 @@ def test_ordinals(number, expected):
         (90, "2 min"),
         (600, "10 min"),
         (5400, "1 h 30 min"),
-        (86400, "24 h 0 min"),
+        (86400, "24 h"),
     ],
 )
 def test_durations(seconds, expected):
