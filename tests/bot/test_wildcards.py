@@ -47,6 +47,12 @@ def test_a_missing_list_is_refused_with_a_sentence(term, sentence):
     assert str(error.value) == sentence
 
 
+def test_without_lists_the_sentence_names_none():
+    with pytest.raises(ParseError) as error:
+        resolved(Slots(subject=("__animal__",)), 1, {})
+    assert str(error.value) == "There's no word list “__animal__”."
+
+
 @pytest.mark.parametrize("text", ["_animal_", "__ __", "__", "a__b", "____"])
 def test_text_without_wildcards_stays(text):
     assert resolved(Slots(subject=(text,)), 1, LISTS).subject == (text,)

@@ -38,8 +38,8 @@ def resolved(slots: Slots, seed: int, lists: WordLists) -> Slots:
         name = match["name"].lower()
         if name not in lists:
             near = nearest(name, lists)
-            there = f"Did you mean __{near}__?" if near else f"There is: {', '.join(lists) or 'none yet'}."
-            raise ParseError(f"There's no word list {quoted(match[0])}. {there}")
+            there = f"Did you mean __{near}__?" if near else f"There is: {', '.join(lists)}." if lists else ""
+            raise ParseError(f"There's no word list {quoted(match[0])}. {there}".rstrip())
         # From a hash, which is the same in every version of Python. Each wildcard of a prompt chooses for itself.
         chosen = sha256(f"{seed} {name} {next(numbers)}".encode()).digest()
         return lists[name][int.from_bytes(chosen) % len(lists[name])]
