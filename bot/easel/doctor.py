@@ -45,7 +45,7 @@ _GENERATOR_ADVICE: tuple[tuple[type[GeneratorError], str], ...] = (
     ),
     (NotRunning, "Start it, and see whether generator_url in my settings is its address."),
     (TokenRefused, "Give generator_token in my settings what the generator's token_file holds."),
-    (CertificateRefused, "generator_ca_file in my settings names the certificate that signed the generator's."),
+    (CertificateRefused, "Name the certificate that signed the generator's as generator_ca_file in my settings."),
     (GeneratorError, "See whether generator_url in my settings is its address. My log says more."),
 )
 
