@@ -55,7 +55,7 @@ async def test_pictures_are_found_by_words_people_and_stars_in_their_own_room(ta
     found = await ada.answer("!easel find ⭐")
     assert oldest in found and newest not in found
     await bo.person.redact(bo.room_id, star)
-    assert await ada.answer("!easel find ⭐") == "No picture in this room has all these words."
+    assert await ada.answer("!easel find ⭐") == "I found none in this room."
 
     # A second picture offers no reactions, and a removed picture is not found.
     third = await ada.draw(f"!draw otter, boots {SMALL}")

@@ -18,7 +18,7 @@ from ..sending.rich import Rich, Text, blocks, link, numbered
 MAX_FOUND = 5
 
 TOO_MANY_WORDS = f"That's too many words. I look for up to {MAX_WANTED_WORDS}."
-NOTHING_FOUND = "No picture in this room has all these words."
+NOTHING_FOUND = "I found none in this room."
 
 _FILTER = re.compile(r'(?<!\S)(?P<what>by|model):[ ]*(?:"(?P<quoted>[^"]*)"|(?P<word>\S+))', re.IGNORECASE)
 
