@@ -89,10 +89,10 @@ async def test_full_screen_stays_while_one_goes_on(served, phone):
 
 async def test_a_star_that_is_refused_says_why(served, phone):
     page = await phone.new_page()
-    await page.route("**/star/*", lambda route: route.fulfill(status=503, body="<h1>I don't reach the chat</h1>"))
+    await page.route("**/star/*", lambda route: route.fulfill(status=503, body="<h1>I can't reach the chat</h1>"))
     await page.goto(f"{served.url}picture/p20")
     await page.get_by_role("button", name="Star").click()
-    await expect(page.get_by_role("status")).to_have_text("I don't reach the chat")
+    await expect(page.get_by_role("status")).to_have_text("I can't reach the chat")
     await page.route("**/star/*", lambda route: route.abort())
     await page.get_by_role("button", name="Star").click()
     await expect(page.get_by_role("status")).to_have_text("That did not work. Try it again in a moment.")

@@ -83,7 +83,7 @@ _REPLIES = """Reply to a picture or a recipe to change it:
 • `!draw outfit: pirate coat` replaces the slot
 • `!draw owl` replaces the subject
 • `!draw --steps 30` changes a setting
-• `!draw --seed new` is the same picture, another roll"""
+• `!draw --seed new` rolls again: the same words, another seed"""
 
 _PHOTOS = """Reply to a photo, or send one with this as its caption:
 

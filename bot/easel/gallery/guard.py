@@ -58,7 +58,7 @@ NOT_HERE = views.Message("That is not here", "It may have been removed. Go back,
 NOT_SIGNED_IN = views.Message("Hello! Say !easel gallery to Easel", "It answers with a link that opens this for you.")
 USED_UP = views.Message("That link was used already, or is old", "Say !easel gallery to Easel, and it sends a new one.")
 TOO_MUCH = views.Message("That was a lot at once", "Wait a moment, then try it again.")
-NO_ANSWER = views.Message("I don't reach the chat right now", "Try it again in a moment.")
+NO_ANSWER = views.Message("I can't reach the chat right now", "Try it again in a moment.")
 NOT_AGAIN = views.Message("That page was open for too long", "Go back, load it again, and press once more.")
 A_BUG = views.Message("Something went wrong here", "It's noted. Try it again in a moment.")
 

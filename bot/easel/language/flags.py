@@ -92,7 +92,7 @@ FLAGS = (
         field="seed",
         kind=Kind.SEED,
         example="7",
-        help="The same seed draws the same picture; new: the same picture, another roll",
+        help="The same seed draws the same picture; new draws another",
     ),
     Flag(
         name="steps", field="steps", kind=Kind.WHOLE_NUMBER, example="30", help="More take longer", synonyms=("step",)
