@@ -93,33 +93,14 @@ class ModelCache:
         return next((cached for cached in self._on_device if cached.model.name == name), None)
 
     def ready(self, name: str, *, pixels: int) -> Cached:
-        """Return the model with room for a picture of ``pixels``, in a slower arrangement if it needs one.
+        """Return the model with room for a picture of ``pixels``.
 
-        The model stays in that until it is loaded anew. Puts other models away for it. Raises DrawingFailed, and
-        CardBusy if other programs hold the memory.
+        Loads it anew if the picture needs a slower arrangement, or there is room for a faster one again. Puts other
+        models away for it. Raises DrawingFailed, and CardBusy if other programs hold the memory.
         """
         cached = self.get(name, pixels=pixels)
-        needs, arrangement = cached.needs, cached.model.arrangement
-        held = needs.weights(arrangement)
-        while True:
-            try:
-                self._arrange(name, needs, pixels, held=held, possible=(arrangement,))
-                return cached
-            except DrawingFailed as error:
-                if not isinstance(error, CardBusy):
-                    # Nothing is put away for what fits in no arrangement.
-                    self._arrange(name, needs, pixels, held=held)
-                if cached.half_decoder is not None:
-                    # The half decoder only saves time, and its memory is not counted.
-                    cached.half_decoder = None
-                    torch.cuda.empty_cache()
-                elif self._on_device[-1] is not cached:
-                    self._put_away(self._on_device.pop())
-                # Drawings that share calls are of one size, and those under way need the model where it is.
-                elif pixels == cached.pixels or self._arrange(name, needs, pixels, held=held) is arrangement:
-                    raise
-                else:
-                    break
+        if self._can_stay(cached, pixels):
+            return cached
         # Dropped before it is loaded anew: the card has no room for both.
         self._on_device.remove(cached)
         del cached
@@ -132,6 +113,48 @@ class ModelCache:
         if pixels not in cached.at_once:
             cached.at_once[pixels] = self._at_once(cached, size)
         cached.pixels = pixels
+
+    def _can_stay(self, cached: Cached, pixels: int) -> bool:
+        """Make room for a picture of ``pixels``; return whether the model draws it in the arrangement that it has."""
+        name, needs, arrangement = cached.model.name, cached.needs, cached.model.arrangement
+        # Drawings that share calls are of one size, and those under way need the model where it is.
+        may_move = pixels != cached.pixels
+        if may_move and self._has_room_for_faster(cached, pixels):
+            return False
+        held = needs.weights(arrangement)
+        while True:
+            try:
+                self._arrange(name, needs, pixels, held=held, possible=(arrangement,))
+                return True
+            except DrawingFailed as error:
+                if not isinstance(error, CardBusy):
+                    # Nothing is put away for what fits in no arrangement.
+                    self._arrange(name, needs, pixels, held=held)
+                if cached.half_decoder is not None:
+                    # The half decoder only saves time, and its memory is not counted.
+                    cached.half_decoder = None
+                    torch.cuda.empty_cache()
+                elif self._on_device[-1] is not cached:
+                    self._put_away(self._on_device.pop())
+                elif not may_move or self._arrange(name, needs, pixels, held=held) is arrangement:
+                    raise
+                else:
+                    return False
+
+    def _has_room_for_faster(self, cached: Cached, pixels: int) -> bool:
+        """Whether the model would get a faster arrangement now: large pictures pass, and games end.
+
+        One in which its own size fits, too, else a few smaller pictures would cost two loads.
+        """
+        possible, own = self.plan.arrangements, math.prod(cached.model.card.sizes["square"])
+        faster = possible[: possible.index(cached.model.arrangement)]
+        if not faster:
+            return False
+        try:
+            self._arrange(cached.model.name, cached.needs, max(pixels, own), held=self._held, possible=faster)
+        except DrawingFailed:
+            return False
+        return True
 
     def _load(self, name: str, asked: int | None) -> Cached:
         card, plan, began = self._cards[name], self.plan, time.perf_counter()
@@ -159,8 +182,7 @@ class ModelCache:
 
     def _make_room(self, name: str, needs: Needs, *, pixels: int) -> Arrangement:
         """Choose the model's arrangement as if alone; put others away, least recently used first, until it fits."""
-        held = sum(other.needs.weights(other.model.arrangement) for other in self._on_device)
-        best = self._arrange(name, needs, pixels, held=held)
+        best = self._arrange(name, needs, pixels, held=self._held)
         while self._on_device:
             try:
                 if self._arrange(name, needs, pixels, held=0) is best:
@@ -169,6 +191,11 @@ class ModelCache:
                 pass
             self._put_away(self._on_device.pop())
         return best
+
+    @property
+    def _held(self) -> int:
+        """The bytes on the device that putting all models away would free."""
+        return sum(cached.needs.weights(cached.model.arrangement) for cached in self._on_device)
 
     def _arrange(
         self, name: str, needs: Needs, pixels: int, *, held: int, possible: tuple[Arrangement, ...] | None = None

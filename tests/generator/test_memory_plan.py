@@ -163,7 +163,9 @@ class Moves:
         (Arrangement.OFFLOADED, set()),
     ],
 )
-def test_every_arrangement_moves_computing_parts_to_the_card_and_draws_the_same(stand_in_folder, arrangement, at_rest):
+def test_every_arrangement_moves_computing_parts_to_the_card_and_draws_the_same(
+    stand_in_folder, monkeypatch, arrangement, at_rest
+):
     recipe = recipe_of(subject=("otter",))
     settings = Settings(device="cpu", models={"stand-in": stand_in_card(stand_in_folder)}, previews=False)
     engine = DiffusionEngine(settings)
@@ -172,6 +174,7 @@ def test_every_arrangement_moves_computing_parts_to_the_card_and_draws_the_same(
     engine = DiffusionEngine(settings)
     cached = engine.models.get("stand-in")
     engine.models.plan = replace(engine.models.plan, device=CARD)
+    monkeypatch.setattr(Plan, "arrangements", (arrangement,))
     cached.model = replace(cached.model, arrangement=arrangement)
     moves = Moves(cached.model)
     cached.model.bring(CARD)
@@ -239,9 +242,11 @@ PROTEUS = Needs(unet=2567 * 2_000_000, text=818 * 2_000_000, vae=84 * 4_000_000,
     ("free_gib", "sides", "arrangements"),
     [
         (8.0, (256, 384), ["lean", "lean"]),
-        (7.3, (256, 384, 256), ["lean", "offloaded", "offloaded"]),
+        (7.3, (256, 384, 384, 256, 128), ["lean", "offloaded", "offloaded", "lean", "lean"]),
         (7.3, (384,), ["offloaded"]),
         (5.6, (128,), ["offloaded"]),
+        # A smaller picture is not worth a load, since the next one of the model's own size would need another.
+        (6.2, (256, 64, 256), ["offloaded", "offloaded", "offloaded"]),
     ],
 )
 def test_a_picture_that_fits_another_arrangement_than_the_models_own_size_is_drawn(
