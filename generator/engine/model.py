@@ -113,6 +113,11 @@ class Model:
             for encoder in self.text_encoders:
                 encoder.to(device)
 
+    def rest(self) -> None:
+        """Leave on the device what stays there between two pictures: a drawing that ended early has left its UNet."""
+        if self.arrangement is Arrangement.OFFLOADED:
+            self.put_unets(torch.device("cpu"))
+
     def put_unets(self, device: torch.device) -> None:
         for unet in self.unets:
             unet.to(device)

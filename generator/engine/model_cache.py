@@ -98,6 +98,7 @@ class ModelCache:
         Loads it anew if the picture needs a slower arrangement, or there is room for a faster one again. Puts other
         models away for it. Raises DrawingFailed, and CardBusy if other programs hold the memory.
         """
+        self._rest()
         cached = self.get(name, pixels=pixels)
         if self._can_stay(cached, pixels):
             return cached
@@ -113,6 +114,11 @@ class ModelCache:
         if pixels not in cached.at_once:
             cached.at_once[pixels] = self._at_once(cached, size)
         cached.pixels = pixels
+
+    def _rest(self) -> None:
+        """Take off the device what stays there only while its model draws."""
+        for cached in self._on_device:
+            cached.model.rest()
 
     def _can_stay(self, cached: Cached, pixels: int) -> bool:
         """Make room for a picture of ``pixels``; return whether the model draws it in the arrangement that it has."""

@@ -301,3 +301,17 @@ def test_a_picture_joins_others_of_its_size_or_waits_but_never_moves_their_model
         engine.start(asked)
     engine.step([drawing])
     assert (drawing.step, engine.models.find("stand-in").model) == (1, drawing.model)
+
+
+def test_a_drawing_that_ends_early_leaves_the_card_to_the_next_one(stand_in_folder, monkeypatch):
+    """Where the parts take turns, the UNet stays on the card until a picture is decoded, which this one never is."""
+    engine = engine_of({"stand-in": stand_in_card(stand_in_folder)})
+    engine.models.plan = replace(engine.models.plan, device=CARD)
+    monkeypatch.setattr(Plan, "arrangements", (Arrangement.OFFLOADED,))
+    cached = engine.models.get("stand-in")
+    moves, needs, asked = Moves(cached.model), cached.needs, Draw("one", recipe_of(subject=("otter",)))
+    enough = needs.peak(Arrangement.OFFLOADED, asked.recipe.pixels) + SPARE_BYTES
+    monkeypatch.setattr(model_cache, "free_bytes", lambda _: enough - needs.unet * ("unet" in moves.on_card))
+    engine.step([engine.start(asked)])
+    assert moves.on_card == {"unet"}
+    engine.step([engine.start(asked)])
