@@ -5,10 +5,12 @@ The ways are fused kernels (`engine.fused`), captured graphs (`engine.captured_g
 """
 
 import logging
+import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import zip_longest
 
 import torch
 
@@ -159,11 +161,11 @@ def _alone(model: Model, *, may_record: bool) -> Ways:
     model.graphs.forget()
     model.graphs.is_on = False
     size = model.card.sizes["square"]
-    launched_s = recorded_s = _seconds(model, 1, size)
+    launched_s = recorded_s = min(_calls(model, 1, size))
     if may_record:
         model.graphs.is_on = True
         try:
-            recorded_s = _seconds(model, 1, size)
+            recorded_s = min(_calls(model, 1, size))
         # Some cards and drivers cannot capture graphs, or there is no room.
         except RuntimeError as error:
             log.warning("the steps of %s cannot be captured: %s", model.name, error)
@@ -180,33 +182,39 @@ def measured_at_once(model: Model, size: Size, *, most: int) -> int:
     """
     if most == 1:
         return 1
-    per_drawing_s = {1: _seconds(model, 1, size)}
-    together = 2
-    while together <= most and max(count * each for count, each in per_drawing_s.items()) < _BUSY_S:
-        try:
-            per_drawing_s[together] = _seconds(model, together, size) / together
-        # No memory, or no kernel for so many: fewer draw.
-        except Exception as error:
-            log.warning("%s does not draw %d at once here: %s", model.name, together, error)
-            break
-        together *= 2
+    calls = {1: _calls(model, 1, size)}
+    least_s = {1: next(calls[1])}
+    while (together := 2 * max(calls)) <= most and max(least_s.values()) < _BUSY_S:
+        calls[together] = _calls(model, together, size)
+        least_s[together] = next(calls[together], math.inf)
+    # In turns: what else the machine does for a moment slows down no number alone.
+    for turn in zip_longest(*calls.values(), fillvalue=math.inf):
+        least_s = {number: min(least_s[number], seconds) for number, seconds in zip(calls, turn, strict=True)}
     model.graphs.forget()
-    best = min(per_drawing_s, key=lambda count: per_drawing_s[count])
-    return best if per_drawing_s[best] <= (1 - _LEAST_GAIN) * per_drawing_s[1] else 1
+    best = min(least_s, key=lambda number: least_s[number] / number)
+    return best if least_s[best] / best <= (1 - _LEAST_GAIN) * least_s[1] else 1
 
 
-def _seconds(model: Model, drawings: int, size: Size) -> float:
-    """Time a call with two rows per drawing of that size; return the least seconds of a few.
+def _calls(model: Model, drawings: int, size: Size) -> Iterator[float]:
+    """Call the model a few times with two rows per drawing of that size, and yield the seconds of each call.
 
-    The first call chooses its algorithms and may be captured, so it does not count; a slow call is not repeated.
+    The first call chooses its algorithms and may be captured, so it does not count; a slow call is the last one, and
+    so is one for several drawings that fails.
     """
-    rows = _noise(model, 2 * drawings, size)
-    times = []
-    for _ in range(1 + _REPEATS):
-        times.append(timed(rows.latents.device, lambda: model.predict(rows))[0])
-        if times[-1] > _BUSY_S and (len(times) > 1 or not rows.latents.is_cuda):
-            break
-    return min(times[1:] or times)
+    try:
+        rows = _noise(model, 2 * drawings, size)
+        for repeat in range(1 + _REPEATS):
+            seconds = timed(rows.latents.device, lambda: model.predict(rows))[0]
+            is_last = seconds > _BUSY_S and (repeat > 0 or not rows.latents.is_cuda)
+            if repeat > 0 or is_last:
+                yield seconds
+            if is_last:
+                return
+    # No memory, or no kernel for so many: fewer draw.
+    except Exception as error:
+        if drawings == 1:
+            raise
+        log.warning("%s does not draw %d at once here: %s", model.name, drawings, error)
 
 
 def _noise(model: Model, rows: int, size: Size) -> UNetInput:

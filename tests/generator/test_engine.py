@@ -1,7 +1,9 @@
 """The denoising loop equals diffusers' own pipeline, with the same weights in fp32 on the CPU."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 import psutil
@@ -12,6 +14,7 @@ from diffusers import UniPCMultistepScheduler
 from generator.api.types import EarlierFacts, Recipe, Slots
 from generator.engine import ways
 from generator.engine.diffusion import MAX_LEFT_OUT_CHARS, DiffusionEngine, encodes_beside
+from generator.engine.model import Model
 from generator.engine.needs import Arrangement
 from generator.engine.text import TextEncoding
 from generator.errors import DrawingFailed, WeightsMissing
@@ -336,10 +339,25 @@ def test_tiles_take_effect_below_the_vaes_own_sample_size(stand_in_folder):
     ],
 )
 def test_as_many_are_drawn_at_once_as_take_the_least_time_each(monkeypatch, engine, call_ms, most, best):
-    def seconds(_: object, drawings: int, size: object) -> float:
+    def seconds(drawings: int) -> float:
         if drawings not in call_ms:
             raise torch.cuda.OutOfMemoryError("no room for four")
         return call_ms[drawings] / 1000
 
-    monkeypatch.setattr(ways, "_seconds", seconds)
+    timed(monkeypatch, seconds)
     assert ways.measured_at_once(engine.models.get("stand-in").model, (64, 64), most=most) == best
+
+
+@pytest.mark.parametrize(("call_ms", "busy", "best"), [((10, 19), range(4), 1), ((10, 12), range(4, 8), 2)])
+def test_a_machine_that_is_busy_for_some_calls_does_not_change_how_many_are_drawn_at_once(
+    monkeypatch, engine, call_ms, busy, best
+):
+    numbers = count()
+    timed(monkeypatch, lambda drawings: call_ms[drawings - 1] / 1000 * (5 if next(numbers) in busy else 1))
+    assert ways.measured_at_once(engine.models.get("stand-in").model, (64, 64), most=2) == best
+
+
+def timed(monkeypatch, seconds: Callable[[int], float]) -> None:
+    """Replace the clock: the seconds of a call by the number of drawings that share it."""
+    monkeypatch.setattr(Model, "predict", lambda _, rows: len(rows.latents) // 2)
+    monkeypatch.setattr(ways, "timed", lambda _, drawings: (seconds(drawings()), None))

@@ -1,6 +1,7 @@
 """The ways of calling a model: the fastest that compute the same are chosen, and remembered for the next start."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -70,11 +71,11 @@ def asked(**changes) -> Recipe:
 def timed(monkeypatch, *, plain: float, fused: float, recorded: float) -> None:
     """Replace the clock: the seconds of a plain and a fused call, and the share of them that a recorded call takes."""
 
-    def seconds(model: Model, drawings: int, size: tuple[int, int]) -> float:
+    def calls(model: Model, drawings: int, size: tuple[int, int]) -> Iterator[float]:
         alone = fused if modules.is_fused(model.unet) else plain
-        return drawings * alone * (recorded if model.graphs.is_on else 1.0)
+        yield drawings * alone * (recorded if model.graphs.is_on else 1.0)
 
-    monkeypatch.setattr(ways, "_seconds", seconds)
+    monkeypatch.setattr(ways, "_calls", calls)
     monkeypatch.setattr(ways, "_half_is_better", lambda _: False)
 
 
@@ -161,7 +162,7 @@ def test_the_ways_found_are_used_at_the_next_start(tmp_path, model):
 def test_a_processor_measures_at_its_first_start_only(monkeypatch, tmp_path, stand_in_folder):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     measured = []
-    monkeypatch.setattr(ways, "_seconds", lambda _, drawings, size: measured.append((size, drawings)) or 0.02)
+    monkeypatch.setattr(ways, "_calls", lambda _, drawings, size: measured.append((size, drawings)) or iter([0.02]))
     settings = Settings(**stand_in_settings(stand_in_folder), device="cpu", max_at_once=2)
     # Photos come in any size, and what is about as large is measured once.
     widths = (256, 64, 224, 72, 288)
@@ -178,7 +179,7 @@ def test_a_processor_measures_at_its_first_start_only(monkeypatch, tmp_path, sta
 def test_fewer_share_calls_at_a_size_where_that_is_not_faster(monkeypatch, tmp_path, stand_in_folder, call_s):
     """What is larger than a size where a lone drawing is fastest is not even measured."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(ways, "_seconds", lambda _, drawings, size: call_s[size[0]][drawings - 1])
+    monkeypatch.setattr(ways, "_calls", lambda _, drawings, size: iter([call_s[size[0]][drawings - 1]]))
     engine = DiffusionEngine(Settings(**stand_in_settings(stand_in_folder), device="cpu", max_at_once=2))
     drawings = [engine.start(Draw("drawing", asked(width=384, seed=seed))) for seed in range(2)]
     assert engine.state().at_once == 1
@@ -190,7 +191,7 @@ def test_two_workers_measure_each_size_once(monkeypatch, tmp_path, stand_in_fold
     """They keep what they find in one file."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     measured = []
-    monkeypatch.setattr(ways, "_seconds", lambda _, drawings, size: measured.append(size[0]) or 0.02)
+    monkeypatch.setattr(ways, "_calls", lambda _, drawings, size: measured.append(size[0]) or iter([0.02]))
     settings = Settings(**stand_in_settings(stand_in_folder), device="cpu", max_at_once=2)
     engines = [DiffusionEngine(settings) for _ in range(2)]
     for width in (64, 128):
@@ -202,12 +203,12 @@ def test_two_workers_measure_each_size_once(monkeypatch, tmp_path, stand_in_fold
 def test_a_size_whose_measuring_ended_the_process_is_not_measured_again(monkeypatch, tmp_path, stand_in_folder):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
-    def seconds(_: Model, drawings: int, size: tuple[int, int]) -> float:
+    def calls(_: Model, drawings: int, size: tuple[int, int]) -> Iterator[float]:
         if size != (256, 256):
             raise SystemExit
-        return 0.02
+        yield 0.02
 
-    monkeypatch.setattr(ways, "_seconds", seconds)
+    monkeypatch.setattr(ways, "_calls", calls)
     settings = Settings(**stand_in_settings(stand_in_folder), device="cpu", max_at_once=2)
     with pytest.raises(SystemExit):
         DiffusionEngine(settings).start(Draw("drawing", asked(width=64)))
