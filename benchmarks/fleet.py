@@ -116,7 +116,7 @@ class SimulatedWorker:
         self.is_ready, self.loaded = False, ()
 
     def _state(self) -> WorkerState:
-        return WorkerState(self.loaded)
+        return WorkerState(self.loaded, load_s=LOAD_S)
 
     async def _spend(self, on: str, seconds: float) -> None:
         await asyncio.sleep(seconds)

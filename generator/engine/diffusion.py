@@ -82,7 +82,8 @@ class DiffusionEngine:
             return WorkerState()
         if self._memory is None or time.monotonic() - self._memory_read_at >= _MEMORY_EVERY_S:
             self._memory, self._memory_read_at = memory_of(self._models.plan.device), time.monotonic()
-        return WorkerState(self._models.names, self._memory, self._models.at_once, self._models.arrangement)
+        models = self._models
+        return WorkerState(models.names, self._memory, models.at_once, models.arrangement, models.load_s)
 
     @property
     def models(self) -> ModelCache:

@@ -39,6 +39,7 @@ class Cached:
     """A model with its text encoding and its ways, which are remembered by ``key``.
 
     ``at_once`` is how many drawings may share calls, by the pixels of each; ``pixels`` are those of the latest drawing.
+    ``load_s`` is how long it took to load, without measuring its ways, which is done once for each device.
     """
 
     model: Model
@@ -46,6 +47,7 @@ class Cached:
     needs: Needs
     pixels: int
     at_once: dict[int, int]
+    load_s: float
     ways: Ways = field(default_factory=Ways)
     key: str = ""
     half_decoder: HalfDecoder | None = None
@@ -71,6 +73,11 @@ class ModelCache:
     def at_once(self) -> int:
         """How many drawings may share calls with the latest one."""
         return self._on_device[0].at_once[self._on_device[0].pixels] if self._on_device else 1
+
+    @property
+    def load_s(self) -> float:
+        """How long the model that drew last took to load; 0 without one."""
+        return self._on_device[0].load_s if self._on_device else 0.0
 
     @property
     def arrangement(self) -> str | None:
@@ -171,7 +178,8 @@ class ModelCache:
         model = self._from_ram(name, arrangement) or load_model(name, card, located, plan, arrangement)
         model.bring(plan.device)
         # Only now, since compel stays on the device that the encoders are on when it is made.
-        cached = Cached(model, TextEncoding(model), needs, pixels, at_once={pixels: 1})
+        text, load_s = TextEncoding(model), time.perf_counter() - began
+        cached = Cached(model, text, needs, pixels, at_once={pixels: 1}, load_s=load_s)
         self._choose_ways(cached, pixels=pixels)
         self._on_device.insert(0, cached)
         log.info(

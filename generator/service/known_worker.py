@@ -71,7 +71,7 @@ class KnownWorker:
                 if event.step > done:
                     self.eta.note(recipe, (now - before) / len(beside), steps=event.step - done)
                 elif is_switch and event.step == 0:
-                    self.eta.note_load(recipe.model, now - before)
+                    self.eta.note_load(recipe.model, event.state.load_s)
                 before, done = now, event.step
             yield event
 

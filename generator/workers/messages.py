@@ -72,13 +72,15 @@ class WorkerState:
     """The models that a worker has loaded, and its memory.
 
     ``at_once`` is the number of drawings of the latest one's model and size that, as measured, are faster with shared
-    calls than in turns; ``arrangement`` says where the parts of the first model are.
+    calls than in turns; ``arrangement`` says where the parts of the first model are, ``load_s`` how long its load
+    took.
     """
 
     models: tuple[str, ...] = ()
     memory: Memory | None = None
     at_once: int = 1
     arrangement: str | None = None
+    load_s: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The states of jobs, how long jobs are kept, and the ETA. Other tests cover jobs over the socket."""
 
 import itertools
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -17,9 +18,11 @@ from generator.api.types import (
 from generator.service.eta import MEASURED_STEPS, NO_WORK, Eta, Speeds, work_left
 from generator.service.job import Job
 from generator.service.jobs import FINISHED_JOB_KEPT_S, RETRY_AFTER_S, Jobs, QueueFull
+from generator.service.known_worker import KnownWorker
 from generator.service.metrics import Metrics
 from generator.service.state import ImpossibleMove, State
 from generator.service.stream import Stream
+from generator.workers.messages import Draw, Progress, WorkerEvent, WorkerState
 from tests.helpers.calls import counted
 from tests.helpers.running_generator import recipe_of
 
@@ -171,6 +174,23 @@ def test_each_model_and_tier_has_its_own_speed_and_changing_models_takes_time():
     assert [eta.eta_s(work) for work in works] == [3, 3.3, 29.3, 62.3]
     eta.loaded = "other"
     assert [eta.eta_s(work) for work in works] == [33, 33.3, 59.3, 92.3]
+
+
+async def test_measuring_a_model_for_the_first_time_does_not_count_as_loading_it():
+    class Measuring:
+        """Measures for a while before its first picture, which the next one need not wait for."""
+
+        is_ready = True
+
+        async def run(self, draw: Draw) -> AsyncIterator[WorkerEvent]:
+            yield Progress(0, 1, WorkerState((draw.recipe.model,), load_s=20))
+
+    known = KnownWorker("card", Measuring())
+    known.eta.note(PICTURE, 1)
+    before = known.eta.eta_s(work_left(PICTURE))
+    async for _ in known.run(Draw("one", PICTURE), beside=[a_job()]):
+        pass
+    assert known.eta.eta_s(work_left(PICTURE)) == before + 20
 
 
 def test_the_sum_of_work_does_not_depend_on_how_it_is_added_up():

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch.nn import functional
 
 from generator.api.types import Recipe, Slots
-from generator.engine import ways
+from generator.engine import model_cache, ways
 from generator.engine.diffusion import DiffusionEngine
 from generator.engine.fused import modules
 from generator.engine.model import Model, load_model
@@ -173,6 +174,26 @@ def test_a_processor_measures_at_its_first_start_only(monkeypatch, tmp_path, sta
             engine.start(Draw("drawing", asked(width=width)))
             assert engine.state().at_once == 2
     assert measured == [((256, 256), 1), ((256, 256), 2), ((64, 256), 1), ((64, 256), 2)]
+
+
+def test_a_load_takes_as_long_as_it_does_without_measuring(monkeypatch, tmp_path, stand_in_folder):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    clock = [0.0]
+
+    def calls(*_: object) -> Iterator[float]:
+        clock[0] += 60
+        yield 0.02
+
+    def load(*given: object) -> Model:
+        clock[0] += 5
+        return load_model(*given)
+
+    monkeypatch.setattr(model_cache, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    monkeypatch.setattr(model_cache, "load_model", load)
+    monkeypatch.setattr(ways, "_calls", calls)
+    engine = DiffusionEngine(Settings(**stand_in_settings(stand_in_folder), device="cpu", max_at_once=2))
+    engine.start(Draw("drawing", asked()))
+    assert (engine.state().load_s, clock) == (5, [125])
 
 
 @pytest.mark.parametrize("call_s", [{256: (0.02, 0.02), 384: (0.02, 0.04)}, {256: (0.02, 0.04)}])
