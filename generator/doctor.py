@@ -1,7 +1,6 @@
 """Find out whether this machine can draw, and advise on each problem. Draws and changes nothing itself."""
 
 import asyncio
-import math
 import os
 import shutil
 import sys
@@ -167,13 +166,11 @@ def room(
         arrangement = arrange(name, needs, free=free, total=total, pixels=pixels, possible=possible)
     except CardBusy as busy:
         return Finding("memory", Level.WARNING, str(busy), "Close what holds the memory, or wait until it ends.")
-    # Rounded up: the smallest models need less than a tenth.
-    peak = math.ceil(needs.peak(arrangement, pixels) / GIB * 10) / 10
     return Finding(
         "memory",
         Level.OK,
         f"{free / GIB:.1f} of {total / GIB:.1f} GiB are free; "
-        f"{name} takes up to {peak:.1f} GiB, {arrangement.meaning}.",
+        f"{name} takes up to {needs.peak_gib(arrangement, pixels):.1f} GiB, {arrangement.meaning}.",
     )
 
 

@@ -183,12 +183,12 @@ class ModelCache:
         self._choose_ways(cached, pixels=pixels)
         self._on_device.insert(0, cached)
         log.info(
-            "%s, revision %s, is %s in %s: up to %.1f GiB of %.1f GiB free; ready after %.1f s",
+            "%s, revision %s, is %s in %s: it takes up to %.1f GiB, and %.1f GiB are free now; ready after %.1f s",
             name,
             model.revision,
             arrangement,
             plan.computed,
-            needs.peak(arrangement, asked or pixels) / GIB,
+            needs.peak_gib(arrangement, asked or pixels),
             free_bytes(plan.device) / GIB,
             time.perf_counter() - began,
         )

@@ -5,7 +5,7 @@ import logging
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
-from math import prod
+from math import ceil, prod
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -90,6 +90,10 @@ class Needs:
         if arrangement is Arrangement.OFFLOADED:
             return max(self.unet + step, self.vae + decode)
         return self.weights(arrangement) + max(step, decode)
+
+    def peak_gib(self, arrangement: Arrangement, pixels: int) -> float:
+        """The peak for people, rounded up: the smallest models need less than a tenth."""
+        return ceil(self.peak(arrangement, pixels) / GIB * 10) / 10
 
 
 # The prefixes of tensor names, by part, in a file in the original layout of SD and SDXL.

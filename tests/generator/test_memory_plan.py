@@ -131,6 +131,12 @@ def test_a_picture_too_large_for_the_memory_is_refused_before_it_begins(stand_in
         engine.start(Draw("one", recipe_of(subject=("otter",))))
 
 
+def test_the_log_says_of_the_smallest_model_that_it_takes_some_memory(stand_in_folder, caplog):
+    caplog.set_level("INFO")
+    engine_of({"stand-in": stand_in_card(stand_in_folder)}).models.get("stand-in")
+    assert "it takes up to 0.1 GiB, and " in caplog.text
+
+
 # A second name for the processor: parts move there and back, and compute as before.
 CARD = torch.device("cpu", 0)
 
