@@ -39,7 +39,9 @@ async def test_a_link_goes_into_the_direct_chat_and_a_word_into_the_room(ask, co
     assert {event.content["body"] for event in sent if event.room_id == KITCHEN} == {SENT}
 
 
-async def test_in_the_direct_chat_the_answer_is_the_link(ask):
+@pytest.mark.parametrize("leaves_out", ["", "event_id", "all but content"])
+async def test_in_the_direct_chat_the_answer_is_the_link(ask, homeserver, leaves_out):
+    homeserver.leaves_out = leaves_out
     (sent,) = await ask("!easel gallery", room_id="!ada:example.com")
     link = sent.content["body"].splitlines()[-1]
     assert link.startswith("http://127.0.0.1/easel/enter?key=")

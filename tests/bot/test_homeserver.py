@@ -87,6 +87,12 @@ async def test_whether_a_room_is_encrypted_is_asked_once(way, homeserver):
     assert not await way.is_encrypted("!other:example.com")
 
 
+async def test_a_homeserver_that_does_not_tell_who_made_a_room_is_not_asked_for_ever(way, homeserver):
+    homeserver.leaves_out = "all"
+    with pytest.raises(NotSent):
+        await way.created("!room:example.com")
+
+
 async def test_a_redaction_has_its_own_transaction(way, homeserver):
     event_id = await way.send(Outgoing(room_id="!room:example.com", txn_id="t", redacts="$x"))
     (sent,) = homeserver.events

@@ -85,6 +85,15 @@ async def test_only_the_requester_and_admins_may_cancel(
         assert await seeds(homeserver, 1) == ["otter-1.yml"]
 
 
+@pytest.mark.parametrize("leaves_out", ["event_id", "all but content"])
+async def test_a_rooms_maker_may_cancel_though_an_older_homeserver_leaves_out_what_it_was(
+    drawing_room, homeserver, fake_generator, waiting, leaves_out
+):
+    homeserver.leaves_out = leaves_out
+    await react(drawing_room, waiting, "❌", sender="@creator:example.com")
+    assert fake_generator.cancelled == [job_id(waiting)]
+
+
 @pytest.mark.parametrize("key", ["👍", "🎨", "x" * 100])
 async def test_other_reactions_do_nothing(drawing_room, homeserver, fake_generator, drawn, waiting, key):
     await react(drawing_room, waiting, key)

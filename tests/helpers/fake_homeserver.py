@@ -35,7 +35,8 @@ class Homeserver:
 
     ``sins`` replace the answers to the next events. Requests about the rooms and files ``in_silence`` get no answer.
     Rooms have their ``members``, or else everybody with a display name; the bot is in all but those that it ``left``.
-    ``makers`` made some of them, and somebody who is not there the others. ``state`` has the content of other state
+    ``makers`` made some of them, and somebody who is not there the others. As older homeservers do, it ``leaves_out``
+    the ``event_id`` of the event that says so, all but its content, or all. ``state`` has the content of other state
     events by room, type and key. The bot may not send events of the types that are ``forbidden``.
     """
 
@@ -58,6 +59,7 @@ class Homeserver:
     display_names: dict[str, str] = field(default_factory=dict)
     members: dict[str, list[str]] = field(default_factory=dict)
     makers: dict[str, str] = field(default_factory=dict)
+    leaves_out: str = ""
     left: set[str] = field(default_factory=set)
     forbidden: set[str] = field(default_factory=set)
     state: dict[tuple[str, str, str], dict[str, Any]] = field(default_factory=dict)
@@ -93,6 +95,7 @@ class Homeserver:
                 web.get(room + "/state/m.room.create", self._create),
                 web.get(room + "/state/m.room.encryption/", self._encryption),
                 web.get(room + "/state/m.room.encryption", self._encryption),
+                web.get(room + "/state", self._all_state),
                 web.get(room + "/state/{kind}/{key:.*}", self._state),
                 web.post("/_matrix/client/v3/createRoom", self._make_room),
                 web.get(
@@ -249,16 +252,26 @@ class Homeserver:
         return web.json_response({"chunk": [e for e in events[::-1] if e["content"].get("m.relates_to") == edit]})
 
     async def _create(self, request: web.Request) -> web.Response:
-        event = {
+        event = self._created(request.match_info["room"])
+        if self.leaves_out == "event_id":
+            del event["event_id"]
+        return web.json_response(event["content"] if self.leaves_out.startswith("all") else event)
+
+    async def _all_state(self, request: web.Request) -> web.Response:
+        created = self._created(request.match_info["room"])
+        name = {**created, "type": "m.room.name", "content": {"name": "Kitchen"}}
+        return web.json_response([name] if self.leaves_out == "all" else [name, created])
+
+    def _created(self, room_id: str) -> dict[str, Any]:
+        return {
             "type": "m.room.create",
             "state_key": "",
-            "sender": self.makers.get(request.match_info["room"], "@creator:example.com"),
+            "sender": self.makers.get(room_id, "@creator:example.com"),
             "event_id": "$created",
-            "room_id": request.match_info["room"],
+            "room_id": room_id,
             "origin_server_ts": 0,
             "content": {"room_version": "12"},
         }
-        return web.json_response(event)
 
     async def _power_levels(self, request: web.Request) -> web.Response:
         return web.json_response({"users": self.power_levels})

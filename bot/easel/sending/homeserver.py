@@ -17,9 +17,9 @@ from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from maubot.matrix import MaubotMatrixClient
-from mautrix.api import MediaPath, Path
+from mautrix.api import MediaPath, Method, Path
 from mautrix.errors import MNotFound
-from mautrix.types import ContentURI, EventType, Membership, RoomID, UserID
+from mautrix.types import JSON, ContentURI, EventType, Membership, RoomID, SerializerError, StateEvent, UserID
 from yarl import URL
 
 from ..patience import patiently
@@ -156,10 +156,19 @@ class Homeserver:
         levels: Any = await self.patiently(partial(state, EventType.ROOM_POWER_LEVELS))
         return int(levels.get_user_level(UserID(user_id), await self.created(room_id)))
 
-    async def created(self, room_id: str) -> Any:
-        """The event that made a room, by whoever made it. Raises NotSent."""
-        state = partial(self._client.get_state_event, RoomID(room_id))
-        return await self.patiently(partial(state, EventType.ROOM_CREATE, format="event"))
+    async def created(self, room_id: str) -> StateEvent:
+        """The event that made a room, by whoever made it. Raises NotSent, also if the homeserver does not tell it."""
+        state = Path.v3.rooms[room_id].state
+        event = await self.patiently(partial(self.ask, "GET", f"{state['m.room.create']}?format=event"))
+        if "sender" not in event:
+            # Conduit knew no such format until August 2025, and sent the content. The whole state has whole events.
+            events: Any = await self.patiently(partial(self._client.api.request, Method.GET, state))
+            event = next((one for one in events if one["type"] == "m.room.create"), {})
+        try:
+            # Synapse left the id out before 1.135.
+            return StateEvent.deserialize(JSON({"event_id": "", **event}))
+        except SerializerError as error:
+            raise NotSent(f"the homeserver does not tell who made {room_id}") from error
 
     async def members(self, room_id: str) -> dict[str, str]:
         """Who is in a room now, with their display names, or "". Raises NotSent, also if the bot is not in it."""
