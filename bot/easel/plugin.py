@@ -320,6 +320,8 @@ class EaselBot(Plugin):
             self.gallery.add_to(self.webapp)
         self._start(self.send_queue.run(), "send queue")
         await self.runner.resume()
+        # Before the sync brings new invitations, which would be followed twice.
+        await self._routing.resume()
         self._start(self._schedule.run(), "schedule")
         self._start(self._give_avatar(), "avatar")
         # Its events are handled after that.
@@ -327,7 +329,6 @@ class EaselBot(Plugin):
         self.client.add_event_handler(InternalEventType.SYNC_ERRORED, self._sync_failed)
         self.homeserver.devices.start()
         self._own_sync.start()
-        self._start(self._routing.resume(), "invitations")
         self._start(self._catch_up(), "catching up")
         self._start(self._doctor.log_findings(), "doctor")
 

@@ -327,8 +327,29 @@ async def test_an_invitation_whose_join_has_to_wait_is_followed_after_a_restart(
     await database_says("SELECT COUNT(*) FROM invitation", 0)
 
 
+async def test_an_invitation_outlasts_a_stop_while_it_is_about_to_be_followed_again(
+    room, homeserver, plugin, restart, monkeypatch
+):
+    homeserver.join_sins.append(limited(600_000))
+    await invited(room, ATTIC)
+    await homeserver.until(lambda: not homeserver.join_sins)
+    began = asyncio.Event()
+
+    async def never(*arguments) -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "keep_invitation", never)
+        await restart()
+        await began.wait()
+        await plugin.internal_stop()
+    await plugin.internal_start()
+    await homeserver.until(lambda: homeserver.joined == [ATTIC])
+
+
 async def test_an_invitation_is_not_followed_after_a_restart_if_the_settings_forbid_it_by_then(
-    room, homeserver, plugin, maubot_plugin_config_dict, caplog
+    room, homeserver, plugin, maubot_plugin_config_dict, database_says, caplog
 ):
     caplog.set_level("INFO")
     homeserver.join_sins.append(limited(600_000))
@@ -342,6 +363,7 @@ async def test_an_invitation_is_not_followed_after_a_restart_if_the_settings_for
     await invited(room, KITCHEN)
     await homeserver.until(lambda: homeserver.joined)
     assert homeserver.joined == [KITCHEN]
+    await database_says("SELECT COUNT(*) FROM invitation", 0)
 
 
 async def test_an_invitation_that_is_refused_is_not_kept(room, homeserver, database_says):

@@ -71,9 +71,9 @@ class Routing:
     async def resume(self) -> None:
         """Follow the invitations that an earlier process had no time for."""
         for room_id, invited_by in await self._store.kept_invitations():
-            # One that the settings forbid by now is not followed at a later start, either.
-            await self._store.forget_invitation(room_id)
-            self._follow_invitation(room_id, invited_by)
+            if not self._follows_invitation(room_id, invited_by):
+                # One that the settings forbid by now is not followed at a later start, either.
+                await self._store.forget_invitation(room_id)
 
     async def read(self, event: Event, *, is_missed: bool) -> asyncio.Task[None] | None:
         """Do what the event asks for. If ``is_missed``, what nobody waits for any more is left.
@@ -150,13 +150,15 @@ class Routing:
         elif membership is Membership.JOIN:
             self._start(self._gallery_commands.joined(event.room_id, user_id), f"link in {event.room_id}")
         elif membership is Membership.INVITE and user_id == self._own_id:
-            self._follow_invitation(event.room_id, event.sender)
+            self._follows_invitation(event.room_id, event.sender)
 
-    def _follow_invitation(self, room_id: str, invited_by: str) -> None:
-        if self._permissions.may_join(room_id, invited_by=invited_by):
-            self._start(self._invitations.accept(room_id, invited_by), f"joining {room_id}")
-        else:
+    def _follows_invitation(self, room_id: str, invited_by: str) -> bool:
+        """Follow an invitation, if the settings allow it; return whether they do."""
+        if not self._permissions.may_join(room_id, invited_by=invited_by):
             self._log.info(f"Did not follow {invited_by} into {room_id}: the settings do not allow it")
+            return False
+        self._start(self._invitations.accept(room_id, invited_by), f"joining {room_id}")
+        return True
 
     async def _read_message(self, event: MessageEvent, is_old: bool) -> asyncio.Task[None] | None:
         message = read_message(event, own_id=self._own_id)
