@@ -88,7 +88,7 @@ class CatchingUp:
         async with self._alone(event):
             check_envelope(event)
             self._seen_encrypted.note(event.room_id, event.event_id)
-            if self._origins.of(event.event_id) is Origin.BEFORE_US or await self._history.has_key(event):
+            if await self._history.has_key(event):
                 return
             if place := self._place_of(event, counts=False):
                 self._start(self._handle_late(place, event), f"key of {event.event_id}")
