@@ -6,7 +6,7 @@ and the room's history shows whether the event is there.
 
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict, Unpack
 
 from ..jobs.event_tables import Posted
 from ..jobs.job import Job
@@ -32,6 +32,14 @@ def txn_id_of(job: str, kind: EventKind, n: int) -> str:
 
 # A function, for content that takes work to make.
 Content = dict[str, Any] | Callable[[], Awaitable[dict[str, Any]]]
+
+
+class Options(TypedDict, total=False):
+    """What an event of a job may have besides, as in ``SentOnce.send``."""
+
+    n: int
+    priority: Priority
+    more: Mapping[str, int | str]
 
 
 class FindOwn(Protocol):
@@ -86,8 +94,8 @@ class SentOnce:
             await self._store.was_posted(txn_id, event_id)
         return event_id
 
-    async def send_for(self, job: Job, kind: EventKind, content: Content, **options: Any) -> str | None:
-        """Send an event of a job into its room; ``options`` are those of ``send``. Raises NotSent."""
+    async def send_for(self, job: Job, kind: EventKind, content: Content, **options: Unpack[Options]) -> str | None:
+        """Send an event of a job into its room. Raises NotSent."""
         return await self.send(job.id, job.message.room_id, kind, content, person=job.message.sender, **options)
 
     def _priority(self, person: str, kind: EventKind, n: int, priority: Priority) -> Priority:
