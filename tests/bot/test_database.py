@@ -63,6 +63,7 @@ async def test_a_database_of_an_earlier_version_keeps_its_jobs(database_url):
     await database.start()
     assert await Store(database).end_job("a", JobState.CANCELLED, by="$cancel")
     assert [one.id for one in await Store(database).jobs_ended_by("$cancel")] == ["a"]
+    assert await Store(database).answer_done("$stop") is None
     await database.stop()
 
 

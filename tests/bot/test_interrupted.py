@@ -277,6 +277,19 @@ async def test_a_cancel_that_is_read_twice_cancels_one_job(first, room, homeserv
     assert await plugin.database.fetchval(cancelled) == 1
 
 
+async def test_a_stop_that_is_read_twice_ends_one_schedule(first, room, homeserver, plugin, restart):
+    texts = ("!easel every day at 7: otter", "!easel every day at 8: owl", "!easel every stop 1")
+    said_before = [said(await room.say(text), text) for text in texts[:2]]
+    await homeserver.answers(2)
+    homeserver.sins += [limited(60_000)]
+    event_id = await room.say(texts[2])
+    homeserver.history[KITCHEN] = [said(first, "good morning"), *said_before, said(event_id, texts[2])]
+    await homeserver.until(lambda: homeserver.refused)
+    await restart()
+    assert (await homeserver.answers(3))[2].content["body"] == "Ended: every day at 7:00: otter"
+    assert [row["typed"] for row in await plugin.database.fetch("SELECT typed FROM scheduled")] == ["owl"]
+
+
 class QuietAfter(list):
     """Once an event of that type is there, the homeserver takes no other until the bot has started again."""
 

@@ -62,7 +62,8 @@ class EveryDay:
         if not typed:
             return _listed(here, await self._homeserver.display_names(message.room_id)) if here else written(HOW)
         if stop := _STOP.fullmatch(typed):
-            return await self._stop(message, here, int(stop[1]))
+            # A command is read again after a restart in between, and must not end another one then.
+            return await self._store.answer_done(message.asked_by) or await self._stop(message, here, int(stop[1]))
         wanted = _SCHEDULED.fullmatch(typed)
         minute = read_time(wanted["hour"], wanted["minute"], wanted["half"]) if wanted else None
         if wanted is None or minute is None:
@@ -95,8 +96,9 @@ class EveryDay:
         one = here[number - 1]
         if not await self._ownership.may_change(message.room_id, one.sender, message.sender):
             return NOT_YOURS
-        await self._store.forget_scheduled(message.room_id, one.event_id)
-        return f"Ended: every {_when(one)}: {brief(one.typed)}"
+        answer = f"Ended: every {_when(one)}: {brief(one.typed)}"
+        await self._store.end_scheduled(one, by=message.asked_by, answer=answer)
+        return answer
 
 
 def _listed(here: list[Scheduled], names: dict[str, str]) -> Text:

@@ -24,7 +24,7 @@ class Scheduled:
 
 
 class ScheduleTable(Tables):
-    """The table ``scheduled``."""
+    """The tables ``scheduled`` and ``done``."""
 
     async def keep_scheduled(self, scheduled: Scheduled) -> None:
         await self._database.execute(
@@ -57,6 +57,20 @@ class ScheduleTable(Tables):
 
     async def forget_scheduled(self, room_id: str, event_id: str) -> None:
         await self._database.execute("DELETE FROM scheduled WHERE room_id = $1 AND event_id = $2", room_id, event_id)
+
+    async def end_scheduled(self, scheduled: Scheduled, *, by: str, answer: str) -> None:
+        """Forget one because the event ``by`` asked for it, and note what that is answered."""
+        await self._database.execute_all(
+            [
+                ("DELETE FROM scheduled WHERE event_id = $1", [(scheduled.event_id,)]),
+                ("INSERT INTO done (event_id, answer) VALUES ($1, $2)", [(by, answer)]),
+            ]
+        )
+
+    async def answer_done(self, event_id: str) -> str | None:
+        """The answer to an event that ended a scheduled command, or None."""
+        answer: str | None = await self._database.fetchval("SELECT answer FROM done WHERE event_id = $1", event_id)
+        return answer
 
     async def forget_scheduled_of(self, room_id: str, sender: str | None) -> None:
         """Forget those of a person in a room, or all of a room."""

@@ -92,7 +92,12 @@ async def add_invitation(connection: Connection) -> None:
     await connection.execute("CREATE TABLE invitation (room_id TEXT PRIMARY KEY, invited_by TEXT NOT NULL)")
 
 
+async def add_done(connection: Connection) -> None:
+    await connection.execute("CREATE TABLE done (event_id TEXT PRIMARY KEY, answer TEXT NOT NULL)")
+
+
 # Databases remember how many of these they have had.
 upgrade_table.register(create_tables, description="All tables")
 upgrade_table.register(add_ended_by, description="Which event ended a job")
 upgrade_table.register(add_invitation, description="Rooms that the bot is about to join")
+upgrade_table.register(add_done, description="What came of commands that are done once")
