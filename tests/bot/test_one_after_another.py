@@ -1,6 +1,7 @@
 """What several people do to one picture, and one person in one breath, is done in its order."""
 
 import asyncio
+import hashlib
 
 import pytest
 from aiohttp import web
@@ -88,8 +89,10 @@ async def test_all_sheets_end_when_their_command_is_deleted(
     assert [row["state"] for row in await plugin.database.fetch("SELECT state FROM job")] == ["deleted"] * 2
 
 
+@pytest.mark.parametrize("deleted", [1, 2])
+@pytest.mark.parametrize("how", ["button", "reply", "reply to the command", "thread", "another recipe in the reply"])
 async def test_a_photo_that_was_posted_twice_is_found_though_one_is_deleted(
-    drawing_room, homeserver, fake_generator, noted, closed
+    drawing_room, homeserver, fake_generator, noted, closed, how, deleted
 ):
     homeserver.uploads["mxc://example.com/p"] = b"PHOTO"
 
@@ -113,11 +116,20 @@ async def test_a_photo_that_was_posted_twice_is_found_though_one_is_deleted(
         await closed()
         await noted()
     first = sent(homeserver, "picture")[0]
-    homeserver.history[KITCHEN] = homeserver.history[KITCHEN][:1]
-    await drawing_room.put({}, type="m.room.redaction", redacts="$photo-2")
-    await react(drawing_room, first, "🎲")
+    del homeserver.history[KITCHEN][deleted - 1]
+    await drawing_room.put({}, type="m.room.redaction", redacts=f"$photo-{deleted}")
+    if how == "button":
+        await react(drawing_room, first, "🎲")
+    elif how == "thread":
+        await drawing_room.say("!draw +hat", **{"m.relates_to": {"rel_type": "m.thread", "event_id": first}})
+    elif how == "reply to the command":
+        await drawing_room.say("!draw +hat", **reply("$said-1"))
+    else:
+        await drawing_room.say("!draw +hat" if how == "reply" else "!draw\nprompt: owl\nseed: 5", **reply(first))
     await homeserver.until(lambda: len(homeserver._kinds("picture")) == 3 or homeserver.sentences())
     assert not homeserver.sentences(), homeserver.sentences()[0].content["body"]
+    drawn_from = [*fake_generator.jobs.values()][-1].recipes[0].image
+    assert drawn_from == (None if how == "another recipe in the reply" else hashlib.sha256(b"PHOTO").hexdigest())
 
 
 async def test_a_cancel_is_done_before_what_its_person_says_next(

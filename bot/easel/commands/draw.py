@@ -208,7 +208,9 @@ class DrawCommands:
         own = None if replied.recipe or replied.request else await self._store.own_defaults(message.sender)
         if own is not None:
             asked = self._policy.with_own_defaults(asked, own, message.room_id, known)
-        return replace(job, asked=asked, photo=replied.photo), None
+        # A recipe in the message takes the place of the one that it replies to, with another photo or none.
+        is_its_photo = replied.recipe is None or (asked.image is not None and asked.image in replied.recipe)
+        return replace(job, asked=asked, photo=replied.photo if is_its_photo else None), None
 
     async def _judged(self, job: Job) -> tuple[Job, Draft | None]:
         """The job as accepted, with its body if the capabilities are known. Raises CannotAsk, ParseError."""

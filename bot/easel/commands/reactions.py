@@ -186,10 +186,8 @@ class ReactionCommands:
         await self._draw_commands.draw_request(message, asked, asked_by=reaction.event_id, photo=photo)
 
     async def _photo_of(self, reaction: Reaction) -> str | None:
-        """The photo that the reaction's target was drawn from: the room may have it twice, and lose the other."""
         posted = await self._posted(reaction.room_id, reaction.target, (*PICTURE_KINDS, *SHEET_KINDS))
-        job = await self._store.job(posted.job) if posted else None
-        return job.photo if job else None
+        return await self._store.photo_of_job(posted.job) if posted else None
 
     async def _answer(self, reaction: Reaction, text: Text) -> None:
         """Answer a reaction, in reply to its target, if its sender may use the bot."""

@@ -72,6 +72,11 @@ class JobTable(Tables):
             "UPDATE job SET closed = TRUE WHERE id = $1 AND state = $2", job.id, job.state.value
         )
 
+    async def photo_of_job(self, job_id: str) -> str | None:
+        """The event of the photo that a job was drawn from: its room may have the photo twice, and lose the other."""
+        photo: str | None = await self._database.fetchval("SELECT photo FROM job WHERE id = $1", job_id)
+        return photo
+
     async def job(self, job_id: str) -> Job | None:
         return _job(await self._database.fetchrow("SELECT * FROM job WHERE id = $1", job_id))
 

@@ -8,7 +8,7 @@ from ..generator.client import GeneratorClient
 from ..generator.errors import Refused
 from ..generator.types import ErrorCode
 from ..policy.policy import Policy
-from ..room.photos import Photos
+from ..room.photos import Gone, Photos
 from ..side_thread import SideThread
 from .body import Draft, with_image
 from .job import Job
@@ -54,7 +54,7 @@ class Submission:
                 draft = Draft(await self._side_thread.run(judge, chars=job.asked.chars), capabilities)
             body = draft.body
             if job.photo is not None:
-                body = with_image(body, await self._sent_photo(job.message.room_id, job.photo))
+                body = with_image(body, await self._sent_photo(job, job.photo))
             await self._store.keep_body(job.id, body)
         try:
             await self._generator.submit(job.id, body)
@@ -62,7 +62,7 @@ class Submission:
             # The generator is another one by now, or its disk is new.
             if error.code != ErrorCode.IMAGE_MISSING or job.photo is None:
                 raise
-            await self._sent_photo(job.message.room_id, job.photo)
+            await self._sent_photo(job, job.photo)
             await self._generator.submit(job.id, body)
         await self._unwanted.end_replaced(job)
         await self._store.keep_capabilities(answer)
@@ -71,9 +71,17 @@ class Submission:
         said = await self._side_thread.run(notes, chars=job.asked.chars)
         return Submitted(replace(job, body=body), said)
 
-    async def _sent_photo(self, room_id: str, event_id: str) -> str:
-        """Send a photo to the generator; return its hash."""
-        data = await self._photos.fetch(room_id, event_id)
+    async def _sent_photo(self, job: Job, photo: str) -> str:
+        """Send a job's photo to the generator; return its hash."""
+        room_id, event_id = job.message.room_id, photo
+        try:
+            data = await self._photos.fetch(room_id, event_id)
+        except Gone:
+            # The room may have it twice.
+            other = await self._store.image_event(room_id, job.asked.image or "")
+            if other is None:
+                raise
+            event_id, data = other, await self._photos.fetch(room_id, other)
         sha256 = hashlib.sha256(data).hexdigest()
         await self._generator.send_image(sha256, data)
         await self._store.keep_image(room_id, sha256, event_id)

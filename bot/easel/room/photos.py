@@ -22,6 +22,13 @@ NOT_FETCHED = "I didn't get that photo. Try again in a moment."
 NOT_HERE = "That recipe needs a photo that isn't in this room. Reply to the photo with your words instead."
 
 
+class Gone(CannotAsk):
+    """The room does not have that photo any more."""
+
+    def __init__(self) -> None:
+        super().__init__(GONE)
+
+
 def is_photo(content: dict[str, Any]) -> bool:
     """Whether the content of an event is a picture that the bot did not draw, sent as a picture or as a file."""
     return EASEL_KEY not in content and _is_picture(content)
@@ -46,7 +53,7 @@ class Photos:
             async with asyncio.timeout(FETCHED_WITHIN_S):
                 content = await self._history.content_of(room_id, event_id)
                 if not _is_picture(content):
-                    raise CannotAsk(GONE)
+                    raise Gone
                 data = await self._media.download(content, MAX_PHOTO_BYTES)
         except (TimeoutError, NotSent) as error:
             raise CannotAsk(NOT_FETCHED) from error

@@ -79,7 +79,7 @@ class Replies:
         if posted and posted.kind in SHEET_KINDS:
             raise ParseError(SHEET)
         if posted and posted.kind in PICTURE_KINDS and (kept := await self._store.recipe(posted.job, posted.n)):
-            return Replied(recipe=kept)
+            return Replied(recipe=kept, photo=await self._store.photo_of_job(posted.job))
         command = await self._store.job_of_command(message.room_id, message.reply_to)
         if command is not None and has_signs(message.body):
             return await self._of_command(command)
@@ -90,7 +90,7 @@ class Replies:
         if recipe := await self._store.recipe(job.id, 0):
             if job.pictures != 1:
                 raise ParseError(SHEET)
-            return Replied(recipe=recipe)
+            return Replied(recipe=recipe, photo=job.photo)
         if job.state is not JobState.OPEN or job.pictures != 1:
             raise ParseError(NOT_DRAWN_YET)
         (request,) = job.asked.requests
@@ -109,7 +109,8 @@ class Replies:
         posted = await self._store.posted_in(message.room_id, message.thread)
         if posted is not None:
             is_changed = posted.kind in PICTURE_KINDS and has_signs(message.body)
-            return Replied(recipe=await self._store.recipe(posted.job, posted.n) if is_changed else None)
+            kept = await self._store.recipe(posted.job, posted.n) if is_changed else None
+            return Replied(recipe=kept, photo=await self._store.photo_of_job(posted.job)) if kept else Replied()
         content = await self._within_time(self._history.content_of(message.room_id, message.thread))
         return Replied(photo=message.thread) if is_photo(content) else Replied()
 
