@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 from aiohttp import web
 
+from bot.easel.commands.every import MAX_A_PERSON
 from bot.easel.jobs.store import Store
 from bot.easel.room.reactions import REMOVE
 from tests.bot.test_corrections import edit, redacted
@@ -275,6 +276,18 @@ async def test_a_cancel_that_is_read_twice_cancels_one_job(first, room, homeserv
     await plugin.internal_start()
     assert (await homeserver.marked("answer")).content["body"] == "Cancelled: otter 2"
     assert await plugin.database.fetchval(cancelled) == 1
+
+
+async def test_a_schedule_that_is_read_twice_does_not_count_itself(first, room, homeserver, restart):
+    texts = [f"!easel every day at {7 + n}: otter" for n in range(MAX_A_PERSON)]
+    said_before = [said(await room.say(text), text) for text in texts[:-1]]
+    await homeserver.answers(len(said_before))
+    homeserver.sins += [limited(60_000)]
+    event_id = await room.say(texts[-1])
+    homeserver.history[KITCHEN] = [said(first, "good morning"), *said_before, said(event_id, texts[-1])]
+    await homeserver.until(lambda: homeserver.refused)
+    await restart()
+    assert (await homeserver.answers(MAX_A_PERSON))[-1].content["body"] == "Every day at 8:00: otter"
 
 
 async def test_a_stop_that_is_read_twice_ends_one_schedule(first, room, homeserver, plugin, restart):

@@ -68,9 +68,11 @@ class EveryDay:
         minute = read_time(wanted["hour"], wanted["minute"], wanted["half"]) if wanted else None
         if wanted is None or minute is None:
             return written(HOW)
-        if len(here) >= MAX_IN_ROOM:
+        # It is there already if the command is read again after a restart.
+        others = [one for one in here if one.event_id != message.event_id]
+        if len(others) >= MAX_IN_ROOM:
             return ROOM_IS_FULL
-        if sum(one.sender == message.sender for one in here) >= MAX_A_PERSON:
+        if sum(one.sender == message.sender for one in others) >= MAX_A_PERSON:
             return YOURS_ARE_FULL
         return await self._add(message, (wanted["day"] or EVERY_DAY).lower(), minute, wanted["typed"])
 
