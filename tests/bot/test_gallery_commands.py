@@ -1,6 +1,9 @@
 """``!easel gallery`` and ``!easel frame``: where the links go, what they open, and how they end."""
 
+import time
+
 import pytest
+from aiohttp import web
 
 from bot.easel.commands.gallery import ENDED, INVITED, NO_FRAMES, NO_SUCH, NOT_YOURS, ROOM_IS_FULL, SENT
 from bot.easel.gallery.sessions import MAX_FRAMES_A_ROOM
@@ -191,6 +194,29 @@ async def test_frames_are_listed_and_ended(ask, browsers, homeserver):
     homeserver.power_levels[ADA] = 100
     assert (await ask("!easel frame off 1"))[0].content["body"] == ENDED
     assert (await ask("!easel frame list"))[0].content["body"] == NO_FRAMES
+
+
+async def test_an_end_that_is_read_twice_ends_one_frame(ask, gallery_room, homeserver, plugin, database_says, restart):
+    event = {"type": "m.room.message", "room_id": KITCHEN, "sender": ADA}
+    last = await gallery_room.say("good morning")
+    await database_says(f"SELECT event_id FROM handled WHERE room_id = '{KITCHEN}'", last)
+    for _ in range(2):
+        await framed(ask)
+    homeserver.sins.append(web.json_response({"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 60_000}, status=429))
+    end = await gallery_room.say("!easel frame off 1")
+    await homeserver.until(lambda: homeserver.refused)
+    homeserver.history[KITCHEN] = [
+        {**event, "event_id": event_id, "origin_server_ts": int(time.time() * 1000), "content": content}
+        for event_id, content in (
+            (last, {"msgtype": "m.text", "body": "good morning"}),
+            *((f"$said-{n}", {"msgtype": "m.text", "body": "!easel frame"}) for n in (2, 3)),
+            (end, {"msgtype": "m.text", "body": "!easel frame off 1"}),
+        )
+    ]
+    before = len(homeserver.sentences())
+    await restart()
+    assert (await homeserver.answers(before + 1))[-1].content["body"] == ENDED
+    assert await plugin.database.fetchval("SELECT COUNT(*) FROM gallery_key WHERE kind = 'frame'") == 1
 
 
 async def test_a_room_has_a_few_frames(ask):

@@ -78,7 +78,8 @@ class GalleryCommands:
                     return NO_FRAMES
                 return self._listed(frames, await self._homeserver.display_names(message.room_id))
             case ("off", number, *_):
-                return await self._end(message, number)
+                # A command is read again after a restart in between, and must not end another one then.
+                return await self._store.answer_done(message.asked_by) or await self._end(message, number)
             case ("off",):
                 own = [one for one in await self._sessions.frames(message.room_id) if one.person == message.sender]
                 for one in own:
@@ -147,7 +148,7 @@ class GalleryCommands:
         frame = frames[int(number[:4]) - 1]
         if not await self._ownership.may_change(message.room_id, frame.person, message.sender):
             return NOT_YOURS
-        await self._sessions.end_frame(frame)
+        await self._store.end_key(frame, by=message.asked_by, answer=ENDED)
         return ENDED
 
     def _linked(self, words: str, page: str, secret: str) -> Rich:

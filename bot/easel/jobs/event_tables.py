@@ -1,10 +1,13 @@
-"""Which events the bot sent for its jobs, and up to which event it has read each room."""
+"""Which events the bot sent for its jobs, up to which event it has read each room, and what came of commands."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from ..sending.content import EventKind
 from .tables import Tables
+
+# Notes a command with its answer, in the transaction that does it.
+NOTE_DONE = "INSERT INTO done (event_id, answer) VALUES ($1, $2)"
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,12 @@ class Posted:
 
 
 class EventTables(Tables):
-    """The tables ``posted`` and ``handled``."""
+    """The tables ``posted``, ``handled`` and ``done``."""
+
+    async def answer_done(self, event_id: str) -> str | None:
+        """The answer to a command that is done, and must not be done twice; None for any other."""
+        answer: str | None = await self._database.fetchval("SELECT answer FROM done WHERE event_id = $1", event_id)
+        return answer
 
     async def will_post(self, posted: Posted) -> None:
         """Note an event that is about to be sent."""

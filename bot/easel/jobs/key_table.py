@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from .event_tables import NOTE_DONE
 from .tables import Tables
 
 
@@ -58,6 +59,12 @@ class KeyTable(Tables):
             "DELETE FROM gallery_key WHERE kind = $1 AND hash = $2 RETURNING *", kind.value, hash
         )
         return _key(row) if row else None
+
+    async def end_key(self, key: Key, *, by: str, answer: str) -> None:
+        """Forget a key because the event ``by`` asked for it, and note what that is answered."""
+        await self._database.execute_all(
+            [("DELETE FROM gallery_key WHERE hash = $1", [(key.hash,)]), (NOTE_DONE, [(by, answer)])]
+        )
 
     async def keys_of(self, person: str, kind: KeyKind) -> list[Key]:
         """A person's keys of a kind, the oldest first."""

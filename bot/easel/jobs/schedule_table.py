@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from .event_tables import NOTE_DONE
 from .tables import Tables
 
 
@@ -24,7 +25,7 @@ class Scheduled:
 
 
 class ScheduleTable(Tables):
-    """The tables ``scheduled`` and ``done``."""
+    """The table ``scheduled``."""
 
     async def keep_scheduled(self, scheduled: Scheduled) -> None:
         await self._database.execute(
@@ -63,14 +64,9 @@ class ScheduleTable(Tables):
         await self._database.execute_all(
             [
                 ("DELETE FROM scheduled WHERE event_id = $1", [(scheduled.event_id,)]),
-                ("INSERT INTO done (event_id, answer) VALUES ($1, $2)", [(by, answer)]),
+                (NOTE_DONE, [(by, answer)]),
             ]
         )
-
-    async def answer_done(self, event_id: str) -> str | None:
-        """The answer to an event that ended a scheduled command, or None."""
-        answer: str | None = await self._database.fetchval("SELECT answer FROM done WHERE event_id = $1", event_id)
-        return answer
 
     async def forget_scheduled_of(self, room_id: str, sender: str | None) -> None:
         """Forget those of a person in a room, or all of a room."""
