@@ -294,7 +294,7 @@ def quiet(plugin: EaselBot, homeserver: Homeserver) -> Callable[[], Awaitable[No
                 tasks = [
                     task
                     for task in plugin.background.tasks
-                    if task.get_name().startswith(("event ", "command ", "reaction "))
+                    if task.get_name().startswith(("event ", "command ", "reaction ", "hello "))
                 ]
                 if tasks := [*tasks, *plugin.runner._tidying.tasks]:
                     await asyncio.wait(tasks)

@@ -270,7 +270,7 @@ class Homeserver:
             "event_id": "$created",
             "room_id": room_id,
             "origin_server_ts": 0,
-            "content": {"room_version": "12"},
+            "content": {"room_version": "12", **self.state.get((room_id, "m.room.create", ""), {})},
         }
 
     async def _power_levels(self, request: web.Request) -> web.Response:

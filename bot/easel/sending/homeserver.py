@@ -154,21 +154,21 @@ class Homeserver:
         """Somebody's power level in a room; its creators may be above all. Raises NotSent."""
         state = partial(self._client.get_state_event, RoomID(room_id))
         levels: Any = await self.patiently(partial(state, EventType.ROOM_POWER_LEVELS))
-        return int(levels.get_user_level(UserID(user_id), await self.created(room_id)))
+        path = Path.v3.rooms[room_id].state["m.room.create"]
+        event = await self.patiently(partial(self.ask, "GET", f"{path}?format=event"))
+        # Conduit knew no such format until August 2025, and sent the content alone.
+        created = _created(room_id, event) if "sender" in event else await self.created(room_id)
+        return int(levels.get_user_level(UserID(user_id), created))
 
     async def created(self, room_id: str) -> StateEvent:
-        """The event that made a room, by whoever made it. Raises NotSent, also if the homeserver does not tell it."""
-        state = Path.v3.rooms[room_id].state
-        event = await self.patiently(partial(self.ask, "GET", f"{state['m.room.create']}?format=event"))
-        if "sender" not in event:
-            # Conduit knew no such format until August 2025, and sent the content. The whole state has whole events.
-            events: Any = await self.patiently(partial(self._client.api.request, Method.GET, state))
-            event = next((one for one in events if one["type"] == "m.room.create"), {})
-        try:
-            # Synapse left the id out before 1.135.
-            return StateEvent.deserialize(JSON({"event_id": "", **event}))
-        except SerializerError as error:
-            raise NotSent(f"the homeserver does not tell who made {room_id}") from error
+        """The event that made a room, by whoever made it. Raises NotSent, also if the homeserver does not tell it.
+
+        It is taken from the whole state, which may be large: an answer that may be the content alone, written by the
+        maker, could name anybody as the maker.
+        """
+        whole = partial(self._client.api.request, Method.GET, Path.v3.rooms[room_id].state)
+        events: Any = await self.patiently(whole)
+        return _created(room_id, next((one for one in events if one["type"] == "m.room.create"), {}))
 
     async def members(self, room_id: str) -> dict[str, str]:
         """Who is in a room now, with their display names, or "". Raises NotSent, also if the bot is not in it."""
@@ -289,3 +289,11 @@ def _text_in(answer: dict[str, Any], key: str) -> str:
     if not isinstance(answer.get(key), str):
         raise Unreachable(f"the homeserver answered without {key}")
     return str(answer[key])
+
+
+def _created(room_id: str, event: dict[str, Any]) -> StateEvent:
+    try:
+        # Synapse left the id out before 1.135.
+        return StateEvent.deserialize(JSON({"event_id": "", **event}))
+    except SerializerError as error:
+        raise NotSent(f"the homeserver does not tell who made {room_id}") from error
