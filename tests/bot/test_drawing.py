@@ -224,12 +224,13 @@ async def test_the_generators_notes_are_in_the_caption(drawing_room, homeserver,
     assert picture.content["body"].endswith("\nThe last 20 words were left out.")
 
 
-async def test_the_reason_for_a_wait_is_given_once(drawing_room, homeserver, fake_generator, monkeypatch):
+async def test_the_reason_for_a_wait_is_given_once(drawing_room, homeserver, fake_generator, noted, monkeypatch):
     monkeypatch.setattr(delivery, "REASON_AFTER_S", 0)
     fake_generator.waiting_for = "The card is needed for a game."
     go_on = fake_generator.wait_after(2)
     await drawing_room.say("!draw otter")
     await homeserver.answers()
+    await noted()
     go_on.set()
     await homeserver.files()
     assert [event.content["body"] for event in await homeserver.answers()] == ["The card is needed for a game."]

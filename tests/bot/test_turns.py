@@ -32,6 +32,16 @@ def before(homeserver, room_id: str) -> int:
     return next(at for at, event in enumerate(homeserver.events) if event.room_id == room_id)
 
 
+async def sent_before_the_answer(homeserver, plugin) -> int:
+    """How many events are sent before the first in the usual room, from when that waits to be sent."""
+    await homeserver.until(
+        lambda: said_in(homeserver, ROOM) or any(one.event.room_id == ROOM for one in plugin.send_queue._unsent)
+    )
+    sent = len(homeserver.events)
+    await homeserver.until(lambda: said_in(homeserver, ROOM))
+    return before(homeserver, ROOM) - sent
+
+
 FLOODS = {
     "help": {"msgtype": "m.text", "body": "!easel help"},
     "refused": {"msgtype": "m.text", "body": "!draw otter --steps"},
@@ -40,24 +50,20 @@ FLOODS = {
 
 
 @pytest.mark.parametrize("content", FLOODS.values(), ids=FLOODS)
-async def test_a_flood_delays_nobody_elses_answer(drawing_room, homeserver, content):
+async def test_a_flood_delays_nobody_elses_answer(drawing_room, homeserver, plugin, content):
     await asyncio.gather(*(drawing_room.put(content, **MALLORY) for _ in range(100)))
-    sent = len(homeserver.events)
     await drawing_room.say("!easel help")
-    await homeserver.until(lambda: said_in(homeserver, ROOM))
-    assert before(homeserver, ROOM) - sent <= 3
+    assert await sent_before_the_answer(homeserver, plugin) <= 3
     flood = await homeserver.until(lambda: TOO_MANY in (said := said_in(homeserver, MALLORY["room_id"])) and said)
     assert MAX_WAITING_A_PERSON < len(flood) < 50
 
 
-async def test_a_flood_of_what_cannot_be_read_delays_nobodys_answer(drawing_room, homeserver):
+async def test_a_flood_of_what_cannot_be_read_delays_nobodys_answer(drawing_room, homeserver, plugin):
     broken = [drawing_room.event({}, type="m.room.encrypted", origin_server_ts="now", **MALLORY) for _ in range(100)]
     await drawing_room.sync(*broken, room_id=MALLORY["room_id"])
     await homeserver.marked("unreadable")
-    sent = len(homeserver.events)
     await drawing_room.say("!easel help")
-    await homeserver.until(lambda: said_in(homeserver, ROOM))
-    assert before(homeserver, ROOM) - sent <= 3
+    assert await sent_before_the_answer(homeserver, plugin) <= 3
     assert len([event for event in homeserver.events if event.kind == "unreadable"]) <= MAX_WAITING_A_PERSON
 
 
@@ -96,10 +102,12 @@ async def test_one_persons_invitations_keep_nobody_elses_waiting(room, homeserve
         await room.put({"membership": "invite"}, **invite(lair, MALLORY["sender"], bot))
     await room.put({"membership": "invite"}, **invite(ROOM, "@ada:example.com", bot))
     await homeserver.until(lambda: ROOM in homeserver.joined)
-    assert len([lair for lair in lairs if lair in homeserver.asked_of]) == invitations.MAX_JOINING_A_PERSON
+    most = invitations.MAX_JOINING_A_PERSON
+    await homeserver.until(lambda: len(set(lairs) & set(homeserver.asked_of)) >= most)
+    assert len(set(lairs) & set(homeserver.asked_of)) == most
     await homeserver.end_silence(*lairs)
     await room.put({"membership": "invite"}, **invite("!later:example.com", MALLORY["sender"], bot))
-    await homeserver.until(lambda: len(homeserver.joined) > invitations.MAX_JOINING_A_PERSON)
+    await homeserver.until(lambda: len(homeserver.joined) > most)
 
 
 async def test_a_room_that_lets_nobody_in_is_given_up(room, homeserver, plugin, maubot_test_bot, monkeypatch, caplog):
