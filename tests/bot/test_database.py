@@ -16,6 +16,7 @@ from bot.easel.jobs.job import NOTHING, Job, JobState, job_id
 from bot.easel.jobs.picture_tables import MAX_WANTED_WORDS, DrawnPicture
 from bot.easel.jobs.schema import create_tables, upgrade_table
 from bot.easel.jobs.store import Store
+from bot.easel.jobs.style_table import Style
 from bot.easel.language import parse_all
 from bot.easel.room.messages import Message
 from tests.helpers.fake_generator import capabilities
@@ -155,6 +156,14 @@ async def test_each_room_has_its_last_handled_event(store):
     await store.handled("!r", "$2")
     await store.handled("!q", "$3")
     assert await store.last_handled("!r") == "$2"
+
+
+async def test_a_room_gets_the_styles_of_another_but_none_in_place_of_its_own(store):
+    styles = [Style("cosy", "soft light", "@ada:x"), Style("ink", "ink wash", "@bob:x")]
+    for room_id, style in (("!old", styles[0]), ("!old", styles[1]), ("!new", replace(styles[1], words="mine"))):
+        await store.keep_style(room_id, style)
+    await store.copy_styles("!old", to="!new")
+    assert await store.styles("!new") == [styles[0], replace(styles[1], words="mine")]
 
 
 async def test_jobs_to_forget_are_remembered_until_forgotten(store):

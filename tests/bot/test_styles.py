@@ -10,6 +10,7 @@ from bot.easel.language import ParseError, parse_all, read_style, style_names
 from bot.easel.language.styles import MAX_STYLE_CHARS, with_styles
 from bot.easel.sending.content import LEFT_OUT, MAX_CONTENT_CHARS
 
+ROOM = "!kitchen:example.com"
 BOB = "@bob:example.com"
 STYLES = {"cosy": "(watercolor)+, soft light", "cat": "fat orange tabby", "16-bit": "pixel art"}
 
@@ -103,6 +104,21 @@ async def test_a_style_is_made_used_listed_and_removed_in_its_room_only(ask, dra
     assert await ask("!easel style remove @cosy") == "@cosy is gone."
     assert (await ask("!easel style remove cosy")).startswith("This room has no style “cosy”.")
     assert (await ask("!easel style paint")).startswith("Give words a name")
+
+
+@pytest.mark.parametrize("is_mutual", [True, False])
+async def test_an_upgraded_room_keeps_its_styles(ask, drawing_room, homeserver, maubot_test_bot, is_mutual):
+    """Both rooms must say so: else anybody's new room could take the styles of this one."""
+    new, bot = "!new:example.com", maubot_test_bot.client.mxid
+    await ask("!easel style add cosy = soft light")
+    homeserver.state[new, "m.room.create", ""] = {"predecessor": {"room_id": ROOM, "event_id": "$last"}}
+    if is_mutual:
+        homeserver.state[ROOM, "m.room.tombstone", ""] = {"replacement_room": new}
+    await drawing_room.put({"membership": "join"}, type="m.room.member", room_id=new, state_key=bot)
+    await homeserver.marked("hello")
+    await drawing_room.say("!easel style", room_id=new)
+    listed = (await homeserver.answers(3))[-1].content["body"]
+    assert ("@cosy: soft light (by ada)" in listed) is is_mutual
 
 
 async def test_only_the_author_changes_or_removes_a_style(ask):

@@ -88,6 +88,7 @@ class EaselCommands:
         self._ownership, self._permissions, self._version, self._log = ownership, permissions, version, log
         self._recipe_files, self._settings, self._hints = recipe_files, settings, hints
         self._own_defaults, self._every_day, self._doctor = own_defaults, every_day, doctor
+        self._styles = styles
         self._answers: dict[str, Callable[[Message, tuple[str, ...]], Awaitable[Text]]] = {
             "help": self._help,
             "queue": self._queue,
@@ -182,7 +183,12 @@ class EaselCommands:
         await self._sent_once.send(job, message.room_id, kind, content, person=message.sender)
 
     async def hello(self, room_id: str, joined: str, invited_by: str) -> None:
-        """Introduce the bot to a room, unless it is alone in one of its own; ``joined`` is its join event."""
+        """Introduce the bot to a room, unless it is alone in one of its own; ``joined`` is its join event.
+
+        The room has the styles of the one that was upgraded to it.
+        """
+        with suppress(NotSent):
+            await self._styles.bring(room_id)
         try:
             if len(await self._homeserver.members(room_id)) == 1:
                 return

@@ -56,6 +56,11 @@ class Styles:
                 return await self._sheets(message, " ".join(rest))
         return help_text("style")
 
+    async def bring(self, room_id: str) -> None:
+        """Bring the styles of the room that was upgraded to this one, if one was. Raises NotSent."""
+        if old := await self._homeserver.predecessor(room_id):
+            await self._store.copy_styles(old, to=room_id)
+
     async def _listed(self, room_id: str) -> Text:
         own, names = await self._store.styles(room_id), await self._homeserver.display_names(room_id)
         shown = brief if len(own) > MAX_IN_FULL else str

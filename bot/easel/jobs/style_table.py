@@ -33,5 +33,14 @@ class StyleTable(Tables):
             style.made_by,
         )
 
+    async def copy_styles(self, room_id: str, to: str) -> None:
+        """Give a room the styles of another, but none in place of its own."""
+        await self._database.execute(
+            "INSERT INTO style (room_id, name, words, made_by) "
+            "SELECT $2, name, words, made_by FROM style WHERE room_id = $1 ON CONFLICT (room_id, name) DO NOTHING",
+            room_id,
+            to,
+        )
+
     async def forget_style(self, room_id: str, name: str) -> None:
         await self._database.execute("DELETE FROM style WHERE room_id = $1 AND name = $2", room_id, name)

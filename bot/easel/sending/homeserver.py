@@ -170,6 +170,13 @@ class Homeserver:
         events: Any = await self.patiently(whole)
         return _created(room_id, next((one for one in events if one["type"] == "m.room.create"), {}))
 
+    async def predecessor(self, room_id: str) -> str | None:
+        """The room that was upgraded to this one, if both say so; else None. Raises NotSent."""
+        created: Any = await self.created(room_id)
+        old = str(created.content.predecessor.room_id) if created.content.predecessor else ""
+        says_so = bool(old) and await self.state_text(old, "m.room.tombstone", "replacement_room") == room_id
+        return old if says_so else None
+
     async def members(self, room_id: str) -> dict[str, str]:
         """Who is in a room now, with their display names, or "". Raises NotSent, also if the bot is not in it."""
         # mautrix would also write all of them into maubot's database.
