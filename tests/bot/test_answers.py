@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from bot.easel.commands.help import EASEL_COMMANDS
-from bot.easel.language import FLAGS
+from bot.easel.language import FLAGS, HELP_TOPICS
 from generator.api import types as api
 from generator.models.cards import built_in_cards, model_card
 from tests.helpers.fake_generator import capabilities
@@ -30,6 +30,11 @@ EDIT = {"m.relates_to": {"rel_type": "m.replace", "event_id": "$x"}, "m.new_cont
         ("!easel help slots", "subject, outfit, environment, emotions, style"),
         ("!easel help weights", "(cowboy hat)++"),
         ("!easel help wieghts", "I have no help on “wieghts”. Did you mean !easel help weights?"),
+        ("!easel help find", "Find this room's pictures by their words"),
+        ("!easel help galery", "I have no help on “galery”. Did you mean !easel help gallery?"),
+        ("!easel help pictures", "!easel gallery: all your pictures in the browser"),
+        ("!easel help reactions", "On a picture:"),
+        ("!easel help tiers", "--tier balanced: How much work may be skipped"),
         ("!easel help zzz", "I have no help on “zzz”. Try one of commands, flags, draw"),
         ("!easel staus", "I don't know “staus”. Did you mean !easel status?"),
         ("!easel version", "Easel 0.1.0"),
@@ -54,6 +59,12 @@ async def test_a_command_is_answered(room, homeserver, typed, part):
 async def test_every_command_that_help_names_is_known(room, homeserver, command):
     await room.say(f"!easel {command}")
     assert "I don't know" not in await homeserver.answer()
+
+
+@pytest.mark.parametrize("command", [command for command in EASEL_COMMANDS if command not in HELP_TOPICS])
+async def test_help_on_a_command_says_what_it_does(room, homeserver, command):
+    await room.say(f"!easel help {command}")
+    assert await homeserver.answer() == f"!easel {command}: {EASEL_COMMANDS[command]}"
 
 
 async def test_help_on_flags_lists_all_flags(room, homeserver):

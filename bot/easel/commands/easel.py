@@ -54,6 +54,8 @@ _WORDS = {
     **dict.fromkeys(("version", "info", "about", "ping"), "status"),
     **dict.fromkeys(("everyday", "daily"), "every"),
     **dict.fromkeys(("?", "h"), "help"),
+    "reactions": "gestures",
+    "tiers": "flags",
 }
 
 
@@ -219,7 +221,8 @@ class EaselCommands:
         return f"I don't know {quoted(word)}. {hint}"
 
     async def _help(self, message: Message, words: tuple[str, ...]) -> Text:
-        return help.help_text(" ".join(words).lower())
+        topic = " ".join(words).lower()
+        return help.help_text(_WORDS.get(topic, topic))
 
     async def _queue(self, message: Message, words: tuple[str, ...]) -> Text:
         away = str(self._watch.away) if self._watch.away else None

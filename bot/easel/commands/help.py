@@ -131,18 +131,24 @@ _TOPICS = {
 
 
 def help_text(topic: str) -> Text:
-    """The help on a topic, "" for the overview. An unknown topic gets the nearest one."""
+    """The help on a topic or a command, "" for the overview. An unknown topic gets the nearest one."""
     if not topic:
         return _overview()
     if topic == "flags":
         return points(code(flag.usage) + f": {flag.help}" for flag in FLAGS)
     if topic == "commands":
-        return points(code(f"!easel {command}") + f": {does}" for command, does in EASEL_COMMANDS.items())
+        return points(map(_what_it_does, EASEL_COMMANDS))
     if topic in _TOPICS:
         return written(_TOPICS[topic])
-    near = nearest(topic, HELP_TOPICS)
+    if topic in EASEL_COMMANDS:
+        return _what_it_does(topic)
+    near = nearest(topic, (*HELP_TOPICS, *EASEL_COMMANDS))
     hint = f"Did you mean !easel help {near}?" if near else f"Try one of {', '.join(HELP_TOPICS)}."
     return f"I have no help on {quoted(topic)}. {hint}"
+
+
+def _what_it_does(command: str) -> Rich:
+    return code(f"!easel {command}") + f": {EASEL_COMMANDS[command]}"
 
 
 def _overview() -> Rich:
