@@ -35,6 +35,12 @@ def test_the_caption_of_a_sheet_has_every_pictures_prompt(typed, prompt):
     assert sheet_caption(asked, pictures).splitlines()[1] == prompt
 
 
+@pytest.mark.parametrize(("count", "numbers"), [(2, "1️⃣ or 2️⃣"), (3, "1️⃣ to 3️⃣")])
+def test_the_caption_of_a_sheet_names_its_numbers(count, numbers):
+    lines = sheet_caption(parse_all(f"otter -n {count}"), [picture("otter")] * count).splitlines()
+    assert lines[-1] == f"React with {numbers} to have one in full size."
+
+
 def first_letters_direction(text: str) -> str:
     """The direction that `dir="auto"` gives a text: that of its first letter, whether isolated or not."""
     return next(kind for sign in text if (kind := bidirectional(sign)) in {"L", "R", "AL"})

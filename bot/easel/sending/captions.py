@@ -72,7 +72,7 @@ def sheet_caption(asked: Asked, pictures: Sequence[Picture], notes: tuple[str, .
             f"{number} pictures: {' × '.join(', '.join(map(isolated, one)) for one in lists)}",
             _prompts(asked, pictures),
             " · ".join(facts),
-            f"React with 1️⃣ to {number}\ufe0f\u20e3 to have one in full size.",
+            f"React with 1️⃣ {'or' if number == 2 else 'to'} {number}\ufe0f\u20e3 to have one in full size.",
             *_some((*remarks, *notes)),
         )
     )
