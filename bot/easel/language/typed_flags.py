@@ -60,8 +60,10 @@ _OTHERS_SHORT = {
     **{"s": "--steps", "S": "--seed", "C": "--cfg", "c": "--cfg", "A": "--sampler", "m": "--model", "f": "--strength"},
 }
 
+# A dash that stands alone before a flag.
+_STRAY = re.compile(rf"(?<![^\s,|])[{DASHES}]{{1,2}}[ \t]++(?=(?!-\w)[{DASHES}]++[^\W\d_])")
 # A flag whose dashes stand apart from its name or are glued to the word before, or that has a slash for dashes: a
-# number behind makes it one.
+# number behind makes it one. Two dashes with a space between them, which some phones make of `--`, need only a name.
 _NUMBERED = "|".join(
     name for flag in FLAGS for name in (flag.name, *flag.synonyms) if flag.kind.starts_with_digit and len(name) > 1
 )
@@ -69,7 +71,8 @@ _NAMED = "|".join(name for flag in FLAGS for name in (flag.name, *flag.synonyms)
 _NUMBER_BEHIND = rf"(?=(?:{_NUMBERED})\b[ \t]*+[:=]?[ \t]*+[\d.])"
 _APART = re.compile(
     rf"(?:(?<![^\s,|])[{DASHES}]{{1,2}}|(?<=\w)--)[ \t]++{_NUMBER_BEHIND}|(?<![^\s,|])/{_NUMBER_BEHIND}"
-    rf"|(?<![^\s,|])(?:--|—)[ \t]++(?=(?:no|negative|style)\b[ \t]*+[:=]?[ \t]*+\w)",
+    rf"|(?<![^\s,|])(?:--|—)[ \t]++(?=(?:no|negative|style)\b[ \t]*+[:=]?[ \t]*+\w)"
+    rf"|(?<![^\s,|])[{DASHES}][ \t]++[{DASHES}][ \t]++(?=(?:{_NAMED})\b)",
     re.IGNORECASE,
 )
 _BEFORE_GLUED = rf"(?<=[^\s,|(\[{{<=/\{DASHES}])"
@@ -105,8 +108,13 @@ class TakenFlags:
 
 
 def with_flags_apart(text: str) -> str:
-    """The text with a space before each flag that is glued to a word, and without one between dashes and name."""
-    return _GLUED.sub(" --", _APART.sub(" --", text)) if any(sign in text for sign in (*DASHES, "/")) else text
+    """The text with a space before each flag that is glued to a word, and without one between dashes and name.
+
+    A dash that stands alone before a flag goes.
+    """
+    if not any(sign in text for sign in (*DASHES, "/")):
+        return text
+    return _STRAY.sub("", _GLUED.sub(" --", _APART.sub(" --", text)))
 
 
 def with_names_quoted(text: str, names: Collection[str]) -> str:
