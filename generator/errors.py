@@ -83,7 +83,7 @@ class WeightsMissing(DrawingFailed):
     """The model's weights are not on this machine."""
 
     CODE = "weights_missing"
-    SHOWN = "The drawing computer doesn't have that model yet. Its log says how to get it."
+    SHOWN = "The drawing computer doesn't have that model yet. Ask whoever runs me."
 
     def __init__(self, message: str) -> None:
         super().__init__(self.CODE, message)

@@ -118,10 +118,13 @@ async def test_a_worker_that_does_not_start_fails_each_job(start_generator, engi
     assert (await fails(generator, job="job-2"))["code"] == "worker_died"
 
 
-async def test_missing_weights_are_reported(start_generator):
+async def test_missing_weights_are_reported(start_generator, caplog):
     generator = await start_generator(bad_engines.Weightless)
     error = await fails(generator)
-    assert (error["code"], error["message"]) == (WeightsMissing.CODE, WeightsMissing.SHOWN)
+    # A person in the room cannot read the log. It has the message for whoever runs the bot.
+    sentence = "The drawing computer doesn't have that model yet. Ask whoever runs me."
+    assert (error["code"], error["message"]) == (WeightsMissing.CODE, sentence)
+    assert "The weights of stand-in are not on this machine." in caplog.text
 
 
 async def test_weights_that_one_picture_lacks_are_reported_and_the_worker_goes_on(start_generator, caplog):
