@@ -111,4 +111,4 @@ async def test_what_is_drawn_is_on_its_way_and_in_the_queue_no_longer(
     assert jobs
     await drawing_room.say("!easel queue")
     (queue,) = await homeserver.answers()
-    assert queue.content["body"].splitlines() == ["1 is drawn and on its way.", "Nobody else is waiting."]
+    assert queue.content["body"].splitlines() == ["1 picture is drawn and being sent.", "Nobody else is waiting."]

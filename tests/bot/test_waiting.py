@@ -71,7 +71,7 @@ def test_the_queue_shows_only_this_rooms_prompts():
     ]
     outlooks = Outlooks(b=Outlook(is_running=True, eta_s=18), a=Outlook(position=1, eta_s=40), c=Outlook(position=2))
     assert queue_text(jobs, outlooks, room_id="!here", away=None, names={"@ada:x": "Ada"}).plain == (
-        "1. someone in another room · drawing, 18 s left\n2. Ada: otter, cowboy hat · in 40 s\n3. cleo: otter"
+        "1. someone in another room · drawing, 18 s left\n2. Ada: otter, cowboy hat · ready in 40 s\n3. cleo: otter"
     )
 
 
@@ -92,11 +92,11 @@ def test_an_empty_queue_and_a_waiting_one_have_their_own_sentences():
     assert text.html == "<p>It's off. These wait for it:</p><ol><li><strong>&lt;Ada&gt;</strong>: otter</li></ol>"
 
 
-def test_the_queue_counts_what_is_drawn_and_on_its_way():
-    jobs = [job(name, "@a", n) for n, name in enumerate("abc")]
+def test_the_queue_counts_the_pictures_that_are_drawn_and_being_sent():
+    jobs = [job("a", "@a", 0), job("b", "@a", 1, words="otter -n 4"), job("c", "@a", 2)]
     drawn = Outlooks({name: Outlook(is_drawn=True) for name in "ab"})
     lines = queue_text(jobs, drawn, room_id="!here", away=None, names={}).plain.splitlines()
-    assert lines == ["2 are drawn and on their way.", "1. a: otter"]
+    assert lines == ["5 pictures are drawn and being sent.", "1. a: otter"]
     lines = queue_text(jobs, drawn, room_id="!here", away="It's off.", names={}).plain.splitlines()
     assert lines[1:] == ["It's off. These wait for it:", "1. a: otter"]
 

@@ -24,7 +24,7 @@ def queue_text(
     names: Mapping[str, str],
     asker: str = "",
 ) -> Text:
-    """How many jobs are on their way into their rooms, then all that are yet to be drawn, in their order.
+    """How many pictures are on their way into their rooms, then all that are yet to be drawn, in their order.
 
     ``names`` are the display names of their people. ``asker`` also reads their own place in a longer queue.
 
@@ -32,7 +32,7 @@ def queue_text(
     shows no forecast.
     """
     waiting = [job for job in jobs if not outlooks[job.id].is_drawn]
-    drawn = len(jobs) - len(waiting)
+    drawn = sum(job.pictures for job in jobs if outlooks[job.id].is_drawn)
     if not waiting:
         return f"{_drawn(drawn)}\n{NOBODY_ELSE}" if drawn else EMPTY
     ordered = sorted(enumerate(in_turns(waiting)), key=lambda place: _rank(outlooks[place[1].id], place[0]))
@@ -50,7 +50,7 @@ def queue_text(
 
 
 def _drawn(number: int) -> str:
-    return f"{number} {'is' if number == 1 else 'are'} drawn and on {'its' if number == 1 else 'their'} way."
+    return f"{number} {'picture is' if number == 1 else 'pictures are'} drawn and being sent."
 
 
 def _of_this_room(job: Job, names: Mapping[str, str]) -> Rich:
@@ -66,4 +66,4 @@ def _rank(outlook: Outlook, place: int) -> tuple[float, int]:
 def _when(outlook: Outlook) -> str:
     if outlook.is_running:
         return " · drawing" + (f", {duration(outlook.eta_s)} left" if outlook.eta_s else "")
-    return f" · in {duration(outlook.eta_s)}" if outlook.eta_s else ""
+    return f" · ready in {duration(outlook.eta_s)}" if outlook.eta_s else ""
