@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from generator.models.cards import CardSettings, UserPath, built_in_cards
+from generator.setting_errors import plain_error
 
 
 class InvalidSettings(Exception):
@@ -51,20 +52,26 @@ class Settings(BaseModel):
 
     socket: UserPath = Field(default_factory=lambda: runtime_dir() / "easel" / "generator.sock")
     socket_group: str | None = None
-    tcp_host: str | None = Field(None, min_length=1)
+    tcp_host: str | None = Field(None, min_length=1, description="an address of this machine, such as 127.0.0.1")
     tcp_port: int = Field(7801, ge=1, le=65535)
-    tcp_allowed_hosts: tuple[str, ...] = ()
+    tcp_allowed_hosts: tuple[str, ...] = Field((), description="a list of host names, such as [pc.home]")
     token_file: UserPath | None = None
 
     pictures: UserPath = Field(default_factory=lambda: data_dir() / "pictures")
     keep_pictures_days: int | None = Field(None, ge=1)
 
     default_model: str = "auto"
-    models: dict[str, CardSettings] = Field(default_factory=dict)
+    models: dict[str, CardSettings] = Field(
+        default_factory=dict, description="a mapping from names to models, such as mine: {like: ssd-1b}"
+    )
     # `cuda:1` is the second card.
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d)?)$")
+    device: str = Field(
+        "auto", pattern=r"^(auto|cpu|cuda(:\d)?)$", description="auto, cpu, cuda, or a card such as cuda:1"
+    )
     # The cards to draw on, a worker each. Without it, one worker draws on ``device``.
-    cards: Literal["all"] | tuple[Annotated[int, Field(ge=0)] | Literal["cpu"], ...] | None = None
+    cards: Literal["all"] | tuple[Annotated[int, Field(ge=0)] | Literal["cpu"], ...] | None = Field(
+        None, description="all, or a list of different cards, such as [0, 1]"
+    )
     cluster: ClusterSettings | None = None
     vae_tiling: Literal["auto", "always", "never"] = "auto"
 
@@ -94,7 +101,7 @@ class Settings(BaseModel):
             raise ValueError("cards chooses what draws, so device must stay auto")
         numbers = [card for card in self.cards if card != "cpu"] if self.cards != "all" else []
         if not self.cards or len(set(numbers)) < len(numbers):
-            raise ValueError("cards is all, or a list of different cards, such as [0, 1]")
+            raise ValueError("cards must be all, or a list of different cards, such as [0, 1]")
         return self
 
     @model_validator(mode="after")
@@ -128,6 +135,4 @@ def load_settings(path: Path | None) -> Settings:
     except (yaml.YAMLError, UnicodeError) as error:
         raise InvalidSettings(f"{path} is not YAML: {error}") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "settings"
-        raise InvalidSettings(f"{path}: {key}: {first['msg']}") from error
+        raise InvalidSettings(f"{path}: {plain_error(error, Settings)}") from error

@@ -44,7 +44,11 @@ LARGER_FROM_IMAGE = 1.5
 
 # A name on a hub: words with single dots and hyphens between them.
 _WORDS = "[A-Za-z0-9_]+([.-][A-Za-z0-9_]+)*"
+_REPOSITORY = Field(
+    None, pattern=f"^({_WORDS}/)?{_WORDS}$", max_length=96, description="a name on the hub, such as segmind/SSD-1B"
+)
 _SAFETENSORS = r"^[A-Za-z0-9_.-]+\.safetensors$"
+_A_SAFETENSORS_FILE = "the name of a .safetensors file"
 
 
 class _Data(BaseModel):
@@ -86,9 +90,9 @@ class SchedulerSettings(_Data):
 class LoraSettings(_Data):
     """Where a LoRA is: ``weight_name`` in a hub's ``repository``, or a ``file``."""
 
-    repository: str | None = Field(None, pattern=f"^({_WORDS}/)?{_WORDS}$", max_length=96)
+    repository: str | None = _REPOSITORY
     revision: str | None = None
-    weight_name: str = Field("pytorch_lora_weights.safetensors", pattern=_SAFETENSORS)
+    weight_name: str = Field("pytorch_lora_weights.safetensors", pattern=_SAFETENSORS, description=_A_SAFETENSORS_FILE)
     file: UserPath | None = None
 
     @model_validator(mode="after")
@@ -122,17 +126,19 @@ class CardSettings(_Data):
     """
 
     family: Literal["sdxl", "sd"]
-    repository: str | None = Field(None, pattern=f"^({_WORDS}/)?{_WORDS}$", max_length=96)
+    repository: str | None = _REPOSITORY
     revision: str | None = None
     variant: str | None = None
-    weight_name: str | None = Field(None, pattern=_SAFETENSORS)
+    weight_name: str | None = Field(None, pattern=_SAFETENSORS, description=_A_SAFETENSORS_FILE)
     folder: UserPath | None = None
     built_in: Literal["pocket"] | None = None
     file: UserPath | None = None
     vae: UserPath | None = None
     licence: str = "unknown"
     about: str = ""
-    sizes: dict[Literal["square", "portrait", "landscape"], tuple[int, int]]
+    sizes: dict[Literal["square", "portrait", "landscape"], tuple[int, int]] = Field(
+        description="a mapping of square, portrait, landscape to sides, such as square: [512, 512]"
+    )
     # A small model's pictures are saved and shown this many times as large as they are drawn.
     enlarge: int = Field(1, ge=1)
     scheduler: SchedulerSettings = SchedulerSettings()
@@ -150,7 +156,7 @@ class CardSettings(_Data):
         if not isinstance(raw, dict) or "like" not in raw:
             return raw
         cards = _raw_cards()
-        if raw["like"] not in cards:
+        if raw["like"] not in list(cards):
             raise ValueError(f"like is {raw['like']}; it can be {', '.join(cards)}")
         return _merged(raw, cards[raw["like"]])
 

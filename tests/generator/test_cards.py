@@ -2,14 +2,23 @@
 
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from generator.models import registry
-from generator.models.cards import CardSettings, built_in_cards
+from generator.models.cards import (
+    CardSettings,
+    DefaultSettings,
+    DraftSettings,
+    LimitSettings,
+    LoraSettings,
+    SchedulerSettings,
+    built_in_cards,
+)
 from generator.models.registry import KEPT_S, KeptCapabilities, capabilities, default_model, larger_model
-from generator.settings import InvalidSettings, Settings, load_settings
+from generator.settings import ClusterSettings, InvalidSettings, Settings, load_settings
 
 FIVE_LINES = """
 models:
@@ -126,8 +135,33 @@ def test_on_a_machine_with_a_card_pocket_draws_until_the_large_model_is_there(
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("colour: red", "generator.yml: colour: Extra inputs are not permitted"),
-        ("max_queued_jobs: 0", "generator.yml: max_queued_jobs: Input should be greater than or equal to 1"),
+        ("max_queud_jobs: 3", "generator.yml: max_queud_jobs is no setting; did you mean max_queued_jobs?"),
+        ("foo: 1", "generator.yml: foo is no setting; there is socket, socket_group, tcp_host, "),
+        ("5: 5", "generator.yml: 5 is no setting; there is socket, "),
+        ("max_queued_jobs: 0", "generator.yml: max_queued_jobs must be a whole number, 1 or more"),
+        ("max_queued_jobs: many", "generator.yml: max_queued_jobs must be a whole number, 1 or more"),
+        ("tcp_port: 70000", "tcp_port must be a whole number from 1 to 65535"),
+        ("load_timeout_s: soon", "load_timeout_s must be a number above 0"),
+        ("previews: maybe", "previews must be true or false"),
+        ("socket: 5", "socket must be a path"),
+        ("default_model: 5", "default_model must be text"),
+        ("socket: $NONE/x", "generator.yml: socket: $NONE/x has a variable that is not set"),
+        ("tcp_allowed_hosts: [5]", "tcp_allowed_hosts must be a list of host names, such as [pc.home]"),
+        ("device: gpu", "device must be auto, cpu, cuda, or a card such as cuda:1"),
+        ("vae_tiling: often", "vae_tiling must be one of auto, always, never"),
+        ("cards: some", "generator.yml: cards must be all, or a list of different cards, such as [0, 1]"),
+        ("cards: [0, 0]", "generator.yml: cards must be all, or a list of different cards, such as [0, 1]"),
+        # The right name is missing, too.
+        ("cluster: {listn: 10.77.0.1, token_file: x}", "cluster.listn is no setting; did you mean listen?"),
+        ("cluster: {token_file: x}", "cluster.listen is missing; it must be an IPv4 address such as 192.168.1.2"),
+        ("cluster: 5", "cluster must be a mapping of listen, port, token_file, store_mb"),
+        ("models: {5: {like: pocket}}", "models must be a mapping from names to models, such as mine: {like: ssd-1b}"),
+        ("models: {x: {lke: pocket}}", "models.x.lke is no setting; did you mean like?"),
+        ("models: {draft: {like: pocket, defaults: {step: 3}}}", "models.draft.defaults.step is no setting; did you "),
+        ("models: {x: {like: pocket, built_in: x}}", "models.x.built_in must be pocket"),
+        ("models: {x: {like: pocket, limits: {max_side: 9000}}}", "max_side must be a whole number up to 4096"),
+        ("models: {x: {like: pocket, sizes: {wide: [64, 64]}}}", "models.x.sizes must be a mapping of square, "),
+        ("models: {x: {like: pocket, sizes: {square: [64]}}}", "models.x.sizes must be a mapping of square, "),
         ("tcp_host: 127.0.0.1", "tcp_host needs token_file, on loopback too"),
         ("default_model: nonesuch", "default_model is nonesuch; it can be auto, ssd-1b, sdxl-turbo"),
         ("models: {x: {family: sdxl, sizes: {square: [512, 512]}}}", "exactly one of repository, folder and built_in"),
@@ -139,11 +173,12 @@ def test_on_a_machine_with_a_card_pocket_draws_until_the_large_model_is_there(
         ),
         (
             "models: {x: {like: sd-3}}",
-            "like is sd-3; it can be ssd-1b, sdxl-turbo, proteus-v0.2, sd-1.5, sd-2.1, pocket",
+            "generator.yml: models.x: like is sd-3; it can be ssd-1b, sdxl-turbo, proteus-v0.2, sd-1.5, sd-2.1, pocket",
         ),
+        ("models: {x: {like: [sd-3]}}", "like is ['sd-3']; it can be ssd-1b"),
         ("models: {x: {like: sd-1.5, file: /x.ckpt}}", "file is x.ckpt; it can be a .safetensors file only"),
-        ("models: {x: {like: sd-1.5, scheduler: {timestep_spacing: odd}}}", "models.x.scheduler.timestep_spacing: "),
-        ("models: {x: {like: sd-1.5, draft: {steps: 4}}}", "models.x.draft.lora: Field required"),
+        ("models: {x: {like: sd-1.5, scheduler: {timestep_spacing: odd}}}", "timestep_spacing must be one of leading"),
+        ("models: {x: {like: sd-1.5, draft: {steps: 4}}}", "draft.lora is missing; it must be a mapping of "),
         (
             "models: {x: {like: ssd-1b, draft: {lora: {repository: a/b, file: /x.safetensors}}}}",
             "a LoRA has exactly one of repository and file",
@@ -151,7 +186,7 @@ def test_on_a_machine_with_a_card_pocket_draws_until_the_large_model_is_there(
         ("models: {x: {like: ssd-1b, draft: {lora: {file: /x.bin}}}}", "file is x.bin; it can be a .safetensors file"),
         (
             "models: {x: {like: ssd-1b, draft: {lora: {repository: a/b, weight_name: ../c.safetensors}}}}",
-            "models.x.draft.lora.weight_name: ",
+            "models.x.draft.lora.weight_name must be the name of a .safetensors file",
         ),
         ("models: {x: {like: ssd-1b, draft: {steps: 101}}}", "draft.steps is 101, limits.max_steps is 100"),
         (
@@ -174,12 +209,12 @@ def test_on_a_machine_with_a_card_pocket_draws_until_the_large_model_is_there(
             "models: {x: {family: sdxl, folder: /x, sizes: {square: [512, 512]}, enlarge: 3}}",
             "limits.max_side enlarged is 4608; it can be 4096",
         ),
-        ("models: {x: {family: sdxl, repository: a b/c, sizes: {square: [512, 512]}}}", "models.x.repository: "),
-        ("tcp_host: ''", "generator.yml: tcp_host: "),
+        ("models: {x: {family: sdxl, repository: a b/c, sizes: {square: [512, 512]}}}", "repository must be a name"),
+        ("tcp_host: ''", "generator.yml: tcp_host must be an address of this machine, such as 127.0.0.1"),
         ("a: \udcff", "generator.yml is not YAML"),
         ("a: [", "generator.yml is not YAML"),
         ("cards: all\ncards: null", "generator.yml: cards: it is there twice; keep one of them"),
-        ("- a", "Input should be a valid dictionary"),
+        ("- a", "generator.yml: the settings must be lines such as max_queued_jobs: 20"),
     ],
 )
 def test_a_bad_settings_file_is_refused_with_key_and_rule(tmp_path, text, sentence):
@@ -188,6 +223,33 @@ def test_a_bad_settings_file_is_refused_with_key_and_rule(tmp_path, text, senten
     with pytest.raises(InvalidSettings) as invalid:
         load_settings(file)
     assert sentence in str(invalid.value)
+
+
+@pytest.mark.parametrize(
+    ("within", "kind"),
+    [
+        ("", Settings),
+        ("cluster", ClusterSettings),
+        ("models.x", CardSettings),
+        ("models.x.defaults", DefaultSettings),
+        ("models.x.limits", LimitSettings),
+        ("models.x.scheduler", SchedulerSettings),
+        ("models.x.draft", DraftSettings),
+        ("models.x.draft.lora", LoraSettings),
+    ],
+)
+def test_every_setting_has_its_rule_in_words(tmp_path, within, kind):
+    file = tmp_path / "generator.yml"
+    for name in kind.model_fields:
+        written: Any = {"cluster": {"listen": "10.77.0.1", "token_file": "x"}, "models": {"x": {"like": "ssd-1b"}}}
+        section = written
+        for part in within.split(".") if within else ():
+            section = section.setdefault(part, {})
+        section[name] = [[]]
+        file.write_text(yaml.safe_dump(written))
+        with pytest.raises(InvalidSettings) as invalid:
+            load_settings(file)
+        assert f"{f'{within}.'.lstrip('.')}{name} must be " in str(invalid.value)
 
 
 def test_capabilities_are_cached_briefly_and_then_show_fetched_models(tmp_path):
