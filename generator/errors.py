@@ -73,7 +73,7 @@ class CardUnusable(DrawingFailed):
     """The card cannot be used until somebody mends what the message says."""
 
     CODE = "unusable_card"
-    SHOWN = "The drawing computer can't use its card. Its log says what to do."
+    SHOWN = "The drawing computer can't use its card. Tell whoever runs me: its log says what to do."
 
     def __init__(self, message: str) -> None:
         super().__init__(self.CODE, message)
