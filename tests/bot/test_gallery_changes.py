@@ -6,6 +6,7 @@ import re
 import pytest
 from aiohttp import web
 
+from bot.easel.commands.find import NOTHING_FOUND
 from tests.helpers.fake_homeserver import BOT
 
 ADA, BOB = "@ada:example.com", "@bob:example.com"
@@ -149,7 +150,7 @@ async def test_a_picture_is_removed_by_its_author_after_one_more_question(
     assert (page.url.path, page.ids()) == ("/easel/", [])
     assert event_id in redacted(homeserver)
     await homeserver.until(lambda: fake_generator.forgotten)
-    assert "No picture" in await found(gallery_room, homeserver)
+    assert await found(gallery_room, homeserver) == NOTHING_FOUND
 
 
 async def test_nobody_else_removes_a_picture_but_admins_of_the_room(event_id, sign_in, homeserver):

@@ -9,6 +9,7 @@ import pytest_asyncio
 from PIL import Image
 from playwright.async_api import expect
 
+from bot.easel.commands.find import NOTHING_FOUND
 from tests.helpers.browser import DESK, PHONE, browser, flaws, new_context, note_errors, swipe
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -172,7 +173,7 @@ async def test_a_star_is_true_in_the_room_and_in_its_frame(album, page_of):
 
     await page.get_by_role("button", name="Starred").click()
     await expect(page.get_by_role("button", name="Star", exact=True)).to_be_visible()
-    assert "No picture" in await album.pia.answer("!easel find ⭐")
+    assert await album.pia.answer("!easel find ⭐") == NOTHING_FOUND
 
 
 async def test_pictures_are_taken_home(album, page_of, tmp_path):
