@@ -50,7 +50,8 @@ def resolve(
     usual = card.draft if tier == "draft" else defaults
     sampler = _choice("sampler", request.sampler or usual.sampler, SAMPLERS)
     most_steps = min(bounds.max_steps, MAX_STEPS_OF_LCM) if sampler == "lcm" else bounds.max_steps
-    steps = _bounded("steps", request.steps, min(usual.steps, most_steps), 1, most_steps)
+    where = "" if most_steps == bounds.max_steps else " in a draft" if tier == "draft" else f" with {sampler}"
+    steps = _bounded("steps", request.steps, min(usual.steps, most_steps), 1, most_steps, where=where)
     return Recipe(
         slots=slots,
         negative_prompt=negative,
@@ -82,9 +83,10 @@ def _strength(request: RecipeRequest, steps: int) -> float | None:
     strength = limits.DEFAULT_STRENGTH if request.strength is None else request.strength
     if int(steps * strength) < 1:
         least = ceil(1000 / steps) / 1000
+        sentence = f"--strength goes from {least:g} to 1 with {steps} steps."
         raise Refused(
             "out_of_range",
-            f"--strength goes from {least:g} to 1 with {steps} step{'s' * (steps > 1)}.",
+            sentence if steps > 1 else "--strength must be 1 with 1 step.",
             field="strength",
             value=strength,
             limit=[least, 1],

@@ -173,10 +173,8 @@ def test_a_picture_from_an_image_may_be_half_larger_than_the_models_own_size():
     ("asked", "sentence"),
     [
         ({"strength": 0.5}, "--strength needs a photo."),
-        (
-            {"image": HASH, "strength": 0.05, "steps": 10},
-            "--strength goes from 0.1 to 1 with 10 steps.",
-        ),
+        ({"image": HASH, "strength": 0.05, "steps": 10}, "--strength goes from 0.1 to 1 with 10 steps."),
+        ({"image": HASH, "steps": 1}, "--strength must be 1 with 1 step."),
     ],
 )
 def test_an_impossible_strength_is_refused(asked, sentence):

@@ -171,7 +171,7 @@ def test_the_theme_is_the_first_term_without_its_weight(slots, theme):
             "There's no sampler “eular” here. Did you mean euler? There is: unipc, euler_a, pndm, euler, dpmpp_2m, "
             "dpmpp_2m_sde, lcm.",
         ),
-        ({"sampler": "lcm", "steps": 51}, "steps", "--steps goes from 1 to 50."),
+        ({"sampler": "lcm", "steps": 51}, "steps", "--steps goes from 1 to 50 with lcm."),
         (
             {"model": "sdxl-turbo", "negative_prompt": "ugly"},
             "negative_prompt",
@@ -201,7 +201,7 @@ def test_the_theme_is_the_first_term_without_its_weight(slots, theme):
             "guidance_scale",
             "--cfg goes from 1 to 2 in a draft.",
         ),
-        ({"tier": "draft", "steps": 51}, "steps", "--steps goes from 1 to 50."),
+        ({"tier": "draft", "steps": 51}, "steps", "--steps goes from 1 to 50 in a draft."),
         (
             {"tier": "draft", "model": "sdxl-turbo", "negative_prompt": "hat"},
             "negative_prompt",
