@@ -262,11 +262,7 @@ def noted(database_says: Callable[[str, object], Awaitable[None]]) -> Callable[[
 @pytest.fixture
 def handled(database_says: Callable[[str, object], Awaitable[None]]) -> Callable[[str], Awaitable[None]]:
     """Wait until the bot has noted that it handled that event of the usual room: a restart goes on behind it."""
-
-    async def handled(event_id: str) -> None:
-        await database_says(f"SELECT event_id FROM handled WHERE room_id = '{ROOM}'", event_id)
-
-    return handled
+    return partial(database_says, f"SELECT event_id FROM handled WHERE room_id = '{ROOM}'")
 
 
 @pytest.fixture
