@@ -7,6 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import psutil
@@ -142,7 +143,8 @@ class ModelCache:
             except DrawingFailed as error:
                 if not isinstance(error, CardBusy):
                     # Nothing is put away for what fits in no arrangement.
-                    self._arrange(name, needs, pixels, held=held)
+                    with suppress(CardBusy):
+                        self._arrange(name, needs, pixels, held=held)
                 if cached.half_decoder is not None:
                     # The half decoder only saves time, and its memory is not counted.
                     cached.half_decoder = None

@@ -11,6 +11,7 @@ import pytest
 import torch
 from diffusers import StableDiffusionXLPipeline, UNet2DConditionModel
 
+from generator.api.types import Memory
 from generator.engine import model as model_module
 from generator.engine import model_cache
 from generator.engine.diffusion import DiffusionEngine
@@ -273,6 +274,30 @@ def test_a_picture_that_fits_another_arrangement_than_the_models_own_size_is_dra
         recipe = recipe_of(subject=("otter",)).model_copy(update={"width": side, "height": side, "steps": 1})
         drawn.append(engine.finish(denoised(engine, recipe)).plan["arrangement"])
     assert drawn == arrangements
+
+
+def test_another_model_makes_room_where_a_picture_fits_only_a_slower_arrangement(
+    stand_in_folder, v_prediction_folder, monkeypatch
+):
+    """Not even an empty card has room for it in the arrangement that its model has."""
+    engine = engine_of({"stand-in": stand_in_card(stand_in_folder), "small": stand_in_card(v_prediction_folder)})
+    engine.models.plan = replace(engine.models.plan, device=CARD)
+    small = replace(PROTEUS, unet=GIB // 4)
+    total = PROTEUS.peak(Arrangement.OFFLOADED, 384 * 384) + SPARE_BYTES
+
+    def free_bytes(_: torch.device) -> int:
+        loaded = (engine.models.find(name) for name in engine.models.names)
+        return total - sum(cached.needs.weights(cached.model.arrangement) for cached in loaded)
+
+    monkeypatch.setattr(Plan, "arrangements", (Arrangement.LEAN, Arrangement.OFFLOADED))
+    monkeypatch.setattr(model_cache, "count", lambda name, *_, **__: PROTEUS if name == "stand-in" else small)
+    monkeypatch.setattr(model_cache, "free_bytes", free_bytes)
+    monkeypatch.setattr(model_cache, "memory_of", lambda _: Memory(used_bytes=0, total_bytes=total))
+    engine.models.get("small")
+    assert engine.models.get("stand-in").model.arrangement is Arrangement.LEAN
+    assert engine.models.names == ("stand-in", "small")
+    large = recipe_of(subject=("otter",)).model_copy(update={"width": 384, "height": 384, "steps": 1})
+    assert engine.start(Draw("one", large)).model.arrangement is Arrangement.OFFLOADED
 
 
 @pytest.mark.parametrize(("free_gib", "is_measured"), [(5.6, False), (8.0, True)])
