@@ -129,10 +129,16 @@ def load_settings(path: Path | None) -> Settings:
         return Settings()
     try:
         with path.open(encoding="utf-8") as file:
-            return Settings.model_validate(_Loader(file).get_single_data() or {})
+            written = _Loader(file).get_single_data() or {}
     except OSError as error:
         raise InvalidSettings(f"{path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeError) as error:
+    # PyYAML has no error of its own for what only looks like a date or a number, such as 2026-13-01.
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError) as error:
         raise InvalidSettings(f"{path} is not YAML: {error}") from error
+    try:
+        return Settings.model_validate(written)
     except ValidationError as error:
         raise InvalidSettings(f"{path}: {plain_error(error, Settings)}") from error
+    # Half of a character, such as "\ud800", cannot be in an error of pydantic.
+    except UnicodeError as error:
+        raise InvalidSettings(f"{path} is not YAML: {error}") from error
