@@ -103,8 +103,8 @@ class ModelCache:
     def ready(self, name: str, *, pixels: int) -> Cached:
         """Return the model with room for a picture of ``pixels``.
 
-        Loads it anew if the picture needs a slower arrangement, or there is room for a faster one again. Puts other
-        models away for it. Raises DrawingFailed, and CardBusy if other programs hold the memory.
+        Loads it anew if the size changes, and the picture needs a slower arrangement or has room in a faster one. Puts
+        other models away for it. Raises DrawingFailed, and CardBusy if other programs hold the memory.
         """
         self._rest()
         cached = self.get(name, pixels=pixels)
@@ -157,7 +157,7 @@ class ModelCache:
                     return False
 
     def _has_room_for_faster(self, cached: Cached, pixels: int) -> bool:
-        """Whether the model would get a faster arrangement now: large pictures pass, and games end.
+        """Whether the model would get a faster arrangement for this size: large pictures pass, and games end.
 
         One in which its own size fits, too, else a few smaller pictures would cost two loads.
         """
