@@ -1,19 +1,16 @@
 """Settings that change, and a bot that stops, at any moment: every job still ends, and what is outdated goes."""
 
 import asyncio
-import time
 from contextlib import contextmanager
 
 import pytest
 from aiohttp import web
 
-from bot.easel.commands.every import MAX_A_PERSON
 from bot.easel.jobs.store import Store
-from bot.easel.room.reactions import REMOVE
 from tests.bot.test_corrections import edit, redacted
 from tests.helpers.fake_homeserver import BOT
 
-ADA, KITCHEN, ATTIC = "@ada:example.com", "!kitchen:example.com", "!attic:example.com"
+KITCHEN, ATTIC = "!kitchen:example.com", "!attic:example.com"
 
 
 def limited(retry_after_ms: int) -> web.Response:
@@ -213,126 +210,6 @@ def away():
         yield asked
     finally:
         Store.unclosed_jobs = unclosed_jobs
-
-
-# ---- commands that only get an answer
-
-
-def said(event_id: str, body: str) -> dict:
-    """A message of Ada's as a room's history has it."""
-    content = {"msgtype": "m.text", "body": body}
-    event = {"type": "m.room.message", "room_id": KITCHEN, "event_id": event_id, "sender": ADA, "content": content}
-    return {**event, "origin_server_ts": int(time.time() * 1000)}
-
-
-@pytest.fixture
-async def first(room, homeserver, plugin) -> str:
-    """The last message that is handled before the command in question."""
-    await homeserver.until(lambda: not plugin._catching_up._all_behind)
-    return await room.say("good morning")
-
-
-async def test_a_command_is_answered_once_though_the_bot_stops_before_that(first, room, homeserver, restart):
-    homeserver.sins += [limited(60_000)]
-    event_id = await room.say("!easel help")
-    homeserver.history[KITCHEN] = [said(first, "good morning"), said(event_id, "!easel help")]
-    await homeserver.until(lambda: homeserver.refused)
-    await restart()
-    await homeserver.answers()
-    await restart()
-    await room.say("!easel queue")
-    assert len(await homeserver.answers(2)) == 2
-
-
-async def test_a_schedule_is_kept_though_the_bot_stops_while_it_asks_for_names(first, room, homeserver, plugin):
-    homeserver.in_silence.add(KITCHEN)
-    homeserver.asked_of.clear()
-    text = "!easel every day at 7: otter"
-    event_id = await room.say(text)
-    homeserver.history[KITCHEN] = [said(first, "good morning"), said(event_id, text)]
-    await homeserver.until(lambda: KITCHEN in homeserver.asked_of)
-    await plugin.internal_stop()
-    await homeserver.end_silence(KITCHEN)
-    await plugin.internal_start()
-    await homeserver.answers()
-    assert await plugin.database.fetchval("SELECT COUNT(*) FROM scheduled") == 1
-
-
-async def test_a_cancel_that_is_read_twice_cancels_one_job(first, room, homeserver, plugin, database_says):
-    for n in range(3):
-        await room.say(f"!draw otter {n}")
-    # Somebody else's command waits for what it replies to, so that the room is not marked as read beyond it.
-    homeserver.in_silence.add(KITCHEN)
-    reply = {"m.relates_to": {"m.in_reply_to": {"event_id": "$photo"}}}
-    saying = asyncio.create_task(room.say("!draw owl", sender="@bob:example.com", **reply))
-    await homeserver.until(lambda: KITCHEN in homeserver.asked_of)
-    event_id = await room.say("!easel cancel")
-    cancelled = "SELECT COUNT(*) FROM job WHERE state = 'cancelled'"
-    await database_says(cancelled, 1)
-    homeserver.history[KITCHEN] = [said(first, "good morning"), said(event_id, "!easel cancel")]
-    await plugin.internal_stop()
-    await saying
-    await homeserver.end_silence(KITCHEN)
-    await plugin.internal_start()
-    assert (await homeserver.marked("answer")).content["body"] == "Cancelled: otter 2"
-    assert await plugin.database.fetchval(cancelled) == 1
-
-
-async def test_a_schedule_that_is_read_twice_does_not_count_itself(first, room, homeserver, restart):
-    texts = [f"!easel every day at {7 + n}: otter" for n in range(MAX_A_PERSON)]
-    said_before = [said(await room.say(text), text) for text in texts[:-1]]
-    await homeserver.answers(len(said_before))
-    homeserver.sins += [limited(60_000)]
-    event_id = await room.say(texts[-1])
-    homeserver.history[KITCHEN] = [said(first, "good morning"), *said_before, said(event_id, texts[-1])]
-    await homeserver.until(lambda: homeserver.refused)
-    await restart()
-    assert (await homeserver.answers(MAX_A_PERSON))[-1].content["body"] == "Every day at 8:00: otter"
-
-
-async def test_a_stop_that_is_read_twice_ends_one_schedule(first, room, homeserver, plugin, restart):
-    texts = ("!easel every day at 7: otter", "!easel every day at 8: owl", "!easel every stop 1")
-    said_before = [said(await room.say(text), text) for text in texts[:2]]
-    await homeserver.answers(2)
-    homeserver.sins += [limited(60_000)]
-    event_id = await room.say(texts[2])
-    homeserver.history[KITCHEN] = [said(first, "good morning"), *said_before, said(event_id, texts[2])]
-    await homeserver.until(lambda: homeserver.refused)
-    await restart()
-    assert (await homeserver.answers(3))[2].content["body"] == "Ended: every day at 7:00: otter"
-    assert [row["typed"] for row in await plugin.database.fetch("SELECT typed FROM scheduled")] == ["owl"]
-
-
-class QuietAfter(list):
-    """Once an event of that type is there, the homeserver takes no other until the bot has started again."""
-
-    def __init__(self, homeserver, event_type: str) -> None:
-        super().__init__([limited(60_000)])
-        self._homeserver, self._type = homeserver, event_type
-
-    def __bool__(self) -> bool:
-        return len(self) > 0 and any(event.type == self._type for event in self._homeserver.events)
-
-
-async def test_a_removal_is_done_though_the_bot_stops_in_between(
-    first, drawing_room, homeserver, restart, noted, closed, monkeypatch
-):
-    event_id = await drawing_room.say("!draw otter")
-    await homeserver.files()
-    await closed()
-    await noted()
-    before = homeserver.as_heard(BOT)
-    picture, recipe = (f"$sent-{of_kind(homeserver, kind)[0].txn_id}" for kind in ("picture", "recipe"))
-    # After the first redaction, the homeserver wants quiet.
-    monkeypatch.setattr(homeserver, "sins", QuietAfter(homeserver, "m.room.redaction"))
-    relation = {"rel_type": "m.annotation", "event_id": picture, "key": REMOVE}
-    reaction = drawing_room.event({"m.relates_to": relation}, type="m.reaction")
-    await drawing_room.sync(reaction)
-    await homeserver.until(lambda: homeserver.refused)
-    later = await drawing_room.say("thanks")
-    homeserver.history[KITCHEN] = [said(event_id, "!draw otter"), *before, reaction, said(later, "thanks")]
-    await restart()
-    await homeserver.until(lambda: redacted(homeserver) >= {picture, recipe})
 
 
 # ---- an invitation
