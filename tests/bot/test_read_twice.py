@@ -99,6 +99,21 @@ async def test_a_stop_that_is_read_twice_ends_one_schedule(first, room, homeserv
     assert [row["typed"] for row in await plugin.database.fetch("SELECT typed FROM scheduled")] == ["owl"]
 
 
+async def test_a_schedule_that_is_read_twice_is_not_there_again_after_its_stop(
+    first, room, homeserver, plugin, restart, database_says
+):
+    texts = ("!easel every day at 7: otter", "!easel every stop 1")
+    homeserver.sins += [limited(60_000)]
+    heard = [said(await room.say(text), text) for text in texts]
+    homeserver.history[KITCHEN] = [said(first, "good morning"), *heard]
+    await homeserver.until(lambda: homeserver.refused)
+    await database_says("SELECT COUNT(*) FROM done WHERE answer LIKE 'Ended%'", 1)
+    await restart()
+    answers = {event.content["body"] for event in await homeserver.answers(2)}
+    assert answers == {"Every day at 7:00: otter", "Ended: every day at 7:00: otter"}
+    assert await plugin.database.fetchval("SELECT COUNT(*) FROM scheduled") == 0
+
+
 class QuietAfter(list):
     """Once an event of that type is there, the homeserver takes no other until the bot has started again."""
 

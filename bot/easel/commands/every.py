@@ -58,21 +58,21 @@ class EveryDay:
 
     async def answer(self, message: Message, typed: str) -> Text:
         """Do what was typed behind the word. Raises ParseError."""
+        # A command is read again after a restart in between, and must not add or end another one then.
+        if answered := await self._store.answer_done(message.asked_by):
+            return answered
         here = await self._store.scheduled_in(message.room_id)
         if not typed:
             return _listed(here, await self._homeserver.display_names(message.room_id)) if here else written(HOW)
         if stop := _STOP.fullmatch(typed):
-            # A command is read again after a restart in between, and must not end another one then.
-            return await self._store.answer_done(message.asked_by) or await self._stop(message, here, int(stop[1]))
+            return await self._stop(message, here, int(stop[1]))
         wanted = _SCHEDULED.fullmatch(typed)
         minute = read_time(wanted["hour"], wanted["minute"], wanted["half"]) if wanted else None
         if wanted is None or minute is None:
             return written(HOW)
-        # It is there already if the command is read again after a restart.
-        others = [one for one in here if one.event_id != message.event_id]
-        if len(others) >= MAX_IN_ROOM:
+        if len(here) >= MAX_IN_ROOM:
             return ROOM_IS_FULL
-        if sum(one.sender == message.sender for one in others) >= MAX_A_PERSON:
+        if sum(one.sender == message.sender for one in here) >= MAX_A_PERSON:
             return YOURS_ARE_FULL
         return await self._add(message, (wanted["day"] or EVERY_DAY).lower(), minute, wanted["typed"])
 
@@ -88,9 +88,10 @@ class EveryDay:
             minute=minute,
             next_ms=self._schedule.next_time_ms(day, minute),
         )
-        await self._store.keep_scheduled(scheduled)
+        answer = f"Every {_when(scheduled)}: {brief(typed)}"
+        await self._store.keep_scheduled(scheduled, by=message.asked_by, answer=answer)
         self._schedule.changed()
-        return f"Every {_when(scheduled)}: {brief(typed)}"
+        return answer
 
     async def _stop(self, message: Message, here: list[Scheduled], number: int) -> str:
         if not 1 <= number <= len(here):

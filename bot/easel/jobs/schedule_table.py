@@ -1,6 +1,6 @@
 """The pictures that rooms get every day or every week."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from .event_tables import NOTE_DONE
@@ -27,18 +27,17 @@ class Scheduled:
 class ScheduleTable(Tables):
     """The table ``scheduled``."""
 
-    async def keep_scheduled(self, scheduled: Scheduled) -> None:
-        await self._database.execute(
-            "INSERT INTO scheduled (event_id, room_id, sender, thread, typed, day, minute, next_ms) "
-            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (event_id) DO NOTHING",
-            scheduled.event_id,
-            scheduled.room_id,
-            scheduled.sender,
-            scheduled.thread,
-            scheduled.typed,
-            scheduled.day,
-            scheduled.minute,
-            scheduled.next_ms,
+    async def keep_scheduled(self, scheduled: Scheduled, *, by: str, answer: str) -> None:
+        """Keep one because the event ``by`` asked for it, and note what that is answered."""
+        await self._database.execute_all(
+            [
+                (
+                    "INSERT INTO scheduled (event_id, room_id, sender, thread, typed, day, minute, next_ms) "
+                    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (event_id) DO NOTHING",
+                    [astuple(scheduled)],
+                ),
+                (NOTE_DONE, [(by, answer)]),
+            ]
         )
 
     async def scheduled_in(self, room_id: str) -> list[Scheduled]:
