@@ -7,8 +7,9 @@ import pytest
 
 from bot.easel.commands.every import MAX_A_PERSON
 from bot.easel.room.reactions import REMOVE
-from tests.bot.test_corrections import redacted
+from tests.bot.test_corrections import edit, redacted
 from tests.bot.test_interrupted import KITCHEN, limited, of_kind
+from tests.bot.test_turns import recipe_file
 from tests.helpers.fake_homeserver import BOT
 
 ADA = "@ada:example.com"
@@ -112,6 +113,31 @@ async def test_a_schedule_that_is_read_twice_is_not_there_again_after_its_stop(
     answers = {event.content["body"] for event in await homeserver.answers(2)}
     assert answers == {"Every day at 7:00: otter", "Ended: every day at 7:00: otter"}
     assert await plugin.database.fetchval("SELECT COUNT(*) FROM scheduled") == 0
+
+
+async def test_an_edit_that_is_read_twice_does_not_end_its_schedule(
+    first, room, homeserver, plugin, noted, handled, quiet
+):
+    texts = ("!easel every day at 7: otter", "!easel every day at 8: owl")
+    event_id = await room.say(texts[0])
+    await handled(event_id)
+    # Somebody else's command waits for what it replies to, so that the room is not marked as read beyond it.
+    slow = asyncio.create_task(room.say("!draw +hat", sender="@bob:example.com", **recipe_file(homeserver, "slow")))
+    await homeserver.until(lambda: "slow" in homeserver.asked_of)
+    edited_by = await edit(room, event_id, texts[1])
+    await homeserver.answers(2)
+    await noted()
+    new = {"msgtype": "m.text", "body": texts[1]}
+    replaced = {"m.new_content": new, "m.relates_to": {"rel_type": "m.replace", "event_id": event_id}}
+    again = said(edited_by, f"* {texts[1]}")
+    again["content"] |= replaced
+    homeserver.history[KITCHEN] = [said(event_id, texts[0]), again]
+    await plugin.internal_stop()
+    await slow
+    await plugin.internal_start()
+    await homeserver.until(lambda: not plugin._catching_up._all_behind)
+    await quiet()
+    assert [row["typed"] for row in await plugin.database.fetch("SELECT typed FROM scheduled")] == ["owl"]
 
 
 class QuietAfter(list):

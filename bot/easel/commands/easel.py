@@ -163,12 +163,15 @@ class EaselCommands:
             for event_id in asked_by:
                 await self._sent_once.take_back(job_id(event_id), EventKind.ANSWER, person=message.sender)
 
-    async def end_schedule(self, room_id: str, event_id: str, sender: str) -> bool:
-        """End what a message of that person scheduled, since it was edited; return whether it had."""
-        here = await self._store.scheduled_in(room_id)
-        own = [one for one in here if (one.event_id, one.sender) == (event_id, sender)]
+    async def end_schedule(self, edit: Message, edited: str) -> bool:
+        """End what an edited message of the same person scheduled; return whether it had."""
+        # An edit is read again after a restart in between, and must not end what came of it.
+        if await self._store.answer_done(edit.event_id):
+            return False
+        here = await self._store.scheduled_in(edit.room_id)
+        own = [one for one in here if (one.event_id, one.sender) == (edited, edit.sender)]
         for one in own:
-            await self._store.forget_scheduled(room_id, one.event_id)
+            await self._store.forget_scheduled(edit.room_id, one.event_id)
         return bool(own)
 
     async def failed(self, message: Message) -> None:

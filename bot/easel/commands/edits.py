@@ -47,7 +47,7 @@ class Edits:
     async def follow(self, message: Message, command: Command | None, edited: str, *, is_old: bool) -> None:
         """Do what the new text of a message asks for. ``message`` has the text, the room and the edit's event id."""
         original = replace(message, event_id=edited)
-        had_schedule = await self._easel_commands.end_schedule(message.room_id, edited, message.sender)
+        had_schedule = await self._easel_commands.end_schedule(message, edited)
         is_done = await self._draw_commands.edit(message, command, edited, is_old=is_old)
         known = self._written.get((message.room_id, edited))
         if known is not None and known.sender == message.sender and (is_done or had_schedule):
