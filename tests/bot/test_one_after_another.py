@@ -6,6 +6,7 @@ import hashlib
 import pytest
 from aiohttp import web
 
+from bot.easel.room.photos import GONE
 from generator.recipes import recipe_file
 from tests.bot.test_corrections import edit, redacted, sent
 from tests.bot.test_edits import a_picture, react, reply, state
@@ -89,30 +90,40 @@ async def test_all_sheets_end_when_their_command_is_deleted(
     assert [row["state"] for row in await plugin.database.fetch("SELECT state FROM job")] == ["deleted"] * 2
 
 
-@pytest.mark.parametrize("deleted", [1, 2])
-@pytest.mark.parametrize("how", ["button", "reply", "reply to the command", "thread", "another recipe in the reply"])
-async def test_a_photo_that_was_posted_twice_is_found_though_one_is_deleted(
-    drawing_room, homeserver, fake_generator, noted, closed, how, deleted
-):
-    homeserver.uploads["mxc://example.com/p"] = b"PHOTO"
+async def drawn_from_photo(drawing_room, homeserver, fake_generator, number: int) -> None:
+    """Post a photo and have an otter drawn from it, so that the generator's recipe names the photo."""
 
     async def recipe(request: web.Request) -> web.Response:
         picture = fake_generator.picture(request.match_info["job"], int(request.match_info["n"]))
         return web.Response(text=recipe_file.write(picture.recipe, picture.facts))
 
     fake_generator.sins["recipe"] = recipe
-    for n in (1, 2):
-        content = {"msgtype": "m.image", "body": "p.jpg", "url": "mxc://example.com/p"}
-        event = {
-            "type": "m.room.message",
-            "sender": ADA,
-            "event_id": f"$photo-{n}",
-            "room_id": KITCHEN,
-            "content": content,
-        }
-        homeserver.history.setdefault(KITCHEN, []).append(event)
-        await drawing_room.say(f"!draw otter --seed {n}", **reply(f"$photo-{n}"))
-        await homeserver.files(n)
+    homeserver.uploads["mxc://example.com/p"] = b"PHOTO"
+    content = {"msgtype": "m.image", "body": "p.jpg", "url": "mxc://example.com/p"}
+    event = {"type": "m.room.message", "sender": ADA, "event_id": f"$photo-{number}", "room_id": KITCHEN}
+    homeserver.history.setdefault(KITCHEN, []).append({**event, "content": content})
+    await drawing_room.say(f"!draw otter --seed {number}", **reply(f"$photo-{number}"))
+    await homeserver.files(number)
+
+
+async def test_a_picture_that_is_gone_is_not_drawn_larger_over_the_photo_that_it_came_from(
+    drawing_room, homeserver, fake_generator, noted, closed
+):
+    await drawn_from_photo(drawing_room, homeserver, fake_generator, 1)
+    await closed()
+    await noted()
+    await react(drawing_room, sent(homeserver, "picture")[0], "⬆️")
+    await homeserver.until(lambda: homeserver.sentences() or len(fake_generator.jobs) == 2)
+    assert [event.content["body"] for event in homeserver.sentences()] == [GONE]
+
+
+@pytest.mark.parametrize("deleted", [1, 2])
+@pytest.mark.parametrize("how", ["button", "reply", "reply to the command", "thread", "another recipe in the reply"])
+async def test_a_photo_that_was_posted_twice_is_found_though_one_is_deleted(
+    drawing_room, homeserver, fake_generator, noted, closed, how, deleted
+):
+    for number in (1, 2):
+        await drawn_from_photo(drawing_room, homeserver, fake_generator, number)
         await closed()
         await noted()
     first = sent(homeserver, "picture")[0]

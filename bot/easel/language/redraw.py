@@ -31,7 +31,8 @@ def larger(recipe: DrawRequest) -> DrawRequest:
     # Even of few steps, one must run.
     strength = max(LIGHT_STRENGTH, ceil(100 / (recipe.steps or 1)) / 100)
     width, height = (round(side * LARGER / SIDE_MULTIPLE) * SIDE_MULTIPLE for side in recipe.size)
-    return refined(recipe, Changes(DrawRequest(size=(width, height), strength=strength)))
+    # A photo that the picture itself was drawn from is not its own picture.
+    return refined(replace(recipe, image=None), Changes(DrawRequest(size=(width, height), strength=strength)))
 
 
 def with_other_seeds(asked: Asked, first: int) -> Asked:
