@@ -255,7 +255,8 @@ class Homeserver:
         event = self._created(request.match_info["room"])
         if self.leaves_out == "event_id":
             del event["event_id"]
-        return web.json_response(event["content"] if self.leaves_out.startswith("all") else event)
+        is_whole = request.query.get("format") == "event" and not self.leaves_out.startswith("all")
+        return web.json_response(event if is_whole else event["content"])
 
     async def _all_state(self, request: web.Request) -> web.Response:
         created = self._created(request.match_info["room"])

@@ -172,8 +172,8 @@ class Homeserver:
 
     async def predecessor(self, room_id: str) -> str | None:
         """The room that was upgraded to this one, if both say so; else None. Raises NotSent."""
-        created: Any = await self.created(room_id)
-        old = str(created.content.predecessor.room_id) if created.content.predecessor else ""
+        created = await self.patiently(partial(self.ask, "GET", Path.v3.rooms[room_id].state["m.room.create"][""]))
+        old = _text(created.get("predecessor"), "room_id")
         says_so = bool(old) and await self.state_text(old, "m.room.tombstone", "replacement_room") == room_id
         return old if says_so else None
 
