@@ -188,9 +188,9 @@ class EaselCommands:
         await self._sent_once.send(job, message.room_id, kind, content, person=message.sender)
 
     async def hello(self, room_id: str, joined: str, invited_by: str) -> None:
-        """Introduce the bot to a room, unless it is alone in one of its own; ``joined`` is its join event.
+        """Bring a room the styles that it had before an upgrade, and introduce the bot, unless it is alone there.
 
-        The room has the styles of the one that was upgraded to it.
+        ``joined`` is its join event.
         """
         with suppress(NotSent):
             await self._styles.bring(room_id)
