@@ -254,6 +254,7 @@ async def test_what_was_said_of_an_expired_job_goes_when_its_edit_is_drawn(
 ):
     event_id = await room.say("!draw otter")
     await homeserver.marked("note")
+    await noted()
     await plugin.database.execute("UPDATE job SET received_ms = received_ms - 100 * 3600000")
     await plugin.internal_stop()
     await plugin.internal_start()
