@@ -122,6 +122,7 @@ async def test_the_bot_greets_a_room_that_it_joins(room, homeserver, maubot_test
     await room.put(
         join["content"], type="m.room.member", state_key=me, unsigned={"prev_content": {"membership": "invite"}}
     )
+    await homeserver.marked("hello")
     await room.say("!draw")
     answers = await homeserver.answers(2)
     assert answers[0].content["body"].startswith("Hello, I'm Easel")
