@@ -23,10 +23,11 @@ def said(event_id: str, body: str) -> dict:
 
 
 @pytest.fixture
-async def first(room, homeserver, plugin) -> str:
+async def first(room, handled) -> str:
     """The last message that is handled before the command in question."""
-    await homeserver.until(lambda: not plugin._catching_up._all_behind)
-    return await room.say("good morning")
+    event_id = await room.say("good morning")
+    await handled(event_id)
+    return event_id
 
 
 async def test_a_command_is_answered_once_though_the_bot_stops_before_that(first, room, homeserver, restart):
