@@ -1,12 +1,11 @@
 """``!easel gallery`` and ``!easel frame``: where the links go, what they open, and how they end."""
 
-import time
-
 import pytest
-from aiohttp import web
 
 from bot.easel.commands.gallery import ENDED, INVITED, NO_FRAMES, NO_SUCH, NOT_YOURS, ROOM_IS_FULL, SENT
 from bot.easel.gallery.sessions import MAX_FRAMES_A_ROOM
+from tests.bot.test_interrupted import limited
+from tests.bot.test_read_twice import QuietAfter, said
 from tests.helpers.fake_homeserver import BOT
 
 ADA, BOB, CLEO = "@ada:example.com", "@bob:example.com", "@cleo:example.com"
@@ -200,26 +199,36 @@ async def test_frames_are_listed_and_ended(ask, browsers, homeserver):
     assert (await ask("!easel frame list"))[0].content["body"] == NO_FRAMES
 
 
-async def test_an_end_that_is_read_twice_ends_one_frame(ask, gallery_room, homeserver, plugin, handled, restart):
-    event = {"type": "m.room.message", "room_id": KITCHEN, "sender": ADA}
+@pytest.mark.parametrize(("text", "left"), [("!easel frame off 1", 1), ("!easel frame off", 0)])
+async def test_an_end_that_is_read_twice_is_done_once(
+    text, left, ask, gallery_room, homeserver, plugin, handled, restart
+):
     last = await gallery_room.say("good morning")
     await handled(last)
     for _ in range(2):
         await framed(ask)
-    homeserver.sins.append(web.json_response({"errcode": "M_LIMIT_EXCEEDED", "retry_after_ms": 60_000}, status=429))
-    end = await gallery_room.say("!easel frame off 1")
+    homeserver.sins += [limited(60_000)]
+    end = await gallery_room.say(text)
     await homeserver.until(lambda: homeserver.refused)
-    homeserver.history[KITCHEN] = [
-        {**event, "event_id": event_id, "origin_server_ts": int(time.time() * 1000), "content": content}
-        for event_id, content in (
-            (last, {"msgtype": "m.text", "body": "good morning"}),
-            *((f"$said-{n}", {"msgtype": "m.text", "body": "!easel frame"}) for n in (2, 3)),
-            (end, {"msgtype": "m.text", "body": "!easel frame off 1"}),
-        )
-    ]
+    frames = [said(f"$said-{n}", "!easel frame") for n in (2, 3)]
+    homeserver.history[KITCHEN] = [said(last, "good morning"), *frames, said(end, text)]
     before = len(homeserver.sentences())
     await restart()
     assert (await homeserver.answers(before + 1))[-1].content["body"] == ENDED
+    assert await plugin.database.fetchval("SELECT COUNT(*) FROM gallery_key WHERE kind = 'frame'") == left
+
+
+async def test_a_frame_that_is_asked_for_once_and_read_twice_is_one(
+    ask, gallery_room, homeserver, plugin, handled, restart, monkeypatch
+):
+    last = await gallery_room.say("good morning")
+    await handled(last)
+    monkeypatch.setattr(homeserver, "sins", QuietAfter(homeserver, lambda event: event.kind == "link"))
+    event_id = await gallery_room.say("!easel frame")
+    await homeserver.until(lambda: homeserver.refused)
+    homeserver.history[KITCHEN] = [said(last, "good morning"), said(event_id, "!easel frame")]
+    await restart()
+    assert where(await homeserver.answers(2)) == [("!ada:example.com", True), (KITCHEN, False)]
     assert await plugin.database.fetchval("SELECT COUNT(*) FROM gallery_key WHERE kind = 'frame'") == 1
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -10,7 +11,7 @@ from bot.easel.room.reactions import REMOVE
 from tests.bot.test_corrections import edit, redacted
 from tests.bot.test_interrupted import KITCHEN, limited, of_kind
 from tests.bot.test_turns import recipe_file
-from tests.helpers.fake_homeserver import BOT
+from tests.helpers.fake_homeserver import BOT, Sent
 
 ADA = "@ada:example.com"
 
@@ -141,15 +142,26 @@ async def test_an_edit_that_is_read_twice_does_not_end_its_schedule(
     assert [row["typed"] for row in await plugin.database.fetch("SELECT typed FROM scheduled")] == ["owl"]
 
 
-class QuietAfter(list):
-    """Once an event of that type is there, the homeserver takes no other until the bot has started again."""
+async def test_the_removal_of_a_style_that_is_read_twice_is_answered_as_one(first, room, homeserver, restart):
+    await room.say("!easel style add cosy = soft light")
+    await homeserver.answers()
+    homeserver.sins += [limited(60_000)]
+    event_id = await room.say("!easel style remove cosy")
+    homeserver.history[KITCHEN] = [said(first, "good morning"), said(event_id, "!easel style remove cosy")]
+    await homeserver.until(lambda: homeserver.refused)
+    await restart()
+    assert (await homeserver.answers(2))[1].content["body"] == "@cosy is gone."
 
-    def __init__(self, homeserver, event_type: str) -> None:
+
+class QuietAfter(list):
+    """Once such an event is there, the homeserver takes no other until the bot has started again."""
+
+    def __init__(self, homeserver, is_such: Callable[[Sent], bool]) -> None:
         super().__init__([limited(60_000)])
-        self._homeserver, self._type = homeserver, event_type
+        self._homeserver, self._is_such = homeserver, is_such
 
     def __bool__(self) -> bool:
-        return len(self) > 0 and any(event.type == self._type for event in self._homeserver.events)
+        return len(self) > 0 and any(map(self._is_such, self._homeserver.events))
 
 
 async def test_a_removal_is_done_though_the_bot_stops_in_between(
@@ -162,7 +174,7 @@ async def test_a_removal_is_done_though_the_bot_stops_in_between(
     before = homeserver.as_heard(BOT)
     picture, recipe = (f"$sent-{of_kind(homeserver, kind)[0].txn_id}" for kind in ("picture", "recipe"))
     # After the first redaction, the homeserver wants quiet.
-    monkeypatch.setattr(homeserver, "sins", QuietAfter(homeserver, "m.room.redaction"))
+    monkeypatch.setattr(homeserver, "sins", QuietAfter(homeserver, lambda event: event.type == "m.room.redaction"))
     relation = {"rel_type": "m.annotation", "event_id": picture, "key": REMOVE}
     reaction = drawing_room.event({"m.relates_to": relation}, type="m.reaction")
     await drawing_room.sync(reaction)

@@ -157,7 +157,7 @@ async def test_nobody_fills_a_room_alone_and_a_full_room_is_listed_in_one_messag
     assert len(listed.splitlines()) == 1 + MAX_STYLES + len(STARTER_STYLES)
     assert len(listed) < MAX_CONTENT_CHARS and LEFT_OUT not in listed
     for number in range(2):
-        await Store(plugin.database).forget_style("!kitchen:example.com", f"{'s' * 36}-{number}")
+        await ask(f"!easel style remove {'s' * 36}-{number}", sender=makers[number % 2])
     assert (await ask("!easel style add cosy = soft light", sender=makers[0])).startswith("@cosy now means")
     assert (await ask("!easel style add cosier = soft light", sender=makers[0])) == (
         f"You made {MAX_STYLES_A_PERSON} styles here, and that's the limit. Remove one first."

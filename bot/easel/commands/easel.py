@@ -119,6 +119,9 @@ class EaselCommands:
                 # It is read again after a restart.
                 return ""
         try:
+            # What must not be done twice has its answer noted.
+            if answered := await self._store.answer_done(message.asked_by):
+                return answered
             words = command.words if isinstance(command, EaselCommand) else ("help", "draw")
             refusal = self._permissions.refusal(message.sender, message.room_id)
             check_length(message.body)

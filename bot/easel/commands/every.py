@@ -58,9 +58,6 @@ class EveryDay:
 
     async def answer(self, message: Message, typed: str) -> Text:
         """Do what was typed behind the word. Raises ParseError."""
-        # A command is read again after a restart in between, and must not add or end another one then.
-        if answered := await self._store.answer_done(message.asked_by):
-            return answered
         here = await self._store.scheduled_in(message.room_id)
         if not typed:
             return _listed(here, await self._homeserver.display_names(message.room_id)) if here else written(HOW)

@@ -66,7 +66,7 @@ class GalleryCommands:
     async def gallery(self, message: Message, words: tuple[str, ...]) -> Text:
         """Send the link to the gallery, or sign all of a person's devices out."""
         if words[:1] == ("off",):
-            return SIGNED_OUT if await self._sessions.sign_out(message.sender) else NOWHERE_OPEN
+            return await self._end(message, await self._sessions.open_for(message.sender), SIGNED_OUT) or NOWHERE_OPEN
         return self._refusal() or await self._send(message, is_frame=False)
 
     async def frame(self, message: Message, words: tuple[str, ...]) -> Text:
@@ -78,13 +78,10 @@ class GalleryCommands:
                     return NO_FRAMES
                 return self._listed(frames, await self._homeserver.display_names(message.room_id))
             case ("off", number, *_):
-                # A command is read again after a restart in between, and must not end another one then.
-                return await self._store.answer_done(message.asked_by) or await self._end(message, number)
+                return await self._end_frame(message, number)
             case ("off",):
                 own = [one for one in await self._sessions.frames(message.room_id) if one.person == message.sender]
-                for one in own:
-                    await self._sessions.end_frame(one)
-                return ENDED if own else NO_FRAMES
+                return await self._end(message, own, ENDED) or NO_FRAMES
 
         return self._refusal() or await self._send(message, is_frame=True)
 
@@ -113,6 +110,9 @@ class GalleryCommands:
 
     async def _send(self, message: Message, *, is_frame: bool) -> Text:
         try:
+            if await self._sent_once.there(job_id(message.asked_by), EventKind.LINK):
+                # It is read again after a restart.
+                return SENT
             async with asyncio.timeout(FOUND_WITHIN_S):
                 chat = await self._direct_chats.find(message.sender, message.room_id)
                 if chat is None:
@@ -141,15 +141,21 @@ class GalleryCommands:
         content = answer_content(words)
         await self._sent_once.send(job_id(message.asked_by), room_id, EventKind.LINK, content, person=message.sender)
 
-    async def _end(self, message: Message, number: str) -> str:
+    async def _end(self, message: Message, keys: list[Key], answer: str) -> str:
+        """End keys, and note the answer to that; "" without any."""
+        if not keys:
+            return ""
+        await self._store.end_keys(keys, by=message.asked_by, answer=answer)
+        return answer
+
+    async def _end_frame(self, message: Message, number: str) -> str:
         frames = await self._sessions.frames(message.room_id)
         if not (number.isascii() and number.isdecimal()) or not 1 <= int(number[:4]) <= len(frames):
             return NO_SUCH
         frame = frames[int(number[:4]) - 1]
         if not await self._ownership.may_change(message.room_id, frame.person, message.sender):
             return NOT_YOURS
-        await self._store.end_key(frame, by=message.asked_by, answer=ENDED)
-        return ENDED
+        return await self._end(message, [frame], ENDED)
 
     def _linked(self, words: str, page: str, secret: str) -> Rich:
         url = str((URL(self._settings().gallery_url) / page).with_query(key=secret))

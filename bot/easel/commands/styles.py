@@ -94,8 +94,9 @@ class Styles:
         if name in own:
             if not await self._ownership.may_change(message.room_id, own[name].made_by, message.sender):
                 return f"@{name} is somebody else's. Only they or an admin can remove it."
-            await self._store.forget_style(message.room_id, name)
-            return f"@{name} is gone." if name not in STARTER_STYLES else f"@{name} is back to what it was at first."
+            answer = f"@{name} is {'back to what it was at first' if name in STARTER_STYLES else 'gone'}."
+            await self._store.end_style(message.room_id, name, by=message.asked_by, answer=answer)
+            return answer
         if name in STARTER_STYLES:
             return f"@{name} comes with Easel. To change it here: !easel style add {name} = …"
         near = nearest(name, own)

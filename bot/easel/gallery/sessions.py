@@ -62,12 +62,9 @@ class Sessions:
         key = await self._store.key(KeyKind.SESSION, _hash(secret))
         return key if key is not None and key.made_ms >= self._before(SESSION_S) else None
 
-    async def sign_out(self, person: str) -> bool:
-        """End all links and sessions of a person; return whether there were any."""
-        keys = [key for kind in (KeyKind.LINK, KeyKind.SESSION) for key in await self._store.keys_of(person, kind)]
-        for key in keys:
-            await self._store.take_key(key.kind, key.hash)
-        return bool(keys)
+    async def open_for(self, person: str) -> list[Key]:
+        """All links and sessions of a person."""
+        return [key for kind in (KeyKind.LINK, KeyKind.SESSION) for key in await self._store.keys_of(person, kind)]
 
     async def new_frame(self, person: str, room_id: str) -> str | None:
         """The secret of a frame with a room's stars; None if the room has MAX_FRAMES_A_ROOM."""
@@ -81,9 +78,6 @@ class Sessions:
     async def frames(self, room_id: str) -> list[Key]:
         """The frames of a room, the oldest first."""
         return await self._store.keys_for(room_id, KeyKind.FRAME)
-
-    async def end_frame(self, frame: Key) -> None:
-        await self._store.take_key(KeyKind.FRAME, frame.hash)
 
     async def _new(self, kind: KeyKind, person: str, room_id: str, most: int | None = None) -> str:
         secret = secrets.token_urlsafe(SECRET_BYTES)

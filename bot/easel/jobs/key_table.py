@@ -1,5 +1,6 @@
 """Who may open the gallery: links, signed-in browsers and frames, each known by the hash of its secret alone."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -60,10 +61,10 @@ class KeyTable(Tables):
         )
         return _key(row) if row else None
 
-    async def end_key(self, key: Key, *, by: str, answer: str) -> None:
-        """Forget a key because the event ``by`` asked for it, and note what that is answered."""
+    async def end_keys(self, keys: Iterable[Key], *, by: str, answer: str) -> None:
+        """Forget keys because the event ``by`` asked for it, and note what that is answered."""
         await self._database.execute_all(
-            [("DELETE FROM gallery_key WHERE hash = $1", [(key.hash,)]), (NOTE_DONE, [(by, answer)])]
+            [("DELETE FROM gallery_key WHERE hash = $1", [(key.hash,) for key in keys]), (NOTE_DONE, [(by, answer)])]
         )
 
     async def keys_of(self, person: str, kind: KeyKind) -> list[Key]:

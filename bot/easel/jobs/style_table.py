@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from .event_tables import NOTE_DONE
 from .tables import Tables
 
 
@@ -42,5 +43,8 @@ class StyleTable(Tables):
             to,
         )
 
-    async def forget_style(self, room_id: str, name: str) -> None:
-        await self._database.execute("DELETE FROM style WHERE room_id = $1 AND name = $2", room_id, name)
+    async def end_style(self, room_id: str, name: str, *, by: str, answer: str) -> None:
+        """Forget a style because the event ``by`` asked for it, and note what that is answered."""
+        await self._database.execute_all(
+            [("DELETE FROM style WHERE room_id = $1 AND name = $2", [(room_id, name)]), (NOTE_DONE, [(by, answer)])]
+        )
