@@ -53,6 +53,17 @@ def test_replies_prompts_and_photos(case, more):
     assert "note" not in case or case["note"] in request.notes
 
 
+@cases("phrases")
+def test_replies_to_phrases(case):
+    recipe = read_as(case["to"])
+    if "answer" in case:
+        with pytest.raises(ParseError) as error:
+            read_as(case["say"], recipe=recipe)
+        assert str(error.value) == case["answer"]
+        return
+    assert replace(read_as(case["say"], recipe=recipe), notes=()) == replace(read_as(case["reads"]), notes=())
+
+
 @cases("sizes")
 def test_sizes_of_pocket(case):
     card = model_card("pocket", built_in_cards()["pocket"], available=True)

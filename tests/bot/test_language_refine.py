@@ -156,7 +156,7 @@ def test_changes_without_effect_are_not_noted(text):
             "It has “otter”, “(cowboy hat)++”, “boots”, “beach” and “(watercolor)+”.",
         ),
         ("-style pop art", "Flags start with two hyphens. Did you mean --style?"),
-        ("-otter, hat, boots, beach, watercolor", "There's nothing to draw yet. "),
+        ("-otter, hat, boots, beach, watercolor", "That would leave nothing to draw. "),
         ("--seed newer", "--seed takes a whole number, or new, not “newer”."),
     ],
 )

@@ -24,11 +24,12 @@ from .refine import refined
 from .reply_phrases import QUESTION, in_signs
 from .request import SLOTS, Asked, DrawRequest, Slots
 from .sentences import ParseError, brief, quoted
+from .small_words import FOREIGN_NO
 from .structured import read_yaml
 from .styles import with_styles
 from .typed_flags import with_names_quoted
 from .weights import without_loras
-from .wishes import ABOUT_A_PICTURE, FOREIGN_NO
+from .wishes import ABOUT_A_PICTURE
 
 # A recipe with the longest prompts and all its facts is below 8,000; Matrix itself takes 64 KiB.
 MAX_MESSAGE_CHARS = 16_000
@@ -42,7 +43,8 @@ _NAME = r"(?!an? |the )[\w-]+(?: [\w-]+)?"
 _NO = r"no|without(?: any)?|(?:do not|don['’]?t) (?:draw|show|include|add)"
 _NO += rf"|{FOREIGN_NO}|sin(?! city)"
 _UNWANTED = re.compile(
-    rf"(?:(?:please )?(?:{_NO})|(?P<rest>.+?)(?: with no| without(?: any)?|[.!;] (?:please )?(?:avoid|{_NO}))) "
+    rf"(?:(?:please )?(?:{_NO})|(?P<rest>.+?)(?: with no| without(?: any)?| (?:ohne|senza|zonder|bez|без)"
+    rf"|[.!;] (?:please )?(?:avoid|{_NO}))) "
     rf"(?P<what>{_NAME}?)(?:,? (?:and|or)(?: no| without)? (?P<what2>{_NAME}?))?(?: please)?[.!]?",
     re.IGNORECASE,
 )
@@ -62,6 +64,7 @@ _IN_QUOTES = re.compile(r"\A\s*+\"(?P<text>[^\"]++)\"\s*+\Z")
 # `otter x4`
 _TIMES = re.compile(r"(?<=\w)[ \t]+[x×](?P<count>[2-9])\s*\Z")
 
+NOTHING_LEFT = "That would leave nothing to draw. Say what to draw in its place, such as !draw owl."
 NOTHING_TO_DRAW = "There's nothing to draw yet. Say what you want to see, such as !draw otter."
 
 
@@ -162,6 +165,8 @@ def _parse(text: str, recipe: Callable[[], DrawRequest] | None) -> DrawRequest:
         if pasted:
             changes = replace(changes, request=pasted.request.changed_by(changes.request))
         request = refined(recipe(), changes)
+        if not request.slots:
+            raise ParseError(NOTHING_LEFT)
     else:
         if ABOUT_A_PICTURE.fullmatch(text):
             raise ParseError(needs_picture(text))

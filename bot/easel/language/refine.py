@@ -3,17 +3,19 @@
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 from .flags import find_slot
 from .names import folded
 from .request import SLOTS, Change, Changes, DrawRequest, Slots
 from .sentences import ParseError, brief, listed, quoted, shortened
+from .small_words import ARTICLE
+from .things import without_thing
 from .weights import read_terms
 
 # A weight: a number or signs behind a bracket or a word. Then brackets, quotes and compel's escapes.
 _WEIGHT = re.compile(r"(?<=[\w)\]\"'])(?:[+-]+|(?<=\))(?:\d++(?:\.\d++)?+|\.\d++))(?=\W|$)")
-_ARTICLE = re.compile(r"^(?:the|an?|his|her|its|their) ")
+_ARTICLE = re.compile(rf"^(?:{ARTICLE}) ")
 _BRACKETS = re.compile(r"[()\[\]\\\"]")
 
 
@@ -35,15 +37,16 @@ def refined(recipe: DrawRequest, changes: Changes) -> DrawRequest:
     # Without facts: the new picture need not match the recipe's.
     request = replace(recipe, theme=theme, seed=seed, facts=None).changed_by(reply)
     plain = cache(plain_term)
-    # What is not to be there is not asked for either, unless that is all.
-    gone = [f" {plain(term)} " for term in reply.no]
-    kept = {
-        slot: tuple(term for term in getattr(request.slots, slot) if not any(no in f" {plain(term)} " for no in gone))
-        for slot in SLOTS
-    }
-    request = replace(request, slots=Slots(**kept)) if any(kept.values()) else request
+    for no in reply.no:
+        # What is not to be there is not asked for either, unless that is all.
+        if left := _each(request.slots, partial(_less, thing=plain(no), plain=plain)):
+            request = replace(request, slots=left)
+    place = None
     for change in changes.terms:
-        request = (_added if change.is_added else _removed)(request, change, plain)
+        if change.is_added:
+            request, place = _added(request, change, plain, place), None
+        else:
+            request, place = _removed(request, change, plain)
     changed = _differences(before, request)
     notes: tuple[str, ...] = (f"Now: {changed}",) if changed else ()
     if changes.plain and before.slots.subject and before.slots.subject != request.slots.subject:
@@ -107,34 +110,57 @@ def _shown(value: object, sign: str) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _added(request: DrawRequest, change: Change, plain: Callable[[str], str]) -> DrawRequest:
-    """The request with a term added: in place of the same term with another weight, else at its slot's end."""
+def _added(
+    request: DrawRequest, change: Change, plain: Callable[[str], str], place: tuple[str, int] | None
+) -> DrawRequest:
+    """The request with a term added: in place of the same term with another weight, else where a term of its slot was
+    removed just before, else at its slot's end."""
     wanted = plain(change.term)
     for slot in SLOTS:
         terms = getattr(request.slots, slot)
         if any(plain(term) == wanted for term in terms):
             same = [change.term if plain(term) == wanted else term for term in terms]
             return _with_slot(request, slot, tuple(dict.fromkeys(same)))
-    return _with_slot(request, change.slot, (*getattr(request.slots, change.slot), change.term))
+    terms = list(getattr(request.slots, change.slot))
+    terms.insert(place[1] if place and place[0] == change.slot else len(terms), change.term)
+    return _with_slot(request, change.slot, tuple(terms))
 
 
-def _removed(request: DrawRequest, change: Change, plain: Callable[[str], str]) -> DrawRequest:
-    """The request without the term, at any weight; else without the terms that contain its words.
+def _removed(
+    request: DrawRequest, change: Change, plain: Callable[[str], str]
+) -> tuple[DrawRequest, tuple[str, int] | None]:
+    """The request without the term, at any weight; else with its words taken out of the terms that contain them.
 
-    A slot's name takes away all that is in it.
+    A slot's name takes away all that is in it. Also returns the slot and index of the first term that is gone, if one
+    is. Raises ParseError.
     """
     wanted, slot = plain(change.term), find_slot(_ARTICLE.sub("", change.term))
-    if slot == wanted and getattr(request.slots, slot):
-        return _with_slot(request, slot, ())
-    terms = [term for slot in SLOTS for term in getattr(request.slots, slot)]
-    gone = {term for term in terms if plain(term) == wanted}
-    gone = gone or {term for term in terms if f" {_ARTICLE.sub('', wanted)} " in f" {plain(term)} "}
-    gone = gone or set(getattr(request.slots, slot) if slot else ())
-    if not gone:
-        there = f"It has {listed(shortened([*map(quoted, terms)]))}." if terms else "There's nothing left in it."
-        raise ParseError(f"There's no {quoted(change.term)} in that recipe. {there}")
-    kept = {slot: tuple(term for term in getattr(request.slots, slot) if term not in gone) for slot in SLOTS}
-    return replace(request, slots=Slots(**kept))
+    has_slot = slot is not None and bool(getattr(request.slots, slot))
+    if slot == wanted and has_slot:
+        return _with_slot(request, slot, ()), None
+    for without in (
+        lambda term: None if plain(term) == wanted else term,
+        partial(_less, thing=_ARTICLE.sub("", wanted), plain=plain),
+    ):
+        slots = _each(request.slots, without)
+        if slots != request.slots:
+            terms = [(slot, n, term) for slot in SLOTS for n, term in enumerate(getattr(request.slots, slot))]
+            gone = [(slot, n) for slot, n, term in terms if without(term) is None]
+            return replace(request, slots=slots), gone[0] if gone else None
+    if slot is not None and has_slot:
+        return _with_slot(request, slot, ()), None
+    left = [quoted(term) for slot in SLOTS for term in getattr(request.slots, slot)]
+    there = f"It has {listed(shortened(left))}." if left else "There's nothing left in it."
+    raise ParseError(f"There's no {quoted(change.term)} in that recipe. {there}")
+
+
+def _each(slots: Slots, changed: Callable[[str], str | None]) -> Slots:
+    """The slots with each term changed, or gone where that gives None."""
+    return Slots(**{slot: tuple(filter(None, map(changed, getattr(slots, slot)))) for slot in SLOTS})
+
+
+def _less(term: str, *, thing: str, plain: Callable[[str], str]) -> str | None:
+    return without_thing(term, thing) if f" {thing} " in f" {plain(term)} " else term
 
 
 def _with_slot(request: DrawRequest, slot: str, terms: tuple[str, ...]) -> DrawRequest:

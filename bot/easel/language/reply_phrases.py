@@ -4,16 +4,19 @@ Knows no recipes but their words.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from .phones import DASHES
 from .request import SLOTS, DrawRequest, Slots
 from .sentences import ParseError
+from .small_words import ADD, AGAIN, AS, BUT, NICE, NO, NOW, PLEASE, SAME, THANKS, WELL
 from .typed_flags import first_flag
 from .wishes import read_wish, terms_of
 
 LARGER = "React to the picture with ⬆️ to have it larger."
 PICK = "React to the picture: ⬆️ makes it larger, 🎲 is another roll."
+EARLIER = "Each picture keeps its own recipe. Reply to the earlier one instead."
+WHAT = "Say what to change, such as !draw +scarf, or react with 🎲 to roll again."
 SHAPE = "Say which shape: --ar 16:9 is wide, --ar 3:4 is tall."
 QUESTION = "I only draw. !easel help shows how, and 📄 under a picture gives its recipe."
 
@@ -21,15 +24,20 @@ QUESTION = "I only draw. !easel help shows how, and 📄 under a picture gives i
 MAX_PHRASE_CHARS = 200
 
 _ASKED = re.compile(
-    r"(?:(?:nice|great|cool|perfect|lovely|love it|good|wow|thanks|thank you|yes|ok|okay)[!.,]+ )?"
-    r"(?:(?:please|now|ok|okay|and|(?:can|could) you|(?:can|could) (?:i|we) (?:have|get|see) (?:it|this|him|her)"
-    r"|bitte|und|jetzt|aber|et|maintenant|mais|y|ahora|pero) )*"
-    r"(?P<wish>.*?)(?:,? (?:please|bitte))?[.!?]*",
+    rf"(?:(?:{NICE}|yes|ok|okay)[!.,]+ |(?:{WELL}),? )*"
+    rf"(?:(?:{PLEASE}|{NOW}|{BUT}|ok|okay|maybe|(?:can|could|would) you(?: mind)?"
+    r"|(?:can|could) (?:i|we) (?:have|get|see) (?:it|this|him|her)|let[’']s|just),? )*"
+    rf"(?P<wish>.*?)(?:,? (?:{PLEASE}|{THANKS}|th(?:ough|o)|at all|any ?more))*[.!?]*",
     re.IGNORECASE,
 )
+_PLEASE_INSIDE = re.compile(rf"(?<=\w),? (?:{PLEASE}),?(?= \w)", re.IGNORECASE)
 _LARGER = re.compile(
     r"(?:but )?(?:make it )?(?:bigger|larger|upscaled?)(?: it| this)?(?: \d(?:\.\d)?x?)?|u[1-4]|⬆️?", re.IGNORECASE
 )
+_UNDO = re.compile(
+    r"(?:undo|revert|rückgängig|annule[rz]?|deshacer)(?: (?:it|that|this|machen))?|(?:go )?back", re.IGNORECASE
+)
+_NO_WISH = re.compile(rf"(?:(?:{NICE}|{WELL}|yes|no|ok|okay)[\s!.,]*+)+", re.IGNORECASE)
 _VERB_AND_COLON = re.compile(r"^(?P<verb>add|remove|delete|without|with|replace|change) ?: ?(?=\w)", re.IGNORECASE)
 _PICK = re.compile(r"v[1-4]", re.IGNORECASE)
 _SHAPE = re.compile(r"(?:but )?(?:make it )?(?:wider|widescreen|taller|narrower)", re.IGNORECASE)
@@ -48,17 +56,14 @@ _BULLET = re.compile(
 _SPACED_SIGN = re.compile(r"^[ \t]*+(?P<sign>[+-])[ \t]++(?=\w)", re.MULTILINE)
 # What stands before a flag or a setting, and says that the rest stays.
 _KEPT = re.compile(
-    r"(?:(?:now|please|ok|the|same|again|keep|prompt|picture|image|one|it|but|with|also|just|use|try|and|at)"
+    r"(?:(?:now|please|ok|the|same|again|keep|prompt|seed|picture|image|one|it|but|with|also|just|use|try|and|at)"
     r"\b[ ,]*+)++$",
     re.IGNORECASE,
 )
 _LAST_AND = re.compile(r"(?<=\w),? and$", re.IGNORECASE)
 # What says that the rest stays.
 _SAME = re.compile(
-    r"(?:(?:the )?same|(?:try |do it )?again|noch ?(?:ein)?mal|das gleiche|encore(?: une fois)?|otra vez)"
-    r"(?:,? (?:aber|mais|pero)|,? but(?= (?:an?|other|new|different)\b)|,|(?= (?:but|with|without|no|plus|minus)\b)"
-    r"|(?= (?:mit|ohne|als|avec|sans|con|sin)\b)) (?=\w)",
-    re.IGNORECASE,
+    rf"(?:{SAME}|{AGAIN})(?:,? (?:{BUT})|,|(?= (?:but|{NO}|{ADD}|{AS}|with|sin)\b)) (?=\w)", re.IGNORECASE
 )
 # `-style: ink` for `style: -ink`.
 _SIGNED_SLOT = re.compile(rf"(?<![^\s,|])(?P<sign>[+-]) ?(?P<slot>{'|'.join(SLOTS)}): ?(?=\w)", re.IGNORECASE)
@@ -98,12 +103,14 @@ def in_signs(text: str, recipe: Callable[[], DrawRequest], *, has_settings: bool
     wish = _wish(text)
     if _SAME.match(wish) and not _SAME.fullmatch(wish):
         wish = text = _SAME.sub("", wish, count=1).strip()
-    for pattern, answer in ((_LARGER, LARGER), (_PICK, PICK), (_SHAPE, SHAPE)):
+    if _NO_WISH.fullmatch(text):
+        raise ParseError(WHAT)
+    for pattern, answer in ((_LARGER, LARGER), (_PICK, PICK), (_SHAPE, SHAPE), (_UNDO, EARLIER)):
         if pattern.fullmatch(wish):
             raise ParseError(answer)
     parts = _parts_in_signs(wish, slots)
     if parts[0].startswith(_SIGNS):
-        return ", ".join(parts)
+        return _joined(parts)
     if _MAKE_IT_A.match(wish):
         return _MAKE_IT_A.sub("", wish)
     if _QUESTION.fullmatch(text.strip()):
@@ -117,7 +124,17 @@ def _lines_in_signs(text: str, slots: Slots) -> str:
     lines = [_parts_in_signs(_wish(line), slots) for line in text.split("\n") if line.strip()]
     if not all(parts[0].startswith(_SIGNS) for parts in lines):
         return as_typed
-    return ", ".join(part for parts in lines for part in parts)
+    return _joined(part for parts in lines for part in parts)
+
+
+def _joined(parts: Iterable[str]) -> str:
+    """The parts as one text, where a sign behind another slot's terms is the subject's again."""
+    text = ""
+    for part in parts:
+        is_signed = part.startswith(("+", "-")) and not part.startswith("--")
+        is_subjects = is_signed and "|" in text and not text.rstrip().endswith(":")
+        text += f"{' | ' if is_subjects else ', ' if text else ''}{part}"
+    return text
 
 
 def _parts_in_signs(wish: str, slots: Slots) -> list[str]:
@@ -127,7 +144,7 @@ def _parts_in_signs(wish: str, slots: Slots) -> list[str]:
 
 
 def _wish(text: str) -> str:
-    asked = _ASKED.fullmatch(" ".join(text.split()))
+    asked = _ASKED.fullmatch(_PLEASE_INSIDE.sub("", " ".join(text.split())))
     return _VERB_AND_COLON.sub(r"\g<verb> ", asked["wish"]) if asked else text
 
 

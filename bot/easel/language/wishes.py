@@ -9,20 +9,18 @@ from collections.abc import Callable, Iterable
 from .flags import SLOT_NAMES, Kind, find_slot, flag_named
 from .refine import plain_term
 from .request import SLOTS, Slots
+from .small_words import ADD, AGAIN, AS, AT_NIGHT, AWAY, INSTEAD_OF, INTO, LESS, MAKE, MORE, NO, NOT_SO, REMOVE, REPLACE
+from .small_words import ARTICLE as _ANY_ARTICLE
+from .small_words import TAKE as _TAKE
+from .things import described, with_exactly, with_other
 
 ANOTHER_SEED = "--seed new"
 
 # The signs of a wish, or None if it is none after all.
 Reader = Callable[[re.Match[str], Slots], str | None]
 
-_ARTICLE = (
-    r"(?:(?:the|an?|any|some|his|her|its|their|der|die|das|de[nm]|eine?n?|les?|la|une?|des|du|el|l[oa]s|una) |l['’])?"
-)
+_ARTICLE = rf"(?:(?:{_ANY_ARTICLE}) |l['’])?"
 _A_BIT = r"(?:(?:a (?:bit|little)|much|even|etwas|un peu|un poco) )?"
-# What says in other languages that something is not to be there.
-FOREIGN_NO = "ohne|keine?n?|sans|pas de|senza|без"
-_NO = rf"no(?: more)?|without|w/o|{FOREIGN_NO}"
-_INSTEAD_OF = r"(?:instead|in place) of|(?:an)?statt|au lieu de|en vez de|вместо"
 _DO_NOT = r"(?:do not|don['’]?t)"
 _SLOTS = "|".join(SLOTS)
 # Comparatives, by name, since an otter ends like them.
@@ -37,16 +35,17 @@ _AND = re.compile(rf",? and (?:(?:no|without) )?{_ARTICLE}", re.IGNORECASE)
 # Behind what replaces something: another pair.
 _AND_SWAP = re.compile(rf" and {_ARTICLE}(?P<old>.+?) (?:with|by|for) {_ARTICLE}(?P<new>.+)", re.IGNORECASE)
 _ENDS_IN_ARTICLE = re.compile(r"(?:^|\s)(?:an?|the|it|this)$", re.IGNORECASE)
-_IT = {"one", "it", "that", "this", "him", "her"}
+_IT = {"one", "it", "that", "this", "him", "her", "them"}
 _FIRST_WORD = re.compile(r"(?=\w)")
 _ARROW = r"(?P<old>[^/:>=,|]+?) ?(?:->|=>|→|⇒) ?(?P<new>[^/:>=,|]+)"
 _OTHER_SEED = "(?:an? )?(?:new|other|another|different) (?:seed|one|roll)"
 _AGAIN = (
     rf"(?:do it |roll |try |same |once )?again(?: with {_OTHER_SEED})?|once more"
     r"|(?:another|one more)(?: one| roll| time| try| seed)?|re-?roll"
-    r"|re-?do|re-?try|(?:the )?same(?: one| picture)?|more like (?:this|that|it)|variations?|vary|🎲"
+    r"|re-?do|re-?try|(?:the )?same(?: one| picture)?|more like (?:this|that|it)|variations?"
+    r"|vary(?: (?:strong|subtle)| \((?:strong|subtle)\))?|🎲"
     rf"|(?:(?:the )?same(?: one| picture| prompt| thing)?,? )?(?:but )?(?:with |use |try )?{_OTHER_SEED}"
-    r"|noch ?(?:ein)?mal|encore(?: une fois)?|otra vez|ещ[её] раз|再来一[张次]"
+    rf"|{AGAIN}"
 )
 # What means something in a reply only.
 ABOUT_A_PICTURE = re.compile(rf"{_AGAIN}|{_ARROW}|make it {_HOW}", re.IGNORECASE)
@@ -95,6 +94,18 @@ def _gone_if_there(match: re.Match[str], slots: Slots) -> str | None:
     return f"-{match['term']}" if is_there(match["term"], slots) else None
 
 
+def _exactly(match: re.Match[str], slots: Slots) -> str:
+    """``s/otter/owl/``"""
+    term = _term_with(match["old"], slots)
+    changed = with_exactly(term, match["old"], match["new"]) if term else None
+    return _replaced(term, changed, slots) if term and changed else _swap(match, slots)
+
+
+def _swap_if_there(match: re.Match[str], slots: Slots) -> str | None:
+    """``a blackbird, not a robin``"""
+    return _swapped(match["old"], match["new"], slots) if is_there(match["old"], slots) else None
+
+
 def _swap(match: re.Match[str], slots: Slots) -> str:
     old, new = match["old"], match["new"]
     if old.lower() in _IT:
@@ -112,8 +123,10 @@ def _instead(match: re.Match[str], slots: Slots) -> str:
 def _changed(match: re.Match[str], slots: Slots) -> str | None:
     """``make the hat bigger``: of a term that is there, else a term of its own."""
     what, how = match["what"], match["how"]
+    if what.lower() in _IT:
+        return f"+{how}"
     if term := _term_with(what, slots):
-        return _swapped(plain_term(term), _FIRST_WORD.sub(f"{how} ", term, count=1), slots)
+        return _replaced(term, described(term, what, how) or _FIRST_WORD.sub(f"{how} ", term, count=1), slots)
     return None if _ENDS_IN_ARTICLE.search(what) else f"+{how} {what}"
 
 
@@ -140,9 +153,15 @@ def _swapped(old: str, new: str, slots: Slots) -> str:
     flag = None if is_there(old, slots) else flag_named(old)
     if flag and flag.kind is not Kind.SWITCH:
         return f"{flag.typed} {new}"
-    there = next(
-        (slot for slot in SLOTS if any(old.lower() in term.lower() for term in getattr(slots, slot))), SLOTS[0]
-    )
+    term = _term_with(old, slots)
+    changed = with_other(term, old, new) if term and plain_term(term) != old.lower() else None
+    return _replaced(term, changed, slots) if term and changed else _replaced(old, new, slots)
+
+
+def _replaced(old: str, new: str, slots: Slots) -> str:
+    """The signs that put a term into the place of the one with these words, in its slot."""
+    old = plain_term(old)
+    there = next((slot for slot in SLOTS if any(old in term.lower() for term in getattr(slots, slot))), SLOTS[0])
     return f"-{old} +{new}" if there == SLOTS[0] else f"| {there}: -{old} +{new}"
 
 
@@ -160,7 +179,8 @@ _WHOLE: tuple[tuple[str, Reader], ...] = (
     # `(otter)++` and `otter++`
     (r"(?:\((?P<in>[^():]+)(?::\d*\.?\d+\)|\)(?:[+-]+|\d*\.?\d+))|(?P<words>[^()+,-]+)(?:\++|-+))",
      lambda match, slots: f"+{match[0]}" if is_there(match["in"] or match["words"], slots) else None),
-    (rf"(?:{_INSTEAD_OF}) {_ARTICLE}(?P<old>[^,]+?)(?:,| use| draw| put) {_ARTICLE}(?P<new>[^,]+)", _swap),
+    (rf"(?:{INSTEAD_OF}) {_ARTICLE}(?P<old>[^,]+?)(?:,| use| draw| put) {_ARTICLE}(?P<new>[^,]+)", _swap),
+    (rf"(?:i mean[t]? )?{_ARTICLE}(?P<new>[^,]+?),? (?:and )?not {_ARTICLE}(?P<old>[^,]+)", _swap_if_there),
 )  # fmt: skip
 _WISHES: tuple[tuple[str, Reader], ...] = (
     (_AGAIN, lambda match, slots: ANOTHER_SEED),
@@ -171,35 +191,39 @@ _WISHES: tuple[tuple[str, Reader], ...] = (
      r"(?= (?:format|orientation)))(?: format| orientation)?",
      lambda match, slots: f"--size {match['shape'] or match['shape2']}"),
     (rf"(?:{'|'.join(SLOT_NAMES)}) ?:.*", lambda match, slots: f"| {match[0]}"),
-    (rf"(?:(?:but|make it|with|use|mit|avec) )*{_ARTICLE}(?P<new>.+?) (?:{_INSTEAD_OF}) {_ARTICLE}(?P<old>.+)", _swap),
+    (rf"(?:(?:but|make it|with|use|mit|avec) )*{_ARTICLE}(?P<new>(?:\S+ ){{0,5}}?\S+?),? (?:{INSTEAD_OF})"
+     rf" {_ARTICLE}(?P<old>.+)", _swap),
+    (rf"(?:{INSTEAD_OF}) {_ARTICLE}(?P<old>.+?) (?:{_ANY_ARTICLE}) (?P<new>.+)", _swap_if_there),
     (rf"{_ARTICLE}(?P<new>.+?) instead", _instead),
     (rf"(?P<how>{_HOW}|{_SIZE}) (?P<what>.+)", _changed_if_there),
-    (rf"(?:make|mach) {_ARTICLE}(?P<what>.+?) (?P<how>[\w-]+)", _changed),
-    (r"zoom out|wide shot", lambda match, slots: "+wide shot"),
+    (rf"(?:{MAKE}) {_ARTICLE}(?P<what>.+?) {_A_BIT}(?P<how>[\w-]+)", _changed),
+    (r"zoom out(?: [\d.]+x)?|wide shot", lambda match, slots: "+wide shot"),
     (r"zoom in|closer|close[- ]up", lambda match, slots: "+close-up"),
     (r"(?:put|move|place) (?:it|him|her|them|this) (?P<where>(?:in|on|at|under|near|by|into|onto) .+)",
      lambda match, slots: f"| environment: {match['where']}"),
     (rf"{_ARTICLE}(?P<what>.+?) (?:should|must) be (?P<how>[\w-]+)", _changed),
-    (rf"{_A_BIT}(?:more|mehr|plus de|más|больше) (?P<what>.+)", _weighed),
-    (rf"{_A_BIT}(?:less|fewer|weniger|moins de|menos|меньше) (?P<what>.+)", _weighed_less),
+    (rf"{_A_BIT}(?:{MORE}) (?P<what>.+)", _weighed),
+    (rf"{_A_BIT}(?:{LESS}) (?P<what>.+)", _weighed_less),
     (r"(?:but )?in (?:an? |the )?(?:style of )(?P<style>.+)", _style),
     (r"(?:but )?in (?:an? |the )?(?P<style>.+) style", _style),
     (rf"(?:but )?(?:in|as) (?P<style>{_MEDIA})", _style),
-    (rf"(?:as|als|comme) {_ARTICLE}(?P<style>(?:[\w-]+ )?(?:{_ART})|\w+gemälde)", _style),
-    (r"(?:as|als|comme) (?!an? |eine? |une? |before|usual|is\b|it\b)(?P<style>.+)", _style),
-    (r"(?:add|plus|(?:but )?with|but|also|and|put on|give (?:it|him|her|them)|(?:change|turn) (?:it|this) (?:to|into)"
-     rf"|mit|füge|avec|ajoute[rz]?|con|añade|agrega|pon(?:le)?|добавь(?:те)?) {_ARTICLE}(?P<term>.+?)(?: hinzu)?",
-     _more),
+    (rf"(?:{AS}) {_ARTICLE}(?P<style>(?:[\w-]+ )?(?:{_ART})|\w+gemälde)", _style),
+    (rf"(?:{AS}) (?!an? |eine? |une? |before|usual|is\b|it\b)(?P<style>.+)", _style),
+    (rf"put {_ARTICLE}(?P<term>.+?) back(?: on)?", _more),
+    (rf"(?:(?:but )?with|but|also|and|{ADD}) {_ARTICLE}(?P<term>.+?)(?: hinzu| toe)?", _more),
+    (rf"(?:at|by) night|{AT_NIGHT}|(?:in|on|at|under|near|behind|inside) {_ARTICLE}(?!style)\w.+",
+     lambda match, slots: f"| environment: +{match[0]}"),
     (r"(?:加上?|添加)(?:一[顶个只条件双副])?(?P<term>.+)", _more),
     (rf"(?:{_A_BIT}{_HOW}|(?:as|like) an? .+)", lambda match, slots: f"+{match[0]}"),
+    (rf"(?:{NOT_SO}) (?P<term>\w+)", lambda match, slots: f"--no {match['term']}"),
     (r"make it (?!an? )(?P<term>[\w-]+(?: [\w-]+)?)", _more),
     (rf"(?:replace |swap |change )?{_ARROW}", _swap),
-    (rf"(?:replace|swap|change|turn) {_ARTICLE}(?P<old>.+?) (?:with|by|for|to|into) {_ARTICLE}(?P<new>.+)", _swap),
-    (r"s/(?P<old>[^/]+)/(?P<new>[^/]+)/?g?", _swap),
+    (rf"(?:{REPLACE}) {_ARTICLE}(?P<old>.+?) (?:{INTO}) {_ARTICLE}(?P<new>.+)", _swap),
+    (r"s/(?P<old>[^/]+)/(?P<new>[^/]+)/?g?", _exactly),
     (rf"(?P<slot>{_SLOTS}) (?P<terms>\w.*)", lambda match, slots: f"| {match['slot']}: {match['terms']}"),
     (rf"(?:i {_DO_NOT} (?:like|want)|sin) {_ARTICLE}(?P<term>.+)", _gone_if_there),
-    (rf"(?:{_NO}|remove|delete|minus|take (?:off|away)|get rid of|leave out|avoid"
-     rf"|{_DO_NOT} (?:draw|show|include|add|want)) {_ARTICLE}(?P<term>.+)", _gone),
+    (rf"(?:{NO}|{REMOVE}|{_DO_NOT} (?:draw|show|include|add|want)) {_ARTICLE}(?P<term>.+)", _gone),
+    (rf"(?:{_TAKE}) {_ARTICLE}(?P<term>.+) (?:{AWAY})", _gone),
     # "drop of water" is a picture.
     (rf"(?:drop|lose|ditch|clear|erase) (?:(?:the|his|her|its|their|that) |(?=(?:{_SLOTS})$))(?P<term>.+)",
      _taken_away),
