@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.easel.language import SLOTS, ParseError, as_command, parse_draw
+from bot.easel.language import SLOTS, ParseError, as_command, parse_all, parse_draw
 from bot.easel.language.chat import MAX_CHANGES
 from bot.easel.language.parse import parse_recipe
 
@@ -116,7 +116,7 @@ def test_flags_override_the_recipe(text, field, value):
     ("text", "note"),
     [
         ("outfit: pirate coat", "Now: outfit: pirate coat (was: boots)"),
-        ("-hat +scarf --steps 30", "Now: +scarf, −(cowboy hat)++ · steps 30"),
+        ("-hat +scarf --steps 30", "Now: scarf (was: (cowboy hat)++) · steps 30"),
         ("--seed new", "Now: another roll"),
         ("--seed 8 --cfg 7.5 --no fog", "Now: no fog · seed 8 · guidance 7.5"),
         ("--size 128x64 --tier fast --sampler euler", "Now: size 128×64 · sampler euler · tier fast"),
@@ -263,3 +263,17 @@ def test_a_programs_block_takes_the_place_of_the_picture_that_it_answers():
 
 def test_words_in_braces_can_be_typed_again():
     assert as_command("slots:\n  subject: ['{red, blue} otter']") == "!draw {red, blue} otter"
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("replace the park with a forest", "Now: forest (was: park)"),
+        ("without the umbrella", "Now: −with an umbrella"),
+        ("otter, far from anything that was in it before", "Now: otter, far from anything that was in i…"),
+    ],
+)
+def test_of_a_long_phrase_the_words_that_change_are_noted(text, note):
+    recipe = parse_draw("an old man riding a red bicycle with an umbrella through the park")
+    (request,) = parse_all(text, recipe=recipe).requests
+    assert request.notes[0].startswith(note)

@@ -31,7 +31,7 @@ async def test_a_reply_changes_what_it_names_and_keeps_the_rest(rooms):
     assert third.record["slots"] == {"subject": ["otter", "scarf"], "outfit": ["boots"], "style": ["watercolor"]}
     assert third.record["steps"] == 3
     assert third.record["seed"] != 7
-    assert "Now: +scarf, −(cowboy hat)++ · another roll · steps 3" in third.picture.body
+    assert "Now: scarf (was: (cowboy hat)++) · another roll · steps 3" in third.picture.body
 
     fourth = await bo.draw("!draw owl", **replying(third.picture.event_id))
     assert fourth.record["slots"] == {"subject": ["owl"], "outfit": ["boots"], "style": ["watercolor"]}

@@ -16,6 +16,7 @@ from .weights import read_terms
 # A weight: a number or signs behind a bracket or a word. Then brackets, quotes and compel's escapes.
 _WEIGHT = re.compile(r"(?<=[\w)\]\"'])(?:[+-]+|(?<=\))(?:\d++(?:\.\d++)?+|\.\d++))(?=\W|$)")
 _ARTICLE = re.compile(rf"^(?:{ARTICLE}) ")
+_BRACKETED = re.compile(r"\A\(([^()]*)\)\Z")
 _BRACKETS = re.compile(r"[()\[\]\\\"]")
 
 
@@ -70,12 +71,29 @@ def _differences(before: DrawRequest, after: DrawRequest) -> str:
 
 
 def _slot_difference(slot: str, old: tuple[str, ...], new: tuple[str, ...]) -> list[str]:
-    """A replaced slot as ``night (was: otter)``, else each term with a sign; the subject needs no name."""
+    """A replaced slot or a single term as ``night (was: otter)``, else terms with signs; the subject needs no name."""
     name = "" if slot == "subject" else slot
+    changed = [(was, now) for was, now in zip(old, new, strict=False) if was != now] if len(old) == len(new) else []
+    if len(changed) == 1:
+        was, now = changed[0]
+        old, new = (was,), (now,)
+        if (brief(was) != was or brief(now) != now) and (different := _word_difference(was.split(), now.split())):
+            return [f"{name} {different}".strip()]
     if old and new and not set(old) & set(new):
         (was,) = _shown_terms("", old)
         return [f"{part} (was: {was})" for part in _shown_terms(f"{name}: " if name else "", new)]
     return _shown_terms(f"{name} " if name else "", (*_without("+", new, old), *_without("−", old, new)))
+
+
+def _word_difference(old: list[str], new: list[str]) -> str:
+    """What a phrase has anew, as ``forest (was: park)`` or ``−with a hat``; "" if it has no words of before."""
+    same = min(len(old), len(new))
+    start = next((n for n in range(same) if old[n] != new[n]), same)
+    behind = next((n for n in range(same - start) if old[-1 - n] != new[-1 - n]), same - start)
+    was, now = (brief(" ".join(words[start : len(words) - behind])) for words in (old, new))
+    if not start and not behind:
+        return ""
+    return f"{now} (was: {was})" if was and now else f"+{now}" if now else f"−{was}"
 
 
 def _without(sign: str, terms: Iterable[str], others: Iterable[str]) -> list[str]:
@@ -151,7 +169,8 @@ def _removed(
         return _with_slot(request, slot, ()), None
     left = [quoted(term) for slot in SLOTS for term in getattr(request.slots, slot)]
     there = f"It has {listed(shortened(left))}." if left else "There's nothing left in it."
-    raise ParseError(f"There's no {quoted(change.term)} in that recipe. {there}")
+    name = _BRACKETED.sub(r"\1", change.term)
+    raise ParseError(f"There's no {quoted(name)} in that recipe. {there}")
 
 
 def _each(slots: Slots, changed: Callable[[str], str | None]) -> Slots:

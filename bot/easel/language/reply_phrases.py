@@ -11,7 +11,7 @@ from .request import SLOTS, DrawRequest, Slots
 from .sentences import ParseError
 from .small_words import ADD, AGAIN, AS, BUT, NICE, NO, NOW, PLEASE, SAME, THANKS, WELL
 from .typed_flags import first_flag
-from .wishes import read_wish, terms_of
+from .wishes import read_wish, read_words, terms_of
 
 LARGER = "React to the picture with ⬆️ to have it larger."
 PICK = "React to the picture: ⬆️ makes it larger, 🎲 is another roll."
@@ -25,7 +25,7 @@ MAX_PHRASE_CHARS = 200
 
 _ASKED = re.compile(
     rf"(?:(?:{NICE}|yes|ok|okay)[!.,]+ |(?:{WELL}),? )*"
-    rf"(?:(?:{PLEASE}|{NOW}|{BUT}|ok|okay|maybe|(?:can|could|would) you(?: mind)?"
+    rf"(?:(?:{PLEASE}|{NOW}|{BUT}|ok|okay|maybe|(?:can|could|would) you(?: mind)?|kannst du"
     r"|(?:can|could) (?:i|we) (?:have|get|see) (?:it|this|him|her)|let[’']s|just),? )*"
     rf"(?P<wish>.*?)(?:,? (?:{PLEASE}|{THANKS}|th(?:ough|o)|at all|any ?more))*[.!?]*",
     re.IGNORECASE,
@@ -42,7 +42,6 @@ _VERB_AND_COLON = re.compile(r"^(?P<verb>add|remove|delete|without|with|replace|
 _PICK = re.compile(r"v[1-4]", re.IGNORECASE)
 _SHAPE = re.compile(r"(?:but )?(?:make it )?(?:wider|widescreen|taller|narrower)", re.IGNORECASE)
 _QUESTION = re.compile(r"(?:how|what|which|why|where|when|who)\b.*\?", re.IGNORECASE)
-_MAKE_IT_A = re.compile(r"make it (?=an? \w)", re.IGNORECASE)
 # Between wishes: a comma, a line, and "and" before what can only be a wish.
 _BETWEEN = re.compile(
     r",|\n|,? and (?:then )?(?=(?:add|remove|delete|replace|swap|drop|without|no|take (?:off|away)|get rid of|leave out"
@@ -111,8 +110,6 @@ def in_signs(text: str, recipe: Callable[[], DrawRequest], *, has_settings: bool
     parts = _parts_in_signs(wish, slots)
     if parts[0].startswith(_SIGNS):
         return _joined(parts)
-    if _MAKE_IT_A.match(wish):
-        return _MAKE_IT_A.sub("", wish)
     if _QUESTION.fullmatch(text.strip()):
         raise ParseError(QUESTION)
     return text
@@ -140,7 +137,10 @@ def _joined(parts: Iterable[str]) -> str:
 def _parts_in_signs(wish: str, slots: Slots) -> list[str]:
     if signs := read_wish(wish, slots, is_whole=True):
         return [signs]
-    return [read_wish(_wish(part), slots) or _asked_politely(part) for part in _BETWEEN.split(wish)]
+    parts = [read_wish(_wish(part), slots) or _asked_politely(part) for part in _BETWEEN.split(wish)]
+    if len(parts) == 1 and not parts[0].startswith(_SIGNS):
+        return [read_words(wish, slots) or parts[0]]
+    return parts
 
 
 def _wish(text: str) -> str:

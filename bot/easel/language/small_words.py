@@ -18,6 +18,17 @@ ARTICLE = _any(
     pt="os?|as?|uma?|seu|sua",
     nl="de|het|een|zijn|haar|mijn",
 )
+NUMBER = _any(
+    any=r"\d+",
+    en="two|three|four|five|six|seven|eight|nine|ten|many|several",
+    de="zwei|drei|vier|fünf|viele",
+    fr="deux|trois|quatre|cinq",
+    es="dos|tres|cuatro|cinco",
+    it="due|tre|quattro",
+    nl="twee|drie|vier",
+)
+# Before "of" and what is to be seen.
+PICTURE = "portrait|photo|photograph|picture|painting|drawing|image|close-?up|sketch|illustration"
 # Between two things. Black and white is one.
 AND = _any(en="(?<!black )and(?! white)|plus|&", de="und", fr="et", es="y", it="e", ru="и")
 # Between a thing and what it is with or where it is: "an otter *with* a hat *on* a rock".
@@ -28,7 +39,7 @@ JOINT = _any(
     de="mit|im|ins|auf|am|unter|neben|bei|hinter|vor|über|als",
     fr="avec|dans|sur|sous|portant|devant|derrière|près de|aux?",
     es="con|en|sobre|bajo",
-    it="sul|sulla|nel|nella|sotto",
+    it="sul|sulla|nel|nella|sotto|al|alla",
     pt="com|em|sob|num|numa",
     nl="met|op|onder|naast|aan",
     pl="ze?|we?|na|nad|pod",
@@ -49,9 +60,9 @@ NOT_SO = _any(
 INSTEAD_OF = _any(
     en="(?:instead|in place) of",
     de="(?:an)?statt",
-    fr="au lieu de|à la place de",
-    es="en (?:vez|lugar) de",
-    it="(?:invece|al posto) di",
+    fr="(?:au lieu|à la place) d[eu]",
+    es="en (?:vez|lugar) del?",
+    it="(?:invece|al posto) d(?:i|el|ella)",
     pt="no lugar de",
     nl="in plaats van",
     pl="zamiast",
@@ -65,6 +76,7 @@ MAKE = _any(
 # Before what is to be there as well.
 ADD = _any(
     en="add(?:ing)?|plus|put on|give (?:it|him|her|them)|(?:change|turn) (?:it|this) (?:to|into)"
+    "|i(?:[’']d| would) like(?: to (?:see|have|add))?"
     "|(?:can|could) (?:i|we|it|he|she|they) (?:please |perhaps )?(?:have|get|see|wear)",
     de="mit|füge|(?:gib|zieh|setz) (?:ihm|ihr)",
     fr="avec|ajoute[rz]?|mets(?:[ -]lui)?|mettez(?:[ -]lui)?",
@@ -88,7 +100,19 @@ REMOVE = _any(
     ru="убери(?:те)?|удали(?:те)?",
 )
 # Around what is to go: "take the hat off".
-TAKE, AWAY = _any(en="take|leave", de="nimm|lass", nl="haal|laat"), _any(en="off|away|out", de="weg|ab|raus|aus")
+# Where something is.
+WHERE = _any(
+    en="in|on|at|under|near|behind|inside|next to|in front of",
+    de="im|in der|in einer?|auf|am|unter",
+    fr="dans|sur|sous|au bord de",
+    es="en|sobre|bajo",
+    it="sul|sulla|nel|nella|sotto|in",
+    pt="em|num|numa",
+    nl="op|onder",
+    ru="на|в|под",
+)
+TAKE = _any(en="take(?! me)|leave(?! me)", de="nimm|lass", nl="haal|laat")
+AWAY = _any(en="off|away|out", de="weg|ab|raus|aus")
 # Around what takes another's place: "*replace* the otter *with* an owl".
 REPLACE = _any(
     en="replac(?:e|ing)|swap|chang(?:e|ing)|turn",
@@ -102,7 +126,15 @@ REPLACE = _any(
     ru="замени(?:те)?",
 )
 INTO = _any(
-    en="with|by|for|to|into", de="durch|gegen|zu|in", fr="par|en", es="por|a", it="con", pt="para", nl="door", ru="на"
+    en="with|by|for|to|into",
+    de="durch|gegen|zu|in",
+    fr="par|en",
+    es="por|a",
+    it="con",
+    pt="para",
+    nl="door",
+    pl="na",
+    ru="на",
 )
 # Before what it is to look like.
 AS = _any(en="as", de="als", fr="comme|plutôt (?:en|comme)", es="como", pl="jako", ru="как")
@@ -159,7 +191,7 @@ PLEASE = _any(
     fr="s['’]il (?:te|vous) pla[iî]t|stp|svp",
     es="por favor",
     it="per favore",
-    nl="alsjeblieft|alstublieft",
+    nl="alsjeblieft|alstublieft|graag",
     pl="proszę",
     ru="пожалуйста",
 )
@@ -187,14 +219,15 @@ NICE = _any(
 )
 # What means nothing before a wish.
 WELL = _any(
-    en="h+m+|um+|oh|omg|lol|haha|nah|(?:no,? )?wait|actually|sorry|hey|hi|well|(?:but )?like(?= (?:at|in|on|with) )",
+    en="h+m+|um+|oh|oops|omg|lol|haha|nah|(?:no,? )?wait|actually|sorry|hey|hi|well"
+    "|(?:but )?like(?= (?:at|in|on|with) )",
     de="ach",
     fr="bon",
     es="bueno",
 )
 AT_NIGHT = _any(
     de="bei nacht|nachts",
-    fr="de nuit",
+    fr="de nuit|la nuit",
     es="de noche",
     it="di notte",
     pt="à noite",

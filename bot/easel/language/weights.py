@@ -16,6 +16,8 @@ _COMMA = re.compile(",")
 _BAR = re.compile(r"\|")
 _WORD = re.compile(r"\S")
 
+_LAST_WEIGHT = re.compile(r"[\w)](?P<weight>\++|-+|(?<=\))\d*\.?\d+)\Z")
+
 # What compel takes behind a bracket.
 _COMPEL_WEIGHT = re.compile(r"\++|-+|\d+\.?\d*|\.\d+")
 
@@ -65,6 +67,17 @@ def read_terms(text: str) -> tuple[str, ...]:
     """The comma-separated terms of ``text``, in compel's syntax; white space within them is one space."""
     terms = (" ".join(term.split()) for term in split_outside(to_compel(text), _COMMA))
     return tuple(term for term in terms if term)
+
+
+def heavier(term: str, sign: str) -> str:
+    """A term's weight, and more or less of it, as ``sign`` says: ``++`` for a term without one."""
+    behind = _LAST_WEIGHT.search(term)
+    value = behind["weight"] if behind else ""
+    if value.strip("+-"):
+        return written_weight(round(float(value) * 1.1 ** (2 if sign == "+" else -2), 2))
+    had = len(value) if value.startswith(sign) else -len(value)
+    signs = max(had + 1, 2) if had >= 0 else had + 2
+    return sign * signs if signs > 0 else "-+"[sign == "-"] * -signs
 
 
 def within_limits(text: str, low: float, high: float, *, max_nesting: int) -> str:

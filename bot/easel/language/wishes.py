@@ -9,22 +9,44 @@ from collections.abc import Callable, Iterable
 from .flags import SLOT_NAMES, Kind, find_slot, flag_named
 from .refine import plain_term
 from .request import SLOTS, Slots
-from .small_words import ADD, AGAIN, AS, AT_NIGHT, AWAY, INSTEAD_OF, INTO, LESS, MAKE, MORE, NO, NOT_SO, REMOVE, REPLACE
+from .sentences import nearest
+from .small_words import (
+    ADD,
+    AGAIN,
+    AS,
+    AT_NIGHT,
+    AWAY,
+    INSTEAD_OF,
+    INTO,
+    LESS,
+    MAKE,
+    MORE,
+    NO,
+    NOT_SO,
+    REMOVE,
+    REPLACE,
+    WHERE,
+)
 from .small_words import ARTICLE as _ANY_ARTICLE
 from .small_words import TAKE as _TAKE
-from .things import described, with_exactly, with_other
+from .things import described, is_colour, own_words, renamed, with_exactly, with_other, with_other_head
+from .weights import heavier
 
 ANOTHER_SEED = "--seed new"
+
+# How near a word must be to one of the picture: a letter too much, or another ending.
+SPELLED_ALIKE = 0.8
 
 # The signs of a wish, or None if it is none after all.
 Reader = Callable[[re.Match[str], Slots], str | None]
 
 _ARTICLE = rf"(?:(?:{_ANY_ARTICLE}) |l['’])?"
-_A_BIT = r"(?:(?:a (?:bit|little)|much|even|etwas|un peu|un poco) )?"
+_A_BIT = r"(?:(?:a (?:bit|little|lot)|way|lots|much|even|etwas|un peu|un poco) )?"
 _DO_NOT = r"(?:do not|don['’]?t)"
 _SLOTS = "|".join(SLOTS)
 # Comparatives, by name, since an otter ends like them.
-_HOW = r"(?:dark|bright|light|warm|cool|cold|soft|sharp|happi|sad|cut|scari|funni|moodi|fluffi|crazi|simpl|spooki)d?er"
+_HOW = r"(?:dark|bright|light|warm|cool|cold|soft|sharp|happi|sad|cut|scari|funni|moodi|fluffi|crazi|simpl|spooki"
+_HOW += "|old|young|fat|strong|angri|prett?i|ugli|clean|dirti|wild|calm|hard|clear|nic|cozi|sexi)[dt]?er"
 _SIZE = "(?:bigg|larg|small|tall|long|short|wid|thick|thinn|round)er"
 _MEDIA = r"black and white|b&w|colou?r|oils?|(?:oil|acrylic) paint|acrylics?|watercolou?rs?|ink|pencil|crayon|charcoal"
 _MEDIA += "|pastels?|pixel art|sepia|3d"
@@ -34,8 +56,11 @@ _ART = "painting|drawing|photo(?:graph)?|sketch|cartoon|comic|poster|render|illu
 _AND = re.compile(rf",? and (?:(?:no|without) )?{_ARTICLE}", re.IGNORECASE)
 # Behind what replaces something: another pair.
 _AND_SWAP = re.compile(rf" and {_ARTICLE}(?P<old>.+?) (?:with|by|for) {_ARTICLE}(?P<new>.+)", re.IGNORECASE)
+_OF_NOUN = re.compile(r"(?P<how>\w[\w-]*(?: \w[\w-]*)?)(?<! the)(?<! an)(?<! a) (?P<noun>\w{3,})")
 _ENDS_IN_ARTICLE = re.compile(r"(?:^|\s)(?:an?|the|it|this)$", re.IGNORECASE)
-_IT = {"one", "it", "that", "this", "him", "her", "them"}
+_IT = {"one", "it", "that", "this", "him", "her", "them", "he", "she", "they"}
+# Each by itself says how a picture is made.
+_MEDIUM = "watercolou?rs?|aquarelle?|acuarela|acquerello|oil painting|black and white|pixel art|pop art|sepia|line art"
 _FIRST_WORD = re.compile(r"(?=\w)")
 _ARROW = r"(?P<old>[^/:>=,|]+?) ?(?:->|=>|→|⇒) ?(?P<new>[^/:>=,|]+)"
 _OTHER_SEED = "(?:an? )?(?:new|other|another|different) (?:seed|one|roll)"
@@ -62,8 +87,26 @@ def read_wish(wish: str, slots: Slots, *, is_whole: bool = False) -> str | None:
     return None
 
 
+def read_words(words: str, slots: Slots) -> str | None:
+    """A reply of a few words without a verb as signs: ``blue eyes``, ``watercolor``. None for a new prompt."""
+    if re.fullmatch(_MEDIUM, words, re.IGNORECASE):
+        return f"| style: {words}"
+    if (match := _OF_NOUN.fullmatch(words)) and (signs := _anew(match, slots)):
+        return signs
+    noun, _, how = words.partition(" ")
+    return _described(noun, how, slots) if is_colour(how) else None
+
+
 def is_there(words: str, slots: Slots) -> bool:
     return any(words.lower() in term.lower() for term in terms_of(slots))
+
+
+def _meant(thing: str, slots: Slots) -> str:
+    """A word of the picture that is spelled nearly so, where this one is not there; else the thing as it is."""
+    if " " in thing or is_there(thing, slots):
+        return thing
+    words = [word for term in terms_of(slots) for word in re.findall(r"[^\W\d_]{3,}", term.lower())]
+    return nearest(thing.lower(), words, likeness=SPELLED_ALIKE) or thing
 
 
 def terms_of(slots: Slots) -> list[str]:
@@ -79,19 +122,19 @@ def _more(match: re.Match[str], slots: Slots) -> str:
 
 def _gone(match: re.Match[str], slots: Slots) -> str:
     gone = match["term"]
-    terms = [gone] if is_there(gone, slots) else _AND.split(gone)
+    terms = [gone] if is_there(gone, slots) else [_meant(term, slots) for term in _AND.split(gone)]
     if any(find_slot(term) for term in terms):
         return _taken_away(match, slots)
-    return " ".join(f"-{term}" if is_there(term, slots) else f"--no {term}" for term in terms)
+    return " ".join(_minus(term) if is_there(term, slots) else f"--no {term}" for term in terms)
 
 
 def _taken_away(match: re.Match[str], slots: Slots) -> str:
     gone = match["term"]
-    return " ".join(f"-{term}" for term in ([gone] if is_there(gone, slots) else _AND.split(gone)))
+    return " ".join(map(_minus, [gone] if is_there(gone, slots) else _AND.split(gone)))
 
 
 def _gone_if_there(match: re.Match[str], slots: Slots) -> str | None:
-    return f"-{match['term']}" if is_there(match["term"], slots) else None
+    return _minus(match["term"]) if is_there(match["term"], slots) else None
 
 
 def _exactly(match: re.Match[str], slots: Slots) -> str:
@@ -116,8 +159,28 @@ def _swap(match: re.Match[str], slots: Slots) -> str:
 
 
 def _instead(match: re.Match[str], slots: Slots) -> str:
-    """``an owl instead``, of the first term."""
-    return _swapped(plain_term(terms_of(slots)[0]), match["new"], slots)
+    """``an owl instead``, of the first thing; ``in Tokyo instead``, of where it is."""
+    term, new = terms_of(slots)[0], match["new"]
+    if (words := _OF_NOUN.fullmatch(new)) and (signs := _anew(words, slots)):
+        return signs
+    return _replaced(term, with_other_head(term, new), slots)
+
+
+def _anew(match: re.Match[str], slots: Slots) -> str | None:
+    """``blue eyes``, of a picture with green ones."""
+    for term in terms_of(slots):
+        if changed := renamed(term, match["how"], match["noun"]):
+            return _replaced(term, changed, slots)
+    return None
+
+
+def _worn(match: re.Match[str], slots: Slots) -> str:
+    return f"| outfit: {match['term']}" if slots.outfit else f"+{match[0]}"
+
+
+def _made(match: re.Match[str], slots: Slots) -> str:
+    """``make it less busy``"""
+    return f"--no {match['not']}" if match["not"] else f"+{match['how']}"
 
 
 def _changed(match: re.Match[str], slots: Slots) -> str | None:
@@ -125,9 +188,15 @@ def _changed(match: re.Match[str], slots: Slots) -> str | None:
     what, how = match["what"], match["how"]
     if what.lower() in _IT:
         return f"+{how}"
-    if term := _term_with(what, slots):
-        return _replaced(term, described(term, what, how) or _FIRST_WORD.sub(f"{how} ", term, count=1), slots)
-    return None if _ENDS_IN_ARTICLE.search(what) else f"+{how} {what}"
+    if " and " in what:
+        return None
+    return _described(what, how, slots) or (None if _ENDS_IN_ARTICLE.search(what) else f"+{how} {what}")
+
+
+def _described(what: str, how: str, slots: Slots) -> str | None:
+    if (term := _term_with(what, slots)) is None:
+        return None
+    return _replaced(term, described(term, what, how) or _FIRST_WORD.sub(f"{how} ", term, count=1), slots)
 
 
 def _changed_if_there(match: re.Match[str], slots: Slots) -> str | None:
@@ -137,19 +206,28 @@ def _changed_if_there(match: re.Match[str], slots: Slots) -> str | None:
 
 def _weighed(match: re.Match[str], slots: Slots) -> str:
     """``more fog``: of a term that is there its weight, else a term of its own."""
-    term = _term_with(match["what"], slots)
-    return f"+({plain_term(term)})++" if term else f"+{match[0]}"
+    return _with_weight(match["what"], "+", slots) or f"+{match[0]}"
 
 
 def _weighed_less(match: re.Match[str], slots: Slots) -> str | None:
-    term = _term_with(match["what"], slots)
-    return f"+({plain_term(term)})--" if term else None
+    return _with_weight(match["what"], "-", slots)
+
+
+def _with_weight(what: str, sign: str, slots: Slots) -> str | None:
+    """The signs that give a thing of the picture more or less weight than it has."""
+    if (term := _term_with(what, slots)) is None:
+        return None
+    words = own_words(term, what)
+    if plain_term(words) == plain_term(term):
+        return f"+({plain_term(term)}){heavier(term, sign)}"
+    return _replaced(term, with_exactly(term, words, f"({words}){sign * 2}") or term, slots)
 
 
 def _swapped(old: str, new: str, slots: Slots) -> str:
     """The signs that put ``new`` into the place of ``old``, which may be a whole slot or a flag's value."""
     if slot := find_slot(old):
         return f"| {slot}: {new}"
+    old = _meant(old, slots)
     flag = None if is_there(old, slots) else flag_named(old)
     if flag and flag.kind is not Kind.SWITCH:
         return f"{flag.typed} {new}"
@@ -162,7 +240,12 @@ def _replaced(old: str, new: str, slots: Slots) -> str:
     """The signs that put a term into the place of the one with these words, in its slot."""
     old = plain_term(old)
     there = next((slot for slot in SLOTS if any(old in term.lower() for term in getattr(slots, slot))), SLOTS[0])
-    return f"-{old} +{new}" if there == SLOTS[0] else f"| {there}: -{old} +{new}"
+    return f"{_minus(old)} +{new}" if there == SLOTS[0] else f"| {there}: {_minus(old)} +{new}"
+
+
+def _minus(term: str) -> str:
+    """The sign that takes a term away. In brackets its first word is no flag."""
+    return f"-({term})" if " " in term else f"-{term}"
 
 
 def _term_with(words: str, slots: Slots) -> str | None:
@@ -195,23 +278,30 @@ _WISHES: tuple[tuple[str, Reader], ...] = (
      rf" {_ARTICLE}(?P<old>.+)", _swap),
     (rf"(?:{INSTEAD_OF}) {_ARTICLE}(?P<old>.+?) (?:{_ANY_ARTICLE}) (?P<new>.+)", _swap_if_there),
     (rf"{_ARTICLE}(?P<new>.+?) instead", _instead),
+    (rf"(?:i meant?|make (?:it|him|her|this)(?= an? )) {_ARTICLE}(?P<new>.+)", _instead),
+    (rf"{_ARTICLE}(?P<old>.+?) (?:should|must) be an? (?P<new>.+)", _swap_if_there),
+    (rf"(?:give|gib|donne|dale) (?!(?:it|him|her|them) ){_ARTICLE}\w+(?: \w+)? (?:{_ANY_ARTICLE}) (?P<term>.+)", _more),
+    (r"wearing (?P<term>.+)", _worn),
     (rf"(?P<how>{_HOW}|{_SIZE}) (?P<what>.+)", _changed_if_there),
+    (r"make it (?:an? |the )?(?P<style>.+) style", _style),
+    (rf"make (?:it|him|her|them|this|everything) (?:look )?{_A_BIT}(?:(?:less|not so) (?P<not>.+)"
+     rf"|(?:look )?(?P<how>(?!.*style\b|an? )[\w-]+))", _made),
     (rf"(?:{MAKE}) {_ARTICLE}(?P<what>.+?) {_A_BIT}(?P<how>[\w-]+)", _changed),
     (r"zoom out(?: [\d.]+x)?|wide shot", lambda match, slots: "+wide shot"),
     (r"zoom in|closer|close[- ]up", lambda match, slots: "+close-up"),
     (r"(?:put|move|place) (?:it|him|her|them|this) (?P<where>(?:in|on|at|under|near|by|into|onto) .+)",
      lambda match, slots: f"| environment: {match['where']}"),
     (rf"{_ARTICLE}(?P<what>.+?) (?:should|must) be (?P<how>[\w-]+)", _changed),
-    (rf"{_A_BIT}(?:{MORE}) (?P<what>.+)", _weighed),
+    (rf"{_A_BIT}(?:{MORE}) (?!than )(?P<what>.+)", _weighed),
     (rf"{_A_BIT}(?:{LESS}) (?P<what>.+)", _weighed_less),
     (r"(?:but )?in (?:an? |the )?(?:style of )(?P<style>.+)", _style),
     (r"(?:but )?in (?:an? |the )?(?P<style>.+) style", _style),
     (rf"(?:but )?(?:in|as) (?P<style>{_MEDIA})", _style),
-    (rf"(?:{AS}) {_ARTICLE}(?P<style>(?:[\w-]+ )?(?:{_ART})|\w+gemälde)", _style),
+    (rf"(?:{AS}) {_ARTICLE}(?P<style>(?:[\w-]+ )?(?:{_ART})|\w+gemälde|{_MEDIUM})", _style),
     (rf"(?:{AS}) (?!an? |eine? |une? |before|usual|is\b|it\b)(?P<style>.+)", _style),
     (rf"put {_ARTICLE}(?P<term>.+?) back(?: on)?", _more),
-    (rf"(?:(?:but )?with|but|also|and|{ADD}) {_ARTICLE}(?P<term>.+?)(?: hinzu| toe)?", _more),
-    (rf"(?:at|by) night|{AT_NIGHT}|(?:in|on|at|under|near|behind|inside) {_ARTICLE}(?!style)\w.+",
+    (rf"(?:(?:but )?with|but|also|and|{ADD}) (?!to ){_ARTICLE}(?P<term>.+?)(?: hinzu| toe)?", _more),
+    (rf"(?:at|by) night|{AT_NIGHT}|(?:{WHERE}) {_ARTICLE}(?!style)\w.+",
      lambda match, slots: f"| environment: +{match[0]}"),
     (r"(?:加上?|添加)(?:一[顶个只条件双副])?(?P<term>.+)", _more),
     (rf"(?:{_A_BIT}{_HOW}|(?:as|like) an? .+)", lambda match, slots: f"+{match[0]}"),
@@ -222,7 +312,8 @@ _WISHES: tuple[tuple[str, Reader], ...] = (
     (r"s/(?P<old>[^/]+)/(?P<new>[^/]+)/?g?", _exactly),
     (rf"(?P<slot>{_SLOTS}) (?P<terms>\w.*)", lambda match, slots: f"| {match['slot']}: {match['terms']}"),
     (rf"(?:i {_DO_NOT} (?:like|want)|sin) {_ARTICLE}(?P<term>.+)", _gone_if_there),
-    (rf"(?:{NO}|{REMOVE}|{_DO_NOT} (?:draw|show|include|add|want)) {_ARTICLE}(?P<term>.+)", _gone),
+    (rf"(?:{NO}|{REMOVE}|{_DO_NOT} (?:draw|show|include|add|want)) (?!before ){_ARTICLE}(?P<term>.+)", _gone),
+    (rf"{_ARTICLE}(?P<term>.+) (?:weglassen|entfernen|wegmachen)", _gone),
     (rf"(?:{_TAKE}) {_ARTICLE}(?P<term>.+) (?:{AWAY})", _gone),
     # "drop of water" is a picture.
     (rf"(?:drop|lose|ditch|clear|erase) (?:(?:the|his|her|its|their|that) |(?=(?:{_SLOTS})$))(?P<term>.+)",
