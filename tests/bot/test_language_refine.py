@@ -270,7 +270,7 @@ def test_words_in_braces_can_be_typed_again():
     [
         ("replace the park with a forest", "Now: forest (was: park)"),
         ("without the umbrella", "Now: −with an umbrella"),
-        ("otter, far from anything that was in it before", "Now: otter, far from anything that was in i…"),
+        ("somebody else on skis, far above", "Now: somebody else on skis, far above (was: an old man riding"),
     ],
 )
 def test_of_a_long_phrase_the_words_that_change_are_noted(text, note):
