@@ -1,5 +1,6 @@
 """A job: one request, its state, and the pictures it has so far. Knows neither its place nor who draws it."""
 
+from itertools import count
 from typing import NamedTuple
 
 from generator.api.types import Error, JobRequest, JobState, Picture, Recipe
@@ -14,6 +15,10 @@ _MOVES = {
     JobState.QUEUED: {JobState.RUNNING, JobState.CANCELLED, JobState.DONE},
     JobState.RUNNING: {JobState.QUEUED, JobState.DONE, JobState.FAILED, JobState.CANCELLED},
 }
+
+
+# An id may be asked for anew while its first drawing still leaves the card.
+_numbers = count()
 
 
 class Demand(NamedTuple):
@@ -32,6 +37,7 @@ class Job:
 
     def __init__(self, job_id: str, request: JobRequest, recipes: tuple[Recipe, ...], pictures: tuple[Picture, ...]):
         self.id = job_id
+        self._number = next(_numbers)
         self.request = request
         self.recipes = recipes
         self.pictures = list(pictures)
@@ -85,7 +91,7 @@ class Job:
 
     def drawing_id(self, n: int) -> str:
         """The name of the drawing of picture ``n`` since the last start: an earlier one is another drawing."""
-        return f"{self.id}/{n}/{self.starts}"
+        return f"{self.id}/{self._number}/{n}/{self.starts}"
 
     def move(self, state: JobState) -> None:
         """Go to another state. Raises ImpossibleMove."""

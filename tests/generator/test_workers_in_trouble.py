@@ -141,6 +141,24 @@ async def test_a_job_waits_for_no_other_worker_that_rests(serve, code):
     assert avoided.state in ("running", "done")
 
 
+async def test_a_job_that_is_asked_for_anew_as_its_first_drawing_leaves_the_card_is_another_drawing(serve):
+    class Slow(Puppet):
+        """Ends a cancelled drawing with its step, not at once."""
+
+        def cancel(self, drawing_id: str) -> None: ...
+
+    worker = Slow(at_once=2)
+    service = await serve({"cpu": worker})
+    first = service.ask("one")
+    await turns()
+    service.dispatcher.cancel(first)
+    service.jobs.forget("one")
+    second = service.ask("one")
+    await turns()
+    assert second.state == "running"
+    assert len(worker.drawing) == 2, "what is said of one is not taken for the other"
+
+
 # ---- a worker leaves
 
 
