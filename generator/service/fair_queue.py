@@ -126,18 +126,32 @@ class FairQueue:
             return place
         return None if only_suiting else head
 
-    def take(self, place: Place, *, able: Iterable[Hashable] | None = None, worker: str = "") -> None:
-        """Remove a place that was chosen for a ``worker`` that is ``able``: its job starts."""
+    def take(
+        self,
+        place: Place,
+        *,
+        able: Iterable[Hashable] | None = None,
+        moving: Iterable[Hashable] | None = None,
+        worker: str = "",
+    ) -> None:
+        """Remove a place that was chosen for a ``worker`` that is ``able``: its job starts.
+
+        Jobs without one of the ``moving`` labels wait for nobody's turn, and hold up no other's; None is every job.
+        """
         head = self.head if able is None else self.first(able)
         if head is not None and place != head:
             self._waiting[head.job].overtaken[worker] += 1
         self._discard(place.job)
-        self._took(place)
+        if moving is not None:
+            self._took(place, self.first(moving))
+        else:
+            self._took(place, self.head if self._waiting else None)
 
     def give_back(self, place: Place, *, labels: tuple[Hashable, ...] = (), work: Work = NO_WORK) -> None:
         """Return a place that was taken to the head of the queue."""
         self._returns -= 1
-        first = place._replace(turn=self._turn, arrival=self._returns)
+        turn = min(self._turn, self.head.turn) if self._waiting else self._turn
+        first = place._replace(turn=turn, arrival=self._returns)
         self._insert(_Waiting(first, labels, work))
 
     def remove(self, job: str) -> None:
@@ -169,14 +183,14 @@ class FairQueue:
             _remove(self._with, label, waiting.place)
         return waiting
 
-    def _took(self, place: Place) -> None:
-        """Note whose turn it was, and forget what no longer counts for anybody who waits."""
-        if not self._waiting:
-            self._turn = place.turn
-            self._taken = {place.requester: max(place.turn, self._taken.get(place.requester, -1))}
+    def _took(self, place: Place, head: Place | None) -> None:
+        """Note whose turn it was before the ``head``'s, and forget what no longer counts for anybody who waits."""
+        taken = max(place.turn, self._taken.get(place.requester, -1))
+        if head is None:
+            self._turn, self._taken = place.turn, {place.requester: taken}
             return
-        turn = min(place.turn, self.head.turn)
-        self._taken[place.requester] = max(place.turn, self._taken.get(place.requester, -1))
+        turn = min(place.turn, head.turn)
+        self._taken[place.requester] = taken
         if turn > self._turn:
             self._turn = turn
             self._taken = {who: taken for who, taken in self._taken.items() if taken >= turn}

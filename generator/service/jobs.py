@@ -184,7 +184,8 @@ class Jobs:
 
     def take(self, place: Place, eta: Eta, *, able: Iterable[Hashable] | None = None, worker: str = "") -> Job:
         """Start the job in this place on the worker with this speed, ``able`` to draw jobs with these labels."""
-        self._queue.take(place, able=able, worker=worker)
+        moving = [demand for demand in self.demands if self._reason_of(demand) is None]
+        self._queue.take(place, able=able, moving=moving, worker=worker)
         job = self._jobs[place.job]
         job.place, job.eta = place, eta
         job.move(JobState.RUNNING)

@@ -52,9 +52,9 @@ class Service:
             pauses=Pauses(**pauses),
         )
 
-    def ask(self, name: str, *, model: str = "large") -> Job:
+    def ask(self, name: str, *, requester: str = "ann", model: str = "large") -> Job:
         recipe = recipe_of(subject=("otter",)).model_copy(update={"model": model})
-        request = JobRequest(requester="ann", recipes=(RecipeRequest(slots=Slots(subject=("otter",))),))
+        request = JobRequest(requester=requester, recipes=(RecipeRequest(slots=Slots(subject=("otter",))),))
         job = Job(name, request, (recipe,), ())
         self.jobs.add(job)
         return job
@@ -203,6 +203,24 @@ async def test_a_job_that_is_given_back_as_its_worker_leaves_is_given_back_once(
     service.saving.may.set()
     await leaving
     assert (service.jobs.queued, service.jobs.running) == (0, 1)
+
+
+async def test_nobody_who_was_served_waits_longer_because_a_machine_is_away(serve):
+    worker = Puppet(at_once=1)
+    service = await serve({"cpu": worker})
+    service.saving.may.set()
+    service.dispatcher._team[0].known.has = lambda model: model == "small"
+    service.ask("away", requester="cat")
+    for n in range(5):
+        service.ask(f"drawn-{n}", requester="ann", model="small")
+        await turns()
+        if n < 4:
+            worker.end(DRAWN)
+            await turns()
+    bobs = [service.ask(f"bob-{n}", requester="bob", model="small") for n in range(4)]
+    anns = service.ask("ann", requester="ann", model="small")
+    places = [service.jobs.status(job).position for job in (*bobs, anns)]
+    assert places == [2, 3, 5, 6, 4]
 
 
 # ---- pauses and idleness
