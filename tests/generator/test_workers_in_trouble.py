@@ -2,6 +2,8 @@
 
 import asyncio
 import functools
+import gc
+import weakref
 from pathlib import Path
 
 import pytest
@@ -179,6 +181,26 @@ async def test_a_machine_that_is_lost_while_it_leaves_is_removed_once(serve):
     service.saving.may.set()
     await asyncio.gather(farewell, lost)
     assert list(service.states()) == ["cpu"]
+
+
+async def test_what_was_known_of_a_worker_that_left_is_forgotten(serve):
+    service = await serve({"cpu": Puppet(at_once=1)})
+    service.saving.may.set()
+    await service.dispatcher.pause("cpu")
+    there = Puppet(at_once=1)
+    await service.dispatcher.join("attic/cpu", there, lambda _: True)
+    await turns()
+    job = service.ask("one")
+    await turns()
+    eta = weakref.ref(job.eta)
+    there.end(DRAWN)
+    await turns()
+    assert job.state == "done"
+    await service.dispatcher.leave("attic/cpu")
+    del there
+    await turns()
+    gc.collect()
+    assert eta() is None
 
 
 async def test_a_job_that_is_given_back_as_its_worker_leaves_is_given_back_once(serve):
