@@ -60,7 +60,10 @@ class Cluster:
         try:
             while True:
                 began = time.monotonic()
-                await self._lead(dispatcher)
+                try:
+                    await self._lead(dispatcher)
+                except OSError as error:
+                    log.error("the cluster's process cannot start: %s", error)
                 pause_s = FIRST_PAUSE_S if time.monotonic() - began >= STEADY_S else pause_s
                 log.error("the cluster's process has ended; another one starts in %g s", pause_s)
                 await asyncio.sleep(pause_s)

@@ -1,14 +1,80 @@
-"""Parts of a cluster alone: its driver, and the machine that joins again."""
+"""Parts of a cluster alone: what leads it, its driver, a machine, and one that joins again."""
 
+import asyncio
+import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
-from generator.cluster import join
+import pytest
+
+from generator.cluster import cluster, join
+from generator.cluster.cluster import Cluster
 from generator.cluster.driver import _Machines, _Talk
 from generator.cluster.messages import Farewell, Place, Say
+from generator.cluster.models import Models
+from generator.settings import ClusterSettings
 from generator.workers.messages import Draw
-from tests.helpers.running_generator import recipe_of
+from tests.helpers.running_generator import recipe_of, stand_in_capabilities
+
+# ---- what leads the cluster
+
+
+class Driver:
+    """In the place of the process: says what it is told to say."""
+
+    def __init__(self, news: Callable[[object], None], said: list[object]) -> None:
+        self.is_closed = False
+        for message in said:
+            news(message)
+
+    def lost(self, machine: str, how: str) -> None: ...
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
+@pytest.fixture
+def lead(tmp_path, monkeypatch):
+    """Lead a cluster whose processes say these messages, for a dispatcher with these methods."""
+    monkeypatch.setattr(cluster, "FIRST_PAUSE_S", 0.01)
+
+    def lead(said: list[object], **dispatcher: Callable[..., object]) -> tuple[asyncio.Task[None], list[Driver]]:
+        drivers: list[Driver] = []
+        monkeypatch.setattr(
+            cluster, "Driver", lambda _place, _engine, news: drivers.append(Driver(news, said)) or drivers[-1]
+        )
+        led = Cluster(
+            ClusterSettings(listen="127.0.0.1", token_file=tmp_path / "token"),
+            Models(tmp_path / "machines.json", stand_in_capabilities),
+            load_timeout_s=1,
+            step_timeout_s=1,
+            drain_timeout_s=1,
+        )
+        running = led.run(SimpleNamespace(team_changed=lambda: None, **dispatcher))
+        return asyncio.create_task(running), drivers
+
+    return lead
+
+
+async def test_a_cluster_whose_process_cannot_start_tries_again(tmp_path, monkeypatch, lead, caplog):
+    """As when the disk is full."""
+    folder = tmp_path / "tmp"
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    leading, drivers = lead([])
+    while "cannot start" not in caplog.text and not leading.done():  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    folder.mkdir()
+    while not drivers and not leading.done():  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    assert not leading.done()
+    leading.cancel()
+    await asyncio.wait([leading])
+    assert leading.cancelled()
+
+
+# ---- its driver
 
 
 def test_a_machine_that_is_lost_while_its_photo_is_read_makes_the_driver_deaf_to_none():
@@ -28,6 +94,9 @@ def test_a_machine_that_is_lost_while_its_photo_is_read_makes_the_driver_deaf_to
     cluster.hear()
     assert heard[-1] == Farewell("cellar")
     assert cluster.is_over
+
+
+# ---- a machine
 
 
 def test_joining_again_leaves_no_thread_and_no_file_open(tmp_path, monkeypatch):
