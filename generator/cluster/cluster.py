@@ -6,7 +6,6 @@ Ray lives in a child process, which is started anew whenever it ends.
 import asyncio
 import logging
 import time
-from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
 
@@ -87,11 +86,12 @@ class Cluster:
                     limit_s = SILENT_S
                     await self._handle(message, driver, dispatcher)
             finally:
-                with suppress(asyncio.CancelledError):
+                try:
                     # The jobs are not to blame, so this is no attempt.
                     for machine in list(self._machines):
                         await self._remove(machine, driver, dispatcher, "the cluster's process has ended")
-                await driver.close()
+                finally:
+                    await driver.close()
 
     async def _handle(self, message: object, driver: Driver, dispatcher: Dispatcher) -> None:
         match message:

@@ -12,7 +12,7 @@ import pytest
 from generator.cluster import cluster, join
 from generator.cluster.cluster import Cluster
 from generator.cluster.driver import _Machines, _Talk
-from generator.cluster.messages import Farewell, Place, Say
+from generator.cluster.messages import Farewell, Joined, Place, Say
 from generator.cluster.models import Models
 from generator.settings import ClusterSettings
 from generator.workers.messages import Draw
@@ -72,6 +72,24 @@ async def test_a_cluster_whose_process_cannot_start_tries_again(tmp_path, monkey
     leading.cancel()
     await asyncio.wait([leading])
     assert leading.cancelled()
+
+
+async def test_a_cluster_ends_while_its_machines_leave(lead):
+    """The server is asked to stop as the cluster's process ends by itself."""
+    leaves = asyncio.Event()
+
+    async def join(*_: object) -> None: ...
+
+    async def leave(*_: object, **__: object) -> None:
+        leaves.set()
+        await asyncio.Event().wait()
+
+    leading, drivers = lead([Joined("attic", ("cpu",), frozenset()), None], join=join, leave=leave)
+    await leaves.wait()
+    leading.cancel()
+    await asyncio.wait([leading], timeout=5)
+    assert leading.cancelled()
+    assert [driver.is_closed for driver in drivers] == [True]
 
 
 # ---- its driver
