@@ -96,6 +96,9 @@ class _Machines:
                 self._pass_on(message)
         except (EOFError, OSError) as error:
             log.debug("the server is gone: %r", error)
+        except Exception:
+            # Deaf, this process would be of no use. The server starts another one.
+            log.exception("a message cannot be passed on")
         self.is_over = True
 
     def beat(self) -> None:

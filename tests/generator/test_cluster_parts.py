@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from ray.exceptions import RayError
 
 from generator.cluster import cluster, join
 from generator.cluster.cluster import Cluster
@@ -112,6 +113,20 @@ def test_a_machine_that_is_lost_while_its_photo_is_read_makes_the_driver_deaf_to
     cluster.hear()
     assert heard[-1] == Farewell("cellar")
     assert cluster.is_over
+
+
+def test_a_driver_that_cannot_pass_on_a_message_ends_and_is_no_deaf_one():
+    """There is no room for a photo, in memory or on disk."""
+
+    def remote(_: object) -> None:
+        raise RayError("no room")
+
+    actor = SimpleNamespace(take=SimpleNamespace(options=lambda **_: SimpleNamespace(remote=remote)))
+    said = [Farewell("attic"), None]
+    machines = _Machines(SimpleNamespace(recv=lambda: said.pop(0)), None, own_node="own")
+    machines._talks = {"a": _Talk("a", actor, "attic")}
+    machines.hear()
+    assert machines.is_over
 
 
 # ---- a machine
