@@ -166,13 +166,14 @@ class _Machines:
         finally:
             if talk.actor is not None:
                 ray.kill(talk.actor)
-            name, talk.name, talk.actor = talk.name, None, None
-            if name is not None:
+            if talk.name is not None:
                 talk.failures = 0
-                self._send(Lost(name, how))
+                # As long as it has its name, no other machine joins under it.
+                self._send(Lost(talk.name, how))
             else:
                 talk.failures += 1
                 log.error("a machine cannot take part: %s", how)
+            talk.name = talk.actor = None
             talk.next_try = time.monotonic() + min(2**talk.failures, LONGEST_PAUSE_S) - 1
             talk.is_under_way = False
 

@@ -12,8 +12,9 @@ from ray.exceptions import RayError
 
 from generator.cluster import cluster, join
 from generator.cluster.cluster import Cluster
-from generator.cluster.driver import _Machines, _Talk
-from generator.cluster.messages import Farewell, Joined, Place, Say
+from generator.cluster.driver import _Machines, _Refused, _Talk
+from generator.cluster.machine import version
+from generator.cluster.messages import Farewell, Greeting, Joined, Lost, Place, Say
 from generator.cluster.models import Models
 from generator.settings import ClusterSettings
 from generator.workers.messages import Draw
@@ -127,6 +128,26 @@ def test_a_driver_that_cannot_pass_on_a_message_ends_and_is_no_deaf_one():
     machines._talks = {"a": _Talk("a", actor, "attic")}
     machines.hear()
     assert machines.is_over
+
+
+def test_a_machine_is_lost_before_another_one_has_its_name(monkeypatch):
+    said: list[object] = []
+    machines = _Machines(SimpleNamespace(send=said.append), None, own_node="own")
+    old, new = _Talk("a", name="attic"), _Talk("b")
+    machines._talks = {"a": old, "b": new}
+
+    def send(message: object) -> None:
+        if isinstance(message, Lost):
+            with pytest.raises(_Refused):
+                machines._received(new, Greeting("attic", version(), ("cpu",), frozenset()))
+        said.append(message)
+
+    monkeypatch.setattr(machines, "_send", send)
+    # Ray knows no such node, so there is nothing to talk about.
+    with pytest.raises(ValueError, match="node"):
+        machines._talk(old)
+    machines._received(new, Greeting("attic", version(), ("cpu",), frozenset()))
+    assert [type(message) for message in said] == [Lost, Joined]
 
 
 # ---- a machine
