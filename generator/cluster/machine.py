@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from platform import node
 from tempfile import TemporaryDirectory
@@ -130,11 +131,14 @@ class Machine:
 
     def _ended(self, key: str) -> None:
         self._said.put(Ended(key, self._workers.pop(key).ending()))
-        for photo in Path(self._photos.name).glob(f"{_file_name(key)}*"):
-            photo.unlink(missing_ok=True)
+        self._delete_photos(key)
 
     def _photo(self, key: str, drawing_id: str) -> Path:
-        return Path(self._photos.name) / _file_name(f"{key} {drawing_id}")
+        return Path(self._photos.name) / f"{_file_name(key)}-{_file_name(drawing_id)}"
+
+    def _delete_photos(self, key: str) -> None:
+        for photo in Path(self._photos.name).glob(f"{_file_name(key)}-*"):
+            photo.unlink(missing_ok=True)
 
 
 def version() -> str:
@@ -143,7 +147,8 @@ def version() -> str:
 
 
 def _file_name(text: str) -> str:
-    return text.encode().hex()
+    # Of a fixed length: names of machines and jobs together are longer than a file's name may be.
+    return sha256(text.encode()).hexdigest()
 
 
 def _log_to(pipe: Path) -> None:

@@ -1,6 +1,7 @@
 """Parts of a cluster alone: what leads it, its driver, a machine, and one that joins again."""
 
 import asyncio
+import queue
 import tempfile
 import threading
 from collections.abc import Callable
@@ -13,11 +14,11 @@ from ray.exceptions import RayError
 from generator.cluster import cluster, join
 from generator.cluster.cluster import Cluster
 from generator.cluster.driver import _Machines, _Refused, _Talk
-from generator.cluster.machine import version
+from generator.cluster.machine import Machine, version
 from generator.cluster.messages import Farewell, Greeting, Joined, Lost, Place, Say
 from generator.cluster.models import Models
 from generator.settings import ClusterSettings
-from generator.workers.messages import Draw
+from generator.workers.messages import Cancelled, Draw, DrawingEvent
 from tests.helpers.running_generator import recipe_of, stand_in_capabilities
 
 # ---- what leads the cluster
@@ -151,6 +152,47 @@ def test_a_machine_is_lost_before_another_one_has_its_name(monkeypatch):
 
 
 # ---- a machine
+
+
+class Drawer:
+    """A machine's worker: notes what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[Draw] = []
+        self.send = self.heard.append
+
+    def ending(self) -> str:
+        return "it ended"
+
+
+@pytest.fixture
+def machine(tmp_path):
+    machine = Machine.__new__(Machine)
+    machine._said, machine._workers, machine._photos = queue.SimpleQueue(), {}, SimpleNamespace(name=tmp_path)
+    return machine
+
+
+def draw_from_a_photo(machine: Machine, key: str, drawing_id: str = "one") -> Draw:
+    draw = Draw(drawing_id, recipe_of(subject=("otter",)), image=Path("there"))
+    machine.take(Say("attic", key, draw, b"photo"))
+    return draw
+
+
+def test_a_machine_and_a_job_may_have_the_longest_names(machine, tmp_path):
+    key = f"{'é' * 64}/cuda:0#12345"
+    machine._workers[key] = worker = Drawer()
+    draw = draw_from_a_photo(machine, key, f"{'j' * 64}/1/2/3")
+    assert worker.heard[0].image.read_bytes() == b"photo"
+    machine._received(key, DrawingEvent(draw.id, Cancelled()))
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_worker_that_ends_takes_its_own_photos_with_it(machine, tmp_path):
+    machine._workers |= {"attic/cpu#1": Drawer(), "attic/cpu#10": Drawer()}
+    for key in machine._workers:
+        draw_from_a_photo(machine, key)
+    machine._ended("attic/cpu#1")
+    assert len([*tmp_path.iterdir()]) == 1
 
 
 def test_joining_again_leaves_no_thread_and_no_file_open(tmp_path, monkeypatch):
