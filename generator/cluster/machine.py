@@ -103,14 +103,17 @@ class Machine:
         match message:
             case Start(_, key, card):
                 self._start(key, card)
-            case Say(_, key, said, photo) if key in self._workers:
+            case Say(_, key, said, photo) if worker := self._workers.get(key):
                 if isinstance(said, Draw) and photo is not None:
                     file = self._photo(key, said.id)
                     file.write_bytes(photo)
                     said = replace(said, image=file)
-                self._workers[key].send(said)
-            case Kill(_, key) if key in self._workers:
-                self._workers[key].kill()
+                worker.send(said)
+                # It may have ended meanwhile, in another thread.
+                if key not in self._workers:
+                    self._delete_photos(key)
+            case Kill(_, key) if worker := self._workers.get(key):
+                worker.kill()
             case Farewell():
                 (self._folder / LEFT).touch()
 

@@ -195,6 +195,20 @@ def test_a_worker_that_ends_takes_its_own_photos_with_it(machine, tmp_path):
     assert len([*tmp_path.iterdir()]) == 1
 
 
+def test_a_photo_of_a_worker_that_ends_while_it_arrives_is_deleted(machine, tmp_path, monkeypatch):
+    machine._workers["attic/cpu#1"] = Drawer()
+    write = Path.write_bytes
+
+    def ends_first(path: Path, data: bytes) -> int:
+        machine._ended("attic/cpu#1")
+        return write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", ends_first)
+    draw_from_a_photo(machine, "attic/cpu#1")
+    assert not [*tmp_path.iterdir()]
+    assert machine._said.qsize() == 1, "its end is told once"
+
+
 def test_joining_again_leaves_no_thread_and_no_file_open(tmp_path, monkeypatch):
     monkeypatch.setattr(join, "_host", _ends_at_once)
 
