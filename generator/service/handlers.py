@@ -71,7 +71,7 @@ class Handlers:
         self._capabilities = capabilities
         self._heartbeat_s = heartbeat_s
         self._document = openapi.document()
-        # A lock for each job that is being submitted: cancelling it waits for that.
+        # A lock for each job that is being submitted or forgotten: each waits for the other, and cancelling for both.
         self._submitting: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         # A large photo takes up to a gigabyte while it is decoded, and so does a picture that is made to fit.
         self._decoding = asyncio.Lock()
@@ -159,13 +159,14 @@ class Handlers:
 
     async def forget(self, request: web.Request) -> web.Response:
         job_id = _job_id(request)
-        job = self._jobs.find(job_id)
-        if job is not None and not job.state.is_final:
-            raise Refused("not_ended", f"This job is {job.state}; cancel it first.", field="id", value=job_id)
-        # A cancelled job may still have a picture that is being written.
-        await self._saving.ended()
-        await asyncio.to_thread(self._store.forget, job_id)
-        self._jobs.forget(job_id)
+        async with self._submitting.setdefault(job_id, asyncio.Lock()):
+            job = self._jobs.find(job_id)
+            if job is not None and not job.state.is_final:
+                raise Refused("not_ended", f"This job is {job.state}; cancel it first.", field="id", value=job_id)
+            # A cancelled job may still have a picture that is being written.
+            await self._saving.ended()
+            await asyncio.to_thread(self._store.forget, job_id)
+            self._jobs.forget(job_id)
         return web.Response(status=204)
 
     async def pause(self, request: web.Request) -> web.Response:

@@ -94,6 +94,36 @@ async def test_a_picture_being_written_to_disk_is_forgotten_too(start_generator,
     assert not list(generator.pictures.rglob("*.*"))
 
 
+async def test_a_job_that_is_forgotten_while_it_is_submitted_again_has_no_picture_that_is_gone(
+    start_generator, tmp_path
+):
+    class SlowDisk(PictureStore):
+        found, go_on = threading.Event(), threading.Event()
+
+        def restore(self, *job):
+            restored = super().restore(*job)
+            if restored:
+                self.found.set()
+                assert self.go_on.wait(10)
+            return restored
+
+    disk = SlowDisk(tmp_path / "pictures")
+    before = await start_generator(store=disk)
+    await before.submit("job-1")
+    await before.end("job-1")
+    await before.stop()
+    generator = await start_generator(store=disk)
+    submitting = asyncio.create_task(generator.submit("job-1"))
+    assert await asyncio.to_thread(disk.found.wait, 10)
+    forgetting = asyncio.create_task(generator.call("DELETE", "/v1/jobs/job-1/pictures"))
+    await asyncio.wait([forgetting], timeout=0.2)  # long enough for a call that does not wait
+    disk.go_on.set()
+    assert (await submitting).status == 201
+    assert (await forgetting).status == 204
+    assert not list(generator.pictures.rglob("*.*"))
+    assert (await generator.call("GET", "/v1/jobs/job-1")).status == 404
+
+
 async def test_a_picture_that_cannot_be_written_ends_the_drawing_of_its_job(start_generator, tmp_path, caplog):
     class FullDisk(PictureStore):
         def save(self, *picture, **more):
