@@ -27,7 +27,8 @@ from generator.pictures.image_files import image_size, read_file
 from generator.pictures.store import beside
 from generator.recipes import prompt, recipe_file
 from generator.recipes.validation import resolve
-from generator.settings import InvalidSettings, Settings, load_settings
+from generator.setting_errors import plain_error
+from generator.settings import ClusterSettings, InvalidSettings, Settings, load_settings, read_token
 
 # How often an OpenMP thread of torch looks for work before it sleeps. By default, some 300,000 times, and the threads
 # of several programs then keep the processor from each other: on a busy machine a picture by pocket took more than 8 s,
@@ -122,6 +123,12 @@ def _worker(asked: argparse.Namespace, _: Settings) -> int:
     if find_spec("ray") is None:
         print("To join needs Ray: run make setup CLUSTER=1", file=sys.stderr)
         return 1
+    read_token(asked.token_file)
+    place = {"listen": asked.listen or "127.0.0.1", "port": asked.port, "store_mb": asked.store_mb}
+    try:
+        ClusterSettings.model_validate({**place, "token_file": asked.token_file})
+    except ValidationError as error:
+        raise InvalidSettings(f"--{plain_error(error, ClusterSettings).replace('_', '-')}") from error
     # Its workers read the settings again, in other processes.
     if asked.settings is not None:
         os.environ["EASEL_SETTINGS"] = str(asked.settings.resolve())

@@ -142,3 +142,14 @@ def load_settings(path: Path | None) -> Settings:
     # Half of a character, such as "\ud800", cannot be in an error of pydantic.
     except UnicodeError as error:
         raise InvalidSettings(f"{path} is not YAML: {error}") from error
+
+
+def read_token(path: Path | None) -> str:
+    """Return what the token file holds. Raises InvalidSettings if that is nothing."""
+    try:
+        token = path.read_text(encoding="utf-8").strip() if path else ""
+    except (OSError, UnicodeError) as error:
+        raise InvalidSettings(f"The token file {path} cannot be read: {error}.") from error
+    if not token:
+        raise InvalidSettings(f"The token file {path} is empty.")
+    return token

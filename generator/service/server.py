@@ -8,7 +8,6 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import ExitStack, suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -31,7 +30,7 @@ from generator.service.malloc import keep_memory_flat
 from generator.service.metrics import Metrics
 from generator.service.saving import Saving
 from generator.service.sockets import CannotListen, passed_sockets, tcp_socket, unix_socket
-from generator.settings import InvalidSettings, Settings
+from generator.settings import InvalidSettings, Settings, read_token
 from generator.workers.cards import cards_of, engine_on
 from generator.workers.messages import EngineFactory, Worker
 from generator.workers.process import WorkerProcess
@@ -144,7 +143,7 @@ def serve(settings: Settings, engine: EngineFactory | None = None) -> int:
             )
             for card in cards_of(settings)
         }
-        token = _read_token(settings.token_file) if settings.tcp_host else None
+        token = read_token(settings.token_file) if settings.tcp_host else None
         cluster = _cluster(settings, engine) if settings.cluster else None
         app = create_app(
             workers=workers,
@@ -173,7 +172,7 @@ def serve(settings: Settings, engine: EngineFactory | None = None) -> int:
 def _cluster(settings: Settings, engine: EngineFactory | None) -> Cluster:
     """Build what leads the cluster. Raises InvalidSettings."""
     assert settings.cluster is not None
-    _read_token(settings.cluster.token_file)
+    read_token(settings.cluster.token_file)
     return Cluster(
         settings.cluster,
         Models(settings.pictures / ".machines.json", partial(capabilities, settings)),
@@ -249,13 +248,3 @@ async def _tidy(jobs: Jobs, store: PictureStore, uploads: Uploads, keep_days: in
                 log.warning("old pictures could not be deleted: %s", error.strerror)
                 log.debug("%s", error)
         await asyncio.sleep(TIDY_EVERY_S)
-
-
-def _read_token(path: Path | None) -> str:
-    try:
-        token = path.read_text(encoding="utf-8").strip() if path else ""
-    except (OSError, UnicodeError) as error:
-        raise InvalidSettings(f"The token file {path} cannot be read: {error}.") from error
-    if not token:
-        raise InvalidSettings(f"The token file {path} is empty.")
-    return token

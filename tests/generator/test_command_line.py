@@ -13,6 +13,7 @@ import yaml
 from PIL import Image
 
 from generator.__main__ import SPIN_COUNT, main
+from generator.cluster import join
 from generator.service.server import DISPATCHER
 from tests.helpers.stand_in import stand_in_settings
 
@@ -98,6 +99,25 @@ def test_draw_writes_picture_and_recipe_names_the_model_and_draws_again(easel, s
 def test_an_impossible_request_ends_with_one_sentence_and_a_status(settings_file, capsys, arguments, sentence):
     assert main(["--settings", str(settings_file), *arguments]) == 1
     assert capsys.readouterr() == ("", f"{sentence}\n")
+
+
+@pytest.mark.parametrize(
+    ("token", "options", "sentence"),
+    [
+        (None, (), "The token file {file} cannot be read: [Errno 2] No such file or directory: '{file}'."),
+        (" \n", (), "The token file {file} is empty."),
+        ("abc", ("--port", "65500"), "--port must be a whole number from 1024 to 65000"),
+        ("abc", ("--store-mb", "8"), "--store-mb must be a whole number, 80 or more"),
+    ],
+)
+def test_a_machine_that_cannot_join_as_it_is_says_why(tmp_path, monkeypatch, capsys, token, options, sentence):
+    """With these, Ray ended each time, and the log said that the main machine was away."""
+    monkeypatch.setattr(join, "join", lambda *_, **__: 0)
+    file = tmp_path / "token"
+    if token is not None:
+        file.write_text(token)
+    assert main(["worker", "--join", "127.0.0.1:1", "--token-file", str(file), *options]) == 1
+    assert capsys.readouterr() == ("", sentence.format(file=file) + "\n")
 
 
 def test_a_bug_of_the_engine_ends_with_a_sentence(settings_file, stand_in_folder, tmp_path, capsys, caplog):
