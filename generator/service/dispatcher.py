@@ -173,7 +173,8 @@ class Dispatcher:
     # ---- inside
 
     def _able(self, demand: Demand) -> list[Supervisor]:
-        return [supervisor for supervisor in self._team if supervisor.known.can_draw(demand)]
+        team = (supervisor for supervisor in self._team if not supervisor.is_retired)
+        return [supervisor for supervisor in team if supervisor.known.can_draw(demand)]
 
     def _named(self, name: str | None) -> list[Supervisor]:
         if name is None:

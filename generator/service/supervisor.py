@@ -78,7 +78,8 @@ class Supervisor:
         # What happens next by itself: the start, the end of a pause or of idleness.
         self._next: asyncio.Task[None] | None = None
         self._failures = Failures(pauses)
-        self._is_retired = False
+        # Whether it leaves, and starts no more jobs.
+        self.is_retired = False
 
     # ---- what the dispatcher asks and does
 
@@ -95,7 +96,9 @@ class Supervisor:
 
     async def retire(self, patience_s: float) -> None:
         """Start no more jobs, and let the running ones end, for so long at most."""
-        self._is_retired = True
+        self.is_retired = True
+        self._become(self._state)
+        self._jobs.team_changed()
         if self.running and patience_s:
             await asyncio.wait(self.running.values(), timeout=patience_s)
 
@@ -124,7 +127,7 @@ class Supervisor:
     @property
     def is_open(self) -> bool:
         """Whether a job can start here now, or when the running ones end."""
-        return self._state.is_open and not self._is_retired
+        return self._state.is_open and not self.is_retired
 
     @property
     def has_room(self) -> bool:
@@ -160,7 +163,7 @@ class Supervisor:
 
     def _become(self, state: State) -> None:
         self._state = self._state.to(state)
-        (self._speeds.join if state.is_open else self._speeds.leave)(self.eta)
+        (self._speeds.join if self.is_open else self._speeds.leave)(self.eta)
 
     def _wait_for(self, reason: str | None) -> None:
         """Say why nothing moves here; None when it moves again, unless the worker itself must wait."""
@@ -243,7 +246,7 @@ class Supervisor:
         return any(other.name not in job.did_not_start and other.known.can_draw(job.demand) for other in self._others())
 
     def _others(self) -> list["Supervisor"]:
-        return [other for other in self._team if other is not self and not other.is_paused]
+        return [other for other in self._team if other is not self and not other.is_paused and not other.is_retired]
 
     def _left(self, job: Job, task: asyncio.Task[None]) -> None:
         # A job that returned to the queue may have been started again by now.

@@ -16,7 +16,7 @@ from generator.service.dispatcher import Dispatcher
 from generator.service.eta import Speeds
 from generator.service.failures import MAX_FAILURES, Pauses
 from generator.service.job import Job
-from generator.service.jobs import Jobs
+from generator.service.jobs import AWAY, Jobs
 from generator.service.metrics import Metrics
 from generator.service.saving import Saving
 from generator.service.server import DISPATCHER, _idle
@@ -181,6 +181,26 @@ async def test_a_machine_that_is_lost_while_it_leaves_is_removed_once(serve):
     service.saving.may.set()
     await asyncio.gather(farewell, lost)
     assert list(service.states()) == ["cpu"]
+
+
+async def test_nobody_counts_on_a_machine_that_is_leaving(serve):
+    service = await serve({"cpu": Puppet(at_once=1)})
+    service.dispatcher._team[0].known.has = lambda model: model == "small"
+    there = Puppet(at_once=1)
+    await service.dispatcher.join("attic/cpu", there, lambda model: model == "large")
+    service.ask("drawn")
+    await turns()
+    waiting = service.ask("waiting")
+    with service.jobs.watch(waiting) as stream:
+        assert (await stream.get()).job.waiting_for is None
+        leaving = asyncio.create_task(service.dispatcher.leave("attic/cpu", patience_s=60))
+        await turns()
+        assert service.jobs.status(waiting).waiting_for == AWAY
+        assert (await asyncio.wait_for(stream.get(), 5)).waiting_for == AWAY
+    assert there.drawing, "what is drawn there goes on"
+    service.saving.may.set()
+    there.end(DRAWN)
+    await leaving
 
 
 async def test_what_was_known_of_a_worker_that_left_is_forgotten(serve):
