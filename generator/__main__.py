@@ -29,6 +29,7 @@ from generator.recipes import prompt, recipe_file
 from generator.recipes.validation import resolve
 from generator.setting_errors import plain_error
 from generator.settings import ClusterSettings, InvalidSettings, Settings, load_settings, read_token
+from generator.workers.cards import cards_of
 
 # How often an OpenMP thread of torch looks for work before it sleeps. By default, some 300,000 times, and the threads
 # of several programs then keep the processor from each other: on a busy machine a picture by pocket took more than 8 s,
@@ -119,11 +120,13 @@ def _serve(_: argparse.Namespace, settings: Settings) -> int:
     return serve(settings)
 
 
-def _worker(asked: argparse.Namespace, _: Settings) -> int:
+def _worker(asked: argparse.Namespace, settings: Settings) -> int:
     if find_spec("ray") is None:
         print("To join needs Ray: run make setup CLUSTER=1", file=sys.stderr)
         return 1
+    # What it would find out again in another process, whose words nobody reads.
     read_token(asked.token_file)
+    cards_of(settings)
     place = {"listen": asked.listen or "127.0.0.1", "port": asked.port, "store_mb": asked.store_mb}
     try:
         ClusterSettings.model_validate({**place, "token_file": asked.token_file})

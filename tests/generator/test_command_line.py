@@ -15,6 +15,7 @@ from PIL import Image
 from generator.__main__ import SPIN_COUNT, main
 from generator.cluster import join
 from generator.service.server import DISPATCHER
+from generator.workers import cards
 from tests.helpers.stand_in import stand_in_settings
 
 
@@ -118,6 +119,18 @@ def test_a_machine_that_cannot_join_as_it_is_says_why(tmp_path, monkeypatch, cap
         file.write_text(token)
     assert main(["worker", "--join", "127.0.0.1:1", "--token-file", str(file), *options]) == 1
     assert capsys.readouterr() == ("", sentence.format(file=file) + "\n")
+
+
+def test_a_machine_whose_cards_cannot_be_listed_does_not_join(tmp_path, monkeypatch, capsys):
+    """Its part in the cluster would end each time, and neither machine's log say why."""
+    monkeypatch.setattr(join, "join", lambda *_, **__: 0)
+    monkeypatch.setattr(cards, "has_card", lambda _: True)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name, content in (("settings", "cards: all"), ("token", "abc")):
+        (tmp_path / name).write_text(content)
+    monkeypatch.setenv("EASEL_SETTINGS", str(tmp_path / "settings"))
+    assert main(["worker", "--join", "127.0.0.1:1", "--token-file", str(tmp_path / "token")]) == 1
+    assert capsys.readouterr().err.startswith("cards: all needs nvidia-smi to list the cards, and it says: ")
 
 
 def test_a_bug_of_the_engine_ends_with_a_sentence(settings_file, stand_in_folder, tmp_path, capsys, caplog):
