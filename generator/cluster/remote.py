@@ -55,8 +55,10 @@ class Driver:
     async def close(self) -> None:
         # It ends at this.
         self.send(None)
-        await asyncio.to_thread(self._process.wait, END_LIMIT_S)
-        self._process.kill()
+        try:
+            await asyncio.to_thread(self._process.wait, END_LIMIT_S)
+        finally:
+            self._process.kill()
         await asyncio.to_thread(self._process.wait)
 
     def _sort(self, message: object) -> None:

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from ray.exceptions import RayError
 
-from generator.cluster import cluster, join
+from generator.cluster import cluster, join, remote
 from generator.cluster.cluster import Cluster
 from generator.cluster.driver import _Machines, _Refused, _Talk
 from generator.cluster.machine import Machine, version
@@ -93,6 +93,28 @@ async def test_a_cluster_ends_while_its_machines_leave(lead):
     await asyncio.wait([leading], timeout=5)
     assert leading.cancelled()
     assert [driver.is_closed for driver in drivers] == [True]
+
+
+async def test_a_driver_that_hangs_is_killed_though_the_server_stops_just_then():
+    """The server's own end would wait for it."""
+
+    class Hanging:
+        killed, waited = threading.Event(), threading.Event()
+
+        def kill(self) -> None:
+            self.killed.set()
+
+        def wait(self, timeout_s: float | None = None) -> None:
+            self.waited.set()
+            self.killed.wait(timeout_s)
+
+    driver = remote.Driver.__new__(remote.Driver)
+    driver._process, driver.send = Hanging(), lambda _: None
+    closing = asyncio.create_task(driver.close())
+    await asyncio.to_thread(Hanging.waited.wait, 10)
+    closing.cancel()
+    await asyncio.wait([closing])
+    assert Hanging.killed.is_set()
 
 
 # ---- its driver
