@@ -35,6 +35,8 @@ FAREWELL_LIMIT_S = 80.0
 LOOK_EVERY_S = 0.5
 # A main machine that is silent for longer is taken for lost.
 ANSWER_LIMIT_S = 10.0
+# What Ray says, as of a wrong token, to who asked the main machine before it started anew.
+_STARTED_ANEW = "WrongClusterID"
 
 _END_OF_LOG = b"\0\n"
 
@@ -125,6 +127,8 @@ def _host(pipe: Connection, main: str, place: Place, name: str, ours: str) -> No
     except CannotJoin as error:
         pipe.send(str(error))
         return
+    if run is None:
+        return
     started = node.start(place, main)
     try:
         log.info("joined %s as %s", main, name)
@@ -141,18 +145,24 @@ def _host(pipe: Connection, main: str, place: Place, name: str, ours: str) -> No
 
 
 def _check(main: str, ours: str) -> bytes | None:
-    """Compare this machine's version with the main one's; return the run that it is in. Raises CannotJoin."""
-    from ray.exceptions import AuthenticationError
+    """Compare this machine's version with the main one's; return the run that it is in, None if it does not answer.
+
+    Raises CannotJoin.
+    """
+    from ray.exceptions import AuthenticationError, RayError
 
     try:
         # It answers a moment before it is ready.
         while (theirs := _ask(main, VERSION_KEY)) is None:
             time.sleep(LOOK_EVERY_S)
-    except AuthenticationError as error:
-        raise CannotJoin(f"{main} refuses the token: copy its token file to this machine.") from error
+    except (RayError, OSError) as error:
+        if isinstance(error, AuthenticationError) and _STARTED_ANEW not in str(error):
+            raise CannotJoin(f"{main} refuses the token: copy its token file to this machine.") from error
+        log.info("the main machine does not answer: %s", error)
+        return None
     if theirs.decode() != ours:
         raise CannotJoin(f"{main} runs {theirs.decode()}, and this machine {ours}: bring both to the same versions.")
-    return _ask(main, RUN_KEY)
+    return _run_of(main)
 
 
 def _run_of(main: str) -> bytes | None:

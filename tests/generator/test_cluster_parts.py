@@ -5,11 +5,12 @@ import queue
 import tempfile
 import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from ray.exceptions import RayError
+from ray.exceptions import AuthenticationError, RayError, RpcError
 
 from generator.cluster import cluster, join, remote
 from generator.cluster.cluster import Cluster
@@ -229,6 +230,25 @@ def test_a_photo_of_a_worker_that_ends_while_it_arrives_is_deleted(machine, tmp_
     draw_from_a_photo(machine, "attic/cpu#1")
     assert not [*tmp_path.iterdir()]
     assert machine._said.qsize() == 1, "its end is told once"
+
+
+@pytest.mark.parametrize(
+    ("error", "is_refused"),
+    [
+        (AuthenticationError("InvalidAuthToken: Invalid token."), True),
+        (AuthenticationError("WrongClusterID: Perhaps the client is accessing GCS after it has restarted."), False),
+        (RpcError("Timed out while waiting for GCS to become available."), False),
+    ],
+)
+def test_only_a_wrong_token_is_refused_as_one(monkeypatch, error, is_refused):
+    """A main machine that has just started anew, or is slow, is asked again by the next try."""
+
+    def ask(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(join, "_ask", ask)
+    with pytest.raises(join.CannotJoin, match="refuses the token") if is_refused else nullcontext():
+        assert join._check("x:1", version()) is None
 
 
 def test_joining_again_leaves_no_thread_and_no_file_open(tmp_path, monkeypatch):
