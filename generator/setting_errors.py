@@ -33,20 +33,21 @@ def plain_error(error: ValidationError, settings: type[BaseModel]) -> str:
 
 
 def _sentence(error: ErrorDetails, settings: type[BaseModel]) -> str:
-    where, keys, field = error["loc"], list[str](), FieldInfo()
+    where, keys, field, is_unknown = error["loc"], list[str](), FieldInfo(), error["type"] in _UNKNOWN
     kind: Any = settings
     # As far as names lead: behind them are places in a list, or what pydantic adds.
     for part in where:
         if _is_model(kind) and part in kind.model_fields:
             field = kind.model_fields[part]
             kind = _without_none(field.annotation)
-        elif _is_mapping_of_models(kind) and where[len(keys) + 1 :] != ("[key]",):
+        # So pydantic marks what is wrong with a name, but a setting may be called so, too.
+        elif _is_mapping_of_models(kind) and (is_unknown or where[len(keys) + 1 :] != ("[key]",)):
             kind, field = get_args(kind)[1], FieldInfo()
         else:
             break
         keys.append(str(part))
     key = ".".join(keys)
-    if error["type"] in _UNKNOWN:
+    if is_unknown:
         return _no_such(".".join(map(str, where)), str(where[-1]), _names(kind))
     if error["type"] == "value_error":
         return f"{key}: {error['ctx']['error']}".removeprefix(": ")

@@ -157,6 +157,7 @@ def test_on_a_machine_with_a_card_pocket_draws_until_the_large_model_is_there(
         ("cluster: 5", "cluster must be a mapping of listen, port, token_file, store_mb"),
         ("models: {5: {like: pocket}}", "models must be a mapping from names to models, such as mine: {like: ssd-1b}"),
         ("models: {x: {lke: pocket}}", "models.x.lke is no setting; did you mean like?"),
+        ("models: {x: {like: pocket, '[key]': 1}}", "models.x.[key] is no setting; there is family, repository, "),
         ("models: {draft: {like: pocket, defaults: {step: 3}}}", "models.draft.defaults.step is no setting; did you "),
         ("models: {x: {like: pocket, built_in: x}}", "models.x.built_in must be pocket"),
         ("models: {x: {like: pocket, limits: {max_side: 9000}}}", "max_side must be a whole number up to 4096"),
