@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, ValidationError, model_validator
 
 from generator.models.cards import CardSettings, UserPath, built_in_cards
 from generator.setting_errors import plain_error
@@ -34,31 +34,31 @@ def cache_dir() -> Path:
 class ClusterSettings(BaseModel):
     """How other machines can take part; see ``cluster`` in ``deploy/generator.yml``."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     # Other machines must reach it, so it is an address and no name.
     listen: IPv4Address
     # The processes behind it listen on the next ones.
-    port: int = Field(7802, ge=1024, le=65000)
+    port: StrictInt = Field(7802, ge=1024, le=65000)
     token_file: UserPath
     # Several photos and pictures at their largest.
-    store_mb: int = Field(200, ge=80)
+    store_mb: StrictInt = Field(200, ge=80)
 
 
 class Settings(BaseModel):
     """Every setting of the generator; ``deploy/generator.yml`` explains each."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     socket: UserPath = Field(default_factory=lambda: runtime_dir() / "easel" / "generator.sock")
     socket_group: str | None = None
     tcp_host: str | None = Field(None, min_length=1, description="an address of this machine, such as 127.0.0.1")
-    tcp_port: int = Field(7801, ge=1, le=65535)
+    tcp_port: StrictInt = Field(7801, ge=1, le=65535)
     tcp_allowed_hosts: tuple[str, ...] = Field((), description="a list of host names, such as [pc.home]")
     token_file: UserPath | None = None
 
     pictures: UserPath = Field(default_factory=lambda: data_dir() / "pictures")
-    keep_pictures_days: int | None = Field(None, ge=1)
+    keep_pictures_days: StrictInt | None = Field(None, ge=1)
 
     default_model: str = "auto"
     models: dict[str, CardSettings] = Field(
@@ -69,23 +69,23 @@ class Settings(BaseModel):
         "auto", pattern=r"^(auto|cpu|cuda(:\d)?)$", description="auto, cpu, cuda, or a card such as cuda:1"
     )
     # The cards to draw on, a worker each. Without it, one worker draws on ``device``.
-    cards: Literal["all"] | tuple[Annotated[int, Field(ge=0)] | Literal["cpu"], ...] | None = Field(
+    cards: Literal["all"] | tuple[Annotated[StrictInt, Field(ge=0)] | Literal["cpu"], ...] | None = Field(
         None, description="all, or a list of different cards, such as [0, 1]"
     )
     cluster: ClusterSettings | None = None
     vae_tiling: Literal["auto", "always", "never"] = "auto"
 
-    unload_when_idle_minutes: float | None = Field(None, gt=0)
-    exit_when_idle_minutes: float | None = Field(None, gt=0)
+    unload_when_idle_minutes: StrictFloat | None = Field(None, gt=0)
+    exit_when_idle_minutes: StrictFloat | None = Field(None, gt=0)
     previews: bool = True
-    max_at_once: int = Field(8, ge=1)
+    max_at_once: StrictInt = Field(8, ge=1)
 
-    max_queued_jobs: int = Field(100, ge=1)
+    max_queued_jobs: StrictInt = Field(100, ge=1)
     # A step takes seconds even on an old card and a large picture.
-    step_timeout_s: float = Field(300, gt=0)
+    step_timeout_s: StrictFloat = Field(300, gt=0)
     # Several gigabytes of weights come from a cold disk.
-    load_timeout_s: float = Field(900, gt=0)
-    drain_timeout_s: float = Field(60, ge=0)
+    load_timeout_s: StrictFloat = Field(900, gt=0)
+    drain_timeout_s: StrictFloat = Field(60, ge=0)
 
     @model_validator(mode="after")
     def _tcp_needs_a_token(self) -> "Settings":

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictFloat, StrictInt, model_validator
 
 from generator.api.capabilities import CardDefaults, CardDraft, CardLimits, ModelCard, Size
 
@@ -52,26 +52,26 @@ _A_SAFETENSORS_FILE = "the name of a .safetensors file"
 
 
 class _Data(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class DefaultSettings(_Data):
-    steps: int = Field(30, ge=1)
-    guidance_scale: float = 7.0
+    steps: StrictInt = Field(30, ge=1)
+    guidance_scale: StrictFloat = 7.0
     sampler: Sampler = "unipc"
     tier: Tier = "exact"
     negative_prompt: str = ""
 
 
 class LimitSettings(_Data):
-    min_side: int = Field(256, ge=64)
-    max_side: int = Field(1536, le=MAX_SIDE)
-    max_pixels: int = 1024 * 1024
-    max_steps: int = Field(100, ge=1)
+    min_side: StrictInt = Field(256, ge=64)
+    max_side: StrictInt = Field(1536, le=MAX_SIDE)
+    max_pixels: StrictInt = 1024 * 1024
+    max_steps: StrictInt = Field(100, ge=1)
     # 0 marks a model that was distilled to draw without guidance, and so takes no negative prompt.
-    max_guidance_scale: float = Field(30.0, ge=0)
+    max_guidance_scale: StrictFloat = Field(30.0, ge=0)
     # Four of the text encoder's chunks of 75: attention grows with the text.
-    max_tokens: int = Field(300, ge=75)
+    max_tokens: StrictInt = Field(300, ge=75)
 
     @property
     def min_guidance_scale(self) -> float:
@@ -111,9 +111,9 @@ class DraftSettings(_Data):
     """How drafts are drawn with a LoRA that needs only a few steps. The defaults are from LCM-LoRA's documentation."""
 
     lora: LoraSettings
-    steps: int = Field(8, ge=1)
-    guidance_scale: float = 1.0
-    max_guidance_scale: float = Field(2.0, ge=1)
+    steps: StrictInt = Field(8, ge=1)
+    guidance_scale: StrictFloat = 1.0
+    max_guidance_scale: StrictFloat = Field(2.0, ge=1)
     sampler: Sampler = "lcm"
 
 
@@ -136,15 +136,15 @@ class CardSettings(_Data):
     vae: UserPath | None = None
     licence: str = "unknown"
     about: str = ""
-    sizes: dict[Literal["square", "portrait", "landscape"], tuple[int, int]] = Field(
+    sizes: dict[Literal["square", "portrait", "landscape"], tuple[StrictInt, StrictInt]] = Field(
         description="a mapping of square, portrait, landscape to sides, such as square: [512, 512]"
     )
     # A small model's pictures are saved and shown this many times as large as they are drawn.
-    enlarge: int = Field(1, ge=1)
+    enlarge: StrictInt = Field(1, ge=1)
     scheduler: SchedulerSettings = SchedulerSettings()
     # How much of the contrast that guidance adds is taken back, 0 to 1 (Lin et al., arXiv 2305.08891, section 3.4, who
     # propose 0.7 for models that are trained down to pure noise: zero terminal SNR).
-    guidance_rescale: float = Field(0.0, ge=0, le=1)
+    guidance_rescale: StrictFloat = Field(0.0, ge=0, le=1)
     defaults: DefaultSettings = DefaultSettings()
     limits: LimitSettings = LimitSettings()
     # Without it a draft takes fewer of the model's own steps, and leaves out what the tier fast does.
