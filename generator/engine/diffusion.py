@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from weakref import WeakSet
 
 import numpy as np
 import torch
@@ -54,6 +55,8 @@ class DiffusionEngine:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._models: ModelCache | None = None
+        # They need their model where it is. The caller drops those that have ended.
+        self._under_way: WeakSet[Drawing] = WeakSet()
         self._previews = Previews()
         self._ahead = RunAhead()
         self._apart = RowsApart()
@@ -98,7 +101,7 @@ class DiffusionEngine:
         """Encode the text and the image, if there is one, and make the noise. Raises DrawingFailed and Refused."""
         began = time.perf_counter()
         recipe = draw.recipe
-        cached = self.models.ready(recipe.model, pixels=recipe.pixels)
+        cached = self.models.ready(recipe.model, pixels=recipe.pixels, may_move=not self._under_way)
         model, plan = cached.model, self.models.plan
         self.models.begin(cached, (recipe.width, recipe.height))
 
@@ -127,7 +130,7 @@ class DiffusionEngine:
         # 5. The LoRA, if the model has one for drafts.
         lora = model.draft_lora.ready() if recipe.tier == "draft" else None
 
-        return Drawing(
+        drawing = Drawing(
             recipe,
             draw.earlier,
             model,
@@ -138,6 +141,8 @@ class DiffusionEngine:
             time.perf_counter() - began,
             lora,
         )
+        self._under_way.add(drawing)
+        return drawing
 
     def prepare(self, recipe: Recipe) -> None:
         """Encode the text of a drawing to come in a thread, if the processor can do that while the card draws."""

@@ -100,15 +100,15 @@ class ModelCache:
         """Return the model if it can draw without loading, else None."""
         return next((cached for cached in self._on_device if cached.model.name == name), None)
 
-    def ready(self, name: str, *, pixels: int) -> Cached:
+    def ready(self, name: str, *, pixels: int, may_move: bool) -> Cached:
         """Return the model with room for a picture of ``pixels``.
 
-        Loads it anew if the size changes, and the picture needs a slower arrangement or has room in a faster one. Puts
+        Loads it anew if it ``may_move``, and the picture needs a slower arrangement or has room in a faster one. Puts
         other models away for it. Raises DrawingFailed, and CardBusy if other programs hold the memory.
         """
         self._rest()
         cached = self.get(name, pixels=pixels)
-        if self._can_stay(cached, pixels):
+        if self._can_stay(cached, pixels, may_move=may_move):
             return cached
         # Dropped before it is loaded anew: the card has no room for both.
         self._on_device.remove(cached)
@@ -128,11 +128,9 @@ class ModelCache:
         for cached in self._on_device:
             cached.model.rest()
 
-    def _can_stay(self, cached: Cached, pixels: int) -> bool:
+    def _can_stay(self, cached: Cached, pixels: int, *, may_move: bool) -> bool:
         """Make room for a picture of ``pixels``; return whether the model draws it in the arrangement that it has."""
         name, needs, arrangement = cached.model.name, cached.needs, cached.model.arrangement
-        # Drawings that share calls are of one size, and those under way need the model where it is.
-        may_move = pixels != cached.pixels
         if may_move and self._has_room_for_faster(cached, pixels):
             return False
         held = needs.weights(arrangement)
@@ -159,14 +157,16 @@ class ModelCache:
     def _has_room_for_faster(self, cached: Cached, pixels: int) -> bool:
         """Whether the model would get a faster arrangement for this size: large pictures pass, and games end.
 
-        One in which its own size fits, too, else a few smaller pictures would cost two loads.
+        One in which its own size fits, too, else a few smaller pictures would cost two loads; and with room to spare,
+        else what other programs take and give back all the time would cost many.
         """
         possible, own = self.plan.arrangements, math.prod(cached.model.card.sizes["square"])
         faster = possible[: possible.index(cached.model.arrangement)]
         if not faster:
             return False
+        held = self._held - SPARE_BYTES
         try:
-            self._arrange(cached.model.name, cached.needs, max(pixels, own), held=self._held, possible=faster)
+            self._arrange(cached.model.name, cached.needs, max(pixels, own), held=held, possible=faster)
         except DrawingFailed:
             return False
         return True

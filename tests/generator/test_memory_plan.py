@@ -276,6 +276,26 @@ def test_a_picture_that_fits_another_arrangement_than_the_models_own_size_is_dra
     assert drawn == arrangements
 
 
+def test_a_model_gets_out_of_the_way_of_a_game_and_comes_back_after_it(stand_in_folder, monkeypatch):
+    """A game takes and gives back gigabytes, and the desktop a little at any time. All pictures are of one size."""
+    engine = engine_of({"stand-in": stand_in_card(stand_in_folder)})
+    engine.models.plan = replace(engine.models.plan, device=CARD)
+    asked = recipe_of(subject=("otter",)).model_copy(update={"width": 256, "height": 256, "steps": 1})
+    least = PROTEUS.peak(Arrangement.LEAN, 256 * 256) + SPARE_BYTES
+
+    def held() -> int:
+        loaded = engine.models.find("stand-in")
+        return PROTEUS.weights(loaded.model.arrangement) if loaded else 0
+
+    monkeypatch.setattr(Plan, "arrangements", (Arrangement.LEAN, Arrangement.OFFLOADED))
+    monkeypatch.setattr(model_cache, "count", lambda *_, **__: PROTEUS)
+    drawn = []
+    for free in (8 * GIB, least - GIB // 8, least - 1, least + 1, 8 * GIB):
+        monkeypatch.setattr(model_cache, "free_bytes", lambda _, free=free: free - held())
+        drawn.append(engine.finish(denoised(engine, asked)).plan["arrangement"])
+    assert drawn == ["lean", "offloaded", "offloaded", "offloaded", "lean"]
+
+
 def test_another_model_makes_room_where_a_picture_fits_only_a_slower_arrangement(
     stand_in_folder, v_prediction_folder, monkeypatch
 ):
