@@ -28,7 +28,11 @@ _PARTS_OF = {
     "sd": _PARTS,
     "sdxl": {**_PARTS, "text_encoder_2": "config.json", "tokenizer_2": "tokenizer_config.json"},
 }
-_WITHOUT_WEIGHTS = ("tokenizer", "tokenizer_2", "scheduler")
+_TOKENIZERS = ("tokenizer", "tokenizer_2")
+_WITHOUT_WEIGHTS = (*_TOKENIZERS, "scheduler")
+
+# Either has the words; a tokenizer without both is loaded all the same, and reads every text alike.
+_VOCABULARIES = ("tokenizer.json", "vocab.json")
 
 # The head of a safetensors file names its tensors, the tail is weights: together they distinguish two models quickly.
 _DIGEST_BYTES = 1024 * 1024
@@ -145,17 +149,17 @@ def _fetched(name: str, source: CardSettings | LoraSettings, patterns: list[str]
 
 
 def is_complete(folder: Path, card: CardSettings) -> bool:
-    """Whether the folder has every part that draws, with its configuration and, unless a file has them, its weights."""
+    """Whether the folder has every part that draws: configuration, vocabulary, and weights unless a file has them."""
     if card.weight_name and not (folder / card.weight_name).is_file():
         return False
     return (folder / "model_index.json").is_file() and all(
-        (folder / part / described_by).is_file() and _has_weights(folder, part, card)
+        (folder / part / described_by).is_file() and _has_data(folder, part, card)
         for part, described_by in _PARTS_OF[card.family].items()
     )
 
 
-def _has_weights(folder: Path, part: str, card: CardSettings) -> bool:
-    patterns = _weights(part, card)
+def _has_data(folder: Path, part: str, card: CardSettings) -> bool:
+    patterns = [f"{part}/{name}" for name in _VOCABULARIES] if part in _TOKENIZERS else _weights(part, card)
     return not patterns or any(any(folder.glob(pattern)) for pattern in patterns)
 
 

@@ -167,9 +167,11 @@ def test_a_local_folder_has_a_digest_of_its_weights_as_revision(stand_in_folder,
     assert locate("mine", card(copy)).revision != revision
 
 
-def test_an_incomplete_folder_is_no_model(stand_in_folder, tmp_path):
+@pytest.mark.parametrize("missing", ["diffusion_pytorch_model.safetensors", "tokenizer.json"])
+def test_an_incomplete_folder_is_no_model(stand_in_folder, tmp_path, missing):
+    """Without its vocabulary a tokenizer can be loaded, but reads every prompt alike."""
     half = tmp_path / "half"
-    shutil.copytree(stand_in_folder, half, ignore=shutil.ignore_patterns("diffusion_pytorch_model.safetensors"))
+    shutil.copytree(stand_in_folder, half, ignore=shutil.ignore_patterns(missing))
     assert not is_complete(half, card(half))
     assert not is_complete(tmp_path / "none", card(half))
     with pytest.raises(WeightsMissing, match=r"Put them into .*half, in diffusers' layout, as safetensors"):

@@ -164,7 +164,7 @@ def _write_weights(folder: Path) -> None:
     """Make empty files where Easel looks for a model's. The small engine reads none."""
     for path in (
         *("model_index.json", "tokenizer/tokenizer_config.json", "scheduler/scheduler_config.json"),
-        *("unet/config.json", "vae/config.json", "text_encoder/config.json"),
+        *("tokenizer/vocab.json", "unet/config.json", "vae/config.json", "text_encoder/config.json"),
         *("unet/diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors"),
         "text_encoder/model.safetensors",
     ):
