@@ -6,6 +6,7 @@ path of a Dendrite to take as the homeserver; its household lives in `.household
 """
 
 import asyncio
+import io
 import logging
 import os
 import signal
@@ -75,6 +76,9 @@ async def main() -> int:
         loop.add_signal_handler(stop, task.cancel)
     # The client library's warnings about keys and devices would disturb the chat.
     logging.getLogger("nio").setLevel(logging.CRITICAL)
+    # A chat in a pipe is a chat, too: each line is shown at once.
+    assert isinstance(sys.stdout, io.TextIOWrapper)
+    sys.stdout.reconfigure(line_buffering=True)
     try:
         return 0 if await live(FOLDER, os.environ.get("SAY", "")) else 1
     except HouseholdError as error:

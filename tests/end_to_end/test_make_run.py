@@ -26,7 +26,9 @@ subject: owl, "it's" `date` $5 $(HOME) $$ #1
 def surroundings(tmp_path_factory: pytest.TempPathFactory, env: dict[str, str]) -> dict[str, str]:
     """Environment variables of a new household, which two tests start in turn."""
     folder = tmp_path_factory.mktemp("run")
-    return {**os.environ, **env, "EASEL_HOUSEHOLD": str(folder / "household"), "XDG_DATA_HOME": str(folder / "data")}
+    own = {"EASEL_HOUSEHOLD": str(folder / "household"), "XDG_DATA_HOME": str(folder / "data")}
+    # Some machines set it for all programs; at home nobody does.
+    return {**os.environ, **env, **own, "PYTHONUNBUFFERED": ""}
 
 
 def test_a_message_arrives_as_typed(surroundings: dict[str, str]) -> None:
