@@ -2,10 +2,8 @@
 
 import hashlib
 import hmac
-import secrets
 from dataclasses import asdict, dataclass
 
-from household.errors import HouseholdError
 from household.json_api import JsonApi, Refusal
 from household.memory import Memory
 from household.processes import Child
@@ -43,7 +41,8 @@ class Homeserver:
         """Return the account of that name, and register it if there is none yet."""
         known = self._memory.recall(f"account_{name}")
         if known is None:
-            password = secrets.token_urlsafe(12)
+            # Remembered first: this run may be cut off between registering the account and remembering it.
+            password = self._memory.secret(f"password_{name}")
             known = asdict(await self._register(name, password, admin=admin))
             self._memory.remember(f"account_{name}", known)
         return Account(**known)
@@ -63,17 +62,17 @@ class Homeserver:
         except Refusal as refusal:
             if refusal.answer.get("errcode") != "M_USER_IN_USE":
                 raise
-            # An earlier run was cut off between registering the account and remembering it.
-            raise HouseholdError(f"The homeserver has an account {name} that nobody remembers: start afresh") from None
+            # An earlier run was cut off.
+            made = await self._log_in(name, password)
         if made["device_id"] == SHARED_DEVICE:
             made = await self._log_in(made["user_id"], password)
         return Account(made["user_id"], password, made["access_token"], made["device_id"])
 
-    async def _log_in(self, user_id: str, password: str) -> dict[str, str]:
+    async def _log_in(self, user: str, password: str) -> dict[str, str]:
         """Log in with a new device."""
         body = {
             "type": "m.login.password",
-            "identifier": {"type": "m.id.user", "user": user_id},
+            "identifier": {"type": "m.id.user", "user": user},
             "password": password,
             "initial_device_display_name": "Easel's household",
         }

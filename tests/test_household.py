@@ -2,8 +2,11 @@
 
 import base64
 import stat
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+import aiohttp
 import pytest
 import yaml
 from aiohttp import web
@@ -19,7 +22,9 @@ class FakeAdminApi:
     """Registers accounts with the shared secret, each with the same device or with one of its own."""
 
     def __init__(self, *, is_dendrite: bool) -> None:
-        self.is_dendrite, self.logins = is_dendrite, []
+        self.is_dendrite, self.passwords, self.logins = is_dendrite, {}, []
+        # Whether the connection breaks before the answer to a registration.
+        self.cuts_off = False
 
     def app(self) -> web.Application:
         app = web.Application()
@@ -37,30 +42,55 @@ class FakeAdminApi:
         return web.json_response({"nonce": "n"})
 
     async def _register(self, request: web.Request) -> web.Response:
-        name = (await request.json())["username"]
+        body = await request.json()
+        name = body["username"]
+        if name in self.passwords:
+            return web.json_response({"errcode": "M_USER_IN_USE"}, status=400)
+        self.passwords[name] = body["password"]
+        if self.cuts_off:
+            request.transport.abort()
         device = SHARED_DEVICE if self.is_dendrite else f"OWN-{name}"
         return web.json_response({"user_id": f"@{name}:localhost", "access_token": "made", "device_id": device})
 
     async def _login(self, request: web.Request) -> web.Response:
         self.logins.append(body := await request.json())
-        user_id = body["identifier"]["user"]
+        name = body["identifier"]["user"].removeprefix("@").removesuffix(":localhost")
+        if self.passwords[name] != body["password"]:
+            return web.json_response({"errcode": "M_FORBIDDEN"}, status=403)
+        user_id = f"@{name}:localhost"
         return web.json_response({"user_id": user_id, "access_token": "new", "device_id": f"NEW-{user_id}"})
+
+
+@asynccontextmanager
+async def client_of(api: FakeAdminApi) -> AsyncIterator[JsonApi]:
+    runner = web.AppRunner(api.app())
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with JsonApi(f"http://127.0.0.1:{runner.addresses[0][1]}") as client:
+        yield client
+    await runner.cleanup()
 
 
 @pytest.mark.parametrize("is_dendrite", [True, False])
 async def test_every_account_has_a_device_of_its_own(tmp_path, is_dendrite):
     api = FakeAdminApi(is_dendrite=is_dendrite)
-    runner = web.AppRunner(api.app())
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    async with JsonApi(f"http://127.0.0.1:{runner.addresses[0][1]}") as client:
+    async with client_of(api) as client:
         homeserver = Homeserver(None, client, Memory(tmp_path / "memory.json"))
         ada, bo = await homeserver.account("ada"), await homeserver.account("bo")
         assert await homeserver.account("ada") == ada
-    await runner.cleanup()
     assert SHARED_DEVICE not in (ada.device_id, bo.device_id) and ada.device_id != bo.device_id
     assert [login["password"] for login in api.logins] == ([ada.password, bo.password] if is_dendrite else [])
     assert ada.access_token == ("new" if is_dendrite else "made")
+
+
+async def test_an_account_that_was_registered_when_a_run_was_cut_off_is_used_by_the_next(tmp_path):
+    api = FakeAdminApi(is_dendrite=False)
+    async with client_of(api) as client:
+        api.cuts_off = True
+        with pytest.raises(aiohttp.ClientError):
+            await Homeserver(None, client, Memory(tmp_path / "memory.json")).account("ada")
+        ada = await Homeserver(None, client, Memory(tmp_path / "memory.json")).account("ada")
+    assert (ada.user_id, ada.password) == ("@ada:localhost", api.passwords["ada"])
 
 
 @pytest.mark.parametrize("exempt", [True, False])
