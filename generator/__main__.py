@@ -53,6 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (InvalidSettings, GeneratorError, NotRunning) as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        # As a shell reports a program that Ctrl-C ends.
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:

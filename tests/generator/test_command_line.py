@@ -4,8 +4,10 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -147,6 +149,20 @@ def test_a_bug_of_the_engine_ends_with_a_sentence(settings_file, stand_in_folder
         "\nSomething went wrong while I drew this. The drawing computer's log says more.\n"
     )
     assert "the engine failed" in caplog.text
+
+
+def test_ctrl_c_ends_a_command_without_a_traceback(settings_file, tmp_path):
+    """A recipe that somebody still writes keeps the command waiting."""
+    recipe = tmp_path / "recipe.yml"
+    os.mkfifo(recipe)
+    command = [sys.executable, "-m", "generator", "--settings", settings_file, "draw", "--recipe", recipe]
+    # A shell that runs the tests in the background would have them ignore Ctrl-C.
+    heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heeds)
+    with recipe.open("w"):
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=120)
+    assert (process.returncode, err) == (130, "")
 
 
 @pytest.mark.parametrize("command", ["pause", "resume"])
