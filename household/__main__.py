@@ -13,7 +13,7 @@ import signal
 import sys
 from pathlib import Path
 
-from deploy.plugin import ROOT
+from deploy.plugin import ROOT, CannotBuild
 from household.chat import Chat
 from household.errors import HouseholdError
 from household.home import Household, household
@@ -81,7 +81,7 @@ async def main() -> int:
     sys.stdout.reconfigure(line_buffering=True)
     try:
         return 0 if await live(FOLDER, os.environ.get("SAY", "")) else 1
-    except HouseholdError as error:
+    except (HouseholdError, CannotBuild) as error:
         print(error, file=sys.stderr)
         return 1
 

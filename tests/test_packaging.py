@@ -62,6 +62,17 @@ def test_only_tracked_files_are_packed(tmp_path: Path) -> None:
     assert sorted(zipfile.ZipFile(built).namelist()) == sorted(tracked)
 
 
+def test_where_git_does_not_list_the_files_its_reason_is_shown(tmp_path: Path) -> None:
+    """As in an archive that was downloaded, or in a checkout that belongs to another user."""
+    clone = tmp_path / "clone"
+    git("clone", "--quiet", "--shared", str(ROOT), str(clone))
+    shutil.rmtree(clone / ".git")
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        make_plugin(clone)
+    assert f"git does not list the plugin's files in {clone}. It says:\nfatal: " in failed.value.stderr
+    assert "Traceback" not in failed.value.stderr
+
+
 def test_the_plugin_is_what_maubot_would_build(tmp_path: Path) -> None:
     clone = tmp_path / "clone"
     git("clone", "--quiet", "--shared", str(ROOT), str(clone))
