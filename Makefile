@@ -7,6 +7,10 @@ BIN := .venv/bin
 # The stamp of the generator's environment holds the build of torch, which stays until another one is named.
 INSTALLED := $(file <.venv/generator)
 TORCH ?= $(or $(INSTALLED),auto)
+# Who types TORCH=auto has another card or driver.
+ifeq ($(origin TORCH) $(TORCH),command line auto)
+INSTALLED :=
+endif
 
 # The bot's tests run without torch, so that another Python is tried quickly.
 BOT_VENV := .venv-$(notdir $(PYTHON))

@@ -94,6 +94,10 @@ def test_make_installs_the_lock_and_the_torch_that_were_chosen(nvidia_smi, tmp_p
     assert asked("TORCH=cpu")[1].endswith("-r requirements/generator.txt")
     assert asked() == []
     assert asked("TORCH=auto")[1].endswith("-r requirements/pascal.txt")
+    # Another card is looked for only when that is asked for.
+    nvidia_smi(AMPERE.format(driver="580.159.04"))
+    assert asked() == []
+    assert asked("TORCH=auto")[1].endswith("-r requirements/generator.txt")
 
 
 def test_of_two_cards_the_newest_draws_and_a_card_that_cannot_is_named(nvidia_smi, choose):
