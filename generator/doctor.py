@@ -70,8 +70,10 @@ def _torch_and_card(settings: Settings, health: dict[str, Any]) -> Iterator[Find
         import torch
 
         from generator.engine.torch_build import card_problem, index_of
-    except ImportError as error:
-        yield Finding("torch", Level.PROBLEM, f"torch cannot be imported: {error}.", "Run make setup.")
+    # A file of torch that was cut off is an OSError.
+    except (ImportError, OSError) as error:
+        # Where make knows of nothing to do, make setup alone does nothing.
+        yield Finding("torch", Level.PROBLEM, f"torch cannot be imported: {error}.", "Install it anew: make -B setup")
         return
     yield Finding("torch", Level.OK, f"torch {torch.__version__}.")
 

@@ -1,7 +1,10 @@
 """The doctor's findings and advice."""
 
 import asyncio
+import os
 import platform
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -157,6 +160,22 @@ def test_a_folder_without_weights_is_named(tmp_path):
     settings = Settings(device="cpu", default_model="mine", models={"mine": card}, socket=tmp_path / "none.sock")
     weights = next(finding for finding in examine(settings) if finding.name == "weights")
     assert weights.advice == f"Put them into {tmp_path / 'mine'}, in diffusers' layout, as safetensors."
+
+
+@pytest.mark.parametrize(
+    "error",
+    ["ImportError('libtorch_cpu.so: file too short')", "OSError('libtorch_global_deps.so: file too short')"],
+)
+def test_a_broken_torch_is_a_problem_with_what_installs_it_anew(tmp_path, error):
+    """As after a set-up on a full disk."""
+    (tmp_path / "torch.py").write_text(f"raise {error}")
+    (tmp_path / "settings.yml").write_text(f"{{socket: {tmp_path}/s, pictures: {tmp_path}}}")
+    command = [sys.executable, "-m", "generator", "--settings", tmp_path / "settings.yml", "doctor"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "✗ torch: torch cannot be imported: libtorch" in done.stdout
+    assert "\n    Install it anew: make -B setup\n" in done.stdout
 
 
 @pytest.mark.parametrize("pictures", ["file", "file/pictures", "link"])
