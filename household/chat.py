@@ -10,6 +10,9 @@ from household.errors import HouseholdError
 from household.heard import Heard
 from household.person import Person
 
+# The bot marks a command as read within a second, and says nothing to much that is no command.
+COMMAND_LIMIT_S = 60
+
 # SSD-1B on a CPU needs many minutes for a picture; if none will come, the bot itself answers long before.
 PICTURE_LIMIT_S = 60 * 60
 
@@ -42,6 +45,14 @@ class Chat:
             are_all_here = bool(pictures) and len(pictures) == pictures[0].mark["count"]
             return bool(replies(ANSWER)) or bool(replies(SHEET)) or are_all_here
 
+        def is_understood() -> bool:
+            return has_ended() or self._person.sees_read(self._room_id, self._bot) == message
+
+        try:
+            await self._person.until(is_understood, timeout_s=COMMAND_LIMIT_S)
+        except TimeoutError:
+            print("The bot says nothing to that. A command is, for example: !draw otter, cowboy hat", file=sys.stderr)
+            return False
         try:
             await self._person.until(has_ended, timeout_s=PICTURE_LIMIT_S)
         except TimeoutError:
