@@ -80,10 +80,17 @@ class Household:
 
 
 def prepare(folder: Path) -> Path:
-    """Make the household's folder, readable by its owner alone; return the folder in it for logs."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    """Make the household's folder, readable by its owner alone; return the folder in it for logs.
+
+    Raises HouseholdError.
+    """
     logs = folder / "logs"
-    logs.mkdir(exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        logs.mkdir(exist_ok=True)
+    except OSError as error:
+        advice = "Name another folder: EASEL_HOUSEHOLD=FOLDER"
+        raise HouseholdError(f"The household's folder {folder} cannot be used: {error.strerror}. {advice}") from error
     return logs
 
 

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from household import dendrite
 from household.errors import HouseholdError
+from household.home import prepare
 from household.homeserver import SHARED_DEVICE, Homeserver
 from household.json_api import JsonApi
 from household.memory import Memory
@@ -91,6 +92,12 @@ async def test_an_account_that_was_registered_when_a_run_was_cut_off_is_used_by_
             await Homeserver(None, client, Memory(tmp_path / "memory.json")).account("ada")
         ada = await Homeserver(None, client, Memory(tmp_path / "memory.json")).account("ada")
     assert (ada.user_id, ada.password) == ("@ada:localhost", api.passwords["ada"])
+
+
+def test_a_folder_that_cannot_be_made_is_named_with_a_way_out(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(HouseholdError, match=r"file/household cannot be used: Not a directory. Name another folder: "):
+        prepare(tmp_path / "file/household")
 
 
 @pytest.mark.parametrize("exempt", [True, False])
