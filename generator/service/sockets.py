@@ -74,6 +74,9 @@ def tcp_socket(host: str, port: int) -> socket.socket:
         return socket.create_server((str(address[0]), port), family=family)
     except OSError as error:
         raise CannotListen(f"{host}:{port} cannot be listened on: {error.strerror}.") from error
+    # Two dots in a row, for example.
+    except UnicodeError as error:
+        raise CannotListen(f"{host}:{port} cannot be listened on: {host} is no name of a host.") from error
 
 
 @contextmanager

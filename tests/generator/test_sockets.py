@@ -146,6 +146,12 @@ def test_a_port_that_is_taken_is_reported():
         tcp_socket("127.0.0.1", taken.getsockname()[1])
 
 
+@pytest.mark.parametrize("host", ["pc..home", ".home", "x" * 64])
+def test_what_can_be_no_host_is_refused_with_a_sentence(host):
+    with pytest.raises(CannotListen, match=f"^{host}:7801 cannot be listened on: "):
+        tcp_socket(host, 7801)
+
+
 @pytest.fixture
 async def tcp_address(start_generator) -> str:
     """A generator on a UNIX socket and on TCP."""
