@@ -119,8 +119,8 @@ async def household(
         memory = Memory(folder / "memory.json")
         socket = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="easel-")), "generator.sock")
 
-        def child(name: str, *command: str, where: Path) -> Child:
-            return Child(name, *command, folder=where, log=logs / f"{name}.log", lock=lock, env=env or {})
+        def child(name: str, *command: str, where: Path, **limits: float) -> Child:
+            return Child(name, *command, folder=where, log=logs / f"{name}.log", lock=lock, env=env or {}, **limits)
 
         async def server(port: int) -> JsonApi:
             return await stack.enter_async_context(JsonApi(f"http://127.0.0.1:{port}"))
@@ -141,7 +141,8 @@ async def household(
 
         port = memory.port("maubot")
         config = maubot_server.write_config(folder / "maubot", memory, port, postgres)
-        process = child("maubot", *python, "maubot", "--config", str(config), where=folder / "maubot")
+        command = (*python, "maubot", "--config", str(config))
+        process = child("maubot", *command, where=folder / "maubot", stop_limit_s=maubot_server.STOP_LIMIT_S)
         api = await stack.enter_async_context(JsonApi(f"http://127.0.0.1:{port}"))
         maubot = Maubot(process, api, memory)
 

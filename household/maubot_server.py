@@ -12,6 +12,9 @@ from household.processes import Child
 
 API = "/_matrix/maubot/v1"
 
+# It gives its page 5 s. If it is busy when it is terminated, as in its start, it never ends.
+STOP_LIMIT_S = 8
+
 
 class Maubot:
     """A maubot process, controlled over its management API."""

@@ -17,7 +17,7 @@ from household.errors import HouseholdError
 # A first start writes databases and may build a model on a slow disk.
 START_LIMIT_S = 300
 
-# The generator gives its running job 20 s at most (see its settings); the others need a second or two.
+# The generator gives its running job 20 s at most (see its settings).
 STOP_LIMIT_S = 30
 
 # The time between two checks on a starting process: short beside its start, long beside the check.
@@ -30,7 +30,14 @@ class Child:
     """One process of the household, with its own process group and log."""
 
     def __init__(
-        self, name: str, *command: str, folder: Path, log: Path, lock: IO[str], env: Mapping[str, str]
+        self,
+        name: str,
+        *command: str,
+        folder: Path,
+        log: Path,
+        lock: IO[str],
+        env: Mapping[str, str],
+        stop_limit_s: float = STOP_LIMIT_S,
     ) -> None:
         """Run the command in ``folder``; ``lock`` stays locked for as long as the process lives."""
         self.name = name
@@ -39,6 +46,7 @@ class Child:
         self._folder = folder
         self._lock = lock
         self._env = env
+        self._stop_limit_s = stop_limit_s
         self._process: asyncio.subprocess.Process | None = None
 
     @property
@@ -88,9 +96,9 @@ class Child:
         if self.is_running:
             self._process.terminate()
             try:
-                await asyncio.wait_for(self.ended(), STOP_LIMIT_S)
+                await asyncio.wait_for(self.ended(), self._stop_limit_s)
             except TimeoutError:
-                print(f"The {self.name} did not stop within {STOP_LIMIT_S} s and was killed.", file=sys.stderr)
+                print(f"The {self.name} did not stop within {self._stop_limit_s:g} s and was killed.", file=sys.stderr)
         return await self.kill()
 
     async def kill(self, *, alone: bool = False) -> int | None:

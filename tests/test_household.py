@@ -1,6 +1,7 @@
 """The household's homeserver: accounts with devices of their own, and Dendrite's settings and command."""
 
 import base64
+import signal
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from household.home import prepare
 from household.homeserver import SHARED_DEVICE, Homeserver
 from household.json_api import JsonApi
 from household.memory import Memory
+from household.processes import Child
 
 
 class FakeAdminApi:
@@ -136,3 +138,18 @@ def test_the_named_binary_is_the_homeserver(tmp_path, monkeypatch):
     assert dendrite.binary() == program
     command = dendrite.command(program, tmp_path / "dendrite.yaml", 8008)
     assert command == (str(program), "-config", f"{tmp_path}/dendrite.yaml", "-http-bind-address", "127.0.0.1:8008")
+
+
+async def test_a_process_that_never_ends_is_killed_after_its_own_limit(tmp_path, capsys):
+    """As a maubot does that was busy when it was terminated."""
+    log, deaf = tmp_path / "log", ("sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 1; done")
+
+    async def is_deaf() -> bool:
+        return log.read_text() == "deaf\n"
+
+    with (tmp_path / "lock").open("w") as lock:
+        child = Child("maubot", *deaf, folder=tmp_path, log=log, lock=lock, env={}, stop_limit_s=0.1)
+        await child.start()
+        await child.wait_until(is_deaf)
+        assert await child.stop() == -signal.SIGKILL
+    assert capsys.readouterr().err == "The maubot did not stop within 0.1 s and was killed.\n"
