@@ -73,7 +73,9 @@ async def main() -> int:
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
     for stop in (signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(stop, task.cancel)
+        # nohup has SIGHUP ignored, and it stays so.
+        if signal.getsignal(stop) is not signal.SIG_IGN:
+            loop.add_signal_handler(stop, task.cancel)
     # The client library's warnings about keys and devices would disturb the chat.
     logging.getLogger("nio").setLevel(logging.CRITICAL)
     # A chat in a pipe is a chat, too: each line is shown at once.

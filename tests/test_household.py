@@ -1,10 +1,14 @@
 """The household's homeserver: accounts with devices of their own, and Dendrite's settings and command."""
 
+import asyncio
 import base64
+import os
 import signal
 import stat
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -12,13 +16,14 @@ import pytest
 import yaml
 from aiohttp import web
 
+from deploy.plugin import ROOT
 from household import dendrite
 from household.errors import HouseholdError
 from household.home import prepare
 from household.homeserver import SHARED_DEVICE, Homeserver
 from household.json_api import JsonApi
 from household.memory import Memory
-from household.processes import Child
+from household.processes import Child, claim
 
 
 class FakeAdminApi:
@@ -153,3 +158,22 @@ async def test_a_process_that_never_ends_is_killed_after_its_own_limit(tmp_path,
         await child.wait_until(is_deaf)
         assert await child.stop() == -signal.SIGKILL
     assert capsys.readouterr().err == "The maubot did not stop within 0.1 s and was killed.\n"
+
+
+@pytest.mark.parametrize(("hangs_up", "status"), [(signal.SIG_DFL, 130), (signal.SIG_IGN, 1)])
+async def test_the_end_of_the_terminal_ends_it_unless_it_was_started_with_nohup(tmp_path, hangs_up, status):
+    """It waits for a process of an earlier run, and then finds that its Dendrite is missing."""
+    environment = {**os.environ, "EASEL_HOUSEHOLD": str(tmp_path), "DENDRITE": "/nowhere"}
+    lock = await claim(tmp_path / "processes", wait_s=0, otherwise="")
+    household = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "household",
+        cwd=ROOT, env=environment, stderr=asyncio.subprocess.PIPE,
+        preexec_fn=partial(signal.signal, signal.SIGHUP, hangs_up),
+    )  # fmt: skip
+    assert (await household.stderr.readline()).startswith(b"Starting ")
+    household.send_signal(signal.SIGHUP)
+    if hangs_up is signal.SIG_IGN:
+        lock.close()
+    await household.communicate()
+    lock.close()
+    assert household.returncode == status
