@@ -11,7 +11,15 @@ TIMEOUT = aiohttp.ClientTimeout(total=30)
 
 
 class NotRunning(Exception):
-    """Nothing answers on the socket. ``str()`` names the socket."""
+    """Nothing answers on the socket. ``str()`` names the socket, ``advice`` says what to do."""
+
+    advice = "Start it: python -m generator serve"
+
+
+class NotAllowed(NotRunning):
+    """This user may not connect to the socket."""
+
+    advice = "Run this as the user of the service, or join the group of its socket."
 
 
 async def call(settings: Settings, method: str, path: str) -> tuple[int, dict[str, Any]]:
@@ -24,4 +32,6 @@ async def call(settings: Settings, method: str, path: str) -> tuple[int, dict[st
         ):
             return response.status, await response.json()
     except (aiohttp.ClientError, TimeoutError) as error:
+        if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, PermissionError):
+            raise NotAllowed(f"This user may not use {settings.socket}.") from error
         raise NotRunning(f"No generator answers on {settings.socket}.") from error

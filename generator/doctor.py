@@ -52,7 +52,7 @@ def examine(settings: Settings) -> tuple[Finding, ...]:
         socket = Finding("socket", Level.OK, f"A generator answers on {settings.socket}; it is {health.get('state')}.")
     except NotRunning as error:
         health = {}
-        socket = Finding("socket", Level.WARNING, str(error), "Start it: python -m generator serve")
+        socket = Finding("socket", Level.WARNING, str(error), error.advice)
     return (_python(), *_torch_and_card(settings, health), _weights(settings), _disk(settings.pictures), socket)
 
 

@@ -15,8 +15,11 @@ import yaml
 from PIL import Image
 
 from generator.__main__ import SPIN_COUNT, main
+from generator.client import NotAllowed, NotRunning, call
 from generator.cluster import join
 from generator.service.server import DISPATCHER
+from generator.service.sockets import unix_socket
+from generator.settings import Settings
 from generator.workers import cards
 from tests.helpers.stand_in import stand_in_settings
 
@@ -169,6 +172,23 @@ def test_ctrl_c_ends_a_command_without_a_traceback(settings_file, tmp_path):
 def test_pause_without_a_generator_is_refused(settings_file, tmp_path, capsys, command):
     assert main(["--settings", str(settings_file), command]) == 1
     assert capsys.readouterr().err == f"No generator answers on {tmp_path}/generator.sock.\n"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can be another user for a moment")
+async def test_a_socket_of_another_user_is_not_taken_for_a_generator_that_is_away(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings = Settings(socket=tmp_path / "generator.sock")
+    # What a first call imports, another user could not read here.
+    with pytest.raises(NotRunning, match="No generator answers on"):
+        await call(settings, "POST", "/v1/pause")
+    with unix_socket(settings.socket, None):
+        os.seteuid(12345)
+        try:
+            with pytest.raises(NotAllowed) as refused:
+                await call(settings, "POST", "/v1/pause")
+        finally:
+            os.seteuid(0)
+    assert str(refused.value) == f"This user may not use {settings.socket}."
 
 
 async def test_pause_and_resume_report_the_generators_state(generator, settings_file, capsys):
