@@ -3,6 +3,7 @@
 import re
 from html import unescape
 from io import BytesIO
+from urllib.parse import quote_plus
 from zipfile import ZipFile
 
 import pytest
@@ -109,6 +110,22 @@ async def test_pictures_are_found_by_every_field_of_the_address(draw, sign_in, h
     page = await browser.get()
     for choice in ("river", "watercolor", "Bob", "pocket"):
         assert re.search(rf"<option[^>]*>{choice}</option>", page.text)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("words", "otter & owl; a+b=c, 100% #1"), ("theme", "river & sea + 1=1")],
+    ids=["words", "theme"],
+)
+async def test_a_search_may_have_the_signs_of_addresses(draw, sign_in, field, value):
+    await draw("!draw otter & owl; a+b=c, 100% #1 --theme 'river & sea + 1=1'", "!draw lynx")
+    browser = await sign_in()
+    page = await browser.get(f"?{field}={quote_plus(value)}")
+    assert len(page.ids()) == 1
+    # The way on has the same search, and so has the way back.
+    link = unescape(re.search(r'href="\./(picture/[^"]*)"', page.text)[1])
+    assert link.endswith(f"?{field}={quote_plus(value)}")
+    assert f"?{field}={quote_plus(value)}#" in unescape((await browser.get(link)).text)
 
 
 async def test_a_day_has_its_own_pictures_by_the_rooms_clock(draw, sign_in, plugin):

@@ -1,9 +1,11 @@
 """From an address to the pictures it asks for. Pure."""
 
+import re
 from collections.abc import Collection
 from dataclasses import fields
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Any
+from urllib.parse import unquote
 
 from ..jobs.gallery_table import Place, Tag, Wanted
 from ..policy.blocked_words import as_words
@@ -19,10 +21,13 @@ MAX_WORDS = 20
 # Until the year 5138. The database's numbers end somewhere.
 MAX_MS_DIGITS = 14
 
+# maubot reads an address and writes it anew, which leaves these signs in a value quoted: & + ; =
+_QUOTED = re.compile("%(?:26|2B|3B|3D)")
+
 
 def read_search(query: Any) -> Search:
     """The search of an address, each field cut to what is sensible."""
-    return Search(**{field.name: storable(query.get(field.name, ""))[:MAX_FIELD_CHARS] for field in fields(Search)})
+    return Search(**{field.name: _field(query.get(field.name, "")) for field in fields(Search)})
 
 
 def wanted_by(search: Search, rooms: Collection[str], zone: tzinfo | None) -> Wanted | None:
@@ -61,6 +66,10 @@ def read_place(text: str) -> Place | None:
     if not (ms.isascii() and ms.isdecimal()) or len(ms) > MAX_MS_DIGITS:
         return None
     return Place(int(ms), storable(picture_id)[:MAX_FIELD_CHARS])
+
+
+def _field(text: str) -> str:
+    return storable(_QUOTED.sub(lambda sign: unquote(sign[0]), text))[:MAX_FIELD_CHARS]
 
 
 def _day(text: str) -> date | None:
