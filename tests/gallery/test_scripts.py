@@ -1,5 +1,7 @@
 """What scripts add to the gallery: scrolling, keys, swipes, the slider, the slide show."""
 
+import asyncio
+
 import pytest
 from playwright.async_api import expect
 
@@ -75,6 +77,25 @@ async def test_keys_and_swipes_lead_through_the_pictures(served, phone):
     await page.keyboard.press("Escape")
     await page.wait_for_url("**/easel/#p20")
     assert errors == []
+
+
+async def test_an_answer_that_comes_late_does_not_lead_back(served, phone):
+    page = await phone.new_page()
+    await page.goto(f"{served.url}picture/p20")
+    star = asyncio.Event()
+
+    async def wait_for_the_room(route):
+        await star.wait()
+        await route.continue_()
+
+    await page.route("**/star/*", wait_for_the_room)
+    await page.get_by_role("button", name="Star").click()
+    await page.keyboard.press("ArrowRight")
+    await expect(page.locator("#image")).to_have_attribute("src", "../image/p21")
+    async with page.expect_event("requestfinished", lambda request: request.url.endswith("picture/p20")):
+        star.set()
+    await page.keyboard.press("ArrowRight")
+    await expect(page.locator("#image")).to_have_attribute("src", "../image/p22")
 
 
 async def test_full_screen_stays_while_one_goes_on(served, phone):

@@ -5,12 +5,16 @@ const FAR_ENOUGH_PX = 60;
 const main = document.querySelector("main");
 const find = (id) => document.getElementById(id);
 
-/** Show a picture's page in place of this one, or the sentence that came instead. */
+let asked = 0;
+
+/** Show a picture's page in place of this one, or the sentence that came instead; not if one asked for another since. */
 async function show(request) {
+  const turn = (asked += 1);
   const answer = await request;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   const next = page.querySelector(".picture main");
   if (!next) return say(page.querySelector("h1").textContent);
+  if (turn !== asked) return;
   const isOther = new URL(answer.url).pathname !== location.pathname;
   main.replaceChildren(...next.childNodes);
   document.title = page.title;
