@@ -79,6 +79,31 @@ async def test_keys_and_swipes_lead_through_the_pictures(served, phone):
     assert errors == []
 
 
+async def test_who_goes_by_the_keyboard_alone_keeps_the_place_on_the_page(served, phone):
+    page = await phone.new_page()
+    await page.goto(f"{served.url}picture/p30")
+    await page.get_by_role("link", name="Older picture").focus()
+    for n in (31, 32):
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#image")).to_have_attribute("src", f"../image/p{n}")
+        await expect(page.get_by_role("link", name="Older picture")).to_be_focused()
+    await page.get_by_role("button", name="Star").focus()
+    for name in ("Starred", "Star"):
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("button", name=name, exact=True)).to_be_focused()
+
+
+async def test_arrows_with_shift_select_text(served, phone):
+    page = await phone.new_page()
+    asked = []
+    await page.goto(f"{served.url}picture/p20")
+    page.on("request", lambda request: asked.append(request.url))
+    await page.keyboard.press("Shift+ArrowRight")
+    await page.keyboard.press("ArrowLeft")
+    await expect(page.locator("#image")).to_have_attribute("src", "../image/p19")
+    assert not [url for url in asked if url.endswith("picture/p21")]
+
+
 async def test_an_answer_that_comes_late_does_not_lead_back(served, phone):
     page = await phone.new_page()
     await page.goto(f"{served.url}picture/p20")

@@ -16,7 +16,9 @@ async function show(request) {
   if (!next) return say(page.querySelector("h1").textContent);
   if (turn !== asked) return;
   const isOther = new URL(answer.url).pathname !== location.pathname;
+  const focused = document.activeElement.id;
   main.replaceChildren(...next.childNodes);
+  if (focused) find(focused)?.focus();
   document.title = page.title;
   history.replaceState(history.state, "", answer.url);
   if (isOther) scrollTo(0, 0);
@@ -84,7 +86,8 @@ main.addEventListener("submit", (event) => {
 });
 
 addEventListener("keydown", (event) => {
-  if (event.altKey || event.ctrlKey || event.metaKey || event.target.closest("pre")) return;
+  // With Shift, arrows select text.
+  if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || event.target.closest("pre")) return;
   if (event.key === "ArrowLeft") go("newer");
   if (event.key === "ArrowRight") go("older");
   if (event.key === "Escape" && !document.fullscreenElement) find("back").click();
