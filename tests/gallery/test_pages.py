@@ -4,6 +4,7 @@ import pytest
 from playwright.async_api import expect
 from yarl import URL
 
+from tests.helpers import gallery_pages
 from tests.helpers.browser import DESK, flaws, new_context, note_errors
 from tests.helpers.gallery_pages import HOSTILE
 
@@ -127,3 +128,44 @@ async def test_everything_is_looked_at_and_found_without_scripts(served, browser
     first = await page.locator("img").get_attribute("src")
     await expect(page.locator("img")).not_to_have_attribute("src", first)
     await context.close()
+
+
+# Every line of a page fits.
+TABLET = {"width": 960, "height": 1280}
+
+# In the order that one reads them in, from the right.
+HEBREW = "חתול עם כובע 4k"
+
+# From the left edge of each word that is shown to the next one's.
+WORDS_FROM_THE_LEFT = """(one) => {
+    const words = [], texts = document.createTreeWalker(one, NodeFilter.SHOW_TEXT);
+    for (let text; (text = texts.nextNode());) {
+        for (const { 0: word, index } of text.data.matchAll(/\\S+/g)) {
+            const range = document.createRange();
+            range.setStart(text, index);
+            range.setEnd(text, index + word.length);
+            words.push([range.getBoundingClientRect().left, word]);
+        }
+    }
+    return words.sort(([a], [b]) => a - b).map(([, word]) => word).join(' ');
+}"""
+
+
+async def test_hebrew_is_read_from_the_right(served, browser, monkeypatch):
+    monkeypatch.setattr(gallery_pages, "prompt", lambda n: HEBREW)
+    monkeypatch.setattr(gallery_pages, "PEOPLE", ("אבא",) * 4)
+    monkeypatch.setattr(gallery_pages, "PLACES", (HEBREW, "snow") * 3)
+    tablet = await new_context(browser, viewport=TABLET)
+    page = await tablet.new_page()
+    from_the_right = " ".join(reversed(HEBREW.split()))
+
+    async def read(place: str) -> str:
+        return await page.locator(place).evaluate(WORDS_FROM_THE_LEFT)
+
+    await page.goto(f"{served.url}picture/p0")
+    assert await read("h1") == await read("dd:has-text('4k')") == from_the_right
+    assert await read(".about > p.quiet") == "אבא · 28 November 2026, 19:04 · Family"
+    assert from_the_right.removeprefix("4k ") in await read("code")
+    await page.goto(f"{served.url}compare?id=p0&id=p1")
+    assert await read(".captions p:first-child bdi") == await read("td:has-text('4k')") == from_the_right
+    await tablet.close()

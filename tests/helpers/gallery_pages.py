@@ -183,7 +183,7 @@ class InventedGallery:
             prompt=prompt(n),
             person=PEOPLE[n % 4],
             room=ROOMS[n % 2],
-            time="Saturday, 28 November, 19:04",
+            time="28 November 2026, 19:04",
             recipes=tuple(recipe(n, f"{k}. seed {k}") for k in range(1, 5)) if own.pictures > 1 else (recipe(n),),
             link="https://matrix.to/#/!room/$event?via=localhost",
             search=search,
