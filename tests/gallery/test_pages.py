@@ -130,6 +130,8 @@ async def test_everything_is_looked_at_and_found_without_scripts(served, browser
     await context.close()
 
 
+SMALL_PHONE = {"width": 360, "height": 740}
+
 # Every line of a page fits.
 TABLET = {"width": 960, "height": 1280}
 
@@ -169,3 +171,35 @@ async def test_hebrew_is_read_from_the_right(served, browser, monkeypatch):
     await page.goto(f"{served.url}compare?id=p0&id=p1")
     assert await read(".captions p:first-child bdi") == await read("td:has-text('4k')") == from_the_right
     await tablet.close()
+
+
+BROKEN_WORDS = """() => {
+    const broken = [];
+    for (const one of document.querySelectorAll("h1, h2, .button, dt, dd, thead th, .panel label")) {
+        const texts = document.createTreeWalker(one, NodeFilter.SHOW_TEXT);
+        for (let text; (text = texts.nextNode());) {
+            for (const { 0: word, index } of text.data.matchAll(/\\S+/g)) {
+                const range = document.createRange();
+                range.setStart(text, index);
+                range.setEnd(text, index + word.length);
+                if (new Set([...range.getClientRects()].map((box) => box.top)).size > 1) broken.push(word);
+            }
+        }
+    }
+    return broken;
+}"""
+
+
+@pytest.mark.parametrize("name", ["a picture", "two pictures", "the bin", "the newest pictures"])
+async def test_text_may_be_twice_as_large(served, browser, name):
+    phone = await new_context(browser, viewport=SMALL_PHONE, bypass_csp=True)
+    page = await phone.new_page()
+    await page.goto(served.url + PAGES[name].replace("p7", "p12"))
+    await page.add_style_tag(content="html { font-size: 200% }")
+    assert await page.evaluate(BROKEN_WORDS) == []
+    assert await page.evaluate("document.documentElement.scrollWidth - innerWidth") == 0
+    if name == "the newest pictures":
+        await page.locator("summary").click()
+        await page.get_by_role("button", name="Show").click()
+        await page.wait_for_url("**/?words=*")
+    await phone.close()
