@@ -145,6 +145,8 @@ class Routes:
         response = web.StreamResponse(headers={**HEADERS, "Content-Disposition": 'attachment; filename="pictures.zip"'})
         response.content_type = "application/zip"
         await response.prepare(request)
+        if request.method == "HEAD":
+            return response
         # A browser that goes away ends it.
         with suppress(ConnectionError):
             async for part in zipped(self._packed(visitor, picture_ids)):
