@@ -6,6 +6,8 @@ import pytest
 
 from bot.easel.gallery.guard import COOKIE
 
+TO_THE_FORM = "POST /easel/enter HTTP/1.1\r\nHost: localhost\r\n"
+
 
 @pytest.fixture
 def maubot_plugin_config_overrides():
@@ -33,3 +35,31 @@ async def test_a_head_has_no_body_that_the_next_answer_would_begin_with(signed_i
         writer.close()
         first, _, second = answers.partition(b"\r\n\r\n")
         assert first.startswith(b"HTTP/1.1 200 OK") and second.startswith(b"HTTP/1.1 200 OK"), path
+
+
+@pytest.mark.parametrize(
+    "request_text",
+    [
+        f"{TO_THE_FORM}Content-Length: 100\r\n\r\nkey=",
+        f"{TO_THE_FORM}Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nkey=",
+    ],
+    ids=["cut off", "not packed as it says"],
+)
+async def test_a_form_that_does_not_come_is_no_bug(gallery_port, plugin, caplog, request_text):
+    answered = asyncio.Event()
+    handled = plugin.gallery._guard._handled
+
+    async def noted(request, handler):
+        try:
+            return await handled(request, handler)
+        finally:
+            answered.set()
+
+    plugin.gallery._guard._handled = noted
+    _, writer = await asyncio.open_connection("127.0.0.1", gallery_port)
+    writer.write(request_text.encode())
+    await writer.drain()
+    writer.close()
+    async with asyncio.timeout(10):
+        await answered.wait()
+    assert not [record for record in caplog.records if "unexpected" in record.getMessage()]

@@ -108,12 +108,15 @@ class Guard:
         return key
 
     async def form(self, request: web.Request) -> Mapping[str, str]:
-        """What was posted. Raises Refused for more than a form has."""
+        """What was posted. Raises Refused for more than a form has, and for what is cut off or garbled."""
         data = bytearray()
-        async for part in request.content.iter_any():
-            data += part
-            if len(data) > MAX_FORM_BYTES:
-                raise Refused(NOT_HERE, 404)
+        try:
+            async for part in request.content.iter_any():
+                data += part
+                if len(data) > MAX_FORM_BYTES:
+                    raise Refused(NOT_HERE, 404)
+        except (ConnectionError, web.RequestPayloadError) as error:
+            raise Refused(NOT_HERE, 404) from error
         return {name: storable(value) for name, value in parse_qsl(data.decode(errors="replace"))}
 
     async def change(self, request: web.Request) -> tuple[Key, Mapping[str, str]]:
