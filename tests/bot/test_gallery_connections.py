@@ -63,3 +63,10 @@ async def test_a_form_that_does_not_come_is_no_bug(gallery_port, plugin, caplog,
     async with asyncio.timeout(10):
         await answered.wait()
     assert not [record for record in caplog.records if "unexpected" in record.getMessage()]
+
+
+async def test_a_cookie_of_a_gallery_above_keeps_nobody_out(signed_in, browsers):
+    _, cookie = signed_in
+    # Browsers send the one with the longest path first.
+    answer = await browsers().get(headers={"Cookie": f"a=b; {COOKIE}={cookie}; {COOKIE}=of-another-gallery; c=d"})
+    assert answer.status == 200

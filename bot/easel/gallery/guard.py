@@ -1,9 +1,9 @@
 """What holds for every request to the gallery: who asks, how often, what the answer may do in a browser."""
 
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from logging import Logger
@@ -24,6 +24,8 @@ from .pages import Pages
 from .sessions import SESSION_S, Sessions, is_token, token_of
 
 COOKIE = "easel_gallery"
+
+_COOKIE = re.compile(rf"(?:^|;)\s*{COOKIE}=([^;]*)")
 
 # The key of the session that the present request is of. aiohttp's own place for it is new.
 _SESSION: ContextVar[Key | None] = ContextVar("session", default=None)
@@ -186,6 +188,6 @@ def secret_of(request: web.Request) -> str:
 
 
 def _cookie(request: web.Request) -> str:
-    with suppress(KeyError):
-        return storable(request.cookies[COOKIE])
-    return ""
+    # Of several, browsers send that of the longest path first. aiohttp reads the last, which a gallery above set.
+    found = _COOKIE.search(request.headers.get("Cookie", ""))
+    return storable(found[1]) if found else ""
