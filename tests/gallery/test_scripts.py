@@ -203,6 +203,13 @@ async def test_what_is_ticked_is_counted_and_taken_home(served, phone):
         await page.get_by_role("button", name="Download").click()
 
 
+def answering(status: int, body: str):
+    return lambda route: route.fulfill(status=status, body=body)
+
+
+ENDED = '<body class="note"><main><h1>Not here</h1></main>'
+
+
 async def test_the_slide_show_goes_on_and_ends_when_it_is_taken_back(served, phone):
     page = await phone.new_page()
     await page.clock.install(time=0)
@@ -224,6 +231,16 @@ async def test_the_slide_show_goes_on_and_ends_when_it_is_taken_back(served, pho
     await page.unroute("**/frame?*")
     await later()
     await expect(shown).to_have_attribute("src", "./frame/p14?key=secret")
-    await page.route("**/frame?*", lambda route: route.fulfill(status=404, body="<h1>Not here</h1>"))
-    await later()
+    # So it does while maubot updates the plugin, and when the gallery has no time.
+    for status, body in ((404, ""), (429, ENDED)):
+        await page.route("**/frame?*", answering(status, body))
+        async with page.expect_event("requestfinished") as asked:
+            while not asked.is_done():
+                await later()
+        await expect(shown).to_have_attribute("src", "./frame/p14?key=secret")
+        await page.unroute("**/frame?*")
+    await page.route("**/frame?*", answering(404, ENDED))
+    async with page.expect_navigation() as ended:
+        while not ended.is_done():
+            await later()
     await expect(page.locator("h1")).to_have_text("Not here")

@@ -5,8 +5,9 @@ const waits = (seconds) => new Promise((done) => setTimeout(done, seconds * 1000
 
 async function showNext() {
   const answer = await fetch(main.dataset.next);
-  if (answer.status < 500 && !answer.ok) return location.reload();
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  // Only the gallery itself says that a frame has ended. maubot has no such page while it updates the plugin.
+  if (answer.status === 404 && page.querySelector(".note")) return location.reload();
   const next = page.querySelector(".frame main");
   const shown = next.querySelector("img");
   if (shown) await Object.assign(new Image(), { src: shown.src }).decode();
