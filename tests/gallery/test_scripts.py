@@ -210,6 +210,14 @@ def answering(status: int, body: str):
 ENDED = '<body class="note"><main><h1>Not here</h1></main>'
 
 
+async def test_what_is_ticked_stands_there_once(served, phone):
+    page = await phone.new_page()
+    await page.goto(f"{served.url}?select=1&id=p80")
+    await scroll_to_the_end(page, 95)
+    await expect(page.get_by_role("link", name="Older pictures")).to_have_count(0)
+    await expect(page.locator("[value=p80]")).to_have_count(1)
+
+
 async def test_the_slide_show_goes_on_and_ends_when_it_is_taken_back(served, phone):
     page = await phone.new_page()
     await page.clock.install(time=0)

@@ -19,6 +19,10 @@ async function showOlder(more) {
   const answer = await fetch(more.dataset.next);
   if (!answer.ok) throw new Error(answer.statusText);
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  // What was ticked on the way here stands above already.
+  for (const box of page.querySelectorAll("#days input")) {
+    if (document.querySelector(`#selection [value="${box.value}"]`)) box.closest("li").remove();
+  }
   for (const day of page.querySelectorAll("#days > section")) {
     const last = days.lastElementChild;
     if (last?.dataset.date === day.dataset.date) {
