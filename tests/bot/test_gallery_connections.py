@@ -1,10 +1,12 @@
 """What browsers and web servers do to the gallery's connections."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
 from bot.easel.gallery.guard import COOKIE
+from tests.helpers.gallery_browser import PNG
 
 TO_THE_FORM = "POST /easel/enter HTTP/1.1\r\nHost: localhost\r\n"
 
@@ -70,3 +72,32 @@ async def test_a_cookie_of_a_gallery_above_keeps_nobody_out(signed_in, browsers)
     # Browsers send the one with the longest path first.
     answer = await browsers().get(headers={"Cookie": f"a=b; {COOKIE}={cookie}; {COOKIE}=of-another-gallery; c=d"})
     assert answer.status == 200
+
+
+async def test_who_reads_no_image_to_its_end_keeps_a_few_in_memory(signed_in, gallery_port, homeserver, monkeypatch):
+    monkeypatch.setattr("bot.easel.gallery.deliveries.MAX_ON_THEIR_WAY", 2)
+    picture, cookie = signed_in
+    # More than what stands between two programs of a machine.
+    homeserver.uploads = dict.fromkeys(homeserver.uploads, PNG + bytes(20_000_000))
+    readers = []
+    for path in ("image", "download", "image", "zip"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", gallery_port)
+        address = f"/easel/zip?id={picture}" if path == "zip" else f"/easel/{path}/{picture}"
+        writer.write(
+            f"GET {address} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nCookie: {COOKIE}={cookie}\r\n\r\n".encode()
+        )
+        await reader.readuntil(b"\r\n\r\n")
+        readers.append((reader, writer))
+    came = [await gather(reader) for reader, _ in readers]
+    assert [length > 20_000_000 for length in came] == [False, False, True, True]
+    for _, writer in readers:
+        writer.close()
+
+
+async def gather(reader: asyncio.StreamReader) -> int:
+    """How much comes until the end."""
+    length = 0
+    with suppress(ConnectionError):
+        while part := await reader.read(2**20):
+            length += len(part)
+    return length

@@ -19,6 +19,7 @@ from ..room.envelope import storable
 from ..room.reactions import FAVOURITE, REMOVE
 from ..settings import CurrentSettings
 from . import views
+from .deliveries import Deliveries
 from .guard import HEADERS, NOT_HERE, USED_UP, Guard, Refused, secret_of
 from .pages import Pages
 from .pictures import Image, PictureFiles
@@ -64,7 +65,7 @@ class Routes:
     ) -> None:
         self._guard, self._sessions, self._reading, self._files = guard, sessions, reading, files
         self._stars, self._remove, self._pages, self._settings = stars, remove, pages, settings
-        self._start = start
+        self._start, self._deliveries = start, Deliveries()
 
     def add_to(self, webapp: PluginWebApp) -> None:
         # maubot's annotation knows no streams.
@@ -125,16 +126,17 @@ class Routes:
         return await self._sent(request, picture, self._files.thumbnail)
 
     async def _image(self, request: web.Request) -> web.StreamResponse:
-        _, picture = await self._seen(request)
-        return await self._sent(request, picture, self._files.image)
+        visitor, picture = await self._seen(request)
+        return await self._deliver(request, visitor, await self._sent(request, picture, self._files.image))
 
     async def _photo(self, request: web.Request) -> web.StreamResponse:
         visitor, picture = await self._seen(request)
-        return _answer(_there(await self._files.photo(picture, visitor.person)))
+        return await self._deliver(request, visitor, _answer(_there(await self._files.photo(picture, visitor.person))))
 
     async def _download(self, request: web.Request) -> web.StreamResponse:
-        _, picture = await self._seen(request)
-        return _answer(_there(await self._files.image(picture)), name=_file_name(picture))
+        visitor, picture = await self._seen(request)
+        image = _there(await self._files.image(picture))
+        return await self._deliver(request, visitor, _answer(image, name=_file_name(picture)))
 
     async def _zip(self, request: web.Request) -> web.StreamResponse:
         visitor, picture_ids = self._guard.visitor(), _ids(request)
@@ -148,7 +150,7 @@ class Routes:
         if request.method == "HEAD":
             return response
         # A browser that goes away ends it.
-        with suppress(ConnectionError):
+        with suppress(ConnectionError), self._deliveries.on_its_way(request, visitor):
             async for part in zipped(self._packed(visitor, picture_ids)):
                 await response.write(part)
         return response
@@ -196,8 +198,9 @@ class Routes:
         return self._guard.page(request, replace(frame, secret=request.query["key"]))
 
     async def _frame_image(self, request: web.Request) -> web.StreamResponse:
-        picture = _there(await self._reading.starred(await self._key(request), _id(request)))
-        return await self._sent(request, picture, self._files.image)
+        key = await self._key(request)
+        picture = _there(await self._reading.starred(key, _id(request)))
+        return await self._deliver(request, key, await self._sent(request, picture, self._files.image))
 
     async def _key(self, request: web.Request) -> Key:
         return _there(await self._sessions.frame(secret_of(request)))
@@ -257,6 +260,14 @@ class Routes:
             return web.Response(status=304, headers={"ETag": etag})
         response = _answer(_there(await fetch(picture)))
         response.headers["ETag"] = etag
+        return response
+
+    async def _deliver(self, request: web.Request, key: Key, response: web.Response) -> web.Response:
+        """Send an answer with a large image, which is in memory until the browser has it, or goes away."""
+        response.headers.update(HEADERS)
+        with suppress(ConnectionError), self._deliveries.on_its_way(request, key):
+            await response.prepare(request)
+            await response.write_eof()
         return response
 
 
