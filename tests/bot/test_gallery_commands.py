@@ -2,7 +2,16 @@
 
 import pytest
 
-from bot.easel.commands.gallery import ENDED, INVITED, NO_FRAMES, NO_SUCH, NOT_YOURS, ROOM_IS_FULL, SENT
+from bot.easel.commands.gallery import (
+    ENDED,
+    INVITED,
+    NO_FRAMES,
+    NO_SUCH,
+    NOT_SENT,
+    NOT_YOURS,
+    ROOM_IS_FULL,
+    SENT,
+)
 from bot.easel.gallery.sessions import MAX_FRAMES_A_ROOM
 from tests.bot.test_interrupted import limited
 from tests.bot.test_read_twice import QuietAfter, said
@@ -101,6 +110,12 @@ async def test_who_has_no_chat_with_the_bot_is_invited_and_gets_the_link_on_join
     # Who leaves and comes back gets no second one.
     await gallery_room.put({"membership": "join"}, sender=CLEO, state_key=CLEO, **join)
     assert where(await ask("!easel gallery", sender=CLEO, expect=2)) == [(KITCHEN, False), (new, True)]
+
+
+async def test_a_homeserver_that_does_not_say_which_room_it_made_is_not_asked_for_another(ask, homeserver):
+    homeserver.leaves_out = "room_id"
+    (answer,) = await ask("!easel gallery", sender=CLEO)
+    assert (answer.content["body"], len(homeserver.made)) == (NOT_SENT, 1)
 
 
 async def test_off_says_whether_anything_was_open(ask):

@@ -36,8 +36,9 @@ class Homeserver:
     ``sins`` replace the answers to the next events. Requests about the rooms and files ``in_silence`` get no answer.
     Rooms have their ``members``, or else everybody with a display name; the bot is in all but those that it ``left``.
     ``makers`` made some of them, and somebody who is not there the others. As older homeservers do, it ``leaves_out``
-    the ``event_id`` of the event that says so, all but its content, or all. ``state`` has the content of other state
-    events by room, type and key. The bot may not send events of the types that are ``forbidden``.
+    the ``event_id`` of the event that says so, all but its content, or all; as none should, the ``room_id`` of a room
+    that it made. ``state`` has the content of other state events by room, type and key. The bot may not send events of
+    the types that are ``forbidden``.
     """
 
     events: list[Sent] = field(default_factory=list)
@@ -240,7 +241,7 @@ class Homeserver:
         self.members[room_id], self.makers[room_id], self.history[room_id] = [BOT], BOT, []
         for person in content["invite"]:
             self.state[room_id, "m.room.member", person] = {"membership": "invite"}
-        return web.json_response({"room_id": room_id})
+        return web.json_response({} if self.leaves_out == "room_id" else {"room_id": room_id})
 
     async def _list_reactions(self, request: web.Request) -> web.Response:
         return web.json_response({"chunk": self.reactions.get(request.match_info["event"], [])})

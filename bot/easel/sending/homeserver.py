@@ -212,7 +212,10 @@ class Homeserver:
             "initial_state": [encryption] if self._client.crypto_enabled else [],
         }
         answer = await self.patiently(partial(self.ask, "POST", Path.v3.createRoom, content))
-        return _text_in(answer, "room_id")
+        if room_id := _text(answer, "room_id"):
+            return room_id
+        # Asked again, it may make a second one.
+        raise NotSent("the homeserver made a room and does not say which")
 
     async def joined_rooms(self) -> list[str]:
         """The rooms that the bot is in. Raises NotSent."""
