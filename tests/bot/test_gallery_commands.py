@@ -7,6 +7,7 @@ from bot.easel.commands.gallery import (
     INVITED,
     NO_FRAMES,
     NO_SUCH,
+    NONE_OF_YOURS,
     NOT_SENT,
     NOT_YOURS,
     ROOM_IS_FULL,
@@ -205,13 +206,14 @@ async def test_frames_are_listed_and_ended(ask, browsers, homeserver):
         ("off x", NO_SUCH),
         ("off 2", NOT_YOURS),
         ("off", ENDED),
-        ("off", NO_FRAMES),
+        ("off", NONE_OF_YOURS),
     ):
         assert (await ask(f"!easel frame {text}"))[0].content["body"] == answer
     assert [(await browsers().get(address)).status for address in (first, second)] == [404, 200]
     homeserver.power_levels[ADA] = 100
     assert (await ask("!easel frame off 1"))[0].content["body"] == ENDED
     assert (await ask("!easel frame list"))[0].content["body"] == NO_FRAMES
+    assert (await ask("!easel frame off"))[0].content["body"] == NO_FRAMES
 
 
 @pytest.mark.parametrize(("text", "left"), [("!easel frame off 1", 1), ("!easel frame off", 0)])

@@ -38,6 +38,7 @@ LINK_OF_ROOM = "This room's pictures. The link works once, within ten minutes:"
 FRAME = "This room's stars, for a tablet on the wall. Keep the link to yourselves; !easel frame off ends it:"
 ROOM_IS_FULL = f"This room has {MAX_FRAMES_A_ROOM} frames, and that's the limit. End one with !easel frame off 1."
 NO_FRAMES = "This room has no frame. !easel frame makes one."
+NONE_OF_YOURS = "None of this room's frames is yours. !easel frame list shows them."
 NO_SUCH = "There's no such frame. !easel frame list shows them."
 NOT_YOURS = "That frame is somebody else's. Only they or an admin can end it."
 ENDED = "Ended. The tablet shows nothing any more."
@@ -80,8 +81,9 @@ class GalleryCommands:
             case ("off", number, *_):
                 return await self._end_frame(message, number)
             case ("off",):
-                own = [one for one in await self._sessions.frames(message.room_id) if one.person == message.sender]
-                return await self._end(message, own, ENDED) or NO_FRAMES
+                frames = await self._sessions.frames(message.room_id)
+                own = [one for one in frames if one.person == message.sender]
+                return await self._end(message, own, ENDED) or (NONE_OF_YOURS if frames else NO_FRAMES)
 
         return self._refusal() or await self._send(message, is_frame=True)
 
