@@ -21,7 +21,7 @@ from mautrix.util.async_db import Database
 from bot.easel.jobs import tables
 from bot.easel.jobs.store import Store
 from bot.easel.sending.content import LEFT_OUT, answer_content
-from bot.easel.sending.send_queue import Outgoing
+from bot.easel.sending.send_queue import NotSent, Outgoing
 from tests.helpers.fake_homeserver import Homeserver
 from tests.helpers.mutations import mutated
 
@@ -180,6 +180,16 @@ async def test_a_room_whose_encryption_is_stuck_holds_up_no_other(room, homeserv
     )
     bodies = [(await decrypted(maubot_test_bot.client, event))["body"] for event in secret]
     assert "!draw otter" in bodies[0] and "The queue is empty." in bodies[1]
+
+
+@pytest.mark.parametrize("algorithm", ["m.megolm.v9", 9, None])
+async def test_a_room_with_another_encryption_is_given_up(room, plugin, homeserver, maubot_test_bot, algorithm):
+    encryption = RoomEncryptionStateEventContent.deserialize({"algorithm": algorithm})
+    await maubot_test_bot.client.state_store.set_encryption_info(SECRET, encryption)
+    event = Outgoing(room_id=SECRET, txn_id="t", content=answer_content("otter"))
+    with pytest.raises(NotSent):
+        await plugin.homeserver.send(event)
+    assert not homeserver.events
 
 
 @pytest.fixture

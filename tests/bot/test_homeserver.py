@@ -128,6 +128,12 @@ async def test_whether_a_room_is_encrypted_is_asked_again(way, homeserver, sin):
     assert await way.is_encrypted("!room:example.com")
 
 
+async def test_a_room_whose_encryption_nobody_can_read_is_encrypted(way, homeserver):
+    homeserver.encryption_sins.append(web.json_response({"algorithm": ["m.megolm.v1.aes-sha2"]}))
+    assert await way.is_encrypted("!room:example.com")
+    assert not homeserver.encryption_sins
+
+
 @pytest.mark.parametrize("sin", SINS.values(), ids=SINS)
 async def test_typing_notices_and_receipts_fail_silently(way, homeserver, sin):
     homeserver.courtesy_sins.append(sin())

@@ -18,8 +18,18 @@ from weakref import WeakValueDictionary
 
 from maubot.matrix import MaubotMatrixClient
 from mautrix.api import MediaPath, Method, Path
-from mautrix.errors import MNotFound
-from mautrix.types import JSON, ContentURI, EventType, Membership, RoomID, SerializerError, StateEvent, UserID
+from mautrix.errors import MatrixResponseError, MNotFound
+from mautrix.types import (
+    JSON,
+    ContentURI,
+    EncryptionAlgorithm,
+    EventType,
+    Membership,
+    RoomID,
+    SerializerError,
+    StateEvent,
+    UserID,
+)
 from yarl import URL
 
 from ..patience import patiently
@@ -118,6 +128,10 @@ class Homeserver:
             return False
         if not self._client.crypto_enabled:
             raise NotSent("the room is encrypted and this client has no encryption: give it a device id in maubot")
+        store = self._client.state_store
+        encryption = await store.get_encryption_info(RoomID(room_id)) if store is not None else None
+        if encryption is not None and encryption.algorithm != EncryptionAlgorithm.MEGOLM_V1:
+            raise NotSent("the room is encrypted in a way that mautrix does not have")
         return True
 
     async def ask(
@@ -255,6 +269,10 @@ class Homeserver:
         except MNotFound:
             self._known_plain.add(room_id)
             return False
+        except MatrixResponseError as error:
+            # Encrypted in whatever way; but what is no JSON says nothing.
+            if not isinstance(error.__cause__, SerializerError):
+                raise
         return True
 
     async def _event_id(self, path: Any, content: dict[str, Any]) -> str:
