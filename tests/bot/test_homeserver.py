@@ -4,11 +4,13 @@ import asyncio
 import logging
 import sqlite3
 from collections import defaultdict
+from functools import partial
 
 import pytest
 from aiohttp import web
 from mautrix.util.async_db import Database, UpgradeTable
 
+from bot.easel.sending.answers import NotAllowed
 from bot.easel.sending.homeserver import Homeserver, Patience
 from bot.easel.sending.media import Media
 from bot.easel.sending.send_queue import NotSent, Outgoing, SlowDown, Unreachable
@@ -55,7 +57,8 @@ async def test_the_length_of_a_rate_limit_is_read(way, homeserver, answer, wait_
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (web.json_response({"errcode": "M_FORBIDDEN", "error": "You are not in the room"}, status=403), NotSent),
+        (web.json_response({"errcode": "M_FORBIDDEN", "error": "You are not in the room"}, status=403), NotAllowed),
+        (web.Response(status=403, text="a proxy's own page"), NotSent),
         (web.Response(status=502, text="Bad gateway"), Unreachable),
         (web.json_response({"errcode": "M_UNKNOWN_TOKEN", "error": "log in again"}, status=401), Unreachable),
         (web.Response(status=200, text="no JSON"), Unreachable),
@@ -65,8 +68,15 @@ async def test_the_length_of_a_rate_limit_is_read(way, homeserver, answer, wait_
 )
 async def test_answers_become_errors(way, homeserver, answer, error):
     homeserver.sins.append(answer)
-    with pytest.raises(error):
+    with pytest.raises(error) as raised:
         await way.send(EVENT)
+    assert raised.type is error
+
+
+async def test_mautrix_is_not_allowed_into_a_room_that_the_bot_left(way, homeserver, maubot_test_bot):
+    homeserver.left.add("!room:example.com")
+    with pytest.raises(NotAllowed):
+        await way.patiently(partial(maubot_test_bot.client.get_joined_members, "!room:example.com"))
 
 
 async def test_a_missing_homeserver_is_away(way, maubot_test_bot, unused_tcp_port):

@@ -158,3 +158,20 @@ async def test_it_ends_with_its_message_its_person_and_its_room(ask, drawing_roo
     else:
         await drawing_room.put({"membership": "leave"}, type="m.room.member", state_key="@ada:example.com")
     assert (await ask("!easel every", sender=BOB)).startswith("A picture for this room")
+
+
+async def test_it_ends_where_the_bot_may_not_write_any_more(ask, homeserver, database_says, plugin):
+    for hour, text in ((7, "otter"), (8, "cat --sampler none")):
+        await ask(f"!easel every day at {hour}: {text}")
+    homeserver.forbidden.add("m.room.message")
+    await due(plugin, 1)
+    await database_says("SELECT COUNT(*) FROM scheduled", 0)
+
+
+async def test_it_goes_on_where_the_bot_may_not_react(ask, homeserver, closed, plugin):
+    await ask("!easel every day at 7: otter")
+    homeserver.forbidden |= {"m.reaction", "m.room.redaction"}
+    await due(plugin, 1)
+    await homeserver.files()
+    await closed()
+    assert await plugin.database.fetchval("SELECT COUNT(*) FROM scheduled") == 1

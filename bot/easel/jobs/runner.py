@@ -15,6 +15,7 @@ from ..generator.errors import GeneratorError, NotYet, QueueFull
 from ..generator.watch import PAUSE_S, GeneratorWatch
 from ..language import ParseError
 from ..patience import patiently
+from ..sending.answers import NotAllowed
 from ..sending.content import EventKind
 from ..sending.offers import Offers
 from ..sending.posts import EVENTS_PER_PICTURE, JobPosts
@@ -166,6 +167,9 @@ class JobRunner:
             await self._close(job, sign)
         except NotSent as error:
             self._log.error(f"{job.id}: its end was not sent to {job.message.room_id}: {error}")
+            if job.last_word and isinstance(error, NotAllowed):
+                # Not even why there is no picture: so none is drawn for nobody every day.
+                await self._store.forget_scheduled(job.message.room_id, job.message.event_id)
             await self._store.close_job(job)
         except Exception as error:
             log_bug(self._log, f"{job.id}, which the next start of the bot continues", error)

@@ -13,6 +13,7 @@ from mautrix.errors import (
     MatrixConnectionError,
     MatrixRequestError,
     MatrixResponseError,
+    MForbidden,
     MLimitExceeded,
     SessionShareError,
 )
@@ -34,6 +35,10 @@ class TooLarge(NotSent):
     """The homeserver, or a proxy before it, takes no file of that size."""
 
 
+class NotAllowed(NotSent):
+    """The bot is not in the room any more, or may not write there."""
+
+
 def refusal(status: int, answer: Any, *, retry_after: str | None = None) -> Exception:
     """The error that an answer other than a success stands for; ``answer`` is its JSON, or its text."""
     errcode = answer.get("errcode") if isinstance(answer, dict) else None
@@ -43,7 +48,8 @@ def refusal(status: int, answer: Any, *, retry_after: str | None = None) -> Exce
         return TooLarge("the file is larger than the homeserver takes")
     # An invalid token can be replaced in maubot, and then the request is taken.
     if 300 <= status < 500 and status != 401:
-        return NotSent(f"the homeserver answered {status}: {str(answer)[:200]}")
+        kind = NotAllowed if errcode == "M_FORBIDDEN" else NotSent
+        return kind(f"the homeserver answered {status}: {str(answer)[:200]}")
     return Unreachable(f"the homeserver answered {status}")
 
 
@@ -91,6 +97,8 @@ async def homeserver_errors(timeout_s: float) -> AsyncIterator[None]:
     except MLimitExceeded as error:
         # mautrix drops the time that the homeserver gave.
         raise SlowDown(None) from error
+    except MForbidden as error:
+        raise NotAllowed(f"the homeserver answered {error.http_status}: {error.message}") from error
     except MatrixRequestError as error:
         raise refusal(error.http_status, error.message) from error
     except (EncryptionError, SessionShareError) as error:
