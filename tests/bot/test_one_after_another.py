@@ -90,7 +90,7 @@ async def test_all_sheets_end_when_their_command_is_deleted(
     assert [row["state"] for row in await plugin.database.fetch("SELECT state FROM job")] == ["deleted"] * 2
 
 
-async def drawn_from_photo(drawing_room, homeserver, fake_generator, number: int) -> None:
+async def drawn_from_photo(drawing_room, homeserver, fake_generator, number: int, *, text: str = "otter") -> None:
     """Post a photo and have an otter drawn from it, so that the generator's recipe names the photo."""
 
     async def recipe(request: web.Request) -> web.Response:
@@ -102,7 +102,7 @@ async def drawn_from_photo(drawing_room, homeserver, fake_generator, number: int
     content = {"msgtype": "m.image", "body": "p.jpg", "url": "mxc://example.com/p"}
     event = {"type": "m.room.message", "sender": ADA, "event_id": f"$photo-{number}", "room_id": KITCHEN}
     homeserver.history.setdefault(KITCHEN, []).append({**event, "content": content})
-    await drawing_room.say(f"!draw otter --seed {number}", **reply(f"$photo-{number}"))
+    await drawing_room.say(f"!draw {text} --seed {number}", **reply(f"$photo-{number}"))
     await homeserver.files(number)
 
 
@@ -141,6 +141,22 @@ async def test_a_photo_that_was_posted_twice_is_found_though_one_is_deleted(
     assert not homeserver.sentences(), homeserver.sentences()[0].content["body"]
     drawn_from = [*fake_generator.jobs.values()][-1].recipes[0].image
     assert drawn_from == (None if how == "another recipe in the reply" else hashlib.sha256(b"PHOTO").hexdigest())
+
+
+@pytest.mark.parametrize("deleted", [1, 2])
+async def test_a_sheet_is_drawn_again_from_the_second_copy_of_its_photo(
+    drawing_room, homeserver, fake_generator, noted, closed, deleted
+):
+    for number in (1, 2):
+        await drawn_from_photo(drawing_room, homeserver, fake_generator, number, text="{otter | owl}")
+        await closed()
+        await noted()
+    del homeserver.history[KITCHEN][deleted - 1]
+    await react(drawing_room, sent(homeserver, "sheet")[0], "🎲")
+    await homeserver.until(lambda: len(fake_generator.jobs) == 3 or homeserver.sentences())
+    assert not homeserver.sentences()
+    images = {recipe.image for recipe in [*fake_generator.jobs.values()][-1].recipes}
+    assert images == {hashlib.sha256(b"PHOTO").hexdigest()}
 
 
 async def test_a_cancel_is_done_before_what_its_person_says_next(

@@ -123,7 +123,7 @@ class ReactionCommands:
         elif posted := await self._posted(reaction.room_id, reaction.target, SHEET_KINDS):
             sheet = await self._store.job(posted.job)
             if sheet is not None:
-                asked = with_other_seeds(sheet.asked, secrets.randbelow(SEED_CHOICES))
+                asked = with_other_seeds(sheet.asked, secrets.randbelow(SEED_CHOICES), image=sheet.image)
                 await self._draw(reaction, asked, photo=sheet.photo)
 
     async def _larger(self, reaction: Reaction) -> None:

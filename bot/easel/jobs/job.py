@@ -59,6 +59,11 @@ class Job:
         return self.asked.pictures
 
     @property
+    def image(self) -> str | None:
+        """The SHA-256 of the photo that the job was drawn from, if that is known."""
+        return self.asked.image or (self.body["recipes"][0].get("image") if self.body else None)
+
+    @property
     def title(self) -> str:
         """A name for an open job: the text that was typed, or the resulting prompt of a reply or a reaction."""
         if self.message.body and self.message.reply_to is None:

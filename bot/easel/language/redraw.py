@@ -35,10 +35,11 @@ def larger(recipe: DrawRequest) -> DrawRequest:
     return refined(replace(recipe, image=None), Changes(DrawRequest(size=(width, height), strength=strength)))
 
 
-def with_other_seeds(asked: Asked, first: int) -> Asked:
+def with_other_seeds(asked: Asked, first: int, *, image: str | None = None) -> Asked:
     """A sheet with seeds from ``first`` on in place of its own. Pictures that shared a seed share one again.
 
-    A seed that was left open stays open.
+    A seed that was left open stays open. ``image`` is the SHA-256 of the photo that it was drawn from, if any: the
+    room may have the photo twice.
     """
     old = dict.fromkeys(request.seed for request in asked.requests if request.seed is not None)
     new = {seed: first + n for n, seed in enumerate(old)}
@@ -47,7 +48,7 @@ def with_other_seeds(asked: Asked, first: int) -> Asked:
         if request.seed is not None:
             heading = tuple(_with_seed(text, request.seed, new[request.seed]) for text in heading)
             request = replace(request, seed=new[request.seed])
-        requests.append(request)
+        requests.append(replace(request, image=image))
         headings.append(heading)
     return replace(asked, requests=tuple(requests), headings=tuple(headings))
 
