@@ -57,6 +57,17 @@ async def test_a_near_miss_in_a_reply_is_corrected_about_that_picture(
     assert recipe.slots.subject == ("otter", "scarf")
 
 
+@pytest.mark.parametrize("body", ["!draw +scarf", "+scarf"])
+async def test_an_edit_that_repeats_the_quoted_lines_of_its_reply_is_followed(
+    drawing_room, homeserver, fake_generator, picture, body
+):
+    event_id = await drawing_room.say("> <@botname:example.com> otter\n> seed 7\n\n!draw +hat", **reply(picture))
+    await homeserver.until(lambda: len(fake_generator.jobs) == 2)
+    await edit(drawing_room, event_id, f"> <@botname:example.com> otter\n> seed 7\n\n{body}")
+    await homeserver.until(lambda: len(fake_generator.jobs) == 3)
+    assert [*fake_generator.jobs.values()][-1].recipes[0].slots.subject == ("otter", "scarf")
+
+
 async def test_a_near_miss_in_a_thread_is_corrected_there(drawing_room, homeserver, fake_generator, noted):
     wrong = await drawing_room.say("!darw otter", **in_thread("$root"))
     await homeserver.answers(1)

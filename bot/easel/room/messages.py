@@ -129,9 +129,12 @@ def _mentions(content: TextMessageEventContent, own_id: str) -> bool:
 
 
 def _without_quoted_lines(content: TextMessageEventContent) -> str:
-    """The text of a reply without the quoted lines before it. mautrix's own reading of them is quadratic."""
+    """The text of a reply without the quoted lines before it. mautrix's own reading of them is quadratic.
+
+    Element Android repeats them in an edit, which does not say that its message is a reply.
+    """
     body = content.body
-    if not content.get_reply_to() or not body.startswith(("> <", "> * <")) or "\n" not in body:
+    if not (content.get_reply_to() or content.get_edit()) or not body.startswith(("> <", "> * <")) or "\n" not in body:
         return body
     return _QUOTED_LINES.sub("", body, count=1).strip()
 
