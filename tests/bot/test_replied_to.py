@@ -94,6 +94,7 @@ async def test_a_bare_command_draws_the_recipe_that_it_replies_to(drawing_room, 
         ("m.video", "a.mp4", "!draw otter", "I draw from photos, not from videos."),
         ("m.audio", "a.ogg", "!draw otter", "I draw from photos, not from sounds."),
         ("m.file", "a.pdf", "!draw otter", "I draw from photos and recipes, and “a.pdf” is neither."),
+        ("m.file", "\ud800\0.pdf", "!draw otter", "I draw from photos and recipes, and “\ufffd\ufffd.pdf” is neither."),
     ],
 )
 async def test_what_cannot_be_drawn_from_is_told(drawing_room, homeserver, post, msgtype, name, body, sentence):

@@ -142,7 +142,7 @@ class Replies:
             content = await self._history.own_content_near(room_id, event_id, wanted)
             if not content:
                 raise ParseError(NO_RECIPE)
-        name = str(content.get("filename") or content.get("body") or "")
+        name = storable(str(content.get("filename") or content.get("body") or ""))
         # Easel's own come as notices with a file, so that they ring no phone.
         if not is_file and mark.get("kind") not in PICTURE_KINDS:
             return Replied()
