@@ -19,7 +19,7 @@ from bot.easel.language import DrawCommand, EaselCommand, NearMiss, read_command
         ("!draw. Otter", DrawCommand("Otter")),
         ("!Easel. Help", EaselCommand(("help",))),
         ("!draw: otter", DrawCommand("otter")),
-        ("\u200b!draw\ufeff otter\u2060 \u200e--seed 7\u200b", DrawCommand("otter --seed 7")),
+        ("\u061c\u200b!draw\ufeff otter\u2060 \u200e--seed 7\u200b", DrawCommand("otter --seed 7")),
         ("!draw prompt\u202f: otter\u2028seed:\u00a07", DrawCommand("prompt : otter\nseed: 7")),
         ("!draw 🏳️\u200d🌈 flag, 👩\u200d🚀", DrawCommand("🏳️\u200d🌈 flag, 👩\u200d🚀")),
         ("  !draw otter ", DrawCommand("otter")),

@@ -7,7 +7,7 @@ import re
 
 # Marks that autocorrect, translators and copying leave behind: zero-width space, soft hyphen, text direction and the
 # like. The joiners stay: emoji and some scripts are written with them.
-_INVISIBLE = re.compile("[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
+_INVISIBLE = re.compile("[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 _LINE_END = re.compile("\r\n?|[\v\f\u0085\u2028\u2029]")
 # French phones put these before `:` and `?`; YAML and JSON know only the plain one.
 _SPACE = re.compile("[\u00a0\u2000-\u200a\u202f\u205f\u3000]")
