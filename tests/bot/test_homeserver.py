@@ -103,6 +103,12 @@ async def test_a_homeserver_that_does_not_tell_who_made_a_room_is_not_asked_for_
         await way.created("!room:example.com")
 
 
+async def test_a_room_whose_power_levels_nobody_can_read_is_not_asked_for_ever(way, homeserver):
+    homeserver.power_levels = []
+    with pytest.raises(NotSent):
+        await way.power_level("!room:example.com", "@ada:example.com")
+
+
 async def test_a_redaction_has_its_own_transaction(way, homeserver):
     event_id = await way.send(Outgoing(room_id="!room:example.com", txn_id="t", redacts="$x"))
     (sent,) = homeserver.events

@@ -17,6 +17,7 @@ from mautrix.errors import (
     MLimitExceeded,
     SessionShareError,
 )
+from mautrix.types import SerializerError
 
 from ..jobs.tables import passes
 from .send_queue import NotSent, SlowDown, Unreachable
@@ -106,6 +107,9 @@ async def homeserver_errors(timeout_s: float) -> AsyncIterator[None]:
         raise Unreachable(f"encryption failed: {error}") from error
     # A ValueError is an answer that is not JSON.
     except (MatrixConnectionError, MatrixResponseError, aiohttp.ClientError, OSError, ValueError) as error:
+        if isinstance(error.__cause__, SerializerError):
+            # Somebody's state event, which no asking makes readable.
+            raise NotSent(f"mautrix cannot read the answer: {error}") from error
         raise Unreachable(str(error) or type(error).__name__) from error
     except Exception as error:
         # maubot keeps rooms and keys in a database of its own. Its disk may be full, or not there, for a while.
