@@ -222,6 +222,18 @@ async def test_a_server_that_brings_no_keys_holds_up_only_rooms_with_its_people(
     assert [event.room_id for event in homeserver.events] == [OTHER_SECRET, SECRET]
 
 
+@pytest.mark.parametrize("known", [True, False])
+async def test_one_persons_keys_that_nobody_can_read_silence_no_room(plugin, keys, homeserver, maubot_test_bot, known):
+    homeserver.members[SECRET] = [ADA, EVE]
+    keys.phones[EVE] = {"algorithms": 5}
+    for user_id in (ADA, EVE) if known else (ADA,):
+        await maubot_test_bot.client.crypto.crypto_store.put_devices(user_id, {})
+    await plugin.homeserver.send(Outgoing(room_id=SECRET, txn_id="t", content=answer_content("otter")))
+    (sent,) = homeserver.events
+    assert (await decrypted(maubot_test_bot.client, sent))["body"] == "otter"
+    assert {ADA, EVE} <= set(keys.queried)
+
+
 async def test_devices_that_change_while_the_bot_asks_are_asked_for_again(
     two_rooms, room, keys, homeserver, maubot_test_bot
 ):

@@ -8,7 +8,7 @@ from collections import Counter
 from contextlib import nullcontext
 
 from maubot.matrix import MaubotMatrixClient
-from mautrix.types import RoomID
+from mautrix.types import RoomID, SerializerError, UserID
 
 
 class Devices:
@@ -52,7 +52,20 @@ class Devices:
             return
         members = list(await self._client.get_joined_members(RoomID(room_id)))
         # Not `handle_device_lists`, in whose lock one room waits for the other.
-        await crypto._fetch_keys(members)
+        try:
+            await crypto._fetch_keys(members, include_untracked=True)
+        except SerializerError:
+            # Keys that mautrix cannot read would keep the room's key from everybody.
+            for member in members:
+                await self._see_alone(member)
         await crypto.crypto_store.remove_outbound_group_session(RoomID(room_id))
         if changes == self._changes:
             self._moves_seen[room_id] = moves
+
+    async def _see_alone(self, user_id: UserID) -> None:
+        """Ask for one person's devices. If they cannot be read, that person has none."""
+        crypto = self._client.crypto
+        try:
+            await crypto._fetch_keys([user_id], include_untracked=True)
+        except SerializerError:
+            await crypto.crypto_store.put_devices(user_id, {})
