@@ -35,7 +35,8 @@ FOLDERS = ("end_to_end", "pocket", "generator", "contract", "torture", "gallery"
 UNMEASURED = {
     *("contract", "end_to_end", "gallery", "pocket"),
     *("test_captured_graphs.py", "test_draft.py", "test_every_model.py", "test_exactness.py", "test_fused.py"),
-    *("test_image_to_image.py", "test_memory_plan.py", "test_single_file.py"),
+    *("test_fair_queue.py", "test_image_to_image.py", "test_memory_plan.py", "test_service_refusals.py"),
+    *("test_single_file.py", "test_text.py"),
     *(["bot"] if sys.version_info < (3, 12) else []),
 }
 
