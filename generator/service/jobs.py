@@ -72,6 +72,8 @@ class Jobs:
         self._ended: OrderedDict[str, Job] = OrderedDict()
         self._queue = FairQueue(limit=max_queued)
         self._running: dict[str, Job] = {}
+        # How many running jobs share the worker with this speed.
+        self._together: Counter[Eta] = Counter()
         # All demands that a job was ever queued with: as many as there are ways to combine a few models.
         self.demands: set[Demand] = set()
         self._positions = Positions(self._position)
@@ -191,6 +193,7 @@ class Jobs:
         job.died_on = None
         job.started = job.started or self._clock()
         self._running[job.id] = job
+        self._together[eta] += 1
         log.info("job %s started for %s", job.id, job.request.requester)
         self._positions.forget(job)
         self._positions.changed()
@@ -337,7 +340,12 @@ class Jobs:
 
     def _leave_worker(self, job: Job) -> None:
         self._running.pop(job.id, None)
-        job.eta = None
+        if job.eta is not None:
+            self._together[job.eta] -= 1
+            if not self._together[job.eta]:
+                # Its worker may leave for good.
+                del self._together[job.eta]
+            job.eta = None
 
     def _end_event(self, job: Job) -> EndEvent:
         return EndEvent.model_validate({"event": job.state.value, "job": self.status(job)})
@@ -371,8 +379,7 @@ class Jobs:
     def _running_eta_s(self, job: Job) -> float | None:
         alone_s = job.eta.eta_s(job.work_left) if job.eta is not None else None
         # Jobs that are drawn together share the worker's time.
-        together = sum(other.eta is job.eta for other in self._running.values())
-        return None if alone_s is None else round(alone_s * together, 1)
+        return None if job.eta is None or alone_s is None else round(alone_s * self._together[job.eta], 1)
 
     def _publish(self, job: Job, event: JobEvent) -> None:
         for stream in job.streams:

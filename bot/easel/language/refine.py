@@ -38,7 +38,8 @@ def refined(recipe: DrawRequest, changes: Changes) -> DrawRequest:
     # Without facts: the new picture need not match the recipe's.
     request = replace(recipe, theme=theme, seed=seed, facts=None).changed_by(reply)
     plain = cache(plain_term)
-    for no in reply.no:
+    words = "".join(f" {plain(term)} " for slot in SLOTS for term in getattr(request.slots, slot))
+    for no in (no for no in reply.no if f" {plain(no)} " in words):
         # What is not to be there is not asked for either, unless that is all.
         if left := _each(request.slots, partial(_less, thing=plain(no), plain=plain)):
             request = replace(request, slots=left)
