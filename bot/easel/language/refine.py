@@ -87,12 +87,12 @@ def _slot_difference(slot: str, old: tuple[str, ...], new: tuple[str, ...]) -> l
 
 
 def _word_difference(old: list[str], new: list[str]) -> str:
-    """What a phrase has anew, as ``forest (was: park)`` or ``−with a hat``; "" if it has no words of before."""
+    """What a phrase has anew, as ``forest (was: park)`` or ``−with a hat``; "" if it has hardly a word of before."""
     same = min(len(old), len(new))
     start = next((n for n in range(same) if old[n] != new[n]), same)
     behind = next((n for n in range(same - start) if old[-1 - n] != new[-1 - n]), same - start)
     was, now = (brief(" ".join(words[start : len(words) - behind])) for words in (old, new))
-    if not start and not behind:
+    if start + behind < 2:
         return ""
     return f"{now} (was: {was})" if was and now else f"+{now}" if now else f"−{was}"
 

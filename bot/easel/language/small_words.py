@@ -18,6 +18,25 @@ ARTICLE = _any(
     pt="os?|as?|uma?|seu|sua",
     nl="de|het|een|zijn|haar|mijn",
 )
+COLOUR = _any(
+    en="red|orange|yellow|green|blue|purple|violet|pink|brown|black|white|gr[ae]y|gold(?:en)?|silver|turquoise|teal",
+    de="(?:rot|gelb|grün|blau|lila|violett|rosa|braun|schwarz|weiß|grau)(?:e[nmrs]?)?",
+    fr="(?:rouge|jaune|verte?|bleue?|noire?|blanc(?:he)?)s?",
+    es="(?:roj[oa]|amarill[oa]|verde|negr[oa]|blanc[oa])s?|azul(?:es)?",
+    it="ross[oaie]|giall[oaie]|ner[oaie]|bianc(?:o|a|hi|he)|verdi|blu",
+    pt="(?:vermelh[oa]|amarel[oa]|pret[oa]|branc[oa])s?|azuis",
+    nl="rood|rode|blauwe?|groene?|gele?|zwarte?|witte?|grij[sz]e?",
+)
+# Of each kind, a thing has one: what describes it anew takes the other's place.
+QUALITIES = (
+    COLOUR,
+    "(?:big|small|large|huge|giant)(?:g?er)?|tiny|little|groß|größer|klein(?:er)?",
+    "(?:dark|bright|light|dim)(?:er)?|pale",
+    "(?:old|young|new)(?:er)?|ancient",
+    "(?:long|short|tall)(?:er)?",
+    "(?:fat|thin|slim)(?:t?er)?",
+    "(?:soft|hard|harsh)(?:er)?",
+)
 NUMBER = _any(
     any=r"\d+",
     en="two|three|four|five|six|seven|eight|nine|ten|many|several",
@@ -30,7 +49,11 @@ NUMBER = _any(
 # Before "of" and what is to be seen.
 PICTURE = "portrait|photo|photograph|picture|painting|drawing|image|close-?up|sketch|illustration"
 # Between two things. Black and white is one.
-AND = _any(en="(?<!black )and(?! white)|plus|&", de="und", fr="et", es="y", it="e", ru="и")
+AND = _any(en="(?<!black )and(?! white)|plus|&", de="und", fr="et", es="y", it="e", nl="en(?= (?:een|het|de) )", ru="и")
+# Between a thing and what it is of.
+OF = "of|de|du|des|di|del|della|van|von|z"
+# What follows a thing and its own words, and says more of it.
+WHO = "who|which|that|che|qui|que"
 # Between a thing and what it is with or where it is: "an otter *with* a hat *on* a rock".
 JOINT = _any(
     others=AND,

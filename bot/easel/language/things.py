@@ -5,26 +5,18 @@ Knows no grammar but small words: a thing's words begin behind the last joint or
 
 import re
 
-from .small_words import AND, ARTICLE, JOINT, NUMBER, PICTURE
-
-# Of these, a thing has one: what describes it anew takes the place of the others.
-_ALIKE = (
-    "red|orange|yellow|green|blue|purple|violet|pink|brown|black|white|gr[ae]y|gold(?:en)?|silver|turquoise|teal"
-    "|(?:rot|gelb|grün|blau|lila|violett|rosa|braun|schwarz|weiß|grau)(?:e[nmrs]?)?|blauwe?|rood|rode|grij[sz]e?|groene?|gele?|zwarte?|witte?"
-    "|rouge|jaune|verte?|bleue?|noire?|blanc(?:he)?|roj[oa]|amarill[oa]|verde|azul|negr[oa]|blanc[oa]|ross[oa]|blu",
-    "(?:big|small|large|huge|giant)(?:g?er)?|tiny|little|groß|größer|klein(?:er)?",
-    "(?:dark|bright|light|dim)(?:er)?|pale",
-    "(?:old|young|new)(?:er)?|ancient",
-    "(?:long|short|tall)(?:er)?",
-    "(?:fat|thin|slim)(?:t?er)?",
-    "(?:soft|hard|harsh)(?:er)?",
-)
+from .small_words import AND, ARTICLE, COLOUR, JOINT, NUMBER, OF, PICTURE, QUALITIES, WHO
 
 _JOINT = re.compile(rf"(?<![\w-])(?:{JOINT})(?= )", re.IGNORECASE)
 _AND = re.compile(rf"(?:{AND})\Z", re.IGNORECASE)
-_BEFORE = re.compile(rf"(?:\A|[()\"]|(?<![\w-])(?:{JOINT}|{ARTICLE}) )\s*+", re.IGNORECASE)
+_BEFORE = re.compile(rf"(?:\A|[()\"]|(?<![\w-])(?:{JOINT}|{ARTICLE}|{OF}|\w+ing) )\s*+", re.IGNORECASE)
+# A verb in -ing joins a thing as well, "playing chess", but describes it behind an article: "a running dog".
+_VERB = re.compile(r"(?<![\w-])\w+ing(?= )", re.IGNORECASE)
+_DESCRIBES = re.compile(rf"(?:\A|(?<![\w-])(?:{ARTICLE}|{JOINT}|{OF}) )\Z", re.IGNORECASE)
+# Behind a thing, what else is its own, and what is not.
 _ENDS = re.compile(
-    rf"(?: (?:{'|'.join(_ALIKE)}))*\s*+(?:\Z|[()\"]|(?<=\s)(?:(?:{JOINT}) |\w+ing (?:{JOINT}|{ARTICLE}) ))",
+    rf"(?P<own>(?: (?:{'|'.join(QUALITIES)}))*(?: (?:{OF}) (?:(?:{ARTICLE}) )?[\w-]+)*)"
+    rf"\s*+(?:\Z|[()\"]|(?<=\s)(?:{JOINT}|{WHO}|\w{{3,}}(?:ing|ed)) )",
     re.IGNORECASE,
 )
 # The first thing, also of a portrait of it.
@@ -36,11 +28,13 @@ _A = re.compile(r"\b(?P<a>a)n? \Z", re.IGNORECASE)
 _ARTICLE_BEFORE = re.compile(rf"(?<![\w-])(?:{ARTICLE}) \Z", re.IGNORECASE)
 _NUMBER = re.compile(rf"(?:{NUMBER}) ", re.IGNORECASE)
 _BRACKETED = re.compile(r"\((?P<words>[^()]*)\)(?P<weight>[\d.+-]*)")
+_CLOSED = re.compile(r"\)[\d.+-]*")
 # A noun, also as one or many.
 _ENDING = r"(?:e?s|e?n|e)?"
 
-_ALIKES = [re.compile(rf"(?<![\w-])(?:{words})(?![\w-])", re.IGNORECASE) for words in _ALIKE]
-_LASTING = re.compile(rf"(?:(?:{'|'.join(_ALIKE)}) )*", re.IGNORECASE)
+_QUALITIES = [re.compile(rf"(?<![\w-])(?:{words})(?![\w-])", re.IGNORECASE) for words in QUALITIES]
+_COLOUR = re.compile(COLOUR, re.IGNORECASE)
+_LASTING = re.compile(rf"(?:(?:{'|'.join(QUALITIES)}) )*", re.IGNORECASE)
 
 
 def without_thing(term: str, thing: str) -> str | None:
@@ -51,15 +45,17 @@ def without_thing(term: str, thing: str) -> str | None:
     found = _found(term, thing)
     if found is None:
         return None
-    joints = list(_JOINT.finditer(term))
-    before = [joint for joint in joints if joint.end() <= found.start()]
-    behind = next((joint for joint in joints if joint.start() >= found.end()), None)
-    start, end = before[-1].start() if before else 0, behind.start() if behind else len(term)
-    if not _ENDS.match(term, found.end()):
-        if term[: found.start()].endswith("and "):
+    before, ends = _joints(term, found.start()), _ENDS.match(term, found.end())
+    if ends is None or _is_quality(thing):
+        if term[: found.start()].endswith("and ") or len(_words(term)) == len(_words(thing)):
             return None
-        start, end = found.start(), found.end() + 1
-    elif behind and _AND.match(behind[0]) and not (before and _AND.match(before[-1][0])):
+        gone = term[: found.start()].rstrip() if found.end() == len(term) else term[: found.start()]
+        return f"{gone}{term[found.end() :].lstrip()}"
+    start, end = before[-1].start() if before else 0, ends.end("own")
+    if term.count("(", start, end) > term.count(")", start, end) and (closed := _CLOSED.match(term, end)):
+        end = closed.end()
+    behind = _JOINT.match(term, end + 1)
+    if behind and _AND.match(behind[0]) and not (before and _AND.match(before[-1][0])):
         # Of "with a hat and a scarf", "with" is the scarf's now.
         start, end = before[-1].end() + 1 if before else 0, behind.end() + 1
     elif not before:
@@ -67,7 +63,7 @@ def without_thing(term: str, thing: str) -> str | None:
     gone = term[start:end]
     if gone.count("(") != gone.count(")"):
         return None
-    return f"{term[:start]}{term[end:]}".strip() or None
+    return " ".join(f"{term[:start]}{term[end:]}".split()) or None
 
 
 def with_other(term: str, thing: str, other: str) -> str | None:
@@ -79,10 +75,11 @@ def with_other(term: str, thing: str, other: str) -> str | None:
     if found is None:
         return None
     start, end = found.start(), found.end()
+    if term[:start].count('"') % 2:
+        return with_exactly(term, thing, other)
     ends = _ENDS.match(term, end)
     if _JOINT.match(other) and not _JOINT.match(term, start):
-        joints = [joint.start() for joint in _JOINT.finditer(term) if joint.end() <= start]
-        start = joints[-1] if joints else start
+        start = next((joint.start() for joint in reversed(_joints(term, start))), start)
     elif ends and not _JOINT.match(term, start):
         start = _start(term, found, other)
     elif not ends and (noun := re.match(rf" (?:\w+ )?{re.escape(other.split()[-1])}(?!\w)", term[end:], re.IGNORECASE)):
@@ -98,7 +95,7 @@ def with_other_head(term: str, other: str) -> str:
         for same in _JOINT.finditer(term):
             if same[0].lower() == joint[0].lower():
                 end = _ENDS.search(term, same.end() + 1)
-                return f"{term[: same.start()]}{other}{term[end.start() if end else len(term) :]}"
+                return f"{term[: same.start()]}{other}{term[end.end('own') if end else len(term) :]}"
     head = _HEAD.match(term)
     if head is None:
         return other
@@ -123,10 +120,10 @@ def described(term: str, thing: str, how: str) -> str | None:
     if number := _NUMBER.match(term, start, end):
         start = number.end()
     words = term[start:end]
-    for alike in _ALIKES:
-        if alike.fullmatch(how):
-            words = alike.sub("", words)
-            if behind := alike.match(term, end + 1):
+    for quality in _QUALITIES:
+        if quality.fullmatch(how):
+            words = quality.sub("", words)
+            if behind := quality.match(term, end + 1):
                 return f"{term[: behind.start()]}{how}{term[behind.end() :]}"
     return _put(term, start, end, " ".join(f"{how} {words}".split()))
 
@@ -134,23 +131,29 @@ def described(term: str, thing: str, how: str) -> str | None:
 def renamed(term: str, how: str, noun: str) -> str | None:
     """The term with ``how noun`` in the place of that noun and what describes it, as in ``blue eyes``.
 
-    None if it has no such noun, or these very words.
+    None if it has no such noun, as part of a name, or these very words.
     """
-    stem = re.sub(rf"(?<=\w\w\w){_ENDING}\Z", "", noun)
-    for found in re.finditer(rf"(?<![\w-]){re.escape(stem)}{_ENDING}(?![\w-])", term, re.IGNORECASE):
-        if not _ENDS.match(term, found.end()):
-            continue
+    stem = re.sub(r"(?<=\w\w\w)(?:e?s|en|e)\Z", "", noun)
+    nouns = f"(?:{re.escape(noun)}|{re.escape(stem)}){_ENDING}"
+    for found in re.finditer(rf"(?<![\w-]){nouns}(?![\w-])", term, re.IGNORECASE):
         words = term[_start(term, found) : found.end()]
+        if not _ENDS.match(term, found.end()) or sum(word.istitle() for word in words.split()) > 1:
+            continue
         if _words(words) == _words(f"{how} {noun}"):
             return None
-        if any(alike.fullmatch(how) and alike.search(words) for alike in _ALIKES):
+        if any(quality.fullmatch(how) and quality.search(words) for quality in _QUALITIES):
             return described(term, found[0], how)
         return _put(term, _start(term, found), found.end(), f"{how} {noun}")
     return None
 
 
-def is_colour(word: str) -> bool:
-    return bool(_ALIKES[0].fullmatch(word))
+def coloured(term: str, thing: str, colour: str) -> str | None:
+    """The term with a colour behind a thing, as ``botas rojas`` has it; None if that is no colour."""
+    found = _found(term, thing)
+    if found is None or not _COLOUR.fullmatch(colour):
+        return None
+    other = re.match(rf" (?:{COLOUR})(?![\w-])", term[found.end() :], re.IGNORECASE)
+    return f"{term[: found.end()]} {colour}{term[found.end() + (other.end() if other else 0) :]}"
 
 
 def own_words(term: str, thing: str) -> str:
@@ -162,7 +165,17 @@ def own_words(term: str, thing: str) -> str:
 
 
 def _found(term: str, thing: str) -> re.Match[str] | None:
-    return re.search(rf"(?<!\w){re.escape(thing)}(?!\w)", term, re.IGNORECASE)
+    return re.search(rf"(?<![\w-]){re.escape(thing)}(?![\w-])", term, re.IGNORECASE)
+
+
+def _joints(term: str, end: int) -> list[re.Match[str]]:
+    """What joins things of a term before ``end``."""
+    verbs = (verb for verb in _VERB.finditer(term) if not _DESCRIBES.search(term, 0, verb.start()))
+    return sorted((one for one in (*_JOINT.finditer(term), *verbs) if one.end() <= end), key=re.Match.start)
+
+
+def _is_quality(word: str) -> bool:
+    return any(quality.fullmatch(word) for quality in _QUALITIES)
 
 
 def _start(term: str, found: re.Match[str], other: str = "of it") -> int:
@@ -175,8 +188,10 @@ def _start(term: str, found: re.Match[str], other: str = "of it") -> int:
 
 def _put(term: str, start: int, end: int, words: str) -> str:
     before = term[:start]
-    if _NUMBER.match(words) or _ARTICLE_BEFORE.match(f"{words.split()[0]} "):
+    if _NUMBER.match(f"{words} ") or (words and _ARTICLE_BEFORE.match(f"{words.split()[0]} ")):
         before = _ARTICLE_BEFORE.sub("", before)
+    if not words:
+        return f"{before}{term[end:].lstrip()}"
     before = _A.sub(lambda a: f"{a['a']}{'n' * (words[0].lower() in 'aeiou')} ", before)
     return f"{before}{words}{term[end:]}"
 

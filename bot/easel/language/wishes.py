@@ -29,7 +29,7 @@ from .small_words import (
 )
 from .small_words import ARTICLE as _ANY_ARTICLE
 from .small_words import TAKE as _TAKE
-from .things import described, is_colour, own_words, renamed, with_exactly, with_other, with_other_head
+from .things import coloured, described, own_words, renamed, with_exactly, with_other, with_other_head
 from .weights import heavier
 
 ANOTHER_SEED = "--seed new"
@@ -56,7 +56,9 @@ _ART = "painting|drawing|photo(?:graph)?|sketch|cartoon|comic|poster|render|illu
 _AND = re.compile(rf",? and (?:(?:no|without) )?{_ARTICLE}", re.IGNORECASE)
 # Behind what replaces something: another pair.
 _AND_SWAP = re.compile(rf" and {_ARTICLE}(?P<old>.+?) (?:with|by|for) {_ARTICLE}(?P<new>.+)", re.IGNORECASE)
-_OF_NOUN = re.compile(r"(?P<how>\w[\w-]*(?: \w[\w-]*)?)(?<! the)(?<! an)(?<! a) (?P<noun>\w{3,})")
+_OF_NOUN = re.compile(
+    rf"{_ARTICLE}(?P<how>\w[\w-]*(?: \w[\w-]*)?)(?<! the)(?<! an)(?<! a) (?P<noun>\w{{3,}})", re.IGNORECASE
+)
 _ENDS_IN_ARTICLE = re.compile(r"(?:^|\s)(?:an?|the|it|this)$", re.IGNORECASE)
 _IT = {"one", "it", "that", "this", "him", "her", "them", "he", "she", "they"}
 # Each by itself says how a picture is made.
@@ -93,12 +95,15 @@ def read_words(words: str, slots: Slots) -> str | None:
         return f"| style: {words}"
     if (match := _OF_NOUN.fullmatch(words)) and (signs := _anew(match, slots)):
         return signs
-    noun, _, how = words.partition(" ")
-    return _described(noun, how, slots) if is_colour(how) else None
+    noun, _, colour = words.partition(" ")
+    if (term := _term_with(noun, slots)) and (changed := coloured(term, noun, colour)):
+        return _replaced(term, changed, slots)
+    return None
 
 
 def is_there(words: str, slots: Slots) -> bool:
-    return any(words.lower() in term.lower() for term in terms_of(slots))
+    wanted = re.compile(rf"(?<!\w){re.escape(words)}(?!\w)", re.IGNORECASE)
+    return any(wanted.search(term) for term in terms_of(slots))
 
 
 def _meant(thing: str, slots: Slots) -> str:
@@ -262,6 +267,9 @@ _WHOLE: tuple[tuple[str, Reader], ...] = (
     # `(otter)++` and `otter++`
     (r"(?:\((?P<in>[^():]+)(?::\d*\.?\d+\)|\)(?:[+-]+|\d*\.?\d+))|(?P<words>[^()+,-]+)(?:\++|-+))",
      lambda match, slots: f"+{match[0]}" if is_there(match["in"] or match["words"], slots) else None),
+    # `snow:0.8`
+    (r"(?P<words>[^():,]+):(?P<weight>\d*\.\d+)",
+     lambda match, slots: f"+({match['words']}){match['weight']}" if is_there(match["words"], slots) else None),
     (rf"(?:{INSTEAD_OF}) {_ARTICLE}(?P<old>[^,]+?)(?:,| use| draw| put) {_ARTICLE}(?P<new>[^,]+)", _swap),
     (rf"(?:i mean[t]? )?{_ARTICLE}(?P<new>[^,]+?),? (?:and )?not {_ARTICLE}(?P<old>[^,]+)", _swap_if_there),
 )  # fmt: skip
@@ -299,7 +307,7 @@ _WISHES: tuple[tuple[str, Reader], ...] = (
     (rf"(?:but )?(?:in|as) (?P<style>{_MEDIA})", _style),
     (rf"(?:{AS}) {_ARTICLE}(?P<style>(?:[\w-]+ )?(?:{_ART})|\w+gemälde|{_MEDIUM})", _style),
     (rf"(?:{AS}) (?!an? |eine? |une? |before|usual|is\b|it\b)(?P<style>.+)", _style),
-    (rf"put {_ARTICLE}(?P<term>.+?) back(?: on)?", _more),
+    (rf"put {_ARTICLE}(?P<term>.+?) (?:back(?: on)?|on (?:it|him|her|them|{_ANY_ARTICLE})(?: .+)?)", _more),
     (rf"(?:(?:but )?with|but|also|and|{ADD}) (?!to ){_ARTICLE}(?P<term>.+?)(?: hinzu| toe)?", _more),
     (rf"(?:at|by) night|{AT_NIGHT}|(?:{WHERE}) {_ARTICLE}(?!style)\w.+",
      lambda match, slots: f"| environment: +{match[0]}"),
