@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
+from itertools import chain, count
 from pathlib import Path
 
 from household.errors import HouseholdError
@@ -110,9 +111,12 @@ def is_recipe(event: Heard) -> bool:
 
 
 def write(path: Path, data: bytes) -> Path:
+    """Write a new file, with a number behind its name if there is one of that name; return its path."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    return path
+    numbered = (path.with_stem(f"{path.stem}-{number}") for number in count(2))
+    free = next(name for name in chain([path], numbered) if not name.exists())
+    free.write_bytes(data)
+    return free
 
 
 async def typed_lines() -> AsyncIterator[str]:

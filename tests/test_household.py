@@ -18,6 +18,7 @@ from aiohttp import web
 
 from deploy.plugin import ROOT
 from household import dendrite
+from household.chat import write
 from household.errors import HouseholdError
 from household.home import prepare
 from household.homeserver import SHARED_DEVICE, Homeserver
@@ -177,3 +178,9 @@ async def test_the_end_of_the_terminal_ends_it_unless_it_was_started_with_nohup(
     await household.communicate()
     lock.close()
     assert household.returncode == status
+
+
+def test_a_picture_takes_no_other_ones_place(tmp_path):
+    names = [write(tmp_path / "new" / "otter-sheet.jpg", data).name for data in (b"1", b"2", b"3")]
+    assert names == ["otter-sheet.jpg", "otter-sheet-2.jpg", "otter-sheet-3.jpg"]
+    assert (tmp_path / "new" / "otter-sheet.jpg").read_bytes() == b"1"
