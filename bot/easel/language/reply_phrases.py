@@ -26,7 +26,8 @@ MAX_PHRASE_CHARS = 200
 _ASKED = re.compile(
     rf"(?:(?:{NICE}|yes|ok|okay)[!.,]+ |(?:{WELL}),? )*"
     rf"(?:(?:{PLEASE}|{NOW}|{BUT}|ok|okay|maybe|(?:can|could|would) you(?: mind)?|kannst du"
-    r"|(?:can|could) (?:i|we) (?:have|get|see) (?:it|this|him|her)|let[’']s|just),? )*"
+    r"|(?:can|could) (?:i|we) (?:have|get|see) (?:it|this|him|her)|let[’']s"
+    r"|just(?= (?:add|remove|make|with|without|no) )|(?:re-?)?draw (?:it|him|her|them|this)),? )*"
     rf"(?P<wish>.*?)(?:,? (?:{PLEASE}|{THANKS}|th(?:ough|o)|at all|any ?more))*[.!?]*",
     re.IGNORECASE,
 )

@@ -61,6 +61,10 @@ _OF_NOUN = re.compile(
 )
 _ENDS_IN_ARTICLE = re.compile(r"(?:^|\s)(?:an?|the|it|this)$", re.IGNORECASE)
 _IT = {"one", "it", "that", "this", "him", "her", "them", "he", "she", "they"}
+_DOING = "smiling|laughing|crying|sleeping|running|jumping|dancing|flying|sitting|standing|looking|facing|holding"
+_DOING += "|eating|drinking|reading|playing|swimming|walking|waving|winking|singing"
+# By itself, what a picture's subject or its weather is like.
+_LIKE = "happy|sad|angry|scared|surprised|sleepy|excited|grumpy|cute|funny|sunny|rainy|foggy|snowy|cloudy|colou?rful"
 # Each by itself says how a picture is made.
 _MEDIUM = "watercolou?rs?|aquarelle?|acuarela|acquerello|oil painting|black and white|pixel art|pop art|sepia|line art"
 _FIRST_WORD = re.compile(r"(?=\w)")
@@ -93,6 +97,10 @@ def read_words(words: str, slots: Slots) -> str | None:
     """A reply of a few words without a verb as signs: ``blue eyes``, ``watercolor``. None for a new prompt."""
     if re.fullmatch(_MEDIUM, words, re.IGNORECASE):
         return f"| style: {words}"
+    if re.fullmatch(_LIKE, words, re.IGNORECASE):
+        return f"+{words}"
+    if re.fullmatch(r"(?:an? )?[\w-]+ background", words, re.IGNORECASE) and not is_there("background", slots):
+        return f"| environment: {words}"
     if (match := _OF_NOUN.fullmatch(words)) and (signs := _anew(match, slots)):
         return signs
     noun, _, colour = words.partition(" ")
@@ -290,13 +298,16 @@ _WISHES: tuple[tuple[str, Reader], ...] = (
     (rf"{_ARTICLE}(?P<old>.+?) (?:should|must) be an? (?P<new>.+)", _swap_if_there),
     (rf"(?:give|gib|donne|dale) (?!(?:it|him|her|them) ){_ARTICLE}\w+(?: \w+)? (?:{_ANY_ARTICLE}) (?P<term>.+)", _more),
     (r"wearing (?P<term>.+)", _worn),
+    (rf"(?:{_DOING})(?: .+)?", lambda match, slots: f"+{match[0]}"),
+    (rf"(?:the )?(?P<slot>{_SLOTS}|background) (?:should|must) be {_ARTICLE}(?P<terms>.+)",
+     lambda match, slots: f"| {match['slot']}: {match['terms']}"),
     (rf"(?P<how>{_HOW}|{_SIZE}) (?P<what>.+)", _changed_if_there),
     (r"make it (?:an? |the )?(?P<style>.+) style", _style),
     (rf"make (?:it|him|her|them|this|everything) (?:look )?{_A_BIT}(?:(?:less|not so) (?P<not>.+)"
      rf"|(?:look )?(?P<how>(?!.*style\b|an? )[\w-]+))", _made),
     (rf"(?:{MAKE}) {_ARTICLE}(?P<what>.+?) {_A_BIT}(?P<how>[\w-]+)", _changed),
     (r"zoom out(?: [\d.]+x)?|wide shot", lambda match, slots: "+wide shot"),
-    (r"zoom in|closer|close[- ]up", lambda match, slots: "+close-up"),
+    (r"zoom in(?: on .+)?|closer|close[- ]up", lambda match, slots: "+close-up"),
     (r"(?:put|move|place) (?:it|him|her|them|this) (?P<where>(?:in|on|at|under|near|by|into|onto) .+)",
      lambda match, slots: f"| environment: {match['where']}"),
     (rf"{_ARTICLE}(?P<what>.+?) (?:should|must) be (?P<how>[\w-]+)", _changed),
