@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bot.easel.language import parse_all, parse_draw
+from bot.easel.language import ParseError, parse_all, parse_draw
 from tests.bot.test_language_pasted import request
 
 INVOKEAI = {
@@ -127,3 +127,37 @@ def test_json_is_read_alike_as_python_prints_it_and_in_a_fence(given):
 
 def test_a_file_with_json_is_a_recipe():
     assert parse_draw("+hat", recipe=json.dumps(A1111_API)).slots.subject == ("((otter)+)+", "hat")
+
+
+def comfyui(**positive) -> dict:
+    """A graph as ComfyUI's API has it, with more nodes on the way to the prompt."""
+    sampler = {"seed": 12, "steps": 20, "cfg": 7.5, "sampler_name": "euler", "scheduler": "karras", "denoise": 1}
+    return {
+        "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "dreamy.safetensors"}},
+        "5": {"class_type": "EmptyLatentImage", "inputs": {"width": 512, "height": 768, "batch_size": 1}},
+        "9": {"class_type": "StringConstant", "inputs": {"string": "otter, (hat:1.2)"}},
+        "6": {"class_type": "CLIPTextEncode", "inputs": {"text": ["9", 0], "clip": ["4", 1], **positive}},
+        "8": {"class_type": "ConditioningCombine", "inputs": {"conditioning_1": ["6", 0]}},
+        "7": {"class_type": "CLIPTextEncode", "inputs": {"text": "blurry", "clip": ["4", 1]}},
+        "3": {
+            "class_type": "KSampler",
+            "inputs": {**sampler, "model": ["4", 0], "positive": ["8", 0], "negative": ["7", 0]},
+        },
+    }
+
+
+@pytest.mark.parametrize("value", [comfyui(), {"prompt": comfyui(), "client_id": "x"}], ids=["graph", "queued"])
+def test_a_graph_of_comfyui_is_followed_to_its_prompts(value):
+    read = parse_draw(json.dumps(value))
+    meant = parse_draw(
+        "otter, (hat)1.2 --negative blurry --seed 12 --steps 20 --cfg 7.5 --sampler euler --size 512x768"
+    )
+    assert (read.slots, read.unused) == (meant.slots, ("scheduler karras",))
+    assert (read.negative_prompt, read.seed, read.steps, read.size) == (meant.negative_prompt, 12, 20, (512, 768))
+    assert (read.guidance_scale, read.sampler, read.model, read.strength) == (7.5, "euler", "dreamy", None)
+
+
+@pytest.mark.parametrize("text", [["8", 0], ["no", 0], []], ids=str)
+def test_a_graph_without_an_end_has_no_prompt(text):
+    with pytest.raises(ParseError, match="There's no prompt in that JSON"):
+        parse_draw(json.dumps(comfyui(text=text)))

@@ -1,4 +1,4 @@
-"""JSON of Easel, A1111, InvokeAI, Fooocus, NovelAI and SwarmUI, also as Python prints it, with the text around it."""
+"""JSON of Easel, A1111, ComfyUI, InvokeAI, Fooocus, NovelAI and SwarmUI, also as Python prints it, in a text."""
 
 import json
 import re
@@ -16,6 +16,7 @@ from ..structured import Value, read_json_start
 from ..values import has_no_terms
 from ..weights import read_terms, to_compel
 from .found import Pasted
+from .graphs import settings_of_graph
 from .others_syntax import in_our_syntax
 from .settings import Settings
 
@@ -69,8 +70,9 @@ def recognise(text: str) -> Pasted | None:
         # The first of a list.
         rest, _, below = below.rpartition("]")
         others = (quoted(rest.strip(" ,\n")),) if rest.strip() else ()
-    is_easels = isinstance(value, Mapping) and _is_easels(value)
-    request = read_recipe(value) if is_easels else _of_others(value)
+    graph = settings_of_graph(value)
+    is_easels = graph is None and isinstance(value, Mapping) and _is_easels(value)
+    request = read_recipe(value) if is_easels else _of_others(graph or _flat(value))
     return Pasted(replace(request, unused=request.unused + others), f"{before}\n{below}")
 
 
@@ -99,9 +101,8 @@ def _json_of_python(text: str) -> str:
     return _PYTHON.sub(plain, straight_quotes(text))
 
 
-def _of_others(value: Value) -> DrawRequest:
-    """The request in another program's object: what is known of it, and the names of the rest. Raises ParseError."""
-    given = _flat(value)
+def _of_others(given: Mapping[str, Any]) -> DrawRequest:
+    """The request in another program's settings: what is known of them; the rest is named. Raises ParseError."""
     prompt = _first(given, PROMPT)
     if prompt is None:
         keys = quoted(", ".join(given)) if given else "nothing"
