@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bot.easel.language import SLOTS, ParseError, as_command, parse_all, parse_draw
 from bot.easel.language.chat import MAX_CHANGES
 from bot.easel.language.parse import parse_recipe
+from bot.easel.language.refine import KEEP_THE_REST
 
 RECIPE = """\
 prompt: otter, (cowboy hat)++, boots, beach, (watercolor)+
@@ -129,7 +130,7 @@ def test_changes_are_noted(text, note):
 
 def test_a_long_list_of_changes_is_noted_in_short():
     note, hint = refine(", ".join(f"term {n}" for n in range(20))).notes
-    assert hint == "To keep the rest: +term 0, term 1, term 2, term 3, term 4,…"
+    assert hint == KEEP_THE_REST
     assert note == f"Now: {', '.join(f'term {n}' for n in range(8))}, … (was: otter, (cowboy hat)++)"
     (note,) = refine("outfit: a term that goes on and on and on and on and on").notes
     assert note == "Now: outfit: a term that goes on and on and on and on… (was: boots)"

@@ -13,6 +13,9 @@ from .small_words import ARTICLE
 from .things import without_thing
 from .weights import read_terms
 
+# Behind words too long to be typed again.
+KEEP_THE_REST = "To keep the rest, put a + before it."
+
 # A weight: a number or signs behind a bracket or a word. Then brackets, quotes and compel's escapes.
 _WEIGHT = re.compile(r"(?<=[\w)\]\"'])(?:[+-]+|(?<=\))(?:\d++(?:\.\d++)?+|\.\d++))(?=\W|$)")
 _ARTICLE = re.compile(rf"^(?:{ARTICLE}) ")
@@ -52,7 +55,8 @@ def refined(recipe: DrawRequest, changes: Changes) -> DrawRequest:
     changed = _differences(before, request)
     notes: tuple[str, ...] = (f"Now: {changed}",) if changed else ()
     if changes.plain and before.slots.subject and before.slots.subject != request.slots.subject:
-        notes += (f"To keep the rest: +{brief(', '.join(changes.plain))}",)
+        words = ", ".join(changes.plain)
+        notes += (f"To keep the rest: +{words}" if brief(words) == words else KEEP_THE_REST,)
     return replace(request, notes=(*notes, *request.notes)) if notes else request
 
 
