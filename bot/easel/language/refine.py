@@ -44,7 +44,7 @@ def refined(recipe: DrawRequest, changes: Changes) -> DrawRequest:
     words = "".join(f" {plain(term)} " for slot in SLOTS for term in getattr(request.slots, slot))
     for no in (no for no in reply.no if f" {plain(no)} " in words):
         # What is not to be there is not asked for either, unless that is all.
-        if left := _each(request.slots, partial(_less, thing=plain(no), plain=plain)):
+        if left := _each(request.slots, partial(_without_words, thing=plain(no), plain=plain)):
             request = replace(request, slots=left)
     place = None
     for change in changes.terms:
@@ -163,7 +163,7 @@ def _removed(
         return _with_slot(request, slot, ()), None
     for without in (
         lambda term: None if plain(term) == wanted else term,
-        partial(_less, thing=_ARTICLE.sub("", wanted), plain=plain),
+        partial(_without_words, thing=_ARTICLE.sub("", wanted), plain=plain),
     ):
         slots = _each(request.slots, without)
         if slots != request.slots:
@@ -183,7 +183,7 @@ def _each(slots: Slots, changed: Callable[[str], str | None]) -> Slots:
     return Slots(**{slot: tuple(filter(None, map(changed, getattr(slots, slot)))) for slot in SLOTS})
 
 
-def _less(term: str, *, thing: str, plain: Callable[[str], str]) -> str | None:
+def _without_words(term: str, *, thing: str, plain: Callable[[str], str]) -> str | None:
     return without_thing(term, thing) if f" {thing} " in f" {plain(term)} " else term
 
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 from .phones import DASHES
 from .request import SLOTS, DrawRequest, Slots
 from .sentences import ParseError
-from .small_words import ADD, AGAIN, AS, BUT, NICE, NO, NOW, PLEASE, SAME, THANKS, WELL
+from .small_words import ADD, AGAIN, AS, BUT, INTERJECTION, NO, NOW, PLEASE, PRAISE, SAME, THANKS
 from .typed_flags import first_flag
-from .wishes import read_wish, read_words, terms_of
+from .wishes import read_wish, read_words, slots_after, terms_of
 
 LARGER = "React to the picture with ⬆️ to have it larger."
 PICK = "React to the picture: ⬆️ makes it larger, 🎲 is another roll."
@@ -24,7 +24,7 @@ QUESTION = "I only draw. !easel help shows how, and 📄 under a picture gives i
 MAX_PHRASE_CHARS = 200
 
 _ASKED = re.compile(
-    rf"(?:(?:{NICE}|yes|ok|okay)[!.,]+ |(?:{WELL}),? )*"
+    rf"(?:(?:{PRAISE}|yes|ok|okay)[!.,]+ |(?:{INTERJECTION}),? )*"
     rf"(?:(?:{PLEASE}|{NOW}|{BUT}|ok|okay|maybe|(?:can|could|would) you(?: mind)?|kannst du"
     r"|(?:can|could) (?:i|we) (?:have|get|see) (?:it|this|him|her)|let[’']s"
     r"|just(?= (?:add|remove|make|with|without|no) )|(?:re-?)?draw (?:it|him|her|them|this)),? )*"
@@ -38,15 +38,15 @@ _LARGER = re.compile(
 _UNDO = re.compile(
     r"(?:undo|revert|rückgängig|annule[rz]?|deshacer)(?: (?:it|that|this|machen))?|(?:go )?back", re.IGNORECASE
 )
-_NO_WISH = re.compile(rf"(?:(?:{NICE}|{WELL}|yes|no|ok|okay)[\s!.,]*+)+", re.IGNORECASE)
+_NO_WISH = re.compile(rf"(?:(?:{PRAISE}|{INTERJECTION}|yes|no|ok|okay)[\s!.,]*+)+", re.IGNORECASE)
 _VERB_AND_COLON = re.compile(r"^(?P<verb>add|remove|delete|without|with|replace|change) ?: ?(?=\w)", re.IGNORECASE)
 _PICK = re.compile(r"v[1-4]", re.IGNORECASE)
 _SHAPE = re.compile(r"(?:but )?(?:make it )?(?:wider|widescreen|taller|narrower)", re.IGNORECASE)
 _QUESTION = re.compile(r"(?:how|what|which|why|where|when|who)\b.*\?", re.IGNORECASE)
 # Between wishes: a comma, a line, and "and" before what can only be a wish.
 _BETWEEN = re.compile(
-    r",|\n|,? and (?:then )?(?=(?:add|remove|delete|replace|swap|drop|without|no|take (?:off|away)|get rid of|leave out"
-    r"|put on) )",
+    r"[,;]|\.(?= )|\n|,? and (?:then )?(?=(?:add|remove|delete|replace|swap|drop|without|no|take (?:off|away)"
+    r"|get rid of|leave out|put on) )",
     re.IGNORECASE,
 )
 # The bullets of a list of wishes. A hyphen before a term takes it away.
@@ -138,7 +138,15 @@ def _joined(parts: Iterable[str]) -> str:
 def _parts_in_signs(wish: str, slots: Slots) -> list[str]:
     if signs := read_wish(wish, slots, is_whole=True):
         return [signs]
-    parts = [read_wish(_wish(part), slots) or _asked_politely(part) for part in _BETWEEN.split(wish)]
+    parts, is_removed = list[str](), False
+    for part in _BETWEEN.split(wish):
+        signs = read_wish(_wish(part), slots)
+        if is_removed and not signs:
+            # "Remove the hat, the rock and the fog".
+            signs = read_wish(f"no {_wish(part)}", slots)
+        slots = slots_after(signs, slots) if signs else slots
+        parts.append(signs or _asked_politely(part))
+        is_removed = bool(signs) and parts[-1].startswith(("-(", "--no "))
     if len(parts) == 1 and not parts[0].startswith(_SIGNS):
         return [read_words(wish, slots) or parts[0]]
     return parts

@@ -19,7 +19,8 @@ ARTICLE = _any(
     nl="de|het|een|zijn|haar|mijn",
 )
 COLOUR = _any(
-    en="red|orange|yellow|green|blue|purple|violet|pink|brown|black|white|gr[ae]y|gold(?:en)?|silver|turquoise|teal",
+    en="black and white|red|orange|yellow|green|blue|purple|violet|pink|brown|black|white|gr[ae]y|gold(?:en)?|silver"
+    "|turquoise|teal",
     de="(?:rot|gelb|grün|blau|lila|violett|rosa|braun|schwarz|weiß|grau)(?:e[nmrs]?)?",
     fr="(?:rouge|jaune|verte?|bleue?|noire?|blanc(?:he)?)s?",
     es="(?:roj[oa]|amarill[oa]|verde|negr[oa]|blanc[oa])s?|azul(?:es)?",
@@ -27,7 +28,7 @@ COLOUR = _any(
     pt="(?:vermelh[oa]|amarel[oa]|pret[oa]|branc[oa])s?|azuis",
     nl="rood|rode|blauwe?|groene?|gele?|zwarte?|witte?|grij[sz]e?",
 )
-# Of each kind, a thing has one: what describes it anew takes the other's place.
+# A thing has one quality of each kind: a new one replaces the old.
 QUALITIES = (
     COLOUR,
     "(?:big|small|large|huge|giant)(?:g?er)?|tiny|little|groß|größer|klein(?:er)?",
@@ -47,13 +48,23 @@ NUMBER = _any(
     nl="twee|drie|vier",
 )
 # Before "of" and what is to be seen.
-PICTURE = "portrait|photo|photograph|picture|painting|drawing|image|close-?up|sketch|illustration"
+PICTURE = "portrait|photo|photograph|picture|painting|drawing|image|close-?up|sketch|illustration|style"
 # Between two things. Black and white is one.
-AND = _any(en="(?<!black )and(?! white)|plus|&", de="und", fr="et", es="y", it="e", nl="en(?= (?:een|het|de) )", ru="и")
+AND = _any(
+    en="(?:(?<!black )and|and(?! white))|plus|&",
+    de="und",
+    fr="et",
+    es="y",
+    it="e",
+    nl="en(?= (?:een|het|de) )",
+    ru="и",
+)
 # Between a thing and what it is of.
 OF = "of|de|du|des|di|del|della|van|von|z"
 # What follows a thing and its own words, and says more of it.
-WHO = "who|which|that|che|qui|que"
+RELATIVE = "who|which|that|che|qui|que"
+# A verb, and no noun that ends like one.
+VERB = r"(?!(?:wedding|king|ring|string|thing|evening|morning|building|ceiling|painting|spring|wing)\b)\w{2,}ing"
 # Between a thing and what it is with or where it is: "an otter *with* a hat *on* a rock".
 JOINT = _any(
     others=AND,
@@ -69,9 +80,11 @@ JOINT = _any(
     ru="со?|в|на|под|над|у",
 )
 # Before what is not to be there: words that mean nothing else in English.
-FOREIGN_NO = _any(de="ohne|keine?n?", fr="sans(?! serif)|pas de", it="senza", nl="zonder|geen", pl="bez", ru="без")
+FOREIGN_NO = _any(
+    de="ohne|keine?n?", fr="sans(?! serif)|pas de(?! deux)", it="senza", nl="zonder|geen", pl="bez", ru="без"
+)
 NO = _any(en="no(?: more)?|without(?: any)?|w/o", pt="sem", others=FOREIGN_NO)
-NOT_SO = _any(
+NOT_TOO = _any(
     en="not (?:so|too|as|that)",
     de="nicht (?:so|zu)",
     fr="pas (?:si|trop|aussi)",
@@ -98,7 +111,7 @@ MAKE = _any(
 )
 # Before what is to be there as well.
 ADD = _any(
-    en="add(?:ing)?|plus|put on|give (?:it|him|her|them)|(?:change|turn) (?:it|this) (?:to|into)"
+    en="add(?:ing)?|plus(?= (?:an?|some|the) )|put on|give (?:it|him|her|them)|(?:change|turn) (?:it|this) (?:to|into)"
     "|i(?:[’']d| would) like(?: to (?:see|have|add))?"
     "|(?:can|could) (?:i|we|it|he|she|they) (?:please |perhaps )?(?:have|get|see|wear)",
     de="mit|füge|(?:gib|zieh|setz) (?:ihm|ihr)",
@@ -122,7 +135,6 @@ REMOVE = _any(
     pl="usuń|zdejmij",
     ru="убери(?:те)?|удали(?:те)?",
 )
-# Around what is to go: "take the hat off".
 # Where something is.
 WHERE = _any(
     en="in|on|at|under|near|behind|inside|next to|in front of",
@@ -134,6 +146,7 @@ WHERE = _any(
     nl="op|onder",
     ru="на|в|под",
 )
+# Around what is to go: "*take* the hat *off*".
 TAKE = _any(en="take(?! me)|leave(?! me)", de="nimm|lass", nl="haal|laat")
 AWAY = _any(en="off|away|out", de="weg|ab|raus|aus")
 # Around what takes another's place: "*replace* the otter *with* an owl".
@@ -230,7 +243,7 @@ THANKS = _any(
     ru="спасибо",
 )
 # What people say of a picture before they ask for a change.
-NICE = _any(
+PRAISE = _any(
     en="(?:(?:it|that)(?:[’']s| is) |i )?(?:so |very |really )?(?:nice|great|cool|perfect|lovely|good|wow"
     "|love (?:it|this|that))",
     thanks=THANKS,
@@ -241,8 +254,8 @@ NICE = _any(
     nl="(?:heel )?mooi",
 )
 # What means nothing before a wish.
-WELL = _any(
-    en="h+m+|um+|oh|oops|omg|lol|haha|nah|(?:no,? )?wait|actually|sorry|hey|hi|well"
+INTERJECTION = _any(
+    en="h+m+|um+|oh|oops|omg|lol|haha|nah|(?:no,? )?wait|actually|sorry|hey|hi|well(?=,)"
     "|(?:but )?like(?= (?:at|in|on|with) )",
     de="ach",
     fr="bon",
@@ -258,3 +271,24 @@ AT_NIGHT = _any(
     pl="w nocy|nocą",
     ru="ночью",
 )
+# Comparatives by name, since an otter ends like them.
+COMPARATIVE = (
+    "(?:dark|bright|light|warm|cool|cold|soft|sharp|happi|sad|cut|scari|funni|moodi|fluffi|crazi|simpl|spooki|old|young|fat"
+    "|strong|angri|prett?i|ugli|clean|dirti|wild|calm|hard|clear|nic|cozi)[dt]?er"
+)
+COMPARATIVE_SIZE = "(?:bigg|larg|small|tall|long|short|wid|thick|thinn|round)er"
+# What somebody in a picture does.
+DOING = (
+    "smiling|laughing|crying|sleeping|running|jumping|dancing|flying|sitting|standing|looking|facing|holding|eating"
+    "|drinking|reading|playing|swimming|walking|waving|winking|singing"
+)
+# What they, or the weather, are like.
+STATE = "happy|sad|angry|scared|surprised|sleepy|excited|grumpy|cute|funny|sunny|rainy|foggy|snowy|cloudy|colou?rful"
+# How a picture is made, behind "in" or "as".
+MEDIA = (
+    "black and white|b&w|colou?r|oils?|(?:oil|acrylic) paint|acrylics?|watercolou?rs?|ink|pencil|crayon|charcoal"
+    "|pastels?|pixel art|sepia|3d"
+)
+ART = "painting|drawing|photo(?:graph)?|sketch|cartoon|comic|poster|render|illustration|etching|woodcut|mosaic|statue"
+# How a picture is made, said by itself.
+MEDIUM = "watercolou?rs?|aquarelle?|acuarela|acquerello|oil painting|black and white|pixel art|pop art|sepia|line art"

@@ -5,32 +5,41 @@ Knows no grammar but small words: a thing's words begin behind the last joint or
 
 import re
 
-from .small_words import AND, ARTICLE, COLOUR, JOINT, NUMBER, OF, PICTURE, QUALITIES, WHO
+from .small_words import AND, ARTICLE, COLOUR, JOINT, NUMBER, OF, PICTURE, QUALITIES, RELATIVE, VERB
 
-_JOINT = re.compile(rf"(?<![\w-])(?:{JOINT})(?= )", re.IGNORECASE)
+# Behind "a" and "the", a word such as "sous" of a sous chef joins nothing.
+_ANY_JOINT = rf"(?<!\ba )(?<!\bthe )(?:{JOINT})"
+_JOINT = re.compile(rf"(?<![\w-]){_ANY_JOINT}(?= )", re.IGNORECASE)
 _AND = re.compile(rf"(?:{AND})\Z", re.IGNORECASE)
-_BEFORE = re.compile(rf"(?:\A|[()\"]|(?<![\w-])(?:{JOINT}|{ARTICLE}|{OF}|\w+ing) )\s*+", re.IGNORECASE)
-# A verb in -ing joins a thing as well, "playing chess", but describes it behind an article: "a running dog".
-_VERB = re.compile(r"(?<![\w-])\w+ing(?= )", re.IGNORECASE)
+_BEFORE = re.compile(rf"(?:\A|[(,\"]|\)[\d.+-]*+|(?<![\w-])(?:{_ANY_JOINT}|{ARTICLE}|{OF}|{VERB}) )\s*+", re.IGNORECASE)
+# A verb joins a thing as well, "playing chess" or "who wears a hat", but behind an article it describes one.
+_VERB = re.compile(rf"(?<![\w-])(?:(?:{RELATIVE}) \w+|{VERB})(?= )", re.IGNORECASE)
 _DESCRIBES = re.compile(rf"(?:\A|(?<![\w-])(?:{ARTICLE}|{JOINT}|{OF}) )\Z", re.IGNORECASE)
-# Behind a thing, what else is its own, and what is not.
-_ENDS = re.compile(
+_OF_BEFORE = re.compile(rf"(?<!\w)(?P<of>(?:{OF}) )(?:(?:{ARTICLE}) )?\Z", re.IGNORECASE)
+_IS_AMOUNT = re.compile(r"\b(?:bunch|pair|group|lots?|couple|stack|pile|slice|cup|glass|bowl|bottle) \Z", re.IGNORECASE)
+_IS_PICTURE = re.compile(rf"\b(?:{PICTURE}) \Z", re.IGNORECASE)
+# Behind a thing, what else is its own, and then what is not.
+_REST = re.compile(
     rf"(?P<own>(?: (?:{'|'.join(QUALITIES)}))*(?: (?:{OF}) (?:(?:{ARTICLE}) )?[\w-]+)*)"
-    rf"\s*+(?:\Z|[()\"]|(?<=\s)(?:{JOINT}|{WHO}|\w{{3,}}(?:ing|ed)) )",
+    rf"\s*+(?:\Z|[()\"]|(?<=\s)(?:{JOINT}|{RELATIVE}|{VERB}|\w{{3,}}ed) )",
     re.IGNORECASE,
 )
 # The first thing, also of a portrait of it.
-_HEAD = re.compile(
-    rf"[(\"]*+(?:(?:{ARTICLE}) )?(?:(?:\w+ )?(?:{PICTURE}) of (?:(?:{ARTICLE}) )?)?(?P<words>.+?)(?={_ENDS.pattern})",
+_SUBJECT = re.compile(
+    rf"[(\"]*+(?:(?:{ARTICLE}) )?(?:(?:(?:{COLOUR}|\w+) )?(?:{PICTURE}) of (?:(?:{ARTICLE}) )?)?[(\"]*+"
+    rf"(?P<words>[^()\"]+?)(?={_REST.pattern})",
     re.IGNORECASE,
 )
 _A = re.compile(r"\b(?P<a>a)n? \Z", re.IGNORECASE)
 _ARTICLE_BEFORE = re.compile(rf"(?<![\w-])(?:{ARTICLE}) \Z", re.IGNORECASE)
+_ONE_BEFORE = re.compile(r"(?<![\w-])an? \Z", re.IGNORECASE)
+_MANY = re.compile(r"\w+[^\Ws]s", re.IGNORECASE)
 _NUMBER = re.compile(rf"(?:{NUMBER}) ", re.IGNORECASE)
-_BRACKETED = re.compile(r"\((?P<words>[^()]*)\)(?P<weight>[\d.+-]*)")
 _CLOSED = re.compile(r"\)[\d.+-]*")
-# A noun, also as one or many.
-_ENDING = r"(?:e?s|e?n|e)?"
+_NOTHING_WEIGHED = re.compile(r"\(\)[\d.+-]*+ ?")
+# What weights put between words.
+_BETWEEN_WORDS = r"[)\"]*[\d.+-]*\s+[(\"]*"
+_PLURAL = r"(?:e?s|e?n|e)?"
 
 _QUALITIES = [re.compile(rf"(?<![\w-])(?:{words})(?![\w-])", re.IGNORECASE) for words in QUALITIES]
 _COLOUR = re.compile(COLOUR, re.IGNORECASE)
@@ -39,70 +48,69 @@ _LASTING = re.compile(rf"(?:(?:{'|'.join(QUALITIES)}) )*", re.IGNORECASE)
 
 def without_thing(term: str, thing: str) -> str | None:
     """The term without a thing and the joint before it, or without a word that describes one; None if it goes whole."""
-    if bracketed := _BRACKETED.fullmatch(term):
-        words = without_thing(bracketed["words"], thing)
-        return words and f"({words}){bracketed['weight']}"
     found = _found(term, thing)
     if found is None:
         return None
-    before, ends = _joints(term, found.start()), _ENDS.match(term, found.end())
-    if ends is None or _is_quality(thing):
-        if term[: found.start()].endswith("and ") or len(_words(term)) == len(_words(thing)):
+    before, rest = _joints(term, found.start()), _REST.match(term, found.end())
+    of = _of_before(term, found.start())
+    if rest and of is not None and not (before and _IS_AMOUNT.search(term, 0, of)):
+        # Of "a throne of gold", the throne stays.
+        return _cleared(f"{term[:of]} {term[rest.end('own') :]}")
+    if rest is None or _is_quality(thing):
+        if term[: found.start()].endswith("black and ") or len(_words(term)) == len(_words(thing)):
             return None
-        gone = term[: found.start()].rstrip() if found.end() == len(term) else term[: found.start()]
-        return f"{gone}{term[found.end() :].lstrip()}"
-    start, end = before[-1].start() if before else 0, ends.end("own")
+        return _cleared(f"{term[: found.start()]} {term[found.end() :]}")
+    start, end = before[-1].start() if before else 0, rest.end("own")
     if term.count("(", start, end) > term.count(")", start, end) and (closed := _CLOSED.match(term, end)):
         end = closed.end()
     behind = _JOINT.match(term, end + 1)
     if behind and _AND.match(behind[0]) and not (before and _AND.match(before[-1][0])):
         # Of "with a hat and a scarf", "with" is the scarf's now.
-        start, end = before[-1].end() + 1 if before else 0, behind.end() + 1
+        start, end = min(before[-1].end() + 1, found.start()) if before else 0, behind.end() + 1
     elif not before:
         return None
-    gone = term[start:end]
-    if gone.count("(") != gone.count(")"):
-        return None
-    return " ".join(f"{term[:start]}{term[end:]}".split()) or None
+    return _cleared(f"{term[:start]} {term[end:]}")
 
 
 def with_other(term: str, thing: str, other: str) -> str | None:
-    """The term with another thing in the place of one; None if the term has nothing else.
+    """Put another thing in the place of one; None if nothing else is left.
 
-    Its place goes with it, if the other has one, and what it is like stays if that lasts: size, age, colour.
+    If the other names a place, it replaces the old place. Size, age and colour stay.
     """
     found = _found(term, thing)
     if found is None:
         return None
+    if _is_quality(other) and not _is_quality(thing):
+        return described(term, thing, other)
     start, end = found.start(), found.end()
     if term[:start].count('"') % 2:
         return with_exactly(term, thing, other)
-    ends = _ENDS.match(term, end)
     if _JOINT.match(other) and not _JOINT.match(term, start):
-        start = next((joint.start() for joint in reversed(_joints(term, start))), start)
-    elif ends and not _JOINT.match(term, start):
-        start = _start(term, found, other)
-    elif not ends and (noun := re.match(rf" (?:\w+ )?{re.escape(other.split()[-1])}(?!\w)", term[end:], re.IGNORECASE)):
+        joints = _joints(term, start)
+        start = joints[-1].start() if joints else start
+    elif _REST.match(term, end):
+        if not _JOINT.match(term, start):
+            start = _behind_lasting(term, _start(term, found), start, other)
+    elif noun := re.match(rf" (?:\w+ )?{re.escape(other.split()[-1])}(?!\w)", term[end:], re.IGNORECASE):
         # "Five hats instead of three": of "three red hats".
         other, end = other.rpartition(" ")[0], end + noun.start()
     changed = _put(term, start, end, other)
-    return changed if _words(changed) != _words(other) else None
+    return changed if changed and _words(changed) != _words(other) else None
 
 
-def with_other_head(term: str, other: str) -> str:
-    """The term with another thing in the place of its first one, or another place in that of one with its joint."""
+def with_other_subject(term: str, other: str) -> str:
+    """Put another thing in the place of the term's first one, or another place in that of one with its joint."""
     if joint := _JOINT.match(other):
         for same in _JOINT.finditer(term):
             if same[0].lower() == joint[0].lower():
-                end = _ENDS.search(term, same.end() + 1)
-                return f"{term[: same.start()]}{other}{term[end.end('own') if end else len(term) :]}"
-    head = _HEAD.match(term)
-    if head is None:
+                rest = _REST.search(term, same.end() + 1)
+                return f"{term[: same.start()]}{other}{term[rest.end('own') if rest else len(term) :]}"
+        return f"{term} {other}"
+    subject = _SUBJECT.match(term)
+    if subject is None:
         return other
-    start = head.start("words")
-    if " " not in other and (lasting := _LASTING.match(term, start)):
-        start = min(lasting.end(), head.end("words"))
-    return _put(term, start, head.end("words"), other)
+    end = subject.end("words")
+    return _put(term, _behind_lasting(term, subject.start("words"), end, other), end, other) or other
 
 
 def with_exactly(term: str, old: str, new: str) -> str | None:
@@ -121,23 +129,26 @@ def described(term: str, thing: str, how: str) -> str | None:
         start = number.end()
     words = term[start:end]
     for quality in _QUALITIES:
-        if quality.fullmatch(how):
+        # Also a dark blue one.
+        if quality.fullmatch(how.rpartition(" ")[2]):
             words = quality.sub("", words)
             if behind := quality.match(term, end + 1):
                 return f"{term[: behind.start()]}{how}{term[behind.end() :]}"
     return _put(term, start, end, " ".join(f"{how} {words}".split()))
 
 
-def renamed(term: str, how: str, noun: str) -> str | None:
+def redescribed(term: str, how: str, noun: str) -> str | None:
     """The term with ``how noun`` in the place of that noun and what describes it, as in ``blue eyes``.
 
-    None if it has no such noun, as part of a name, or these very words.
+    None if it has no such noun, or has it as part of a name, or has these very words.
     """
     stem = re.sub(r"(?<=\w\w\w)(?:e?s|en|e)\Z", "", noun)
-    nouns = f"(?:{re.escape(noun)}|{re.escape(stem)}){_ENDING}"
+    nouns = f"(?:{re.escape(noun)}|{re.escape(stem)}){_PLURAL}"
     for found in re.finditer(rf"(?<![\w-]){nouns}(?![\w-])", term, re.IGNORECASE):
+        if not _REST.match(term, found.end()):
+            continue
         words = term[_start(term, found) : found.end()]
-        if not _ENDS.match(term, found.end()) or sum(word.istitle() for word in words.split()) > 1:
+        if sum(word.istitle() for word in words.split()) > 1:
             continue
         if _words(words) == _words(f"{how} {noun}"):
             return None
@@ -152,6 +163,8 @@ def coloured(term: str, thing: str, colour: str) -> str | None:
     found = _found(term, thing)
     if found is None or not _COLOUR.fullmatch(colour):
         return None
+    if _QUALITIES[0].search(term, _start(term, found), found.start()):
+        return described(term, thing, colour)
     other = re.match(rf" (?:{COLOUR})(?![\w-])", term[found.end() :], re.IGNORECASE)
     return f"{term[: found.end()]} {colour}{term[found.end() + (other.end() if other else 0) :]}"
 
@@ -161,39 +174,65 @@ def own_words(term: str, thing: str) -> str:
     found = _found(term, thing)
     if found is None:
         return thing
-    return term[_start(term, found) if _ENDS.match(term, found.end()) else found.start() : found.end()]
+    return term[_start(term, found) if _REST.match(term, found.end()) else found.start() : found.end()]
 
 
 def _found(term: str, thing: str) -> re.Match[str] | None:
-    return re.search(rf"(?<![\w-]){re.escape(thing)}(?![\w-])", term, re.IGNORECASE)
+    words = _BETWEEN_WORDS.join(map(re.escape, thing.split()))
+    return re.search(rf"(?<![\w-]){words}(?![\w-])", term, re.IGNORECASE) if words else None
 
 
-def _joints(term: str, end: int) -> list[re.Match[str]]:
-    """What joins things of a term before ``end``."""
+def _joints(term: str, at: int) -> list[re.Match[str]]:
+    """What joins things of a term, up to the one that begins at ``at``."""
     verbs = (verb for verb in _VERB.finditer(term) if not _DESCRIBES.search(term, 0, verb.start()))
-    return sorted((one for one in (*_JOINT.finditer(term), *verbs) if one.end() <= end), key=re.Match.start)
+    return sorted((one for one in (*_JOINT.finditer(term), *verbs) if one.start() <= at), key=re.Match.start)
+
+
+def _of_before(term: str, at: int) -> int | None:
+    """Where "of" stands just before ``at``, unless it is a picture of what stands there."""
+    of = _OF_BEFORE.search(term, 0, at)
+    return of.start("of") if of and not _IS_PICTURE.search(term, 0, of.start("of")) else None
 
 
 def _is_quality(word: str) -> bool:
     return any(quality.fullmatch(word) for quality in _QUALITIES)
 
 
-def _start(term: str, found: re.Match[str], other: str = "of it") -> int:
-    """Where the words of the thing that was found begin; behind those that last, for another thing without its own."""
-    start = max(match.end() for match in _BEFORE.finditer(term, 0, found.start()) if match.end() <= found.start())
-    if " " not in other and (lasting := _LASTING.match(term, start, found.start())):
-        start = lasting.end()
-    return start
+def _start(term: str, found: re.Match[str]) -> int:
+    """Where the words of the thing that was found begin."""
+    return max(match.end() for match in _BEFORE.finditer(term, 0, found.start()) if match.end() <= found.start())
 
 
-def _put(term: str, start: int, end: int, words: str) -> str:
+def _behind_lasting(term: str, start: int, end: int, other: str) -> int:
+    """Where a thing begins behind what lasts, its size, age and colour, and its number if the other is many, too.
+
+    ``start`` itself for another thing with words of its own.
+    """
+    if " " in other:
+        return start
+    number = _NUMBER.match(term, start, end) if _MANY.fullmatch(other) else None
+    lasting = _LASTING.match(term, number.end() if number else start, end)
+    return lasting.end() if lasting else start
+
+
+def _put(term: str, start: int, end: int, words: str) -> str | None:
+    """The term with other words from ``start`` to ``end``, and the article that they want; None if brackets break."""
     before = term[:start]
     if _NUMBER.match(f"{words} ") or (words and _ARTICLE_BEFORE.match(f"{words.split()[0]} ")):
         before = _ARTICLE_BEFORE.sub("", before)
+    elif _MANY.fullmatch(words):
+        before = _ONE_BEFORE.sub("", before)
     if not words:
         return f"{before}{term[end:].lstrip()}"
     before = _A.sub(lambda a: f"{a['a']}{'n' * (words[0].lower() in 'aeiou')} ", before)
-    return f"{before}{words}{term[end:]}"
+    changed = f"{before}{words}{term[end:]}"
+    return changed if changed.count("(") == changed.count(")") else None
+
+
+def _cleared(term: str) -> str | None:
+    """The term without what a removal leaves behind; None if it is empty or its brackets break."""
+    term = " ".join(_NOTHING_WEIGHED.sub("", term).split()).replace("( ", "(").replace(" )", ")")
+    return term if term and term.count("(") == term.count(")") else None
 
 
 def _words(text: str) -> list[str]:

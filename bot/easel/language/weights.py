@@ -69,15 +69,16 @@ def read_terms(text: str) -> tuple[str, ...]:
     return tuple(term for term in terms if term)
 
 
-def heavier(term: str, sign: str) -> str:
-    """A term's weight, and more or less of it, as ``sign`` says: ``++`` for a term without one."""
+def next_weight(term: str, sign: str) -> str:
+    """The weight that "more" (``+``) or "less" (``-``) gives a term, from the one that it has."""
     behind = _LAST_WEIGHT.search(term)
     value = behind["weight"] if behind else ""
     if value.strip("+-"):
         return written_weight(round(float(value) * 1.1 ** (2 if sign == "+" else -2), 2))
     had = len(value) if value.startswith(sign) else -len(value)
     signs = max(had + 1, 2) if had >= 0 else had + 2
-    return sign * signs if signs > 0 else "-+"[sign == "-"] * -signs
+    opposite = {"+": "-", "-": "+"}[sign]
+    return sign * signs if signs > 0 else opposite * -signs
 
 
 def within_limits(text: str, low: float, high: float, *, max_nesting: int) -> str:
