@@ -88,6 +88,11 @@ _TEXTS: dict[str, Callable[[int], str]] = {
     "a recipe without layout": _filled("!draw prompt: a\nslots:\nsubject:\n", "- a\n", "seed: 1\nfacts: [x"),
     "JSON of others": _numbered('!draw {"cfg_scale": 7', ', "k{}": 1', "}"),
     "lists in JSON of others": _numbered('!draw {"cfg_scale": 7, "prompt": "a"', ', "k{}": [1]', "}"),
+    "nodes of ComfyUI": _numbered(
+        '!draw {"1": {"class_type": "a", "inputs": {"positive": ["10000", 0], "negative": ["10001", 0]}}',
+        ', "{}": {{"class_type": "a", "inputs": {{"text": ["1", 0], "prompt": ["10001", 0]}}}}',
+        "}",
+    ),
     "settings in settings": _filled('!draw {"prompt": "a", "cfg_scale": ', '7, "parameters": {"a": '),
     "weighed JSON": _filled('!draw {"text_prompts": [{"text": "a"}', ', {"text": "a", "weight": -1}', "]}"),
     "JSON of Python": _filled("!draw {'prompt': 'a'", ", 'a': None", "}"),

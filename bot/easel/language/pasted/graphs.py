@@ -3,9 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-# A text goes through a few nodes before it is encoded. A graph may also be a circle.
-MAX_LINKS = 20
-
 # Of all nodes.
 _SETTINGS = (
     "seed",
@@ -52,11 +49,15 @@ def _is_node(node: Mapping[str, Any]) -> bool:
     return "class_type" in node and isinstance(node.get("inputs"), Mapping)
 
 
-def _text(link: Any, nodes: Mapping[str, Mapping[str, Any]], left: int = MAX_LINKS) -> str:
-    """The text at the end of a link, ``[node, output]``; "" if there is none."""
-    if isinstance(link, str):
-        return link
-    node = nodes.get(link[0]) if isinstance(link, list) and link and isinstance(link[0], str) else None
-    if node is None or not left:
-        return ""
-    return next(filter(None, (_text(node[name], nodes, left - 1) for name in (*_TEXTS, *_WAYS) if name in node)), "")
+def _text(link: Any, nodes: Mapping[str, Mapping[str, Any]]) -> str:
+    """The first text that a link, ``[node, output]``, leads to; "" if there is none. Each node is looked at once."""
+    ahead, seen = [link], set[str]()
+    while ahead:
+        link = ahead.pop()
+        if isinstance(link, str) and link.strip():
+            return link
+        key = link[0] if isinstance(link, list) and link and isinstance(link[0], str) else ""
+        if key in nodes and key not in seen:
+            seen.add(key)
+            ahead += [nodes[key][name] for name in reversed(_TEXTS + _WAYS) if name in nodes[key]]
+    return ""
