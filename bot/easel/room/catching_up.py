@@ -19,7 +19,7 @@ from ..jobs.store import Store
 from ..sending.send_queue import NotSent
 from .envelope import Malformed, check_envelope, is_id, is_message, outline, read_event
 from .history import RoomHistory
-from .messages import SeenEncrypted
+from .messages import SeenEncrypted, edited_event
 from .origins import Origin, Origins
 from .places import Place, Places
 
@@ -158,7 +158,9 @@ class CatchingUp:
 
     async def _handle(self, place: Place, event: Event | EncryptedEvent) -> None:
         """Handle an event in its turn. If the bot stops meanwhile, the event keeps its place: no mark goes past it."""
-        await self._places.turn(place, after_all=not isinstance(event, MessageEvent | EncryptedEvent))
+        after_all = not isinstance(event, MessageEvent | EncryptedEvent)
+        # The key of a message may come later than that of its edit.
+        await self._places.turn(place, after_all=after_all, about=edited_event(event))
         rest: asyncio.Task[None] | None = None
         async with self._alone(event):
             rest = await self._read(place, event)

@@ -5,7 +5,15 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mautrix.types import MediaMessageEventContent, MessageEvent, MessageType, TextMessageEventContent
+from mautrix.types import (
+    BaseRoomEvent,
+    EncryptedMegolmEventContent,
+    MediaMessageEventContent,
+    MessageEvent,
+    MessageType,
+    RelationType,
+    TextMessageEventContent,
+)
 
 from .envelope import Malformed, is_id, storable
 
@@ -151,10 +159,12 @@ def reply_and_thread(relation: Any) -> tuple[str | None, str | None]:
     return (replied if is_id(replied) else None), (thread if is_id(thread) else None)
 
 
-def edited_event(event: MessageEvent) -> str | None:
-    """The event that this message edits, or None."""
-    edited = event.content.get_edit() if isinstance(event.content, TextMessageEventContent) else None
-    return str(edited) if is_id(edited) else None
+def edited_event(event: BaseRoomEvent) -> str | None:
+    """The event that a message edits, or None. An encrypted one says so outside of what is encrypted."""
+    if not isinstance(event.content, TextMessageEventContent | EncryptedMegolmEventContent):
+        return None
+    relation = event.content.relates_to
+    return str(relation.event_id) if relation.rel_type == RelationType.REPLACE and is_id(relation.event_id) else None
 
 
 class SeenEncrypted:

@@ -1,15 +1,16 @@
 """Keeps the place of each event in its room until it is handled. Knows neither what an event means nor the database.
 
-One person's events are handled in their order, and nobody's message waits for another person's: it may reply to a file
-on a server that does not answer. Anything but a message may be about somebody else's, such as the deletion of a
-command or a ban, and so waits for all that came before. An event whose answer alone is left lets the others go on. A
-room counts as handled up to the last event before the first that still has its place: what stops in between is read
-again after a restart.
+One person's events are handled in their order, but for those whose keys come late, and nobody's message waits for
+another person's: it may reply to a file on a server that does not answer. Anything but a message may be about somebody
+else's, such as the deletion of a command or a ban, and so waits for all that came before. An event whose answer alone
+is left lets the others go on. A room counts as handled up to the last event before the first that still has its place:
+what stops in between is read again after a restart.
 """
 
 import asyncio
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import takewhile
 
 from mautrix.types import BaseRoomEvent
 
@@ -42,8 +43,14 @@ class Places:
         self._rooms.setdefault(place.room_id, deque()).append(place)
         return place
 
-    async def turn(self, place: Place, *, after_all: bool) -> None:
-        """Return when the earlier events of its sender let it go on, or with ``after_all`` those of the whole room."""
+    async def turn(self, place: Place, *, after_all: bool, about: str | None = None) -> None:
+        """Return when the earlier events of its sender let it go on, or with ``after_all`` those of the whole room.
+
+        ``about`` is an earlier event that it waits for in any case, such as the message that it edits.
+        """
+        before = takewhile(lambda other: other is not place, self._rooms[place.room_id])
+        for other in [other for other in before if other.event_id == about]:
+            await other.lets_others_go.wait()
         earlier = [
             other
             for other in self._rooms[place.room_id]
