@@ -82,6 +82,7 @@ _REPLIES = """Reply to a picture or a recipe to change it:
 • `!draw -hat` takes it away
 • `!draw outfit: pirate coat` replaces the slot
 • `!draw owl` replaces the subject
+• `!draw make the hat red` says it in words, as do `!draw at night` and `!draw an owl instead`
 • `!draw --steps 30` changes a setting
 • `!draw --seed new` rolls again: the same words, another seed"""
 
