@@ -24,7 +24,7 @@ from .refine import refined
 from .reply_phrases import QUESTION, in_signs
 from .request import SLOTS, Asked, DrawRequest, Slots
 from .sentences import ParseError, brief, quoted
-from .small_words import FOREIGN_NO
+from .small_words import FOREIGN_NO, FOREIGN_WITHOUT
 from .structured import read_yaml
 from .styles import with_styles
 from .typed_flags import with_names_quoted
@@ -43,7 +43,7 @@ _NAME = r"(?!an? |the )[\w-]+(?: [\w-]+)?"
 _NO = r"no|without(?: any)?|(?:do not|don['’]?t) (?:draw|show|include|add)"
 _NO += rf"|{FOREIGN_NO}|sin(?! city)"
 _UNWANTED = re.compile(
-    rf"(?:(?:please )?(?:{_NO})|(?P<rest>.+?)(?: with no| without(?: any)?| (?:ohne|senza|zonder|bez|без)"
+    rf"(?:(?:please )?(?:{_NO})|(?P<rest>.+?)(?: with no| without(?: any)?| (?:{FOREIGN_WITHOUT})"
     rf"|[.!;] (?:please )?(?:avoid|{_NO}))) "
     rf"(?P<what>{_NAME}?)(?:,? (?:and|or)(?: no| without)? (?P<what2>{_NAME}?))?(?: please)?[.!]?",
     re.IGNORECASE,

@@ -138,15 +138,15 @@ def _joined(parts: Iterable[str]) -> str:
 def _parts_in_signs(wish: str, slots: Slots) -> list[str]:
     if signs := read_wish(wish, slots, is_whole=True):
         return [signs]
-    parts, is_removed = list[str](), False
+    parts, before = list[str](), ""
     for part in _BETWEEN.split(wish):
+        slots = slots_after(before, slots) if before else slots
         signs = read_wish(_wish(part), slots)
-        if is_removed and not signs:
+        if not signs and before.startswith(("-(", "--no ")):
             # "Remove the hat, the rock and the fog".
             signs = read_wish(f"no {_wish(part)}", slots)
-        slots = slots_after(signs, slots) if signs else slots
         parts.append(signs or _asked_politely(part))
-        is_removed = bool(signs) and parts[-1].startswith(("-(", "--no "))
+        before = signs or ""
     if len(parts) == 1 and not parts[0].startswith(_SIGNS):
         return [read_words(wish, slots) or parts[0]]
     return parts

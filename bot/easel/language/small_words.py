@@ -49,6 +49,8 @@ NUMBER = _any(
 )
 # Before "of" and what is to be seen.
 PICTURE = "portrait|photo|photograph|picture|painting|drawing|image|close-?up|sketch|illustration|style"
+# Before "of" and what there is so much of.
+AMOUNT = "bunch|pair|group|lots?|couple|stack|pile|slice|cup|glass|bowl|bottle"
 # Between two things. Black and white is one.
 AND = _any(
     en="(?:(?<!black )and|and(?! white))|plus|&",
@@ -79,10 +81,9 @@ JOINT = _any(
     pl="ze?|we?|na|nad|pod",
     ru="со?|в|на|под|над|у",
 )
-# Before what is not to be there: words that mean nothing else in English.
-FOREIGN_NO = _any(
-    de="ohne|keine?n?", fr="sans(?! serif)|pas de(?! deux)", it="senza", nl="zonder|geen", pl="bez", ru="без"
-)
+# Before what is not to be there: words that mean nothing else in English. The first also inside of a term.
+FOREIGN_WITHOUT = _any(de="ohne", it="senza", nl="zonder", pl="bez", ru="без")
+FOREIGN_NO = _any(others=FOREIGN_WITHOUT, de="keine?n?", fr="sans(?! serif)|pas de(?! deux)", nl="geen")
 NO = _any(en="no(?: more)?|without(?: any)?|w/o", pt="sem", others=FOREIGN_NO)
 NOT_TOO = _any(
     en="not (?:so|too|as|that)",

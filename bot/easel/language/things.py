@@ -5,7 +5,7 @@ Knows no grammar but small words: a thing's words begin behind the last joint or
 
 import re
 
-from .small_words import AND, ARTICLE, COLOUR, JOINT, NUMBER, OF, PICTURE, QUALITIES, RELATIVE, VERB
+from .small_words import AMOUNT, AND, ARTICLE, COLOUR, JOINT, NUMBER, OF, PICTURE, QUALITIES, RELATIVE, VERB
 
 # Behind "a" and "the", a word such as "sous" of a sous chef joins nothing.
 _ANY_JOINT = rf"(?<!\ba )(?<!\bthe )(?:{JOINT})"
@@ -16,7 +16,7 @@ _BEFORE = re.compile(rf"(?:\A|[(,\"]|\)[\d.+-]*+|(?<![\w-])(?:{_ANY_JOINT}|{ARTI
 _VERB = re.compile(rf"(?<![\w-])(?:(?:{RELATIVE}) \w+|{VERB})(?= )", re.IGNORECASE)
 _DESCRIBES = re.compile(rf"(?:\A|(?<![\w-])(?:{ARTICLE}|{JOINT}|{OF}) )\Z", re.IGNORECASE)
 _OF_BEFORE = re.compile(rf"(?<!\w)(?P<of>(?:{OF}) )(?:(?:{ARTICLE}) )?\Z", re.IGNORECASE)
-_IS_AMOUNT = re.compile(r"\b(?:bunch|pair|group|lots?|couple|stack|pile|slice|cup|glass|bowl|bottle) \Z", re.IGNORECASE)
+_IS_AMOUNT = re.compile(rf"\b(?:{AMOUNT}) \Z", re.IGNORECASE)
 _IS_PICTURE = re.compile(rf"\b(?:{PICTURE}) \Z", re.IGNORECASE)
 # Behind a thing, what else is its own, and then what is not.
 _REST = re.compile(

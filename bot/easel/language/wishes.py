@@ -33,10 +33,10 @@ from .small_words import (
     REMOVE,
     REPLACE,
     STATE,
+    TAKE,
     WHERE,
 )
 from .small_words import ARTICLE as _ANY_ARTICLE
-from .small_words import TAKE as _TAKE
 from .things import coloured, described, own_words, redescribed, with_exactly, with_other, with_other_subject
 from .weights import next_weight
 
@@ -361,7 +361,7 @@ _WISHES: tuple[tuple[str, Reader], ...] = (
     (rf"(?:{NO}|{REMOVE}|{_DO_NOT} (?:draw|show|include|add|want)) (?!before ){_ARTICLE}(?P<term>.+)",
      _remove_or_leave_out),
     (rf"{_ARTICLE}(?P<term>.+) (?:weglassen|entfernen|wegmachen)", _remove_or_leave_out),
-    (rf"(?:{_TAKE}) {_ARTICLE}(?P<term>.+) (?:{AWAY})", _remove_or_leave_out),
+    (rf"(?:{TAKE}) {_ARTICLE}(?P<term>.+) (?:{AWAY})", _remove_or_leave_out),
     # "drop of water" is a picture.
     (rf"(?:drop|lose|ditch|clear|erase) (?:(?:the|his|her|its|their|that) |(?=(?:{_SLOTS})$))(?P<term>.+)",
      _remove),
